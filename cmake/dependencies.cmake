@@ -1,0 +1,38 @@
+# Everything that we link. Debian packages except ggml/libllama, whose pinned source ./dev fetches.
+find_package(Threads REQUIRED)
+find_package(Boost 1.74 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(CLI11 REQUIRED)
+
+if(PMT_SANITIZE)
+  add_compile_options(-fsanitize=${PMT_SANITIZE} -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${PMT_SANITIZE})
+endif()
+
+if(NOT EXISTS "${PMT_LLAMA_SOURCE}/CMakeLists.txt")
+  message(FATAL_ERROR "PMT_LLAMA_SOURCE does not name an unpacked llama.cpp tree. Run './dev build', which "
+                      "fetches the pinned source and passes it.")
+endif()
+set(BUILD_SHARED_LIBS OFF CACHE BOOL "" FORCE)
+set(GGML_NATIVE ${PMT_NATIVE} CACHE BOOL "" FORCE)
+set(GGML_CCACHE OFF CACHE BOOL "" FORCE) # the launcher above already does it
+set(LLAMA_BUILD_COMMON ON CACHE BOOL "" FORCE)
+set(LLAMA_BUILD_TESTS OFF CACHE BOOL "" FORCE)
+set(LLAMA_BUILD_TOOLS OFF CACHE BOOL "" FORCE)
+set(LLAMA_BUILD_EXAMPLES OFF CACHE BOOL "" FORCE)
+set(LLAMA_BUILD_SERVER OFF CACHE BOOL "" FORCE)
+set(LLAMA_BUILD_APP OFF CACHE BOOL "" FORCE)
+set(LLAMA_OPENSSL OFF CACHE BOOL "" FORCE)
+if(PMT_SANITIZE MATCHES "thread")
+  set(GGML_OPENMP OFF CACHE BOOL "" FORCE) # libgomp is not instrumented: every barrier would be a false race
+endif()
+set(CMAKE_MESSAGE_LOG_LEVEL_BEFORE ${CMAKE_MESSAGE_LOG_LEVEL})
+set(CMAKE_MESSAGE_LOG_LEVEL WARNING)
+add_subdirectory(${PMT_LLAMA_SOURCE} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL SYSTEM)
+set(CMAKE_MESSAGE_LOG_LEVEL ${CMAKE_MESSAGE_LOG_LEVEL_BEFORE})

@@ -1,0 +1,34 @@
+# One folder is one room, one library: pmt_room(kv_cache SOURCES ... LINKS pmt_kernels fmt::fmt).
+# Includes are written from src/: #include "kv_cache/page_pool.h".
+function(pmt_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror=return-type)
+endfunction()
+
+function(pmt_room name)
+  cmake_parse_arguments(A "" "" "SOURCES;LINKS" ${ARGN})
+  if(A_SOURCES)
+    add_library(pmt_${name} STATIC ${A_SOURCES})
+    target_include_directories(pmt_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(pmt_${name} PUBLIC ${A_LINKS})
+    pmt_warnings(pmt_${name})
+  else()
+    add_library(pmt_${name} INTERFACE)
+    target_include_directories(pmt_${name} INTERFACE ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(pmt_${name} INTERFACE ${A_LINKS})
+  endif()
+endfunction()
+
+# pmt_tests(kv_cache LABEL unit SOURCES a_test.cpp ... LINKS ...): one binary a room and label.
+function(pmt_tests name)
+  cmake_parse_arguments(A "" "LABEL;TIMEOUT" "SOURCES;LINKS" ${ARGN})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  set(target ${name}_${A_LABEL}_tests)
+  add_executable(${target} ${A_SOURCES})
+  target_link_libraries(${target} PRIVATE pmt_${name} ${A_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
+  pmt_warnings(${target})
+  include(GoogleTest)
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}."
+    PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT} ENVIRONMENT "PERMUTATION_MODEL=${PMT_MODEL}")
+endfunction()

@@ -1,0 +1,64 @@
+// A local model as a Completer: one thread owns the model and its page pool, and batches every running
+// request's next tokens together (note 0004).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "llm/completer.h"
+
+namespace pmt::inference {
+
+struct LocalModelOptions {
+  std::string name;  // as served, e.g. "smollm2-135m-instruct"
+  std::string path;  // the GGUF
+  int threads = 0;   // 0: all cores
+  std::size_t kv_bytes_max = 512ULL << 20;  // the page pool's ceiling
+  int prefill_chunk_tokens = 512;
+  int sequences_max = 256;   // running at once
+  int queue_max = 1024;      // waiting: above, 503
+  std::function<void(float fraction)> on_load_progress;
+};
+
+struct ModelInfo {
+  std::string name, path, architecture;
+  std::int64_t context_tokens = 0;
+  std::int64_t parameters = 0;
+  std::int64_t file_bytes = 0;
+  bool has_chat_template = false;
+};
+
+/// The page pool right now: counters of the pool itself, shown by GET /v1/kv.
+struct KvPoolStats {
+  std::int64_t bytes = 0;           // in pages that hold a sequence
+  std::int64_t bytes_resident = 0;  // taken from the system
+  std::int64_t bytes_max = 0;
+  std::int64_t pages_used = 0;
+  std::int64_t sequences = 0;
+  std::int64_t tokens = 0;
+  std::vector<std::vector<std::int64_t>> bytes_by_layer_head;  // [layers][kv_heads]
+};
+
+struct EngineStats {
+  std::uint64_t requests = 0, completed = 0, cancelled = 0, failed = 0;
+  std::uint64_t prompt_tokens = 0, completion_tokens = 0, steps = 0;
+  std::int64_t running = 0, waiting = 0;
+};
+
+class LocalModel : public llm::Completer, public llm::Tokenizer {
+ public:
+  /// Errors: no such file, not a GGUF, an architecture that isn't supported (names those that are), too
+  /// little memory. Nothing is left behind.
+  static base::Result<std::unique_ptr<LocalModel>> load(LocalModelOptions options, const base::Clock& clock);
+
+  virtual const ModelInfo& info() const = 0;
+  virtual KvPoolStats kv_stats() const = 0;
+  virtual EngineStats stats() const = 0;
+};
+
+}  // namespace pmt::inference

@@ -1,0 +1,121 @@
+// What a model says back, as a stream of events. One order, always:
+//   Started, (Delta | ChoiceEnd)*, then exactly one terminal event: Done or Failed.
+// Failed may also come first. Every choice of a Done stream has had its ChoiceEnd.
+// The same events serve SSE and plain JSON, are what the response cache stores, and carry only figures that
+// were counted or measured.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/result.h"
+
+namespace pmt::llm {
+
+struct TokenLogprob {
+  std::string token;  // its bytes, perhaps half a UTF-8 character
+  float logprob = 0;
+  std::vector<std::pair<std::string, float>> top;  // best first
+};
+
+enum class FinishReason { kStop, kLength, kToolCalls };
+const char* to_string(FinishReason reason);
+
+struct Usage {
+  std::int64_t prompt_tokens = 0;
+  std::int64_t completion_tokens = 0;
+};
+
+enum class CacheStatus { kHit, kSemanticHit, kCoalesced, kStale, kMiss, kBypass };
+const char* to_string(CacheStatus status);
+
+/// permutation.cache of the response.
+struct CacheReport {
+  CacheStatus status = CacheStatus::kBypass;
+  std::string key;  // hex, "" when there is none
+  double age_s = 0;
+  std::optional<double> similarity;
+  std::int64_t tokens_saved = 0;
+  double usd_saved = 0;
+  std::string why;
+};
+
+/// permutation.kv: bytes are what the pool held for this request when it ended.
+struct KvReport {
+  std::string mode = "exact";
+  double ratio_target = 1;
+  double ratio_achieved = 1;
+  std::int64_t bytes = 0;
+  std::int64_t bytes_f16 = 0;
+  std::int64_t tokens_kept = 0;
+  std::int64_t tokens_total = 0;
+  std::int64_t prefix_tokens_reused = 0;
+};
+
+struct SpeculationReport {
+  std::int64_t drafted = 0;
+  std::int64_t accepted = 0;
+};
+
+struct KnowledgeReport {
+  std::vector<std::string> domains;
+  std::int64_t slots_read = 0;
+  std::vector<std::string> facts;
+};
+
+struct Timing {
+  double queue_ms = 0;
+  double prefill_ms = 0;
+  double decode_ms = 0;
+};
+
+/// The extension object of a completion. Parts that no component filled stay unset and are not shown.
+struct Report {
+  std::optional<CacheReport> cache;
+  std::optional<KvReport> kv;
+  std::optional<SpeculationReport> speculation;
+  std::optional<KnowledgeReport> knowledge;
+  std::optional<Timing> timing;
+  nlohmann::json engine;  // null, or {"metadata": ..., "trace": ...}
+};
+
+/// First: what the answer's headers need, known before its first token.
+struct Started {
+  std::string model;  // resolved name
+  std::int64_t created_unix_s = 0;
+  std::optional<CacheReport> cache;  // set by whoever consulted the response cache
+};
+
+struct Delta {
+  int choice = 0;
+  std::string text;  // whole UTF-8 characters
+  std::vector<TokenLogprob> logprobs;
+};
+
+struct ChoiceEnd {
+  int choice = 0;
+  FinishReason reason = FinishReason::kStop;
+  nlohmann::json tool_calls;  // null or OpenAI's array
+};
+
+struct Done {
+  Usage usage;
+  Report report;
+};
+
+struct Failed {
+  base::Error error;
+};
+
+using Event = std::variant<Started, Delta, ChoiceEnd, Done, Failed>;
+
+inline bool is_terminal(const Event& event) {
+  return std::holds_alternative<Done>(event) || std::holds_alternative<Failed>(event);
+}
+
+}  // namespace pmt::llm

@@ -1,0 +1,98 @@
+// One request to a language model, after parsing and before anybody acts on it: what api/ makes out of
+// OpenAI's JSON and what every Completer takes. Everything that can change the answer is in here, so the
+// response cache can make its key from it (response_cache/canonical_key.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/usage_counter.h"
+
+namespace pmt::llm {
+
+enum class Endpoint { kChat, kCompletions };
+
+struct Message {
+  std::string role;  // system, developer, user, assistant, tool
+  std::string content;
+  std::string name;
+  nlohmann::json tool_calls;  // null, or OpenAI's array as sent
+  std::string tool_call_id;
+};
+
+struct Sampling {
+  float temperature = 1.0F;
+  float top_p = 1.0F;
+  int top_k = 0;  // 0: all
+  float min_p = 0.0F;
+  float frequency_penalty = 0.0F;
+  float presence_penalty = 0.0F;
+  std::optional<std::uint32_t> seed;
+  std::map<std::int32_t, float> logit_bias;  // token id -> bias
+};
+
+enum class CacheMode { kOn, kOff, kReadOnly, kWriteOnly, kRefresh };
+
+/// permutation.cache of the request, with Cache-Control folded in by api/.
+struct CacheOptions {
+  CacheMode mode = CacheMode::kOn;
+  std::optional<double> ttl_s;
+  std::optional<double> max_age_s;
+  std::optional<double> stale_while_revalidate_s;
+  std::optional<double> semantic_error_max;
+  std::string name_space;
+  std::vector<std::string> tags;
+  std::optional<bool> reusable;  // unset: reusable at temperature 0 or with a seed
+  bool only_if_cached = false;
+};
+
+enum class KvMode { kAuto, kExact, kQueryAware, kQueryAgnostic };
+
+struct KvOptions {
+  double ratio = 1.0;  // 1..64; bytes at f16 over bytes held
+  KvMode mode = KvMode::kAuto;
+};
+
+enum class Speculation { kAuto, kOff, kPromptLookup };
+
+struct Budget {
+  std::optional<double> usd;
+  std::optional<std::int64_t> tokens;
+  std::optional<double> seconds;
+};
+
+struct Request {
+  std::string id;      // x-request-id
+  std::string tenant;  // "" until keys exist
+  Endpoint endpoint = Endpoint::kChat;
+  std::string model;              // as the caller named it
+  std::vector<Message> messages;  // kChat
+  std::string prompt;             // kCompletions: text, or
+  std::vector<std::int32_t> prompt_tokens;  // token ids, if not empty
+
+  Sampling sampling;
+  std::optional<int> max_tokens;  // unset: up to the context's end
+  std::vector<std::string> stop;
+  int n = 1;
+  std::optional<int> logprobs;  // set: report logprobs, with so many alternatives (0..20)
+  bool echo = false;            // kCompletions: repeat the prompt before the answer
+  nlohmann::json tools;            // null or as sent
+  nlohmann::json tool_choice;      // null or as sent
+  nlohmann::json response_format;  // null or as sent
+
+  CacheOptions cache;
+  KvOptions kv;
+  Speculation speculation = Speculation::kAuto;
+  std::vector<std::string> knowledge;
+  Budget budget;
+  bool want_trace = false;
+
+  base::Surface surface = base::Surface::kCompletions;  // on whose behalf: for the audit
+};
+
+}  // namespace pmt::llm

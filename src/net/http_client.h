@@ -1,0 +1,36 @@
+// A small blocking HTTP/1.1 client for the command line and for tests. One connection, kept alive.
+// Thread-safety: one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/http.h"
+
+namespace pmt::net {
+
+struct ClientResponse {
+  int status = 0;
+  Headers headers;  // names in lower case
+  std::string body;
+  std::string_view header(std::string_view name) const;
+};
+
+class HttpClient {
+ public:
+  /// `url`: http://host:port (https isn't taken here).
+  static base::Result<std::unique_ptr<HttpClient>> connect(const std::string& url, int timeout_s);
+  virtual ~HttpClient() = default;
+  virtual base::Result<ClientResponse> request(const std::string& method, const std::string& target,
+                                               const Headers& headers, const std::string& body) = 0;
+  /// Streams a response body: `on_bytes` gets each piece as it arrives and returns false to hang up.
+  virtual base::Result<ClientResponse> stream(const std::string& method, const std::string& target,
+                                              const Headers& headers, const std::string& body,
+                                              const std::function<bool(std::string_view)>& on_bytes) = 0;
+};
+
+}  // namespace pmt::net

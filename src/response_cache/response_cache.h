@@ -1,0 +1,98 @@
+// Cache 1, its store: answers and computation results by exact key, in RAM, evicted least recently used first.
+//
+// Sharded by the key's first byte; a hit takes one shard's lock, moves the entry to the front of that shard's
+// list and returns a shared pointer, so a value being read outlives its eviction.
+// Thread-safety: any thread may call anything.
+// Cost: an entry costs its value's bytes plus about 200 B; a hit is one hash lookup and two list splices.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/result.h"
+#include "llm/event.h"
+
+namespace pmt::response_cache {
+
+using Key = base::Digest;
+
+/// A completed answer, as the events that were sent: replays as SSE or JSON. Ends with Done.
+struct RecordedAnswer {
+  std::vector<llm::Event> events;
+};
+
+/// What an entry holds: a model's answer, or any JSON computed by a caller.
+struct Value {
+  std::variant<RecordedAnswer, nlohmann::json> content;
+};
+
+struct StoreOptions {
+  std::int64_t tokens = 0;   // what computing the value cost, by the model's own tokenizer
+  bool reusable = true;      // false: kept out of the cache, the call counts as refused
+  std::optional<double> ttl_s;
+  std::string name_space;
+  std::string model;
+  std::vector<std::string> tags;
+  double usd = 0;            // what computing it cost
+};
+
+struct Entry {
+  Value value;
+  StoreOptions meta;
+  base::Nanos stored_at{0};
+  std::int64_t stored_unix_s = 0;
+  std::size_t bytes = 0;
+};
+
+struct Limits {
+  std::size_t entries_max = 1'000'000;
+  std::size_t bytes_max = 256ULL << 20;
+};
+
+/// Counters since start. `hits + misses` = lookups.
+struct Stats {
+  std::uint64_t hits = 0, misses = 0, coalesced = 0, stores = 0, refused = 0, evictions = 0, expired = 0,
+                purged = 0;
+  std::uint64_t entries = 0, bytes = 0;
+  std::int64_t tokens_saved = 0;
+  double usd_saved = 0;
+};
+
+class ResponseCache {
+ public:
+  ResponseCache(Limits limits, const base::Clock& clock);
+  ~ResponseCache();
+
+  /// The live entry, or null. `max_age_s`: an older entry counts as a miss. Counts a hit or a miss.
+  std::shared_ptr<const Entry> get(const Key& key, std::optional<double> max_age_s = {});
+
+  /// Keeps `value` under `key`, replacing what was there. Errors: larger than the byte limit (kTooLarge);
+  /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable.
+  base::Result<bool> store(const Key& key, Value value, StoreOptions options);
+
+  bool erase(const Key& key);
+  struct Filter {
+    std::optional<std::string> tag, model, name_space, key_prefix;  // key_prefix: of the key's hex
+  };
+  /// Removes what matches all the set parts of `filter`; with none set, everything. Returns how many.
+  std::size_t purge(const Filter& filter);
+
+  Stats stats() const;
+  /// Called by single flight when a follower shared a leader's answer.
+  void count_coalesced(std::int64_t tokens, double usd);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pmt::response_cache
