@@ -40,6 +40,8 @@ class FakeClock final : public Clock {
   std::atomic<std::int64_t> now_ns_{1'000'000'000};
 };
 
-inline double ms_between(Nanos from, Nanos to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
+inline double ms_between(Nanos from, Nanos to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
 
 }  // namespace pmt::base

@@ -37,7 +37,8 @@ template <class T>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
  public:
   using tl::expected<T, Error>::expected;
-  Result(Error error) : tl::expected<T, Error>(tl::unexpect, std::move(error)) {}
+  Result(Error error)  // NOLINT(google-explicit-constructor): so that "return Error{...}" reads as it does
+      : tl::expected<T, Error>(tl::unexpect, std::move(error)) {}
 };
 
 using Status = Result<void>;
@@ -52,16 +53,16 @@ inline Error invalid(std::string message, std::string field = {}) {
 #define PMT_CONCAT(a, b) PMT_CONCAT_(a, b)
 
 /// TRY(expr): returns expr's error from this function, if it has one.
-#define TRY(expr)                                        \
-  do {                                                   \
-    if (auto try_result_ = (expr); !try_result_) {       \
-      return ::pmt::base::Error(try_result_.error());    \
-    }                                                    \
+#define TRY(expr)                                     \
+  do {                                                \
+    if (auto try_result_ = (expr); !try_result_) {    \
+      return ::pmt::base::Error(try_result_.error()); \
+    }                                                 \
   } while (false)
 
 /// TRY_ASSIGN(auto x, expr): the same, else x = the value.
 #define TRY_ASSIGN(lhs, expr) TRY_ASSIGN_(lhs, expr, PMT_CONCAT(try_assign_, __LINE__))
-#define TRY_ASSIGN_(lhs, expr, tmp)                  \
-  auto tmp = (expr);                                 \
-  if (!tmp) return ::pmt::base::Error(tmp.error());  \
+#define TRY_ASSIGN_(lhs, expr, tmp)                 \
+  auto tmp = (expr);                                \
+  if (!tmp) return ::pmt::base::Error(tmp.error()); \
   lhs = std::move(*tmp)

@@ -27,7 +27,8 @@ class Completer {
 
   /// Starts `request` and returns without waiting for the model. Every failure, bad input included, arrives
   /// as a Failed event. After `cancel` is set the work stops soon, its memory is freed, and a terminal event
-  /// (Failed with kCancelled, if not already Done) still arrives. `sink` is released after the terminal event.
+  /// (Failed with kCancelled, if not already Done) still arrives. `sink` is released after the terminal
+  /// event.
   virtual void start(Request request, std::shared_ptr<Sink> sink, base::CancelToken cancel) = 0;
 };
 

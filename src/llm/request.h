@@ -70,17 +70,17 @@ struct Request {
   std::string id;      // x-request-id
   std::string tenant;  // "" until keys exist
   Endpoint endpoint = Endpoint::kChat;
-  std::string model;              // as the caller named it
-  std::vector<Message> messages;  // kChat
-  std::string prompt;             // kCompletions: text, or
+  std::string model;                        // as the caller named it
+  std::vector<Message> messages;            // kChat
+  std::string prompt;                       // kCompletions: text, or
   std::vector<std::int32_t> prompt_tokens;  // token ids, if not empty
 
   Sampling sampling;
   std::optional<int> max_tokens;  // unset: up to the context's end
   std::vector<std::string> stop;
   int n = 1;
-  std::optional<int> logprobs;  // set: report logprobs, with so many alternatives (0..20)
-  bool echo = false;            // kCompletions: repeat the prompt before the answer
+  std::optional<int> logprobs;     // set: report logprobs, with so many alternatives (0..20)
+  bool echo = false;               // kCompletions: repeat the prompt before the answer
   nlohmann::json tools;            // null or as sent
   nlohmann::json tool_choice;      // null or as sent
   nlohmann::json response_format;  // null or as sent
