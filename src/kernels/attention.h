@@ -1,0 +1,84 @@
+// Attention over paged keys and values: the kernels, chosen at run time for this CPU (note 0003).
+//
+// A tile is a few consecutive queries of one sequence against one KV head; the query heads that share the KV
+// head (the group) are rows of the same tile, so each K/V page is read once for all of them. A tile's tokens
+// are cut into segments of kSegmentTokens; attend_segment gives one segment's partial softmax, merge folds
+// partials from left to right, finish divides. Because segments are cut at fixed places and each row's
+// arithmetic has one order, a row's result has the same bits whatever tile, batch or thread it is computed in
+// (per instruction set).
+//
+// Thread-safety: pure functions over their arguments. Errors: none; shapes are CHECKed by kv_cache's planner.
+// Cost: 4 * rows * tokens * head_dim FLOPs; each page is read once a tile.
+// Source: online softmax (Milakov, Gimelshein, arXiv 1805.02867), flash-decoding's split of one row over
+// workers. We differ in cutting at fixed segments, for reproducible bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/page_layout.h"
+
+namespace pmt::kernels {
+
+inline constexpr int kRowsMax = 48;      // rows (queries x group) of a tile
+inline constexpr int kHeadDimMax = 256;  // a multiple of 16
+
+/// The pages of one (sequence, layer, KV head), in order.
+struct HeadPages {
+  const std::byte* pool = nullptr;  // page i lies at pool + ids[i] * page_bytes
+  std::size_t page_bytes = 0;
+  const std::uint32_t* ids = nullptr;
+  const std::byte* page(int i) const { return pool + page_bytes * ids[i]; }
+};
+
+struct AttentionTile {
+  HeadPages kv;
+  const float* q = nullptr;     // query i's group starts at q + i * q_stride: [group, head_dim], after RoPE
+  std::ptrdiff_t q_stride = 0;  // floats
+  int queries = 0;
+  int group = 1;
+  int head_dim = 0;
+  float scale = 1;
+  int visible_first = 0;  // query i sees the first visible_first + i tokens; >= 1
+};
+
+/// Partial softmax of a tile's rows (row = query * group + head in group).
+struct Partial {
+  float max[kRowsMax];  // -inf where a row saw nothing
+  float sum[kRowsMax];
+  float out[kRowsMax * kHeadDimMax];  // [rows, head_dim], relative to max
+};
+
+/// One thread's working memory: the scaled queries, one page unpacked, its probabilities.
+struct Scratch {
+  alignas(64) float q[kRowsMax * kHeadDimMax];
+  alignas(64) float keys[kHeadDimMax * kPageTokens];
+  alignas(64) float values[kPageTokens * kHeadDimMax];
+  alignas(64) float probs[kRowsMax * kPageTokens];
+  alignas(64) float correction[kRowsMax];
+  Partial total;
+  Partial part;
+};
+
+struct AttentionKernels {
+  const char* name;
+  /// Scales the tile's queries into scratch.q. Once a tile, before attend_segment.
+  void (*load_queries)(const AttentionTile& tile, Scratch& scratch);
+  /// The partial softmax over segment `segment` (tokens [segment, segment + 1) * kSegmentTokens).
+  void (*attend_segment)(const AttentionTile& tile, int segment, Scratch& scratch, Partial& out);
+  /// into = into (+) from. Fold from left to right.
+  void (*merge)(int rows, int head_dim, Partial& into, const Partial& from);
+  /// out[row] = partial.out[row] / partial.sum[row]; query i's group at out + i * out_stride.
+  void (*finish)(const AttentionTile& tile, const Partial& partial, float* out, std::ptrdiff_t out_stride);
+  /// Stores one token's K and V rows [head_dim] f32 as token `slot` of an f16 page (round to nearest even).
+  void (*store_f16)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
+};
+
+enum class Isa { kScalar, kAvx2, kAvx512 };
+
+/// Null when this CPU lacks the instructions.
+const AttentionKernels* attention_kernels(Isa isa);
+/// The fastest one that this CPU runs.
+const AttentionKernels& best_attention_kernels();
+
+}  // namespace pmt::kernels

@@ -1,0 +1,37 @@
+// The reference: one lane, plain C++, the same algorithm as the vector kernels.
+#include <cmath>
+
+#include "kernels/attention_impl.h"
+#include "kernels/f16.h"
+
+namespace pmt::kernels {
+namespace {
+
+struct Scalar {
+  using Reg = float;
+  static constexpr int kLanes = 1, kScoreRows = 1, kValueRows = 1, kValueVecs = 4;
+  static float load(const float* p) { return *p; }
+  static float load(const std::uint16_t* p) { return f16_to_f32(*p); }
+  static void store(float* p, float x) { *p = x; }
+  static float broadcast(float x) { return x; }
+  static float fma(float a, float b, float c) { return a * b + c; }
+  static float mul(float a, float b) { return a * b; }
+  static float add(float a, float b) { return a + b; }
+  static float sub(float a, float b) { return a - b; }
+  static float max(float a, float b) { return a > b ? a : b; }
+  static float exp(float x) { return std::exp(x); }
+  static float exp_scalar(float x) { return std::exp(x); }
+  static float reduce_max(float x) { return x; }
+  static float reduce_add(float x) { return x; }
+  static std::uint16_t to_f16(float x) { return f32_to_f16(x); }
+};
+
+constexpr AttentionKernels kTable = Attention<Scalar>::table("scalar");
+
+}  // namespace
+
+const AttentionKernels* attention_kernels_scalar() {
+  return &kTable;
+}
+
+}  // namespace pmt::kernels

@@ -1,0 +1,173 @@
+#include "kernels/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "kernels/f16.h"
+
+namespace pmt::kernels {
+namespace {
+
+struct Shape {
+  int head_dim, group, queries, visible_first;
+};
+
+/// A random sequence in pages, with the rounded keys and values kept beside for the naive answer.
+class Fixture {
+ public:
+  Fixture(const Shape& shape, const AttentionKernels& kernels, std::uint32_t seed)
+      : shape_(shape), rng_(seed) {
+    tokens_ = shape.visible_first + shape.queries - 1;
+    const int pages = (tokens_ + kPageTokens - 1) / kPageTokens;
+    page_bytes_ = f16_page_bytes(shape.head_dim);
+    pool_.assign(page_bytes_ * static_cast<std::size_t>(pages + 1), std::byte{0});
+    ids_.resize(static_cast<std::size_t>(pages));
+    for (int i = 0; i < pages; ++i) ids_[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(i + 1);
+    std::shuffle(ids_.begin(), ids_.end(), rng_);
+    std::normal_distribution<float> normal(0.0F, 1.5F);
+    const auto fill = [&](std::vector<float>& v, int n) {
+      v.resize(static_cast<std::size_t>(n));
+      for (float& x : v) x = normal(rng_);
+    };
+    fill(keys_, tokens_ * shape.head_dim);
+    fill(values_, tokens_ * shape.head_dim);
+    fill(queries_, shape.queries * shape.group * shape.head_dim);
+    for (int t = 0; t < tokens_; ++t) {
+      std::byte* page = pool_.data() + page_bytes_ * ids_[static_cast<std::size_t>(t / kPageTokens)];
+      kernels.store_f16(&keys_[at(t)], &values_[at(t)], shape.head_dim, t % kPageTokens, page);
+    }
+    for (auto* v : {&keys_, &values_}) {
+      for (float& x : *v) x = f16_to_f32(f32_to_f16(x));
+    }
+  }
+
+  /// Queries [first, first + n) in one tile, segments folded in order.
+  std::vector<float> run(const AttentionKernels& kernels, int first, int n) {
+    AttentionTile tile = tile_of(first, n);
+    kernels.load_queries(tile, *scratch_);
+    const int rows = n * shape_.group;
+    const int visible_last = tile.visible_first + n - 1;
+    const int segments = (visible_last + kSegmentTokens - 1) / kSegmentTokens;
+    kernels.attend_segment(tile, 0, *scratch_, scratch_->total);
+    for (int s = 1; s < segments; ++s) {
+      kernels.attend_segment(tile, s, *scratch_, scratch_->part);
+      kernels.merge(rows, shape_.head_dim, scratch_->total, scratch_->part);
+    }
+    std::vector<float> out(static_cast<std::size_t>(rows * shape_.head_dim));
+    kernels.finish(tile, scratch_->total, out.data(), shape_.group * shape_.head_dim);
+    return out;
+  }
+
+  std::vector<double> naive() const {
+    std::vector<double> out(queries_.size(), 0.0);
+    const double scale = 1.0 / std::sqrt(shape_.head_dim);
+    for (int row = 0; row < shape_.queries * shape_.group; ++row) {
+      const int visible = shape_.visible_first + row / shape_.group;
+      std::vector<double> p(static_cast<std::size_t>(visible));
+      double top = -1e300;
+      double sum = 0;
+      for (int t = 0; t < visible; ++t) {
+        double dot = 0;
+        for (int d = 0; d < shape_.head_dim; ++d) dot += double{queries_[row_at(row) + d]} * keys_[at(t) + d];
+        p[static_cast<std::size_t>(t)] = dot * scale;
+        top = std::max(top, dot * scale);
+      }
+      for (double& x : p) sum += x = std::exp(x - top);
+      for (int t = 0; t < visible; ++t) {
+        for (int d = 0; d < shape_.head_dim; ++d) {
+          out[row_at(row) + d] += p[static_cast<std::size_t>(t)] / sum * values_[at(t) + d];
+        }
+      }
+    }
+    return out;
+  }
+
+ private:
+  AttentionTile tile_of(int first, int n) const {
+    AttentionTile tile;
+    tile.kv = {pool_.data(), page_bytes_, ids_.data()};
+    tile.q_stride = shape_.group * shape_.head_dim;
+    tile.q = queries_.data() + first * tile.q_stride;
+    tile.queries = n;
+    tile.group = shape_.group;
+    tile.head_dim = shape_.head_dim;
+    tile.scale = 1.0F / std::sqrt(static_cast<float>(shape_.head_dim));
+    tile.visible_first = shape_.visible_first + first;
+    return tile;
+  }
+  std::size_t at(int t) const { return static_cast<std::size_t>(t * shape_.head_dim); }
+  std::size_t row_at(int row) const { return static_cast<std::size_t>(row * shape_.head_dim); }
+
+  Shape shape_;
+  std::mt19937 rng_;
+  int tokens_ = 0;
+  std::size_t page_bytes_ = 0;
+  std::vector<std::byte> pool_;
+  std::vector<std::uint32_t> ids_;
+  std::vector<float> keys_, values_, queries_;
+  std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();
+};
+
+class AttentionKernelsTest : public testing::TestWithParam<Isa> {};
+
+TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
+  const AttentionKernels* kernels = attention_kernels(GetParam());
+  if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  std::mt19937 rng(7);
+  const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng); };
+  for (std::uint32_t round = 0; round < 60; ++round) {
+    Shape shape{};
+    shape.head_dim = 16 * pick(1, round % 3 == 0 ? 16 : 8);
+    shape.group = pick(1, 9);
+    shape.queries = pick(1, kRowsMax / shape.group);
+    shape.visible_first = pick(1, round % 4 == 0 ? 2200 : 90);
+    Fixture fixture(shape, *kernels, round);
+    const auto got = fixture.run(*kernels, 0, shape.queries);
+    const auto want = fixture.naive();
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      ASSERT_NEAR(got[i], want[i], 2e-5)
+          << "round " << round << " element " << i << " head_dim " << shape.head_dim << " group "
+          << shape.group << " queries " << shape.queries << " visible " << shape.visible_first;
+    }
+  }
+}
+
+TEST_P(AttentionKernelsTest, ARowHasTheSameBitsInEveryTile) {
+  const AttentionKernels* kernels = attention_kernels(GetParam());
+  if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  const Shape shape{64, 3, 16, 1015};  // crosses a page and a segment boundary
+  Fixture fixture(shape, *kernels, 3);
+  const auto whole = fixture.run(*kernels, 0, 16);
+  const std::size_t query_floats = 3 * 64;
+  for (const int step : {1, 2, 5}) {
+    for (int first = 0; first + step <= 16; first += step) {
+      const auto part = fixture.run(*kernels, first, step);
+      ASSERT_EQ(0, std::memcmp(part.data(), whole.data() + static_cast<std::size_t>(first) * query_floats,
+                               part.size() * sizeof(float)))
+          << "queries " << first << " to " << first + step;
+    }
+  }
+}
+
+std::string isa_name(const testing::TestParamInfo<Isa>& info) {
+  return info.param == Isa::kScalar ? "scalar" : info.param == Isa::kAvx2 ? "avx2" : "avx512";
+}
+INSTANTIATE_TEST_SUITE_P(Isas, AttentionKernelsTest, testing::Values(Isa::kScalar, Isa::kAvx2, Isa::kAvx512),
+                         isa_name);
+
+TEST(AttentionKernels, BestIsTheWidestThatRuns) {
+  EXPECT_EQ(best_attention_kernels().name, (attention_kernels(Isa::kAvx512) ? attention_kernels(Isa::kAvx512)
+                                            : attention_kernels(Isa::kAvx2) ? attention_kernels(Isa::kAvx2)
+                                                                            : attention_kernels(Isa::kScalar))
+                                               ->name);
+}
+
+}  // namespace
+}  // namespace pmt::kernels
