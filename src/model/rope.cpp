@@ -1,0 +1,45 @@
+#include "model/rope.h"
+
+#include <cmath>
+#include <utility>
+
+namespace pmt::model {
+
+RopeTable::RopeTable(const Hparams& hparams, std::vector<float> factors)
+    : half_(hparams.rope_dims / 2),
+      pairs_(hparams.rope_pairs),
+      base_(hparams.rope_base),
+      factors_(std::move(factors)) {}
+
+void RopeTable::fill(std::span<const int> positions) {
+  table_.resize(positions.size() * static_cast<std::size_t>(half_) * 2);
+  // The frequencies are multiplied up in f32, as ggml does: at position 8,000 another rounding would move the
+  // angle.
+  const float step = std::pow(base_, -1.0F / static_cast<float>(half_));
+  float* out = table_.data();
+  for (const int position : positions) {
+    auto theta = static_cast<float>(position);
+    for (int i = 0; i < half_; ++i) {
+      const float angle = factors_.empty() ? theta : theta / factors_[static_cast<std::size_t>(i)];
+      *out++ = std::cos(angle);
+      *out++ = std::sin(angle);
+      theta *= step;
+    }
+  }
+}
+
+void RopeTable::rotate(int row, const float* from, float* to) const {
+  const float* angles = table_.data() + static_cast<std::ptrdiff_t>(row) * half_ * 2;
+  const int stride = pairs_ == RopePairs::kAdjacent ? 2 : 1;
+  const int distance = pairs_ == RopePairs::kAdjacent ? 1 : half_;
+  for (int i = 0; i < half_; ++i) {
+    const float cos = angles[2 * i];
+    const float sin = angles[2 * i + 1];
+    const float a = from[i * stride];
+    const float b = from[i * stride + distance];
+    to[i * stride] = a * cos - b * sin;
+    to[i * stride + distance] = a * sin + b * cos;
+  }
+}
+
+}  // namespace pmt::model

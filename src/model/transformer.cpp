@@ -1,0 +1,326 @@
+#include "model/transformer.h"
+
+#include <cmath>
+#include <cstring>
+#include <list>
+#include <numeric>
+#include <utility>
+
+#include <fmt/format.h>
+#include <ggml-alloc.h>
+#include <ggml-backend.h>
+#include <ggml-cpu.h>
+
+#include "base/check.h"
+#include "kernels/attention.h"
+#include "model/rope.h"
+#include "model/weights.h"
+
+namespace pmt::model {
+namespace {
+
+using kv_cache::KvHeadId;
+using kv_cache::LayerId;
+
+/// What our two operators read while a batch runs: filled before the graph starts, constant during it.
+struct Step {
+  const Hparams* hparams = nullptr;
+  kv_cache::PagePool* pool = nullptr;
+  std::vector<kv_cache::Span> spans;
+  std::vector<int> row_span;  // [rows] -> index into spans
+  std::unique_ptr<kv_cache::AttentionPlan> plan;
+  std::unique_ptr<RopeTable> rope;
+  const kernels::AttentionKernels* kernels = nullptr;
+  std::vector<std::unique_ptr<kernels::Scratch>> scratch;  // [threads]
+};
+
+struct LayerStep {
+  Step* step = nullptr;
+  LayerId layer;
+};
+
+const float* row_of(const ggml_tensor* tensor, int row) {
+  return reinterpret_cast<const float*>(static_cast<const char*>(tensor->data) +
+                                        static_cast<std::size_t>(row) * tensor->nb[1]);
+}
+
+/// q' = rope(q) into dst; rope(k) and v into the pages. src: q, k, v with one row a token.
+void append_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
+  const auto& [step, layer] = *static_cast<const LayerStep*>(userdata);
+  const Hparams& h = *step->hparams;
+  const int rows = static_cast<int>(dst->ne[1]);
+  const int units = rows * h.kv_heads;  // a unit: one token and KV head, with its group of queries
+  const int end = static_cast<int>(std::int64_t{units} * (thread + 1) / threads);
+  float rotated[kernels::kHeadDimMax];
+  for (int unit = static_cast<int>(std::int64_t{units} * thread / threads); unit < end; ++unit) {
+    const int row = unit / h.kv_heads;
+    const int head = unit % h.kv_heads;
+    const kv_cache::Span& span =
+        step->spans[static_cast<std::size_t>(step->row_span[static_cast<std::size_t>(row)])];
+    const int position = span.start + row - span.row_first;
+    const kv_cache::PageId page = span.sequence->page_ids(
+        layer, KvHeadId(static_cast<std::uint32_t>(head)))[position / kernels::kPageTokens];
+    const float* k = row_of(dst->src[1], row) + head * h.head_dim;
+    const float* v = row_of(dst->src[2], row) + head * h.head_dim;
+    step->rope->rotate(row, k, rotated);
+    step->kernels->store_f16(rotated, v, h.head_dim, position % kernels::kPageTokens, step->pool->data(page));
+    const int first = head * h.group() * h.head_dim;
+    const float* q = row_of(dst->src[0], row) + first;
+    float* out =
+        static_cast<float*>(dst->data) + static_cast<std::ptrdiff_t>(row) * h.heads * h.head_dim + first;
+    for (int g = 0; g < h.group(); ++g) step->rope->rotate(row, q + g * h.head_dim, out + g * h.head_dim);
+  }
+}
+
+void attention_op(ggml_tensor* dst, int thread, int /*threads*/, void* userdata) {
+  const auto& [step, layer] = *static_cast<const LayerStep*>(userdata);
+  step->plan->run(layer, *step->kernels, static_cast<const float*>(dst->src[0]->data),
+                  static_cast<float*>(dst->data), *step->scratch[static_cast<std::size_t>(thread)]);
+}
+
+/// A built graph for one batch shape; decoding reuses it step after step.
+struct Graph {
+  int rows = 0;
+  int outputs = 0;
+  ggml_context* context = nullptr;
+  ggml_cgraph* graph = nullptr;
+  ggml_gallocr_t allocator = nullptr;
+  ggml_tensor* tokens = nullptr;    // [rows] i32
+  ggml_tensor* selected = nullptr;  // [outputs] i32: rows that reach the output
+  ggml_tensor* logits = nullptr;    // [outputs, vocabulary]
+
+  Graph() = default;
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  ~Graph() {
+    if (allocator != nullptr) ggml_gallocr_free(allocator);
+    if (context != nullptr) ggml_free(context);
+  }
+};
+
+constexpr int kNodesPerLayer = 32;  // above what one layer builds
+constexpr std::size_t kGraphsMax = 12;
+
+class LlamaTransformer final : public Transformer {
+ public:
+  LlamaTransformer(Hparams hparams, std::unique_ptr<Weights> weights, const GgufFile& file, int threads)
+      : hparams_(std::move(hparams)),
+        weights_(std::move(weights)),
+        parameters_(file.parameters()),
+        file_bytes_(file.bytes()),
+        threads_(threads),
+        backend_(ggml_backend_cpu_init()) {
+    ggml_backend_cpu_set_n_threads(backend_, threads);
+    step_.hparams = &hparams_;
+    step_.rope = std::make_unique<RopeTable>(hparams_, weights_->rope_factors);
+    step_.kernels = &kernels::best_attention_kernels();
+    for (int i = 0; i < threads; ++i) step_.scratch.push_back(std::make_unique<kernels::Scratch>());
+    for (int i = 0; i < hparams_.layers; ++i)
+      layer_steps_.push_back({&step_, LayerId(static_cast<std::uint32_t>(i))});
+  }
+  ~LlamaTransformer() override {
+    graphs_.clear();
+    ggml_backend_free(backend_);
+  }
+
+  const Hparams& hparams() const override { return hparams_; }
+  std::int64_t parameters() const override { return parameters_; }
+  std::int64_t file_bytes() const override { return file_bytes_; }
+
+  base::Result<std::unique_ptr<kv_cache::PagePool>> make_pool(std::size_t bytes_max) const override {
+    return kv_cache::PagePool::create(kernels::f16_page_bytes(hparams_.head_dim), bytes_max);
+  }
+
+  base::Result<std::span<const float>> forward(kv_cache::PagePool& pool, std::span<BatchSpan> batch) override;
+
+ private:
+  base::Status prepare(kv_cache::PagePool& pool, std::span<BatchSpan> batch);
+  Graph& graph_for(int rows, int outputs);
+  void build(Graph& graph);
+  ggml_tensor* layer(Graph& graph, ggml_tensor* input, std::size_t index);
+  ggml_tensor* attention(Graph& graph, ggml_tensor* input, std::size_t index);
+  ggml_tensor* feed_forward(Graph& graph, ggml_tensor* input, const LayerWeights& weights);
+  ggml_tensor* norm(Graph& graph, ggml_tensor* input, ggml_tensor* weight) const;
+
+  Hparams hparams_;
+  std::unique_ptr<Weights> weights_;
+  std::int64_t parameters_;
+  std::int64_t file_bytes_;
+  int threads_;
+  ggml_backend_t backend_;
+  Step step_;
+  std::vector<LayerStep> layer_steps_;
+  std::list<Graph> graphs_;  // most recently used first
+  std::vector<std::int32_t> tokens_, selected_;
+};
+
+ggml_tensor* LlamaTransformer::norm(Graph& graph, ggml_tensor* input, ggml_tensor* weight) const {
+  return ggml_mul(graph.context, ggml_rms_norm(graph.context, input, hparams_.rms_epsilon), weight);
+}
+
+/// One matmul a joined matrix, seen as its parts.
+std::vector<ggml_tensor*> multiply(ggml_context* context, const Joined& matrix, ggml_tensor* input) {
+  std::vector<ggml_tensor*> parts;
+  if (matrix.tensors.size() > 1) {
+    for (ggml_tensor* tensor : matrix.tensors) parts.push_back(ggml_mul_mat(context, tensor, input));
+    return parts;
+  }
+  ggml_tensor* whole = ggml_mul_mat(context, matrix.tensors[0], input);
+  std::size_t at = 0;
+  for (const std::int64_t rows : matrix.part_rows) {
+    parts.push_back(ggml_view_2d(context, whole, rows, whole->ne[1], whole->nb[1], at));
+    at += static_cast<std::size_t>(rows) * sizeof(float);
+  }
+  return parts;
+}
+
+ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::size_t index) {
+  const LayerWeights& weights = weights_->layers[index];
+  const std::int64_t width = std::int64_t{hparams_.heads} * hparams_.head_dim;
+  auto qkv = multiply(graph.context, weights.qkv, input);
+  ggml_tensor* q = ggml_custom_4d(graph.context, GGML_TYPE_F32, width, graph.rows, 1, 1, qkv.data(), 3,
+                                  append_op, GGML_N_TASKS_MAX, &layer_steps_[index]);
+  // Nothing reads the last layer's attention when no logits are wanted: its keys and values are enough.
+  if (graph.outputs == 0 && index + 1 == weights_->layers.size()) return q;
+  ggml_tensor* attended = ggml_custom_4d(graph.context, GGML_TYPE_F32, width, graph.rows, 1, 1, &q, 1,
+                                         attention_op, GGML_N_TASKS_MAX, &layer_steps_[index]);
+  return attended;
+}
+
+ggml_tensor* LlamaTransformer::feed_forward(Graph& graph, ggml_tensor* input, const LayerWeights& weights) {
+  ggml_context* context = graph.context;
+  ggml_tensor* gated = nullptr;
+  if (weights.gate_up.tensors.size() == 1) {
+    gated = ggml_swiglu(context, ggml_mul_mat(context, weights.gate_up.tensors[0], input));
+  } else {
+    auto parts = multiply(context, weights.gate_up, input);
+    gated = ggml_swiglu_split(context, parts[0], parts[1]);
+  }
+  return ggml_mul_mat(context, weights.ffn_down, gated);
+}
+
+ggml_tensor* LlamaTransformer::layer(Graph& graph, ggml_tensor* input, std::size_t index) {
+  ggml_context* context = graph.context;
+  const LayerWeights& weights = weights_->layers[index];
+  const bool last = index + 1 == weights_->layers.size();
+  ggml_tensor* attended = attention(graph, norm(graph, input, weights.attention_norm), index);
+  if (last && graph.outputs == 0) return attended;
+  if (last && graph.outputs < graph.rows) {
+    attended = ggml_get_rows(context, attended, graph.selected);
+    input = ggml_get_rows(context, input, graph.selected);
+  }
+  ggml_tensor* residual = ggml_add(context, ggml_mul_mat(context, weights.attention_out, attended), input);
+  ggml_tensor* fed = feed_forward(graph, norm(graph, residual, weights.ffn_norm), weights);
+  return ggml_add(context, fed, residual);
+}
+
+void LlamaTransformer::build(Graph& graph) {
+  const std::size_t nodes = weights_->layers.size() * kNodesPerLayer + 64;
+  const ggml_init_params params{ggml_tensor_overhead() * nodes + ggml_graph_overhead_custom(nodes, false),
+                                nullptr, true};
+  graph.context = ggml_init(params);
+  ggml_context* context = graph.context;
+  graph.graph = ggml_new_graph_custom(context, nodes, false);
+  graph.tokens = ggml_new_tensor_1d(context, GGML_TYPE_I32, graph.rows);
+  ggml_set_input(graph.tokens);
+  if (graph.outputs > 0 && graph.outputs < graph.rows) {
+    graph.selected = ggml_new_tensor_1d(context, GGML_TYPE_I32, graph.outputs);
+    ggml_set_input(graph.selected);
+  }
+  ggml_tensor* x = ggml_get_rows(context, weights_->token_embedding, graph.tokens);
+  for (std::size_t i = 0; i < weights_->layers.size(); ++i) x = layer(graph, x, i);
+  if (graph.outputs > 0) {
+    x = ggml_mul_mat(context, weights_->output, norm(graph, x, weights_->output_norm));
+    ggml_set_output(x);
+    graph.logits = x;
+  }
+  ggml_build_forward_expand(graph.graph, x);
+  graph.allocator = ggml_gallocr_new(ggml_backend_get_default_buffer_type(backend_));
+  CHECK(ggml_gallocr_alloc_graph(graph.allocator, graph.graph));
+}
+
+Graph& LlamaTransformer::graph_for(int rows, int outputs) {
+  for (auto it = graphs_.begin(); it != graphs_.end(); ++it) {
+    if (it->rows == rows && it->outputs == outputs) {
+      graphs_.splice(graphs_.begin(), graphs_, it);
+      return graphs_.front();
+    }
+  }
+  if (graphs_.size() >= kGraphsMax) graphs_.pop_back();
+  Graph& graph = graphs_.emplace_front();
+  graph.rows = rows;
+  graph.outputs = outputs;
+  build(graph);
+  return graph;
+}
+
+base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<BatchSpan> batch) {
+  std::size_t pages = 0;
+  for (const BatchSpan& span : batch) {
+    for (const std::int32_t token : span.tokens) {
+      if (token < 0 || token >= hparams_.vocabulary) {
+        return base::invalid(
+            fmt::format("token {} is outside the vocabulary of {}", token, hparams_.vocabulary), "prompt");
+      }
+    }
+    pages += span.sequence->pages_needed(static_cast<int>(span.tokens.size()));
+  }
+  if (pages > pool.pages_free()) {
+    return base::Error{
+        base::Code::kUnavailable,
+        fmt::format("the KV page pool has {} free pages, this step needs {}", pool.pages_free(), pages)};
+  }
+  tokens_.clear();
+  selected_.clear();
+  step_.spans.clear();
+  step_.row_span.clear();
+  std::vector<int> positions;
+  for (const BatchSpan& span : batch) {
+    const int count = static_cast<int>(span.tokens.size());
+    const int first = static_cast<int>(tokens_.size());
+    const int start = span.sequence->tokens();
+    TRY(span.sequence->reserve(count));
+    for (const int row : span.output_rows) selected_.push_back(first + row);
+    for (int i = 0; i < count; ++i) positions.push_back(start + i);
+    step_.row_span.insert(step_.row_span.end(), span.tokens.size(), static_cast<int>(step_.spans.size()));
+    step_.spans.push_back({span.sequence, first, count, start});
+    tokens_.insert(tokens_.end(), span.tokens.begin(), span.tokens.end());
+  }
+  step_.rope->fill(positions);
+  if (step_.pool != &pool) {
+    step_.pool = &pool;
+    step_.plan = std::make_unique<kv_cache::AttentionPlan>(pool);
+  }
+  const float scale = 1.0F / std::sqrt(static_cast<float>(hparams_.head_dim));
+  step_.plan->build(step_.spans, {hparams_.group(), hparams_.head_dim, hparams_.kv_heads, scale},
+                    hparams_.layers, threads_);
+  return {};
+}
+
+base::Result<std::span<const float>> LlamaTransformer::forward(kv_cache::PagePool& pool,
+                                                               std::span<BatchSpan> batch) {
+  TRY(prepare(pool, batch));
+  CHECK(!tokens_.empty());
+  Graph& graph = graph_for(static_cast<int>(tokens_.size()), static_cast<int>(selected_.size()));
+  ggml_backend_tensor_set(graph.tokens, tokens_.data(), 0, tokens_.size() * sizeof(std::int32_t));
+  if (graph.selected != nullptr) {
+    ggml_backend_tensor_set(graph.selected, selected_.data(), 0, selected_.size() * sizeof(std::int32_t));
+  }
+  CHECK(ggml_backend_graph_compute(backend_, graph.graph) == GGML_STATUS_SUCCESS);
+  for (BatchSpan& span : batch) span.sequence->commit(static_cast<int>(span.tokens.size()));
+  if (graph.logits == nullptr) return std::span<const float>();
+  return std::span<const float>(static_cast<const float*>(graph.logits->data), ggml_nelements(graph.logits));
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Transformer>> Transformer::load(const std::string& path, int threads,
+                                                             const std::function<void(float)>& on_progress) {
+  TRY_ASSIGN(const GgufFile file, GgufFile::open(path));
+  TRY_ASSIGN(Hparams hparams, read_hparams(file));
+  TRY_ASSIGN(auto weights, Weights::load(file, hparams, on_progress));
+  return std::unique_ptr<Transformer>(
+      new LlamaTransformer(std::move(hparams), std::move(weights), file, threads));
+}
+
+}  // namespace pmt::model

@@ -1,0 +1,55 @@
+// The forward pass of a llama-shaped model over paged keys and values.
+//
+// The graph is ours: ggml's operators for embedding, norms, matmuls and the gate, and two of our own a layer
+// (note 0003): one rotates Q and K and appends K and V to the sequences' pages, the other attends over the
+// pages. What a page holds is between kv_cache and kernels; the graph doesn't change with it. Thread-safety:
+// one thread at a time; ggml runs `threads` workers inside. Cost: activations of one batch (about 40 KB a row
+// for a 135M model) besides weights and pages.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kv_cache/attention_plan.h"
+#include "kv_cache/page_pool.h"
+#include "kv_cache/sequence_kv.h"
+#include "model/hparams.h"
+
+namespace pmt::model {
+
+/// New tokens of one sequence.
+struct BatchSpan {
+  kv_cache::SequenceKv* sequence = nullptr;
+  std::span<const std::int32_t> tokens;
+  /// Rows of `tokens` (ascending) whose logits are wanted.
+  std::vector<int> output_rows;
+};
+
+class Transformer {
+ public:
+  /// Errors: as GgufFile::open, read_hparams and Weights::load.
+  static base::Result<std::unique_ptr<Transformer>> load(const std::string& path, int threads,
+                                                         const std::function<void(float)>& on_progress);
+  virtual ~Transformer() = default;
+
+  virtual const Hparams& hparams() const = 0;
+  virtual std::int64_t parameters() const = 0;
+  virtual std::int64_t file_bytes() const = 0;
+
+  /// The pages that this model's sequences live in.
+  virtual base::Result<std::unique_ptr<kv_cache::PagePool>> make_pool(std::size_t bytes_max) const = 0;
+
+  /// Runs all spans in one batch, appends their tokens to their sequences, and returns the logits of the
+  /// wanted rows, span by span: [outputs, vocabulary], valid until the next call. A sequence may occur once.
+  /// Errors: kInvalidArgument (a token outside the vocabulary), kUnavailable (the pool is full): in both
+  /// cases no sequence has changed.
+  virtual base::Result<std::span<const float>> forward(kv_cache::PagePool& pool,
+                                                       std::span<BatchSpan> batch) = 0;
+};
+
+}  // namespace pmt::model

@@ -1,0 +1,238 @@
+#include "model/weights.h"
+
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+
+namespace pmt::model {
+namespace {
+
+/// The CPU's buffer types, the specialised (repacking) ones first.
+std::vector<ggml_backend_buffer_type_t> cpu_buffer_types() {
+  std::vector<ggml_backend_buffer_type_t> types;
+  ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+  auto* extra = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(ggml_backend_reg_get_proc_address(
+      ggml_backend_dev_backend_reg(cpu), "ggml_backend_dev_get_extra_bufts"));
+  if (extra != nullptr) {
+    for (ggml_backend_buffer_type_t* type = extra(cpu); type != nullptr && *type != nullptr; ++type) {
+      types.push_back(*type);
+    }
+  }
+  types.push_back(ggml_backend_dev_buffer_type(cpu));
+  return types;
+}
+
+/// Whether the CPU can multiply by a matrix of this shape and type kept in this kind of buffer. Asked of ggml
+/// with an empty buffer of that kind, as llama.cpp does.
+bool takes_matrix(ggml_backend_buffer_type_t buffer_type, ggml_type type, std::int64_t columns,
+                  std::int64_t rows) {
+  ggml_init_params params{ggml_tensor_overhead() * 8, nullptr, true};
+  ggml_context* context = ggml_init(params);
+  ggml_tensor* matrix = ggml_new_tensor_2d(context, type, columns, rows);
+  ggml_tensor* input = ggml_new_tensor_2d(context, GGML_TYPE_F32, columns, 512);
+  ggml_tensor* product = ggml_mul_mat(context, matrix, input);
+  matrix->buffer = ggml_backend_buft_alloc_buffer(buffer_type, 0);
+  ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+  const bool ok = ggml_backend_dev_supports_op(cpu, product);
+  ggml_backend_buffer_free(matrix->buffer);
+  ggml_free(context);
+  return ok;
+}
+
+}  // namespace
+
+/// Declares every tensor first, then allocates one buffer a kind, then reads the bytes.
+class WeightLoader {
+ public:
+  WeightLoader(const GgufFile& file, Weights& out) : file_(file), out_(out), types_(cpu_buffer_types()) {
+    for (std::size_t i = 0; i < types_.size(); ++i) {
+      const ggml_init_params params{ggml_tensor_overhead() * 4096, nullptr, true};
+      out_.contexts_.push_back(ggml_init(params));
+    }
+  }
+
+  base::Status declare(const Hparams& h);
+  base::Status allocate();
+  base::Status read(const std::function<void(float)>& on_progress);
+
+ private:
+  struct Planned {
+    ggml_tensor* tensor;
+    std::vector<TensorInfo> parts;  // rows one after another
+  };
+
+  base::Status layer(const Hparams& h, int index);
+  base::Result<ggml_tensor*> vector(const std::string& name, std::int64_t length);
+  base::Result<ggml_tensor*> matrix(const std::vector<TensorInfo>& parts, std::size_t buffer_type);
+  base::Result<ggml_tensor*> matrix(const std::string& name, std::int64_t columns, std::int64_t rows);
+  base::Result<Joined> joined(const std::vector<std::pair<std::string, std::int64_t>>& parts,
+                              std::int64_t columns);
+  std::size_t best_type(ggml_type type, std::int64_t columns, std::int64_t rows) const;
+
+  const GgufFile& file_;
+  Weights& out_;
+  std::vector<ggml_backend_buffer_type_t> types_;
+  std::vector<Planned> planned_;
+};
+
+std::size_t WeightLoader::best_type(ggml_type type, std::int64_t columns, std::int64_t rows) const {
+  for (std::size_t i = 0; i + 1 < types_.size(); ++i) {
+    if (takes_matrix(types_[i], type, columns, rows)) return i;
+  }
+  return types_.size() - 1;
+}
+
+base::Result<ggml_tensor*> WeightLoader::vector(const std::string& name, std::int64_t length) {
+  TRY_ASSIGN(const TensorInfo info, file_.tensor(name, length, 1));
+  if (info.type != GGML_TYPE_F32) {
+    return base::Error{base::Code::kCorrupt, fmt::format("{}: {} is not f32", file_.path(), name)};
+  }
+  return matrix({info}, types_.size() - 1);
+}
+
+base::Result<ggml_tensor*> WeightLoader::matrix(const std::vector<TensorInfo>& parts,
+                                                std::size_t buffer_type) {
+  std::int64_t rows = 0;
+  for (const TensorInfo& part : parts) rows += part.rows;
+  ggml_tensor* tensor =
+      ggml_new_tensor_2d(out_.contexts_[buffer_type], parts[0].type, parts[0].columns, rows);
+  ggml_set_name(tensor, parts[0].name.c_str());
+  planned_.push_back({tensor, parts});
+  return tensor;
+}
+
+base::Result<ggml_tensor*> WeightLoader::matrix(const std::string& name, std::int64_t columns,
+                                                std::int64_t rows) {
+  TRY_ASSIGN(const TensorInfo info, file_.tensor(name, columns, rows));
+  return matrix({info}, best_type(info.type, columns, rows));
+}
+
+base::Result<Joined> WeightLoader::joined(const std::vector<std::pair<std::string, std::int64_t>>& parts,
+                                          std::int64_t columns) {
+  Joined out;
+  std::vector<TensorInfo> infos;
+  for (const auto& [name, rows] : parts) {
+    TRY_ASSIGN(TensorInfo info, file_.tensor(name, columns, rows));
+    out.part_rows.push_back(rows);
+    infos.push_back(std::move(info));
+  }
+  const bool same =
+      std::all_of(infos.begin(), infos.end(), [&](const TensorInfo& i) { return i.type == infos[0].type; });
+  std::vector<std::vector<TensorInfo>> groups;
+  if (same) {
+    groups.push_back(infos);
+  } else {
+    for (const TensorInfo& info : infos) groups.push_back({info});
+  }
+  for (const auto& group : groups) {
+    std::int64_t rows = 0;
+    for (const TensorInfo& info : group) rows += info.rows;
+    TRY_ASSIGN(ggml_tensor * tensor, matrix(group, best_type(group[0].type, columns, rows)));
+    out.tensors.push_back(tensor);
+  }
+  return out;
+}
+
+base::Status WeightLoader::layer(const Hparams& h, int index) {
+  const std::string prefix = fmt::format("blk.{}.", index);
+  for (const char* name : {"attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias", "ffn_gate.bias",
+                           "ffn_up.bias", "ffn_down.bias"}) {
+    if (file_.find_tensor(prefix + name)) {
+      return base::invalid(fmt::format("{}: {}{} is not supported", file_.path(), prefix, name), "model");
+    }
+  }
+  const std::int64_t q = std::int64_t{h.heads} * h.head_dim;
+  const std::int64_t kv = std::int64_t{h.kv_heads} * h.head_dim;
+  LayerWeights out;
+  TRY_ASSIGN(out.attention_norm, vector(prefix + "attn_norm.weight", h.hidden));
+  TRY_ASSIGN(
+      out.qkv,
+      joined({{prefix + "attn_q.weight", q}, {prefix + "attn_k.weight", kv}, {prefix + "attn_v.weight", kv}},
+             h.hidden));
+  TRY_ASSIGN(out.attention_out, matrix(prefix + "attn_output.weight", q, h.hidden));
+  TRY_ASSIGN(out.ffn_norm, vector(prefix + "ffn_norm.weight", h.hidden));
+  TRY_ASSIGN(out.gate_up, joined({{prefix + "ffn_gate.weight", h.feed_forward},
+                                  {prefix + "ffn_up.weight", h.feed_forward}},
+                                 h.hidden));
+  TRY_ASSIGN(out.ffn_down, matrix(prefix + "ffn_down.weight", h.feed_forward, h.hidden));
+  out_.layers.push_back(std::move(out));
+  return {};
+}
+
+base::Status WeightLoader::declare(const Hparams& h) {
+  TRY_ASSIGN(const TensorInfo embedding, file_.tensor("token_embd.weight", h.hidden, h.vocabulary));
+  // Rows are looked up in it, which only the plain buffer can do.
+  TRY_ASSIGN(out_.token_embedding, matrix({embedding}, types_.size() - 1));
+  TRY_ASSIGN(out_.output_norm, vector("output_norm.weight", h.hidden));
+  if (file_.find_tensor("output.weight")) {
+    TRY_ASSIGN(out_.output, matrix("output.weight", h.hidden, h.vocabulary));
+  } else if (best_type(embedding.type, h.hidden, h.vocabulary) != types_.size() - 1) {
+    TRY_ASSIGN(out_.output, matrix("token_embd.weight", h.hidden, h.vocabulary));
+  } else {
+    out_.output = out_.token_embedding;
+  }
+  for (int i = 0; i < h.layers; ++i) TRY(layer(h, i));
+  if (const auto factors = file_.find_tensor("rope_freqs.weight")) {
+    TRY_ASSIGN(const TensorInfo info, file_.tensor("rope_freqs.weight", h.rope_dims / 2, 1));
+    if (info.type != GGML_TYPE_F32) {
+      return base::Error{base::Code::kCorrupt, fmt::format("{}: rope_freqs.weight is not f32", file_.path())};
+    }
+    out_.rope_factors.resize(static_cast<std::size_t>(info.columns));
+    TRY(file_.read_tensor(info, out_.rope_factors.data()));
+  }
+  return {};
+}
+
+base::Status WeightLoader::allocate() {
+  for (std::size_t i = 0; i < types_.size(); ++i) {
+    if (ggml_get_first_tensor(out_.contexts_[i]) == nullptr) continue;
+    ggml_backend_buffer_t buffer = ggml_backend_alloc_ctx_tensors_from_buft(out_.contexts_[i], types_[i]);
+    if (buffer == nullptr) {
+      return base::Error{
+          base::Code::kUnavailable,
+          fmt::format("not enough memory for the weights of {} ({} MiB)", file_.path(), file_.bytes() >> 20)};
+    }
+    ggml_backend_buffer_set_usage(buffer, GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+    out_.buffers_.push_back(buffer);
+    out_.bytes += static_cast<std::int64_t>(ggml_backend_buffer_get_size(buffer));
+  }
+  return {};
+}
+
+base::Status WeightLoader::read(const std::function<void(float)>& on_progress) {
+  std::vector<std::byte> bytes;
+  std::size_t done = 0;
+  for (const Planned& planned : planned_) {
+    bytes.resize(ggml_nbytes(planned.tensor));
+    std::size_t at = 0;
+    for (const TensorInfo& part : planned.parts) {
+      if (at + part.bytes > bytes.size()) {
+        return base::Error{base::Code::kCorrupt,
+                           fmt::format("{}: {} has a size that its type denies", file_.path(), part.name)};
+      }
+      TRY(file_.read_tensor(part, bytes.data() + at));
+      at += part.bytes;
+    }
+    ggml_backend_tensor_set(planned.tensor, bytes.data(), 0, bytes.size());
+    if (on_progress) on_progress(static_cast<float>(++done) / static_cast<float>(planned_.size()));
+  }
+  return {};
+}
+
+base::Result<std::unique_ptr<Weights>> Weights::load(const GgufFile& file, const Hparams& hparams,
+                                                     const std::function<void(float)>& on_progress) {
+  std::unique_ptr<Weights> out(new Weights());
+  WeightLoader loader(file, *out);
+  TRY(loader.declare(hparams));
+  TRY(loader.allocate());
+  TRY(loader.read(on_progress));
+  return out;
+}
+
+Weights::~Weights() {
+  for (ggml_backend_buffer_t buffer : buffers_) ggml_backend_buffer_free(buffer);
+  for (ggml_context* context : contexts_) ggml_free(context);
+}
+
+}  // namespace pmt::model

@@ -1,0 +1,61 @@
+// The weights of a llama-shaped model in ggml buffers.
+//
+// Matrices that read the same input and have one type are joined by rows (Q, K and V; gate and up): one
+// matmul node instead of three, which saves quantising the input and a thread barrier each. Each matrix goes
+// into the first of the CPU's buffer types that takes it, so ggml's repacked layouts are used where they
+// exist, as llama.cpp does. Thread-safety: read-only after load. Cost: the file's bytes in memory.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <ggml-backend.h>
+#include <ggml.h>
+
+#include "base/result.h"
+#include "model/gguf_file.h"
+#include "model/hparams.h"
+
+namespace pmt::model {
+
+/// A joined matrix: `tensor`'s rows are the parts' rows in order. Parts of different types stay apart.
+struct Joined {
+  std::vector<ggml_tensor*> tensors;    // one if joined, else one a part
+  std::vector<std::int64_t> part_rows;  // rows of each part
+};
+
+struct LayerWeights {
+  ggml_tensor* attention_norm = nullptr;  // [hidden]
+  Joined qkv;                             // [hidden -> (heads + 2 kv_heads) * head_dim]
+  ggml_tensor* attention_out = nullptr;   // [heads * head_dim -> hidden]
+  ggml_tensor* ffn_norm = nullptr;        // [hidden]
+  Joined gate_up;                         // [hidden -> 2 * feed_forward]
+  ggml_tensor* ffn_down = nullptr;        // [feed_forward -> hidden]
+};
+
+class Weights {
+ public:
+  /// `on_progress` gets 0..1. Errors: kCorrupt (a missing or misshaped tensor), kIo, kUnavailable (no
+  /// memory).
+  static base::Result<std::unique_ptr<Weights>> load(const GgufFile& file, const Hparams& hparams,
+                                                     const std::function<void(float)>& on_progress);
+  ~Weights();
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+
+  ggml_tensor* token_embedding = nullptr;  // [vocabulary, hidden]
+  ggml_tensor* output_norm = nullptr;      // [hidden]
+  ggml_tensor* output = nullptr;           // [hidden -> vocabulary]; the embedding itself when tied
+  std::vector<LayerWeights> layers;
+  std::vector<float> rope_factors;  // [rope_dims / 2] divisors of the frequencies, empty if none
+  std::int64_t bytes = 0;           // in memory
+
+ private:
+  friend class WeightLoader;
+  Weights() = default;
+  std::vector<ggml_context*> contexts_;
+  std::vector<ggml_backend_buffer_t> buffers_;
+};
+
+}  // namespace pmt::model
