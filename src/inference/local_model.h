@@ -15,13 +15,13 @@
 namespace pmt::inference {
 
 struct LocalModelOptions {
-  std::string name;  // as served, e.g. "smollm2-135m-instruct"
-  std::string path;  // the GGUF
-  int threads = 0;   // 0: all cores
+  std::string name;                         // as served, e.g. "smollm2-135m-instruct"
+  std::string path;                         // the GGUF
+  int threads = 0;                          // 0: all cores
   std::size_t kv_bytes_max = 512ULL << 20;  // the page pool's ceiling
   int prefill_chunk_tokens = 512;
-  int sequences_max = 256;   // running at once
-  int queue_max = 1024;      // waiting: above, 503
+  int sequences_max = 256;  // running at once
+  int queue_max = 1024;     // waiting: above, 503
   std::function<void(float fraction)> on_load_progress;
 };
 

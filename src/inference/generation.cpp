@@ -1,0 +1,63 @@
+#include "inference/generation.h"
+
+#include <utility>
+
+#include "model/logprobs.h"
+
+namespace pmt::inference {
+
+Generation::Generation(const model::Vocab& vocab, kv_cache::SequenceKv sequence, model::Sampler sampler,
+                       const std::vector<std::string>& stops, std::vector<std::int32_t> prompt,
+                       GenerationOptions options)
+    : vocab_(&vocab),
+      sequence_(std::move(sequence)),
+      sampler_(std::move(sampler)),
+      stops_(stops),
+      tokens_(std::move(prompt)),
+      prompt_tokens_(static_cast<int>(tokens_.size())),
+      options_(options) {}
+
+void Generation::adopt(kv_cache::SequenceKv sequence) {
+  sequence_ = std::move(sequence);
+}
+
+llm::TokenLogprob Generation::describe(std::span<const float> logits, std::int32_t token) const {
+  const model::Logprobs found = model::logprobs(logits, token, *options_.logprobs);
+  llm::TokenLogprob out;
+  out.token = vocab_->piece(token, {.name_special = true});
+  out.logprob = found.logprob;
+  for (const auto& [id, logprob] : found.top)
+    out.top.emplace_back(vocab_->piece(id, {.name_special = true}), logprob);
+  return out;
+}
+
+std::optional<llm::Delta> Generation::show(std::string text) {
+  if (text.empty() && (logprobs_.empty() || !finished())) return {};
+  return llm::Delta{options_.choice, std::move(text), std::exchange(logprobs_, {})};
+}
+
+std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
+  const std::int32_t token = sampler_.sample(logits);
+  sampler_.accept(token);
+  if (vocab_->is_eog(token)) {
+    finish_ = llm::FinishReason::kStop;
+    // It counts as generated, as OpenAI counts it, but is never fed back: the sequence ends here.
+    tokens_.push_back(token);
+    std::string rest = stops_.push(utf8_.flush());
+    rest += stops_.flush();
+    return show(std::move(rest));
+  }
+  tokens_.push_back(token);
+  if (options_.logprobs) logprobs_.push_back(describe(logits, token));
+  std::string text = stops_.push(utf8_.push(vocab_->piece(token)));
+  if (stops_.stopped()) {
+    finish_ = llm::FinishReason::kStop;
+  } else if (generated() >= options_.new_tokens_max) {
+    finish_ = llm::FinishReason::kLength;
+    text += stops_.push(utf8_.flush());
+    text += stops_.flush();
+  }
+  return show(std::move(text));
+}
+
+}  // namespace pmt::inference

@@ -1,0 +1,69 @@
+// One choice of one request while it is written: its tokens, its keys and values, and the way from sampled
+// tokens to text that may be shown (whole UTF-8 characters, nothing of a stop string). Thread-safety: the
+// scheduler's thread only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kv_cache/sequence_kv.h"
+#include "llm/event.h"
+#include "model/sampler.h"
+#include "model/stop_matcher.h"
+#include "model/utf8_stream.h"
+#include "model/vocab.h"
+
+namespace pmt::inference {
+
+struct GenerationOptions {
+  int choice = 0;
+  int new_tokens_max = 0;
+  std::optional<int> logprobs;  // alternatives to report a token
+};
+
+class Generation {
+ public:
+  Generation(const model::Vocab& vocab, kv_cache::SequenceKv sequence, model::Sampler sampler,
+             const std::vector<std::string>& stops, std::vector<std::int32_t> prompt,
+             GenerationOptions options);
+
+  /// Chooses the next token from `logits` [vocabulary]. Returns what may be shown now, if anything.
+  std::optional<llm::Delta> advance(std::span<const float> logits);
+
+  bool finished() const { return finish_.has_value(); }
+  llm::FinishReason finish_reason() const { return *finish_; }
+
+  /// Tokens that the model hasn't read yet: the whole prompt at first, then one a step; all of them again
+  /// after the pages were dropped.
+  std::span<const std::int32_t> pending() const {
+    return std::span(tokens_).subspan(static_cast<std::size_t>(sequence_.tokens()));
+  }
+  kv_cache::SequenceKv& sequence() { return sequence_; }
+  const kv_cache::SequenceKv& sequence() const { return sequence_; }
+  /// Takes over another sequence of the same tokens (a fork of the first choice's prompt).
+  void adopt(kv_cache::SequenceKv sequence);
+
+  int generated() const { return static_cast<int>(tokens_.size()) - prompt_tokens_; }
+  int choice() const { return options_.choice; }
+
+ private:
+  llm::TokenLogprob describe(std::span<const float> logits, std::int32_t token) const;
+  /// `text` with the log-probabilities gathered since the last text.
+  std::optional<llm::Delta> show(std::string text);
+
+  const model::Vocab* vocab_;
+  kv_cache::SequenceKv sequence_;
+  model::Sampler sampler_;
+  model::StopMatcher stops_;
+  model::Utf8Stream utf8_;
+  std::vector<std::int32_t> tokens_;  // prompt, then generated
+  int prompt_tokens_;
+  GenerationOptions options_;
+  std::vector<llm::TokenLogprob> logprobs_;  // not shown yet
+  std::optional<llm::FinishReason> finish_;
+};
+
+}  // namespace pmt::inference

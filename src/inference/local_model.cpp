@@ -1,0 +1,206 @@
+#include "inference/local_model.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "inference/scheduler.h"
+#include "model/chat_template.h"
+#include "model/llama_log.h"
+#include "model/transformer.h"
+#include "model/vocab.h"
+
+namespace pmt::inference {
+namespace {
+
+class LocalModelImpl final : public LocalModel {
+ public:
+  LocalModelImpl(LocalModelOptions options, std::unique_ptr<model::Vocab> vocab,
+                 std::unique_ptr<model::ChatTemplate> chat_template,
+                 std::unique_ptr<model::Transformer> transformer, std::unique_ptr<kv_cache::PagePool> pool,
+                 const base::Clock& clock)
+      : options_(std::move(options)),
+        clock_(clock),
+        vocab_(std::move(vocab)),
+        chat_template_(std::move(chat_template)),
+        transformer_(std::move(transformer)),
+        scheduler_(*transformer_, *vocab_, std::move(pool), options_, clock) {
+    info_.name = options_.name;
+    info_.path = options_.path;
+    info_.architecture = transformer_->hparams().architecture;
+    info_.context_tokens = transformer_->hparams().context_tokens;
+    info_.parameters = transformer_->parameters();
+    info_.file_bytes = transformer_->file_bytes();
+    info_.has_chat_template = chat_template_ != nullptr;
+    intake_ = std::thread([this] { encode_requests(); });
+  }
+
+  ~LocalModelImpl() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    intake_.join();
+  }
+
+  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (arrived_.size() < static_cast<std::size_t>(options_.queue_max)) {
+        arrived_.push_back({std::move(request), std::move(sink), std::move(cancel), clock_.now()});
+        wake_.notify_one();
+        return;
+      }
+    }
+    sink->on_event(
+        llm::Failed{{base::Code::kUnavailable, "too many requests are waiting already: try again later"}});
+  }
+
+  std::int64_t count_tokens(const std::string& text) const override { return vocab_->count_tokens(text); }
+  const ModelInfo& info() const override { return info_; }
+  KvPoolStats kv_stats() const override { return scheduler_.kv_stats(); }
+  EngineStats stats() const override { return scheduler_.stats(); }
+
+ private:
+  struct Arrived {
+    llm::Request request;
+    std::shared_ptr<llm::Sink> sink;
+    base::CancelToken cancel;
+    base::Nanos at;
+  };
+
+  void encode_requests();
+  base::Status submit(Arrived& arrived);
+  base::Result<std::vector<std::int32_t>> encode(const llm::Request& request) const;
+  base::Status check_length(const llm::Request& request, std::size_t tokens) const;
+
+  LocalModelOptions options_;
+  const base::Clock& clock_;
+  std::unique_ptr<model::Vocab> vocab_;
+  std::unique_ptr<model::ChatTemplate> chat_template_;  // null when the model has none
+  std::unique_ptr<model::Transformer> transformer_;
+  ModelInfo info_;
+  Scheduler scheduler_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Arrived> arrived_;  // under mutex_
+  bool stopping_ = false;        // under mutex_
+  std::thread intake_;
+};
+
+/// Prompts are encoded on a thread of their own: a long one would hold up an I/O thread, or everybody's next
+/// token.
+void LocalModelImpl::encode_requests() {
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return stopping_ || !arrived_.empty(); });
+    if (arrived_.empty()) return;
+    Arrived arrived = std::move(arrived_.front());
+    arrived_.pop_front();
+    const bool stopping = stopping_;
+    lock.unlock();
+    const base::Status submitted =
+        stopping ? base::Status(base::Error{base::Code::kUnavailable, "the server is shutting down"})
+                 : submit(arrived);
+    if (!submitted) arrived.sink->on_event(llm::Failed{submitted.error()});
+  }
+}
+
+const char* prompt_field(const llm::Request& request) {
+  return request.endpoint == llm::Endpoint::kChat ? "messages" : "prompt";
+}
+
+base::Result<std::vector<std::int32_t>> LocalModelImpl::encode(const llm::Request& request) const {
+  if (request.endpoint == llm::Endpoint::kCompletions) {
+    std::vector<std::int32_t> tokens = request.prompt_tokens;
+    for (const std::int32_t token : tokens) {
+      if (token < 0 || token >= vocab_->size()) {
+        return base::invalid(fmt::format("token {} is not in the vocabulary of {}", token, vocab_->size()),
+                             "prompt");
+      }
+    }
+    if (tokens.empty()) tokens = vocab_->tokenize(request.prompt, {.add_special = true});
+    // An empty prompt starts a text of its own.
+    if (tokens.empty()) tokens.push_back(vocab_->bos().value_or(vocab_->eos().value_or(0)));
+    return tokens;
+  }
+  if (chat_template_ == nullptr) {
+    return base::invalid(fmt::format("{} has no chat template: use /v1/completions", options_.name), "model");
+  }
+  std::vector<model::ChatMessage> messages;
+  for (const llm::Message& message : request.messages)
+    messages.push_back({message.role, message.content, message.name});
+  return chat_template_->encode_chat(messages);
+}
+
+base::Status LocalModelImpl::check_length(const llm::Request& request, std::size_t tokens) const {
+  const auto limit = static_cast<std::size_t>(info_.context_tokens);
+  if (tokens < limit) return {};
+  return base::Error{
+      base::Code::kTooLarge,
+      fmt::format("the prompt has {} tokens, {} more than fit: the context of {} holds {} tokens and an "
+                  "answer needs at least one",
+                  tokens, tokens - limit + 1, options_.name, limit),
+      prompt_field(request)};
+}
+
+base::Status LocalModelImpl::submit(Arrived& arrived) {
+  const llm::Request& request = arrived.request;
+  TRY_ASSIGN(auto prompt, encode(request));
+  TRY(check_length(request, prompt.size()));
+  auto job = std::make_unique<Job>();
+  const int room = static_cast<int>(info_.context_tokens) - static_cast<int>(prompt.size());
+  const int fit = scheduler_.new_tokens_that_fit(static_cast<int>(prompt.size()), request.n);
+  job->new_tokens_max = std::min(request.max_tokens.value_or(fit), room);
+  job->prompt = std::move(prompt);
+  job->sink = arrived.sink;
+  job->cancel = arrived.cancel;
+  job->choices = request.n;
+  job->stops = request.stop;
+  job->logprobs = request.logprobs;
+  job->sampling = {request.sampling.temperature,
+                   request.sampling.top_p,
+                   request.sampling.top_k,
+                   request.sampling.min_p,
+                   request.sampling.frequency_penalty,
+                   request.sampling.presence_penalty,
+                   request.sampling.seed,
+                   request.sampling.logit_bias};
+  if (request.echo) job->echo = request.prompt;
+  job->submitted = arrived.at;
+  return scheduler_.submit(std::move(job));
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions options,
+                                                           const base::Clock& clock) {
+  model::init_llama();
+  if (options.threads <= 0)
+    options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  // The transformer's checks of the file come first: their messages are the clearer ones.
+  TRY_ASSIGN(auto transformer,
+             model::Transformer::load(options.path, options.threads, options.on_load_progress));
+  TRY_ASSIGN(auto vocab, model::Vocab::load(options.path));
+  if (vocab->size() != transformer->hparams().vocabulary) {
+    return base::Error{base::Code::kCorrupt,
+                       fmt::format("{}: its tokenizer has {} tokens, its embedding {} rows", options.path,
+                                   vocab->size(), transformer->hparams().vocabulary)};
+  }
+  std::unique_ptr<model::ChatTemplate> chat_template;
+  if (vocab->chat_template()) {
+    TRY_ASSIGN(chat_template, model::ChatTemplate::create(*vocab));
+  }
+  TRY_ASSIGN(auto pool, transformer->make_pool(options.kv_bytes_max));
+  return std::unique_ptr<LocalModel>(new LocalModelImpl(std::move(options), std::move(vocab),
+                                                        std::move(chat_template), std::move(transformer),
+                                                        std::move(pool), clock));
+}
+
+}  // namespace pmt::inference

@@ -1,0 +1,211 @@
+#include "inference/local_model.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "llm/sinks.h"
+
+namespace pmt::inference {
+namespace {
+
+const base::SystemClock kClock;
+
+LocalModelOptions options_with(std::size_t kv_bytes_max) {
+  LocalModelOptions options;
+  options.name = "smollm2-135m-instruct";
+  options.path = std::getenv("PERMUTATION_MODEL");
+  options.threads = 2;
+  options.kv_bytes_max = kv_bytes_max;
+  return options;
+}
+
+llm::Request chat(const std::string& question, int max_tokens) {
+  llm::Request request;
+  request.messages.push_back({"user", question, "", {}, ""});
+  request.sampling.temperature = 0;
+  request.max_tokens = max_tokens;
+  return request;
+}
+
+struct Started {
+  std::shared_ptr<llm::CollectingSink> sink = std::make_shared<llm::CollectingSink>();
+  base::CancelToken cancel;
+};
+
+Started start(LocalModel& model, llm::Request request) {
+  Started out;
+  model.start(std::move(request), out.sink, out.cancel);
+  return out;
+}
+
+base::Error error_of(const std::vector<llm::Event>& events) {
+  const auto* failed = std::get_if<llm::Failed>(&events.back());
+  return failed != nullptr ? failed->error : base::Error{base::Code::kInternal, "it did not fail"};
+}
+
+std::string story_prompt(int lines) {
+  std::string text = "Summarise this list.\n";
+  for (int i = 0; i < lines; ++i) {
+    text += "Crate " + std::to_string(i) + " holds " + std::to_string(i * 7 % 31) + " brass lamps.\n";
+  }
+  return text;
+}
+
+void expect_idle(const LocalModel& model) {
+  for (int i = 0; i < 200 && model.kv_stats().pages_used > 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(model.kv_stats().pages_used, 0);
+  EXPECT_EQ(model.kv_stats().bytes, 0);
+}
+
+class LocalModelTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* path = std::getenv("PERMUTATION_MODEL");
+    if (path == nullptr || *path == '\0') GTEST_SKIP() << "PERMUTATION_MODEL names no model";
+  }
+
+  static std::unique_ptr<LocalModel> load(std::size_t kv_bytes_max = 256U << 20) {
+    auto model = LocalModel::load(options_with(kv_bytes_max), kClock);
+    EXPECT_TRUE(model) << model.error().message;
+    return std::move(*model);
+  }
+};
+
+TEST_F(LocalModelTest, ContinuesAnObviousPattern) {
+  auto model = load();
+  llm::Request request = chat("", 8);
+  request.endpoint = llm::Endpoint::kCompletions;
+  request.prompt = "red, green, blue, yellow, red, green, blue, yellow, red, green,";
+  const auto events = start(*model, request).sink->wait();
+  EXPECT_EQ(llm::text_of(events).rfind(" blue, yellow,", 0), 0U) << llm::text_of(events);
+  ASSERT_TRUE(std::holds_alternative<llm::Started>(events.front()));
+  ASSERT_TRUE(std::holds_alternative<llm::Done>(events.back()));
+  const auto& done = std::get<llm::Done>(events.back());
+  EXPECT_GT(done.usage.prompt_tokens, 10);
+  EXPECT_GT(done.usage.completion_tokens, 0);
+  EXPECT_EQ(done.report.kv->bytes % 8192, 0);
+  // The last sampled token is never fed back, so it has no keys.
+  EXPECT_EQ(done.report.kv->tokens_total, done.usage.prompt_tokens + done.usage.completion_tokens - 1);
+  EXPECT_GT(done.report.timing->prefill_ms, 0);
+  expect_idle(*model);
+}
+
+TEST_F(LocalModelTest, ABatchGivesTheSameTextAsOneByOne) {
+  auto model = load();
+  const std::vector<std::string> questions = {"Name three colours.", "What is two plus two?",
+                                              story_prompt(40), "Write a line about the sea."};
+  std::vector<std::string> alone;
+  for (const auto& question : questions)
+    alone.push_back(llm::text_of(start(*model, chat(question, 20)).sink->wait()));
+  std::vector<Started> together;
+  for (const auto& question : questions) together.push_back(start(*model, chat(question, 20)));
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    EXPECT_EQ(llm::text_of(together[i].sink->wait()), alone[i]) << questions[i];
+  }
+}
+
+TEST_F(LocalModelTest, PreemptionUnderASmallPoolChangesNoText) {
+  auto roomy = load();
+  auto tight = load(20U << 20);  // about 900 tokens
+  std::vector<std::string> want;
+  for (int i = 0; i < 4; ++i)
+    want.push_back(llm::text_of(start(*roomy, chat(story_prompt(20 + i), 60)).sink->wait()));
+  std::vector<Started> runs;
+  for (int i = 0; i < 4; ++i) runs.push_back(start(*tight, chat(story_prompt(20 + i), 60)));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(llm::text_of(runs[i].sink->wait()), want[i]) << i;
+  expect_idle(*tight);
+}
+
+TEST_F(LocalModelTest, ChoicesShareThePromptAndDiffer) {
+  auto model = load();
+  llm::Request request = chat("Tell me about a strange animal.", 16);
+  request.n = 4;
+  request.sampling.temperature = 1.2F;
+  request.sampling.seed = 5;
+  const auto events = start(*model, request).sink->wait();
+  std::set<std::string> texts;
+  for (int i = 0; i < 4; ++i) texts.insert(llm::text_of(events, i));
+  EXPECT_GT(texts.size(), 2U);
+  EXPECT_EQ(llm::text_of(start(*model, request).sink->wait(), 3), llm::text_of(events, 3))
+      << "same seed, same text";
+  expect_idle(*model);
+}
+
+TEST_F(LocalModelTest, ACancelledRequestFreesItsPages) {
+  auto model = load();
+  llm::Request request = chat("", 4000);
+  request.endpoint = llm::Endpoint::kCompletions;
+  request.prompt = "red, green, blue, yellow, red, green, blue, yellow, red, green,";  // it goes on for ever
+  auto run = start(*model, request);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  run.cancel.cancel();
+  EXPECT_EQ(error_of(run.sink->wait()).code, base::Code::kCancelled);
+  expect_idle(*model);
+  EXPECT_EQ(model->stats().cancelled, 1U);
+}
+
+TEST_F(LocalModelTest, TooLongAContextSaysByHowMuch) {
+  auto model = load();
+  llm::Request request = chat("", 1);
+  request.endpoint = llm::Endpoint::kCompletions;
+  request.prompt_tokens.assign(8192 + 10, 1000);
+  const base::Error error = error_of(start(*model, request).sink->wait());
+  EXPECT_EQ(error.code, base::Code::kTooLarge);
+  EXPECT_EQ(error.field, "prompt");
+  EXPECT_NE(error.message.find("11 more than fit"), std::string::npos) << error.message;
+}
+
+TEST_F(LocalModelTest, ARequestThatCantFitThePoolIsRefusedAndNothingIsWedged) {
+  auto model = load(8U << 20);
+  const base::Error error = error_of(start(*model, chat(story_prompt(10), 2000)).sink->wait());
+  EXPECT_EQ(error.code, base::Code::kTooLarge);
+  EXPECT_NE(error.message.find("pool holds"), std::string::npos);
+  EXPECT_TRUE(std::holds_alternative<llm::Done>(start(*model, chat("Hi", 4)).sink->wait().back()));
+}
+
+TEST_F(LocalModelTest, ARandomTraceOfRequestsAndCancellationsEndsIdle) {
+  auto model = load(40U << 20);
+  std::mt19937 rng(17);
+  std::vector<Started> runs;
+  for (int i = 0; i < 12; ++i) {
+    llm::Request request = chat(story_prompt(static_cast<int>(rng() % 20)), 1 + static_cast<int>(rng() % 20));
+    request.n = 1 + static_cast<int>(rng() % 3);
+    request.sampling.temperature = rng() % 2 == 0 ? 0.0F : 1.0F;
+    runs.push_back(start(*model, request));
+    if (rng() % 3 == 0) runs[rng() % runs.size()].cancel.cancel();
+    std::this_thread::sleep_for(std::chrono::milliseconds(rng() % 60));
+  }
+  for (auto& run : runs) {
+    const auto events = run.sink->wait();
+    const bool done = std::holds_alternative<llm::Done>(events.back());
+    EXPECT_TRUE(done || error_of(events).code == base::Code::kCancelled) << error_of(events).message;
+  }
+  expect_idle(*model);
+  const EngineStats stats = model->stats();
+  EXPECT_EQ(stats.completed + stats.cancelled, stats.requests);
+  EXPECT_EQ(stats.running, 0);
+  EXPECT_EQ(stats.waiting, 0);
+}
+
+TEST_F(LocalModelTest, BadFilesAreRefusedByName) {
+  LocalModelOptions options = options_with(8U << 20);
+  options.path = "no-such-file.gguf";
+  auto missing = LocalModel::load(options, kClock);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, base::Code::kNotFound);
+  EXPECT_NE(missing.error().message.find("no-such-file.gguf"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace pmt::inference

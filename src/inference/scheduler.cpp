@@ -1,0 +1,371 @@
+#include "inference/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "kernels/page_layout.h"
+
+namespace pmt::inference {
+namespace {
+
+/// Prompt tokens read in a step that also carries other requests' next tokens: a bigger chunk reads prompts
+/// faster, and makes those who are being answered wait longer for their next token.
+constexpr int kBusyChunkTokens = 128;
+constexpr base::Nanos kPublishEvery = std::chrono::milliseconds(100);
+
+std::size_t page_count(int tokens) {
+  return static_cast<std::size_t>((tokens + kernels::kPageTokens - 1) / kernels::kPageTokens);
+}
+
+}  // namespace
+
+Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
+                     std::unique_ptr<kv_cache::PagePool> pool, const LocalModelOptions& options,
+                     const base::Clock& clock)
+    : transformer_(transformer), vocab_(vocab), pool_(std::move(pool)), clock_(clock), options_(options) {
+  publish();
+  thread_ = std::thread([this] { run(); });
+}
+
+Scheduler::~Scheduler() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+int Scheduler::new_tokens_that_fit(int prompt_tokens, int choices) const {
+  const auto& h = transformer_.hparams();
+  const std::int64_t per_table = static_cast<std::int64_t>(pool_->pages_max()) / (h.layers * h.kv_heads);
+  const std::int64_t shared = prompt_tokens / kernels::kPageTokens;
+  const std::int64_t tokens = (shared + (per_table - shared) / choices) * kernels::kPageTokens;
+  return static_cast<int>(std::max<std::int64_t>(1, tokens - prompt_tokens));
+}
+
+base::Status Scheduler::submit(std::unique_ptr<Job> job) {
+  const auto& h = transformer_.hparams();
+  const auto tables = static_cast<std::size_t>(h.layers * h.kv_heads);
+  const int prompt = static_cast<int>(job->prompt.size());
+  // Full prompt pages are shared by the choices; the last, partial one and all later ones are each choice's
+  // own.
+  const std::size_t shared = static_cast<std::size_t>(prompt / kernels::kPageTokens);
+  const std::size_t own = page_count(prompt + job->new_tokens_max) - shared;
+  const std::size_t need = tables * (shared + own * static_cast<std::size_t>(job->choices));
+  if (need > pool_->pages_max()) {
+    return base::Error{
+        base::Code::kTooLarge,
+        fmt::format("{} prompt tokens and up to {} new ones in {} choices need {} MiB of KV pages, and "
+                    "the pool holds {} MiB: ask for fewer tokens or choices, or start the server with a "
+                    "larger kv_bytes_max",
+                    prompt, job->new_tokens_max, job->choices, need * pool_->page_bytes() >> 20,
+                    pool_->pages_max() * pool_->page_bytes() >> 20),
+        "max_tokens"};
+  }
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return base::Error{base::Code::kUnavailable, "the server is shutting down"};
+  if (waiting_count_ >= options_.queue_max) {
+    return base::Error{
+        base::Code::kUnavailable,
+        fmt::format("{} requests are waiting already: try again later", waiting_count_.load())};
+  }
+  ++waiting_count_;
+  ++requests_;
+  submitted_.push_back(std::move(job));
+  wake_.notify_one();
+  return {};
+}
+
+void Scheduler::run() {
+  while (wait_for_work()) {
+    drop_cancelled();
+    admit();
+    if (!running_.empty()) step();
+    retire_finished();
+    if (running_.empty() || clock_.now() - published_ > kPublishEvery) publish();
+  }
+  for (Jobs* jobs : {&running_, &waiting_}) {
+    for (auto& job : *jobs) fail(*job, {base::Code::kUnavailable, "the server is shutting down"});
+    jobs->clear();
+  }
+}
+
+bool Scheduler::wait_for_work() {
+  std::unique_lock lock(mutex_);
+  if (running_.empty() && waiting_.empty()) {
+    wake_.wait(lock, [this] { return stopping_ || !submitted_.empty(); });
+  }
+  for (auto& job : submitted_) waiting_.push_back(std::move(job));
+  submitted_.clear();
+  return !stopping_;
+}
+
+void Scheduler::drop_cancelled() {
+  for (Jobs* jobs : {&running_, &waiting_}) {
+    for (auto it = jobs->begin(); it != jobs->end();) {
+      if (!(*it)->cancel.cancelled()) {
+        ++it;
+        continue;
+      }
+      fail(**it, {base::Code::kCancelled, "the client left"});
+      (jobs == &running_ ? running_count_ : waiting_count_)--;
+      it = jobs->erase(it);
+    }
+  }
+}
+
+std::size_t Scheduler::pages_for_prompt(const Job& job) const {
+  const auto& h = transformer_.hparams();
+  return static_cast<std::size_t>(h.layers * h.kv_heads) *
+         page_count(static_cast<int>(job.prompt.size()) + 1);
+}
+
+void Scheduler::admit() {
+  std::size_t promised = 0;  // to prompts that are still being read
+  std::size_t sequences = 0;
+  for (const auto& job : running_) {
+    sequences += static_cast<std::size_t>(job->choices);
+    for (const Generation& g : job->running)
+      promised += g.sequence().pages_needed(static_cast<int>(g.pending().size()));
+  }
+  while (!waiting_.empty()) {
+    Job& job = *waiting_.front();
+    const std::size_t need = pages_for_prompt(job);
+    const bool fits =
+        promised + need <= pool_->pages_free() &&
+        sequences + static_cast<std::size_t>(job.choices) <= static_cast<std::size_t>(options_.sequences_max);
+    if (!fits && !running_.empty()) return;
+    auto taken = std::move(waiting_.front());
+    waiting_.pop_front();
+    --waiting_count_;
+    if (const base::Status begun = begin(*taken); !begun) {
+      fail(*taken, begun.error());
+      continue;
+    }
+    promised += need;
+    sequences += static_cast<std::size_t>(taken->choices);
+    ++running_count_;
+    running_.push_back(std::move(taken));
+  }
+}
+
+base::Status Scheduler::begin(Job& job) {
+  if (!job.running.empty()) return {};  // pre-empted before: it goes on where it was
+  const kv_cache::KvShape shape = transformer_.hparams().kv_shape();
+  job.admitted = clock_.now();
+  for (int i = 0; i < job.choices; ++i) {
+    model::SamplerParams params = job.sampling;
+    params.choice = i;
+    TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab_.size()));
+    job.running.emplace_back(vocab_, kv_cache::SequenceKv(*pool_, shape), std::move(sampler), job.stops,
+                             job.prompt, GenerationOptions{i, job.new_tokens_max, job.logprobs});
+  }
+  job.sink->on_event(llm::Started{options_.name, clock_.unix_seconds(), {}});
+  job.prompt_shared = job.choices == 1;
+  job.usage.prompt_tokens = static_cast<std::int64_t>(job.prompt.size());
+  job.kv.tokens_total = job.usage.prompt_tokens;
+  return {};
+}
+
+std::vector<Scheduler::Part> Scheduler::choose_parts() {
+  std::vector<Part> parts;
+  const auto each = [&](auto&& visit) {
+    for (auto& job : running_) {
+      // Until the prompt is read, the first choice reads it for all.
+      const std::size_t count = job->prompt_shared ? job->running.size() : 1;
+      for (std::size_t i = 0; i < count; ++i)
+        visit(*job, i, static_cast<int>(job->running[i].pending().size()));
+    }
+  };
+  each([&](Job& job, std::size_t i, int pending) {
+    if (pending == 1) parts.push_back({&job, i, 1, true});
+  });
+  int budget = parts.empty() ? options_.prefill_chunk_tokens
+                             : std::min(kBusyChunkTokens, options_.prefill_chunk_tokens);
+  each([&](Job& job, std::size_t i, int pending) {
+    if (pending == 1 || budget == 0) return;
+    const int tokens = std::min(pending, budget);
+    budget -= tokens;
+    parts.push_back({&job, i, tokens, tokens == pending});
+  });
+  return parts;
+}
+
+bool Scheduler::make_room(const std::vector<Part>& parts) {
+  std::size_t need = 0;
+  for (const Part& part : parts)
+    need += part.job->running[part.generation].sequence().pages_needed(part.tokens);
+  if (need <= pool_->pages_free()) return true;
+  preempt_youngest();
+  return false;
+}
+
+void Scheduler::preempt_youngest() {
+  auto victim = std::move(running_.back());
+  running_.pop_back();
+  for (Generation& generation : victim->running) generation.sequence().clear();
+  victim->prompt_shared = true;  // the choices differ by now, or read the prompt once each
+  --running_count_;
+  ++waiting_count_;
+  waiting_.push_front(std::move(victim));
+}
+
+void Scheduler::step() {
+  std::vector<Part> parts = choose_parts();
+  while (!make_room(parts)) {
+    if (running_.empty()) return;
+    parts = choose_parts();
+  }
+  std::vector<model::BatchSpan> batch;
+  for (const Part& part : parts) {
+    Generation& generation = part.job->running[part.generation];
+    model::BatchSpan span{
+        &generation.sequence(), generation.pending().first(static_cast<std::size_t>(part.tokens)), {}};
+    if (part.samples) span.output_rows.push_back(part.tokens - 1);
+    batch.push_back(std::move(span));
+  }
+  const auto logits = transformer_.forward(*pool_, batch);
+  ++steps_;
+  if (!logits) {
+    // make_room has seen to the pages and encoding to the tokens, so this is our own bug: end the jobs, not
+    // the server.
+    for (const Part& part : parts) {
+      if (!part.job->running.empty()) fail(*part.job, logits.error());
+    }
+    return;
+  }
+  distribute(parts, *logits);
+}
+
+void Scheduler::distribute(const std::vector<Part>& parts, std::span<const float> logits) {
+  const auto width = static_cast<std::size_t>(vocab_.size());
+  std::size_t at = 0;
+  for (const Part& part : parts) {
+    if (!part.samples) continue;
+    const auto row = logits.subspan(at, width);
+    at += width;
+    Job& job = *part.job;
+    if (!job.prompt_shared) fork_prompt(job, row);
+    sample(job, job.running[part.generation], row);
+  }
+}
+
+void Scheduler::fork_prompt(Job& job, std::span<const float> logits) {
+  job.prompt_shared = true;
+  // Forked before the first choice goes on: its partial page is copied when one of them writes.
+  for (std::size_t i = 1; i < job.running.size(); ++i) job.running[i].adopt(job.running[0].sequence().fork());
+  for (std::size_t i = 1; i < job.running.size(); ++i) sample(job, job.running[i], logits);
+}
+
+void Scheduler::sample(Job& job, Generation& generation, std::span<const float> logits) {
+  if (job.first_token == base::Nanos(0)) {
+    job.first_token = clock_.now();
+    prompt_tokens_ += job.prompt.size();
+    if (!job.echo.empty()) {
+      for (int i = 0; i < job.choices; ++i) job.sink->on_event(llm::Delta{i, job.echo, {}});
+    }
+  }
+  if (auto delta = generation.advance(logits)) job.sink->on_event(std::move(*delta));
+  ++completion_tokens_;
+}
+
+void Scheduler::retire_finished() {
+  for (auto it = running_.begin(); it != running_.end();) {
+    Job& job = **it;
+    for (auto g = job.running.begin(); g != job.running.end();) {
+      if (!g->finished()) {
+        ++g;
+        continue;
+      }
+      end_generation(job, *g);
+      g = job.running.erase(g);
+    }
+    if (!job.running.empty()) {
+      ++it;
+      continue;
+    }
+    --running_count_;  // before the last event: who has seen it finds the engine idle
+    if (job.sink) finish(job);
+    it = running_.erase(it);
+  }
+}
+
+void Scheduler::end_generation(Job& job, Generation& generation) {
+  job.usage.completion_tokens += generation.generated();
+  job.kv.tokens_total += generation.sequence().tokens() - static_cast<std::int64_t>(job.prompt.size());
+  // Pages shared with choices that still run are counted by the last of them.
+  job.kv.bytes += static_cast<std::int64_t>(generation.sequence().private_pages() * pool_->page_bytes());
+  generation.sequence().clear();
+  job.sink->on_event(llm::ChoiceEnd{generation.choice(), generation.finish_reason(), {}});
+}
+
+void Scheduler::finish(Job& job) {
+  const base::Nanos now = clock_.now();
+  llm::Report report;
+  job.kv.tokens_kept = job.kv.tokens_total;
+  job.kv.bytes_f16 = job.kv.tokens_total * transformer_.hparams().kv_shape().token_bytes_f16();
+  job.kv.ratio_achieved =
+      job.kv.bytes > 0 ? static_cast<double>(job.kv.bytes_f16) / static_cast<double>(job.kv.bytes) : 1;
+  report.kv = job.kv;
+  report.timing =
+      llm::Timing{base::ms_between(job.submitted, job.admitted),
+                  base::ms_between(job.admitted, job.first_token), base::ms_between(job.first_token, now)};
+  ++completed_;
+  std::exchange(job.sink, nullptr)->on_event(llm::Done{job.usage, std::move(report)});
+}
+
+void Scheduler::fail(Job& job, base::Error error) {
+  job.running.clear();
+  ++(error.code == base::Code::kCancelled ? cancelled_ : failed_);
+  if (auto sink = std::exchange(job.sink, nullptr)) sink->on_event(llm::Failed{std::move(error)});
+}
+
+void Scheduler::publish() {
+  const auto& h = transformer_.hparams();
+  KvPoolStats stats;
+  stats.bytes_max = static_cast<std::int64_t>(pool_->stats().bytes_max);
+  stats.bytes_by_layer_head.assign(static_cast<std::size_t>(h.layers),
+                                   std::vector<std::int64_t>(static_cast<std::size_t>(h.kv_heads), 0));
+  for (const auto& job : running_) {
+    for (const Generation& generation : job->running) {
+      ++stats.sequences;
+      stats.tokens += generation.sequence().tokens();
+      const auto bytes = generation.sequence().bytes() / (h.layers * h.kv_heads);
+      for (auto& layer : stats.bytes_by_layer_head) {
+        for (auto& head : layer) head += bytes;
+      }
+    }
+  }
+  published_ = clock_.now();
+  const std::lock_guard lock(mutex_);
+  kv_stats_ = std::move(stats);
+}
+
+EngineStats Scheduler::stats() const {
+  EngineStats out;
+  out.requests = requests_;
+  out.completed = completed_;
+  out.cancelled = cancelled_;
+  out.failed = failed_;
+  out.prompt_tokens = prompt_tokens_;
+  out.completion_tokens = completion_tokens_;
+  out.steps = steps_;
+  out.running = running_count_;
+  out.waiting = waiting_count_;
+  return out;
+}
+
+KvPoolStats Scheduler::kv_stats() const {
+  const auto pool = pool_->stats();  // live; the rest is as of the last publication
+  const std::lock_guard lock(mutex_);
+  KvPoolStats out = kv_stats_;
+  out.bytes = static_cast<std::int64_t>(pool.bytes_used);
+  out.bytes_resident = static_cast<std::int64_t>(pool.bytes_resident);
+  out.pages_used = static_cast<std::int64_t>(pool.pages_used);
+  return out;
+}
+
+}  // namespace pmt::inference

@@ -1,0 +1,125 @@
+// Continuous batching: one thread runs the model, and every step carries the next token of every running
+// choice plus a chunk of the prompts that are still being read (note 0004).
+//
+// Invariants:
+//   1. Only the scheduler's thread touches sequences and the page pool.
+//   2. A job is admitted when the pool can hold its whole prompt besides what the running jobs' prompts still
+//   need.
+//   3. When the pool runs out, the youngest job gives up its pages and reads its tokens again later; the
+//   oldest job
+//      is never the victim, so something always advances. submit() refuses what couldn't finish even alone.
+//   4. Every job gets exactly one terminal event, also on cancellation and shutdown, and its pages are free
+//   before.
+// Thread-safety: submit, stats and kv_stats from any thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "inference/generation.h"
+#include "inference/local_model.h"
+#include "kv_cache/page_pool.h"
+#include "llm/completer.h"
+#include "model/transformer.h"
+
+namespace pmt::inference {
+
+/// One request, encoded and checked.
+struct Job {
+  std::shared_ptr<llm::Sink> sink;
+  base::CancelToken cancel;
+  std::vector<std::int32_t> prompt;
+  int choices = 1;
+  int new_tokens_max = 0;
+  std::vector<std::string> stops;
+  std::optional<int> logprobs;
+  model::SamplerParams sampling;
+  std::string echo;  // shown before the answer
+  base::Nanos submitted{0};
+
+  // Filled by the scheduler.
+  base::Nanos admitted{0};
+  base::Nanos first_token{0};
+  std::vector<Generation> running;  // not finished yet
+  bool prompt_shared = false;       // the other choices have forked from the first
+  llm::Usage usage;
+  llm::KvReport kv;
+};
+
+class Scheduler {
+ public:
+  Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
+            std::unique_ptr<kv_cache::PagePool> pool, const LocalModelOptions& options,
+            const base::Clock& clock);
+  ~Scheduler();
+
+  /// Takes the job or says why not (kTooLarge: its pages could never fit; kUnavailable: the queue is full).
+  base::Status submit(std::unique_ptr<Job> job);
+
+  /// How many new tokens each of `choices` answers to a prompt of `prompt_tokens` could have in an empty
+  /// pool.
+  int new_tokens_that_fit(int prompt_tokens, int choices) const;
+
+  EngineStats stats() const;
+  KvPoolStats kv_stats() const;
+
+ private:
+  using Jobs = std::list<std::unique_ptr<Job>>;
+  /// One span of a step, and whose it is.
+  struct Part {
+    Job* job;
+    std::size_t generation;
+    int tokens;
+    bool samples;  // the span reaches the choice's last token
+  };
+
+  void run();
+  bool wait_for_work();
+  void drop_cancelled();
+  void admit();
+  base::Status begin(Job& job);
+  std::vector<Part> choose_parts();
+  bool make_room(const std::vector<Part>& parts);
+  void preempt_youngest();
+  void step();
+  void distribute(const std::vector<Part>& parts, std::span<const float> logits);
+  void sample(Job& job, Generation& generation, std::span<const float> logits);
+  void fork_prompt(Job& job, std::span<const float> logits);
+  void retire_finished();
+  void end_generation(Job& job, Generation& generation);
+  void finish(Job& job);
+  void fail(Job& job, base::Error error);
+  void publish();
+  std::size_t pages_for_prompt(const Job& job) const;
+
+  model::Transformer& transformer_;
+  const model::Vocab& vocab_;
+  std::unique_ptr<kv_cache::PagePool> pool_;
+  const base::Clock& clock_;
+  const LocalModelOptions options_;
+
+  Jobs running_;  // oldest first
+  Jobs waiting_;
+  base::Nanos published_{0};
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::unique_ptr<Job>> submitted_;  // under mutex_
+  KvPoolStats kv_stats_;                        // under mutex_
+  bool stopping_ = false;                       // under mutex_
+
+  std::atomic<std::uint64_t> requests_{0}, completed_{0}, cancelled_{0}, failed_{0};
+  std::atomic<std::uint64_t> prompt_tokens_{0}, completion_tokens_{0}, steps_{0};
+  std::atomic<std::int64_t> running_count_{0}, waiting_count_{0};
+  std::thread thread_;  // last: everything above is ready when it starts
+};
+
+}  // namespace pmt::inference
