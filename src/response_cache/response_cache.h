@@ -1,9 +1,13 @@
-// Cache 1, its store: answers and computation results by exact key, in RAM, evicted least recently used first.
+// Cache 1, its store: answers and computation results by exact key, in RAM, the least recently used evicted.
 //
 // Sharded by the key's first byte; a hit takes one shard's lock, moves the entry to the front of that shard's
-// list and returns a shared pointer, so a value being read outlives its eviction.
+// list and returns a shared pointer, so a value being read outlives its eviction. A cache of few entries has
+// one shard and so exact LRU order; with more, the victim is the oldest of the storing key's shard. The
+// limits hold at every moment, over all shards together.
+//
 // Thread-safety: any thread may call anything.
-// Cost: an entry costs its value's bytes plus about 200 B; a hit is one hash lookup and two list splices.
+//
+// Cost: an entry costs its value's bytes plus about 350 B; a hit is one hash lookup and two list splices.
 #pragma once
 
 #include <cstddef>
@@ -36,13 +40,13 @@ struct Value {
 };
 
 struct StoreOptions {
-  std::int64_t tokens = 0;   // what computing the value cost, by the model's own tokenizer
-  bool reusable = true;      // false: kept out of the cache, the call counts as refused
-  std::optional<double> ttl_s;
-  std::string name_space;
-  std::string model;
-  std::vector<std::string> tags;
-  double usd = 0;            // what computing it cost
+  std::int64_t tokens = 0;  // what computing the value cost, by the model's own tokenizer
+  bool reusable = true;     // false: kept out of the cache, the call counts as refused
+  std::optional<double> ttl_s = {};
+  std::string name_space = {};
+  std::string model = {};
+  std::vector<std::string> tags = {};
+  double usd = 0;  // what computing it cost
 };
 
 struct Entry {
@@ -58,7 +62,8 @@ struct Limits {
   std::size_t bytes_max = 256ULL << 20;
 };
 
-/// Counters since start. `hits + misses` = lookups.
+/// Counters since start. `hits + misses` = lookups; a coalesced one has missed first. `refused`: calls of
+/// store that kept nothing. `purged`: by erase or purge. `bytes` includes each entry's overhead.
 struct Stats {
   std::uint64_t hits = 0, misses = 0, coalesced = 0, stores = 0, refused = 0, evictions = 0, expired = 0,
                 purged = 0;
@@ -75,13 +80,20 @@ class ResponseCache {
   /// The live entry, or null. `max_age_s`: an older entry counts as a miss. Counts a hit or a miss.
   std::shared_ptr<const Entry> get(const Key& key, std::optional<double> max_age_s = {});
 
+  /// For a caller of get that missed and, with its own lock held, looks once more before it computes: the
+  /// earlier miss becomes a hit if the entry is there by now. Counts nothing otherwise.
+  std::shared_ptr<const Entry> get_after_miss(const Key& key, std::optional<double> max_age_s = {});
+
   /// Keeps `value` under `key`, replacing what was there. Errors: larger than the byte limit (kTooLarge);
   /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable.
   base::Result<bool> store(const Key& key, Value value, StoreOptions options);
 
   bool erase(const Key& key);
   struct Filter {
-    std::optional<std::string> tag, model, name_space, key_prefix;  // key_prefix: of the key's hex
+    std::optional<std::string> tag = {};
+    std::optional<std::string> model = {};
+    std::optional<std::string> name_space = {};
+    std::optional<std::string> key_prefix = {};  // of the key's hex, in lower case
   };
   /// Removes what matches all the set parts of `filter`; with none set, everything. Returns how many.
   std::size_t purge(const Filter& filter);

@@ -1,0 +1,115 @@
+#include "response_cache/cached_completer.h"
+
+#include <functional>
+#include <utility>
+
+#include "response_cache/canonical_key.h"
+
+namespace pmt::response_cache {
+namespace {
+
+bool reads(llm::CacheMode mode) {
+  return mode == llm::CacheMode::kOn || mode == llm::CacheMode::kReadOnly;
+}
+
+/// Why this request can have nothing to do with the cache; "" if it can.
+std::string reason_to_bypass(const llm::Request& request) {
+  const llm::CacheOptions& cache = request.cache;
+  if (cache.mode == llm::CacheMode::kOff) return "cache mode off";
+  if (cache.reusable) return *cache.reusable ? "" : "reusable is false";
+  const bool repeatable = request.sampling.temperature == 0 || request.sampling.seed;
+  return repeatable ? "" : "temperature > 0 and no seed";
+}
+
+void fail_not_cached(llm::Sink& sink, const std::string& why) {
+  sink.on_event(llm::Failed{
+      base::Error{base::Code::kUnprocessable,
+                  "only-if-cached was asked, but " + why + "; ask without it to have the answer computed",
+                  "permutation.cache"}});
+}
+
+/// Marks a stream as not from the cache.
+class BypassSink final : public llm::Sink {
+ public:
+  BypassSink(std::string why, std::shared_ptr<llm::Sink> sink, std::function<void(const llm::Usage&)> on_done)
+      : why_(std::move(why)), sink_(std::move(sink)), on_done_(std::move(on_done)) {}
+
+  void on_event(llm::Event event) override {
+    if (auto* started = std::get_if<llm::Started>(&event)) started->cache = report();
+    if (auto* done = std::get_if<llm::Done>(&event)) {
+      done->report.cache = report();
+      if (on_done_) on_done_(done->usage);
+    }
+    sink_->on_event(std::move(event));
+  }
+
+ private:
+  llm::CacheReport report() const { return cache_report(llm::CacheStatus::kBypass, "", why_); }
+
+  const std::string why_;
+  const std::shared_ptr<llm::Sink> sink_;
+  const std::function<void(const llm::Usage&)> on_done_;
+};
+
+}  // namespace
+
+CachedCompleter::CachedCompleter(llm::Completer& inner, ResponseCache& cache, const base::Clock& clock,
+                                 CachedCompleterOptions options)
+    : inner_(inner),
+      cache_(cache),
+      clock_(clock),
+      model_(options.model),
+      versions_(std::move(options.versions)),
+      flights_(inner, cache, clock, {std::move(options.model), std::move(options.price), options.usage}) {}
+
+void CachedCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
+  start_observed(std::move(request), std::move(sink), std::move(cancel), nullptr);
+}
+
+void CachedCompleter::bypass(llm::Request request, std::string why, std::shared_ptr<llm::Sink> sink,
+                             base::CancelToken cancel, std::shared_ptr<Observation> observation) {
+  if (request.cache.only_if_cached) return fail_not_cached(*sink, "this request is not cached: " + why);
+  std::function<void(const llm::Usage&)> observe;
+  if (observation) {
+    observation->computations = 1;
+    observe = [this, observation, request, began = clock_.now()](const llm::Usage& usage) {
+      observation->compute_ms = base::ms_between(began, clock_.now());
+      observation->usd = flights_.price(request, usage);
+    };
+  }
+  auto marked = std::make_shared<BypassSink>(std::move(why), std::move(sink), std::move(observe));
+  inner_.start(std::move(request), std::move(marked), std::move(cancel));
+}
+
+void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::Sink> sink,
+                                     base::CancelToken cancel, std::shared_ptr<Observation> observation) {
+  if (std::string why = reason_to_bypass(request); !why.empty()) {
+    return bypass(std::move(request), std::move(why), std::move(sink), std::move(cancel),
+                  std::move(observation));
+  }
+  const llm::CacheMode mode = request.cache.mode;
+  const base::Nanos began = observation ? clock_.now() : base::Nanos(0);
+  const Key key = request_key(request, model_, versions_);
+  const auto entry = reads(mode) ? cache_.get(key, request.cache.max_age_s) : nullptr;
+  if (observation) observation->lookup_ms = base::ms_between(began, clock_.now());
+  if (entry && flights_.replay_hit(key, *entry, request.surface, *sink)) return;
+  if (request.cache.only_if_cached) {
+    return fail_not_cached(*sink, reads(mode) ? "the cache has no answer to this request that may be used"
+                                              : "this cache mode does not read the cache");
+  }
+  const auto waiter = std::make_shared<Waiter>(
+      flights_,
+      Waiter::Job{.request = std::make_shared<const llm::Request>(std::move(request)),
+                  .key = key,
+                  .writes = mode != llm::CacheMode::kReadOnly,
+                  .observation = std::move(observation)},
+      std::move(sink), std::move(cancel));
+  waiter->watch_cancel();
+  if (reads(mode)) {
+    flights_.join(waiter);
+  } else {
+    flights_.lead_alone(waiter);
+  }
+}
+
+}  // namespace pmt::response_cache

@@ -1,0 +1,212 @@
+#include "response_cache/cached_completer.h"
+
+#include <gtest/gtest.h>
+
+#include "llm/sinks.h"
+#include "response_cache/canonical_key.h"
+#include "response_cache/scripted_completer.h"
+
+namespace pmt::response_cache {
+namespace {
+
+using llm::CacheMode;
+using llm::CacheStatus;
+
+llm::Request question(const std::string& text = "What is the capital of France?") {
+  llm::Request request;
+  request.messages.push_back(
+      {.role = "user", .content = text, .name = {}, .tool_calls = {}, .tool_call_id = {}});
+  request.sampling.temperature = 0;
+  return request;
+}
+
+class CachedCompleterTest : public testing::Test {
+ protected:
+  std::shared_ptr<llm::CollectingSink> ask(llm::Request request) {
+    auto sink = std::make_shared<llm::CollectingSink>();
+    cached_.start(std::move(request), sink, {});
+    return sink;
+  }
+  /// Asks, and lets the model answer if it is asked.
+  std::vector<llm::Event> complete(llm::Request request,
+                                   const std::vector<std::string>& pieces = {"Pa", "ris"}) {
+    const int before = model_.calls();
+    const auto sink = ask(std::move(request));
+    if (model_.calls() > before) model_.answer(before, pieces);
+    return sink->wait();
+  }
+
+  base::FakeClock clock_;
+  base::UsageCounter usage_;
+  ResponseCache cache_{{}, clock_};
+  ScriptedCompleter model_;
+  CachedCompleter cached_{
+      model_,
+      cache_,
+      clock_,
+      {.model = "scripted",
+       .versions = {{"file", "1"}},
+       .price = [](const llm::Request&,
+                   const llm::Usage& u) { return 0.25 * static_cast<double>(u.completion_tokens); },
+       .usage = &usage_}};
+};
+
+TEST_F(CachedCompleterTest, AMissThenAHit) {
+  const std::string key = request_key(question(), "scripted", {{"file", "1"}}).hex();
+  const auto miss = complete(question());
+  EXPECT_EQ(started_report(miss).status, CacheStatus::kMiss);
+  EXPECT_EQ(started_report(miss).key, key);
+  EXPECT_EQ(done_of(miss).report.cache->status, CacheStatus::kMiss);
+  EXPECT_EQ(done_of(miss).report.cache->why, "");
+  EXPECT_TRUE(done_of(miss).report.kv && done_of(miss).report.timing);
+  EXPECT_EQ(miss.size(), 5U) << "streamed piece by piece";
+
+  clock_.advance(std::chrono::seconds(12));
+  const auto hit = complete(question());
+  EXPECT_EQ(model_.calls(), 1);
+  EXPECT_EQ(llm::text_of(hit), "Paris");
+  EXPECT_EQ(hit.size(), 4U);
+  for (const auto& report : {started_report(hit), *done_of(hit).report.cache}) {
+    EXPECT_EQ(report.status, CacheStatus::kHit);
+    EXPECT_EQ(report.key, key);
+    EXPECT_DOUBLE_EQ(report.age_s, 12);
+    EXPECT_EQ(report.tokens_saved, 12);
+    EXPECT_DOUBLE_EQ(report.usd_saved, 0.5);
+    EXPECT_EQ(report.why, "");
+  }
+  EXPECT_EQ(done_of(hit).usage.prompt_tokens, 10);
+  EXPECT_FALSE(done_of(hit).report.kv || done_of(hit).report.timing || done_of(hit).report.speculation);
+  EXPECT_EQ(done_of(hit).report.engine, nlohmann::json::parse(R"({"metadata": {"of": "the answer"}})"));
+  EXPECT_EQ(usage_.count(base::Surface::kCompletions), 1U);
+}
+
+TEST_F(CachedCompleterTest, EachModeReadsAndWritesAsTheTableSays) {
+  const struct {
+    CacheMode mode;
+    CacheStatus cold, warm;
+    bool stores, computes_when_warm;
+  } cases[] = {
+      {CacheMode::kOn, CacheStatus::kMiss, CacheStatus::kHit, true, false},
+      {CacheMode::kReadOnly, CacheStatus::kMiss, CacheStatus::kHit, false, false},
+      {CacheMode::kWriteOnly, CacheStatus::kMiss, CacheStatus::kMiss, true, true},
+      {CacheMode::kRefresh, CacheStatus::kMiss, CacheStatus::kMiss, true, true},
+      {CacheMode::kOff, CacheStatus::kBypass, CacheStatus::kBypass, false, true},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(static_cast<int>(c.mode));
+    cache_.purge({});
+    llm::Request request = question();
+    request.cache.mode = c.mode;
+    EXPECT_EQ(started_report(complete(request, {"new"})).status, c.cold);
+    EXPECT_EQ(cache_.stats().entries, c.stores ? 1U : 0U);
+    complete(question(), {"old"});
+    const int before = model_.calls();
+    EXPECT_EQ(started_report(complete(request, {"newer"})).status, c.warm);
+    EXPECT_EQ(model_.calls() > before, c.computes_when_warm);
+    const std::string now = llm::text_of(complete(question()));
+    EXPECT_EQ(now, c.stores && c.computes_when_warm ? "newer" : (c.stores ? "new" : "old"));
+  }
+}
+
+TEST_F(CachedCompleterTest, OnlyRepeatableRequestsAreReused) {
+  llm::Request warm = question();
+  warm.sampling.temperature = 0.7F;
+  const auto report = started_report(complete(warm));
+  EXPECT_EQ(report.status, CacheStatus::kBypass);
+  EXPECT_EQ(report.why, "temperature > 0 and no seed");
+  EXPECT_EQ(report.key, "");
+  EXPECT_EQ(cache_.stats().entries, 0U);
+
+  llm::Request seeded = warm;
+  seeded.sampling.seed = 7;
+  complete(seeded);
+  EXPECT_EQ(started_report(complete(seeded)).status, CacheStatus::kHit);
+
+  llm::Request wanted = warm;
+  wanted.cache.reusable = true;
+  complete(wanted);
+  EXPECT_EQ(started_report(complete(wanted)).status, CacheStatus::kHit);
+
+  llm::Request unwanted = seeded;
+  unwanted.cache.reusable = false;
+  EXPECT_EQ(done_of(complete(unwanted)).report.cache->why, "reusable is false");
+}
+
+TEST_F(CachedCompleterTest, OnlyIfCachedNeverComputes) {
+  llm::Request request = question();
+  request.cache.only_if_cached = true;
+  EXPECT_EQ(failure_of(complete(request)).code, base::Code::kUnprocessable);
+  for (const CacheMode mode : {CacheMode::kOff, CacheMode::kRefresh, CacheMode::kWriteOnly}) {
+    request.cache.mode = mode;
+    EXPECT_EQ(failure_of(complete(request)).code, base::Code::kUnprocessable);
+  }
+  request.cache.mode = CacheMode::kOn;
+  EXPECT_EQ(model_.calls(), 0);
+  complete(question());
+  EXPECT_EQ(started_report(complete(request)).status, CacheStatus::kHit);
+}
+
+TEST_F(CachedCompleterTest, TtlAndMaxAgeHold) {
+  llm::Request request = question();
+  request.cache.ttl_s = 60;
+  complete(request);
+  clock_.advance(std::chrono::seconds(30));
+  llm::Request fresh = question();
+  fresh.cache.max_age_s = 20;
+  EXPECT_EQ(started_report(complete(fresh)).status, CacheStatus::kMiss);
+  EXPECT_EQ(started_report(complete(fresh)).status, CacheStatus::kHit) << "the newer answer took its place";
+  request = question("Another?");
+  request.cache.ttl_s = 60;
+  complete(request);
+  clock_.advance(std::chrono::seconds(60));
+  EXPECT_EQ(started_report(complete(request)).status, CacheStatus::kMiss);
+}
+
+TEST_F(CachedCompleterTest, TagsModelAndNamespaceAreKept) {
+  llm::Request request = question();
+  request.cache.tags = {"faq"};
+  request.cache.name_space = "team-a";
+  complete(request);
+  EXPECT_EQ(started_report(complete(question())).status, CacheStatus::kMiss) << "another namespace";
+  EXPECT_EQ(cache_.purge({.tag = "faq", .model = "scripted", .name_space = "team-a"}), 1U);
+}
+
+TEST_F(CachedCompleterTest, AFailureIsNeverStored) {
+  const auto sink = ask(question());
+  model_.begin(0);
+  model_.say(0, "Par");
+  model_.fail(0, base::Code::kExhausted, "no pages");
+  EXPECT_EQ(failure_of(sink->wait()).message, "no pages");
+  EXPECT_EQ(cache_.stats().entries, 0U);
+  EXPECT_EQ(started_report(complete(question())).status, CacheStatus::kMiss);
+}
+
+TEST_F(CachedCompleterTest, SaysWhyAnAnswerCouldNotBeStored) {
+  ResponseCache tiny({.entries_max = 4, .bytes_max = 1000}, clock_);
+  CachedCompleter cached(model_, tiny, clock_, {.model = "scripted", .versions = {}, .price = {}});
+  const auto sink = std::make_shared<llm::CollectingSink>();
+  cached.start(question(), sink, {});
+  model_.answer(0, {std::string(5000, 'x')});
+  EXPECT_NE(done_of(sink->wait()).report.cache->why.find("not stored"), std::string::npos);
+}
+
+TEST_F(CachedCompleterTest, AJsonValueUnderTheSameKeyIsNotAnAnswer) {
+  const Key key = request_key(question(), "scripted", {{"file", "1"}});
+  ASSERT_TRUE(cache_.store(key, Value{nlohmann::json("put by hand")}, {}));
+  EXPECT_EQ(llm::text_of(complete(question())), "Paris");
+}
+
+TEST_F(CachedCompleterTest, ABypassPassesTheCancelOn) {
+  llm::Request request = question();
+  request.cache.mode = CacheMode::kOff;
+  const base::CancelToken cancel;
+  const auto sink = std::make_shared<llm::CollectingSink>();
+  cached_.start(request, sink, cancel);
+  cancel.cancel();
+  EXPECT_TRUE(model_.call(0).cancel.cancelled());
+  model_.fail(0, base::Code::kCancelled, "stopped");
+  EXPECT_EQ(failure_of(sink->wait()).code, base::Code::kCancelled);
+}
+
+}  // namespace
+}  // namespace pmt::response_cache

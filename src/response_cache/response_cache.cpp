@@ -1,0 +1,331 @@
+#include "response_cache/response_cache.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <limits>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "response_cache/deep_size.h"
+#include "response_cache/key_table.h"
+
+namespace pmt::response_cache {
+namespace {
+
+using EntryPtr = std::shared_ptr<const Entry>;
+
+constexpr base::Nanos kNever = base::Nanos::max();
+// Below these a shard would be so small that its own LRU order says little about the whole cache's.
+constexpr std::size_t kShardsMax = 64;
+constexpr std::size_t kEntriesPerShardMin = 64;
+constexpr std::size_t kBytesPerShardMin = 64 << 10;
+
+/// What the limits leave: one for all shards, so that a large value fits wherever its key falls. Entries are
+/// counted in before they are linked and out after they are unlinked, so what is held never exceeds the
+/// limits.
+class Room {
+ public:
+  explicit Room(Limits limits) : limits_(limits) {}
+
+  bool take(std::size_t entries, std::size_t bytes) {
+    if (!add(entries_, entries, limits_.entries_max)) return false;
+    if (add(bytes_, bytes, limits_.bytes_max)) return true;
+    entries_ -= entries;
+    return false;
+  }
+  void give_back(std::size_t entries, std::size_t bytes) {
+    entries_ -= entries;
+    bytes_ -= bytes;
+  }
+  std::size_t entries() const { return entries_; }
+  std::size_t bytes() const { return bytes_; }
+  const Limits& limits() const { return limits_; }
+
+ private:
+  static bool add(std::atomic<std::size_t>& sum, std::size_t n, std::size_t max) {
+    std::size_t now = sum.load();
+    while (n <= max && now <= max - n) {
+      if (sum.compare_exchange_weak(now, now + n)) return true;
+    }
+    return n == 0;
+  }
+  const Limits limits_;
+  std::atomic<std::size_t> entries_{0};
+  std::atomic<std::size_t> bytes_{0};
+};
+
+/// An entry's place in its shard's list.
+struct Node {
+  Key key;
+  EntryPtr entry;
+  Node* newer = nullptr;
+  Node* older = nullptr;
+  base::Nanos expires_at = kNever;
+};
+
+/// One lock, one table, one list from the most to the least recently used. Every member needs the lock.
+struct alignas(64) Shard {
+  std::mutex mutex;
+  KeyTable<Node> nodes;
+  Node* newest = nullptr;
+  Node* oldest = nullptr;
+  Stats counted;
+
+  void link_newest(Node& node) {
+    node.newer = nullptr;
+    node.older = newest;
+    (newest != nullptr ? newest->newer : oldest) = &node;
+    newest = &node;
+  }
+  void unlink(Node& node) {
+    (node.newer != nullptr ? node.newer->older : newest) = node.older;
+    (node.older != nullptr ? node.older->newer : oldest) = node.newer;
+  }
+  void touch(Node& node) {
+    if (newest == &node) return;
+    unlink(node);
+    link_newest(node);
+  }
+  /// Returns the entry, so that the caller can free it after the lock.
+  EntryPtr remove(Node& node, Room& room) {
+    EntryPtr entry = std::move(node.entry);
+    room.give_back(1, entry->bytes);
+    unlink(node);
+    nodes.erase(node);
+    return entry;
+  }
+};
+
+std::size_t shards_for(const Limits& limits) {
+  const std::size_t wanted =
+      std::min(limits.entries_max / kEntriesPerShardMin, limits.bytes_max / kBytesPerShardMin);
+  return std::bit_floor(std::clamp<std::size_t>(wanted, 1, kShardsMax));
+}
+
+/// Saturates: a lifetime of 10^30 s is "never".
+base::Nanos expiry(base::Nanos now, std::optional<double> ttl_s) {
+  if (!ttl_s) return kNever;
+  if (!(*ttl_s > 0)) return now;
+  const double ns = *ttl_s * 1e9;
+  const auto left = static_cast<double>((kNever - now).count());
+  return ns >= left / 2 ? kNever : now + base::Nanos(static_cast<std::int64_t>(ns));
+}
+
+double seconds_between(base::Nanos from, base::Nanos to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+bool hex_starts_with(const Key& key, std::string_view prefix) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  if (prefix.size() > key.bytes.size() * 2) return false;
+  for (std::size_t i = 0; i < prefix.size(); ++i) {
+    const int byte = key.bytes[i / 2];
+    if (prefix[i] != kHex[i % 2 == 0 ? byte >> 4 : byte & 15]) return false;
+  }
+  return true;
+}
+
+bool matches(const Node& node, const ResponseCache::Filter& filter) {
+  const StoreOptions& meta = node.entry->meta;
+  if (filter.tag && std::find(meta.tags.begin(), meta.tags.end(), *filter.tag) == meta.tags.end())
+    return false;
+  if (filter.model && meta.model != *filter.model) return false;
+  if (filter.name_space && meta.name_space != *filter.name_space) return false;
+  return !filter.key_prefix || hex_starts_with(node.key, *filter.key_prefix);
+}
+
+}  // namespace
+
+struct ResponseCache::Impl {
+  Impl(Limits limits, const base::Clock& the_clock)
+      : clock(the_clock), room(limits), shard_count(shards_for(limits)), shards(new Shard[shard_count]) {}
+
+  Shard& shard(const Key& key) { return shards[key.bytes[0] & (shard_count - 1)]; }
+  EntryPtr get(const Key& key, std::optional<double> max_age_s, bool after_miss);
+  bool try_put(Shard& shard, const Key& key, const EntryPtr& entry, base::Nanos expires_at,
+               std::vector<EntryPtr>& removed);
+  void evict_elsewhere(const Shard& full);
+
+  const base::Clock& clock;
+  Room room;
+  const std::size_t shard_count;
+  const std::unique_ptr<Shard[]> shards;
+  std::atomic<std::size_t> next_victim{0};
+};
+
+ResponseCache::ResponseCache(Limits limits, const base::Clock& clock)
+    : impl_(std::make_unique<Impl>(limits, clock)) {}
+ResponseCache::~ResponseCache() = default;
+
+EntryPtr ResponseCache::Impl::get(const Key& key, std::optional<double> max_age_s, bool after_miss) {
+  Shard& home = shard(key);
+  EntryPtr expired;  // freed after the lock
+  const std::lock_guard lock(home.mutex);
+  const auto miss = [&]() -> EntryPtr {
+    home.counted.misses += after_miss ? 0 : 1;
+    return nullptr;
+  };
+  Node* const found = home.nodes.find(key);
+  if (found == nullptr) return miss();
+  Node& node = *found;
+  if (node.expires_at != kNever || max_age_s) {
+    const base::Nanos now = clock.now();
+    if (now >= node.expires_at) {
+      expired = home.remove(node, room);
+      ++home.counted.expired;
+      return miss();
+    }
+    if (max_age_s && seconds_between(node.entry->stored_at, now) > *max_age_s) return miss();
+  }
+  home.touch(node);
+  ++home.counted.hits;
+  home.counted.misses -= after_miss ? 1 : 0;
+  home.counted.tokens_saved += node.entry->meta.tokens;
+  home.counted.usd_saved += node.entry->meta.usd;
+  return node.entry;
+}
+
+EntryPtr ResponseCache::get(const Key& key, std::optional<double> max_age_s) {
+  return impl_->get(key, max_age_s, false);
+}
+
+EntryPtr ResponseCache::get_after_miss(const Key& key, std::optional<double> max_age_s) {
+  return impl_->get(key, max_age_s, true);
+}
+
+/// Links `entry` if this shard alone can make room for it, evicting its oldest entries. Needs shard.mutex.
+bool ResponseCache::Impl::try_put(Shard& home, const Key& key, const EntryPtr& entry, base::Nanos expires_at,
+                                  std::vector<EntryPtr>& removed) {
+  Node* const replaced = home.nodes.find(key);
+  const std::size_t held = replaced != nullptr ? replaced->entry->bytes : 0;
+  const std::size_t more = entry->bytes > held ? entry->bytes - held : 0;
+  while (!room.take(replaced != nullptr ? 0 : 1, more)) {
+    Node* const victim = home.oldest != replaced || replaced == nullptr ? home.oldest : replaced->newer;
+    if (victim == nullptr) return false;
+    removed.push_back(home.remove(*victim, room));
+    ++home.counted.evictions;
+  }
+  if (held > entry->bytes) room.give_back(0, held - entry->bytes);
+  ++home.counted.stores;
+  if (replaced != nullptr) {
+    removed.push_back(std::exchange(replaced->entry, entry));
+    replaced->expires_at = expires_at;
+    home.touch(*replaced);
+    return true;
+  }
+  home.link_newest(
+      home.nodes.insert(std::make_unique<Node>(Node{.key = key, .entry = entry, .expires_at = expires_at})));
+  return true;
+}
+
+/// Evicts one entry of another shard: `full` has nothing left to give.
+void ResponseCache::Impl::evict_elsewhere(const Shard& full) {
+  for (std::size_t i = 0; i < shard_count; ++i) {
+    Shard& shard = shards[next_victim++ & (shard_count - 1)];
+    if (&shard == &full) continue;
+    EntryPtr victim;
+    const std::lock_guard lock(shard.mutex);
+    if (shard.oldest == nullptr) continue;
+    victim = shard.remove(*shard.oldest, room);
+    ++shard.counted.evictions;
+    return;
+  }
+  std::this_thread::yield();  // another store holds the room for a moment and is about to link its entry
+}
+
+base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOptions options) {
+  Shard& home = impl_->shard(key);
+  if (!options.reusable) {
+    const std::lock_guard lock(home.mutex);
+    ++home.counted.refused;
+    return false;
+  }
+  auto entry = std::make_shared<Entry>();
+  entry->value = std::move(value);
+  entry->meta = std::move(options);
+  entry->stored_at = impl_->clock.now();
+  entry->stored_unix_s = impl_->clock.unix_seconds();
+  entry->bytes = entry_bytes(*entry);
+  const Limits& limits = impl_->room.limits();
+  if (entry->bytes > limits.bytes_max || limits.entries_max == 0) {
+    const std::lock_guard lock(home.mutex);
+    ++home.counted.refused;
+    return base::Error{base::Code::kTooLarge,
+                       fmt::format("a value of {} bytes does not fit the response cache's "
+                                   "limits of {} bytes and {} entries",
+                                   entry->bytes, limits.bytes_max, limits.entries_max)};
+  }
+  const base::Nanos expires_at = expiry(entry->stored_at, entry->meta.ttl_s);
+  std::vector<EntryPtr> removed;  // freed after the lock
+  while (true) {
+    {
+      const std::lock_guard lock(home.mutex);
+      if (impl_->try_put(home, key, entry, expires_at, removed)) return true;
+    }
+    impl_->evict_elsewhere(home);
+  }
+}
+
+bool ResponseCache::erase(const Key& key) {
+  Shard& home = impl_->shard(key);
+  EntryPtr removed;
+  const std::lock_guard lock(home.mutex);
+  Node* const found = home.nodes.find(key);
+  if (found == nullptr) return false;
+  removed = home.remove(*found, impl_->room);
+  ++home.counted.purged;
+  return true;
+}
+
+std::size_t ResponseCache::purge(const Filter& filter) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < impl_->shard_count; ++i) {
+    Shard& shard = impl_->shards[i];
+    std::vector<EntryPtr> removed;
+    const std::lock_guard lock(shard.mutex);
+    for (Node* node = shard.oldest; node != nullptr;) {
+      Node* const next = node->newer;
+      if (matches(*node, filter)) removed.push_back(shard.remove(*node, impl_->room));
+      node = next;
+    }
+    shard.counted.purged += removed.size();
+    count += removed.size();
+  }
+  return count;
+}
+
+Stats ResponseCache::stats() const {
+  Stats sum;
+  for (std::size_t i = 0; i < impl_->shard_count; ++i) {
+    Shard& shard = impl_->shards[i];
+    const std::lock_guard lock(shard.mutex);
+    const Stats& s = shard.counted;
+    sum.hits += s.hits;
+    sum.misses += s.misses;
+    sum.coalesced += s.coalesced;
+    sum.stores += s.stores;
+    sum.refused += s.refused;
+    sum.evictions += s.evictions;
+    sum.expired += s.expired;
+    sum.purged += s.purged;
+    sum.tokens_saved += s.tokens_saved;
+    sum.usd_saved += s.usd_saved;
+  }
+  sum.entries = impl_->room.entries();
+  sum.bytes = impl_->room.bytes();
+  return sum;
+}
+
+void ResponseCache::count_coalesced(std::int64_t tokens, double usd) {
+  Shard& any = impl_->shards[0];
+  const std::lock_guard lock(any.mutex);
+  ++any.counted.coalesced;
+  any.counted.tokens_saved += tokens;
+  any.counted.usd_saved += usd;
+}
+
+}  // namespace pmt::response_cache
