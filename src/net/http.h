@@ -13,12 +13,12 @@ namespace pmt::net {
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
-  std::string method;  // upper case
-  std::string path;    // percent-decoded, without the query
+  std::string method;                                      // upper case
+  std::string path;                                        // percent-decoded, without the query
   std::vector<std::pair<std::string, std::string>> query;  // decoded
-  Headers headers;     // names in lower case
+  Headers headers;                                         // names in lower case
   std::string body;
-  std::string peer;    // address:port
+  std::string peer;  // address:port
 
   /// First value of a header (name in lower case) or query parameter; "" when absent.
   std::string_view header(std::string_view name) const;
@@ -27,8 +27,8 @@ struct HttpRequest {
 
 struct HttpResponse {
   int status = 200;
-  Headers headers;  // content-length, date and connection are added by the server
-  std::string body;
+  Headers headers = {};  // content-length, date and connection are added by the server
+  std::string body = {};
 };
 
 /// The answering side of one request.

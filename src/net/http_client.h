@@ -22,12 +22,17 @@ struct ClientResponse {
 
 class HttpClient {
  public:
-  /// `url`: http://host:port (https isn't taken here).
+  /// `url`: http://host:port (https isn't taken here). `timeout_s`: the longest wait for a connection, for
+  /// the next bytes or for room to send; 0 waits for ever. Errors: kInvalidArgument (the URL), kUnavailable
+  /// (nobody answers there).
   static base::Result<std::unique_ptr<HttpClient>> connect(const std::string& url, int timeout_s);
   virtual ~HttpClient() = default;
+  /// A kept connection that the server has closed meanwhile is opened once more.
+  /// Errors: kUnavailable, kDeadline, kIo (the connection broke mid-answer), kCorrupt (not HTTP).
   virtual base::Result<ClientResponse> request(const std::string& method, const std::string& target,
                                                const Headers& headers, const std::string& body) = 0;
-  /// Streams a response body: `on_bytes` gets each piece as it arrives and returns false to hang up.
+  /// Streams a response body: `on_bytes` gets each piece as it arrives and returns false to hang up (no
+  /// error). An answer of status 400 and above is not streamed but collected in `body`.
   virtual base::Result<ClientResponse> stream(const std::string& method, const std::string& target,
                                               const Headers& headers, const std::string& body,
                                               const std::function<bool(std::string_view)>& on_bytes) = 0;

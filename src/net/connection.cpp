@@ -1,0 +1,270 @@
+#include "net/connection.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "net/response_head.h"
+
+namespace pmt::net {
+namespace asio = boost::asio;
+namespace {
+
+constexpr asio::use_awaitable_t<Executor> kAwait;
+// Pipelined bytes kept while an answer runs; past this the client has to wait.
+constexpr std::size_t kPipelinedBytesMax = 64 * 1024;
+// Memory that an idle connection keeps for its next answer.
+constexpr std::size_t kKeptBytesMax = 64 * 1024;
+// Time for a client to read our last words and close: closing first would reset the connection if its bytes
+// are still on their way, and it might lose the answer.
+constexpr int kLingerSeconds = 2;
+
+std::string address_of(const Socket& socket) {
+  boost::system::error_code ec;
+  const auto endpoint = socket.remote_endpoint(ec);
+  if (ec) return "unknown";
+  const char* format = endpoint.address().is_v6() ? "[{}]:{}" : "{}:{}";
+  return fmt::format(fmt::runtime(format), endpoint.address().to_string(), endpoint.port());
+}
+
+}  // namespace
+
+Connection::Connection(Socket socket, const ServerOptions& options, const Handler& handler,
+                       Admission admission)
+    : socket_(std::move(socket)),
+      options_(options),
+      handler_(handler),
+      admission_(admission),
+      peer_(address_of(socket_)),
+      outbox_(std::make_shared<Outbox>(
+          [this] {
+            if (auto self = weak_from_this().lock()) {
+              asio::post(socket_.get_executor(), [self = std::move(self)] {
+                self->flush();
+                self->serve_backlog();
+              });
+            }
+          },
+          options.output_bytes_max)),
+      pause_(socket_.get_executor(), TimePoint::max()) {
+  error_code ignored;
+  socket_.non_blocking(true, ignored);
+  // Without it a chunk waits up to 40 ms for the acknowledgement of the one before.
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  parser_.emplace(limits());
+  expect_within(options_.idle_timeout_s);
+}
+
+Connection::~Connection() {
+  outbox_->close();
+}
+
+Task<void> Connection::run() {
+  while (state_ != State::kClosed) {
+    error_code ec;
+    if (must_pause()) {
+      paused_ = true;
+      co_await pause_.async_wait(asio::redirect_error(kAwait, ec));
+      paused_ = false;
+      continue;
+    }
+    const std::size_t size =
+        co_await socket_.async_read_some(asio::buffer(chunk_), asio::redirect_error(kAwait, ec));
+    if (ec) {
+      on_read_end(ec);
+    } else {
+      receive({chunk_.data(), size});
+    }
+  }
+}
+
+bool Connection::must_pause() const {
+  return peer_ended_ || (state_ == State::kAnswering && backlog_.size() >= kPipelinedBytesMax);
+}
+
+void Connection::on_read_end(const error_code& ec) {
+  if (state_ == State::kClosed) return;
+  if (ec == asio::error::eof && state_ == State::kAnswering) {
+    flush();  // an answer may be complete that isn't taken yet
+    if (state_ == State::kAnswering && answer_ != Outbox::Answer::kOpen) {
+      peer_ended_ = closing_ = true;
+      return;
+    }
+  }
+  leave();
+}
+
+void Connection::receive(std::string_view bytes) {
+  if (state_ == State::kLingering || state_ == State::kClosed) return;
+  if (state_ == State::kReading && backlog_.empty()) {
+    backlog_.append(serve(bytes));
+  } else {
+    backlog_.append(bytes);
+    serve_backlog();
+  }
+}
+
+void Connection::serve_backlog() {
+  if (state_ != State::kReading || backlog_.empty()) return;
+  const std::string_view rest = serve(backlog_);
+  backlog_.erase(0, backlog_.size() - rest.size());
+}
+
+/// Parses and hands over requests for as long as each is answered at once; returns what is left.
+std::string_view Connection::serve(std::string_view bytes) {
+  while (state_ == State::kReading && !bytes.empty()) {
+    if (admission_ == Admission::kRefused) {
+      reject(503, "the server has too many connections; try again later", {{"retry-after", "1"}});
+      break;
+    }
+    bytes.remove_prefix(parser_->parse(bytes));
+    if (parser_->rejection()) {
+      reject(parser_->rejection()->status, parser_->rejection()->message);
+    } else if (parser_->done()) {
+      dispatch();
+    } else {
+      if (!receiving_ && (parser_->started() || !bytes.empty())) {
+        receiving_ = true;
+        expect_within(options_.request_timeout_s);
+      }
+      if (!continue_sent_ && parser_->header_done() && parser_->expects_continue()) {
+        continue_sent_ = true;
+        out_.append("HTTP/1.1 100 Continue\r\n\r\n");
+        flush();
+      }
+      break;
+    }
+  }
+  return state_ == State::kReading || state_ == State::kAnswering ? bytes : std::string_view{};
+}
+
+void Connection::dispatch() {
+  state_ = State::kAnswering;
+  answer_ = Outbox::Answer::kOpen;
+  HttpRequest request = parser_->take_request();
+  request.peer = peer_;
+  auto responder = outbox_->open({.keep_alive = parser_->keep_alive(),
+                                  .http_1_1 = parser_->http_1_1(),
+                                  .head = request.method == "HEAD"});
+  try {
+    handler_(std::move(request), std::move(responder));
+  } catch (const std::exception& error) {
+    spdlog::error("an HTTP handler threw: {}", error.what());  // and dropped its Responder: 500
+  } catch (...) {
+    spdlog::error("an HTTP handler threw what is no std::exception");
+  }
+  flush();
+}
+
+void Connection::reject(int status, std::string_view message, Headers headers) {
+  HttpResponse response = error_response(status, message);
+  for (auto& header : headers) response.headers.push_back(std::move(header));
+  append_head(response,
+              {.keep_alive = false, .http_1_1 = parser_->http_1_1(), .content_length = response.body.size()},
+              &out_);
+  out_.append(response.body);
+  linger();
+  flush();
+}
+
+/// Sends all there is, as far as the socket takes it; goes on by itself when it takes more.
+void Connection::flush() {
+  if (writing_) return;
+  while (state_ != State::kClosed) {
+    if (sent_ == out_.size()) {
+      out_.clear();
+      sent_ = 0;
+      if (!on_all_sent()) return;
+      continue;
+    }
+    error_code ec;
+    sent_ += socket_.write_some(asio::buffer(out_.data() + sent_, out_.size() - sent_), ec);
+    if (ec == asio::error::would_block || ec == asio::error::try_again) return wait_writable();
+    if (ec) return leave();
+  }
+}
+
+/// Fetches what the Responder wrote since; false when there is nothing more to send now.
+bool Connection::on_all_sent() {
+  if (state_ == State::kLingering) {
+    error_code ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+    return false;
+  }
+  if (state_ != State::kAnswering) return false;
+  if (answer_ != Outbox::Answer::kOpen) {
+    end_answer();
+    return true;
+  }
+  answer_ = outbox_->take(&out_);
+  if (answer_ == Outbox::Answer::kOverflow) {
+    spdlog::warn("{} takes its stream too slowly: closing", peer_);
+    leave();
+  }
+  return answer_ != Outbox::Answer::kOpen || !out_.empty();
+}
+
+void Connection::wait_writable() {
+  writing_ = true;
+  if (state_ == State::kAnswering) expect_within(options_.write_timeout_s);
+  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const error_code& ec) {
+    self->writing_ = false;
+    if (ec) return;
+    self->flush();
+    self->serve_backlog();
+  });
+}
+
+void Connection::end_answer() {
+  if (out_.capacity() > kKeptBytesMax) std::string().swap(out_);
+  if (peer_ended_) return leave();
+  if (closing_ || answer_ == Outbox::Answer::kClose) return linger();
+  state_ = State::kReading;
+  receiving_ = continue_sent_ = false;
+  parser_.emplace(limits());
+  expect_within(options_.idle_timeout_s);
+  if (paused_) pause_.cancel();
+}
+
+/// The last bytes are in out_: once they are sent, only the client's closing is waited for.
+void Connection::linger() {
+  state_ = State::kLingering;
+  expect_within(kLingerSeconds);
+  if (paused_) pause_.cancel();
+}
+
+void Connection::leave() {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  error_code ignored;
+  socket_.close(ignored);
+  if (paused_) pause_.cancel();
+  outbox_->close();
+}
+
+void Connection::check_deadline(TimePoint now) {
+  if (now < deadline_ || state_ == State::kClosed) return;
+  if (state_ == State::kAnswering && !writing_) return;  // answering takes as long as it takes
+  if (state_ != State::kReading || !receiving_) return leave();
+  reject(408, fmt::format("the whole request did not arrive within {} s", options_.request_timeout_s));
+}
+
+void Connection::drain() {
+  if (state_ != State::kAnswering) return leave();
+  closing_ = true;
+  outbox_->make_last();
+}
+
+void Connection::expect_within(int seconds) {
+  deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+}
+
+RequestParser::Limits Connection::limits() const {
+  return {.header_bytes_max = options_.header_bytes_max, .body_bytes_max = options_.body_bytes_max};
+}
+
+}  // namespace pmt::net

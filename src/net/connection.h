@@ -1,0 +1,106 @@
+// One client's connection: a coroutine reads, a plain function sends, both on the one thread of its
+// io_context.
+//
+// Invariants:
+// 1. A read is always under way (save while a client has pipelined more than it may), so a peer that leaves
+// is
+//    seen at once, answering or not. What it brings while an answer runs is the next request, kept in
+//    `backlog_`.
+// 2. One answer at a time: the next request is handed to the handler when the last answer is sent.
+// 3. Nothing here blocks and no operation has a timer: `deadline_` is checked by the shard's sweep.
+#pragma once
+
+#include <utility>  // asio/awaitable.hpp of Boost 1.74 uses std::exchange without it
+
+#include <array>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "net/http_server.h"
+#include "net/outbox.h"
+#include "net/request_parser.h"
+
+namespace pmt::net {
+
+// The executor by its own type: Asio's default one is type-erased and costs a virtual call and more per
+// operation.
+using Executor = boost::asio::io_context::executor_type;
+using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
+using Timer =
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                      boost::asio::wait_traits<std::chrono::steady_clock>, Executor>;
+template <class T>
+using Task = boost::asio::awaitable<T, Executor>;
+using TimePoint = std::chrono::steady_clock::time_point;
+
+/// Thread-safety: the thread of its io_context only; requires that thread to be the only one that runs it.
+class Connection final : public std::enable_shared_from_this<Connection> {
+ public:
+  enum class Admission { kServed, kRefused };  // kRefused: every request is answered 503
+
+  /// `options` and `handler` must outlive it.
+  Connection(Socket socket, const ServerOptions& options, const Handler& handler, Admission admission);
+  ~Connection();
+
+  /// Serves until the connection is closed. The caller holds a reference meanwhile.
+  Task<void> run();
+  /// Closes it if it waited for longer than it may.
+  void check_deadline(TimePoint now);
+  /// Closes it now if no answer runs, else after that answer.
+  void drain();
+  /// Closes it now.
+  void leave();
+
+ private:
+  enum class State { kReading, kAnswering, kLingering, kClosed };
+  using error_code = boost::system::error_code;
+
+  bool must_pause() const;
+  void on_read_end(const error_code& ec);
+  void receive(std::string_view bytes);
+  std::string_view serve(std::string_view bytes);
+  void serve_backlog();
+  void dispatch();
+  void reject(int status, std::string_view message, Headers headers = {});
+  void flush();
+  bool on_all_sent();
+  void wait_writable();
+  void end_answer();
+  void linger();
+  void expect_within(int seconds);
+  RequestParser::Limits limits() const;
+
+  Socket socket_;
+  const ServerOptions& options_;
+  const Handler& handler_;
+  const Admission admission_;
+  std::string peer_;
+  std::shared_ptr<Outbox> outbox_;
+  Timer pause_;  // never expires: cancelled to go on reading
+
+  State state_ = State::kReading;
+  Outbox::Answer answer_ = Outbox::Answer::kOpen;
+  bool closing_ = false;     // after the running answer
+  bool peer_ended_ = false;  // it sends no more, but still gets the complete answer that is on its way
+  bool receiving_ = false;   // a request has begun
+  bool writing_ = false;     // waits for room to send
+  bool paused_ = false;
+  bool continue_sent_ = false;
+  TimePoint deadline_;
+
+  std::optional<RequestParser> parser_;
+  std::string backlog_;  // received, not parsed
+  std::string out_;      // being sent, from sent_ on
+  std::size_t sent_ = 0;
+  std::array<char, 16 * 1024> chunk_;  // the outstanding read's own: nothing else touches it
+};
+
+}  // namespace pmt::net

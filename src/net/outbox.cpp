@@ -1,0 +1,158 @@
+#include "net/outbox.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "net/response_head.h"
+
+namespace pmt::net {
+
+/// One request's Responder. Holds the outbox, never the connection: it may outlive the server.
+class Outbox::Reply final : public Responder {
+ public:
+  Reply(std::shared_ptr<Outbox> outbox, std::uint64_t request)
+      : outbox_(std::move(outbox)), request_(request) {}
+  ~Reply() override { outbox_->abandon(request_); }
+  Reply(const Reply&) = delete;
+  Reply& operator=(const Reply&) = delete;
+
+  void send(HttpResponse response) override { outbox_->send(request_, response); }
+  void start_stream(HttpResponse head) override { outbox_->start_stream(request_, head); }
+  void write(std::string chunk) override { outbox_->write(request_, chunk); }
+  void finish_stream() override { outbox_->finish_stream(request_); }
+  void on_disconnect(std::function<void()> callback) override {
+    outbox_->on_disconnect(request_, std::move(callback));
+  }
+
+ private:
+  const std::shared_ptr<Outbox> outbox_;
+  const std::uint64_t request_;
+};
+
+std::shared_ptr<Responder> Outbox::open(const RequestTraits& traits) {
+  std::lock_guard lock(mutex_);
+  traits_ = traits;
+  stage_ = Stage::kWaiting;
+  awake_ = true;
+  return std::make_shared<Reply>(shared_from_this(), ++request_);
+}
+
+Outbox::Answer Outbox::take(std::string* out) {
+  std::lock_guard lock(mutex_);
+  if (overflow_) return Answer::kOverflow;
+  out->swap(pending_);
+  if (stage_ == Stage::kDone) return traits_.keep_alive && !broken_off_ ? Answer::kKeepAlive : Answer::kClose;
+  awake_ = !out->empty();  // with bytes in hand the connection comes back after writing them
+  return Answer::kOpen;
+}
+
+void Outbox::make_last() {
+  std::lock_guard lock(mutex_);
+  traits_.keep_alive = false;
+}
+
+void Outbox::close() {
+  Callbacks callbacks;
+  {
+    std::lock_guard lock(mutex_);
+    if (gone_) return;
+    gone_ = true;
+    wake_ = nullptr;
+    callbacks.swap(on_disconnect_);
+  }
+  for (const auto& callback : callbacks) callback();
+}
+
+void Outbox::send(std::uint64_t request, const HttpResponse& response) {
+  Callbacks unneeded;
+  std::lock_guard lock(mutex_);
+  if (!is_in(Stage::kWaiting, request)) return;
+  if (asks_to_close(response)) traits_.keep_alive = false;
+  const bool bodiless = is_bodiless(response.status);
+  append_head(response,
+              {.keep_alive = traits_.keep_alive,
+               .http_1_1 = traits_.http_1_1,
+               .content_length = bodiless ? std::nullopt : std::optional(response.body.size())},
+              &pending_);
+  if (!traits_.head && !bodiless) pending_.append(response.body);
+  unneeded = finish();
+}
+
+void Outbox::start_stream(std::uint64_t request, const HttpResponse& head) {
+  std::lock_guard lock(mutex_);
+  if (!is_in(Stage::kWaiting, request)) return;
+  // Without chunks only the connection's end tells an HTTP/1.0 client where the body ends.
+  if (asks_to_close(head) || !traits_.http_1_1) traits_.keep_alive = false;
+  append_head(head, {.keep_alive = traits_.keep_alive, .http_1_1 = traits_.http_1_1, .content_length = {}},
+              &pending_);
+  stage_ = Stage::kStreaming;
+  bodiless_ = traits_.head || is_bodiless(head.status);
+  append_chunk(head.body);
+  wake();
+}
+
+void Outbox::write(std::uint64_t request, std::string_view chunk) {
+  std::lock_guard lock(mutex_);
+  if (!is_in(Stage::kStreaming, request) || overflow_) return;
+  if (pending_.size() > pending_bytes_max_) {
+    overflow_ = true;
+  } else {
+    append_chunk(chunk);
+  }
+  wake();
+}
+
+void Outbox::finish_stream(std::uint64_t request) {
+  Callbacks unneeded;
+  std::lock_guard lock(mutex_);
+  if (!is_in(Stage::kStreaming, request)) return;
+  if (!bodiless_ && traits_.http_1_1) pending_.append("0\r\n\r\n");
+  unneeded = finish();
+}
+
+void Outbox::on_disconnect(std::uint64_t request, std::function<void()> callback) {
+  {
+    std::lock_guard lock(mutex_);
+    if (request != request_ || stage_ == Stage::kDone) return;
+    if (!gone_) {
+      on_disconnect_.push_back(std::move(callback));
+      return;
+    }
+  }
+  callback();
+}
+
+void Outbox::abandon(std::uint64_t request) {
+  send(request, error_response(500, "the server dropped the request without an answer"));
+  Callbacks unneeded;
+  std::lock_guard lock(mutex_);
+  if (!is_in(Stage::kStreaming, request)) return;
+  broken_off_ = true;
+  unneeded = finish();
+}
+
+void Outbox::append_chunk(std::string_view chunk) {
+  if (chunk.empty() || bodiless_) return;
+  if (!traits_.http_1_1) {
+    pending_.append(chunk);
+    return;
+  }
+  fmt::format_to(std::back_inserter(pending_), "{:x}\r\n", chunk.size());
+  pending_.append(chunk).append("\r\n");
+}
+
+void Outbox::wake() {
+  if (awake_) return;
+  awake_ = true;
+  wake_();
+}
+
+/// The answer is complete: returns the callbacks that nobody needs now, to be destroyed after the lock.
+Outbox::Callbacks Outbox::finish() {
+  stage_ = Stage::kDone;
+  wake();
+  return std::exchange(on_disconnect_, {});
+}
+
+}  // namespace pmt::net

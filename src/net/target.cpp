@@ -1,0 +1,69 @@
+#include "net/target.h"
+
+namespace pmt::net {
+namespace {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+enum class Plus { kLiteral, kSpace };
+
+bool percent_decode(std::string_view in, Plus plus, std::string* out) {
+  out->reserve(in.size());
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    if (in[i] == '+' && plus == Plus::kSpace) {
+      out->push_back(' ');
+    } else if (in[i] != '%') {
+      out->push_back(in[i]);
+    } else {
+      if (i + 2 >= in.size()) return false;
+      const int high = hex_digit(in[i + 1]);
+      const int low = hex_digit(in[i + 2]);
+      if (high < 0 || low < 0) return false;
+      out->push_back(static_cast<char>(high * 16 + low));
+      i += 2;
+    }
+  }
+  return true;
+}
+
+bool decode_query(std::string_view query, HttpRequest* request) {
+  while (!query.empty()) {
+    const std::size_t end = query.find('&');
+    const std::string_view pair = query.substr(0, end);
+    query = end == std::string_view::npos ? std::string_view{} : query.substr(end + 1);
+    if (pair.empty()) continue;
+    const std::size_t equals = pair.find('=');
+    auto& [name, value] = request->query.emplace_back();
+    if (!percent_decode(pair.substr(0, equals), Plus::kSpace, &name)) return false;
+    if (equals == std::string_view::npos) continue;
+    if (!percent_decode(pair.substr(equals + 1), Plus::kSpace, &value)) return false;
+  }
+  return true;
+}
+
+/// "http://host/path" -> "/path"; anything else unchanged.
+std::string_view without_authority(std::string_view target) {
+  const std::size_t scheme = target.find("://");
+  if (target.front() == '/' || scheme == std::string_view::npos) return target;
+  const std::size_t path = target.find_first_of("/?", scheme + 3);
+  return path == std::string_view::npos ? std::string_view("/") : target.substr(path);
+}
+
+}  // namespace
+
+bool decode_target(std::string_view target, HttpRequest* request) {
+  if (target.empty()) return false;
+  target = without_authority(target);
+  target = target.substr(0, target.find('#'));
+  const std::size_t mark = target.find('?');
+  if (!percent_decode(target.substr(0, mark), Plus::kLiteral, &request->path)) return false;
+  if (request->path.empty()) request->path.push_back('/');
+  return mark == std::string_view::npos || decode_query(target.substr(mark + 1), request);
+}
+
+}  // namespace pmt::net
