@@ -7,19 +7,21 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "base/usage_counter.h"
 
 namespace pmt::audit {
 
 /// One row's sources. The audit reads them when asked, and holds nothing of its own.
 struct CacheRow {
-  std::string name;                      // "response cache", ...
-  bool built = false;                    // false: every cell says "off: not built yet"
-  std::function<std::optional<std::string>()> self_test;  // nullopt: passed; else what failed
+  std::string name;                                            // "response cache", ...
+  bool built = false;                                          // false: every cell says "off: not built yet"
+  std::function<std::optional<std::string>()> self_test = {};  // nullopt: passed; else what failed
   const base::UsageCounter* usage = nullptr;
-  std::string counter_name;              // where `used N` comes from, e.g. "response_cache.hits"
+  std::string counter_name = {};  // where `used N` comes from, e.g. "response_cache.hits"
   /// For one surface: nullopt if this cache is on there, else why it is off ("disabled by config", ...).
-  std::function<std::optional<std::string>(base::Surface)> off_reason;
+  std::function<std::optional<std::string>(base::Surface)> off_reason = {};
   bool on_by_default = false;
 };
 
@@ -43,9 +45,15 @@ struct Audit {
   std::vector<RowResult> rows;
 };
 
+/// Runs each built row's self-test and reads its counters.
 Audit build_audit(const std::vector<CacheRow>& rows);
 
-/// The table for people.
+/// The table for people: at most kTextColumns wide, the verdict below it.
+inline constexpr int kTextColumns = 120;
 std::string to_text(const Audit& audit);
+
+/// What GET /v1/audit answers: INTERFACE's shape, and beside it "counter" (where the counts come from) and,
+/// where "implemented" is false, "why". "last_used" is in Unix seconds, null when never.
+nlohmann::json to_json(const Audit& audit);
 
 }  // namespace pmt::audit

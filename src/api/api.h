@@ -1,0 +1,65 @@
+// The server's HTTP face: every endpoint of INTERFACE.md that exists today, as one net::Handler.
+//
+//   Api api({.models = {{"smollm2-135m-instruct", {.completer = &cached}}}, .cache = &cache, ...});
+//   auto server = net::HttpServer::start(options, api.handler());
+//
+// Thread-safety: a handler may be called from any thread, concurrently. What the options point to, and the
+// Api itself, must outlive the server and every request that it started.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "audit/audit.h"
+#include "base/clock.h"
+#include "llm/completer.h"
+#include "net/http.h"
+#include "response_cache/response_cache.h"
+
+namespace pmt::api {
+
+struct ServedModel {
+  llm::Completer* completer = nullptr;
+  std::string description = {};
+  std::int64_t created_unix_s = 0;
+  std::string owned_by = "permutation";
+  nlohmann::json meta = {};  // null, or what GET /v1/models shows as "meta": context, parameters, file, ...
+};
+
+/// One engine's figures for GET /metrics: permutation_engine_NAME_total{model} and
+/// permutation_engine_NAME{model}.
+struct EngineSample {
+  std::string model;
+  std::vector<std::pair<std::string, double>> counters;
+  std::vector<std::pair<std::string, double>> gauges;
+};
+
+struct ApiOptions {
+  std::map<std::string, ServedModel> models;
+  response_cache::ResponseCache* cache = nullptr;  // null: the cache's endpoints answer 404
+  const base::Clock* clock = nullptr;              // required
+  std::function<nlohmann::json()> kv_stats = {};   // GET /v1/kv; unset: 404
+  std::function<std::vector<EngineSample>()> engine_samples = {};
+  std::function<audit::Audit()> audit = {};    // GET /v1/audit; unset: 404
+  std::function<std::uint64_t()> random = {};  // for ids; unset: a generator seeded by the system
+};
+
+class Api {
+ public:
+  explicit Api(ApiOptions options);
+  ~Api();
+  net::Handler handler();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pmt::api

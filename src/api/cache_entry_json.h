@@ -1,0 +1,29 @@
+// A cache entry's JSON, both ways.
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "base/result.h"
+#include "response_cache/response_cache.h"
+
+namespace pmt::api {
+
+struct PutEntry {
+  nlohmann::json value;
+  response_cache::StoreOptions options;
+};
+
+/// {"value": any JSON, "tokens", "reusable", "ttl_s", "tags", "namespace", "model", "usd"}; only value is
+/// required. Errors: kInvalidArgument naming the field, an unknown one included.
+base::Result<PutEntry> parse_entry(const std::string& body);
+
+/// `now`: for the entry's age. A recorded answer shows as {"choices", "usage"}.
+nlohmann::json entry_json(const response_cache::Key& key, const response_cache::Entry& entry,
+                          base::Nanos now);
+
+/// {"entries", "bytes", "lookups", "hits": {"exact", "coalesced"}, "misses", "hit_rate", ...}
+nlohmann::json stats_json(const response_cache::Stats& stats);
+
+}  // namespace pmt::api

@@ -1,0 +1,122 @@
+#include "api/cache_routes.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "api/cache_entry_json.h"
+#include "api/fields.h"
+#include "api/json_writer.h"
+
+namespace pmt::api {
+namespace {
+
+using nlohmann::json;
+using response_cache::Key;
+using response_cache::ResponseCache;
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool is_hex(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return hex_value(c) >= 0; });
+}
+
+void answer(const Exchange& exchange, const json& body) {
+  send_json(*exchange.responder, 200, to_text(body));
+}
+
+void no_entry(const Exchange& exchange) {
+  send_error(*exchange.responder,
+             {base::Code::kNotFound, "The cache holds no live entry under this key.", "key"});
+}
+
+void get_entry(ResponseCache& cache, const base::Clock& clock, const Exchange& exchange) {
+  const Key key = key_of(exchange.tail);
+  const auto entry = cache.get(key);
+  if (entry == nullptr) return no_entry(exchange);
+  answer(exchange, entry_json(key, *entry, clock.now()));
+}
+
+void put_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
+  base::Result<PutEntry> entry = parse_entry(exchange.request.body);
+  if (!entry) return send_error(*exchange.responder, entry.error());
+  const Key key = key_of(exchange.tail);
+  const base::Result<bool> stored = cache.store(key, {std::move(entry->value)}, std::move(entry->options));
+  if (!stored) return send_error(*exchange.responder, stored.error());
+  answer(exchange, {{"key", key.hex()}, {"stored", *stored}});
+}
+
+void delete_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
+  const Key key = key_of(exchange.tail);
+  if (!cache.erase(key)) return no_entry(exchange);
+  answer(exchange, {{"key", key.hex()}, {"deleted", true}});
+}
+
+void show_stats(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
+  answer(exchange, stats_json(cache.stats()));
+}
+
+base::Result<ResponseCache::Filter> parse_filter(
+    const std::vector<std::pair<std::string, std::string>>& query) {
+  ResponseCache::Filter filter;
+  for (const auto& [name, value] : query) {
+    std::optional<std::string>* part = name == "tag"         ? &filter.tag
+                                       : name == "model"     ? &filter.model
+                                       : name == "namespace" ? &filter.name_space
+                                       : name == "prefix"    ? &filter.key_prefix
+                                                             : nullptr;
+    // A misspelt filter must not purge everything.
+    if (part == nullptr) {
+      return name_field(
+          base::invalid("is not a filter" + suggestion(name, {"tag", "model", "namespace", "prefix"}), name));
+    }
+    if (part->has_value()) return name_field(base::invalid("is given twice", name));
+    if (value.empty()) return name_field(base::invalid("must not be empty", name));
+    *part = value;
+  }
+  if (!filter.key_prefix) return filter;
+  if (filter.key_prefix->size() > 64 || !is_hex(*filter.key_prefix)) {
+    return name_field(base::invalid("must be the first hex digits of a key, at most 64", "prefix"));
+  }
+  for (char& c : *filter.key_prefix) c = static_cast<char>(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
+  return filter;
+}
+
+void purge(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
+  const base::Result<ResponseCache::Filter> filter = parse_filter(exchange.request.query);
+  if (!filter) return send_error(*exchange.responder, filter.error());
+  answer(exchange, {{"purged", cache.purge(*filter)}});
+}
+
+}  // namespace
+
+Key key_of(std::string_view text) {
+  Key key;
+  if (text.size() != 2 * key.bytes.size() || !is_hex(text)) return base::sha256(text);
+  for (std::size_t i = 0; i < key.bytes.size(); ++i) {
+    key.bytes[i] = static_cast<std::uint8_t>(hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]));
+  }
+  return key;
+}
+
+void add_cache_routes(Router& router, const ApiOptions& options) {
+  const auto add = [&](const char* method, const char* pattern,
+                       void (*act)(ResponseCache&, const base::Clock&, const Exchange&)) {
+    router.add(method, pattern, [&options, act](const Exchange& exchange) {
+      if (options.cache != nullptr) return act(*options.cache, *options.clock, exchange);
+      send_error(*exchange.responder, {base::Code::kNotFound, "This server runs without a response cache."});
+    });
+  };
+  add("GET", "/v1/cache/entries/{key}", get_entry);
+  add("PUT", "/v1/cache/entries/{key}", put_entry);
+  add("DELETE", "/v1/cache/entries/{key}", delete_entry);
+  add("GET", "/v1/cache", show_stats);
+  add("DELETE", "/v1/cache", purge);
+}
+
+}  // namespace pmt::api

@@ -1,0 +1,62 @@
+#include "api/completion_routes.h"
+
+#include <fmt/format.h>
+
+#include "api/completion_sink.h"
+#include "api/errors.h"
+#include "api/model_list.h"
+#include "api/parse.h"
+#include "api/supported.h"
+
+namespace pmt::api {
+namespace {
+
+base::Result<CompletionCall> read_call(llm::Endpoint endpoint, bool has_cache, const Exchange& exchange) {
+  TRY_ASSIGN(CompletionCall call, parse_completion(endpoint, exchange.request.body));
+  TRY(apply_cache_control(exchange.request.header("cache-control"), call.request.cache));
+  TRY(check_supported(call));
+  if (call.request.cache.only_if_cached && !has_cache) {
+    return base::Error{base::Code::kUnprocessable, "This server runs without a response cache.",
+                       kOnlyIfCachedField};
+  }
+  call.request.id = exchange.id;
+  return call;
+}
+
+AnswerShape shape_of(const CompletionCall& call, const ApiOptions& options) {
+  const bool chat = call.request.endpoint == llm::Endpoint::kChat;
+  return {.endpoint = call.request.endpoint,
+          .id = (chat ? "chatcmpl-" : "cmpl-") + random_hex(options.random, 12),
+          .n = call.request.n,
+          .logprobs = call.request.logprobs,
+          .include_usage = call.include_usage};
+}
+
+void complete(llm::Endpoint endpoint, const ApiOptions& options, const Exchange& exchange) {
+  base::Result<CompletionCall> call = read_call(endpoint, options.cache != nullptr, exchange);
+  if (!call) return send_error(*exchange.responder, call.error());
+  const base::Result<const ServedModel*> model = find_model(options, call->request.model);
+  if (!model) return send_error(*exchange.responder, model.error());
+
+  const SinkOptions sink_options{.shape = shape_of(*call, options),
+                                 .only_if_cached = call->request.cache.only_if_cached};
+  const std::shared_ptr<CompletionSink> sink = call->stream
+                                                   ? make_stream_sink(sink_options, exchange.responder)
+                                                   : make_json_sink(sink_options, exchange.responder);
+  const base::CancelToken cancel;
+  (*model)->completer->start(std::move(call->request), sink, cancel);
+  // A cache hit is answered by now, and needs nobody to watch its connection.
+  if (!sink->finished()) exchange.responder->on_disconnect([cancel] { cancel.cancel(); });
+}
+
+}  // namespace
+
+void add_completion_routes(Router& router, const ApiOptions& options) {
+  router.add("POST", "/v1/chat/completions",
+             [&options](const Exchange& exchange) { complete(llm::Endpoint::kChat, options, exchange); });
+  router.add("POST", "/v1/completions", [&options](const Exchange& exchange) {
+    complete(llm::Endpoint::kCompletions, options, exchange);
+  });
+}
+
+}  // namespace pmt::api

@@ -1,0 +1,84 @@
+#include "api/errors.h"
+
+#include "api/json_writer.h"
+
+namespace pmt::api {
+namespace {
+
+using base::Code;
+
+constexpr char kBadRequest[] = "invalid_request_error";
+constexpr char kServer[] = "server_error";
+constexpr int kRetryAfterS = 1;
+
+ErrorKind too_large(const base::Error& error) {
+  // A field of a request is too long for the model; a whole body is too long for the server.
+  const bool context = error.field == "messages" || error.field == "prompt" || error.field == "max_tokens";
+  if (context) return {400, kBadRequest, "context_length_exceeded"};
+  return {413, kBadRequest, "request_too_large"};
+}
+
+}  // namespace
+
+ErrorKind kind_of(const base::Error& error) {
+  switch (error.code) {
+    case Code::kInvalidArgument:
+      return {400, kBadRequest, nullptr};
+    case Code::kUnauthorized:
+      return {401, kBadRequest, "invalid_api_key"};
+    case Code::kNotFound:
+      return {404, kBadRequest, error.field == "model" ? "model_not_found" : "not_found"};
+    case Code::kTooLarge:
+      return too_large(error);
+    case Code::kUnprocessable:
+      if (error.field == kOnlyIfCachedField) return {504, kBadRequest, "not_cached"};
+      return {422, kBadRequest, "unprocessable"};
+    case Code::kExhausted:
+      return {429, "rate_limit_error", "rate_limit_exceeded", kRetryAfterS};
+    case Code::kUnavailable:
+      return {503, kServer, "service_unavailable", kRetryAfterS};
+    case Code::kCancelled:
+      return {499, kBadRequest, "cancelled"};
+    case Code::kDeadline:
+      return {504, kServer, "timeout"};
+    case Code::kCorrupt:
+      return {500, kServer, "corrupt"};
+    case Code::kIo:
+      return {500, kServer, "io"};
+    case Code::kInternal:
+      return {500, kServer, "internal_error"};
+  }
+  return {500, kServer, "internal_error"};
+}
+
+std::string error_body(const base::Error& error) {
+  const ErrorKind kind = kind_of(error);
+  std::string out;
+  ObjectWriter outer(out);
+  ObjectWriter inner(outer.member("error"));
+  inner.string("message", error.message);
+  inner.string("type", kind.type);
+  if (error.field.empty()) {
+    inner.null("param");
+  } else {
+    inner.string("param", error.field);
+  }
+  if (kind.code == nullptr) {
+    inner.null("code");
+  } else {
+    inner.string("code", kind.code);
+  }
+  inner.end();
+  outer.end();
+  return out;
+}
+
+net::HttpResponse error_response(const base::Error& error) {
+  const ErrorKind kind = kind_of(error);
+  net::HttpResponse response{kind.status, {{"content-type", "application/json"}}, error_body(error)};
+  if (kind.retry_after_s > 0)
+    response.headers.emplace_back("retry-after", std::to_string(kind.retry_after_s));
+  return response;
+}
+
+}  // namespace pmt::api

@@ -1,0 +1,27 @@
+// Foreign JSON, read by simdjson: the whole document is checked (UTF-8, numbers, nesting) before any of it is
+// used.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include <simdjson.h>
+#include <nlohmann/json.hpp>
+
+#include "base/result.h"
+
+namespace pmt::api {
+
+using Json = simdjson::dom::element;
+
+/// Deeper documents are refused: what walks JSON later (dump, compare) recurses.
+inline constexpr std::size_t kJsonDepthMax = 64;
+
+/// The document's root. It and everything reached from it live until the next call on this thread, and no
+/// longer than `text`. Errors: kInvalidArgument with the place (line and column) and what is wrong there.
+base::Result<Json> parse_json(const std::string& text);
+
+/// A copy that outlives the parser, for what is kept as sent. Strings may hold any character, U+0000 too.
+nlohmann::json to_nlohmann(Json value);
+
+}  // namespace pmt::api

@@ -1,0 +1,105 @@
+#include "api/metrics_route.h"
+
+#include <algorithm>
+
+#include <prometheus/text_serializer.h>
+
+#include "base/version.h"
+
+namespace pmt::api {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+/// Families by name, so that samples of one name with several labels come out together, as the format wants.
+class Families {
+ public:
+  void counter(const std::string& name, const char* help, double value, Labels labels = {}) {
+    add(name, help, MetricType::Counter, std::move(labels)).counter.value = value;
+  }
+  void gauge(const std::string& name, const char* help, double value, Labels labels = {}) {
+    add(name, help, MetricType::Gauge, std::move(labels)).gauge.value = value;
+  }
+  std::vector<MetricFamily> take() && { return std::move(families_); }
+
+ private:
+  ClientMetric& add(const std::string& name, const char* help, MetricType type, Labels labels) {
+    auto at = std::find_if(families_.begin(), families_.end(), [&](const auto& f) { return f.name == name; });
+    if (at == families_.end()) at = families_.insert(at, MetricFamily{name, help, type, {}});
+    ClientMetric& metric = at->metric.emplace_back();
+    metric.label = std::move(labels);
+    return metric;
+  }
+  std::vector<MetricFamily> families_;
+};
+
+void add_cache(Families& out, const response_cache::Stats& stats) {
+  const std::string prefix = "permutation_response_cache_";
+  const auto count = [&](const char* name, const char* help, std::uint64_t value) {
+    out.counter(prefix + name + "_total", help, static_cast<double>(value));
+  };
+  count("hits", "Lookups that found a live entry", stats.hits);
+  count("misses", "Lookups that found none", stats.misses);
+  count("coalesced", "Requests that shared another's running computation", stats.coalesced);
+  count("stores", "Entries stored", stats.stores);
+  count("refused", "Values not stored because they are not reusable", stats.refused);
+  count("evictions", "Entries dropped for room", stats.evictions);
+  count("expired", "Entries dropped for age", stats.expired);
+  count("purged", "Entries dropped on request", stats.purged);
+  count("tokens_saved", "Tokens that hits did not compute again",
+        static_cast<std::uint64_t>(stats.tokens_saved));
+  out.counter(prefix + "usd_saved_total", "Dollars that hits did not spend again", stats.usd_saved);
+  out.gauge(prefix + "entries", "Entries held", static_cast<double>(stats.entries));
+  out.gauge(prefix + "bytes", "Bytes held", static_cast<double>(stats.bytes));
+}
+
+void add_audit(Families& out, const audit::Audit& audit) {
+  for (const audit::RowResult& row : audit.rows) {
+    for (int i = 0; i < base::kSurfaces; ++i) {
+      out.counter("permutation_cache_uses_total", "Uses of each cache by surface, as the audit counts them",
+                  static_cast<double>(row.cells[i].count),
+                  {{"cache", row.name}, {"surface", base::to_string(static_cast<base::Surface>(i))}});
+    }
+    out.gauge("permutation_cache_production_ready", "1 if the audit finds the cache production ready",
+              row.production_ready ? 1 : 0, {{"cache", row.name}});
+  }
+}
+
+void add_engines(Families& out, const std::vector<EngineSample>& samples) {
+  for (const EngineSample& sample : samples) {
+    for (const auto& [name, value] : sample.counters) {
+      out.counter("permutation_engine_" + name + "_total", "Local engine", value, {{"model", sample.model}});
+    }
+    for (const auto& [name, value] : sample.gauges) {
+      out.gauge("permutation_engine_" + name, "Local engine", value, {{"model", sample.model}});
+    }
+  }
+}
+
+void show_metrics(const Router& router, const ApiOptions& options, const Exchange& exchange) {
+  Families families;
+  families.gauge("permutation_info", "What this server was built from", 1,
+                 {{"version", base::kVersion}, {"build", base::kBuildFlags}});
+  if (options.cache != nullptr) add_cache(families, options.cache->stats());
+  if (options.audit) add_audit(families, options.audit());
+  if (options.engine_samples) add_engines(families, options.engine_samples());
+  std::vector<MetricFamily> all = std::move(families).take();
+  for (MetricFamily& family : router.collect()) {
+    if (!family.metric.empty()) all.push_back(std::move(family));
+  }
+  const prometheus::TextSerializer serializer;
+  exchange.responder->send(
+      {200, {{"content-type", "text/plain; version=0.0.4; charset=utf-8"}}, serializer.Serialize(all)});
+}
+
+}  // namespace
+
+void add_metrics_route(Router& router, const ApiOptions& options) {
+  router.add("GET", "/metrics",
+             [&router, &options](const Exchange& exchange) { show_metrics(router, options, exchange); });
+}
+
+}  // namespace pmt::api

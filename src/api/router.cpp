@@ -1,0 +1,138 @@
+#include "api/router.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "api/errors.h"
+#include "api/json_writer.h"
+#include "api/observed_responder.h"
+
+namespace pmt::api {
+namespace {
+
+/// From a cache hit (tens of microseconds) to a long generation, in seconds.
+const prometheus::Histogram::BucketBoundaries kBuckets = {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25,
+                                                          0.5,    1,      2.5,   5,     10,   30,   120};
+
+/// A caller's id goes into headers and logs: printable ASCII only, and short.
+bool is_sane_id(std::string_view id) {
+  constexpr std::size_t kBytesMax = 128;
+  return !id.empty() && id.size() <= kBytesMax &&
+         std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 0x7F; });
+}
+
+prometheus::ClientMetric labelled(const RouteStats& stats, const char* code) {
+  prometheus::ClientMetric metric;
+  metric.label = {{"method", stats.method}, {"route", stats.pattern}};
+  if (code != nullptr) metric.label.push_back({"code", code});
+  return metric;
+}
+
+void collect_route(const RouteStats& stats, prometheus::MetricFamily& requests,
+                   prometheus::MetricFamily& seconds) {
+  static constexpr const char* kClasses[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
+  for (std::size_t i = 1; i < stats.by_class.size(); ++i) {
+    const std::uint64_t n = stats.by_class[i].load(std::memory_order_relaxed);
+    if (n == 0) continue;
+    requests.metric.push_back(labelled(stats, kClasses[i]));
+    requests.metric.back().counter.value = static_cast<double>(n);
+  }
+  prometheus::ClientMetric metric = labelled(stats, nullptr);
+  metric.histogram = stats.seconds.Collect().histogram;
+  if (metric.histogram.sample_count > 0) seconds.metric.push_back(std::move(metric));
+}
+
+}  // namespace
+
+void send_json(net::Responder& responder, int status, std::string body) {
+  responder.send({status, {{"content-type", "application/json"}}, std::move(body)});
+}
+
+void send_error(net::Responder& responder, const base::Error& error) {
+  responder.send(error_response(error));
+}
+
+RouteStats::RouteStats(std::string for_method, std::string for_pattern)
+    : method(std::move(for_method)), pattern(std::move(for_pattern)), seconds(kBuckets) {}
+
+Router::Router(const base::Clock& clock, std::function<std::uint64_t()> random)
+    : clock_(clock), random_(std::move(random)), unmatched_(std::make_shared<RouteStats>("any", "other")) {}
+
+void Router::add(std::string method, std::string pattern, RouteHandler handler) {
+  Route route;
+  const auto brace = pattern.find('{');
+  route.has_tail = brace != std::string::npos;
+  route.prefix = pattern.substr(0, brace);
+  route.handler = std::move(handler);
+  route.stats = std::make_shared<RouteStats>(std::move(method), std::move(pattern));
+  routes_.push_back(std::move(route));
+}
+
+bool Router::Route::matches(const std::string& path) const {
+  if (!has_tail) return path == prefix;
+  return path.size() > prefix.size() && path.compare(0, prefix.size(), prefix) == 0;
+}
+
+std::string Router::request_id(const net::HttpRequest& request) const {
+  const std::string_view given = request.header("x-request-id");
+  return is_sane_id(given) ? std::string(given) : "req_" + random_hex(random_, 12);
+}
+
+void Router::refuse(const net::HttpRequest& request, net::Responder& responder) const {
+  std::string allowed;
+  for (const Route& route : routes_) {
+    if (route.matches(request.path)) allowed += (allowed.empty() ? "" : ", ") + route.stats->method;
+  }
+  base::Error error{base::Code::kNotFound,
+                    fmt::format("There is no {} {} here.", request.method, request.path)};
+  if (allowed.empty()) return send_error(responder, error);
+  error.message = fmt::format("{} takes {}, not {}.", request.path, allowed, request.method);
+  net::HttpResponse response = error_response(error);
+  response.status = 405;
+  response.headers.emplace_back("allow", allowed);
+  responder.send(std::move(response));
+}
+
+void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> responder) const {
+  std::string id = request_id(request);
+  const bool head = request.method == "HEAD";  // a GET whose body the server leaves out
+  for (const Route& route : routes_) {
+    if (route.stats->method != (head ? "GET" : request.method) || !route.matches(request.path)) continue;
+    auto observed = std::make_shared<ObservedResponder>(std::move(responder), id, route.stats, clock_);
+    std::string tail = route.has_tail ? request.path.substr(route.prefix.size()) : "";
+    try {
+      route.handler({std::move(request), observed, std::move(id), std::move(tail)});
+    } catch (const std::exception& e) {
+      send_error(*observed, {base::Code::kInternal, fmt::format("The server failed: {}.", e.what())});
+    }
+    return;
+  }
+  ObservedResponder observed(std::move(responder), std::move(id), unmatched_, clock_);
+  refuse(request, observed);
+}
+
+std::vector<prometheus::MetricFamily> Router::collect() const {
+  prometheus::MetricFamily requests{
+      "permutation_http_requests_total", "HTTP requests answered", prometheus::MetricType::Counter, {}};
+  prometheus::MetricFamily seconds{"permutation_http_request_seconds",
+                                   "From a request's arrival to the end of its answer",
+                                   prometheus::MetricType::Histogram,
+                                   {}};
+  for (const Route& route : routes_) collect_route(*route.stats, requests, seconds);
+  collect_route(*unmatched_, requests, seconds);
+  return {std::move(requests), std::move(seconds)};
+}
+
+std::string random_hex(const std::function<std::uint64_t()>& random, int bytes) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out(static_cast<std::size_t>(bytes) * 2, '0');
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < out.size(); ++i, bits >>= 4) {
+    if (i % 16 == 0) bits = random();
+    out[i] = kHex[bits & 15];
+  }
+  return out;
+}
+
+}  // namespace pmt::api

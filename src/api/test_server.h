@@ -1,0 +1,66 @@
+// A test's surroundings: the whole Api behind the real HTTP server on a free port, the response cache in
+// front of a completer that the test scripts, and a real client.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "response_cache/cached_completer.h"
+#include "response_cache/response_cache.h"
+#include "response_cache/scripted_completer.h"
+
+namespace pmt::api {
+
+class TestServer : public testing::Test {
+ protected:
+  void SetUp() override {
+    cached = std::make_unique<response_cache::CachedCompleter>(
+        model, cache, clock,
+        response_cache::CachedCompleterOptions{.model = "tiny", .versions = {}, .price = {}});
+    ApiOptions options{.models = {}, .cache = &cache, .clock = &clock};
+    options.models["tiny"] = {
+        .completer = cached.get(), .description = "a test's", .meta = {{"context", 64}}};
+    options.models["bare"] = {.completer = &model};
+    options.random = [this] { return ++random; };
+    adjust(options);
+    api = std::make_unique<Api>(std::move(options));
+    auto started = net::HttpServer::start({.port = 0}, api->handler());
+    ASSERT_TRUE(started) << started.error().message;
+    server = std::move(*started);
+  }
+  void TearDown() override { server->stop(0); }
+  virtual void adjust(ApiOptions&) {}
+
+  std::unique_ptr<net::HttpClient> client() const {
+    auto connected = net::HttpClient::connect("http://127.0.0.1:" + std::to_string(server->port()), 10);
+    EXPECT_TRUE(connected);
+    return std::move(*connected);
+  }
+  net::ClientResponse send(const std::string& method, const std::string& target, const std::string& body = "",
+                           const net::Headers& headers = {}) const {
+    auto response = client()->request(method, target, headers, body);
+    EXPECT_TRUE(response) << response.error().message;
+    return response ? *response : net::ClientResponse{};
+  }
+  static nlohmann::json error_of(const net::ClientResponse& response) {
+    return nlohmann::json::parse(response.body).at("error");
+  }
+
+  base::SystemClock clock;
+  response_cache::ScriptedCompleter model;
+  response_cache::ResponseCache cache{{}, clock};
+  std::unique_ptr<response_cache::CachedCompleter> cached;
+  std::unique_ptr<Api> api;
+  std::unique_ptr<net::HttpServer> server;
+  std::atomic<std::uint64_t> random{0};
+};
+
+}  // namespace pmt::api
