@@ -1,0 +1,162 @@
+// permutation ask: one answer, streamed to stdout; by a model loaded here, or by a server (--url).
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "app/commands.h"
+#include "app/model_choice.h"
+#include "app/report_error.h"
+#include "app/server_call.h"
+#include "llm/sinks.h"
+#include "net/sse.h"
+
+namespace pmt::app {
+
+namespace {
+
+constexpr int kAnswerTimeoutS = 600;
+
+struct AskOptions {
+  std::string question, model, context_file, url, knowledge;
+  double kv_ratio = 1;
+  int max_tokens = 512;
+  bool no_cache = false;
+};
+
+base::Status check_built(const AskOptions& options) {
+  constexpr auto kCode = base::Code::kUnprocessable;
+  if (options.kv_ratio != 1)
+    return base::Error{kCode, "--kv-ratio other than 1 is not built yet: leave it out"};
+  if (!options.knowledge.empty()) return base::Error{kCode, "--knowledge is not built yet: leave it out"};
+  return {};
+}
+
+base::Result<std::string> read_context(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in || in.bad())
+    return base::Error{base::Code::kIo, fmt::format("can't read the context file {}", file)};
+  return text.str();
+}
+
+base::Result<std::string> prompt_of(const AskOptions& options) {
+  if (options.context_file.empty()) return options.question;
+  TRY_ASSIGN(const std::string context, read_context(options.context_file));
+  return fmt::format("{}\n\n{}", context, options.question);
+}
+
+void print_piece(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+base::Status ask_here(const AskOptions& options, const std::string& prompt) {
+  const base::SystemClock clock;
+  TRY_ASSIGN(auto models,
+             resolve_models(options.model.empty() ? std::vector<ModelConfig>{}
+                                                  : std::vector{model_from_spec(options.model)}));
+  models[0].sequences_max = 1;
+  TRY_ASSIGN(const auto model, inference::LocalModel::load(models[0], clock));
+
+  llm::Request request;
+  request.id = "ask";
+  request.model = model->info().name;
+  request.messages = {{.role = "user", .content = prompt, .name = {}, .tool_calls = {}, .tool_call_id = {}}};
+  request.sampling.temperature = 0;
+  request.max_tokens = options.max_tokens;
+
+  const auto events = std::make_shared<llm::CollectingSink>();
+  const auto printing = std::make_shared<llm::FunctionSink>([events](llm::Event event) {
+    if (const auto* delta = std::get_if<llm::Delta>(&event)) print_piece(delta->text);
+    events->on_event(std::move(event));
+  });
+  model->start(std::move(request), printing, {});
+  const auto all = events->wait();
+  if (const auto* failed = std::get_if<llm::Failed>(&all.back())) return failed->error;
+  return {};
+}
+
+/// The first model of the server's list.
+base::Result<std::string> server_model(const std::string& url) {
+  TRY_ASSIGN(const nlohmann::json body, server_call(url, "GET", "/v1/models"));
+  const auto id = nlohmann::json::json_pointer("/data/0/id");
+  if (!body.contains(id)) return base::Error{base::Code::kUnavailable, url + " lists no model"};
+  return body[id].get<std::string>();
+}
+
+/// Prints one event's text. Returns the error that the server reports in the stream, if it does.
+base::Status print_chunk(const std::string& payload) {
+  const auto chunk = nlohmann::json::parse(payload, nullptr, /*allow_exceptions=*/false);
+  if (chunk.is_discarded()) return {};  // [DONE]
+  const auto error = nlohmann::json::json_pointer("/error/message");
+  if (chunk.contains(error)) return base::Error{base::Code::kUnavailable, chunk[error].get<std::string>()};
+  const auto content = nlohmann::json::json_pointer("/choices/0/delta/content");
+  if (chunk.contains(content) && chunk[content].is_string()) print_piece(chunk[content]);
+  return {};
+}
+
+base::Status ask_server(const AskOptions& options, const std::string& prompt) {
+  std::string model = options.model;
+  if (model.empty()) {
+    TRY_ASSIGN(model, server_model(options.url));
+  }
+  nlohmann::json body = {{"model", model},
+                         {"messages", {{{"role", "user"}, {"content", prompt}}}},
+                         {"temperature", 0},
+                         {"max_tokens", options.max_tokens},
+                         {"stream", true}};
+  if (options.no_cache) body["permutation"] = {{"cache", {{"mode", "off"}}}};
+
+  TRY_ASSIGN(const auto client, net::HttpClient::connect(options.url, kAnswerTimeoutS));
+  net::SseParser events;
+  base::Status status;
+  const auto response = client->stream("POST", "/v1/chat/completions", {{"content-type", "application/json"}},
+                                       body.dump(), [&](std::string_view bytes) {
+                                         for (const std::string& payload : events.feed(bytes)) {
+                                           if (status) status = print_chunk(payload);
+                                         }
+                                         return status.has_value();
+                                       });
+  if (!status) return status;
+  if (!response) return response.error();
+  if (response->status < 400) return {};
+  return base::Error{base::Code::kUnavailable, error_message_of(*response)};
+}
+
+int ask(const AskOptions& options) {
+  if (const auto built = check_built(options); !built) return report_error(built.error());
+  const auto prompt = prompt_of(options);
+  if (!prompt) return report_error(prompt.error());
+  const auto asked = options.url.empty() ? ask_here(options, *prompt) : ask_server(options, *prompt);
+  if (!asked) return report_by_code(asked.error());
+  fmt::print("\n");
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_ask(CLI::App& root, Command& chosen) {
+  CLI::App* command = root.add_subcommand("ask", "One answer, streamed; works with no server running");
+  const auto options = std::make_shared<AskOptions>();
+  command->add_option("QUESTION", options->question, "What to ask")->required();
+  command->add_option("--model", options->model,
+                      "A catalogue name or a .gguf file; with --url, the server's name");
+  command->add_option("--context", options->context_file, "A file that the question is about, put before it");
+  command->add_option("--max-tokens", options->max_tokens, "Length of the answer at most")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--url", options->url, "Ask this server instead of loading the model here");
+  command->add_flag("--no-cache", options->no_cache, "Compute anew, and store nothing in the server's cache");
+  command->add_option("--kv-ratio", options->kv_ratio, "KV compression; only 1 (exact) is built yet")
+      ->check(CLI::Range(1.0, 64.0))
+      ->capture_default_str();
+  command->add_option("--knowledge", options->knowledge, "A knowledge domain; not built yet");
+  command->callback([&chosen, options] { chosen = [options] { return ask(*options); }; });
+}
+
+}  // namespace pmt::app

@@ -1,0 +1,22 @@
+// The audit's rows as this server is wired: which caches are built, what counts their use, where they are
+// off.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/audit.h"
+
+namespace pmt::app {
+
+struct AuditSources {
+  bool cache_enabled = true;
+  std::optional<std::string> cache_self_test;  // what failed at start, if anything
+  const base::UsageCounter* cache_usage = nullptr;
+};
+
+/// `sources.cache_usage` must outlive the rows.
+std::vector<audit::CacheRow> audit_rows(const AuditSources& sources);
+
+}  // namespace pmt::app

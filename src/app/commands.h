@@ -1,0 +1,21 @@
+// The commands: each function adds one subcommand, with its options and help, to the command line. Parsing it
+// fills `chosen` with what to run; main() runs it after the whole command line proved right.
+#pragma once
+
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+namespace pmt::app {
+
+/// Returns an exit code of exit_code.h.
+using Command = std::function<int()>;
+
+void add_serve(CLI::App& root, Command& chosen);
+void add_ask(CLI::App& root, Command& chosen);
+void add_audit(CLI::App& root, Command& chosen);
+void add_models(CLI::App& root, Command& chosen);
+void add_cache(CLI::App& root, Command& chosen);
+void add_demo(CLI::App& root, Command& chosen);
+
+}  // namespace pmt::app

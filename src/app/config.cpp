@@ -1,0 +1,122 @@
+#include "app/config.h"
+
+#include <arpa/inet.h>
+
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "app/config_reader.h"
+
+namespace pmt::app {
+
+namespace {
+
+constexpr IntegerRange kCount{.min = 1, .max = 1'000'000'000};
+constexpr IntegerRange kBytes{.min = 1};
+constexpr IntegerRange kSeconds{.min = 1, .max = 86'400};
+
+base::Status read_server(const toml::table& table, const std::string& file, Config& out) {
+  TableReader reader(table, "[server]", file);
+  net::ServerOptions& server = out.server;
+  reader.text("host", server.host);
+  reader.integer("port", server.port, {.min = 0, .max = 65'535});
+  reader.integer("threads", server.threads, {.min = 1, .max = 64});
+  reader.integer("body_bytes_max", server.body_bytes_max, kBytes);
+  reader.integer("header_bytes_max", server.header_bytes_max, kBytes);
+  reader.integer("connections_max", server.connections_max, kCount);
+  reader.integer("idle_timeout_s", server.idle_timeout_s, kSeconds);
+  reader.integer("request_timeout_s", server.request_timeout_s, kSeconds);
+  reader.integer("stop_grace_ms", out.stop_grace_ms, {.min = 0, .max = 3'600'000});
+  return reader.finish();
+}
+
+base::Result<ModelConfig> read_model(const toml::table& table, const std::string& file) {
+  TableReader reader(table, "[[model]]", file);
+  ModelConfig model;
+  reader.text("name", model.name);
+  reader.text("path", model.path);
+  reader.integer("threads", model.threads, {.min = 0, .max = 1024});
+  reader.integer("kv_bytes", model.kv_bytes, kBytes);
+  reader.integer("prefill_chunk_tokens", model.prefill_chunk_tokens, {.min = 1, .max = 8192});
+  reader.integer("sequences_max", model.sequences_max, {.min = 1, .max = 4096});
+  reader.integer("queue_max", model.queue_max, {.min = 0, .max = 1'000'000});
+  TRY(reader.finish());
+  if (model.name.empty() && model.path.empty()) {
+    return base::invalid(fmt::format("{}:{}: [[model]] needs a name of `permutation models list` or a path",
+                                     file, table.source().begin.line),
+                         "name");
+  }
+  return model;
+}
+
+base::Status read_cache(const toml::table& table, const std::string& file, Config& out) {
+  TableReader reader(table, "[cache]", file);
+  reader.boolean("enabled", out.cache_enabled);
+  reader.integer("entries_max", out.cache.entries_max, kCount);
+  reader.integer("bytes_max", out.cache.bytes_max, kBytes);
+  return reader.finish();
+}
+
+base::Status read_prices(const toml::table& table, const std::string& file, Config& out) {
+  for (const auto& [model, node] : table) {
+    const std::string name = fmt::format("[prices.\"{}\"]", model.str());
+    if (!node.is_table()) {
+      return base::invalid(fmt::format("{}:{}: {} must be a table", file, node.source().begin.line, name),
+                           "prices");
+    }
+    TableReader reader(*node.as_table(), name, file);
+    Price price;
+    reader.number("input_per_mtok", price.input_per_mtok);
+    reader.number("output_per_mtok", price.output_per_mtok);
+    TRY(reader.finish());
+    out.prices[std::string(model.str())] = price;
+  }
+  return {};
+}
+
+base::Result<Config> read_root(const toml::table& root, const std::string& file) {
+  Config config;
+  TableReader reader(root, "", file);
+  if (const auto* server = reader.table("server")) TRY(read_server(*server, file, config));
+  for (const auto* table : reader.tables("model")) {
+    TRY_ASSIGN(ModelConfig model, read_model(*table, file));
+    config.models.push_back(std::move(model));
+  }
+  if (const auto* cache = reader.table("cache")) TRY(read_cache(*cache, file, config));
+  if (const auto* prices = reader.table("prices")) TRY(read_prices(*prices, file, config));
+  TRY(reader.finish());
+  return config;
+}
+
+}  // namespace
+
+base::Result<Config> parse_config(std::string_view toml, const std::string& file) {
+  try {
+    return read_root(toml::parse(toml, file), file);
+  } catch (const toml::parse_error& error) {
+    return base::invalid(fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
+  }
+}
+
+base::Result<Config> load_config(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in || in.bad()) {
+    return base::Error{base::Code::kIo, fmt::format("can't read the config file {}: does it exist?", file)};
+  }
+  return parse_config(text.str(), file);
+}
+
+bool is_loopback(const std::string& host) {
+  if (host == "localhost") return true;
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+}  // namespace pmt::app

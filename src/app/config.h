@@ -1,0 +1,82 @@
+// What a server is made of: read from a TOML file, then overridden by the command line.
+//
+//   [server]
+//   host = "127.0.0.1"           # where to listen; beyond this machine only with `serve --allow-remote`
+//   port = 8080                  # 0: any free one, printed at start
+//   threads = 1                  # HTTP threads, 1..64; the models' own are below
+//   body_bytes_max = 33554432    # a larger request body answers 413
+//   header_bytes_max = 65536
+//   connections_max = 4096       # above: 503
+//   idle_timeout_s = 75          # a connection between two requests
+//   request_timeout_s = 30       # to receive one whole request: 408
+//   stop_grace_ms = 5000         # what a running answer gets to finish when the server is told to stop
+//
+//   [[model]]                    # one a served model; none: the catalogue's default
+//   name = "my-model"            # as clients name it; unset: the catalogue's name or the file's stem
+//   path = "/models/my.gguf"     # unset: `name` is one of `permutation models list`
+//   threads = 0                  # 0: all cores
+//   kv_bytes = 536870912         # the page pool's ceiling
+//   prefill_chunk_tokens = 512   # prompt tokens a step, 1..8192
+//   sequences_max = 256          # answered at once
+//   queue_max = 1024             # waiting: above, 503
+//
+//   [cache]
+//   enabled = true
+//   entries_max = 1000000
+//   bytes_max = 268435456
+//
+//   [prices."my-model"]          # US dollars a million tokens: what a cache hit saved
+//   input_per_mtok = 0.15
+//   output_per_mtok = 0.60
+//
+// Thread-safety: plain data. Errors (all kInvalidArgument) name the file, the line, the key and what is
+// wanted; an unknown key is an error that suggests the nearest known one.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "net/http_server.h"
+#include "response_cache/response_cache.h"
+
+namespace pmt::app {
+
+struct ModelConfig {
+  std::string name = {};
+  std::string path = {};
+  int threads = 0;
+  std::size_t kv_bytes = 512ULL << 20;
+  int prefill_chunk_tokens = 512;
+  int sequences_max = 256;
+  int queue_max = 1024;
+};
+
+/// US dollars a million tokens.
+struct Price {
+  double input_per_mtok = 0;
+  double output_per_mtok = 0;
+};
+
+struct Config {
+  net::ServerOptions server;
+  int stop_grace_ms = 5000;
+  std::vector<ModelConfig> models;
+  bool cache_enabled = true;
+  response_cache::Limits cache;
+  std::map<std::string, Price> prices;  // by served model name
+};
+
+/// `file` is only for error messages.
+base::Result<Config> parse_config(std::string_view toml, const std::string& file);
+
+/// Errors also: the file can't be read (kIo).
+base::Result<Config> load_config(const std::string& file);
+
+/// Whether only this machine can reach `host`: localhost, 127.0.0.0/8 or ::1.
+bool is_loopback(const std::string& host);
+
+}  // namespace pmt::app

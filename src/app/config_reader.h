@@ -1,0 +1,57 @@
+// Reads one TOML table key by key, keeps the first mistake and, at the end, finds the keys that nobody asked
+// for. Thread-safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <toml++/toml.h>
+
+#include "base/result.h"
+
+namespace pmt::app {
+
+struct IntegerRange {
+  std::int64_t min = 0;
+  std::int64_t max = std::numeric_limits<std::int64_t>::max();
+};
+
+class TableReader {
+ public:
+  /// `name`: the table as the file writes it, e.g. "[server]"; "" for the root.
+  TableReader(const toml::table& table, std::string name, std::string file);
+
+  template <class T>
+  void integer(std::string_view key, T& out, IntegerRange range) {
+    if (const auto value = read_integer(key, range)) out = static_cast<T>(*value);
+  }
+  void number(std::string_view key, double& out);  // at least 0; an integer is taken too
+  void text(std::string_view key, std::string& out);
+  void boolean(std::string_view key, bool& out);
+  /// Null when absent or of another type (which is a mistake).
+  const toml::table* table(std::string_view key);
+  /// The tables of `[[key]]`; empty when absent or of another type (which is a mistake).
+  std::vector<const toml::table*> tables(std::string_view key);
+
+  /// The first mistake; else the first unknown key.
+  base::Status finish() const;
+
+ private:
+  const toml::node* find(std::string_view key);
+  std::optional<std::int64_t> read_integer(std::string_view key, IntegerRange range);
+  void wrong(const toml::node& node, std::string_view key, const std::string& wanted);
+
+  const toml::table& table_;
+  std::string name_, file_;
+  std::vector<std::string_view> known_;
+  std::optional<base::Error> error_;
+};
+
+/// The candidate that `word` most likely meant, "" when none is near.
+std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates);
+
+}  // namespace pmt::app

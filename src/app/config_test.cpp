@@ -1,0 +1,126 @@
+#include "app/config.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pmt::app {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string error_of(std::string_view toml) {
+  const auto config = parse_config(toml, "c.toml");
+  return config ? "no error" : config.error().message;
+}
+
+TEST(Config, AnEmptyFileIsTheDefaults) {
+  const auto config = parse_config("", "c.toml");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->server.host, "127.0.0.1");
+  EXPECT_EQ(config->server.port, 8080);
+  EXPECT_TRUE(config->models.empty());
+  EXPECT_TRUE(config->cache_enabled);
+}
+
+TEST(Config, ReadsEveryTable) {
+  const auto config = parse_config(R"(
+[server]
+host = "::1"
+port = 0
+threads = 2
+body_bytes_max = 1000
+stop_grace_ms = 10
+[[model]]
+name = "a"
+path = "/a.gguf"
+threads = 3
+kv_bytes = 4096
+[[model]]
+path = "/b.gguf"
+[cache]
+enabled = false
+entries_max = 7
+bytes_max = 8
+[prices."a"]
+input_per_mtok = 1
+output_per_mtok = 2.5
+)",
+                                   "c.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->server.host, "::1");
+  EXPECT_EQ(config->server.port, 0);
+  EXPECT_EQ(config->server.threads, 2);
+  EXPECT_EQ(config->server.body_bytes_max, 1000U);
+  EXPECT_EQ(config->stop_grace_ms, 10);
+  ASSERT_EQ(config->models.size(), 2U);
+  EXPECT_EQ(config->models[0].threads, 3);
+  EXPECT_EQ(config->models[0].kv_bytes, 4096U);
+  EXPECT_EQ(config->models[1].path, "/b.gguf");
+  EXPECT_FALSE(config->cache_enabled);
+  EXPECT_EQ(config->cache.entries_max, 7U);
+  EXPECT_DOUBLE_EQ(config->prices.at("a").input_per_mtok, 1.0);
+  EXPECT_DOUBLE_EQ(config->prices.at("a").output_per_mtok, 2.5);
+}
+
+TEST(Config, AnUnknownKeySuggestsTheNearest) {
+  EXPECT_THAT(error_of("[server]\nprot = 1"), AllOf(HasSubstr("c.toml:2"), HasSubstr("\"prot\" in [server]"),
+                                                    HasSubstr("did you mean \"port\"?")));
+  EXPECT_THAT(error_of("[sever]\nport = 1"), HasSubstr("did you mean \"server\"?"));
+  EXPECT_THAT(error_of("[cache]\nzzzzzzzzzz = 1"), HasSubstr("known: enabled, entries_max, bytes_max"));
+  EXPECT_THAT(error_of("[prices.\"m\"]\ninput_per_mtoks = 1"), HasSubstr("did you mean \"input_per_mtok\"?"));
+}
+
+TEST(Config, AWrongTypeNamesTheKeyTheLineAndWhatIsWanted) {
+  EXPECT_THAT(error_of("\n[server]\nport = \"80\""),
+              AllOf(HasSubstr("c.toml:3"), HasSubstr("[server] port"),
+                    HasSubstr("an integer from 0 to 65535"), HasSubstr("not text")));
+  EXPECT_THAT(error_of("[server]\nport = 1.5"), HasSubstr("not a number"));
+  EXPECT_THAT(error_of("[cache]\nenabled = 1"), HasSubstr("must be true or false"));
+  EXPECT_THAT(error_of("[model]\nname = \"a\""), HasSubstr("[[model]]"));
+  EXPECT_THAT(error_of("[prices.\"m\"]\ninput_per_mtok = -1"), HasSubstr("at least 0"));
+}
+
+TEST(Config, AnIntegerOutOfRangeSaysItsRange) {
+  EXPECT_THAT(error_of("[server]\nport = 65536"), AllOf(HasSubstr("65536"), HasSubstr("from 0 to 65535")));
+  EXPECT_THAT(error_of("[cache]\nbytes_max = 0"), HasSubstr("at least 1"));
+}
+
+TEST(Config, AModelNeedsANameOrAPath) {
+  EXPECT_THAT(error_of("[[model]]\nthreads = 1"), HasSubstr("a path"));
+}
+
+TEST(Config, BrokenTomlNamesTheLine) {
+  EXPECT_THAT(error_of("a = 1\nb = = 2"), HasSubstr("c.toml:2"));
+}
+
+TEST(Config, AMissingFileIsAnIoError) {
+  const auto config = load_config("no/such/file.toml");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, base::Code::kIo);
+  EXPECT_THAT(config.error().message, HasSubstr("no/such/file.toml"));
+}
+
+TEST(Config, LoadsAFile) {
+  const auto file = std::filesystem::path(::testing::TempDir()) / "pmt_config_test.toml";
+  std::ofstream(file) << "[server]\nport = 9\n";
+  const auto config = load_config(file);
+  std::filesystem::remove(file);
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->server.port, 9);
+}
+
+TEST(Config, LoopbackIsThisMachineOnly) {
+  for (const char* host : {"localhost", "127.0.0.1", "127.1.2.3", "::1"})
+    EXPECT_TRUE(is_loopback(host)) << host;
+  for (const char* host :
+       {"0.0.0.0", "::", "192.168.1.2", "example.org", "128.0.0.1", "", "127.0.0.1.example.org"}) {
+    EXPECT_FALSE(is_loopback(host)) << host;
+  }
+}
+
+}  // namespace
+}  // namespace pmt::app

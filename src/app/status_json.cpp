@@ -1,0 +1,53 @@
+#include "app/status_json.h"
+
+namespace pmt::app {
+
+nlohmann::json kv_json(const inference::LocalModel& model) {
+  const inference::KvPoolStats pool = model.kv_stats();
+  const inference::EngineStats engine = model.stats();
+  return {{"model", model.info().name},
+          {"bytes", pool.bytes},
+          {"bytes_resident", pool.bytes_resident},
+          {"bytes_max", pool.bytes_max},
+          {"pages_used", pool.pages_used},
+          {"sequences", pool.sequences},
+          {"tokens", pool.tokens},
+          {"bytes_by_layer_head", pool.bytes_by_layer_head},
+          {"engine",
+           {{"requests", engine.requests},
+            {"completed", engine.completed},
+            {"cancelled", engine.cancelled},
+            {"failed", engine.failed},
+            {"running", engine.running},
+            {"waiting", engine.waiting}}}};
+}
+
+nlohmann::json model_meta(const inference::ModelInfo& info) {
+  return {{"architecture", info.architecture},
+          {"context_tokens", info.context_tokens},
+          {"parameters", info.parameters},
+          {"file_bytes", info.file_bytes},
+          {"chat_template", info.has_chat_template}};
+}
+
+api::EngineSample engine_sample(const inference::LocalModel& model) {
+  const inference::KvPoolStats pool = model.kv_stats();
+  const inference::EngineStats engine = model.stats();
+  const auto real = [](auto count) { return static_cast<double>(count); };
+  return {.model = model.info().name,
+          .counters = {{"requests", real(engine.requests)},
+                       {"completed", real(engine.completed)},
+                       {"cancelled", real(engine.cancelled)},
+                       {"failed", real(engine.failed)},
+                       {"prompt_tokens", real(engine.prompt_tokens)},
+                       {"completion_tokens", real(engine.completion_tokens)},
+                       {"steps", real(engine.steps)}},
+          .gauges = {{"running", real(engine.running)},
+                     {"waiting", real(engine.waiting)},
+                     {"kv_bytes", real(pool.bytes)},
+                     {"kv_bytes_resident", real(pool.bytes_resident)},
+                     {"kv_sequences", real(pool.sequences)},
+                     {"kv_tokens", real(pool.tokens)}}};
+}
+
+}  // namespace pmt::app

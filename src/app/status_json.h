@@ -1,0 +1,19 @@
+// A local model's live figures, for GET /v1/kv, GET /v1/models and GET /metrics.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "api/api.h"
+#include "inference/local_model.h"
+
+namespace pmt::app {
+
+/// One model's page pool and what its engine is doing: bytes as counted by the pool, at this moment.
+nlohmann::json kv_json(const inference::LocalModel& model);
+
+/// What GET /v1/models shows as "meta".
+nlohmann::json model_meta(const inference::ModelInfo& info);
+
+api::EngineSample engine_sample(const inference::LocalModel& model);
+
+}  // namespace pmt::app

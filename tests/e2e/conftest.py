@@ -1,0 +1,115 @@
+"""The real server with the real model, started once for all tests, and clients for it."""
+
+import itertools
+import os
+import pathlib
+import subprocess
+import time
+import uuid
+
+import httpx
+import openai
+import pytest
+
+from server import MODEL, RunningServer
+
+BIN = os.environ.get("PERMUTATION_BIN", "")
+MODEL_FILE = os.environ.get("PERMUTATION_MODEL", "")
+
+CONFIG = """
+[server]
+port = 0
+stop_grace_ms = 500
+
+[[model]]
+path = "{model}"
+
+[prices."{name}"]
+input_per_mtok = 1.0
+output_per_mtok = 4.0
+"""
+
+
+@pytest.fixture(scope="session")
+def binary():
+    if not BIN:
+        pytest.skip("PERMUTATION_BIN is not set; ctest sets it")
+    assert os.access(BIN, os.X_OK), f"PERMUTATION_BIN names no program: {BIN}"
+    return BIN
+
+
+@pytest.fixture(scope="session")
+def model_file():
+    if not os.path.isfile(MODEL_FILE):
+        pytest.skip(f"PERMUTATION_MODEL names no file: {MODEL_FILE!r}")
+    return pathlib.Path(MODEL_FILE)
+
+
+@pytest.fixture(scope="session")
+def server(binary, model_file, tmp_path_factory):
+    config = tmp_path_factory.mktemp("serve") / "config.toml"
+    config.write_text(CONFIG.format(model=model_file, name=MODEL))
+    running = RunningServer([binary, "serve", "--config", str(config)])
+    yield running
+    assert running.stop() == 0, running.log()
+
+
+@pytest.fixture(scope="session")
+def client(server):
+    return openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def http(server):
+    with httpx.Client(base_url=server.url, timeout=120) as client:
+        yield client
+
+
+@pytest.fixture
+def fresh():
+    """Text that no test has sent before, so that nothing of it is cached."""
+    numbers = itertools.count()
+    return lambda text="Say hello": f"{text} ({uuid.uuid4().hex[:8]} {next(numbers)})"
+
+
+@pytest.fixture
+def pool(http):
+    """What GET /v1/kv says of the model now."""
+
+    def read():
+        (model,) = http.get("/v1/kv").json()["models"]
+        return model
+
+    return read
+
+
+@pytest.fixture
+def idle(pool):
+    """Waits until nothing runs and the pool holds no sequence; fails after `seconds`."""
+
+    def wait(seconds=5.0):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            now = pool()
+            if now["engine"]["running"] == now["engine"]["waiting"] == now["sequences"] == now["bytes"] == 0:
+                return now
+            time.sleep(0.02)
+        raise AssertionError(f"still busy after {seconds} s: {now}")
+
+    return wait
+
+
+@pytest.fixture
+def cli(binary, tmp_path):
+    """Runs `permutation ARGS` with an empty home of its own."""
+
+    def run(*args, timeout=300, env=None):
+        return subprocess.run(
+            [binary, *map(str, args)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, "PERMUTATION_HOME": str(tmp_path / "home"), **(env or {})},
+        )
+
+    return run

@@ -1,0 +1,94 @@
+"""Starting and stopping `permutation serve`, and reading what it answers."""
+
+import queue
+import re
+import signal
+import subprocess
+import threading
+import time
+
+MODEL = "smollm2-135m-instruct"
+
+
+class RunningServer:
+    """A server process. `argv` must ask for port 0: the port is read from its log."""
+
+    def __init__(self, argv):
+        self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+        self._lines = []
+        self._ready = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            self.url = self._ready.get(timeout=60)
+        except queue.Empty:
+            self.process.kill()
+            raise AssertionError(f"the server did not come up:\n{self.log()}") from None
+        if self.url is None:
+            raise AssertionError(f"the server ended with {self.process.wait()}:\n{self.log()}")
+
+    def _read(self):
+        for line in self.process.stderr:
+            self._lines.append(line)
+            if found := re.search(r"listening on (http://\S+)", line):
+                self._ready.put(found[1])
+        self._ready.put(None)
+
+    def log(self):
+        return "".join(self._lines)
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        status = self.process.wait(timeout=30)
+        self._reader.join(timeout=5)
+        return status
+
+
+def extension(answer):
+    """The `permutation` object of an answer or of a stream's last chunk."""
+    return answer.model_extra["permutation"]
+
+
+def chat(client, text, **options):
+    """One greedy chat answer of 24 tokens at most, unless `options` say otherwise."""
+    options = {"model": MODEL, "temperature": 0, "max_tokens": 24, **options}
+    return client.chat.completions.create(messages=[{"role": "user", "content": text}], **options)
+
+
+def complete(client, text, **options):
+    options = {"model": MODEL, "temperature": 0, "max_tokens": 24, **options}
+    return client.completions.create(prompt=text, **options)
+
+
+def chat_raw(client, text, **options):
+    """(headers, answer)"""
+    options = {"model": MODEL, "temperature": 0, "max_tokens": 24, **options}
+    raw = client.chat.completions.with_raw_response.create(
+        messages=[{"role": "user", "content": text}], **options
+    )
+    return raw.headers, raw.parse()
+
+
+def streamed(chunks):
+    """(text, the last chunk, all chunks) of a chat or text stream."""
+    chunks = list(chunks)
+    text = ""
+    for chunk in chunks:
+        for choice in chunk.choices:
+            piece = choice.delta.content if hasattr(choice, "delta") else choice.text
+            text += piece or ""
+    return text, chunks[-1], chunks
+
+
+def off(**more):
+    """extra_body that keeps the response cache out."""
+    return {"permutation": {"cache": {"mode": "off"}, **more}}
+
+
+def until(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s")

