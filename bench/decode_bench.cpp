@@ -1,0 +1,168 @@
+// ./dev bench decode: one sequence, prefill and decoding, ours and llama.cpp's in one process, on the same
+// file, threads and context, alternating so that a drift of the machine's speed hits both. llama.cpp runs
+// with each of its KV settings (f16 with and without flash attention); the ratio is against the best of them.
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "llama_reference.h"
+#include "measure.h"
+#include "model/transformer.h"
+
+namespace pmt::bench {
+namespace {
+
+constexpr int kDecodeTokens = 32;
+constexpr int kChunkTokens = 512;  // llama.cpp's default ubatch
+
+struct Speed {
+  double prefill_s = 0;
+  double decode_s = 0;  // per token
+};
+
+/// Tokens that differ, so that no cache line is luckier than in real text; their meaning has no effect on
+/// speed.
+std::vector<std::int32_t> some_tokens(int count, int vocabulary) {
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
+  std::uint32_t state = 1;
+  for (auto& token : tokens) {
+    state = state * 1664525U + 1013904223U;
+    token = static_cast<std::int32_t>(1000 + (state >> 8) % static_cast<std::uint32_t>(vocabulary - 2000));
+  }
+  return tokens;
+}
+
+class Ours {
+ public:
+  Ours(std::unique_ptr<model::Transformer> transformer, std::size_t pool_bytes)
+      : transformer_(std::move(transformer)),
+        pool_(std::move(*transformer_->make_pool(pool_bytes))),
+        sequence_(*pool_, transformer_->hparams().kv_shape()) {}
+
+  Speed run(std::span<const std::int32_t> tokens, int depth) {
+    sequence_.clear();
+    Speed speed;
+    const Stopwatch prefill;
+    for (int at = 0; at < depth; at += kChunkTokens) {
+      const int count = std::min(kChunkTokens, depth - at);
+      read(tokens.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count)),
+           at + count == depth);
+    }
+    speed.prefill_s = prefill.seconds();
+    const Stopwatch decode;
+    for (int i = 0; i < kDecodeTokens; ++i)
+      read(tokens.subspan(static_cast<std::size_t>(depth + i), 1), true);
+    speed.decode_s = decode.seconds() / kDecodeTokens;
+    return speed;
+  }
+
+ private:
+  void read(std::span<const std::int32_t> tokens, bool logits) {
+    model::BatchSpan span{&sequence_, tokens, {}};
+    if (logits) span.output_rows.push_back(static_cast<int>(tokens.size()) - 1);
+    const auto result = transformer_->forward(*pool_, {&span, 1});
+    if (!result) {
+      progress(result.error().message);
+      std::exit(1);
+    }
+  }
+
+  std::unique_ptr<model::Transformer> transformer_;
+  std::unique_ptr<kv_cache::PagePool> pool_;
+  kv_cache::SequenceKv sequence_;
+};
+
+Speed run(LlamaReference& llama, std::span<const std::int32_t> tokens, int depth) {
+  llama.clear();
+  Speed speed;
+  const Stopwatch prefill;
+  llama.read(tokens.first(static_cast<std::size_t>(depth)));
+  speed.prefill_s = prefill.seconds();
+  const Stopwatch decode;
+  for (int i = 0; i < kDecodeTokens; ++i) llama.read(tokens.subspan(static_cast<std::size_t>(depth + i), 1));
+  speed.decode_s = decode.seconds() / kDecodeTokens;
+  return speed;
+}
+
+Speed median_of(const std::vector<Speed>& runs) {
+  std::vector<double> prefill, decode;
+  for (const Speed& run : runs) {
+    prefill.push_back(run.prefill_s);
+    decode.push_back(run.decode_s);
+  }
+  return {median(prefill), median(decode)};
+}
+
+int bench(std::vector<std::string> args) {
+  const bool json = take_flag(args, "--json");
+  const std::string path =
+      take_value(args, "--model", std::getenv("PERMUTATION_MODEL") ? std::getenv("PERMUTATION_MODEL") : "");
+  const int threads =
+      std::stoi(take_value(args, "--threads", std::to_string(std::thread::hardware_concurrency())));
+  const int repeats = std::stoi(take_value(args, "--repeats", "3"));
+  const int context_max = std::stoi(take_value(args, "--context-max", "8192"));
+  if (path.empty() || !args.empty()) {
+    fmt::print(
+        stderr,
+        "usage: bench decode --model GGUF [--threads N] [--repeats N] [--context-max TOKENS] [--json]\n");
+    return 2;
+  }
+  auto transformer = model::Transformer::load(path, threads, {});
+  auto plain = LlamaReference::load(path, {.threads = threads});
+  auto flash = LlamaReference::load(path, {.threads = threads, .flash_attention = true});
+  for (const auto* error : {transformer ? nullptr : &transformer.error(), plain ? nullptr : &plain.error(),
+                            flash ? nullptr : &flash.error()}) {
+    if (error != nullptr) {
+      fmt::print(stderr, "{}\n", error->message);
+      return 1;
+    }
+  }
+  const int vocabulary = (*transformer)->hparams().vocabulary;
+  Ours ours(std::move(*transformer), 512U << 20);
+  Result result{.name = "decode", .seed = 1, .rows = {}, .targets = {}};
+  for (const int context : {512, 2048, 4096, 8192}) {
+    if (context > context_max) continue;
+    // The last tokens of the context are decoded.
+    const int depth = context - kDecodeTokens;
+    const auto tokens = some_tokens(context, vocabulary);
+    std::vector<Speed> mine, theirs_plain, theirs_flash;
+    for (int i = 0; i < repeats; ++i) {
+      progress(fmt::format("context {}: run {} of {}", context, i + 1, repeats));
+      mine.push_back(ours.run(tokens, depth));
+      theirs_plain.push_back(run(**plain, tokens, depth));
+      theirs_flash.push_back(run(**flash, tokens, depth));
+    }
+    const Speed us = median_of(mine), a = median_of(theirs_plain), b = median_of(theirs_flash);
+    const double llama_decode = 1 / std::min(a.decode_s, b.decode_s);
+    const double llama_prefill = depth / std::min(a.prefill_s, b.prefill_s);
+    nlohmann::ordered_json row = {{"context", context}, {"kv", "exact"}, {"threads", threads}};
+    row["tokens_per_s"] = 1 / us.decode_s;
+    row["llama_cpp_tokens_per_s"] = llama_decode;
+    row["ratio_vs_llama_cpp"] = 1 / us.decode_s / llama_decode;
+    row["prefill_tokens_per_s"] = depth / us.prefill_s;
+    row["prefill_llama_cpp_tokens_per_s"] = llama_prefill;
+    row["prefill_ratio_vs_llama_cpp"] = depth / us.prefill_s / llama_prefill;
+    row["llama_cpp_best_decode"] = a.decode_s < b.decode_s ? "f16" : "f16 flash";
+    for (const char* key : {"ratio_vs_llama_cpp", "prefill_ratio_vs_llama_cpp"}) {
+      const double ratio = row[key].get<double>();
+      result.targets.push_back({fmt::format("{} at {}", key, context), ">= 1.0", ratio, ratio >= 1.0});
+    }
+    result.rows.push_back(std::move(row));
+  }
+  print(result, json);
+  return 0;
+}
+
+}  // namespace
+}  // namespace pmt::bench
+
+int main(int argc, char** argv) {
+  return pmt::bench::bench({argv + 1, argv + argc});
+}

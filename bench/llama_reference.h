@@ -1,0 +1,50 @@
+// llama.cpp itself, from the same pinned source and in the same process: the peer of the speed benchmarks and
+// the oracle of the logits evaluation. One sequence. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+struct llama_model;
+struct llama_context;
+
+namespace pmt::bench {
+
+struct ReferenceOptions {
+  int context_tokens = 8192;
+  int threads = 2;
+  bool flash_attention = false;
+  bool kv_q8_0 = false;  // else f16
+};
+
+class LlamaReference {
+ public:
+  static base::Result<std::unique_ptr<LlamaReference>> load(const std::string& path,
+                                                            ReferenceOptions options);
+  ~LlamaReference();
+
+  void clear();
+  /// Reads `tokens` in batches of 512 and returns the logits of all of them: [tokens, vocabulary].
+  std::vector<float> logits_of_all(std::span<const std::int32_t> tokens);
+  /// Reads `tokens`; only the last one's logits are computed. Returns when they are there.
+  std::span<const float> read(std::span<const std::int32_t> tokens);
+  int vocabulary() const { return vocabulary_; }
+
+ private:
+  LlamaReference() = default;
+  llama_model* model_ = nullptr;
+  llama_context* context_ = nullptr;
+  int vocabulary_ = 0;
+  int position_ = 0;
+};
+
+/// Writes the same weights, dequantised to f32, as another GGUF: with it no activation is quantised on the
+/// way.
+base::Status write_dequantised(const std::string& from, const std::string& to, int threads);
+
+}  // namespace pmt::bench

@@ -1,0 +1,121 @@
+#include "measure.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/version.h"
+#include "kernels/attention.h"
+
+namespace pmt::bench {
+namespace {
+
+std::string first_line_of(const char* command) {
+  std::string out;
+  if (std::FILE* pipe = popen(command, "r")) {
+    char buffer[256];
+    if (std::fgets(buffer, sizeof buffer, pipe) != nullptr) out = buffer;
+    pclose(pipe);
+  }
+  while (!out.empty() && out.back() == '\n') out.pop_back();
+  return out.empty() ? "unknown" : out;
+}
+
+std::string cell(const nlohmann::ordered_json& value) {
+  if (value.is_number_float()) return fmt::format("{:.4g}", value.get<double>());
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_null()) return "-";
+  return value.dump();
+}
+
+void print_table(const std::vector<nlohmann::ordered_json>& rows) {
+  if (rows.empty()) return;
+  std::vector<std::vector<std::string>> lines(1);
+  for (const auto& [key, value] : rows[0].items()) lines[0].push_back(key);
+  for (const auto& row : rows) {
+    auto& line = lines.emplace_back();
+    for (const auto& [key, value] : row.items()) line.push_back(cell(value));
+  }
+  std::vector<std::size_t> widths(lines[0].size(), 0);
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size() && i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], line[i].size());
+  }
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size() && i < widths.size(); ++i)
+      fmt::print("{:<{}}  ", line[i], widths[i]);
+    fmt::print("\n");
+  }
+}
+
+}  // namespace
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+std::string machine() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  std::string line;
+  std::string model = "unknown CPU";
+  std::string family;
+  while (std::getline(cpuinfo, line)) {
+    const auto value = line.substr(std::min(line.size(), line.find(':') + 2));
+    if (line.rfind("model name", 0) == 0) model = value;
+    if (line.rfind("cpu family", 0) == 0) family = value;
+  }
+  return fmt::format("{} (family {}), {} cores, kernels {}", model, family,
+                     std::thread::hardware_concurrency(), kernels::best_attention_kernels().name);
+}
+
+void print(const Result& result, bool json) {
+  const std::string commit = first_line_of("git describe --always --dirty --abbrev=12 2>/dev/null");
+  if (json) {
+    nlohmann::ordered_json out = {{"name", result.name},
+                                  {"commit", commit},
+                                  {"machine", machine()},
+                                  {"flags", base::kBuildFlags},
+                                  {"seed", result.seed},
+                                  {"rows", result.rows},
+                                  {"targets", nlohmann::ordered_json::array()}};
+    for (const Target& t : result.targets) {
+      out["targets"].push_back(
+          {{"what", t.what}, {"asked", t.asked}, {"measured", t.measured}, {"holds", t.holds}});
+    }
+    fmt::print("{}\n", out.dump());
+    return;
+  }
+  fmt::print("{}: commit {}, {}, {}\n\n", result.name, commit, machine(), base::kBuildFlags);
+  print_table(result.rows);
+  if (!result.targets.empty()) fmt::print("\n");
+  for (const Target& t : result.targets) {
+    fmt::print("{}  {}: asked {}, measured {:.4g}\n", t.holds ? "holds" : "MISSED", t.what, t.asked,
+               t.measured);
+  }
+}
+
+void progress(const std::string& what) {
+  fmt::print(stderr, "{}\n", what);
+}
+
+bool take_flag(std::vector<std::string>& args, std::string_view flag) {
+  const auto it = std::find(args.begin(), args.end(), flag);
+  if (it == args.end()) return false;
+  args.erase(it);
+  return true;
+}
+
+std::string take_value(std::vector<std::string>& args, std::string_view flag, std::string fallback) {
+  const auto it = std::find(args.begin(), args.end(), flag);
+  if (it == args.end() || it + 1 == args.end()) return fallback;
+  std::string value = *(it + 1);
+  args.erase(it, it + 2);
+  return value;
+}
+
+}  // namespace pmt::bench

@@ -1,0 +1,55 @@
+// What every measurement shares: which machine and commit it ran on, and how its result is printed
+// (INTERFACE: bench and eval). Not thread-safe.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace pmt::bench {
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Requires a value at least.
+double median(std::vector<double> values);
+
+/// CPU model, cores in use and the vector extensions that matter to kernels.
+std::string machine();
+
+struct Target {
+  std::string what;
+  std::string asked;
+  double measured = 0;
+  bool holds = false;
+};
+
+struct Result {
+  std::string name;
+  int seed = 0;
+  std::vector<nlohmann::ordered_json> rows;  // objects with the same keys
+  std::vector<Target> targets;
+};
+
+/// Prints the table, or with `json` one JSON object, on stdout.
+void print(const Result& result, bool json);
+
+/// One line on stderr, so that a long measurement is seen to move.
+void progress(const std::string& what);
+
+/// Takes `flag` out of argv; true if it was there.
+bool take_flag(std::vector<std::string>& args, std::string_view flag);
+/// Takes `flag VALUE` out of argv; `fallback` if it wasn't there.
+std::string take_value(std::vector<std::string>& args, std::string_view flag, std::string fallback);
+
+}  // namespace pmt::bench

@@ -1,0 +1,337 @@
+// ./dev eval logits [--data DIR]: does our graph compute what libllama computes?
+//
+// Two readings of the same weights. As f32, where no activation is quantised on the way, the two must agree
+// to rounding: that is the proof that the graph is right. As shipped (Q4_1), every matmul rounds its input to
+// 8 bits, and a difference in the last bit of one attention sum becomes a different rounding further on:
+// there libllama doesn't agree with itself between its two attention kernels, and that disagreement, measured
+// beside, is the yardstick.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "llama_reference.h"
+#include "measure.h"
+#include "model/transformer.h"
+#include "model/vocab.h"
+
+namespace pmt::bench {
+namespace {
+
+constexpr int kAgreementTokens = 2000;
+constexpr int kWindowTokens = 2048;
+constexpr int kGreedyTokens = 32;
+
+const char* const kPrompts[] = {"The lighthouse keeper wrote in his log that",
+                                "To bake a simple loaf of bread, first",
+                                "def fibonacci(n):",
+                                "The three largest oceans on Earth are",
+                                "Dear Mrs. Alder, thank you for",
+                                "A prime number is a number that",
+                                "In the year 1850, the small harbour town",
+                                "SELECT name, price FROM",
+                                "The recipe needs two eggs, some flour and",
+                                "Water boils at a temperature of",
+                                "Once upon a time, a fox and a heron",
+                                "The main difference between a lake and a river",
+                                "Step 1: unplug the machine. Step 2:",
+                                "My favourite season is autumn because",
+                                "The opposite of hot is",
+                                "List of fruits: apple, pear,",
+                                "He opened the old wooden box and found",
+                                "Photosynthesis is the process by which",
+                                "The train to the coast leaves at",
+                                "If x plus three equals ten, then x"};
+
+class Ours {
+ public:
+  static base::Result<Ours> load(const std::string& path, int threads) {
+    Ours out;
+    TRY_ASSIGN(out.transformer_, model::Transformer::load(path, threads, {}));
+    TRY_ASSIGN(out.pool_, out.transformer_->make_pool(512U << 20));
+    out.sequence_ =
+        std::make_unique<kv_cache::SequenceKv>(*out.pool_, out.transformer_->hparams().kv_shape());
+    return out;
+  }
+
+  void clear() { sequence_->clear(); }
+
+  std::vector<float> logits_of_all(std::span<const std::int32_t> tokens) {
+    std::vector<float> out;
+    for (std::size_t at = 0; at < tokens.size(); at += 512) {
+      const auto chunk = tokens.subspan(at, std::min<std::size_t>(512, tokens.size() - at));
+      model::BatchSpan span{sequence_.get(), chunk, {}};
+      for (int i = 0; i < static_cast<int>(chunk.size()); ++i) span.output_rows.push_back(i);
+      const auto logits = forward(span);
+      out.insert(out.end(), logits.begin(), logits.end());
+    }
+    return out;
+  }
+
+  std::span<const float> read(std::span<const std::int32_t> tokens) {
+    model::BatchSpan span{sequence_.get(), tokens, {static_cast<int>(tokens.size()) - 1}};
+    return forward(span);
+  }
+
+ private:
+  std::span<const float> forward(model::BatchSpan& span) {
+    const auto logits = transformer_->forward(*pool_, {&span, 1});
+    if (!logits) {
+      progress(logits.error().message);
+      std::exit(1);
+    }
+    return *logits;
+  }
+
+  std::unique_ptr<model::Transformer> transformer_;
+  std::unique_ptr<kv_cache::PagePool> pool_;
+  std::unique_ptr<kv_cache::SequenceKv> sequence_;
+};
+
+struct Agreement {
+  double error_max = 0, error_mean = 0, top1 = 0;
+};
+
+Agreement compare(const std::vector<float>& a, const std::vector<float>& b, int vocabulary) {
+  Agreement out;
+  const std::size_t width = static_cast<std::size_t>(vocabulary);
+  const std::size_t rows = a.size() / width;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const float* x = a.data() + row * width;
+    const float* y = b.data() + row * width;
+    for (std::size_t i = 0; i < width; ++i) {
+      const double error = std::fabs(double{x[i]} - y[i]);
+      out.error_max = std::max(out.error_max, error);
+      out.error_mean += error;
+    }
+    out.top1 += std::max_element(x, x + width) - x == std::max_element(y, y + width) - y ? 1 : 0;
+  }
+  out.error_mean /= static_cast<double>(a.size());
+  out.top1 /= static_cast<double>(rows);
+  return out;
+}
+
+/// Sum of -log p(next token) over the window.
+double negative_log_likelihood(const std::vector<float>& logits, std::span<const std::int32_t> tokens,
+                               int vocabulary) {
+  double total = 0;
+  const std::size_t width = static_cast<std::size_t>(vocabulary);
+  for (std::size_t row = 0; row + 1 < tokens.size(); ++row) {
+    const float* x = logits.data() + row * width;
+    const float top = *std::max_element(x, x + width);
+    double sum = 0;
+    for (std::size_t i = 0; i < width; ++i) sum += std::exp(double{x[i]} - top);
+    total += std::log(sum) + top - x[tokens[row + 1]];
+  }
+  return total;
+}
+
+struct Greedy {
+  int equal = 0;      // the same 32 tokens
+  int excused = 0;    // parted where the two best logits are closer than the numerical error
+  int different = 0;  // parted elsewhere
+};
+
+Greedy compare_greedy(Ours& ours, LlamaReference& llama, const model::Vocab& vocab, double error_max) {
+  Greedy out;
+  for (const char* prompt : kPrompts) {
+    std::vector<std::int32_t> next = vocab.tokenize(prompt, {.add_special = true});
+    ours.clear();
+    llama.clear();
+    bool parted = false;
+    for (int i = 0; i < kGreedyTokens && !parted; ++i) {
+      const auto a = ours.read(next);
+      const auto b = llama.read(next);
+      const auto mine = std::max_element(a.begin(), a.end()) - a.begin();
+      const auto best = std::max_element(b.begin(), b.end());
+      if (mine != best - b.begin()) {
+        parted = true;
+        (*best - b[static_cast<std::size_t>(mine)] <= 2 * error_max ? out.excused : out.different)++;
+      }
+      next = {static_cast<std::int32_t>(mine)};
+      if (vocab.is_eog(next[0])) break;
+    }
+    out.equal += parted ? 0 : 1;
+  }
+  return out;
+}
+
+base::Result<std::string> text_of(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    return base::Error{
+        base::Code::kNotFound,
+        fmt::format(
+            "{} is missing: --data DIR names the folder that holds gutenberg/ (public-domain books) and "
+            "wikitext2/ (WikiText-2's validation text)",
+            path)};
+  }
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+struct Setting {
+  std::string weights;  // "f32" or "as shipped"
+  std::string path;
+  bool graph_proof = false;
+};
+
+class Evaluation {
+ public:
+  Evaluation(const model::Vocab& vocab, int threads) : vocab_(vocab), threads_(threads) {}
+
+  base::Status agreement(const Setting& setting, std::span<const std::int32_t> tokens) {
+    TRY_ASSIGN(Ours ours, Ours::load(setting.path, threads_));
+    TRY_ASSIGN(auto plain, LlamaReference::load(setting.path, {.threads = threads_}));
+    progress(fmt::format("{}: logits of {} tokens, ours and libllama's", setting.weights, tokens.size()));
+    const auto mine = ours.logits_of_all(tokens);
+    const auto theirs = plain->logits_of_all(tokens);
+    const Agreement found = compare(mine, theirs, vocab_.size());
+    add(setting.weights, "ours", "libllama", found, static_cast<int>(tokens.size()));
+    double error = found.error_max;
+    {
+      TRY_ASSIGN(auto flash,
+                 LlamaReference::load(setting.path, {.threads = threads_, .flash_attention = true}));
+      const Agreement itself = compare(flash->logits_of_all(tokens), theirs, vocab_.size());
+      add(setting.weights, "libllama, flash attention", "libllama", itself, static_cast<int>(tokens.size()));
+      if (setting.graph_proof) {
+        target("top-1 agreement, f32 weights", ">= 0.995", found.top1, found.top1 >= 0.995);
+      } else {
+        target("top-1 agreement, Q4_1 as shipped", ">= 0.995", found.top1, found.top1 >= 0.995);
+        target("the same, less libllama's agreement with itself", ">= 0 - 0.01 of sampling noise",
+               found.top1 - itself.top1, found.top1 >= itself.top1 - 0.01);
+      }
+    }
+    progress(fmt::format("{}: greedy text of {} prompts", setting.weights, std::size(kPrompts)));
+    const Greedy greedy = compare_greedy(ours, *plain, vocab_, error);
+    result_.rows.push_back({{"what", "greedy, 32 tokens, 20 prompts"},
+                            {"weights", setting.weights},
+                            {"ours", "equal " + std::to_string(greedy.equal)},
+                            {"against", "libllama"},
+                            {"tokens", kGreedyTokens * static_cast<int>(std::size(kPrompts))},
+                            {"error_max", error},
+                            {"error_mean", nullptr},
+                            {"top1", nullptr},
+                            {"perplexity", nullptr}});
+    target("greedy texts that part where the best logits differ by more than the error, " + setting.weights,
+           "0", greedy.different, greedy.different == 0);
+    if (setting.graph_proof) {
+      target("greedy texts equal, f32 weights", "20, less near ties (" + std::to_string(greedy.excused) + ")",
+             greedy.equal, greedy.equal + greedy.excused == static_cast<int>(std::size(kPrompts)));
+    }
+    return {};
+  }
+
+  base::Status perplexity(const std::string& path, std::span<const std::int32_t> tokens) {
+    TRY_ASSIGN(Ours ours, Ours::load(path, threads_));
+    TRY_ASSIGN(auto llama, LlamaReference::load(path, {.threads = threads_}));
+    double mine = 0, theirs = 0;
+    std::size_t scored = 0;
+    for (std::size_t at = 0; at + kWindowTokens <= tokens.size(); at += kWindowTokens) {
+      progress(fmt::format("perplexity: tokens {} to {}", at, at + kWindowTokens));
+      const auto window = tokens.subspan(at, kWindowTokens);
+      ours.clear();
+      llama->clear();
+      mine += negative_log_likelihood(ours.logits_of_all(window), window, vocab_.size());
+      theirs += negative_log_likelihood(llama->logits_of_all(window), window, vocab_.size());
+      scored += window.size() - 1;
+    }
+    const double a = std::exp(mine / static_cast<double>(scored));
+    const double b = std::exp(theirs / static_cast<double>(scored));
+    for (const auto& [who, value] : {std::pair{"ours", a}, std::pair{"libllama", b}}) {
+      result_.rows.push_back({{"what", "WikiText-2 perplexity"},
+                              {"weights", "as shipped"},
+                              {"ours", who},
+                              {"against", nullptr},
+                              {"tokens", scored},
+                              {"error_max", nullptr},
+                              {"error_mean", nullptr},
+                              {"top1", nullptr},
+                              {"perplexity", value}});
+    }
+    target("perplexity over libllama's, minus 1", "within 0.005", a / b - 1, std::fabs(a / b - 1) <= 0.005);
+    return {};
+  }
+
+  const Result& result() const { return result_; }
+
+ private:
+  void add(const std::string& weights, const std::string& who, const std::string& against,
+           const Agreement& found, int tokens) {
+    result_.rows.push_back({{"what", "logits"},
+                            {"weights", weights},
+                            {"ours", who},
+                            {"against", against},
+                            {"tokens", tokens},
+                            {"error_max", found.error_max},
+                            {"error_mean", found.error_mean},
+                            {"top1", found.top1},
+                            {"perplexity", nullptr}});
+  }
+  void target(std::string what, std::string asked, double measured, bool holds) {
+    result_.targets.push_back({std::move(what), std::move(asked), measured, holds});
+  }
+
+  const model::Vocab& vocab_;
+  int threads_;
+  Result result_{.name = "logits", .seed = 0, .rows = {}, .targets = {}};
+};
+
+base::Status evaluate(const std::string& model_path, const std::string& data, int windows, int threads,
+                      bool json) {
+  TRY_ASSIGN(auto vocab, model::Vocab::load(model_path));
+  TRY_ASSIGN(const std::string book, text_of(data + "/gutenberg/tinyshakespeare.txt"));
+  TRY_ASSIGN(const std::string wiki, text_of(data + "/wikitext2/valid.txt"));
+  auto tokens = vocab->tokenize(std::string_view(book).substr(0, 20000), {});
+  tokens.resize(std::min<std::size_t>(tokens.size(), kAgreementTokens));
+  const auto wiki_tokens = vocab->tokenize(std::string_view(wiki).substr(0, 200000), {});
+
+  const auto f32 = std::filesystem::temp_directory_path() / fmt::format("permutation-f32-{}.gguf", getpid());
+  progress("dequantising the weights to f32");
+  TRY(write_dequantised(model_path, f32.string(), threads));
+  Evaluation evaluation(*vocab, threads);
+  const base::Status proof = evaluation.agreement({"f32", f32.string(), true}, tokens);
+  std::filesystem::remove(f32);
+  TRY(proof);
+  TRY(evaluation.agreement({"as shipped", model_path, false}, tokens));
+  const auto scored = static_cast<std::size_t>(windows) * kWindowTokens;
+  TRY(evaluation.perplexity(model_path, std::span(wiki_tokens).first(std::min(scored, wiki_tokens.size()))));
+  print(evaluation.result(), json);
+  return {};
+}
+
+int main_of(std::vector<std::string> args) {
+  const bool json = take_flag(args, "--json");
+  const char* model = std::getenv("PERMUTATION_MODEL");
+  const std::string path = take_value(args, "--model", model != nullptr ? model : "");
+  const std::string data = take_value(args, "--data", "../shared/data");
+  const int windows = std::stoi(take_value(args, "--windows", "8"));
+  const int threads =
+      std::stoi(take_value(args, "--threads", std::to_string(std::thread::hardware_concurrency())));
+  if (path.empty() || !args.empty()) {
+    fmt::print(stderr, "usage: eval logits --model GGUF [--data DIR] [--windows N] [--threads N] [--json]\n");
+    return 2;
+  }
+  const base::Status done = evaluate(path, data, windows, threads, json);
+  if (!done) fmt::print(stderr, "{}\n", done.error().message);
+  return done ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace pmt::bench
+
+int main(int argc, char** argv) {
+  return pmt::bench::main_of({argv + 1, argv + argc});
+}
