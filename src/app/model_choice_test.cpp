@@ -20,8 +20,9 @@ using ::testing::HasSubstr;
 class ModelChoice : public ::testing::Test {
  protected:
   void SetUp() override {
-    home_ = fs::path(::testing::TempDir()) / "pmt_model_choice";
-    fs::remove_all(home_);
+    std::string name = ::testing::TempDir() + "pmt_model_choice_XXXXXX";  // ctest runs these side by side
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    home_ = name;
     setenv("PERMUTATION_HOME", home_.c_str(), 1);
   }
   void TearDown() override { fs::remove_all(home_); }
