@@ -61,8 +61,8 @@ base::Status Scheduler::submit(std::unique_ptr<Job> job) {
         fmt::format("{} prompt tokens and up to {} new ones in {} choices need {} MiB of KV pages, and "
                     "the pool holds {} MiB: ask for fewer tokens or choices, or start the server with a "
                     "larger kv_bytes_max",
-                    prompt, job->new_tokens_max, job->choices, need * pool_->page_bytes() >> 20,
-                    pool_->pages_max() * pool_->page_bytes() >> 20),
+                    prompt, job->new_tokens_max, job->choices,
+                    need * pool_->bytes_of(kv_cache::PageSize::kLarge) >> 20, pool_->stats().bytes_max >> 20),
         "max_tokens"};
   }
   const std::lock_guard lock(mutex_);
@@ -297,7 +297,7 @@ void Scheduler::end_generation(Job& job, Generation& generation) {
   job.usage.completion_tokens += generation.generated();
   job.kv.tokens_total += generation.sequence().tokens() - static_cast<std::int64_t>(job.prompt.size());
   // Pages shared with choices that still run are counted by the last of them.
-  job.kv.bytes += static_cast<std::int64_t>(generation.sequence().private_pages() * pool_->page_bytes());
+  job.kv.bytes += generation.sequence().private_bytes();
   generation.sequence().clear();
   job.sink->on_event(llm::ChoiceEnd{generation.choice(), generation.finish_reason(), {}});
 }
@@ -333,9 +333,10 @@ void Scheduler::publish() {
     for (const Generation& generation : job->running) {
       ++stats.sequences;
       stats.tokens += generation.sequence().tokens();
-      const auto bytes = generation.sequence().bytes() / (h.layers * h.kv_heads);
-      for (auto& layer : stats.bytes_by_layer_head) {
-        for (auto& head : layer) head += bytes;
+      for (std::uint32_t layer = 0; layer < stats.bytes_by_layer_head.size(); ++layer) {
+        auto& heads = stats.bytes_by_layer_head[layer];
+        for (std::uint32_t head = 0; head < heads.size(); ++head)
+          heads[head] += generation.sequence().bytes(kv_cache::LayerId(layer), kv_cache::KvHeadId(head));
       }
     }
   }

@@ -25,10 +25,11 @@ inline constexpr int kHeadDimMax = 256;  // a multiple of 16
 
 /// The pages of one (sequence, layer, KV head), in order.
 struct HeadPages {
-  const std::byte* pool = nullptr;  // page i lies at pool + ids[i] * page_bytes
-  std::size_t page_bytes = 0;
+  const std::byte* pool = nullptr;  // page i lies at pool + ids[i] * unit_bytes
+  std::size_t unit_bytes = 0;
   const std::uint32_t* ids = nullptr;
-  const std::byte* page(int i) const { return pool + page_bytes * ids[i]; }
+  PageCodec codec = PageCodec::kF16;
+  const std::byte* page(int i) const { return pool + unit_bytes * ids[i]; }
 };
 
 struct AttentionTile {
@@ -49,7 +50,8 @@ struct Partial {
   float out[kRowsMax * kHeadDimMax];  // [rows, head_dim], relative to max
 };
 
-/// One thread's working memory: the scaled queries, one page unpacked, its probabilities.
+/// One thread's working memory: the scaled queries, one page unpacked (compact: without its scales), its
+/// probabilities.
 struct Scratch {
   alignas(64) float q[kRowsMax * kHeadDimMax];
   alignas(64) float keys[kHeadDimMax * kPageTokens];
@@ -70,8 +72,17 @@ struct AttentionKernels {
   void (*merge)(int rows, int head_dim, Partial& into, const Partial& from);
   /// out[row] = partial.out[row] / partial.sum[row]; query i's group at out + i * out_stride.
   void (*finish)(const AttentionTile& tile, const Partial& partial, float* out, std::ptrdiff_t out_stride);
+  /// For each of the first `tokens` tokens: score[t] = max(score[t], the probability that any of the tile's
+  /// rows gives it). `folded` is the tile's whole partial; after load_queries; exact pages only. score has
+  /// room for `tokens` rounded up to a page.
+  void (*score_max)(const AttentionTile& tile, const Partial& folded, int tokens, Scratch& scratch,
+                    float* score);
   /// Stores one token's K and V rows [head_dim] f32 as token `slot` of an f16 page (round to nearest even).
   void (*store_f16)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
+  /// Reads them back.
+  void (*load_f16)(const std::byte* page, int head_dim, int slot, float* k, float* v);
+  /// Codes one token's K and V rows [head_dim] f32 as token `slot` of a compact page.
+  void (*store_compact)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
 };
 
 enum class Isa { kScalar, kAvx2, kAvx512 };

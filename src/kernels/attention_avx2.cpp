@@ -54,6 +54,34 @@ struct Avx2 {
   }
   static float exp_scalar(float x) { return _mm256_cvtss_f32(exp(_mm256_set1_ps(x))); }
   static std::uint16_t to_f16(float x) { return static_cast<std::uint16_t>(_cvtss_sh(x, 0)); }
+  static float from_f16(std::uint16_t x) { return _cvtsh_ss(x); }
+
+  /// Levels of 32 tokens: table lookups on the low three bits of each lane, the fourth is the sign.
+  static void load_k4(const std::uint8_t* p, Reg* k) {
+    for (int half = 0; half < 2; ++half) {
+      const __m256i codes =
+          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + half * 8)));
+      k[half] = key_level(codes);
+      k[2 + half] = key_level(_mm256_srli_epi32(codes, 4));
+    }
+  }
+  static Reg key_level(__m256i codes) {
+    const Reg size = _mm256_permutevar8x32_ps(_mm256_loadu_ps(kKeyTable), codes);
+    const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(codes, _mm256_set1_epi32(8)), 28);
+    return _mm256_xor_ps(size, _mm256_castsi256_ps(sign));
+  }
+  /// Levels of 8 dimensions. The lookup sees a bit of the next dimension too: the table repeats.
+  static Reg load_v3(const std::uint8_t* levels, const std::uint8_t* signs, int d) {
+    std::uint16_t word;
+    __builtin_memcpy(&word, levels + d / 4, 2);
+    const __m256i codes =
+        _mm256_srlv_epi32(_mm256_set1_epi32(word), _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14));
+    const __m256i sign = _mm256_and_si256(
+        _mm256_sllv_epi32(_mm256_set1_epi32(signs[d / 8]), _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24)),
+        _mm256_set1_epi32(static_cast<int>(0x80000000U)));
+    return _mm256_xor_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(kValueTable), codes),
+                         _mm256_castsi256_ps(sign));
+  }
 };
 
 constexpr AttentionKernels kTable = Attention<Avx2>::table("avx2");

@@ -44,6 +44,27 @@ struct Avx512 {
   }
   static float exp_scalar(float x) { return _mm512_cvtss_f32(exp(_mm512_set1_ps(x))); }
   static std::uint16_t to_f16(float x) { return static_cast<std::uint16_t>(_cvtss_sh(x, 0)); }
+  static float from_f16(std::uint16_t x) { return _cvtsh_ss(x); }
+
+  /// Levels of 32 tokens: table lookups on the low four bits of each lane.
+  static void load_k4(const std::uint8_t* p, Reg* k) {
+    const __m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const Reg table = _mm512_loadu_ps(kKeyTable);
+    k[0] = _mm512_permutexvar_ps(codes, table);
+    k[1] = _mm512_permutexvar_ps(_mm512_srli_epi32(codes, 4), table);
+  }
+  /// Levels of 16 dimensions. The lookup sees two bits of the next dimension too: the table repeats.
+  static Reg load_v3(const std::uint8_t* levels, const std::uint8_t* signs, int d) {
+    std::uint32_t word;
+    std::uint16_t negative;
+    __builtin_memcpy(&word, levels + d / 4, 4);
+    __builtin_memcpy(&negative, signs + d / 8, 2);
+    const __m512i shifts = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i codes = _mm512_srlv_epi32(_mm512_set1_epi32(static_cast<int>(word)), shifts);
+    const __m512i x = _mm512_castps_si512(_mm512_permutexvar_ps(codes, _mm512_loadu_ps(kValueTable)));
+    return _mm512_castsi512_ps(
+        _mm512_mask_xor_epi32(x, negative, x, _mm512_set1_epi32(static_cast<int>(0x80000000U))));
+  }
 };
 
 constexpr AttentionKernels kTable = Attention<Avx512>::table("avx512");

@@ -3,19 +3,50 @@
 // instantiated here, so that the linker can't pick an AVX-512 copy of a shared inline function for an older
 // CPU.
 //
-// V offers: kLanes, load, load_f16, store, broadcast, fma(a, b, c) = a * b + c, mul, add, sub, max, exp, and
-// the horizontal reduce_max / reduce_add in one fixed order.
+// V offers: kLanes, load (f32, f16), store, broadcast, fma(a, b, c) = a * b + c, mul, add, sub, max, exp, the
+// horizontal reduce_max / reduce_add in one fixed order, and load_k4 / load_v3: the compact codec's levels.
 //
 // Register budget (AVX-512: 32 of 16 lanes): scores take kScoreRows x (32 / lanes) accumulators, values take
 // kValueRows x kValueVecs; both leave room for the loaded page vectors and the broadcast.
 #pragma once
 
 #include "kernels/attention.h"
+#include "kernels/compact_codec_impl.h"
 
 namespace pmt::kernels {
 namespace {
 
 constexpr float kMinusInf = -__builtin_inff();
+
+/// How the inner loops see one page. Compact views give levels without the scales: those multiply whole rows
+/// of scores and probabilities afterwards.
+template <class V, class Element>
+struct DenseView {
+  const Element* keys;
+  const Element* values;
+  int head_dim;
+  void load_keys(int d, typename V::Reg* k) const {
+    for (int v = 0; v < kPageTokens / V::kLanes; ++v) k[v] = V::load(keys + d * kPageTokens + v * V::kLanes);
+  }
+  typename V::Reg load_value(int t, int d) const { return V::load(values + t * head_dim + d); }
+};
+
+template <class V>
+struct CompactView {
+  const std::uint8_t* keys;
+  const std::uint8_t* levels;
+  const std::uint8_t* signs;
+  int head_dim;
+  CompactView(const std::byte* page, int dims)
+      : keys(reinterpret_cast<const std::uint8_t*>(page)),
+        levels(keys + CompactLayout(dims).value_levels),
+        signs(keys + CompactLayout(dims).value_signs),
+        head_dim(dims) {}
+  void load_keys(int d, typename V::Reg* k) const { V::load_k4(keys + d * 16, k); }
+  typename V::Reg load_value(int t, int d) const {
+    return V::load_v3(levels + t * head_dim / 4, signs + t * head_dim / 8, d);
+  }
+};
 
 template <class V>
 struct Attention {
@@ -26,7 +57,10 @@ struct Attention {
   static constexpr int kUnpackRows =
       2 * kScoreRows;  // above: unpacking a page once beats converting per block
 
+  using Codec = CompactCodec<V>;
+
   static void load_queries(const AttentionTile& tile, Scratch& scratch) {
+    const bool compact = tile.kv.codec == PageCodec::kCompact;
     const auto scale = V::broadcast(tile.scale);
     for (int i = 0; i < tile.queries; ++i) {
       const float* from = tile.q + i * tile.q_stride;
@@ -34,20 +68,23 @@ struct Attention {
       for (int d = 0; d < tile.group * tile.head_dim; d += V::kLanes) {
         V::store(to + d, V::mul(V::load(from + d), scale));
       }
+      for (int g = 0; compact && g < tile.group; ++g)
+        Codec::rotate(to + g * tile.head_dim, to + g * tile.head_dim, tile.head_dim);
     }
   }
 
   // --- scores: rows x 32 tokens of q . k -----------------------------------------------------------------
 
-  template <int R, class Element>
-  static void score_rows(const float* q, int head_dim, const Element* keys, float* scores) {
+  template <int R, class View>
+  static void score_rows(const float* q, const View& page, float* scores) {
+    const int head_dim = page.head_dim;
     typename V::Reg acc[R][kTokenVecs];
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < kTokenVecs; ++v) acc[r][v] = V::broadcast(0.0F);
     }
     for (int d = 0; d < head_dim; ++d) {
       typename V::Reg k[kTokenVecs];
-      for (int v = 0; v < kTokenVecs; ++v) k[v] = V::load(keys + d * kPageTokens + v * V::kLanes);
+      page.load_keys(d, k);
       for (int r = 0; r < R; ++r) {
         const auto x = V::broadcast(q[r * head_dim + d]);
         for (int v = 0; v < kTokenVecs; ++v) acc[r][v] = V::fma(x, k[v], acc[r][v]);
@@ -58,21 +95,32 @@ struct Attention {
     }
   }
 
-  template <int R, class Element>
-  static void score_tail(int rows, const float* q, int head_dim, const Element* keys, float* scores) {
+  template <int R, class View>
+  static void score_tail(int rows, const float* q, const View& page, float* scores) {
     if constexpr (R > 0) {
-      if (rows == R) return score_rows<R>(q, head_dim, keys, scores);
-      score_tail<R - 1>(rows, q, head_dim, keys, scores);
+      if (rows == R) return score_rows<R>(q, page, scores);
+      score_tail<R - 1>(rows, q, page, scores);
     }
   }
 
-  template <class Element>
-  static void score_page(int rows, const float* q, int head_dim, const Element* keys, float* scores) {
+  template <class View>
+  static void score_page(int rows, const float* q, const View& page, float* scores) {
     int r = 0;
     for (; r + kScoreRows <= rows; r += kScoreRows) {
-      score_rows<kScoreRows>(q + r * head_dim, head_dim, keys, scores + r * kPageTokens);
+      score_rows<kScoreRows>(q + r * page.head_dim, page, scores + r * kPageTokens);
     }
-    score_tail<kScoreRows - 1>(rows - r, q + r * head_dim, head_dim, keys, scores + r * kPageTokens);
+    score_tail<kScoreRows - 1>(rows - r, q + r * page.head_dim, page, scores + r * kPageTokens);
+  }
+
+  /// Every row's 32 numbers times the page's 32 f16 scales.
+  static void scale_tokens(int rows, const std::uint16_t* scales, float* rows32) {
+    for (int v = 0; v < kTokenVecs; ++v) {
+      const auto scale = V::load(scales + v * V::kLanes);
+      for (int r = 0; r < rows; ++r) {
+        float* at = rows32 + r * kPageTokens + v * V::kLanes;
+        V::store(at, V::mul(V::load(at), scale));
+      }
+    }
   }
 
   // --- online softmax: scores become probabilities, and the running maximum moves -------------------------
@@ -98,9 +146,10 @@ struct Attention {
 
   // --- values: out = out * correction + p . V -------------------------------------------------------------
 
-  template <int R, int VECS, class Element>
-  static void value_rows(const float* probs, const float* correction, const Element* values, int tokens,
-                         int head_dim, float* out) {
+  template <int R, int VECS, class View>
+  static void value_rows(const float* probs, const float* correction, const View& page, int d, int tokens,
+                         float* out) {
+    const int head_dim = page.head_dim;
     typename V::Reg acc[R][VECS];
     for (int r = 0; r < R; ++r) {
       const auto c = V::broadcast(correction[r]);
@@ -108,7 +157,7 @@ struct Attention {
     }
     for (int t = 0; t < tokens; ++t) {
       typename V::Reg x[VECS];
-      for (int v = 0; v < VECS; ++v) x[v] = V::load(values + t * head_dim + v * V::kLanes);
+      for (int v = 0; v < VECS; ++v) x[v] = page.load_value(t, d + v * V::kLanes);
       for (int r = 0; r < R; ++r) {
         const auto p = V::broadcast(probs[r * kPageTokens + t]);
         for (int v = 0; v < VECS; ++v) acc[r][v] = V::fma(p, x[v], acc[r][v]);
@@ -119,42 +168,54 @@ struct Attention {
     }
   }
 
-  template <int R, class Element>
-  static void value_block(const float* probs, const float* correction, const Element* values, int tokens,
-                          int head_dim, float* out) {
+  template <int R, class View>
+  static void value_block(const float* probs, const float* correction, const View& page, int tokens,
+                          float* out) {
     constexpr int kStep = kValueVecs * V::kLanes;
     int d = 0;
-    for (; d + kStep <= head_dim; d += kStep) {
-      value_rows<R, kValueVecs>(probs, correction, values + d, tokens, head_dim, out + d);
+    for (; d + kStep <= page.head_dim; d += kStep) {
+      value_rows<R, kValueVecs>(probs, correction, page, d, tokens, out + d);
     }
-    for (; d < head_dim; d += V::kLanes) {
-      value_rows<R, 1>(probs, correction, values + d, tokens, head_dim, out + d);
+    for (; d < page.head_dim; d += V::kLanes) {
+      value_rows<R, 1>(probs, correction, page, d, tokens, out + d);
     }
   }
 
-  template <int R, class Element>
-  static void value_tail(int rows, const float* probs, const float* correction, const Element* values,
-                         int tokens, int head_dim, float* out) {
+  template <int R, class View>
+  static void value_tail(int rows, const float* probs, const float* correction, const View& page, int tokens,
+                         float* out) {
     if constexpr (R > 0) {
-      if (rows == R) return value_block<R>(probs, correction, values, tokens, head_dim, out);
-      value_tail<R - 1>(rows, probs, correction, values, tokens, head_dim, out);
+      if (rows == R) return value_block<R>(probs, correction, page, tokens, out);
+      value_tail<R - 1>(rows, probs, correction, page, tokens, out);
     }
   }
 
-  template <class Element>
-  static void value_page(int rows, const float* probs, const float* correction, const Element* values,
-                         int tokens, int head_dim, float* out) {
+  template <class View>
+  static void value_page(int rows, const float* probs, const float* correction, const View& page, int tokens,
+                         float* out) {
     int r = 0;
     for (; r + kValueRows <= rows; r += kValueRows) {
-      value_block<kValueRows>(probs + r * kPageTokens, correction + r, values, tokens, head_dim,
-                              out + r * head_dim);
+      value_block<kValueRows>(probs + r * kPageTokens, correction + r, page, tokens, out + r * page.head_dim);
     }
-    value_tail<kValueRows - 1>(rows - r, probs + r * kPageTokens, correction + r, values, tokens, head_dim,
-                               out + r * head_dim);
+    value_tail<kValueRows - 1>(rows - r, probs + r * kPageTokens, correction + r, page, tokens,
+                               out + r * page.head_dim);
   }
 
-  static void unpack(const std::uint16_t* from, int n, float* to) {
-    for (int i = 0; i < n; i += V::kLanes) V::store(to + i, V::load(from + i));
+  template <class View>
+  static void unpack_keys(const View& page, float* to) {
+    for (int d = 0; d < page.head_dim; ++d) {
+      typename V::Reg k[kTokenVecs];
+      page.load_keys(d, k);
+      for (int v = 0; v < kTokenVecs; ++v) V::store(to + d * kPageTokens + v * V::kLanes, k[v]);
+    }
+  }
+
+  template <class View>
+  static void unpack_values(const View& page, int tokens, float* to) {
+    for (int t = 0; t < tokens; ++t) {
+      for (int d = 0; d < page.head_dim; d += V::kLanes)
+        V::store(to + t * page.head_dim + d, page.load_value(t, d));
+    }
   }
 
   /// While page i is worked on, the next one is fetched: pages are scattered, and the hardware's prefetcher
@@ -164,8 +225,8 @@ struct Attention {
   }
 
   static void attend_segment(const AttentionTile& tile, int segment, Scratch& scratch, Partial& out) {
-    const int rows = tile.queries * tile.group;
     const int head_dim = tile.head_dim;
+    const int rows = tile.queries * tile.group;
     for (int r = 0; r < rows; ++r) {
       out.max[r] = kMinusInf;
       out.sum[r] = 0;
@@ -177,44 +238,87 @@ struct Attention {
     const int first_page = segment * kSegmentPages;
     const int pages = (visible_last + kPageTokens - 1) / kPageTokens;
     const int end_page = pages < first_page + kSegmentPages ? pages : first_page + kSegmentPages;
+    const bool compact = tile.kv.codec == PageCodec::kCompact;
+    const std::size_t bytes = compact ? compact_page_bytes(head_dim) : f16_page_bytes(head_dim);
     for (int p = first_page; p < end_page; ++p) {
-      if (p + 1 < pages) prefetch(tile.kv.page(p + 1), tile.kv.page_bytes);
-      attend_page(tile, p, rows, visible_last, scratch, out);
+      if (p + 1 < pages) prefetch(tile.kv.page(p + 1), bytes);
+      if (compact) {
+        const std::byte* page = tile.kv.page(p);
+        const CompactLayout layout(head_dim);
+        const auto* key_scales = reinterpret_cast<const std::uint16_t*>(page + layout.key_scales);
+        const auto* value_scales = reinterpret_cast<const std::uint16_t*>(page + layout.value_scales);
+        attend_page(tile, p, CompactView<V>(page, head_dim), key_scales, value_scales, scratch, out);
+      } else {
+        attend_page(tile, p, f16_view(tile.kv.page(p), head_dim), nullptr, nullptr, scratch, out);
+      }
     }
   }
 
-  static void attend_page(const AttentionTile& tile, int p, int rows, int visible_last, Scratch& scratch,
-                          Partial& out) {
+  static DenseView<V, std::uint16_t> f16_view(const std::byte* page, int head_dim) {
+    return {f16_page_keys(page), f16_page_values(page, head_dim), head_dim};
+  }
+
+  /// Adds page p to `out`. The scales are null where the view's numbers are the real ones.
+  template <class View>
+  static void attend_page(const AttentionTile& tile, int p, const View& page, const std::uint16_t* key_scales,
+                          const std::uint16_t* value_scales, Scratch& scratch, Partial& out) {
     const int head_dim = tile.head_dim;
     const int start = p * kPageTokens;
-    const std::byte* page = tile.kv.page(p);
-    const std::uint16_t* keys = f16_page_keys(page);
-    const std::uint16_t* values = f16_page_values(page, head_dim);
+    const int rows = tile.queries * tile.group;
+    const int visible_last = tile.visible_first + tile.queries - 1;
     const int tokens = visible_last - start < kPageTokens ? visible_last - start : kPageTokens;
     // Rows whose query doesn't reach this page at all come first in the tile: skip them.
     int row0 = 0;
     while (row0 < rows && tile.visible_first + row0 / tile.group <= start) ++row0;
     const int live = rows - row0;
     float* probs = scratch.probs;
+    const float* q = scratch.q + row0 * head_dim;
     const bool unpacked = live > kUnpackRows;
+    const DenseView<V, float> plain{scratch.keys, scratch.values, head_dim};
     if (unpacked) {
-      unpack(keys, head_dim * kPageTokens, scratch.keys);
-      score_page(live, scratch.q + row0 * head_dim, head_dim, scratch.keys, probs);
+      unpack_keys(page, scratch.keys);
+      score_page(live, q, plain, probs);
     } else {
-      score_page(live, scratch.q + row0 * head_dim, head_dim, keys, probs);
+      score_page(live, q, page, probs);
     }
+    if (key_scales != nullptr) scale_tokens(live, key_scales, probs);
     for (int r = 0; r < live; ++r) {
       const int row = row0 + r;
       const int seen = tile.visible_first + row / tile.group - start;
       softmax_row(seen < kPageTokens ? seen : kPageTokens, probs + r * kPageTokens, out.max[row],
                   out.sum[row], scratch.correction[r]);
     }
+    if (value_scales != nullptr) scale_tokens(live, value_scales, probs);
     float* sums = out.out + row0 * head_dim;
     if (unpacked) {
-      unpack(values, tokens * head_dim, scratch.values);
-      value_page(live, probs, scratch.correction, scratch.values, tokens, head_dim, sums);
+      unpack_values(page, tokens, scratch.values);
+      value_page(live, probs, scratch.correction, plain, tokens, sums);
     } else {
-      value_page(live, probs, scratch.correction, values, tokens, head_dim, sums);
+      value_page(live, probs, scratch.correction, page, tokens, sums);
+    }
+  }
+
+  static void score_max(const AttentionTile& tile, const Partial& folded, int tokens, Scratch& scratch,
+                        float* score) {
+    const int rows = tile.queries * tile.group;
+    const int visible_last = tile.visible_first + tile.queries - 1;
+    const int end = tokens < visible_last ? tokens : visible_last;
+    const DenseView<V, float> plain{scratch.keys, nullptr, tile.head_dim};
+    for (int p = 0; p * kPageTokens < end; ++p) {
+      unpack_keys(f16_view(tile.kv.page(p), tile.head_dim), scratch.keys);
+      score_page(rows, scratch.q, plain, scratch.probs);
+      float* best = score + p * kPageTokens;
+      for (int r = 0; r < rows; ++r) {
+        float* s = scratch.probs + r * kPageTokens;
+        const int seen = tile.visible_first + r / tile.group - p * kPageTokens;
+        for (int t = seen < 0 ? 0 : seen; t < kPageTokens; ++t) s[t] = kMinusInf;
+        const auto max = V::broadcast(folded.max[r]);
+        const auto inverse = V::broadcast(1.0F / folded.sum[r]);
+        for (int v = 0; v < kTokenVecs; ++v) {
+          const auto share = V::mul(V::exp(V::sub(V::load(s + v * V::kLanes), max)), inverse);
+          V::store(best + v * V::kLanes, V::max(V::load(best + v * V::kLanes), share));
+        }
+      }
     }
   }
 
@@ -241,6 +345,7 @@ struct Attention {
       float* to = out + (row / tile.group) * out_stride + (row % tile.group) * tile.head_dim;
       const float* from = partial.out + row * tile.head_dim;
       for (int d = 0; d < tile.head_dim; d += V::kLanes) V::store(to + d, V::mul(V::load(from + d), inverse));
+      if (tile.kv.codec == PageCodec::kCompact) Codec::unrotate(to, tile.head_dim);
     }
   }
 
@@ -251,8 +356,15 @@ struct Attention {
     for (int d = 0; d < head_dim; ++d) values[d] = V::to_f16(v[d]);
   }
 
+  static void load_f16(const std::byte* page, int head_dim, int slot, float* k, float* v) {
+    const std::uint16_t* keys = f16_page_keys(page);
+    for (int d = 0; d < head_dim; ++d) k[d] = V::from_f16(keys[d * kPageTokens + slot]);
+    const std::uint16_t* values = f16_page_values(page, head_dim) + slot * head_dim;
+    for (int d = 0; d < head_dim; ++d) v[d] = V::from_f16(values[d]);
+  }
+
   static constexpr AttentionKernels table(const char* name) {
-    return {name, load_queries, attend_segment, merge, finish, store_f16};
+    return {name, load_queries, attend_segment, merge, finish, score_max, store_f16, load_f16, Codec::store};
   }
 };
 

@@ -24,6 +24,18 @@ struct Scalar {
   static float reduce_max(float x) { return x; }
   static float reduce_add(float x) { return x; }
   static std::uint16_t to_f16(float x) { return f32_to_f16(x); }
+  static float from_f16(std::uint16_t x) { return f16_to_f32(x); }
+
+  static void load_k4(const std::uint8_t* p, Reg* k) {
+    for (int t = 0; t < 16; ++t) {
+      k[t] = kKeyTable[p[t] & 15];
+      k[t + 16] = kKeyTable[p[t] >> 4];
+    }
+  }
+  static Reg load_v3(const std::uint8_t* levels, const std::uint8_t* signs, int d) {
+    const float size = kValueTable[(levels[d / 4] >> (d % 4 * 2)) & 3];
+    return ((signs[d / 8] >> (d % 8)) & 1) != 0 ? -size : size;
+  }
 };
 
 constexpr AttentionKernels kTable = Attention<Scalar>::table("scalar");

@@ -92,7 +92,7 @@ class Fixture {
  private:
   AttentionTile tile_of(int first, int n) const {
     AttentionTile tile;
-    tile.kv = {pool_.data(), page_bytes_, ids_.data()};
+    tile.kv = {pool_.data(), page_bytes_, ids_.data(), PageCodec::kF16};
     tile.q_stride = shape_.group * shape_.head_dim;
     tile.q = queries_.data() + first * tile.q_stride;
     tile.queries = n;

@@ -13,6 +13,11 @@ int segments_of(int visible) {
   return (visible + kernels::kSegmentTokens - 1) / kernels::kSegmentTokens;
 }
 
+/// Slots that the longest table shows the token at `position`.
+int longest(const Span& span, int position) {
+  return span.sequence == nullptr ? position + 1 : span.sequence->longest(position);
+}
+
 }  // namespace
 
 void AttentionPlan::build(const std::vector<Span>& spans, AttentionShape shape, int layers, int threads) {
@@ -28,7 +33,7 @@ void AttentionPlan::build(const std::vector<Span>& spans, AttentionShape shape, 
   for (const Span& span : spans_) {
     const int span_tiles = (span.tokens + queries_max - 1) / queries_max;
     tiles += span_tiles * shape.kv_heads;
-    segments += span_tiles * shape.kv_heads * segments_of(span.start + span.tokens);
+    segments += span_tiles * shape.kv_heads * segments_of(longest(span, span.start + span.tokens - 1));
   }
   // Few tiles: cut them so that every thread gets some items. Many: a tile is one item.
   const bool split = tiles < threads * kItemsPerThread;
@@ -56,7 +61,8 @@ void AttentionPlan::build(const std::vector<Span>& spans, AttentionShape shape, 
 
 void AttentionPlan::add_tile(std::uint32_t span, int head, int query_first, int queries,
                              int segments_per_item) {
-  const int segments = segments_of(spans_[span].start + query_first + queries);
+  const Span& of = spans_[span];
+  const int segments = segments_of(longest(of, of.start + query_first + queries - 1));
   Item item{span,    static_cast<std::uint16_t>(head), static_cast<std::uint16_t>(queries), query_first, 0,
             segments};
   if (segments <= segments_per_item) {
@@ -77,8 +83,9 @@ kernels::AttentionTile AttentionPlan::tile_of(const Item& item, LayerId layer, c
   static_assert(sizeof(PageId) == sizeof(std::uint32_t));
   const Span& span = spans_[item.span];
   kernels::AttentionTile tile;
-  const PageId* ids = span.sequence->page_ids(layer, KvHeadId(item.head));
-  tile.kv = {pool_->base(), pool_->page_bytes(), &ids->value};
+  const KvHeadId head(item.head);
+  tile.kv = {pool_->base(), pool_->unit_bytes(), &span.sequence->page_ids(layer, head)->value,
+             span.sequence->codec()};
   const std::ptrdiff_t row_floats = std::ptrdiff_t{shape_.kv_heads} * shape_.group * shape_.head_dim;
   tile.q_stride = row_floats;
   tile.q = q + (span.row_first + item.query_first) * row_floats + item.head * shape_.group * shape_.head_dim;
@@ -86,42 +93,57 @@ kernels::AttentionTile AttentionPlan::tile_of(const Item& item, LayerId layer, c
   tile.group = shape_.group;
   tile.head_dim = shape_.head_dim;
   tile.scale = shape_.scale;
-  tile.visible_first = span.start + item.query_first + 1;
+  tile.visible_first = span.sequence->slot(layer, head, span.start + item.query_first) + 1;
   return tile;
 }
 
-void AttentionPlan::run_item(const Item& item, LayerId layer, const kernels::AttentionKernels& kernels,
-                             const float* q, float* out, kernels::Scratch& scratch) {
-  const kernels::AttentionTile tile = tile_of(item, layer, q);
+/// Attends over the item's segments; the tile's folded partial when this item was the last of the tile.
+/// Tables of a compact sequence end before the planned segments do: those have nothing to attend to.
+const kernels::Partial* AttentionPlan::attend(const Item& item, LayerId layer,
+                                              const kernels::AttentionTile& tile,
+                                              const kernels::AttentionKernels& kernels,
+                                              kernels::Scratch& scratch) {
   const int rows = tile.queries * tile.group;
-  float* tile_out = out + (tile.q - q);
-  kernels.load_queries(tile, scratch);
+  const int present = segments_of(tile.visible_first + tile.queries - 1);
+  const int end = std::min(item.segment_end, present);
   if (item.split < 0) {
-    kernels.attend_segment(tile, item.segment_first, scratch, scratch.total);
-    for (int s = item.segment_first + 1; s < item.segment_end; ++s) {
+    kernels.attend_segment(tile, 0, scratch, scratch.total);
+    for (int s = 1; s < end; ++s) {
       kernels.attend_segment(tile, s, scratch, scratch.part);
       kernels.merge(rows, tile.head_dim, scratch.total, scratch.part);
     }
-    kernels.finish(tile, scratch.total, tile_out, tile.q_stride);
-    return;
+    return &scratch.total;
   }
   const Split& split = splits_[static_cast<std::size_t>(item.split)];
   kernels::Partial* parts = partials_.data() + split.partial_first;
-  for (int s = item.segment_first; s < item.segment_end; ++s)
-    kernels.attend_segment(tile, s, scratch, parts[s]);
+  for (int s = item.segment_first; s < end; ++s) kernels.attend_segment(tile, s, scratch, parts[s]);
   auto& left = parts_left_[layer.value * splits_.size() + static_cast<std::size_t>(item.split)];
   const int done = item.segment_end - item.segment_first;
-  if (left.fetch_sub(done, std::memory_order_acq_rel) != done) return;
-  for (int s = 1; s < split.parts; ++s) kernels.merge(rows, tile.head_dim, parts[0], parts[s]);
-  kernels.finish(tile, parts[0], tile_out, tile.q_stride);
+  if (left.fetch_sub(done, std::memory_order_acq_rel) != done) return nullptr;
+  for (int s = 1; s < std::min(split.parts, present); ++s)
+    kernels.merge(rows, tile.head_dim, parts[0], parts[s]);
+  return &parts[0];
+}
+
+void AttentionPlan::run_item(const Item& item, LayerId layer, const kernels::AttentionKernels& kernels,
+                             const float* q, float* out, kernels::Scratch& scratch, ScoreBuffer* scores) {
+  const kernels::AttentionTile tile = tile_of(item, layer, q);
+  kernels.load_queries(tile, scratch);
+  const kernels::Partial* folded = attend(item, layer, tile, kernels, scratch);
+  if (folded == nullptr) return;
+  kernels.finish(tile, *folded, out + (tile.q - q), tile.q_stride);
+  const int scored = spans_[item.span].scored_tokens;
+  if (scores == nullptr || scored == 0) return;
+  const std::size_t table = layer.value * static_cast<std::size_t>(shape_.kv_heads) + item.head;
+  kernels.score_max(tile, *folded, scored, scratch, scores->values.data() + table * scores->stride);
 }
 
 void AttentionPlan::run(LayerId layer, const kernels::AttentionKernels& kernels, const float* q, float* out,
-                        kernels::Scratch& scratch) {
+                        kernels::Scratch& scratch, ScoreBuffer* scores) {
   for (;;) {
     const std::uint32_t i = next_item_[layer.value].fetch_add(1, std::memory_order_relaxed);
     if (i >= items_.size()) return;
-    run_item(items_[i], layer, kernels, q, out, scratch);
+    run_item(items_[i], layer, kernels, q, out, scratch, scores);
   }
 }
 

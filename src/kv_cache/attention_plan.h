@@ -23,6 +23,21 @@ struct Span {
   int row_first = 0;
   int tokens = 0;
   int start = 0;
+  /// More than 0: the greatest probability that any of the span's queries gives each of the first
+  /// `scored_tokens` tokens is kept in the run's ScoreBuffer. Exact sequences only, one scored span a step.
+  int scored_tokens = 0;
+};
+
+/// One thread's maxima for the scored span: [layers * kv_heads, stride].
+struct ScoreBuffer {
+  std::vector<float> values;
+  std::size_t stride = 0;
+
+  /// The kernels work on whole pages.
+  static std::size_t stride_for(int tokens) {
+    return static_cast<std::size_t>((tokens + kernels::kPageTokens - 1) / kernels::kPageTokens) *
+           kernels::kPageTokens;
+  }
 };
 
 struct AttentionShape {
@@ -41,7 +56,7 @@ class AttentionPlan {
 
   /// Takes items of `layer` until none is left. `q`, `out`: [rows, heads, head_dim] with heads in groups.
   void run(LayerId layer, const kernels::AttentionKernels& kernels, const float* q, float* out,
-           kernels::Scratch& scratch);
+           kernels::Scratch& scratch, ScoreBuffer* scores = nullptr);
 
   std::size_t items() const { return items_.size(); }
 
@@ -62,7 +77,9 @@ class AttentionPlan {
 
   kernels::AttentionTile tile_of(const Item& item, LayerId layer, const float* q) const;
   void run_item(const Item& item, LayerId layer, const kernels::AttentionKernels& kernels, const float* q,
-                float* out, kernels::Scratch& scratch);
+                float* out, kernels::Scratch& scratch, ScoreBuffer* scores);
+  const kernels::Partial* attend(const Item& item, LayerId layer, const kernels::AttentionTile& tile,
+                                 const kernels::AttentionKernels& kernels, kernels::Scratch& scratch);
   void add_tile(std::uint32_t span, int head, int query_first, int queries, int segments_per_item);
 
   const PagePool* pool_;

@@ -18,10 +18,10 @@ constexpr std::size_t kWarmGranules = 4;  // kept for the next request instead o
 
 }  // namespace
 
-base::Result<std::unique_ptr<PagePool>> PagePool::create(std::size_t page_bytes, std::size_t bytes_max) {
-  CHECK(page_bytes > 0 && page_bytes <= kGranuleBytes);
-  const std::size_t pages_per_granule = kGranuleBytes / page_bytes;
-  const std::size_t stride = pages_per_granule * page_bytes;
+base::Result<std::unique_ptr<PagePool>> PagePool::create(std::size_t large_page_bytes,
+                                                         std::size_t bytes_max) {
+  CHECK(large_page_bytes > 0 && large_page_bytes <= kGranuleBytes && large_page_bytes % kLargeUnits == 0);
+  const std::size_t stride = kGranuleBytes / large_page_bytes * large_page_bytes;
   const std::size_t granules = std::max<std::size_t>(1, bytes_max / stride);
   const std::size_t bytes = granules * stride;
   void* memory =
@@ -33,22 +33,24 @@ base::Result<std::unique_ptr<PagePool>> PagePool::create(std::size_t page_bytes,
   }
   madvise(memory, bytes, MADV_HUGEPAGE);  // advice only: a refusal costs speed, not correctness
   return std::unique_ptr<PagePool>(
-      new PagePool(static_cast<std::byte*>(memory), bytes, page_bytes, granules));
+      new PagePool(static_cast<std::byte*>(memory), bytes, large_page_bytes, granules));
 }
 
-PagePool::PagePool(std::byte* base, std::size_t reserved_bytes, std::size_t page_bytes, std::size_t granules)
+PagePool::PagePool(std::byte* base, std::size_t reserved_bytes, std::size_t large_page_bytes,
+                   std::size_t granules)
     : base_(base),
       reserved_bytes_(reserved_bytes),
-      page_bytes_(page_bytes),
-      pages_per_granule_(kGranuleBytes / page_bytes),
-      references_(granules * pages_per_granule_, 0),
+      unit_bytes_(large_page_bytes / kLargeUnits),
+      slots_per_granule_(kGranuleBytes / large_page_bytes),
+      references_(granules * slots_per_granule_ * kLargeUnits, 0),
+      slots_(granules * slots_per_granule_),
       granules_(granules) {
   for (std::size_t g = 0; g < granules; ++g) {
     auto& free = granules_[g].free;
-    free.reserve(pages_per_granule_);
+    free.reserve(slots_per_granule_);
     // Descending, so that pop_back hands out the lowest address first.
-    for (std::size_t i = pages_per_granule_; i > 0; --i) {
-      free.push_back(static_cast<std::uint32_t>(g * pages_per_granule_ + i - 1));
+    for (std::size_t i = slots_per_granule_; i > 0; --i) {
+      free.push_back(static_cast<std::uint32_t>(g * slots_per_granule_ + i - 1));
     }
     with_free_.insert(with_free_.end(), g);
   }
@@ -58,15 +60,42 @@ PagePool::~PagePool() {
   munmap(base_, reserved_bytes_);
 }
 
-base::Result<PageId> PagePool::allocate() {
-  if (with_free_.empty()) {
-    return base::Error{
-        base::Code::kUnavailable,
-        fmt::format("the KV page pool is full ({} pages of {} bytes)", references_.size(), page_bytes_)};
+base::Error PagePool::full() const {
+  return {base::Code::kUnavailable, fmt::format("the KV page pool is full ({} pages of {} bytes)",
+                                                slots_.size(), bytes_of(PageSize::kLarge))};
+}
+
+base::Result<PageId> PagePool::allocate(PageSize size) {
+  if (size == PageSize::kSmall && !split_free_.empty()) {
+    const std::size_t slot = *split_free_.begin();
+    Slot& split = slots_[slot];
+    std::size_t unit = 0;
+    while ((split.small_used >> unit & 1U) != 0) ++unit;
+    split.small_used = static_cast<std::uint8_t>(split.small_used | 1U << unit);
+    if (split.small_used == (1U << kLargeUnits) - 1) split_free_.erase(split_free_.begin());
+    return handed_out(slot * kLargeUnits + unit, size);
   }
+  if (with_free_.empty()) return full();
+  const std::size_t slot = take_slot();
+  if (size == PageSize::kSmall) {
+    slots_[slot].small_used = 1;
+    split_free_.insert(slot);
+  }
+  return handed_out(slot * kLargeUnits, size);
+}
+
+PageId PagePool::handed_out(std::size_t unit, PageSize size) {
+  const PageId page(static_cast<std::uint32_t>(unit));
+  references_[unit] = 1;
+  (size == PageSize::kSmall ? small_used_ : large_used_).fetch_add(1, std::memory_order_relaxed);
+  std::memset(data(page), 0, bytes_of(size));
+  return page;
+}
+
+std::size_t PagePool::take_slot() {
   const std::size_t g = *with_free_.begin();
   Granule& granule = granules_[g];
-  if (granule.free.size() == pages_per_granule_) {
+  if (granule.free.size() == slots_per_granule_) {
     if (granule.resident) {
       --empty_resident_;
     } else {
@@ -74,13 +103,25 @@ base::Result<PageId> PagePool::allocate() {
       resident_granules_.fetch_add(1, std::memory_order_relaxed);
     }
   }
-  const PageId page(granule.free.back());
+  const std::size_t slot = granule.free.back();
   granule.free.pop_back();
   if (granule.free.empty()) with_free_.erase(with_free_.begin());
-  references_[page.value] = 1;
-  used_.fetch_add(1, std::memory_order_relaxed);
-  std::memset(data(page), 0, page_bytes_);
-  return page;
+  slots_used_.fetch_add(1, std::memory_order_relaxed);
+  return slot;
+}
+
+void PagePool::give_slot(std::size_t slot) {
+  slots_used_.fetch_sub(1, std::memory_order_relaxed);
+  const std::size_t g = slot / slots_per_granule_;
+  Granule& granule = granules_[g];
+  granule.free.push_back(static_cast<std::uint32_t>(slot));
+  if (granule.free.size() == 1) with_free_.insert(g);
+  if (granule.free.size() < slots_per_granule_) return;
+  if (empty_resident_ < kWarmGranules) {
+    ++empty_resident_;
+  } else {
+    give_back(g);
+  }
 }
 
 void PagePool::add_reference(PageId page) {
@@ -91,35 +132,38 @@ void PagePool::add_reference(PageId page) {
 void PagePool::release(PageId page) {
   CHECK(references_[page.value] > 0);
   if (--references_[page.value] > 0) return;
-  used_.fetch_sub(1, std::memory_order_relaxed);
-  const std::size_t g = granule_of(page);
-  Granule& granule = granules_[g];
-  granule.free.push_back(page.value);
-  if (granule.free.size() == 1) with_free_.insert(g);
-  if (granule.free.size() == pages_per_granule_) {
-    if (empty_resident_ < kWarmGranules) {
-      ++empty_resident_;
-    } else {
-      give_back(g);
-    }
+  const std::size_t slot = page.value / kLargeUnits;
+  Slot& split = slots_[slot];
+  if (split.small_used == 0) {
+    large_used_.fetch_sub(1, std::memory_order_relaxed);
+    give_slot(slot);
+    return;
   }
+  small_used_.fetch_sub(1, std::memory_order_relaxed);
+  split.small_used = static_cast<std::uint8_t>(split.small_used & ~(1U << (page.value % kLargeUnits)));
+  if (split.small_used != 0) {
+    split_free_.insert(slot);
+    return;
+  }
+  split_free_.erase(slot);
+  give_slot(slot);
 }
 
 void PagePool::give_back(std::size_t granule) {
-  madvise(base_ + granule * pages_per_granule_ * page_bytes_, pages_per_granule_ * page_bytes_,
-          MADV_DONTNEED);
+  const std::size_t bytes = slots_per_granule_ * bytes_of(PageSize::kLarge);
+  madvise(base_ + granule * bytes, bytes, MADV_DONTNEED);
   granules_[granule].resident = false;
   resident_granules_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 PagePool::Stats PagePool::stats() const {
   Stats stats;
-  stats.pages_used = used_.load(std::memory_order_relaxed);
-  stats.pages_max = references_.size();
-  stats.bytes_used = stats.pages_used * page_bytes_;
+  stats.pages_used = slots_used_.load(std::memory_order_relaxed);
+  stats.bytes_used = large_used_.load(std::memory_order_relaxed) * bytes_of(PageSize::kLarge) +
+                     small_used_.load(std::memory_order_relaxed) * unit_bytes_;
   stats.bytes_resident =
-      resident_granules_.load(std::memory_order_relaxed) * pages_per_granule_ * page_bytes_;
-  stats.bytes_max = references_.size() * page_bytes_;
+      resident_granules_.load(std::memory_order_relaxed) * slots_per_granule_ * bytes_of(PageSize::kLarge);
+  stats.bytes_max = slots_.size() * bytes_of(PageSize::kLarge);
   return stats;
 }
 

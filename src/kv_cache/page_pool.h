@@ -1,15 +1,17 @@
-// The memory of cache 3: one pool of equal pages, reserved once as address space and taken from the system
-// only where pages are in use.
+// The memory of cache 3: one pool of pages in two sizes, reserved once as address space and taken from the
+// system only where pages are in use.
+//
+// The unit is the small page; a large page is kLargeUnits aligned units. A page's id is its first unit, so
+// both sizes share ids, addresses and reference counts. A free large slot is split when a small page needs
+// room, and is whole again when its last small page goes.
 //
 // Invariants:
 //   1. A page is free, or has a reference count >= 1; its memory is never moved.
-//   2. Pages are handed out from the lowest granule (2 MiB) that has a free one, so that use stays compact
-//   and high
-//      granules empty out.
+//   2. Large pages come from the lowest granule (2 MiB) that has a free one, small ones from the lowest split
+//      slot, so that use stays dense and high granules empty out.
 //   3. A granule with no used page gives its memory back to the system, save for a few kept warm.
 //   4. A page handed out again is zeroed, so that no request reads another's keys or values, and the kernels
-//   never
-//      meet a NaN in rows past a sequence's end.
+//      never meet a NaN in rows past a sequence's end.
 // Thread-safety: one owner thread allocates and releases; stats() may be called from any thread.
 // Errors: allocate says kUnavailable when the pool is full and changes nothing.
 // Cost: a reference count and a free-list link a page (8 B).
@@ -29,31 +31,41 @@ namespace pmt::kv_cache {
 
 using PageId = base::Id<struct PageTag>;
 
+enum class PageSize { kSmall, kLarge };
+
 class PagePool {
  public:
+  static constexpr std::size_t kLargeUnits = 4;
+
   /// `bytes_max` is rounded down to whole granules, at least one. Errors: kIo when the address space is
   /// refused.
-  static base::Result<std::unique_ptr<PagePool>> create(std::size_t page_bytes, std::size_t bytes_max);
+  static base::Result<std::unique_ptr<PagePool>> create(std::size_t large_page_bytes, std::size_t bytes_max);
   ~PagePool();
   PagePool(const PagePool&) = delete;
   PagePool& operator=(const PagePool&) = delete;
 
-  base::Result<PageId> allocate();
+  base::Result<PageId> allocate(PageSize size);
   /// One more holder of a page that is in use.
   void add_reference(PageId page);
   /// One holder less; the last one frees the page.
   void release(PageId page);
   std::uint32_t references(PageId page) const { return references_[page.value]; }
 
-  std::byte* data(PageId page) { return base_ + page_bytes_ * page.value; }
+  std::byte* data(PageId page) { return base_ + unit_bytes_ * page.value; }
+  const std::byte* data(PageId page) const { return base_ + unit_bytes_ * page.value; }
   const std::byte* base() const { return base_; }
-  std::size_t page_bytes() const { return page_bytes_; }
-  std::size_t pages_max() const { return references_.size(); }
-  std::size_t pages_free() const { return references_.size() - used_.load(std::memory_order_relaxed); }
+  /// Bytes of a small page; page ids count in these.
+  std::size_t unit_bytes() const { return unit_bytes_; }
+  std::size_t bytes_of(PageSize size) const {
+    return size == PageSize::kSmall ? unit_bytes_ : unit_bytes_ * kLargeUnits;
+  }
+  /// In large pages. What split slots still hold for small pages is not counted: pages_free() large pages, or
+  /// kLargeUnits times as many small ones, can be had for certain.
+  std::size_t pages_max() const { return slots_.size(); }
+  std::size_t pages_free() const { return slots_.size() - slots_used_.load(std::memory_order_relaxed); }
 
   struct Stats {
-    std::size_t pages_used = 0;
-    std::size_t pages_max = 0;
+    std::size_t pages_used = 0;      // large ones, and slots split for small ones
     std::size_t bytes_used = 0;      // in used pages
     std::size_t bytes_resident = 0;  // in granules taken from the system and not given back
     std::size_t bytes_max = 0;
@@ -61,24 +73,34 @@ class PagePool {
   Stats stats() const;
 
  private:
+  /// Room for one large page, or for kLargeUnits small ones.
+  struct Slot {
+    std::uint8_t small_used = 0;  // a bit a unit
+  };
   struct Granule {
-    std::vector<std::uint32_t> free;  // page ids
+    std::vector<std::uint32_t> free;  // slots
     bool resident = false;
   };
 
-  PagePool(std::byte* base, std::size_t reserved_bytes, std::size_t page_bytes, std::size_t granules);
-  std::size_t granule_of(PageId page) const { return page.value / pages_per_granule_; }
+  PagePool(std::byte* base, std::size_t reserved_bytes, std::size_t large_page_bytes, std::size_t granules);
+  std::size_t take_slot();
+  void give_slot(std::size_t slot);
+  base::Error full() const;
+  PageId handed_out(std::size_t unit, PageSize size);
   void give_back(std::size_t granule);
 
   std::byte* base_;
   std::size_t reserved_bytes_;
-  std::size_t page_bytes_;
-  std::size_t pages_per_granule_;
-  std::vector<std::uint32_t> references_;
+  std::size_t unit_bytes_;
+  std::size_t slots_per_granule_;
+  std::vector<std::uint32_t> references_;  // [units]
+  std::vector<Slot> slots_;
   std::vector<Granule> granules_;
-  std::set<std::size_t> with_free_;  // granules that have a free page
-  std::size_t empty_resident_ = 0;   // resident granules with no used page
-  std::atomic<std::size_t> used_{0};
+  std::set<std::size_t> with_free_;   // granules that have a free slot
+  std::set<std::size_t> split_free_;  // split slots that have a free unit
+  std::size_t empty_resident_ = 0;    // resident granules with no used slot
+  std::atomic<std::size_t> slots_used_{0};
+  std::atomic<std::size_t> large_used_{0}, small_used_{0};
   std::atomic<std::size_t> resident_granules_{0};
 };
 

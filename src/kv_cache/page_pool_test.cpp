@@ -23,22 +23,22 @@ std::unique_ptr<PagePool> pool_of(std::size_t granules) {
 TEST(PagePool, HandsOutEveryPageOnceThenSaysFull) {
   auto pool = pool_of(1);
   std::vector<PageId> pages;
-  for (std::size_t i = 0; i < pool->pages_max(); ++i) pages.push_back(*pool->allocate());
+  for (std::size_t i = 0; i < pool->pages_max(); ++i) pages.push_back(*pool->allocate(PageSize::kLarge));
   std::sort(pages.begin(), pages.end());
   EXPECT_EQ(std::adjacent_find(pages.begin(), pages.end()), pages.end());
-  const auto full = pool->allocate();
+  const auto full = pool->allocate(PageSize::kLarge);
   ASSERT_FALSE(full);
   EXPECT_EQ(full.error().code, base::Code::kUnavailable);
   pool->release(pages[5]);
-  EXPECT_EQ(*pool->allocate(), pages[5]);
+  EXPECT_EQ(*pool->allocate(PageSize::kLarge), pages[5]);
 }
 
 TEST(PagePool, AReusedPageIsZero) {
   auto pool = pool_of(1);
-  const PageId page = *pool->allocate();
+  const PageId page = *pool->allocate(PageSize::kLarge);
   std::memset(pool->data(page), 0xFF, kPage);
   pool->release(page);
-  const PageId again = *pool->allocate();
+  const PageId again = *pool->allocate(PageSize::kLarge);
   ASSERT_EQ(again, page);
   for (std::size_t i = 0; i < kPage; ++i) ASSERT_EQ(pool->data(again)[i], std::byte{0});
 }
@@ -46,7 +46,7 @@ TEST(PagePool, AReusedPageIsZero) {
 TEST(PagePool, EmptyGranulesGoBackToTheSystem) {
   auto pool = pool_of(32);
   std::vector<PageId> pages;
-  for (std::size_t i = 0; i < pool->pages_max(); ++i) pages.push_back(*pool->allocate());
+  for (std::size_t i = 0; i < pool->pages_max(); ++i) pages.push_back(*pool->allocate(PageSize::kLarge));
   EXPECT_EQ(pool->stats().bytes_resident, 32 * kGranule);
   for (const PageId page : pages) pool->release(page);
   EXPECT_EQ(pool->stats().bytes_used, 0U);
@@ -60,7 +60,7 @@ TEST(PagePool, RandomTraceAgainstANaiveModel) {
   for (int step = 0; step < 60000; ++step) {
     const auto what = rng() % 10;
     if (what < 5 || held.empty()) {
-      const auto page = pool->allocate();
+      const auto page = pool->allocate(PageSize::kLarge);
       ASSERT_EQ(page.has_value(), held.size() < pool->pages_max());
       if (page) {
         ASSERT_TRUE(held.emplace(*page, 1).second) << "a used page was handed out";

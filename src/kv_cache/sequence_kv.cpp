@@ -1,16 +1,16 @@
 #include "kv_cache/sequence_kv.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "base/check.h"
-#include "kernels/page_layout.h"
 
 namespace pmt::kv_cache {
 namespace {
 
-std::size_t pages_for(int tokens) {
-  return static_cast<std::size_t>((tokens + kernels::kPageTokens - 1) / kernels::kPageTokens);
+std::size_t pages_for(int slots) {
+  return static_cast<std::size_t>((slots + kernels::kPageTokens - 1) / kernels::kPageTokens);
 }
 
 }  // namespace
@@ -22,26 +22,41 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
     : pool_(other.pool_),
       shape_(other.shape_),
       tokens_(std::exchange(other.tokens_, 0)),
+      compressed_tokens_(std::exchange(other.compressed_tokens_, 0)),
+      longest_kept_(std::exchange(other.longest_kept_, 0)),
+      kept_(std::exchange(other.kept_, {})),
       tables_(std::exchange(other.tables_, {})) {}
 
 SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(pool_, other.pool_);
   std::swap(shape_, other.shape_);
   std::swap(tokens_, other.tokens_);
+  std::swap(compressed_tokens_, other.compressed_tokens_);
+  std::swap(longest_kept_, other.longest_kept_);
+  std::swap(kept_, other.kept_);
   std::swap(tables_, other.tables_);
   return *this;
 }
 
-bool SequenceKv::last_page_is_shared() const {
-  if (tokens_ % kernels::kPageTokens == 0) return false;  // the next token starts a page of its own
-  // Forks share all tables alike, so the first one speaks for all.
-  return pool_->references(tables_[0][pages_for(tokens_) - 1]) > 1;
+bool SequenceKv::last_page_is_shared(std::size_t table) const {
+  const int next = slot_of(table, tokens_);
+  if (next % kernels::kPageTokens == 0) return false;  // the next token starts a page of its own
+  return pool_->references(tables_[table][pages_for(next) - 1]) > 1;
+}
+
+std::size_t SequenceKv::large_pages_for(std::size_t pages) const {
+  return compact() ? (pages + PagePool::kLargeUnits - 1) / PagePool::kLargeUnits : pages;
 }
 
 std::size_t SequenceKv::pages_needed(int tokens) const {
-  const std::size_t want = pages_for(tokens_ + tokens);
-  const std::size_t fresh = want > tables_[0].size() ? want - tables_[0].size() : 0;
-  return tables_.size() * (fresh + (tokens > 0 && last_page_is_shared() ? 1 : 0));
+  if (tokens == 0) return 0;
+  std::size_t fresh = 0;
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    const std::size_t want = pages_for(slot_of(t, tokens_ + tokens));
+    fresh += want > tables_[t].size() ? want - tables_[t].size() : 0;
+    fresh += last_page_is_shared(t) ? 1 : 0;
+  }
+  return large_pages_for(fresh);
 }
 
 base::Status SequenceKv::reserve(int tokens) {
@@ -50,17 +65,17 @@ base::Status SequenceKv::reserve(int tokens) {
     return base::Error{base::Code::kUnavailable,
                        "the KV page pool has no room for this sequence's next tokens"};
   }
-  const bool copy_last = tokens > 0 && last_page_is_shared();
-  const std::size_t want = pages_for(tokens_ + tokens);
-  for (auto& pages : tables_) {
-    if (copy_last) {
-      PageId& last = pages[pages_for(tokens_) - 1];
-      TRY_ASSIGN(const PageId copy, pool_->allocate());
-      std::memcpy(pool_->data(copy), pool_->data(last), pool_->page_bytes());
+  for (std::size_t t = 0; tokens > 0 && t < tables_.size(); ++t) {
+    auto& pages = tables_[t];
+    if (last_page_is_shared(t)) {
+      PageId& last = pages[pages_for(slot_of(t, tokens_)) - 1];
+      TRY_ASSIGN(const PageId copy, pool_->allocate(page_size()));
+      std::memcpy(pool_->data(copy), pool_->data(last), pool_->bytes_of(page_size()));
       pool_->release(std::exchange(last, copy));
     }
+    const std::size_t want = pages_for(slot_of(t, tokens_ + tokens));
     while (pages.size() < want) {
-      TRY_ASSIGN(const PageId page, pool_->allocate());
+      TRY_ASSIGN(const PageId page, pool_->allocate(page_size()));
       pages.push_back(page);
     }
   }
@@ -69,31 +84,100 @@ base::Status SequenceKv::reserve(int tokens) {
 
 void SequenceKv::commit(int tokens) {
   tokens_ += tokens;
-  CHECK(pages_for(tokens_) <= tables_[0].size());
+  CHECK(pages_for(slot_of(0, tokens_)) <= tables_[0].size());
 }
 
 void SequenceKv::truncate(int tokens) {
-  const std::size_t keep = pages_for(tokens);
-  for (auto& pages : tables_) {
-    while (pages.size() > keep) {
-      pool_->release(pages.back());
-      pages.pop_back();
+  CHECK(tokens >= compressed_tokens_);
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    const std::size_t keep = pages_for(slot_of(t, tokens));
+    while (tables_[t].size() > keep) {
+      pool_->release(tables_[t].back());
+      tables_[t].pop_back();
     }
   }
   tokens_ = tables_.empty() ? 0 : tokens;
 }
 
+void SequenceKv::clear() {
+  for (auto& pages : tables_) {
+    for (const PageId page : pages) pool_->release(page);
+    pages.clear();
+  }
+  kept_.clear();
+  tokens_ = 0;
+  compressed_tokens_ = 0;
+  longest_kept_ = 0;
+}
+
 SequenceKv SequenceKv::fork() const {
   SequenceKv copy(*pool_, shape_);
   copy.tokens_ = tokens_;
+  copy.compressed_tokens_ = compressed_tokens_;
+  copy.longest_kept_ = longest_kept_;
+  copy.kept_ = kept_;
   copy.tables_ = tables_;
-  // Pages that were reserved past the committed tokens belong to this sequence alone.
-  const std::size_t committed = pages_for(tokens_);
-  for (auto& pages : copy.tables_) {
-    pages.resize(committed);
-    for (const PageId page : pages) pool_->add_reference(page);
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    // Pages that were reserved past the committed tokens belong to this sequence alone.
+    copy.tables_[t].resize(pages_for(slot_of(t, tokens_)));
+    for (const PageId page : copy.tables_[t]) pool_->add_reference(page);
   }
   return copy;
+}
+
+base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& kept,
+                                  const kernels::AttentionKernels& kernels) {
+  CHECK(!compact() && kept.size() == tables_.size());
+  std::size_t pages = 0;
+  for (const auto& tokens : kept) pages += pages_for(static_cast<int>(tokens.size()));
+  // Coded beside the exact pages and moved in afterwards: when those are this sequence's own, their release
+  // makes the room, so that a full pool can be compressed.
+  const std::size_t unit = pool_->unit_bytes();
+  const std::size_t freed =
+      static_cast<std::size_t>(private_bytes()) / pool_->bytes_of(PageSize::kLarge) + pool_->pages_free();
+  if ((pages + PagePool::kLargeUnits - 1) / PagePool::kLargeUnits > freed) {
+    return base::Error{base::Code::kUnavailable, "the KV page pool has no room for the compressed pages"};
+  }
+  std::vector<std::byte> coded(pages * unit);
+  std::byte* to = coded.data();
+  float key[kernels::kHeadDimMax];
+  float value[kernels::kHeadDimMax];
+  for (std::size_t t = 0; t < kept.size(); ++t) {
+    int slot = 0;
+    for (const std::int32_t token : kept[t]) {
+      CHECK(token >= 0 && token < tokens_);
+      const std::byte* page = pool_->data(tables_[t][static_cast<std::size_t>(token / kernels::kPageTokens)]);
+      kernels.load_f16(page, shape_.head_dim, token % kernels::kPageTokens, key, value);
+      kernels.store_compact(key, value, shape_.head_dim, slot % kernels::kPageTokens,
+                            to + unit * static_cast<std::size_t>(slot / kernels::kPageTokens));
+      ++slot;
+    }
+    to += unit * pages_for(slot);
+  }
+  for (auto& table : tables_) {
+    for (const PageId page : table) pool_->release(page);
+    table.clear();
+  }
+  compressed_tokens_ = tokens_;
+  const std::byte* from = coded.data();
+  for (std::size_t t = 0; t < kept.size(); ++t) {
+    kept_.push_back(static_cast<int>(kept[t].size()));
+    longest_kept_ = std::max(longest_kept_, kept_.back());
+    for (std::size_t i = pages_for(kept_.back()); i > 0; --i) {
+      const auto page = pool_->allocate(PageSize::kSmall);
+      CHECK(page.has_value());  // counted above
+      std::memcpy(pool_->data(*page), from, unit);
+      tables_[t].push_back(*page);
+      from += unit;
+    }
+  }
+  return {};
+}
+
+std::int64_t SequenceKv::slots() const {
+  std::int64_t total = 0;
+  for (std::size_t t = 0; t < tables_.size(); ++t) total += slot_of(t, tokens_);
+  return total;
 }
 
 std::size_t SequenceKv::pages() const {
@@ -102,12 +186,20 @@ std::size_t SequenceKv::pages() const {
   return total;
 }
 
-std::size_t SequenceKv::private_pages() const {
+std::int64_t SequenceKv::bytes() const {
+  return static_cast<std::int64_t>(pages() * pool_->bytes_of(page_size()));
+}
+
+std::int64_t SequenceKv::bytes(LayerId layer, KvHeadId head) const {
+  return static_cast<std::int64_t>(tables_[index(layer, head)].size() * pool_->bytes_of(page_size()));
+}
+
+std::int64_t SequenceKv::private_bytes() const {
   std::size_t total = 0;
   for (const auto& pages : tables_) {
     for (const PageId page : pages) total += pool_->references(page) == 1 ? 1 : 0;
   }
-  return total;
+  return static_cast<std::int64_t>(total * pool_->bytes_of(page_size()));
 }
 
 }  // namespace pmt::kv_cache

@@ -1,9 +1,14 @@
 // The keys and values of one sequence: a block table per (layer, KV head) into the page pool.
 //
-// Tables are separate per head because compression will make heads differ in length; in exact mode every
-// table is equally long. Pages are shared between forks and copied when one of them writes (copy-on-write).
+// A sequence begins exact: every table is equally long and slot i of a table holds token i. compress() makes
+// it compact: each table keeps its own choice of tokens in compact pages, in token order, and tokens that
+// come later are appended to every table. Tables of a compact sequence differ in length; the token at
+// position p >= compressed_tokens() lies in slot kept + p - compressed_tokens(). Keys carry their original
+// positions (RoPE), so a slot's number means nothing to attention.
+//
+// Pages are shared between forks and copied when one of them writes (copy-on-write).
 // Thread-safety: one owner thread changes it; kernels read page_ids() while nobody changes it.
-// Errors: reserve says kUnavailable when the pool is full, and leaves the sequence as it was.
+// Errors: reserve and compress say kUnavailable when the pool is full, and leave the sequence as it was.
 // Cost: 4 B a page and table; a fork costs the tables and no page.
 #pragma once
 
@@ -12,6 +17,8 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "kernels/attention.h"
+#include "kernels/page_layout.h"
 #include "kv_cache/page_pool.h"
 
 namespace pmt::kv_cache {
@@ -38,36 +45,61 @@ class SequenceKv {
   base::Status reserve(int tokens);
   /// The reserved tokens have been written by the append kernel: they now count.
   void commit(int tokens);
-  /// Forgets every token from `tokens` on and frees the pages past it.
+  /// Forgets every token from `tokens` on and frees the pages past it. A compact sequence can go back to
+  /// compressed_tokens() at most.
   void truncate(int tokens);
-  void clear() { truncate(0); }
+  /// Empty and exact again.
+  void clear();
+
+  /// Makes an exact sequence compact: table t keeps the tokens kept[t] (ascending, at least one, none twice)
+  /// and its exact pages are released. Errors: kUnavailable, and nothing has changed.
+  base::Status compress(const std::vector<std::vector<std::int32_t>>& kept,
+                        const kernels::AttentionKernels& kernels);
+  bool compact() const { return !kept_.empty(); }
+  /// Tokens that compress() saw; 0 for an exact sequence.
+  int compressed_tokens() const { return compressed_tokens_; }
 
   /// Another sequence with the same tokens, sharing every page.
   SequenceKv fork() const;
 
   int tokens() const { return tokens_; }
-  /// Pages that reserve(tokens) would take from the pool.
+  /// Where the table holds the token at `position` (for a compact sequence: one that came after compress()).
+  int slot(LayerId layer, KvHeadId head, int position) const { return slot_of(index(layer, head), position); }
+  /// Slots up to and with that token's in the longest table.
+  int longest(int position) const { return longest_kept_ + position - compressed_tokens_ + 1; }
+  /// Token slots in use over all tables, and what an exact sequence would use.
+  std::int64_t slots() const;
+  kernels::PageCodec codec() const {
+    return compact() ? kernels::PageCodec::kCompact : kernels::PageCodec::kF16;
+  }
+  /// An upper bound on the pool's large pages that reserve(tokens) takes.
   std::size_t pages_needed(int tokens) const;
   /// The table's pages, in token order.
-  const PageId* page_ids(LayerId layer, KvHeadId head) const { return table(layer, head).data(); }
+  const PageId* page_ids(LayerId layer, KvHeadId head) const { return tables_[index(layer, head)].data(); }
   std::size_t pages() const;
-  /// Pages that no fork shares: what clear() would give back to the pool.
-  std::size_t private_pages() const;
-  std::int64_t bytes() const { return static_cast<std::int64_t>(pages() * pool_->page_bytes()); }
+  std::int64_t bytes() const;
+  std::int64_t bytes(LayerId layer, KvHeadId head) const;
+  /// Bytes in pages that no fork shares: what clear() would give back to the pool.
+  std::int64_t private_bytes() const;
   const KvShape& shape() const { return shape_; }
 
  private:
-  std::vector<PageId>& table(LayerId layer, KvHeadId head) {
-    return tables_[layer.value * static_cast<std::uint32_t>(shape_.kv_heads) + head.value];
+  std::size_t index(LayerId layer, KvHeadId head) const {
+    return layer.value * static_cast<std::uint32_t>(shape_.kv_heads) + head.value;
   }
-  const std::vector<PageId>& table(LayerId layer, KvHeadId head) const {
-    return tables_[layer.value * static_cast<std::uint32_t>(shape_.kv_heads) + head.value];
+  int slot_of(std::size_t table, int position) const {
+    return compact() ? kept_[table] + position - compressed_tokens_ : position;
   }
-  bool last_page_is_shared() const;
+  PageSize page_size() const { return compact() ? PageSize::kSmall : PageSize::kLarge; }
+  std::size_t large_pages_for(std::size_t pages) const;
+  bool last_page_is_shared(std::size_t table) const;
 
   PagePool* pool_;
   KvShape shape_;
   int tokens_ = 0;
+  int compressed_tokens_ = 0;
+  int longest_kept_ = 0;
+  std::vector<int> kept_;                    // [layers * kv_heads], empty: exact
   std::vector<std::vector<PageId>> tables_;  // [layers * kv_heads]
 };
 

@@ -61,7 +61,7 @@ TEST_F(SequenceKvTest, AForkSharesPagesUntilOneWrites) {
   const PageId mine = first.page_ids(LayerId(1), KvHeadId(2))[1];
   const PageId copy = second.page_ids(LayerId(1), KvHeadId(2))[1];
   EXPECT_NE(mine, copy);
-  EXPECT_EQ(0, std::memcmp(pool_->data(mine), pool_->data(copy), pool_->page_bytes()));
+  EXPECT_EQ(0, std::memcmp(pool_->data(mine), pool_->data(copy), pool_->bytes_of(PageSize::kLarge)));
 
   EXPECT_EQ(first.pages_needed(1), 0U) << "the last page is the first's own again";
   first.clear();

@@ -1,5 +1,6 @@
 #include "model/transformer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <list>
@@ -32,6 +33,8 @@ struct Step {
   std::unique_ptr<RopeTable> rope;
   const kernels::AttentionKernels* kernels = nullptr;
   std::vector<std::unique_ptr<kernels::Scratch>> scratch;  // [threads]
+  bool compact = false;                                    // a span's sequence is
+  std::vector<kv_cache::ScoreBuffer> scores;               // [threads], while a span is scored
 };
 
 struct LayerStep {
@@ -44,38 +47,51 @@ const float* row_of(const ggml_tensor* tensor, int row) {
                                         static_cast<std::size_t>(row) * tensor->nb[1]);
 }
 
-/// q' = rope(q) into dst; rope(k) and v into the pages. src: q, k, v with one row a token.
+/// One token and KV head with its group of queries: q' = rope(q) into dst, rope(k) and v into the page.
+void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int head) {
+  const Hparams& h = *step.hparams;
+  const kv_cache::Span& span =
+      step.spans[static_cast<std::size_t>(step.row_span[static_cast<std::size_t>(row)])];
+  const KvHeadId kv_head(static_cast<std::uint32_t>(head));
+  const int slot = span.sequence->slot(layer, kv_head, span.start + row - span.row_first);
+  std::byte* page = step.pool->data(span.sequence->page_ids(layer, kv_head)[slot / kernels::kPageTokens]);
+  const float* k = row_of(dst->src[1], row) + head * h.head_dim;
+  const float* v = row_of(dst->src[2], row) + head * h.head_dim;
+  float rotated[kernels::kHeadDimMax];
+  step.rope->rotate(row, k, rotated);
+  const auto store = span.sequence->compact() ? step.kernels->store_compact : step.kernels->store_f16;
+  store(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
+  const int first = head * h.group() * h.head_dim;
+  const float* q = row_of(dst->src[0], row) + first;
+  float* out =
+      static_cast<float*>(dst->data) + static_cast<std::ptrdiff_t>(row) * h.heads * h.head_dim + first;
+  for (int g = 0; g < h.group(); ++g) step.rope->rotate(row, q + g * h.head_dim, out + g * h.head_dim);
+}
+
+/// src: q, k, v with one row a token. Tokens of a compact page share bytes, so there one thread writes all
+/// of a sequence's head.
 void append_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
   const auto& [step, layer] = *static_cast<const LayerStep*>(userdata);
-  const Hparams& h = *step->hparams;
-  const int rows = static_cast<int>(dst->ne[1]);
-  const int units = rows * h.kv_heads;  // a unit: one token and KV head, with its group of queries
-  const int end = static_cast<int>(std::int64_t{units} * (thread + 1) / threads);
-  float rotated[kernels::kHeadDimMax];
-  for (int unit = static_cast<int>(std::int64_t{units} * thread / threads); unit < end; ++unit) {
-    const int row = unit / h.kv_heads;
-    const int head = unit % h.kv_heads;
-    const kv_cache::Span& span =
-        step->spans[static_cast<std::size_t>(step->row_span[static_cast<std::size_t>(row)])];
-    const int position = span.start + row - span.row_first;
-    const kv_cache::PageId page = span.sequence->page_ids(
-        layer, KvHeadId(static_cast<std::uint32_t>(head)))[position / kernels::kPageTokens];
-    const float* k = row_of(dst->src[1], row) + head * h.head_dim;
-    const float* v = row_of(dst->src[2], row) + head * h.head_dim;
-    step->rope->rotate(row, k, rotated);
-    step->kernels->store_f16(rotated, v, h.head_dim, position % kernels::kPageTokens, step->pool->data(page));
-    const int first = head * h.group() * h.head_dim;
-    const float* q = row_of(dst->src[0], row) + first;
-    float* out =
-        static_cast<float*>(dst->data) + static_cast<std::ptrdiff_t>(row) * h.heads * h.head_dim + first;
-    for (int g = 0; g < h.group(); ++g) step->rope->rotate(row, q + g * h.head_dim, out + g * h.head_dim);
+  const int kv_heads = step->hparams->kv_heads;
+  const int units = static_cast<int>(dst->ne[1]) * kv_heads;
+  if (!step->compact) {
+    const int end = static_cast<int>(std::int64_t{units} * (thread + 1) / threads);
+    for (int unit = static_cast<int>(std::int64_t{units} * thread / threads); unit < end; ++unit)
+      append_unit(*step, layer, dst, unit / kv_heads, unit % kv_heads);
+    return;
+  }
+  for (int unit = 0; unit < units; ++unit) {
+    const int span = step->row_span[static_cast<std::size_t>(unit / kv_heads)];
+    if ((span * kv_heads + unit % kv_heads) % threads == thread)
+      append_unit(*step, layer, dst, unit / kv_heads, unit % kv_heads);
   }
 }
 
 void attention_op(ggml_tensor* dst, int thread, int /*threads*/, void* userdata) {
   const auto& [step, layer] = *static_cast<const LayerStep*>(userdata);
   step->plan->run(layer, *step->kernels, static_cast<const float*>(dst->src[0]->data),
-                  static_cast<float*>(dst->data), *step->scratch[static_cast<std::size_t>(thread)]);
+                  static_cast<float*>(dst->data), *step->scratch[static_cast<std::size_t>(thread)],
+                  step->scores.empty() ? nullptr : &step->scores[static_cast<std::size_t>(thread)]);
 }
 
 /// A built graph for one batch shape; decoding reuses it step after step.
@@ -135,6 +151,8 @@ class LlamaTransformer final : public Transformer {
 
  private:
   base::Status prepare(kv_cache::PagePool& pool, std::span<BatchSpan> batch);
+  void clear_scores(const BatchSpan& span);
+  void collect_scores(const BatchSpan& span) const;
   Graph& graph_for(int rows, int outputs);
   void build(Graph& graph);
   ggml_tensor* layer(Graph& graph, ggml_tensor* input, std::size_t index);
@@ -274,6 +292,8 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
   selected_.clear();
   step_.spans.clear();
   step_.row_span.clear();
+  step_.scores.clear();
+  step_.compact = false;
   std::vector<int> positions;
   for (const BatchSpan& span : batch) {
     const int count = static_cast<int>(span.tokens.size());
@@ -283,7 +303,10 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
     for (const int row : span.output_rows) selected_.push_back(first + row);
     for (int i = 0; i < count; ++i) positions.push_back(start + i);
     step_.row_span.insert(step_.row_span.end(), span.tokens.size(), static_cast<int>(step_.spans.size()));
-    step_.spans.push_back({span.sequence, first, count, start});
+    step_.spans.push_back(
+        {span.sequence, first, count, start, span.scores != nullptr ? span.scored_tokens : 0});
+    step_.compact = step_.compact || span.sequence->compact();
+    if (span.scores != nullptr) clear_scores(span);
     tokens_.insert(tokens_.end(), span.tokens.begin(), span.tokens.end());
   }
   step_.rope->fill(positions);
@@ -297,6 +320,21 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
   return {};
 }
 
+void LlamaTransformer::clear_scores(const BatchSpan& span) {
+  CHECK(step_.scores.empty() && !span.sequence->compact());
+  const auto tables = static_cast<std::size_t>(hparams_.layers * hparams_.kv_heads);
+  const std::size_t stride = kv_cache::ScoreBuffer::stride_for(span.scored_tokens);
+  CHECK(span.scores->stride == stride && span.scores->values.size() == tables * stride);
+  step_.scores.assign(static_cast<std::size_t>(threads_), {std::vector<float>(tables * stride), stride});
+}
+
+void LlamaTransformer::collect_scores(const BatchSpan& span) const {
+  for (const kv_cache::ScoreBuffer& each : step_.scores) {
+    for (std::size_t i = 0; i < each.values.size(); ++i)
+      span.scores->values[i] = std::max(span.scores->values[i], each.values[i]);
+  }
+}
+
 base::Result<std::span<const float>> LlamaTransformer::forward(kv_cache::PagePool& pool,
                                                                std::span<BatchSpan> batch) {
   TRY(prepare(pool, batch));
@@ -307,7 +345,10 @@ base::Result<std::span<const float>> LlamaTransformer::forward(kv_cache::PagePoo
     ggml_backend_tensor_set(graph.selected, selected_.data(), 0, selected_.size() * sizeof(std::int32_t));
   }
   CHECK(ggml_backend_graph_compute(backend_, graph.graph) == GGML_STATUS_SUCCESS);
-  for (BatchSpan& span : batch) span.sequence->commit(static_cast<int>(span.tokens.size()));
+  for (BatchSpan& span : batch) {
+    span.sequence->commit(static_cast<int>(span.tokens.size()));
+    if (span.scores != nullptr) collect_scores(span);
+  }
   if (graph.logits == nullptr) return std::span<const float>();
   return std::span<const float>(static_cast<const float*>(graph.logits->data), ggml_nelements(graph.logits));
 }

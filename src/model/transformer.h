@@ -28,6 +28,10 @@ struct BatchSpan {
   std::span<const std::int32_t> tokens;
   /// Rows of `tokens` (ascending) whose logits are wanted.
   std::vector<int> output_rows;
+  /// Where set: scores->values[table][t] = max(itself, the greatest probability that one of these tokens'
+  /// queries gives token t), for t < scored_tokens. One span of a batch; an exact sequence.
+  kv_cache::ScoreBuffer* scores = nullptr;
+  int scored_tokens = 0;
 };
 
 class Transformer {
