@@ -6,10 +6,12 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "kernels/compact_codec_impl.h"
 #include "kernels/f16.h"
 
 namespace pmt::kernels {
@@ -17,7 +19,27 @@ namespace {
 
 struct Shape {
   int head_dim, group, queries, visible_first;
+  PageCodec codec = PageCodec::kF16;
 };
+
+/// What a compact page holds of one token, by the layout's own description.
+void decode_compact(const std::byte* page, int head_dim, int slot, float* k, float* v) {
+  const CompactLayout layout(head_dim);
+  const auto byte_at = [&](int i) { return std::to_integer<unsigned>(page[i]); };
+  const auto f16_at = [&](int i) {
+    return f16_to_f32(static_cast<std::uint16_t>(byte_at(i) | byte_at(i + 1) << 8));
+  };
+  const float key_scale = f16_at(layout.key_scales + 2 * slot);
+  const float value_scale = f16_at(layout.value_scales + 2 * slot);
+  for (int d = 0; d < head_dim; ++d) {
+    k[d] = key_scale * kKeyTable[byte_at(d * 16 + slot % 16) >> (slot < 16 ? 0 : 4) & 15];
+    const int at = slot * head_dim + d;
+    const float size = kValueTable[byte_at(layout.value_levels + at / 4) >> (2 * (at % 4)) & 3];
+    v[d] = value_scale * ((byte_at(layout.value_signs + at / 8) >> (at % 8) & 1) != 0 ? -size : size);
+  }
+  CompactCodec<void>::unrotate(k, head_dim);
+  CompactCodec<void>::unrotate(v, head_dim);
+}
 
 /// A random sequence in pages, with the rounded keys and values kept beside for the naive answer.
 class Fixture {
@@ -26,7 +48,8 @@ class Fixture {
       : shape_(shape), rng_(seed) {
     tokens_ = shape.visible_first + shape.queries - 1;
     const int pages = (tokens_ + kPageTokens - 1) / kPageTokens;
-    page_bytes_ = f16_page_bytes(shape.head_dim);
+    const bool compact = shape.codec == PageCodec::kCompact;
+    page_bytes_ = compact ? compact_page_bytes(shape.head_dim) : f16_page_bytes(shape.head_dim);
     pool_.assign(page_bytes_ * static_cast<std::size_t>(pages + 1), std::byte{0});
     ids_.resize(static_cast<std::size_t>(pages));
     for (int i = 0; i < pages; ++i) ids_[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(i + 1);
@@ -41,10 +64,16 @@ class Fixture {
     fill(queries_, shape.queries * shape.group * shape.head_dim);
     for (int t = 0; t < tokens_; ++t) {
       std::byte* page = pool_.data() + page_bytes_ * ids_[static_cast<std::size_t>(t / kPageTokens)];
-      kernels.store_f16(&keys_[at(t)], &values_[at(t)], shape.head_dim, t % kPageTokens, page);
+      const auto store = compact ? kernels.store_compact : kernels.store_f16;
+      store(&keys_[at(t)], &values_[at(t)], shape.head_dim, t % kPageTokens, page);
     }
-    for (auto* v : {&keys_, &values_}) {
-      for (float& x : *v) x = f16_to_f32(f32_to_f16(x));
+    original_keys_ = keys_;
+    original_values_ = values_;
+    // From here on, what the pages hold.
+    for (int t = 0; t < tokens_; ++t) {
+      const std::byte* page = pool_.data() + page_bytes_ * ids_[static_cast<std::size_t>(t / kPageTokens)];
+      const auto load = compact ? decode_compact : kernels.load_f16;
+      load(page, shape.head_dim, t % kPageTokens, &keys_[at(t)], &values_[at(t)]);
     }
   }
 
@@ -65,8 +94,31 @@ class Fixture {
     return out;
   }
 
-  std::vector<double> naive() const {
+  /// score_max over the first `tokens` tokens, from the given starting values.
+  void score(const AttentionKernels& kernels, int tokens, std::vector<float>& into) {
+    run(kernels, 0, shape_.queries);
+    kernels.score_max(tile_of(0, shape_.queries), scratch_->total, tokens, *scratch_, into.data());
+  }
+
+  int tokens() const { return tokens_; }
+
+  /// Relative root-mean-square errors of what the pages hold, keys and values.
+  std::pair<double, double> coding_error() const {
+    const auto error = [](const std::vector<float>& was, const std::vector<float>& is) {
+      double off = 0, power = 0;
+      for (std::size_t i = 0; i < was.size(); ++i) {
+        off += std::pow(double{was[i]} - is[i], 2);
+        power += std::pow(double{was[i]}, 2);
+      }
+      return std::sqrt(off / power);
+    };
+    return {error(original_keys_, keys_), error(original_values_, values_)};
+  }
+
+  /// The answer; with `greatest`, each token's greatest probability over the rows as well.
+  std::vector<double> naive(std::vector<double>* greatest = nullptr) const {
     std::vector<double> out(queries_.size(), 0.0);
+    if (greatest != nullptr) greatest->assign(static_cast<std::size_t>(tokens_), 0.0);
     const double scale = 1.0 / std::sqrt(shape_.head_dim);
     for (int row = 0; row < shape_.queries * shape_.group; ++row) {
       const int visible = shape_.visible_first + row / shape_.group;
@@ -81,6 +133,8 @@ class Fixture {
       }
       for (double& x : p) sum += x = std::exp(x - top);
       for (int t = 0; t < visible; ++t) {
+        const auto ti = static_cast<std::size_t>(t);
+        if (greatest != nullptr) (*greatest)[ti] = std::max((*greatest)[ti], p[ti] / sum);
         for (int d = 0; d < shape_.head_dim; ++d) {
           out[row_at(row) + d] += p[static_cast<std::size_t>(t)] / sum * values_[at(t) + d];
         }
@@ -92,7 +146,7 @@ class Fixture {
  private:
   AttentionTile tile_of(int first, int n) const {
     AttentionTile tile;
-    tile.kv = {pool_.data(), page_bytes_, ids_.data(), PageCodec::kF16};
+    tile.kv = {pool_.data(), page_bytes_, ids_.data(), shape_.codec};
     tile.q_stride = shape_.group * shape_.head_dim;
     tile.q = queries_.data() + first * tile.q_stride;
     tile.queries = n;
@@ -111,7 +165,7 @@ class Fixture {
   std::size_t page_bytes_ = 0;
   std::vector<std::byte> pool_;
   std::vector<std::uint32_t> ids_;
-  std::vector<float> keys_, values_, queries_;
+  std::vector<float> keys_, values_, queries_, original_keys_, original_values_;
   std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();
 };
 
@@ -122,9 +176,11 @@ TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
   std::mt19937 rng(7);
   const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng); };
-  for (std::uint32_t round = 0; round < 60; ++round) {
+  for (std::uint32_t round = 0; round < 100; ++round) {
     Shape shape{};
-    shape.head_dim = 16 * pick(1, round % 3 == 0 ? 16 : 8);
+    shape.codec = round % 2 == 0 ? PageCodec::kF16 : PageCodec::kCompact;
+    const int least = shape.codec == PageCodec::kCompact ? kCompactHeadDimMin / 16 : 1;
+    shape.head_dim = 16 * pick(least, round % 3 == 0 ? 16 : 8);
     shape.group = pick(1, 9);
     shape.queries = pick(1, kRowsMax / shape.group);
     shape.visible_first = pick(1, round % 4 == 0 ? 2200 : 90);
@@ -142,16 +198,48 @@ TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
 TEST_P(AttentionKernelsTest, ARowHasTheSameBitsInEveryTile) {
   const AttentionKernels* kernels = attention_kernels(GetParam());
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
-  const Shape shape{64, 3, 16, 1015};  // crosses a page and a segment boundary
-  Fixture fixture(shape, *kernels, 3);
-  const auto whole = fixture.run(*kernels, 0, 16);
-  const std::size_t query_floats = 3 * 64;
-  for (const int step : {1, 2, 5}) {
-    for (int first = 0; first + step <= 16; first += step) {
-      const auto part = fixture.run(*kernels, first, step);
-      ASSERT_EQ(0, std::memcmp(part.data(), whole.data() + static_cast<std::size_t>(first) * query_floats,
-                               part.size() * sizeof(float)))
-          << "queries " << first << " to " << first + step;
+  for (const PageCodec codec : {PageCodec::kF16, PageCodec::kCompact}) {
+    const Shape shape{64, 3, 16, 1015, codec};  // crosses a page and a segment boundary
+    Fixture fixture(shape, *kernels, 3);
+    const auto whole = fixture.run(*kernels, 0, 16);
+    const std::size_t query_floats = 3 * 64;
+    for (const int step : {1, 2, 5}) {
+      for (int first = 0; first + step <= 16; first += step) {
+        const auto part = fixture.run(*kernels, first, step);
+        ASSERT_EQ(0, std::memcmp(part.data(), whole.data() + static_cast<std::size_t>(first) * query_floats,
+                                 part.size() * sizeof(float)))
+            << "queries " << first << " to " << first + step;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionKernelsTest, ACompactPageKeepsItsVectorsWithinTheCodesOwnError) {
+  const AttentionKernels* kernels = attention_kernels(GetParam());
+  if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  for (const int head_dim : {32, 48, 64, 80, 128, 256}) {
+    const Fixture fixture({head_dim, 1, 1, 900, PageCodec::kCompact}, *kernels, 8);
+    const auto [keys, values] = fixture.coding_error();
+    // Lloyd-Max for N(0, 1): 0.00954 of the power is lost at 16 levels, 0.0345 at 8.
+    EXPECT_NEAR(keys, std::sqrt(0.00954), 0.012) << head_dim;
+    EXPECT_NEAR(values, std::sqrt(0.0345), 0.02) << head_dim;
+  }
+}
+
+TEST_P(AttentionKernelsTest, ScoresAreEachTokensGreatestProbability) {
+  const AttentionKernels* kernels = attention_kernels(GetParam());
+  if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  for (const Shape shape : {Shape{64, 3, 16, 1015}, Shape{32, 1, 1, 1}, Shape{128, 4, 12, 77}}) {
+    Fixture fixture(shape, *kernels, 21);
+    std::vector<double> want;
+    fixture.naive(&want);
+    for (const int tokens : {fixture.tokens(), std::max(1, fixture.tokens() - 40)}) {
+      std::vector<float> got(
+          static_cast<std::size_t>((tokens + kPageTokens - 1) / kPageTokens * kPageTokens));
+      got[0] = 0.75F;  // what was found before stays when it is greater
+      fixture.score(*kernels, tokens, got);
+      EXPECT_NEAR(got[0], std::max(0.75, want[0]), 1e-5);
+      for (std::size_t t = 1; t < static_cast<std::size_t>(tokens); ++t) ASSERT_NEAR(got[t], want[t], 1e-5);
     }
   }
 }

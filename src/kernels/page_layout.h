@@ -34,9 +34,6 @@ enum class PageCodec : std::uint8_t { kF16, kCompact };
 /// What the compact codec can hold: its scales need the room that 4 bits a dimension leave.
 inline constexpr int kCompactHeadDimMin = 32;
 
-/// Both sizes share one pool: an exact page takes kUnitsPerExactPage of the compact page's units.
-inline constexpr int kUnitsPerExactPage = 4;
-
 constexpr std::size_t compact_page_bytes(int head_dim) {
   return static_cast<std::size_t>(kPageTokens) * static_cast<std::size_t>(head_dim);
 }

@@ -53,36 +53,62 @@ TEST(PagePool, EmptyGranulesGoBackToTheSystem) {
   EXPECT_LE(pool->stats().bytes_resident, 4 * kGranule);
 }
 
-TEST(PagePool, RandomTraceAgainstANaiveModel) {
-  auto pool = pool_of(6);
-  std::map<PageId, std::uint32_t> held;
+TEST(PagePool, RandomTraceOfBothSizesAgainstANaiveModel) {
+  auto pool = pool_of(2);
+  struct Held {
+    PageSize size;
+    std::uint32_t references;
+    std::byte mark;
+  };
+  std::map<PageId, Held> held;
   std::mt19937 rng(11);
-  for (int step = 0; step < 60000; ++step) {
-    const auto what = rng() % 10;
-    if (what < 5 || held.empty()) {
-      const auto page = pool->allocate(PageSize::kLarge);
-      ASSERT_EQ(page.has_value(), held.size() < pool->pages_max());
-      if (page) {
-        ASSERT_TRUE(held.emplace(*page, 1).second) << "a used page was handed out";
+  const auto units = static_cast<std::uint32_t>(pool->pages_max() * PagePool::kLargeUnits);
+  std::size_t bytes = 0;
+  const auto check_page = [&](PageId id, const Held& page) {
+    for (std::size_t i = 0; i < pool->bytes_of(page.size); ++i) ASSERT_EQ(pool->data(id)[i], page.mark);
+  };
+  for (int step = 0; step < 80000; ++step) {
+    // Long runs of mostly taking or mostly giving, so that the pool fills and empties.
+    const bool taking = rng() % 10 < (step / 8000 % 2 == 0 ? 7U : 3U);
+    if (taking || held.empty()) {
+      const PageSize size = rng() % 3 == 0 ? PageSize::kLarge : PageSize::kSmall;
+      const bool sure = size == PageSize::kLarge ? pool->pages_free() > 0 : bytes < pool->stats().bytes_max;
+      const auto page = pool->allocate(size);
+      if (sure) {
+        ASSERT_TRUE(page) << "there was room";
       }
+      if (!page) continue;
+      for (std::size_t i = 0; i < pool->bytes_of(size); ++i) ASSERT_EQ(pool->data(*page)[i], std::byte{0});
+      const auto mark = static_cast<std::byte>(rng() % 255 + 1);
+      std::memset(pool->data(*page), std::to_integer<int>(mark), pool->bytes_of(size));
+      ASSERT_TRUE(held.emplace(*page, Held{size, 1, mark}).second) << "a used page was handed out";
+      bytes += pool->bytes_of(size);
       continue;
     }
-    auto it = held.lower_bound(PageId(static_cast<std::uint32_t>(rng() % pool->pages_max())));
+    auto it = held.lower_bound(PageId(static_cast<std::uint32_t>(rng() % units)));
     if (it == held.end()) it = held.begin();
-    if (what < 7) {
+    if (rng() % 4 == 0) {
       pool->add_reference(it->first);
-      ++it->second;
+      ++it->second.references;
     } else {
+      if (it->second.references == 1) {
+        check_page(it->first, it->second);
+        bytes -= pool->bytes_of(it->second.size);
+      }
       pool->release(it->first);
-      if (--it->second == 0) held.erase(it);
+      if (--it->second.references == 0) held.erase(it);
     }
-    ASSERT_EQ(pool->stats().pages_used, held.size());
+    ASSERT_EQ(pool->stats().bytes_used, bytes);
+    ASSERT_LE(pool->stats().bytes_used, pool->stats().bytes_resident);
   }
-  for (const auto& [page, count] : held) {
-    ASSERT_EQ(pool->references(page), count);
-    for (std::uint32_t i = 0; i < count; ++i) pool->release(page);
+  for (const auto& [page, of] : held) {
+    check_page(page, of);
+    ASSERT_EQ(pool->references(page), of.references);
+    for (std::uint32_t i = 0; i < of.references; ++i) pool->release(page);
   }
   EXPECT_EQ(pool->stats().pages_used, 0U);
+  EXPECT_EQ(pool->stats().bytes_used, 0U);
+  EXPECT_EQ(pool->pages_free(), pool->pages_max());
 }
 
 }  // namespace

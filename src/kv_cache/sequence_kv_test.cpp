@@ -1,11 +1,15 @@
 #include "kv_cache/sequence_kv.h"
 
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "kernels/attention.h"
+#include "kernels/f16.h"
 #include "kernels/page_layout.h"
 
 namespace pmt::kv_cache {
@@ -77,6 +81,132 @@ TEST_F(SequenceKvTest, AForkAfterAReservationStillCopiesBeforeWriting) {
   SequenceKv second = first.fork();
   ASSERT_TRUE(first.reserve(5));
   EXPECT_NE(second.page_ids(LayerId(0), KvHeadId(0))[1], first.page_ids(LayerId(0), KvHeadId(0))[1]);
+}
+
+class CompactSequenceTest : public SequenceKvTest {
+ protected:
+  static constexpr std::size_t kTables = 6;
+
+  /// An exact sequence whose token t holds keys of t + 1 and values of -t - 1 in every table.
+  SequenceKv exact(int tokens) {
+    SequenceKv sequence(*pool_, kShape);
+    EXPECT_TRUE(sequence.reserve(tokens));
+    for (int t = 0; t < tokens; ++t) write(sequence, t, kernels_.store_f16);
+    sequence.commit(tokens);
+    return sequence;
+  }
+
+  template <class Store>
+  void write(SequenceKv& sequence, int t, Store store) {
+    const std::vector<float> k(64, static_cast<float>(t + 1));
+    const std::vector<float> v(64, static_cast<float>(-t - 1));
+    for (std::uint32_t table = 0; table < kTables; ++table) {
+      const LayerId layer(table / 3);
+      const KvHeadId head(table % 3);
+      const int slot = sequence.slot(layer, head, t);
+      store(k.data(), v.data(), 64, slot % kernels::kPageTokens,
+            pool_->data(sequence.page_ids(layer, head)[slot / kernels::kPageTokens]));
+    }
+  }
+
+  /// Each table's tokens, read back from its pages. All values point the same way, so a token's scale is
+  /// t + 1 times token 0's.
+  std::vector<int> tokens_in(const SequenceKv& sequence, std::uint32_t table) {
+    const LayerId layer(table / 3);
+    const KvHeadId head(table % 3);
+    const std::vector<float> ones(64, 1.0F);
+    std::vector<std::byte> unit(kernels::compact_page_bytes(64));
+    kernels_.store_compact(ones.data(), ones.data(), 64, 0, unit.data());
+    std::vector<int> out;
+    for (int slot = 0; slot <= sequence.slot(layer, head, sequence.tokens() - 1); ++slot) {
+      const PageId page = sequence.page_ids(layer, head)[slot / kernels::kPageTokens];
+      const float scale = scale_at(pool_->data(page), slot % kernels::kPageTokens);
+      out.push_back(static_cast<int>(std::lround(scale / scale_at(unit.data(), 0) - 1)));
+    }
+    return out;
+  }
+
+  static float scale_at(const std::byte* page, int slot) {
+    std::uint16_t bits = 0;
+    std::memcpy(&bits, page + kernels::CompactLayout(64).value_scales + 2 * slot, 2);
+    return kernels::f16_to_f32(bits);
+  }
+
+  std::vector<std::vector<std::int32_t>> every(int step, int tokens) {
+    std::vector<std::vector<std::int32_t>> kept(kTables);
+    for (std::size_t table = 0; table < kTables; ++table) {
+      for (int t = static_cast<int>(table) % step; t < tokens; t += step) kept[table].push_back(t);
+    }
+    kept[1] = {0};
+    return kept;
+  }
+
+  const kernels::AttentionKernels& kernels_ = kernels::best_attention_kernels();
+};
+
+TEST_F(CompactSequenceTest, KeepsEachTablesChoiceAndAppendsToAll) {
+  SequenceKv sequence = exact(100);
+  const auto kept = every(3, 100);
+  ASSERT_TRUE(sequence.compress(kept, kernels_));
+  EXPECT_TRUE(sequence.compact());
+  EXPECT_EQ(sequence.tokens(), 100);
+  EXPECT_EQ(sequence.compressed_tokens(), 100);
+  // 34, 1, 33, 34, 33, 33 slots: two small pages a table, one for the short one.
+  EXPECT_EQ(sequence.bytes(), 11 * 2048);
+  EXPECT_EQ(pool_->stats().bytes_used, 11U * 2048) << "the exact pages are free";
+  EXPECT_EQ(sequence.slots(), 34 + 1 + 33 + 34 + 33 + 33);
+
+  ASSERT_TRUE(sequence.reserve(40));
+  for (int t = 100; t < 140; ++t) write(sequence, t, kernels_.store_compact);
+  sequence.commit(40);
+  for (std::uint32_t table = 0; table < kTables; ++table) {
+    std::vector<int> want(kept[table].begin(), kept[table].end());
+    for (int t = 100; t < 140; ++t) want.push_back(t);
+    EXPECT_EQ(tokens_in(sequence, table), want) << "table " << table;
+  }
+  EXPECT_EQ(sequence.longest(139), 74);
+
+  sequence.truncate(101);
+  EXPECT_EQ(sequence.slots(), 34 + 1 + 33 + 34 + 33 + 33 + 6);
+  sequence.clear();
+  EXPECT_FALSE(sequence.compact());
+  EXPECT_EQ(pool_->stats().pages_used, 0U);
+}
+
+TEST_F(CompactSequenceTest, ForksShareCompactPagesUntilOneWrites) {
+  SequenceKv first = exact(100);
+  ASSERT_TRUE(first.compress(every(3, 100), kernels_));
+  const std::size_t before = pool_->stats().bytes_used;
+  SequenceKv second = first.fork();
+  EXPECT_EQ(pool_->stats().bytes_used, before);
+  EXPECT_EQ(first.private_bytes(), 0);
+  ASSERT_TRUE(second.reserve(1));
+  write(second, 100, kernels_.store_compact);
+  second.commit(1);
+  EXPECT_EQ(pool_->stats().bytes_used, before + kTables * 2048) << "each table's last page was copied";
+  ASSERT_TRUE(first.reserve(1));
+  for (std::uint32_t table = 0; table < kTables; ++table) {
+    auto want = tokens_in(first, table);
+    want.push_back(100);
+    EXPECT_EQ(tokens_in(second, table), want);
+  }
+}
+
+TEST_F(CompactSequenceTest, AFullPoolCanBeCompressedAndASharedOneSaysNo) {
+  const int fits = static_cast<int>(pool_->pages_max() / kTables) * kernels::kPageTokens;
+  SequenceKv sequence = exact(fits);
+  {
+    const SequenceKv other = sequence.fork();
+    std::vector<std::vector<std::int32_t>> all = every(1, fits);
+    while (pool_->pages_free() > 0) static_cast<void>(*pool_->allocate(PageSize::kLarge));
+    const auto refused = sequence.compress(all, kernels_);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, base::Code::kUnavailable);
+    EXPECT_FALSE(sequence.compact());
+    EXPECT_EQ(sequence.tokens(), fits);
+  }
+  ASSERT_TRUE(sequence.compress(every(1, fits), kernels_));
+  EXPECT_EQ(tokens_in(sequence, 0).size(), static_cast<std::size_t>(fits));
 }
 
 }  // namespace
