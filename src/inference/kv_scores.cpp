@@ -1,0 +1,97 @@
+#include "inference/kv_scores.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/check.h"
+
+namespace pmt::inference {
+namespace {
+
+constexpr int kRepeatChunk = 512;
+constexpr int kLeadIn = 16;     // tokens of the chunk before, so that the repetition knows where it is
+constexpr int kNeighbours = 6;  // a question's score reaches this far to each side
+
+base::Status read_scored(model::Transformer& transformer, kv_cache::PagePool& pool,
+                         kv_cache::SequenceKv& sequence, std::span<const std::int32_t> tokens,
+                         kv_cache::ScoreBuffer& scores, int scored_tokens) {
+  std::vector<model::BatchSpan> batch(1);
+  batch[0].sequence = &sequence;
+  batch[0].tokens = tokens;
+  batch[0].scores = &scores;
+  batch[0].scored_tokens = scored_tokens;
+  TRY(transformer.forward(pool, batch));
+  return {};
+}
+
+/// Each score becomes the greatest within kNeighbours to either side, over the first `tokens`.
+void spread(kv_cache::ScoreBuffer& scores, int tokens) {
+  std::vector<float> original(static_cast<std::size_t>(tokens));
+  for (std::size_t first = 0; first < scores.values.size(); first += scores.stride) {
+    float* row = scores.values.data() + first;
+    std::copy_n(row, tokens, original.begin());
+    for (int t = 0; t < tokens; ++t) {
+      const auto low = original.begin() + std::max(0, t - kNeighbours);
+      const auto high = original.begin() + std::min(tokens, t + kNeighbours + 1);
+      row[t] = *std::max_element(low, high);
+    }
+  }
+}
+
+}  // namespace
+
+kv_cache::ScoreBuffer zero_scores(const kv_cache::KvShape& shape, int tokens) {
+  const std::size_t stride = kv_cache::ScoreBuffer::stride_for(tokens);
+  return {std::vector<float>(static_cast<std::size_t>(shape.layers * shape.kv_heads) * stride), stride};
+}
+
+base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& transformer,
+                                                       kv_cache::PagePool& pool,
+                                                       const kv_cache::SequenceKv& read,
+                                                       std::span<const std::int32_t> context,
+                                                       std::span<const std::int32_t> request) {
+  const int tokens = read.tokens();
+  CHECK(tokens == static_cast<int>(context.size()));
+  kv_cache::ScoreBuffer scores = zero_scores(read.shape(), tokens);
+  std::vector<std::int32_t> again;
+  for (int first = 0; first < tokens; first += kRepeatChunk) {
+    const int lead = std::min(first, kLeadIn);
+    const int count = std::min(kRepeatChunk, tokens - first);
+    again.assign(request.begin(), request.end());
+    const auto from = context.begin() + first - lead;
+    again.insert(again.end(), from, from + lead + count);
+    kv_cache::SequenceKv fork = read.fork();
+    TRY(read_scored(transformer, pool, fork, again, scores, tokens));
+  }
+  return scores;
+}
+
+base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
+                                                      kv_cache::PagePool& pool,
+                                                      const kv_cache::SequenceKv& read,
+                                                      std::span<const std::int32_t> context, int window) {
+  const int tokens = read.tokens();
+  CHECK(tokens == static_cast<int>(context.size()));
+  const int first = std::max(0, tokens - window);
+  kv_cache::ScoreBuffer scores = zero_scores(read.shape(), tokens);
+  kv_cache::ScoreBuffer found = zero_scores(read.shape(), std::max(1, first));
+  if (first > 0) {
+    kv_cache::SequenceKv fork = read.fork();
+    fork.truncate(first);
+    TRY(read_scored(transformer, pool, fork, context.subspan(static_cast<std::size_t>(first)), found, first));
+    spread(found, first);
+  }
+  for (std::size_t table = 0; table * scores.stride < scores.values.size(); ++table) {
+    float* row = scores.values.data() + table * scores.stride;
+    std::copy_n(found.values.data() + table * found.stride, first, row);
+    std::fill(row + first, row + tokens, 1.0F);
+  }
+  return scores;
+}
+
+void multiply(kv_cache::ScoreBuffer& into, const kv_cache::ScoreBuffer& by) {
+  CHECK(into.values.size() == by.values.size());
+  for (std::size_t i = 0; i < into.values.size(); ++i) into.values[i] *= by.values[i];
+}
+
+}  // namespace pmt::inference

@@ -1,0 +1,44 @@
+// How much each token of a context matters to each layer and KV head: what eviction ranks by (note 0005).
+//
+// Shapes: a score buffer is [layers * kv_heads, stride], token t of a table at values[table * stride + t];
+// scores are probabilities (the greatest that a reader gave the token), so they compare over all tables.
+// Thread-safety: the thread that owns the transformer and the pool. Errors: kUnavailable when the pool has no
+// room for the pass; the sequence that was read is unchanged in every case.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/result.h"
+#include "kv_cache/attention_plan.h"
+#include "kv_cache/page_pool.h"
+#include "kv_cache/sequence_kv.h"
+#include "model/transformer.h"
+
+namespace pmt::inference {
+
+kv_cache::ScoreBuffer zero_scores(const kv_cache::KvShape& shape, int tokens);
+
+/// Query-agnostic: the model is asked to repeat the context, and a token's score is the greatest probability
+/// that it gets from any query of its repetition. `context` is what `read` (exact) has read, `request` the
+/// tokens that ask for the repetition. Cost: about two more prefills; pages for one chunk at a time.
+/// Source: KVzip (arXiv 2505.23416). We repeat in short chunks, each led in by the end of the one before.
+base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& transformer,
+                                                       kv_cache::PagePool& pool,
+                                                       const kv_cache::SequenceKv& read,
+                                                       std::span<const std::int32_t> context,
+                                                       std::span<const std::int32_t> request);
+
+/// Query-aware: the last `window` tokens of the context are the question, and a token's score is the greatest
+/// probability that it gets from any of their queries, spread over its neighbours. The window's own tokens
+/// score 1. Cost: reading `window` tokens once more.
+/// Source: SnapKV (arXiv 2404.14469); we take the maximum over queries and group and pool wider.
+base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
+                                                      kv_cache::PagePool& pool,
+                                                      const kv_cache::SequenceKv& read,
+                                                      std::span<const std::int32_t> context, int window);
+
+/// into[i] *= by[i], so that a token must matter to both.
+void multiply(kv_cache::ScoreBuffer& into, const kv_cache::ScoreBuffer& by);
+
+}  // namespace pmt::inference
