@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <string>
@@ -20,6 +21,7 @@
 #include <fmt/format.h>
 
 #include "compression_tasks.h"
+#include "inference/kv_calibration.h"
 #include "inference/kv_scores.h"
 #include "kv_cache/eviction.h"
 #include "measure.h"
@@ -30,8 +32,6 @@ namespace pmt::bench {
 namespace {
 
 constexpr int kChunk = 512;
-constexpr const char* kRepeatRequest =
-    "\n\nRepeat the previous context exactly.<|im_end|>\n<|im_start|>assistant\n";
 
 /// One question under one setting.
 struct Answer {
@@ -65,11 +65,17 @@ void need(const base::Status& status) {
 
 class Runner {
  public:
-  Runner(const std::string& model, int threads)
+  /// Scores by repeating each context, or guessed by the calibrated predictor, as the server does it.
+  Runner(const std::string& model, int threads, bool repeat, const std::string& calibration)
       : transformer_(need(model::Transformer::load(model, threads, {}))),
         vocab_(need(model::Vocab::load(model))),
         pool_(need(transformer_->make_pool(std::size_t{2} << 30))) {
-    request_ = vocab_->tokenize(kRepeatRequest, {.add_special = false, .parse_special = true});
+    request_ = inference::repeat_request(*vocab_);
+    if (repeat) return;
+    calibration_ = need(inference::load_or_calibrate(
+        *transformer_, *vocab_, *pool_, calibration,
+        [](float done) { progress(fmt::format("calibrating: {:.0f}%", 100 * done)); }, progress));
+    progress(fmt::format("calibration: explains {:.2f} of a held-out text", calibration_->explained));
   }
 
   const model::Vocab& vocab() const { return *vocab_; }
@@ -77,9 +83,12 @@ class Runner {
   /// All settings for one item: results[setting] gets an answer a question, in order.
   void run(const Item& item, const std::vector<double>& ratios, std::map<Setting, std::vector<Answer>>& out) {
     kv_cache::SequenceKv read = sequence();
-    append(read, item.context);
-    const kv_cache::ScoreBuffer agnostic =
-        need(inference::score_by_repeating(*transformer_, *pool_, read, item.context, request_));
+    kv_cache::ScoreBuffer agnostic =
+        inference::zero_scores(read.shape(), static_cast<int>(item.context.size()));
+    append(read, item.context, calibration_ ? &agnostic : nullptr);
+    if (!calibration_) {
+      agnostic = need(inference::score_by_repeating(*transformer_, *pool_, read, item.context, request_));
+    }
     std::vector<Answer> full;
     for (const Question& question : item.questions) {
       kv_cache::SequenceKv fork = read.fork();
@@ -103,9 +112,14 @@ class Runner {
  private:
   kv_cache::SequenceKv sequence() { return {*pool_, transformer_->hparams().kv_shape()}; }
 
-  void append(kv_cache::SequenceKv& to, std::span<const std::int32_t> tokens) {
+  void append(kv_cache::SequenceKv& to, std::span<const std::int32_t> tokens,
+              kv_cache::ScoreBuffer* predicted = nullptr) {
     for (std::size_t at = 0; at < tokens.size(); at += kChunk) {
       model::BatchSpan span{&to, tokens.subspan(at, std::min<std::size_t>(kChunk, tokens.size() - at)), {}};
+      if (predicted != nullptr) {
+        span.predictor = &calibration_->predictor;
+        span.predicted = predicted;
+      }
       need(transformer_->forward(*pool_, {&span, 1}));
     }
   }
@@ -176,6 +190,7 @@ class Runner {
   std::unique_ptr<model::Vocab> vocab_;
   std::unique_ptr<kv_cache::PagePool> pool_;
   Tokens request_;
+  std::optional<inference::Calibration> calibration_;
 };
 
 /// 95% interval of the mean, by bootstrap over items with a fixed seed.
@@ -241,6 +256,8 @@ int run(std::vector<std::string> args) {
                                        "needle_1400,needle_3200,longeval,xquad,perplexity,many_questions,"
                                        "instructions");
   const std::string ratio_list = take_value(args, "--ratios", "1,2,4,8,16,32,64");
+  const std::string scores = take_value(args, "--scores", "predicted");
+  const std::string calibration = take_value(args, "--calibration", "");
   const int items = std::stoi(take_value(args, "--items", "100"));
   Result result;
   result.name = "eval compression";
@@ -249,12 +266,13 @@ int run(std::vector<std::string> args) {
   if (model == nullptr || !args.empty()) {
     progress(
         "usage: ./dev eval compression [--data DIR] [--tasks A,B] [--ratios 1,8] [--items N] [--seed S] "
-        "[--json]");
+        "[--scores predicted|repeated] [--calibration FILE] [--json]");
     return 2;
   }
   std::vector<double> ratios;
   for (const auto& each : split(ratio_list)) ratios.push_back(std::stod(each));
-  Runner runner(model, static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  Runner runner(model, static_cast<int>(std::max(1U, std::thread::hardware_concurrency())),
+                scores == "repeated", calibration);
   for (const std::string& name : split(tasks)) {
     const TaskText task = need(make_task(name, data, runner.vocab(), items, result.seed));
     std::map<Setting, std::vector<Answer>> answers;

@@ -35,6 +35,8 @@ struct Step {
   std::vector<std::unique_ptr<kernels::Scratch>> scratch;  // [threads]
   bool compact = false;                                    // a span's sequence is
   std::vector<kv_cache::ScoreBuffer> scores;               // [threads], while a span is scored
+  std::span<BatchSpan> batch;
+  bool inputs_wanted = false;  // a span wants scores guessed from its attention input, or the input itself
 };
 
 struct LayerStep {
@@ -68,11 +70,45 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
   for (int g = 0; g < h.group(); ++g) step.rope->rotate(row, q + g * h.head_dim, out + g * h.head_dim);
 }
 
-/// src: q, k, v with one row a token. Tokens of a compact page share bytes, so there one thread writes all
-/// of a sequence's head.
+/// What a span asks of its attention input: to have scores guessed from it, or to have it.
+void look_at_input(const Step& step, LayerId layer, const float* input, int row) {
+  const Hparams& h = *step.hparams;
+  const int index = step.row_span[static_cast<std::size_t>(row)];
+  const BatchSpan& wish = step.batch[static_cast<std::size_t>(index)];
+  const kv_cache::Span& span = step.spans[static_cast<std::size_t>(index)];
+  const int at = row - span.row_first;
+  const auto width = static_cast<std::size_t>(h.hidden);
+  if (wish.attention_inputs != nullptr) {
+    const std::size_t first =
+        layer.value * static_cast<std::size_t>(span.tokens) + static_cast<std::size_t>(at);
+    std::copy_n(input, width, wish.attention_inputs->begin() + static_cast<std::ptrdiff_t>(first * width));
+  }
+  if (wish.predicted == nullptr) return;
+  for (int head = 0; head < h.kv_heads; ++head) {
+    const auto table = layer.value * static_cast<std::size_t>(h.kv_heads) + static_cast<std::size_t>(head);
+    const float* weights = wish.predictor->weights.data() + table * (width + 1);
+    // Sixteen sums side by side: a single one would wait for itself.
+    float sums[16] = {};
+    std::size_t i = 0;
+    for (; i + 16 <= width; i += 16) {
+      for (std::size_t j = 0; j < 16; ++j) sums[j] += weights[i + j] * input[i + j];
+    }
+    for (; i < width; ++i) sums[0] += weights[i] * input[i];
+    const float guess = std::accumulate(sums, sums + 16, weights[width]);
+    wish.predicted->values[table * wish.predicted->stride + static_cast<std::size_t>(span.start + at)] =
+        std::exp(guess);
+  }
+}
+
+/// src: q, k, v and the attention input, with one row a token. Tokens of a compact page share bytes, so there
+/// one thread writes all of a sequence's head.
 void append_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
   const auto& [step, layer] = *static_cast<const LayerStep*>(userdata);
   const int kv_heads = step->hparams->kv_heads;
+  if (step->inputs_wanted) {
+    for (int row = thread; row < dst->ne[1]; row += threads)
+      look_at_input(*step, layer, row_of(dst->src[3], row), row);
+  }
   const int units = static_cast<int>(dst->ne[1]) * kv_heads;
   if (!step->compact) {
     const int end = static_cast<int>(std::int64_t{units} * (thread + 1) / threads);
@@ -152,6 +188,7 @@ class LlamaTransformer final : public Transformer {
  private:
   base::Status prepare(kv_cache::PagePool& pool, std::span<BatchSpan> batch);
   void clear_scores(const BatchSpan& span);
+  void check_wishes(const BatchSpan& span, int tokens);
   void collect_scores(const BatchSpan& span) const;
   Graph& graph_for(int rows, int outputs);
   void build(Graph& graph);
@@ -195,8 +232,9 @@ std::vector<ggml_tensor*> multiply(ggml_context* context, const Joined& matrix, 
 ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::size_t index) {
   const LayerWeights& weights = weights_->layers[index];
   const std::int64_t width = std::int64_t{hparams_.heads} * hparams_.head_dim;
-  auto qkv = multiply(graph.context, weights.qkv, input);
-  ggml_tensor* q = ggml_custom_4d(graph.context, GGML_TYPE_F32, width, graph.rows, 1, 1, qkv.data(), 3,
+  auto sources = multiply(graph.context, weights.qkv, input);
+  sources.push_back(input);
+  ggml_tensor* q = ggml_custom_4d(graph.context, GGML_TYPE_F32, width, graph.rows, 1, 1, sources.data(), 4,
                                   append_op, GGML_N_TASKS_MAX, &layer_steps_[index]);
   // Nothing reads the last layer's attention when no logits are wanted: its keys and values are enough.
   if (graph.outputs == 0 && index + 1 == weights_->layers.size()) return q;
@@ -294,6 +332,8 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
   step_.row_span.clear();
   step_.scores.clear();
   step_.compact = false;
+  step_.batch = batch;
+  step_.inputs_wanted = false;
   std::vector<int> positions;
   for (const BatchSpan& span : batch) {
     const int count = static_cast<int>(span.tokens.size());
@@ -307,8 +347,12 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
         {span.sequence, first, count, start, span.scores != nullptr ? span.scored_tokens : 0});
     step_.compact = step_.compact || span.sequence->compact();
     if (span.scores != nullptr) clear_scores(span);
+    if (span.predicted != nullptr || span.attention_inputs != nullptr) check_wishes(span, start + count);
     tokens_.insert(tokens_.end(), span.tokens.begin(), span.tokens.end());
   }
+  // With no output row the last layer's attention is left out, and with it its scores.
+  if (!step_.scores.empty() && selected_.empty())
+    selected_.push_back(static_cast<std::int32_t>(tokens_.size()) - 1);
   step_.rope->fill(positions);
   if (step_.pool != &pool) {
     step_.pool = &pool;
@@ -326,6 +370,19 @@ void LlamaTransformer::clear_scores(const BatchSpan& span) {
   const std::size_t stride = kv_cache::ScoreBuffer::stride_for(span.scored_tokens);
   CHECK(span.scores->stride == stride && span.scores->values.size() == tables * stride);
   step_.scores.assign(static_cast<std::size_t>(threads_), {std::vector<float>(tables * stride), stride});
+}
+
+void LlamaTransformer::check_wishes(const BatchSpan& span, int tokens) {
+  step_.inputs_wanted = true;
+  const auto width = static_cast<std::size_t>(hparams_.hidden);
+  const auto tables = static_cast<std::size_t>(hparams_.layers * hparams_.kv_heads);
+  if (span.predicted != nullptr) {
+    CHECK(span.predictor != nullptr && span.predictor->weights.size() == tables * (width + 1));
+    CHECK(span.predicted->stride >= static_cast<std::size_t>(tokens) &&
+          span.predicted->values.size() == tables * span.predicted->stride);
+  }
+  if (span.attention_inputs != nullptr)
+    span.attention_inputs->resize(static_cast<std::size_t>(hparams_.layers) * span.tokens.size() * width);
 }
 
 void LlamaTransformer::collect_scores(const BatchSpan& span) const {

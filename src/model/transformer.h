@@ -22,6 +22,13 @@
 
 namespace pmt::model {
 
+/// A linear guess, from a layer's attention input, at how much a token's keys and values will matter: the
+/// logarithm of its score in each KV head (note 0005).
+struct KvPredictor {
+  int width = 0;               // of the attention input
+  std::vector<float> weights;  // [layers * kv_heads, width + 1], the constant last
+};
+
 /// New tokens of one sequence.
 struct BatchSpan {
   kv_cache::SequenceKv* sequence = nullptr;
@@ -32,6 +39,12 @@ struct BatchSpan {
   /// queries gives token t), for t < scored_tokens. One span of a batch; an exact sequence.
   kv_cache::ScoreBuffer* scores = nullptr;
   int scored_tokens = 0;
+  /// Where set: predicted->values[table][t] = exp(the predictor's guess) for each new token t, by position;
+  /// the buffer has room for it.
+  const KvPredictor* predictor = nullptr;
+  kv_cache::ScoreBuffer* predicted = nullptr;
+  /// Where set: receives each layer's attention input, [layers, tokens of this span, hidden].
+  std::vector<float>* attention_inputs = nullptr;
 };
 
 class Transformer {

@@ -1,0 +1,338 @@
+#include "inference/kv_calibration.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "inference/kv_scores.h"
+#include "model/sampler.h"
+
+namespace pmt::inference {
+namespace {
+
+constexpr int kTextTokens = 900;
+constexpr int kSkipped = 4;  // first tokens: attention sinks, kept anyway
+constexpr double kRidge = 100;
+constexpr float kScoreFloor = 1e-5F;
+
+/// One text each: prose of several kinds, speech, lists, code. The last one is held out.
+const char* const kLeadIns[] = {
+    "The history of the harbour begins with a small fishing village. In the early years,",
+    "\"I never meant to leave,\" she said, and put the letter on the table.",
+    "Minutes of the meeting. Present: the chair, the treasurer and eleven members. First,",
+    "Chapter 3. How plants store energy\n\nPlants make sugar from light, water and air. This",
+    "def read_config(path):\n    \"\"\"Read the settings of the service from a file.\"\"\"\n",
+    "Dear all, here is the plan for the week. On Monday",
+    "The company announced on Tuesday that its new factory will employ"};
+
+const char* const kFacts[] = {" The number of the {} is {}.", " Call the {} at {}.", " The {} opened in {}.",
+                              " Item {1} belongs to the {0}.", " The password of the {} is {}."};
+const char* const kNames[] = {"north gallery", "blue team",   "Orion office", "ferry terminal",
+                              "Becker family", "old archive", "main gate",    "tennis club"};
+
+using Tokens = std::vector<std::int32_t>;
+
+/// The model goes on from every lead-in at once, one token a step each.
+base::Result<std::vector<Tokens>> write_texts(model::Transformer& transformer, const model::Vocab& vocab,
+                                              kv_cache::PagePool& pool,
+                                              const std::function<void(float)>& on_progress) {
+  std::vector<Tokens> texts;
+  std::vector<kv_cache::SequenceKv> sequences;
+  std::vector<model::Sampler> samplers;
+  for (const char* lead_in : kLeadIns) {
+    texts.push_back(vocab.tokenize(lead_in, {.add_special = true}));
+    sequences.emplace_back(pool, transformer.hparams().kv_shape());
+    model::SamplerParams params;
+    params.temperature = 1;
+    params.top_p = 0.95;
+    params.seed = 11;
+    params.choice = static_cast<int>(samplers.size());
+    TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab.size()));
+    samplers.push_back(std::move(sampler));
+  }
+  const auto width = static_cast<std::size_t>(vocab.size());
+  for (int step = 0; step < kTextTokens; ++step) {
+    std::vector<model::BatchSpan> batch;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const auto pending = std::span(texts[i]).subspan(static_cast<std::size_t>(sequences[i].tokens()));
+      model::BatchSpan& span = batch.emplace_back();
+      span.sequence = &sequences[i];
+      span.tokens = pending;
+      span.output_rows = {static_cast<int>(pending.size()) - 1};
+    }
+    TRY_ASSIGN(const auto logits, transformer.forward(pool, batch));
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      texts[i].push_back(samplers[i].sample(logits.subspan(i * width, width)));
+    if (step % 50 == 0 && on_progress) on_progress(0.3F * static_cast<float>(step) / kTextTokens);
+  }
+  return texts;
+}
+
+void plant_facts(Tokens& text, const model::Vocab& vocab, std::mt19937& rng) {
+  for (int i = 0; i < 5; ++i) {
+    const auto fact = vocab.tokenize(fmt::format(fmt::runtime(kFacts[rng() % std::size(kFacts)]),
+                                                 kNames[rng() % std::size(kNames)], 100 + rng() % 99900),
+                                     {.add_special = false});
+    const auto at = static_cast<std::ptrdiff_t>(20 + rng() % (text.size() - 40));
+    text.insert(text.begin() + at, fact.begin(), fact.end());
+  }
+}
+
+/// One layer's ridge regression, gathered text by text: inputs [width + 1] (a constant last) to the log
+/// scores of its heads.
+class Regression {
+ public:
+  Regression(std::size_t width, std::size_t heads)
+      : size_(width + 1), heads_(heads), products_(size_ * size_), answers_(size_ * heads) {}
+
+  void add(const std::vector<float>& input, const std::vector<float>& target) {
+    for (std::size_t i = 0; i < size_; ++i) {
+      const float x = input[i];
+      float* row = products_.data() + i * size_;
+      for (std::size_t j = 0; j <= i; ++j) row[j] += x * input[j];
+      for (std::size_t h = 0; h < heads_; ++h) answers_[i * heads_ + h] += x * target[h];
+    }
+    ++count_;
+  }
+
+  /// Weights [heads, width + 1] on the inputs as they come; the ridge acts on inputs of unit variance.
+  std::vector<float> solve() const {
+    std::vector<double> scale(size_, 1.0);
+    const auto n = static_cast<double>(count_);
+    for (std::size_t i = 0; i + 1 < size_; ++i) {
+      const double mean = products_[(size_ - 1) * size_ + i] / n;
+      scale[i] = std::sqrt(std::max(0.0, products_[i * size_ + i] / n - mean * mean)) + 1e-6;
+    }
+    std::vector<double> matrix(size_ * size_);
+    for (std::size_t i = 0; i < size_; ++i) {
+      for (std::size_t j = 0; j <= i; ++j)
+        matrix[i * size_ + j] = products_[i * size_ + j] / (scale[i] * scale[j]);
+      matrix[i * size_ + i] += kRidge;
+    }
+    factor(matrix);
+    std::vector<float> weights(heads_ * size_);
+    std::vector<double> x(size_);
+    for (std::size_t h = 0; h < heads_; ++h) {
+      for (std::size_t i = 0; i < size_; ++i) x[i] = answers_[i * heads_ + h] / scale[i];
+      substitute(matrix, x);
+      for (std::size_t i = 0; i < size_; ++i) weights[h * size_ + i] = static_cast<float>(x[i] / scale[i]);
+    }
+    return weights;
+  }
+
+ private:
+  /// Cholesky, in place, lower triangle.
+  void factor(std::vector<double>& m) const {
+    for (std::size_t i = 0; i < size_; ++i) {
+      for (std::size_t j = 0; j <= i; ++j) {
+        double sum = m[i * size_ + j];
+        for (std::size_t k = 0; k < j; ++k) sum -= m[i * size_ + k] * m[j * size_ + k];
+        m[i * size_ + j] = i == j ? std::sqrt(sum) : sum / m[j * size_ + j];
+      }
+    }
+  }
+  void substitute(const std::vector<double>& m, std::vector<double>& x) const {
+    for (std::size_t i = 0; i < size_; ++i) {
+      for (std::size_t k = 0; k < i; ++k) x[i] -= m[i * size_ + k] * x[k];
+      x[i] /= m[i * size_ + i];
+    }
+    for (std::size_t i = size_; i-- > 0;) {
+      for (std::size_t k = i + 1; k < size_; ++k) x[i] -= m[k * size_ + i] * x[k];
+      x[i] /= m[i * size_ + i];
+    }
+  }
+
+  std::size_t size_, heads_;
+  std::size_t count_ = 0;
+  std::vector<float> products_;  // lower triangle
+  std::vector<float> answers_;   // [width + 1, heads]
+};
+
+/// A text's attention inputs and the scores that its repetition gives it.
+struct Example {
+  std::vector<float> inputs;  // [layers, tokens, width]
+  kv_cache::ScoreBuffer scores;
+  int tokens = 0;
+};
+
+base::Result<Example> read_example(model::Transformer& transformer, kv_cache::PagePool& pool,
+                                   const Tokens& text, const Tokens& request) {
+  Example out;
+  out.tokens = static_cast<int>(text.size());
+  kv_cache::SequenceKv sequence(pool, transformer.hparams().kv_shape());
+  std::vector<model::BatchSpan> batch(1);
+  batch[0].sequence = &sequence;
+  batch[0].tokens = text;
+  batch[0].output_rows = {out.tokens - 1};
+  batch[0].attention_inputs = &out.inputs;
+  TRY(transformer.forward(pool, batch));
+  TRY_ASSIGN(out.scores, score_by_repeating(transformer, pool, sequence, text, request));
+  return out;
+}
+
+template <class Visit>
+void each_row(const Example& example, int layer, int heads, int width, Visit&& visit) {
+  std::vector<float> input(static_cast<std::size_t>(width) + 1, 1.0F);
+  std::vector<float> target(static_cast<std::size_t>(heads));
+  for (int t = kSkipped; t < example.tokens; ++t) {
+    const auto row = static_cast<std::ptrdiff_t>(layer) * example.tokens + t;
+    std::copy_n(example.inputs.begin() + row * width, width, input.begin());
+    for (int h = 0; h < heads; ++h) {
+      const auto table = static_cast<std::size_t>(layer * heads + h);
+      target[static_cast<std::size_t>(h)] = std::log(
+          example.scores.values[table * example.scores.stride + static_cast<std::size_t>(t)] + kScoreFloor);
+    }
+    visit(input, target);
+  }
+}
+
+double explained(const Example& example, const model::KvPredictor& predictor, int layers, int heads) {
+  double total = 0;
+  for (int layer = 0; layer < layers; ++layer) {
+    for (int h = 0; h < heads; ++h) {
+      const std::size_t size = static_cast<std::size_t>(predictor.width) + 1;
+      const float* weights = predictor.weights.data() + static_cast<std::size_t>(layer * heads + h) * size;
+      double error = 0, sum = 0, squares = 0, n = 0;
+      each_row(example, layer, heads, predictor.width, [&](const auto& input, const auto& target) {
+        double guess = 0;
+        for (std::size_t i = 0; i < size; ++i) guess += double{weights[i]} * input[i];
+        const double want = target[static_cast<std::size_t>(h)];
+        error += (guess - want) * (guess - want);
+        sum += want;
+        squares += want * want;
+        n += 1;
+      });
+      total += 1 - error / std::max(1e-9, squares - sum * sum / n);
+    }
+  }
+  return total / (layers * heads);
+}
+
+constexpr char kMagic[8] = {'p', 'm', 't', '-', 'k', 'v', '0', '1'};
+struct Header {
+  char magic[8];
+  std::int64_t file_bytes;
+  std::int32_t layers, kv_heads, width, reserved;
+  double explained;
+};
+
+Header header_of(const model::Transformer& transformer, double explained) {
+  const auto& h = transformer.hparams();
+  Header out{};
+  std::memcpy(out.magic, kMagic, sizeof(kMagic));
+  out.file_bytes = transformer.file_bytes();
+  out.layers = h.layers;
+  out.kv_heads = h.kv_heads;
+  out.width = h.hidden;
+  out.explained = explained;
+  return out;
+}
+
+}  // namespace
+
+Tokens repeat_request(const model::Vocab& vocab) {
+  // Chat models know where their turn begins; for others the sentence alone has to do.
+  const std::string turn =
+      vocab.chat_template() && vocab.chat_template()->find("<|im_start|>") != std::string::npos
+          ? "<|im_end|>\n<|im_start|>assistant\n"
+          : "\n\n";
+  return vocab.tokenize("\n\nRepeat the previous context exactly." + turn,
+                        {.add_special = false, .parse_special = true});
+}
+
+base::Result<Calibration> calibrate(model::Transformer& transformer, const model::Vocab& vocab,
+                                    kv_cache::PagePool& pool, const std::function<void(float)>& on_progress) {
+  const auto& h = transformer.hparams();
+  TRY_ASSIGN(auto texts, write_texts(transformer, vocab, pool, on_progress));
+  std::mt19937 rng(5);
+  for (Tokens& text : texts) plant_facts(text, vocab, rng);
+  const Tokens request = repeat_request(vocab);
+  std::vector<Regression> regressions(
+      static_cast<std::size_t>(h.layers),
+      Regression(static_cast<std::size_t>(h.hidden), static_cast<std::size_t>(h.kv_heads)));
+  for (std::size_t i = 0; i + 1 < texts.size(); ++i) {
+    TRY_ASSIGN(const Example example, read_example(transformer, pool, texts[i], request));
+    for (int layer = 0; layer < h.layers; ++layer) {
+      each_row(example, layer, h.kv_heads, h.hidden, [&](const auto& input, const auto& target) {
+        regressions[static_cast<std::size_t>(layer)].add(input, target);
+      });
+    }
+    if (on_progress) on_progress(0.3F + 0.6F * static_cast<float>(i + 1) / static_cast<float>(texts.size()));
+  }
+  Calibration out;
+  out.predictor.width = h.hidden;
+  for (const Regression& regression : regressions) {
+    const auto weights = regression.solve();
+    out.predictor.weights.insert(out.predictor.weights.end(), weights.begin(), weights.end());
+  }
+  TRY_ASSIGN(const Example held_out, read_example(transformer, pool, texts.back(), request));
+  out.explained = explained(held_out, out.predictor, h.layers, h.kv_heads);
+  if (on_progress) on_progress(1);
+  return out;
+}
+
+base::Status save(const Calibration& calibration, const model::Transformer& transformer,
+                  const std::string& path) {
+  const std::string partial = path + ".partial";
+  const Header header = header_of(transformer, calibration.explained);
+  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
+  file.write(reinterpret_cast<const char*>(&header), sizeof(header));
+  const auto& weights = calibration.predictor.weights;
+  file.write(reinterpret_cast<const char*>(weights.data()),
+             static_cast<std::streamsize>(weights.size() * sizeof(float)));
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(partial, path, error);
+  if (!file || error) {
+    return base::Error{base::Code::kIo, fmt::format("the calibration can't be written to {}", path)};
+  }
+  return {};
+}
+
+base::Result<Calibration> load_calibration(const model::Transformer& transformer, const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return base::Error{base::Code::kNotFound, path + " is not there"};
+  Header header{};
+  file.read(reinterpret_cast<char*>(&header), sizeof(header));
+  const Header want = header_of(transformer, header.explained);
+  Calibration out;
+  out.explained = header.explained;
+  out.predictor.width = want.width;
+  out.predictor.weights.resize(static_cast<std::size_t>(want.layers * want.kv_heads) *
+                               static_cast<std::size_t>(want.width + 1));
+  if (file && std::memcmp(&header, &want, sizeof(want)) == 0) {
+    file.read(reinterpret_cast<char*>(out.predictor.weights.data()),
+              static_cast<std::streamsize>(out.predictor.weights.size() * sizeof(float)));
+    const bool finite = std::all_of(out.predictor.weights.begin(), out.predictor.weights.end(),
+                                    [](float x) { return std::isfinite(x); });
+    if (file && finite && file.peek() == std::ifstream::traits_type::eof()) return out;
+  }
+  return base::Error{base::Code::kCorrupt, path + " is not a calibration of this model: delete it"};
+}
+
+base::Result<Calibration> load_or_calibrate(model::Transformer& transformer, const model::Vocab& vocab,
+                                            kv_cache::PagePool& pool, const std::string& path,
+                                            const std::function<void(float)>& on_progress,
+                                            const std::function<void(const std::string&)>& warn) {
+  if (!path.empty()) {
+    auto stored = load_calibration(transformer, path);
+    if (stored) return stored;
+    if (stored.error().code != base::Code::kNotFound) warn(stored.error().message + "; calibrating again");
+  }
+  TRY_ASSIGN(Calibration made, calibrate(transformer, vocab, pool, on_progress));
+  if (!path.empty()) {
+    if (const auto saved = save(made, transformer, path); !saved) warn(saved.error().message);
+  }
+  return made;
+}
+
+}  // namespace pmt::inference
