@@ -73,7 +73,7 @@ class Runner {
     request_ = inference::repeat_request(*vocab_);
     if (repeat) return;
     calibration_ = need(inference::load_or_calibrate(
-        *transformer_, *vocab_, *pool_, calibration,
+        *transformer_, *vocab_, calibration,
         [](float done) { progress(fmt::format("calibrating: {:.0f}%", 100 * done)); }, progress));
     progress(fmt::format("calibration: explains {:.2f} of a held-out text", calibration_->explained));
   }
@@ -168,13 +168,10 @@ class Runner {
     append(fork, tail);
     Tokens prompt = item.context;
     prompt.insert(prompt.end(), tail.begin(), tail.end());
-    kv_cache::ScoreBuffer scores = need(
-        inference::score_by_question(*transformer_, *pool_, fork, prompt, static_cast<int>(tail.size())));
-    // The question itself has no repetition; its tokens keep the 1 of their window.
-    for (std::size_t table = 0; table * scores.stride < scores.values.size(); ++table) {
-      for (std::size_t t = 0; t < item.context.size(); ++t)
-        scores.values[table * scores.stride + t] *= agnostic.values[table * agnostic.stride + t];
-    }
+    const int first = static_cast<int>(item.context.size());
+    auto by_question = need(inference::score_by_question(*transformer_, *pool_, fork, prompt, first));
+    const kv_cache::ScoreBuffer scores =
+        inference::combine(agnostic, std::move(by_question), first, static_cast<int>(prompt.size()));
     compress(fork, scores, ratio);
     return ask(fork, {{question.tokens.back()}, question.gold});
   }

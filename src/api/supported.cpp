@@ -39,10 +39,6 @@ base::Status check_cache(const llm::CacheOptions& cache) {
 }
 
 base::Status check_engine(const llm::Request& r) {
-  if (r.kv.ratio > 1) return not_built("permutation.kv.ratio", "only exact (ratio 1) is");
-  if (r.kv.mode == llm::KvMode::kQueryAware || r.kv.mode == llm::KvMode::kQueryAgnostic) {
-    return not_built("permutation.kv.mode", "only exact (ratio 1) is; send auto or exact");
-  }
   if (r.speculation == llm::Speculation::kPromptLookup) {
     return not_built("permutation.speculation", "send auto or off");
   }

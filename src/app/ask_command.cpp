@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 
@@ -22,15 +23,13 @@ constexpr int kAnswerTimeoutS = 600;
 
 struct AskOptions {
   std::string question, model, context_file, url, knowledge;
-  double kv_ratio = 1;
+  std::optional<double> kv_ratio;
   int max_tokens = 512;
   bool no_cache = false;
 };
 
 base::Status check_built(const AskOptions& options) {
   constexpr auto kCode = base::Code::kUnprocessable;
-  if (options.kv_ratio != 1)
-    return base::Error{kCode, "--kv-ratio other than 1 is not built yet: leave it out"};
   if (!options.knowledge.empty()) return base::Error{kCode, "--knowledge is not built yet: leave it out"};
   return {};
 }
@@ -55,6 +54,12 @@ void print_piece(const std::string& text) {
   std::fflush(stdout);
 }
 
+/// Who asked for compression sees what it came to.
+void show_kv(const llm::KvReport& kv) {
+  fmt::print(stderr, "\nKV cache: {}, {:.1f}x: {} bytes for {} tokens, {} of them kept; f16 would take {}\n",
+             kv.mode, kv.ratio_achieved, kv.bytes, kv.tokens_total, kv.tokens_kept, kv.bytes_f16);
+}
+
 base::Status ask_here(const AskOptions& options, const std::string& prompt) {
   const base::SystemClock clock;
   TRY_ASSIGN(auto models,
@@ -69,6 +74,7 @@ base::Status ask_here(const AskOptions& options, const std::string& prompt) {
   request.messages = {{.role = "user", .content = prompt, .name = {}, .tool_calls = {}, .tool_call_id = {}}};
   request.sampling.temperature = 0;
   request.max_tokens = options.max_tokens;
+  request.kv.ratio = options.kv_ratio;
 
   const auto events = std::make_shared<llm::CollectingSink>();
   const auto printing = std::make_shared<llm::FunctionSink>([events](llm::Event event) {
@@ -78,6 +84,8 @@ base::Status ask_here(const AskOptions& options, const std::string& prompt) {
   model->start(std::move(request), printing, {});
   const auto all = events->wait();
   if (const auto* failed = std::get_if<llm::Failed>(&all.back())) return failed->error;
+  const auto* done = std::get_if<llm::Done>(&all.back());
+  if (options.kv_ratio && done != nullptr && done->report.kv) show_kv(*done->report.kv);
   return {};
 }
 
@@ -110,7 +118,8 @@ base::Status ask_server(const AskOptions& options, const std::string& prompt) {
                          {"temperature", 0},
                          {"max_tokens", options.max_tokens},
                          {"stream", true}};
-  if (options.no_cache) body["permutation"] = {{"cache", {{"mode", "off"}}}};
+  if (options.no_cache) body["permutation"]["cache"] = {{"mode", "off"}};
+  if (options.kv_ratio) body["permutation"]["kv"] = {{"ratio", *options.kv_ratio}};
 
   TRY_ASSIGN(const auto client, net::HttpClient::connect(options.url, kAnswerTimeoutS));
   net::SseParser events;
@@ -152,9 +161,10 @@ void add_ask(CLI::App& root, Command& chosen) {
       ->capture_default_str();
   command->add_option("--url", options->url, "Ask this server instead of loading the model here");
   command->add_flag("--no-cache", options->no_cache, "Compute anew, and store nothing in the server's cache");
-  command->add_option("--kv-ratio", options->kv_ratio, "KV compression; only 1 (exact) is built yet")
-      ->check(CLI::Range(1.0, 64.0))
-      ->capture_default_str();
+  command
+      ->add_option("--kv-ratio", options->kv_ratio,
+                   "Compress the context's keys and values this many times; 1: exact")
+      ->check(CLI::Range(1.0, 64.0));
   command->add_option("--knowledge", options->knowledge, "A knowledge domain; not built yet");
   command->callback([&chosen, options] { chosen = [options] { return ask(*options); }; });
 }

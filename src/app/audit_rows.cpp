@@ -12,6 +12,12 @@ std::optional<std::string> response_cache_off(base::Surface surface, bool enable
   return std::nullopt;
 }
 
+/// The local engine serves plain completions and PermutationEngine.
+std::optional<std::string> engine_off(base::Surface surface) {
+  if (surface == base::Surface::kRlm || surface == base::Surface::kUnified) return "not built yet";
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
@@ -24,7 +30,13 @@ std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
        .off_reason = [on = sources.cache_enabled](base::Surface s) { return response_cache_off(s, on); },
        .on_by_default = Config{}.cache_enabled},
       {.name = "knowledge cache"},
-      {.name = "inference KV compression"},
+      {.name = "inference KV compression",
+       .built = true,
+       .self_test = [failure = sources.compression_self_test] { return failure; },
+       .usage = sources.compression_usage,
+       .counter_name = "engine.compressed",
+       .off_reason = engine_off,
+       .on_by_default = ModelConfig{}.kv_ratio > 1},
       {.name = "prompt-lookup speculation"},
       {.name = "prefix reuse"},
   };

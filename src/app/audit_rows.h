@@ -14,9 +14,11 @@ struct AuditSources {
   bool cache_enabled = true;
   std::optional<std::string> cache_self_test;  // what failed at start, if anything
   const base::UsageCounter* cache_usage = nullptr;
+  std::optional<std::string> compression_self_test;
+  const base::UsageCounter* compression_usage = nullptr;
 };
 
-/// `sources.cache_usage` must outlive the rows.
+/// The counters must outlive the rows.
 std::vector<audit::CacheRow> audit_rows(const AuditSources& sources);
 
 }  // namespace pmt::app

@@ -19,6 +19,7 @@
 //   prefill_chunk_tokens = 512   # prompt tokens a step, 1..8192
 //   sequences_max = 256          # answered at once
 //   queue_max = 1024             # waiting: above, 503
+//   kv_ratio = 1                 # compression of long prompts' keys and values, 1..64; 1: exact
 //
 //   [cache]
 //   enabled = true
@@ -53,6 +54,7 @@ struct ModelConfig {
   int prefill_chunk_tokens = 512;
   int sequences_max = 256;
   int queue_max = 1024;
+  double kv_ratio = 1;
 };
 
 /// US dollars a million tokens.

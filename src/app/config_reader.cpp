@@ -97,11 +97,16 @@ std::optional<std::int64_t> TableReader::read_integer(std::string_view key, Inte
   return value;
 }
 
-void TableReader::number(std::string_view key, double& out) {
+void TableReader::number(std::string_view key, double& out, NumberRange range) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
   const auto value = node->is_number() ? node->value<double>() : std::nullopt;
-  if (!value || !(*value >= 0)) return wrong(*node, key, "a number of at least 0");
+  if (!value || !(*value >= range.min) || *value > range.max) {
+    const bool open = range.max == NumberRange{}.max;
+    return wrong(*node, key,
+                 open ? fmt::format("a number of at least {}", range.min)
+                      : fmt::format("a number between {} and {}", range.min, range.max));
+  }
   out = *value;
 }
 

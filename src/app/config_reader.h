@@ -20,6 +20,11 @@ struct IntegerRange {
   std::int64_t max = std::numeric_limits<std::int64_t>::max();
 };
 
+struct NumberRange {
+  double min = 0;
+  double max = std::numeric_limits<double>::max();
+};
+
 class TableReader {
  public:
   /// `name`: the table as the file writes it, e.g. "[server]"; "" for the root.
@@ -29,7 +34,7 @@ class TableReader {
   void integer(std::string_view key, T& out, IntegerRange range) {
     if (const auto value = read_integer(key, range)) out = static_cast<T>(*value);
   }
-  void number(std::string_view key, double& out);  // at least 0; an integer is taken too
+  void number(std::string_view key, double& out, NumberRange range = {});  // an integer is taken too
   void text(std::string_view key, std::string& out);
   void boolean(std::string_view key, bool& out);
   /// Null when absent or of another type (which is a mistake).

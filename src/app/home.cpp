@@ -32,4 +32,11 @@ std::filesystem::path models_dir() {
   return home_dir() / "models";
 }
 
+std::filesystem::path calibration_path(const std::filesystem::path& model_path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(model_path, error);
+  const std::string size = error ? "" : "-" + std::to_string(bytes);
+  return home_dir() / "calibrations" / (model_path.stem().string() + size + ".kv");
+}
+
 }  // namespace pmt::app

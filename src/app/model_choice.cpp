@@ -7,10 +7,14 @@
 #include <set>
 #include <system_error>
 
+#include <cstdio>
+#include <utility>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "app/catalogue.h"
+#include "app/home.h"
 
 namespace pmt::app {
 
@@ -77,6 +81,14 @@ base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& mode
   options.prefill_chunk_tokens = model.prefill_chunk_tokens;
   options.sequences_max = model.sequences_max;
   options.queue_max = model.queue_max;
+  options.kv_ratio = model.kv_ratio;
+  options.calibration_path = calibration_path(options.path);
+  options.on_calibration_progress = [name = options.name, shown = -1](float done) mutable {
+    const int tenths = static_cast<int>(done * 10);
+    if (std::exchange(shown, tenths) == tenths) return;
+    fmt::print(stderr, "calibrating {} for KV compression, once: {} %\n", name, tenths * 10);
+  };
+  options.on_warning = [](const std::string& what) { fmt::print(stderr, "permutation: {}\n", what); };
   return options;
 }
 

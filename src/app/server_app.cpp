@@ -11,6 +11,7 @@
 #include "app/model_choice.h"
 #include "app/status_json.h"
 #include "inference/local_model.h"
+#include "kv_cache/self_test.h"
 #include "net/http_server.h"
 #include "permutation/engine.h"
 #include "response_cache/cached_completer.h"
@@ -77,7 +78,7 @@ struct ServerApp::Impl {
 
   const Config config;
   const base::Clock& clock;
-  base::UsageCounter cache_usage;
+  base::UsageCounter cache_usage, compression_usage;
   response_cache::ResponseCache cache;
   std::vector<std::unique_ptr<LocalModel>> models;
   std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
@@ -90,6 +91,7 @@ struct ServerApp::Impl {
 base::Status ServerApp::Impl::load_models() {
   TRY_ASSIGN(auto wanted, resolve_models(config.models));
   for (inference::LocalModelOptions& options : wanted) {
+    options.compression_usage = &compression_usage;
     TRY_ASSIGN(auto model, load_model(std::move(options), clock));
     models.push_back(std::move(model));
   }
@@ -135,7 +137,11 @@ void ServerApp::Impl::wire() {
   // The self-test runs once, here: an audit asked for later must not cost more than reading counters.
   options.audit = [rows = audit_rows({.cache_enabled = config.cache_enabled,
                                       .cache_self_test = response_cache::self_test(),
-                                      .cache_usage = &cache_usage})] { return audit::build_audit(rows); };
+                                      .cache_usage = &cache_usage,
+                                      .compression_self_test = kv_cache::self_test(),
+                                      .compression_usage = &compression_usage})] {
+    return audit::build_audit(rows);
+  };
   api = std::make_unique<api::Api>(std::move(options));
 }
 

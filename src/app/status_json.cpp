@@ -12,12 +12,17 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
           {"pages_used", pool.pages_used},
           {"sequences", pool.sequences},
           {"tokens", pool.tokens},
+          {"tokens_kept", pool.tokens_kept},
+          {"tokens_evicted", pool.tokens - pool.tokens_kept},
           {"bytes_by_layer_head", pool.bytes_by_layer_head},
           {"engine",
            {{"requests", engine.requests},
             {"completed", engine.completed},
             {"cancelled", engine.cancelled},
             {"failed", engine.failed},
+            {"compressed", engine.compressed},
+            {"compressed_tokens", engine.compressed_tokens},
+            {"evicted_tokens", engine.evicted_tokens},
             {"running", engine.running},
             {"waiting", engine.waiting}}}};
 }
@@ -41,13 +46,19 @@ api::EngineSample engine_sample(const inference::LocalModel& model) {
                        {"failed", real(engine.failed)},
                        {"prompt_tokens", real(engine.prompt_tokens)},
                        {"completion_tokens", real(engine.completion_tokens)},
-                       {"steps", real(engine.steps)}},
+                       {"steps", real(engine.steps)},
+                       {"kv_compressed", real(engine.compressed)},
+                       {"kv_compressed_tokens", real(engine.compressed_tokens)},
+                       {"kv_evicted_tokens", real(engine.evicted_tokens)}},
           .gauges = {{"running", real(engine.running)},
                      {"waiting", real(engine.waiting)},
                      {"kv_bytes", real(pool.bytes)},
                      {"kv_bytes_resident", real(pool.bytes_resident)},
                      {"kv_sequences", real(pool.sequences)},
-                     {"kv_tokens", real(pool.tokens)}}};
+                     {"kv_tokens", real(pool.tokens)},
+                     {"kv_tokens_kept", real(pool.tokens_kept)},
+                     {"kv_bytes_max", real(pool.bytes_max)},
+                     {"kv_pages", real(pool.pages_used)}}};
 }
 
 }  // namespace pmt::app

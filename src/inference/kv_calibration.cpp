@@ -1,5 +1,7 @@
 #include "inference/kv_calibration.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -20,7 +22,8 @@ namespace pmt::inference {
 namespace {
 
 constexpr int kTextTokens = 900;
-constexpr int kSkipped = 4;  // first tokens: attention sinks, kept anyway
+constexpr std::size_t kPoolBytes = std::size_t{1} << 30;  // address space; a 135M model uses a quarter
+constexpr int kSkipped = 4;                               // first tokens: attention sinks, kept anyway
 constexpr double kRidge = 100;
 constexpr float kScoreFloor = 1e-5F;
 
@@ -250,8 +253,11 @@ Tokens repeat_request(const model::Vocab& vocab) {
 }
 
 base::Result<Calibration> calibrate(model::Transformer& transformer, const model::Vocab& vocab,
-                                    kv_cache::PagePool& pool, const std::function<void(float)>& on_progress) {
+                                    const std::function<void(float)>& on_progress) {
   const auto& h = transformer.hparams();
+  // A pool of its own: the server's may be full of other requests' pages.
+  TRY_ASSIGN(const auto own_pool, transformer.make_pool(kPoolBytes));
+  kv_cache::PagePool& pool = *own_pool;
   TRY_ASSIGN(auto texts, write_texts(transformer, vocab, pool, on_progress));
   std::mt19937 rng(5);
   for (Tokens& text : texts) plant_facts(text, vocab, rng);
@@ -282,7 +288,9 @@ base::Result<Calibration> calibrate(model::Transformer& transformer, const model
 
 base::Status save(const Calibration& calibration, const model::Transformer& transformer,
                   const std::string& path) {
-  const std::string partial = path + ".partial";
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  const std::string partial = fmt::format("{}.{}.partial", path, getpid());
   const Header header = header_of(transformer, calibration.explained);
   std::ofstream file(partial, std::ios::binary | std::ios::trunc);
   file.write(reinterpret_cast<const char*>(&header), sizeof(header));
@@ -290,7 +298,6 @@ base::Status save(const Calibration& calibration, const model::Transformer& tran
   file.write(reinterpret_cast<const char*>(weights.data()),
              static_cast<std::streamsize>(weights.size() * sizeof(float)));
   file.close();
-  std::error_code error;
   if (file) std::filesystem::rename(partial, path, error);
   if (!file || error) {
     return base::Error{base::Code::kIo, fmt::format("the calibration can't be written to {}", path)};
@@ -320,7 +327,7 @@ base::Result<Calibration> load_calibration(const model::Transformer& transformer
 }
 
 base::Result<Calibration> load_or_calibrate(model::Transformer& transformer, const model::Vocab& vocab,
-                                            kv_cache::PagePool& pool, const std::string& path,
+                                            const std::string& path,
                                             const std::function<void(float)>& on_progress,
                                             const std::function<void(const std::string&)>& warn) {
   if (!path.empty()) {
@@ -328,7 +335,7 @@ base::Result<Calibration> load_or_calibrate(model::Transformer& transformer, con
     if (stored) return stored;
     if (stored.error().code != base::Code::kNotFound) warn(stored.error().message + "; calibrating again");
   }
-  TRY_ASSIGN(Calibration made, calibrate(transformer, vocab, pool, on_progress));
+  TRY_ASSIGN(Calibration made, calibrate(transformer, vocab, on_progress));
   if (!path.empty()) {
     if (const auto saved = save(made, transformer, path); !saved) warn(saved.error().message);
   }

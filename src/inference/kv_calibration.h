@@ -28,7 +28,7 @@ struct Calibration {
 std::vector<std::int32_t> repeat_request(const model::Vocab& vocab);
 
 base::Result<Calibration> calibrate(model::Transformer& transformer, const model::Vocab& vocab,
-                                    kv_cache::PagePool& pool, const std::function<void(float)>& on_progress);
+                                    const std::function<void(float)>& on_progress);
 
 /// The file names the model's size and shape, so that another model's is refused (kCorrupt).
 base::Status save(const Calibration& calibration, const model::Transformer& transformer,
@@ -38,7 +38,7 @@ base::Result<Calibration> load_calibration(const model::Transformer& transformer
 /// The stored calibration, or a new one that is then stored (a path that can't be written is only reported by
 /// `warn`). An empty path: not stored.
 base::Result<Calibration> load_or_calibrate(model::Transformer& transformer, const model::Vocab& vocab,
-                                            kv_cache::PagePool& pool, const std::string& path,
+                                            const std::string& path,
                                             const std::function<void(float)>& on_progress,
                                             const std::function<void(const std::string&)>& warn);
 

@@ -69,29 +69,31 @@ base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& trans
 base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
                                                       kv_cache::PagePool& pool,
                                                       const kv_cache::SequenceKv& read,
-                                                      std::span<const std::int32_t> context, int window) {
-  const int tokens = read.tokens();
-  CHECK(tokens == static_cast<int>(context.size()));
-  const int first = std::max(0, tokens - window);
-  kv_cache::ScoreBuffer scores = zero_scores(read.shape(), tokens);
-  kv_cache::ScoreBuffer found = zero_scores(read.shape(), std::max(1, first));
-  if (first > 0) {
-    kv_cache::SequenceKv fork = read.fork();
-    fork.truncate(first);
-    TRY(read_scored(transformer, pool, fork, context.subspan(static_cast<std::size_t>(first)), found, first));
-    spread(found, first);
-  }
-  for (std::size_t table = 0; table * scores.stride < scores.values.size(); ++table) {
-    float* row = scores.values.data() + table * scores.stride;
-    std::copy_n(found.values.data() + table * found.stride, first, row);
-    std::fill(row + first, row + tokens, 1.0F);
-  }
+                                                      std::span<const std::int32_t> context,
+                                                      int question_first) {
+  CHECK(read.tokens() == static_cast<int>(context.size()));
+  kv_cache::ScoreBuffer scores = zero_scores(read.shape(), question_first);
+  kv_cache::SequenceKv fork = read.fork();
+  fork.truncate(question_first);
+  const auto question = context.subspan(static_cast<std::size_t>(question_first));
+  TRY(read_scored(transformer, pool, fork, question, scores, question_first));
   return scores;
 }
 
-void multiply(kv_cache::ScoreBuffer& into, const kv_cache::ScoreBuffer& by) {
-  CHECK(into.values.size() == by.values.size());
-  for (std::size_t i = 0; i < into.values.size(); ++i) into.values[i] *= by.values[i];
+kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_question,
+                              int question_first, int tokens) {
+  spread(by_question, question_first);
+  kv_cache::ScoreBuffer out;
+  out.stride = kv_cache::ScoreBuffer::stride_for(tokens);
+  const std::size_t tables = by_question.values.size() / by_question.stride;
+  out.values.assign(tables * out.stride, 1.0F);
+  for (std::size_t table = 0; table < tables; ++table) {
+    for (std::size_t t = 0; t < static_cast<std::size_t>(question_first); ++t) {
+      out.values[table * out.stride + t] =
+          agnostic.values[table * agnostic.stride + t] * by_question.values[table * by_question.stride + t];
+    }
+  }
+  return out;
 }
 
 }  // namespace pmt::inference

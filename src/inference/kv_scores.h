@@ -29,16 +29,18 @@ base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& trans
                                                        std::span<const std::int32_t> context,
                                                        std::span<const std::int32_t> request);
 
-/// Query-aware: the last `window` tokens of the context are the question, and a token's score is the greatest
-/// probability that it gets from any of their queries, spread over its neighbours. The window's own tokens
-/// score 1. Cost: reading `window` tokens once more.
-/// Source: SnapKV (arXiv 2404.14469); we take the maximum over queries and group and pool wider.
+/// Query-aware: the greatest probability that any of the question's queries gives each token before it. The
+/// question is `context` from `question_first` on (0 < question_first < read.tokens()). Cost: reading it once
+/// more. Source: SnapKV (arXiv 2404.14469); we take the maximum over queries and group.
 base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
                                                       kv_cache::PagePool& pool,
                                                       const kv_cache::SequenceKv& read,
-                                                      std::span<const std::int32_t> context, int window);
+                                                      std::span<const std::int32_t> context,
+                                                      int question_first);
 
-/// into[i] *= by[i], so that a token must matter to both.
-void multiply(kv_cache::ScoreBuffer& into, const kv_cache::ScoreBuffer& by);
+/// A token must matter to both: agnostic score times the question's, the latter spread over its neighbours.
+/// The question's own tokens, those from `question_first` to `tokens`, score 1.
+kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_question,
+                              int question_first, int tokens);
 
 }  // namespace pmt::inference

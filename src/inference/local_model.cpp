@@ -22,13 +22,13 @@ class LocalModelImpl final : public LocalModel {
   LocalModelImpl(LocalModelOptions options, std::unique_ptr<model::Vocab> vocab,
                  std::unique_ptr<model::ChatTemplate> chat_template,
                  std::unique_ptr<model::Transformer> transformer, std::unique_ptr<kv_cache::PagePool> pool,
-                 const base::Clock& clock)
+                 std::optional<Calibration> calibration, const base::Clock& clock)
       : options_(std::move(options)),
         clock_(clock),
         vocab_(std::move(vocab)),
         chat_template_(std::move(chat_template)),
         transformer_(std::move(transformer)),
-        scheduler_(*transformer_, *vocab_, std::move(pool), options_, clock) {
+        scheduler_(*transformer_, *vocab_, std::move(pool), std::move(calibration), options_, clock) {
     info_.name = options_.name;
     info_.path = options_.path;
     info_.architecture = transformer_->hparams().architecture;
@@ -156,7 +156,10 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   TRY(check_length(request, prompt.size()));
   auto job = std::make_unique<Job>();
   const int room = static_cast<int>(info_.context_tokens) - static_cast<int>(prompt.size());
-  const int fit = scheduler_.new_tokens_that_fit(static_cast<int>(prompt.size()), request.n);
+  job->compression = PromptCompression(request.kv.mode, request.kv.ratio.value_or(options_.kv_ratio),
+                                       static_cast<int>(prompt.size()));
+  const int fit =
+      scheduler_.new_tokens_that_fit(static_cast<int>(prompt.size()), request.n, job->compression.ratio());
   job->new_tokens_max = std::min(request.max_tokens.value_or(fit), room);
   job->prompt = std::move(prompt);
   job->sink = arrived.sink;
@@ -173,6 +176,7 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
                    request.sampling.seed,
                    request.sampling.logit_bias};
   if (request.echo) job->echo = request.prompt;
+  job->surface = request.surface;
   job->submitted = arrived.at;
   return scheduler_.submit(std::move(job));
 }
@@ -198,9 +202,14 @@ base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions opt
     TRY_ASSIGN(chat_template, model::ChatTemplate::create(*vocab));
   }
   TRY_ASSIGN(auto pool, transformer->make_pool(options.kv_bytes_max));
+  std::optional<Calibration> calibration;
+  if (options.kv_ratio > 1) {
+    TRY_ASSIGN(calibration, load_or_calibrate(*transformer, *vocab, options.calibration_path,
+                                              options.on_calibration_progress, options.on_warning));
+  }
   return std::unique_ptr<LocalModel>(new LocalModelImpl(std::move(options), std::move(vocab),
                                                         std::move(chat_template), std::move(transformer),
-                                                        std::move(pool), clock));
+                                                        std::move(pool), std::move(calibration), clock));
 }
 
 }  // namespace pmt::inference

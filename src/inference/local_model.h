@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/usage_counter.h"
 #include "llm/completer.h"
 
 namespace pmt::inference {
@@ -22,7 +23,12 @@ struct LocalModelOptions {
   int prefill_chunk_tokens = 512;
   int sequences_max = 256;  // running at once
   int queue_max = 1024;     // waiting: above, 503
+  double kv_ratio = 1;      // for requests that name none; above 1 the model is calibrated when it is loaded
+  std::string calibration_path;  // where the calibration is kept; empty: nowhere
   std::function<void(float fraction)> on_load_progress;
+  std::function<void(float fraction)> on_calibration_progress;
+  base::UsageCounter* compression_usage = nullptr;  // counts sequences cut down, by the request's surface
+  std::function<void(const std::string&)> on_warning = [](const std::string&) {};
 };
 
 struct ModelInfo {
@@ -41,12 +47,15 @@ struct KvPoolStats {
   std::int64_t pages_used = 0;
   std::int64_t sequences = 0;
   std::int64_t tokens = 0;
+  std::int64_t tokens_kept = 0;  // the mean over layers and heads; less than `tokens` where compressed
   std::vector<std::vector<std::int64_t>> bytes_by_layer_head;  // [layers][kv_heads]
 };
 
 struct EngineStats {
   std::uint64_t requests = 0, completed = 0, cancelled = 0, failed = 0;
   std::uint64_t prompt_tokens = 0, completion_tokens = 0, steps = 0;
+  std::uint64_t compressed = 0, compressed_tokens = 0,
+                evicted_tokens = 0;  // sequences cut down, their tokens
   std::int64_t running = 0, waiting = 0;
 };
 

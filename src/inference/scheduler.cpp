@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "kernels/attention.h"
 #include "kernels/page_layout.h"
 
 namespace pmt::inference {
@@ -19,12 +20,26 @@ std::size_t page_count(int tokens) {
   return static_cast<std::size_t>((tokens + kernels::kPageTokens - 1) / kernels::kPageTokens);
 }
 
+/// Small pages that a sequence may hold in a table beyond what its tokens fill: a copied one and the last.
+constexpr int kSpareUnits = 2;
+
+/// Small pages a table, on average, of a compressed prompt.
+double units_of_prompt(int prompt_tokens, double kv_ratio) {
+  const double exact = static_cast<double>(prompt_tokens) / kernels::kPageTokens;
+  return std::max(1.0, exact * kv_cache::PagePool::kLargeUnits / kv_ratio);
+}
+
 }  // namespace
 
 Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
-                     std::unique_ptr<kv_cache::PagePool> pool, const LocalModelOptions& options,
-                     const base::Clock& clock)
-    : transformer_(transformer), vocab_(vocab), pool_(std::move(pool)), clock_(clock), options_(options) {
+                     std::unique_ptr<kv_cache::PagePool> pool, std::optional<Calibration> calibration,
+                     const LocalModelOptions& options, const base::Clock& clock)
+    : transformer_(transformer),
+      vocab_(vocab),
+      pool_(std::move(pool)),
+      clock_(clock),
+      options_(options),
+      calibration_(std::move(calibration)) {
   publish();
   thread_ = std::thread([this] { run(); });
 }
@@ -38,30 +53,48 @@ Scheduler::~Scheduler() {
   thread_.join();
 }
 
-int Scheduler::new_tokens_that_fit(int prompt_tokens, int choices) const {
+int Scheduler::new_tokens_that_fit(int prompt_tokens, int choices, double kv_ratio) const {
   const auto& h = transformer_.hparams();
   const std::int64_t per_table = static_cast<std::int64_t>(pool_->pages_max()) / (h.layers * h.kv_heads);
+  if (kv_ratio > 1) {
+    const auto units = static_cast<double>(per_table * std::int64_t{kv_cache::PagePool::kLargeUnits});
+    const double prompt = units_of_prompt(prompt_tokens, kv_ratio);
+    return std::max(1, static_cast<int>((units - prompt) / choices - kSpareUnits) * kernels::kPageTokens);
+  }
   const std::int64_t shared = prompt_tokens / kernels::kPageTokens;
   const std::int64_t tokens = (shared + (per_table - shared) / choices) * kernels::kPageTokens;
   return static_cast<int>(std::max<std::int64_t>(1, tokens - prompt_tokens));
 }
 
-base::Status Scheduler::submit(std::unique_ptr<Job> job) {
+/// Large pages that the job needs when it runs alone.
+std::size_t Scheduler::pages_at_most(const Job& job) const {
   const auto& h = transformer_.hparams();
   const auto tables = static_cast<std::size_t>(h.layers * h.kv_heads);
-  const int prompt = static_cast<int>(job->prompt.size());
+  const int prompt = static_cast<int>(job.prompt.size());
+  const auto choices = static_cast<std::size_t>(job.choices);
+  if (job.compression.active()) {
+    // Exact while it is read; then small pages, of which a choice takes a few more than its tokens fill.
+    const double own = static_cast<double>(page_count(job.new_tokens_max)) + kSpareUnits;
+    const double units = units_of_prompt(prompt, job.compression.ratio()) + own * job.choices;
+    const auto later = static_cast<std::size_t>(units / kv_cache::PagePool::kLargeUnits + 1);
+    return tables * std::max(page_count(prompt), later);
+  }
   // Full prompt pages are shared by the choices; the last, partial one and all later ones are each choice's
   // own.
   const std::size_t shared = static_cast<std::size_t>(prompt / kernels::kPageTokens);
-  const std::size_t own = page_count(prompt + job->new_tokens_max) - shared;
-  const std::size_t need = tables * (shared + own * static_cast<std::size_t>(job->choices));
+  const std::size_t own = page_count(prompt + job.new_tokens_max) - shared;
+  return tables * (shared + own * choices);
+}
+
+base::Status Scheduler::submit(std::unique_ptr<Job> job) {
+  const std::size_t need = pages_at_most(*job);
   if (need > pool_->pages_max()) {
     return base::Error{
         base::Code::kTooLarge,
         fmt::format("{} prompt tokens and up to {} new ones in {} choices need {} MiB of KV pages, and "
                     "the pool holds {} MiB: ask for fewer tokens or choices, or start the server with a "
                     "larger kv_bytes_max",
-                    prompt, job->new_tokens_max, job->choices,
+                    job->prompt.size(), job->new_tokens_max, job->choices,
                     need * pool_->bytes_of(kv_cache::PageSize::kLarge) >> 20, pool_->stats().bytes_max >> 20),
         "max_tokens"};
   }
@@ -155,6 +188,7 @@ void Scheduler::admit() {
 base::Status Scheduler::begin(Job& job) {
   if (!job.running.empty()) return {};  // pre-empted before: it goes on where it was
   const kv_cache::KvShape shape = transformer_.hparams().kv_shape();
+  if (job.compression.active()) TRY(ensure_calibrated());
   job.admitted = clock_.now();
   for (int i = 0; i < job.choices; ++i) {
     model::SamplerParams params = job.sampling;
@@ -167,6 +201,16 @@ base::Status Scheduler::begin(Job& job) {
   job.prompt_shared = job.choices == 1;
   job.usage.prompt_tokens = static_cast<std::int64_t>(job.prompt.size());
   job.kv.tokens_total = job.usage.prompt_tokens;
+  job.kv.tokens_kept = job.usage.prompt_tokens;
+  job.kv.mode = job.compression.mode_name();
+  job.kv.ratio_target = job.compression.ratio();
+  return {};
+}
+
+base::Status Scheduler::ensure_calibrated() {
+  if (calibration_) return {};
+  TRY_ASSIGN(calibration_, load_or_calibrate(transformer_, vocab_, options_.calibration_path,
+                                             options_.on_calibration_progress, options_.on_warning));
   return {};
 }
 
@@ -180,16 +224,20 @@ std::vector<Scheduler::Part> Scheduler::choose_parts() {
         visit(*job, i, static_cast<int>(job->running[i].pending().size()));
     }
   };
-  each([&](Job& job, std::size_t i, int pending) {
-    if (pending == 1) parts.push_back({&job, i, 1, true});
+  bool question_scored = false;  // a batch scores one request's question
+  const auto must_wait = [&](const Job& job, std::size_t i) {
+    return job.compression.scores_question(job.running[i].sequence()) && std::exchange(question_scored, true);
+  };
+  each([&](Job& job, std::size_t i, int unread) {
+    if (unread == 1 && !must_wait(job, i)) parts.push_back({&job, i, 1, true});
   });
   int budget = parts.empty() ? options_.prefill_chunk_tokens
                              : std::min(kBusyChunkTokens, options_.prefill_chunk_tokens);
-  each([&](Job& job, std::size_t i, int pending) {
-    if (pending == 1 || budget == 0) return;
-    const int tokens = std::min(pending, budget);
+  each([&](Job& job, std::size_t i, int unread) {
+    if (unread == 1 || budget == 0 || must_wait(job, i)) return;
+    const int tokens = std::min(job.compression.span_tokens(job.running[i].sequence(), unread), budget);
     budget -= tokens;
-    parts.push_back({&job, i, tokens, tokens == pending});
+    parts.push_back({&job, i, tokens, tokens == unread});
   });
   return parts;
 }
@@ -225,6 +273,7 @@ void Scheduler::step() {
     model::BatchSpan span{
         &generation.sequence(), generation.pending().first(static_cast<std::size_t>(part.tokens)), {}};
     if (part.samples) span.output_rows.push_back(part.tokens - 1);
+    if (part.job->compression.active()) part.job->compression.observe(span, calibration_->predictor);
     batch.push_back(std::move(span));
   }
   const auto logits = transformer_.forward(*pool_, batch);
@@ -237,7 +286,28 @@ void Scheduler::step() {
     }
     return;
   }
+  compress_when_read(parts);
   distribute(parts, *logits);
+}
+
+/// Before the first token is sampled: its logits come from the exact pages, all later ones from those kept.
+void Scheduler::compress_when_read(const std::vector<Part>& parts) {
+  for (const Part& part : parts) {
+    kv_cache::SequenceKv& sequence = part.job->running[part.generation].sequence();
+    if (!part.job->compression.due(sequence)) continue;
+    // A pool with no room for the small pages leaves it exact, and the report says so.
+    if (!part.job->compression.compress(sequence, kernels::best_attention_kernels())) {
+      part.job->kv.mode = "exact";
+      continue;
+    }
+    const std::int64_t tables = std::int64_t{sequence.shape().layers} * sequence.shape().kv_heads;
+    part.job->kv.tokens_kept = sequence.slots() / tables;
+    ++compressed_;
+    if (options_.compression_usage != nullptr)
+      options_.compression_usage->add(part.job->surface, clock_.unix_seconds());
+    compressed_tokens_ += static_cast<std::uint64_t>(sequence.tokens());
+    evicted_tokens_ += static_cast<std::uint64_t>(sequence.tokens() - part.job->kv.tokens_kept);
+  }
 }
 
 void Scheduler::distribute(const std::vector<Part>& parts, std::span<const float> logits) {
@@ -295,7 +365,9 @@ void Scheduler::retire_finished() {
 
 void Scheduler::end_generation(Job& job, Generation& generation) {
   job.usage.completion_tokens += generation.generated();
-  job.kv.tokens_total += generation.sequence().tokens() - static_cast<std::int64_t>(job.prompt.size());
+  const std::int64_t own = generation.sequence().tokens() - static_cast<std::int64_t>(job.prompt.size());
+  job.kv.tokens_total += own;
+  job.kv.tokens_kept += own;
   // Pages shared with choices that still run are counted by the last of them.
   job.kv.bytes += generation.sequence().private_bytes();
   generation.sequence().clear();
@@ -305,7 +377,6 @@ void Scheduler::end_generation(Job& job, Generation& generation) {
 void Scheduler::finish(Job& job) {
   const base::Nanos now = clock_.now();
   llm::Report report;
-  job.kv.tokens_kept = job.kv.tokens_total;
   job.kv.bytes_f16 = job.kv.tokens_total * transformer_.hparams().kv_shape().token_bytes_f16();
   job.kv.ratio_achieved =
       job.kv.bytes > 0 ? static_cast<double>(job.kv.bytes_f16) / static_cast<double>(job.kv.bytes) : 1;
@@ -333,6 +404,7 @@ void Scheduler::publish() {
     for (const Generation& generation : job->running) {
       ++stats.sequences;
       stats.tokens += generation.sequence().tokens();
+      stats.tokens_kept += generation.sequence().slots() / (h.layers * h.kv_heads);
       for (std::uint32_t layer = 0; layer < stats.bytes_by_layer_head.size(); ++layer) {
         auto& heads = stats.bytes_by_layer_head[layer];
         for (std::uint32_t head = 0; head < heads.size(); ++head)
@@ -354,6 +426,9 @@ EngineStats Scheduler::stats() const {
   out.prompt_tokens = prompt_tokens_;
   out.completion_tokens = completion_tokens_;
   out.steps = steps_;
+  out.compressed = compressed_;
+  out.compressed_tokens = compressed_tokens_;
+  out.evicted_tokens = evicted_tokens_;
   out.running = running_count_;
   out.waiting = waiting_count_;
   return out;

@@ -20,12 +20,15 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
 #include "inference/generation.h"
+#include "inference/kv_calibration.h"
 #include "inference/local_model.h"
+#include "inference/prompt_compression.h"
 #include "kv_cache/page_pool.h"
 #include "llm/completer.h"
 #include "model/transformer.h"
@@ -43,6 +46,8 @@ struct Job {
   std::optional<int> logprobs;
   model::SamplerParams sampling;
   std::string echo;  // shown before the answer
+  PromptCompression compression;
+  base::Surface surface = base::Surface::kCompletions;
   base::Nanos submitted{0};
 
   // Filled by the scheduler.
@@ -57,16 +62,16 @@ struct Job {
 class Scheduler {
  public:
   Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
-            std::unique_ptr<kv_cache::PagePool> pool, const LocalModelOptions& options,
-            const base::Clock& clock);
+            std::unique_ptr<kv_cache::PagePool> pool, std::optional<Calibration> calibration,
+            const LocalModelOptions& options, const base::Clock& clock);
   ~Scheduler();
 
   /// Takes the job or says why not (kTooLarge: its pages could never fit; kUnavailable: the queue is full).
   base::Status submit(std::unique_ptr<Job> job);
 
-  /// How many new tokens each of `choices` answers to a prompt of `prompt_tokens` could have in an empty
-  /// pool.
-  int new_tokens_that_fit(int prompt_tokens, int choices) const;
+  /// How many new tokens each of `choices` answers to a prompt of `prompt_tokens`, compressed `kv_ratio`
+  /// times, could have in an empty pool.
+  int new_tokens_that_fit(int prompt_tokens, int choices, double kv_ratio) const;
 
   EngineStats stats() const;
   KvPoolStats kv_stats() const;
@@ -86,6 +91,9 @@ class Scheduler {
   void drop_cancelled();
   void admit();
   base::Status begin(Job& job);
+  base::Status ensure_calibrated();
+  std::size_t pages_at_most(const Job& job) const;
+  void compress_when_read(const std::vector<Part>& parts);
   std::vector<Part> choose_parts();
   bool make_room(const std::vector<Part>& parts);
   void preempt_youngest();
@@ -106,6 +114,8 @@ class Scheduler {
   const base::Clock& clock_;
   const LocalModelOptions options_;
 
+  std::optional<Calibration> calibration_;
+
   Jobs running_;  // oldest first
   Jobs waiting_;
   base::Nanos published_{0};
@@ -118,6 +128,7 @@ class Scheduler {
 
   std::atomic<std::uint64_t> requests_{0}, completed_{0}, cancelled_{0}, failed_{0};
   std::atomic<std::uint64_t> prompt_tokens_{0}, completion_tokens_{0}, steps_{0};
+  std::atomic<std::uint64_t> compressed_{0}, compressed_tokens_{0}, evicted_tokens_{0};
   std::atomic<std::int64_t> running_count_{0}, waiting_count_{0};
   std::thread thread_;  // last: everything above is ready when it starts
 };

@@ -54,7 +54,7 @@ struct CacheOptions {
 enum class KvMode { kAuto, kExact, kQueryAware, kQueryAgnostic };
 
 struct KvOptions {
-  double ratio = 1.0;  // 1..64; bytes at f16 over bytes held
+  std::optional<double> ratio = {};  // 1..64; bytes at f16 over bytes held; unset: the server's own
   KvMode mode = KvMode::kAuto;
 };
 

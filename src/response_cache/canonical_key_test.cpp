@@ -96,7 +96,7 @@ json tree(const Request& r, const std::string& model, const json& versions) {
           {"tools", r.tools},
           {"tool_choice", r.tool_choice},
           {"response_format", r.response_format},
-          {"kv", {{"ratio", r.kv.ratio}, {"mode", kKvModes[static_cast<int>(r.kv.mode)]}}},
+          {"kv", {{"ratio", optional(r.kv.ratio)}, {"mode", kKvModes[static_cast<int>(r.kv.mode)]}}},
           {"speculation", kSpeculation[static_cast<int>(r.speculation)]},
           {"knowledge", r.knowledge},
           {"surface", base::to_string(r.surface)},

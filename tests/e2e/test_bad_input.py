@@ -71,7 +71,6 @@ CASES = [
     ("KV ratio 0", extended(kv={"ratio": 0}), 400, "permutation.kv.ratio", "64"),
     ("KV ratio 65", extended(kv={"ratio": 65}), 400, "permutation.kv.ratio", "64"),
     ("KV ratio 100", extended(kv={"ratio": 100}), 400, "permutation.kv.ratio", "64"),
-    ("KV ratio 8, not built", extended(kv={"ratio": 8}), 400, "permutation.kv.ratio", "not built yet"),
     ("a semantic hit, not built", extended(cache={"semantic": {"error_max": 0.01}}), 400,
      "permutation.cache.semantic", "not built yet"),
     ("knowledge, not built", extended(knowledge=["acme"]), 400, "permutation.knowledge", "not built yet"),

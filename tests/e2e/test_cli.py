@@ -128,7 +128,7 @@ def test_ask_a_server(cli, server, client):
     assert "gpt-9" in unknown.stderr
 
 
-@pytest.mark.parametrize("option", [["--kv-ratio", "8"], ["--knowledge", "acme"]])
+@pytest.mark.parametrize("option", [["--knowledge", "acme"]])
 def test_ask_for_what_is_not_built(cli, model_file, option):
     ended = cli("ask", "--model", model_file, *option, "x")
     assert ended.returncode == 1

@@ -1,0 +1,79 @@
+#include "inference/prompt_compression.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "inference/kv_scores.h"
+#include "kv_cache/eviction.h"
+
+namespace pmt::inference {
+namespace {
+
+constexpr int kQuestionTokens = 32;
+
+llm::KvMode resolve(llm::KvMode mode, double ratio, int prompt_tokens) {
+  if (ratio <= 1 || prompt_tokens < kCompressedTokensMin) return llm::KvMode::kExact;
+  if (mode != llm::KvMode::kAuto) return mode;
+  return prompt_tokens < kAutoExactTokens ? llm::KvMode::kExact : llm::KvMode::kQueryAware;
+}
+
+}  // namespace
+
+PromptCompression::PromptCompression(llm::KvMode mode, double ratio, int prompt_tokens)
+    : mode_(resolve(mode, ratio, prompt_tokens)),
+      ratio_(active() ? ratio : 1),
+      prompt_tokens_(prompt_tokens),
+      window_(mode_ == llm::KvMode::kQueryAware ? kQuestionTokens : 0) {}
+
+const char* PromptCompression::mode_name() const {
+  switch (mode_) {
+    case llm::KvMode::kQueryAware:
+      return "query_aware";
+    case llm::KvMode::kQueryAgnostic:
+      return "query_agnostic";
+    default:
+      return "exact";
+  }
+}
+
+int PromptCompression::span_tokens(const kv_cache::SequenceKv& sequence, int pending) const {
+  if (!active() || sequence.compact()) return pending;
+  const int end = sequence.tokens() < question_first() ? question_first() : prompt_tokens_;
+  return std::min(pending, end - sequence.tokens());
+}
+
+bool PromptCompression::scores_question(const kv_cache::SequenceKv& sequence) const {
+  return window_ > 0 && !scored_ && sequence.tokens() >= question_first();
+}
+
+void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor& predictor) {
+  const kv_cache::SequenceKv& sequence = *span.sequence;
+  if (!active() || scored_) return;
+  if (scores_.values.empty()) {
+    scores_ = zero_scores(sequence.shape(), prompt_tokens_);
+    if (window_ > 0) by_question_ = zero_scores(sequence.shape(), question_first());
+  }
+  span.predictor = &predictor;
+  span.predicted = &scores_;
+  if (!scores_question(sequence)) return;
+  span.scores = &by_question_;
+  span.scored_tokens = question_first();
+}
+
+bool PromptCompression::due(const kv_cache::SequenceKv& sequence) const {
+  return active() && !sequence.compact() && sequence.tokens() == prompt_tokens_;
+}
+
+base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence,
+                                         const kernels::AttentionKernels& kernels) {
+  CHECK(due(sequence));
+  if (!scored_ && window_ > 0)
+    scores_ = combine(scores_, std::move(by_question_), question_first(), prompt_tokens_);
+  scored_ = true;
+  kv_cache::EvictionOptions options;
+  options.ratio = ratio_;
+  return sequence.compress(kv_cache::choose_kept(scores_, sequence.shape(), prompt_tokens_, options),
+                           kernels);
+}
+
+}  // namespace pmt::inference

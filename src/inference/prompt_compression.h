@@ -1,0 +1,57 @@
+// What a request's compression does while its prompt is read, and when it has been (note 0005).
+//
+// Every prompt token's scores are guessed as it is read. Query-aware, the prompt's last tokens are the
+// question: they are read in a span of their own, whose attention says what it looks for. When the whole
+// prompt has been read, the sequence is cut down to its share; the first token comes from the exact pages.
+// Thread-safety: the scheduler's thread.
+#pragma once
+
+#include "base/result.h"
+#include "kv_cache/attention_plan.h"
+#include "kv_cache/sequence_kv.h"
+#include "llm/request.h"
+#include "model/transformer.h"
+
+namespace pmt::inference {
+
+/// Under this many prompt tokens "auto" stays exact: there is little to save, and much of it matters.
+inline constexpr int kAutoExactTokens = 1000;
+/// Under this many even an explicit mode stays exact.
+inline constexpr int kCompressedTokensMin = 128;
+
+class PromptCompression {
+ public:
+  /// Exact: nothing to do.
+  PromptCompression() = default;
+  /// `mode` as asked for; the mode that it comes to is mode().
+  PromptCompression(llm::KvMode mode, double ratio, int prompt_tokens);
+
+  llm::KvMode mode() const { return mode_; }
+  const char* mode_name() const;
+  double ratio() const { return ratio_; }
+  bool active() const { return mode_ != llm::KvMode::kExact; }
+
+  /// How many of the `pending` tokens after the first `read` one span may hold.
+  int span_tokens(const kv_cache::SequenceKv& sequence, int pending) const;
+  /// Whether a span that starts after `read` tokens belongs to the question. One such span a batch.
+  bool scores_question(const kv_cache::SequenceKv& sequence) const;
+  /// Asks for this span's scores.
+  void observe(model::BatchSpan& span, const model::KvPredictor& predictor);
+  /// Whether the prompt has been read and the sequence is still exact.
+  bool due(const kv_cache::SequenceKv& sequence) const;
+  /// Cuts the sequence down. Errors: kUnavailable, and it is still exact.
+  base::Status compress(kv_cache::SequenceKv& sequence, const kernels::AttentionKernels& kernels);
+
+ private:
+  int question_first() const { return prompt_tokens_ - window_; }
+
+  llm::KvMode mode_ = llm::KvMode::kExact;
+  double ratio_ = 1;
+  int prompt_tokens_ = 0;
+  int window_ = 0;                     // tokens of the question; 0 when query-agnostic
+  kv_cache::ScoreBuffer scores_;       // of every prompt token: guessed, and combined once scored_
+  kv_cache::ScoreBuffer by_question_;  // of those before the question
+  bool scored_ = false;                // a choice that is read again is cut by the same scores
+};
+
+}  // namespace pmt::inference
