@@ -377,8 +377,6 @@ INSTANTIATE_TEST_SUITE_P(
                 "auto, exact"},
         BadBody{"speculation", kChat, extension(R"({"speculation": "wild"})"), "permutation.speculation",
                 "auto, off, prompt_lookup"},
-        BadBody{"speculation_not_built", kChat, extension(R"({"speculation": "prompt_lookup"})"),
-                "permutation.speculation", "not built yet"},
         BadBody{"knowledge_type", kChat, extension(R"({"knowledge": "acme"})"), "permutation.knowledge",
                 "an array"},
         BadBody{"knowledge_not_built", kChat, extension(R"({"knowledge": ["acme"]})"),

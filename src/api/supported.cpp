@@ -39,9 +39,6 @@ base::Status check_cache(const llm::CacheOptions& cache) {
 }
 
 base::Status check_engine(const llm::Request& r) {
-  if (r.speculation == llm::Speculation::kPromptLookup) {
-    return not_built("permutation.speculation", "send auto or off");
-  }
   if (!r.knowledge.empty()) return not_built("permutation.knowledge", "leave it out");
   if (r.budget.seconds) return not_built("permutation.budget.seconds", "budget.tokens works");
   if (r.budget.usd) return not_built("permutation.budget.usd", "budget.tokens works");

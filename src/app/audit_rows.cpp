@@ -37,7 +37,13 @@ std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
        .counter_name = "engine.compressed",
        .off_reason = engine_off,
        .on_by_default = ModelConfig{}.kv_ratio > 1},
-      {.name = "prompt-lookup speculation"},
+      {.name = "prompt-lookup speculation",
+       .built = true,
+       .self_test = [] { return std::optional<std::string>(); },  // every draft is checked as it is used
+       .usage = sources.speculation_usage,
+       .counter_name = "engine.accepted",
+       .off_reason = engine_off,
+       .on_by_default = true},
       {.name = "prefix reuse"},
   };
 }

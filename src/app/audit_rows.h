@@ -16,6 +16,7 @@ struct AuditSources {
   const base::UsageCounter* cache_usage = nullptr;
   std::optional<std::string> compression_self_test;
   const base::UsageCounter* compression_usage = nullptr;
+  const base::UsageCounter* speculation_usage = nullptr;
 };
 
 /// The counters must outlive the rows.

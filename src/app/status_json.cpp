@@ -23,6 +23,8 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
             {"compressed", engine.compressed},
             {"compressed_tokens", engine.compressed_tokens},
             {"evicted_tokens", engine.evicted_tokens},
+            {"drafted", engine.drafted},
+            {"accepted", engine.accepted},
             {"running", engine.running},
             {"waiting", engine.waiting}}}};
 }
@@ -47,6 +49,8 @@ api::EngineSample engine_sample(const inference::LocalModel& model) {
                        {"prompt_tokens", real(engine.prompt_tokens)},
                        {"completion_tokens", real(engine.completion_tokens)},
                        {"steps", real(engine.steps)},
+                       {"drafted_tokens", real(engine.drafted)},
+                       {"accepted_tokens", real(engine.accepted)},
                        {"kv_compressed", real(engine.compressed)},
                        {"kv_compressed_tokens", real(engine.compressed_tokens)},
                        {"kv_evicted_tokens", real(engine.evicted_tokens)}},

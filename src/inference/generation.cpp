@@ -1,5 +1,6 @@
 #include "inference/generation.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "model/logprobs.h"
@@ -58,6 +59,41 @@ std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
     text += stops_.flush();
   }
   return show(std::move(text));
+}
+
+void Generation::draft(int drafts_max) {
+  const bool decoding = generated() > 0 && static_cast<int>(tokens_.size()) == sequence_.tokens() + 1;
+  if (!options_.speculate || !decoding) return;
+  const int room = options_.new_tokens_max - generated() - 1;  // the last token needs no drafts after it
+  drafts_ = lookup_.propose(tokens_, std::min(drafts_max, room));
+  if (drafts_.empty()) {
+    lookup_.observe(0, 0);
+    return;
+  }
+  with_drafts_ = tokens_;
+  with_drafts_.insert(with_drafts_.end(), drafts_.begin(), drafts_.end());
+}
+
+bool Generation::came_true(int row) const {
+  const std::size_t before = with_drafts_.size() - drafts_.size();
+  return row == 0 || (row <= drafted() && tokens_.size() == before + static_cast<std::size_t>(row) &&
+                      tokens_.back() == drafts_[static_cast<std::size_t>(row) - 1]);
+}
+
+void Generation::drop_pages() {
+  drafts_.clear();
+  sequence_.clear();
+}
+
+int Generation::settle_drafts() {
+  if (drafts_.empty()) return 0;
+  const std::size_t before = with_drafts_.size() - drafts_.size();
+  // All chosen tokens but the last were drafts that had been read; the last one is what comes next.
+  const int accepted = static_cast<int>(tokens_.size() - before) - 1;
+  sequence_.truncate(static_cast<int>(tokens_.size()) - 1);
+  lookup_.observe(drafted(), accepted);
+  drafts_.clear();
+  return accepted;
 }
 
 }  // namespace pmt::inference

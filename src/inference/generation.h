@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "inference/prompt_lookup.h"
 #include "kv_cache/sequence_kv.h"
 #include "llm/event.h"
 #include "model/sampler.h"
@@ -22,6 +23,7 @@ struct GenerationOptions {
   int choice = 0;
   int new_tokens_max = 0;
   std::optional<int> logprobs;  // alternatives to report a token
+  bool speculate = true;
 };
 
 class Generation {
@@ -33,16 +35,29 @@ class Generation {
   /// Chooses the next token from `logits` [vocabulary]. Returns what may be shown now, if anything.
   std::optional<llm::Delta> advance(std::span<const float> logits);
 
+  /// While the answer is written: drafts up to `drafts_max` tokens past the last one. pending() ends with
+  /// them.
+  void draft(int drafts_max);
+  void forget_drafts() { drafts_.clear(); }
+  int drafted() const { return static_cast<int>(drafts_.size()); }
+  /// Row `row` of the last tokens' logits is the next to sample from: all drafts before it came true.
+  bool came_true(int row) const;
+  /// The step with the drafts is over: forgets those that didn't come true. Returns how many did.
+  int settle_drafts();
+
   bool finished() const { return finish_.has_value(); }
   llm::FinishReason finish_reason() const { return *finish_; }
 
   /// Tokens that the model hasn't read yet: the whole prompt at first, then one a step; all of them again
   /// after the pages were dropped.
   std::span<const std::int32_t> pending() const {
-    return std::span(tokens_).subspan(static_cast<std::size_t>(sequence_.tokens()));
+    return std::span(drafts_.empty() ? tokens_ : with_drafts_)
+        .subspan(static_cast<std::size_t>(sequence_.tokens()));
   }
   kv_cache::SequenceKv& sequence() { return sequence_; }
   const kv_cache::SequenceKv& sequence() const { return sequence_; }
+  /// Gives its pages back: everything is to be read again.
+  void drop_pages();
   /// Takes over another sequence of the same tokens (a fork of the first choice's prompt).
   void adopt(kv_cache::SequenceKv sequence);
 
@@ -60,6 +75,9 @@ class Generation {
   model::StopMatcher stops_;
   model::Utf8Stream utf8_;
   std::vector<std::int32_t> tokens_;  // prompt, then generated
+  PromptLookup lookup_;
+  std::vector<std::int32_t> drafts_;
+  std::vector<std::int32_t> with_drafts_;  // tokens_ as they were when the drafts were made, then those
   int prompt_tokens_;
   GenerationOptions options_;
   std::vector<llm::TokenLogprob> logprobs_;  // not shown yet

@@ -177,6 +177,7 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
                    request.sampling.logit_bias};
   if (request.echo) job->echo = request.prompt;
   job->surface = request.surface;
+  job->speculate = request.speculation != llm::Speculation::kOff;
   job->submitted = arrived.at;
   return scheduler_.submit(std::move(job));
 }

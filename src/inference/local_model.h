@@ -28,6 +28,7 @@ struct LocalModelOptions {
   std::function<void(float fraction)> on_load_progress;
   std::function<void(float fraction)> on_calibration_progress;
   base::UsageCounter* compression_usage = nullptr;  // counts sequences cut down, by the request's surface
+  base::UsageCounter* speculation_usage = nullptr;  // counts accepted drafts
   std::function<void(const std::string&)> on_warning = [](const std::string&) {};
 };
 
@@ -55,7 +56,8 @@ struct EngineStats {
   std::uint64_t requests = 0, completed = 0, cancelled = 0, failed = 0;
   std::uint64_t prompt_tokens = 0, completion_tokens = 0, steps = 0;
   std::uint64_t compressed = 0, compressed_tokens = 0,
-                evicted_tokens = 0;  // sequences cut down, their tokens
+                evicted_tokens = 0;         // sequences cut down, their tokens
+  std::uint64_t drafted = 0, accepted = 0;  // tokens of prompt-lookup speculation
   std::int64_t running = 0, waiting = 0;
 };
 

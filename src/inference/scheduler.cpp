@@ -14,6 +14,7 @@ namespace {
 /// Prompt tokens read in a step that also carries other requests' next tokens: a bigger chunk reads prompts
 /// faster, and makes those who are being answered wait longer for their next token.
 constexpr int kBusyChunkTokens = 128;
+constexpr std::size_t kSpeculatingAnswersMax = 2;
 constexpr base::Nanos kPublishEvery = std::chrono::milliseconds(100);
 
 std::size_t page_count(int tokens) {
@@ -195,7 +196,8 @@ base::Status Scheduler::begin(Job& job) {
     params.choice = i;
     TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab_.size()));
     job.running.emplace_back(vocab_, kv_cache::SequenceKv(*pool_, shape), std::move(sampler), job.stops,
-                             job.prompt, GenerationOptions{i, job.new_tokens_max, job.logprobs});
+                             job.prompt,
+                             GenerationOptions{i, job.new_tokens_max, job.logprobs, job.speculate});
   }
   job.sink->on_event(llm::Started{options_.name, clock_.unix_seconds(), {}});
   job.prompt_shared = job.choices == 1;
@@ -221,7 +223,7 @@ std::vector<Scheduler::Part> Scheduler::choose_parts() {
       // Until the prompt is read, the first choice reads it for all.
       const std::size_t count = job->prompt_shared ? job->running.size() : 1;
       for (std::size_t i = 0; i < count; ++i)
-        visit(*job, i, static_cast<int>(job->running[i].pending().size()));
+        visit(*job, i, static_cast<int>(job->running[i].pending().size()) - job->running[i].drafted());
     }
   };
   bool question_scored = false;  // a batch scores one request's question
@@ -229,7 +231,7 @@ std::vector<Scheduler::Part> Scheduler::choose_parts() {
     return job.compression.scores_question(job.running[i].sequence()) && std::exchange(question_scored, true);
   };
   each([&](Job& job, std::size_t i, int unread) {
-    if (unread == 1 && !must_wait(job, i)) parts.push_back({&job, i, 1, true});
+    if (unread == 1 && !must_wait(job, i)) parts.push_back({&job, i, 1 + job.running[i].drafted(), true});
   });
   int budget = parts.empty() ? options_.prefill_chunk_tokens
                              : std::min(kBusyChunkTokens, options_.prefill_chunk_tokens);
@@ -247,21 +249,42 @@ bool Scheduler::make_room(const std::vector<Part>& parts) {
   for (const Part& part : parts)
     need += part.job->running[part.generation].sequence().pages_needed(part.tokens);
   if (need <= pool_->pages_free()) return true;
-  preempt_youngest();
+  const bool drafted = std::any_of(parts.begin(), parts.end(), [](const Part& part) {
+    return part.job->running[part.generation].drafted() > 0;
+  });
+  drafted ? forget_drafts() : preempt_youngest();
   return false;
 }
 
 void Scheduler::preempt_youngest() {
   auto victim = std::move(running_.back());
   running_.pop_back();
-  for (Generation& generation : victim->running) generation.sequence().clear();
+  for (Generation& generation : victim->running) generation.drop_pages();
   victim->prompt_shared = true;  // the choices differ by now, or read the prompt once each
   --running_count_;
   ++waiting_count_;
   waiting_.push_front(std::move(victim));
 }
 
+/// Drafts ride along for nothing while a step is bound by reading the weights; with many answers in the batch
+/// it is bound by arithmetic, and every draft takes time from somebody.
+void Scheduler::draft() {
+  std::size_t answers = 0;
+  for (const auto& job : running_) answers += job->running.size();
+  if (answers > kSpeculatingAnswersMax) return;
+  for (const auto& job : running_) {
+    for (Generation& generation : job->running) generation.draft(kDraftsMax);
+  }
+}
+
+void Scheduler::forget_drafts() {
+  for (const auto& job : running_) {
+    for (Generation& generation : job->running) generation.forget_drafts();
+  }
+}
+
 void Scheduler::step() {
+  draft();
   std::vector<Part> parts = choose_parts();
   while (!make_room(parts)) {
     if (running_.empty()) return;
@@ -272,7 +295,8 @@ void Scheduler::step() {
     Generation& generation = part.job->running[part.generation];
     model::BatchSpan span{
         &generation.sequence(), generation.pending().first(static_cast<std::size_t>(part.tokens)), {}};
-    if (part.samples) span.output_rows.push_back(part.tokens - 1);
+    for (int row = part.tokens - 1 - generation.drafted(); part.samples && row < part.tokens; ++row)
+      span.output_rows.push_back(row);
     if (part.job->compression.active()) part.job->compression.observe(span, calibration_->predictor);
     batch.push_back(std::move(span));
   }
@@ -315,12 +339,28 @@ void Scheduler::distribute(const std::vector<Part>& parts, std::span<const float
   std::size_t at = 0;
   for (const Part& part : parts) {
     if (!part.samples) continue;
-    const auto row = logits.subspan(at, width);
-    at += width;
     Job& job = *part.job;
-    if (!job.prompt_shared) fork_prompt(job, row);
-    sample(job, job.running[part.generation], row);
+    Generation& generation = job.running[part.generation];
+    const int rows = 1 + generation.drafted();
+    for (int row = 0; row < rows; ++row, at += width) {
+      if (generation.finished() || !generation.came_true(row)) continue;
+      const auto of_row = logits.subspan(at, width);
+      if (!job.prompt_shared) fork_prompt(job, of_row);
+      sample(job, generation, of_row);
+    }
+    if (rows > 1) settle_drafts(job, generation);
   }
+}
+
+void Scheduler::settle_drafts(Job& job, Generation& generation) {
+  const int drafted = generation.drafted();
+  const int accepted = generation.settle_drafts();
+  job.speculation.drafted += drafted;
+  job.speculation.accepted += accepted;
+  drafted_ += static_cast<std::uint64_t>(drafted);
+  accepted_ += static_cast<std::uint64_t>(accepted);
+  if (options_.speculation_usage != nullptr && accepted > 0)
+    options_.speculation_usage->add(job.surface, clock_.unix_seconds(), static_cast<std::uint64_t>(accepted));
 }
 
 void Scheduler::fork_prompt(Job& job, std::span<const float> logits) {
@@ -381,6 +421,7 @@ void Scheduler::finish(Job& job) {
   job.kv.ratio_achieved =
       job.kv.bytes > 0 ? static_cast<double>(job.kv.bytes_f16) / static_cast<double>(job.kv.bytes) : 1;
   report.kv = job.kv;
+  report.speculation = job.speculation;
   report.timing =
       llm::Timing{base::ms_between(job.submitted, job.admitted),
                   base::ms_between(job.admitted, job.first_token), base::ms_between(job.first_token, now)};
@@ -429,6 +470,8 @@ EngineStats Scheduler::stats() const {
   out.compressed = compressed_;
   out.compressed_tokens = compressed_tokens_;
   out.evicted_tokens = evicted_tokens_;
+  out.drafted = drafted_;
+  out.accepted = accepted_;
   out.running = running_count_;
   out.waiting = waiting_count_;
   return out;

@@ -47,6 +47,7 @@ struct Job {
   model::SamplerParams sampling;
   std::string echo;  // shown before the answer
   PromptCompression compression;
+  bool speculate = true;
   base::Surface surface = base::Surface::kCompletions;
   base::Nanos submitted{0};
 
@@ -57,6 +58,7 @@ struct Job {
   bool prompt_shared = false;       // the other choices have forked from the first
   llm::Usage usage;
   llm::KvReport kv;
+  llm::SpeculationReport speculation;
 };
 
 class Scheduler {
@@ -94,12 +96,15 @@ class Scheduler {
   base::Status ensure_calibrated();
   std::size_t pages_at_most(const Job& job) const;
   void compress_when_read(const std::vector<Part>& parts);
+  void draft();
+  void forget_drafts();
   std::vector<Part> choose_parts();
   bool make_room(const std::vector<Part>& parts);
   void preempt_youngest();
   void step();
   void distribute(const std::vector<Part>& parts, std::span<const float> logits);
   void sample(Job& job, Generation& generation, std::span<const float> logits);
+  void settle_drafts(Job& job, Generation& generation);
   void fork_prompt(Job& job, std::span<const float> logits);
   void retire_finished();
   void end_generation(Job& job, Generation& generation);
@@ -129,6 +134,7 @@ class Scheduler {
   std::atomic<std::uint64_t> requests_{0}, completed_{0}, cancelled_{0}, failed_{0};
   std::atomic<std::uint64_t> prompt_tokens_{0}, completion_tokens_{0}, steps_{0};
   std::atomic<std::uint64_t> compressed_{0}, compressed_tokens_{0}, evicted_tokens_{0};
+  std::atomic<std::uint64_t> drafted_{0}, accepted_{0};
   std::atomic<std::int64_t> running_count_{0}, waiting_count_{0};
   std::thread thread_;  // last: everything above is ready when it starts
 };
