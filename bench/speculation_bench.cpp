@@ -1,0 +1,142 @@
+// ./dev bench speculation [--rounds N] [--tokens N] [--json]: tokens a second while an answer is written,
+// with prompt lookup and without, on prompts whose answers repeat their text and on others. Both ways must
+// give the same answer; they take turns, so that a noisy machine slows both.
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "inference/local_model.h"
+#include "llm/sinks.h"
+#include "measure.h"
+
+namespace pmt::bench {
+namespace {
+
+constexpr const char* kReport =
+    "The night shift at the Halden pumping station began at ten. At 22:40 the second pump lost pressure and "
+    "the "
+    "operator, Ingrid Vale, switched to the reserve line. The reserve line held until 01:15, when a valve on "
+    "the east side began to leak. Two technicians closed the valve by hand and replaced its seal before "
+    "three. By morning the second pump was running again, and the reserve line was drained and inspected. No "
+    "water was lost in the town. The report recommends a new seal for every valve on the east side, a "
+    "pressure gauge at the reserve line, and a second operator on every night shift until spring.";
+
+constexpr const char* kCode =
+    "class Inventory:\n    def __init__(self):\n        self.items = {}\n\n    def add_item(self, name, "
+    "count):\n"
+    "        if count < 0:\n            raise ValueError('count must not be negative')\n"
+    "        self.items[name] = self.items.get(name, 0) + count\n\n    def remove_item(self, name, count):\n"
+    "        if self.items.get(name, 0) < count:\n            raise ValueError('not enough items')\n"
+    "        self.items[name] = self.items[name] - count\n\n    def total(self):\n"
+    "        return sum(self.items.values())\n";
+
+std::vector<std::pair<std::string, std::string>> prompts() {
+  const std::string report = kReport;
+  const std::string code = kCode;
+  return {{"summarise", "Summarise this report in its own words, sentence by sentence.\n\n" + report},
+          {"quote", "Repeat this report word for word.\n\n" + report},
+          {"edit code", "Rename `count` to `amount` in this class and print the whole class.\n\n" + code},
+          {"open question", "Tell me about the history of bicycles."},
+          {"story", "Write a short story about a lighthouse and a storm."},
+          {"explain", "Explain how rain forms."}};
+}
+
+struct Run {
+  std::string text;
+  double tokens_per_s = 0;
+  llm::SpeculationReport speculation;
+};
+
+Run answer(inference::LocalModel& model, const std::string& prompt, llm::Speculation speculation,
+           int tokens) {
+  llm::Request request;
+  request.messages.push_back({"user", prompt, "", {}, ""});
+  request.sampling.temperature = 0;
+  request.max_tokens = tokens;
+  request.speculation = speculation;
+  const auto sink = std::make_shared<llm::CollectingSink>();
+  model.start(std::move(request), sink, {});
+  const auto events = sink->wait();
+  const auto* done = std::get_if<llm::Done>(&events.back());
+  if (done == nullptr) {
+    progress("error: " + std::get<llm::Failed>(events.back()).error.message);
+    std::exit(1);
+  }
+  // The first token belongs to the prompt's reading.
+  const auto written = static_cast<double>(done->usage.completion_tokens - 1);
+  return {llm::text_of(events), written / (done->report.timing->decode_ms / 1000), *done->report.speculation};
+}
+
+int run(std::vector<std::string> args) {
+  const bool as_json = take_flag(args, "--json");
+  const int rounds = std::stoi(take_value(args, "--rounds", "5"));
+  const int tokens = std::stoi(take_value(args, "--tokens", "160"));
+  const char* path = std::getenv("PERMUTATION_MODEL");
+  if (path == nullptr || !args.empty()) {
+    progress("usage: ./dev bench speculation [--rounds N] [--tokens N] [--json]");
+    return 2;
+  }
+  const base::SystemClock clock;
+  inference::LocalModelOptions options;
+  options.name = "model";
+  options.path = path;
+  const auto model = inference::LocalModel::load(std::move(options), clock);
+  if (!model) {
+    progress("error: " + model.error().message);
+    return 1;
+  }
+  Result result;
+  result.name = "bench speculation";
+  double least_elsewhere = 1e9;
+  std::vector<double> copying;
+  bool all_same = true;
+  for (const auto& [kind, prompt] : prompts()) {
+    std::vector<double> with, without, ratios;
+    Run last;
+    bool same = true;
+    for (int round = 0; round < rounds; ++round) {
+      const Run off = answer(**model, prompt, llm::Speculation::kOff, tokens);
+      last = answer(**model, prompt, llm::Speculation::kPromptLookup, tokens);
+      same = same && off.text == last.text;
+      with.push_back(last.tokens_per_s);
+      without.push_back(off.tokens_per_s);
+      ratios.push_back(last.tokens_per_s / off.tokens_per_s);
+    }
+    const double ratio = median(ratios);
+    const bool copies = kind == "summarise" || kind == "quote" || kind == "edit code";
+    if (copies) copying.push_back(ratio);
+    if (!copies) least_elsewhere = std::min(least_elsewhere, ratio);
+    all_same = all_same && same;
+    nlohmann::ordered_json row;
+    row["prompt"] = kind;
+    row["tokens_per_s"] = median(with);
+    row["tokens_per_s_off"] = median(without);
+    row["ratio"] = ratio;
+    row["drafted"] = last.speculation.drafted;
+    row["accepted"] = last.speculation.accepted;
+    row["identical"] = same;
+    result.rows.push_back(row);
+    progress(fmt::format("{}: {:.2f}x", kind, ratio));
+  }
+  const double least_copying = *std::min_element(copying.begin(), copying.end());
+  result.targets = {
+      {"summarising, quoting, code editing: the least", ">= 1.7x", least_copying, least_copying >= 1.7},
+      {"elsewhere: the least", ">= 0.97x", least_elsewhere, least_elsewhere >= 0.97},
+      {"answers identical", "all", all_same ? 1.0 : 0.0, all_same}};
+  print(result, as_json);
+  return 0;
+}
+
+}  // namespace
+}  // namespace pmt::bench
+
+int main(int argc, char** argv) {
+  return pmt::bench::run({argv + 1, argv + argc});
+}

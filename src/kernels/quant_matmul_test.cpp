@@ -1,0 +1,140 @@
+#include "kernels/quant_matmul.h"
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "kernels/f16.h"
+
+namespace pmt::kernels {
+namespace {
+
+/// Random blocks as a GGUF would hold them, and the weights that they mean.
+struct Weights {
+  std::vector<std::byte> blocks;
+  std::vector<float> values;
+};
+
+Weights random_weights(QuantFormat format, int rows, int columns, std::uint32_t seed) {
+  std::mt19937 rng(seed);
+  std::normal_distribution<float> normal;
+  Weights out;
+  const auto put16 = [&](float x) {
+    const std::uint16_t bits = f32_to_f16(x);
+    out.blocks.push_back(static_cast<std::byte>(bits & 255U));
+    out.blocks.push_back(static_cast<std::byte>(bits >> 8));
+    return f16_to_f32(bits);
+  };
+  for (int b = 0; b < rows * columns / kQuantBlock; ++b) {
+    const float scale = put16(0.01F * normal(rng));
+    const float minimum = format == QuantFormat::kQ4_1 ? put16(0.05F * normal(rng)) : 0;
+    int codes[kQuantBlock];
+    for (int& code : codes) code = static_cast<int>(rng() % (format == QuantFormat::kQ8_0 ? 256 : 16));
+    if (format == QuantFormat::kQ8_0) {
+      for (const int code : codes) {
+        out.blocks.push_back(static_cast<std::byte>(code - 128));
+        out.values.push_back(scale * static_cast<float>(code - 128));
+      }
+      continue;
+    }
+    for (int i = 0; i < 16; ++i) out.blocks.push_back(static_cast<std::byte>(codes[i] | codes[i + 16] << 4));
+    for (const int code : codes) {
+      out.values.push_back(format == QuantFormat::kQ4_1 ? scale * static_cast<float>(code) + minimum
+                                                        : scale * static_cast<float>(code - 8));
+    }
+  }
+  return out;
+}
+
+std::vector<float> random_rows(int rows, int columns, std::uint32_t seed) {
+  std::mt19937 rng(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> out(static_cast<std::size_t>(rows * columns));
+  for (float& x : out) x = normal(rng);
+  return out;
+}
+
+std::vector<float> product(const QuantMatmul& kernels, const PackedMatrix& packed, const std::vector<float>& x,
+                           int rows) {
+  QuantRows coded;
+  kernels.quantise(x.data(), rows, packed.columns(), packed.columns(), coded);
+  std::vector<float> out(static_cast<std::size_t>(rows * packed.rows()), std::nanf(""));
+  const int half = packed.groups() / 2;  // as two threads would
+  kernels.multiply(packed, coded, 0, half, out.data(), packed.rows());
+  kernels.multiply(packed, coded, half, packed.groups(), out.data(), packed.rows());
+  return out;
+}
+
+std::vector<const QuantMatmul*> all_kernels() {
+  std::vector<const QuantMatmul*> out = {&quant_matmul_reference()};
+  if (quant_matmul() != nullptr) out.push_back(quant_matmul());
+  return out;
+}
+
+TEST(QuantMatmul, IsTheProductWithinTheActivationsRounding) {
+  for (const QuantMatmul* kernels : all_kernels()) {
+    for (const auto format : {QuantFormat::kQ4_0, QuantFormat::kQ4_1, QuantFormat::kQ8_0}) {
+      const int n = 83, k = 192, rows = 11;  // n is no multiple of a group
+      const Weights weights = random_weights(format, n, k, 4);
+      const PackedMatrix packed(format, n, k, weights.blocks.data());
+      const auto x = random_rows(rows, k, 5);
+      const auto got = product(*kernels, packed, x, rows);
+      for (int r = 0; r < rows; ++r) {
+        for (int i = 0; i < n; ++i) {
+          double want = 0, size = 0;
+          for (int c = 0; c < k; ++c) {
+            const double w = weights.values[static_cast<std::size_t>(i * k + c)];
+            want += w * x[static_cast<std::size_t>(r * k + c)];
+            size += w * w;
+          }
+          // Rounding to 1/127 of a block's greatest (about 2.5 for normal values): 0.006 a weight.
+          EXPECT_NEAR(got[static_cast<std::size_t>(r * n + i)], want, 6 * 0.006 * std::sqrt(size))
+              << kernels->name << " format " << static_cast<int>(format) << " row " << r << " column " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(QuantMatmul, EveryKernelAgreesWithTheReference) {
+  if (quant_matmul() == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  for (const auto format : {QuantFormat::kQ4_0, QuantFormat::kQ4_1, QuantFormat::kQ8_0}) {
+    const Weights weights = random_weights(format, 64, 576, 8);
+    const PackedMatrix packed(format, 64, 576, weights.blocks.data());
+    const auto x = random_rows(9, 576, 6);
+    const auto want = product(quant_matmul_reference(), packed, x, 9);
+    const auto got = product(*quant_matmul(), packed, x, 9);
+    for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-4);
+  }
+}
+
+TEST(QuantMatmul, ARowHasTheSameBitsInEveryBatch) {
+  for (const QuantMatmul* kernels : all_kernels()) {
+    const Weights weights = random_weights(QuantFormat::kQ4_1, 48, 320, 8);
+    const PackedMatrix packed(QuantFormat::kQ4_1, 48, 320, weights.blocks.data());
+    const auto x = random_rows(21, 320, 6);
+    const auto together = product(*kernels, packed, x, 21);
+    for (int first = 0; first < 21; ++first) {
+      for (const int rows : {1, 2, 3, 5, 6, 7}) {
+        if (first + rows > 21) continue;
+        const std::vector<float> some(x.begin() + first * 320, x.begin() + (first + rows) * 320);
+        const auto alone = product(*kernels, packed, some, rows);
+        ASSERT_EQ(0, std::memcmp(alone.data(), together.data() + first * 48, alone.size() * sizeof(float)));
+      }
+    }
+  }
+}
+
+TEST(QuantMatmul, ZerosGiveZeros) {
+  for (const QuantMatmul* kernels : all_kernels()) {
+    const Weights weights = random_weights(QuantFormat::kQ4_1, 16, 64, 8);
+    const PackedMatrix packed(QuantFormat::kQ4_1, 16, 64, weights.blocks.data());
+    for (const float x : product(*kernels, packed, std::vector<float>(64), 1)) EXPECT_EQ(x, 0);
+  }
+}
+
+}  // namespace
+}  // namespace pmt::kernels
