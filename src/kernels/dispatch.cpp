@@ -2,6 +2,7 @@
 #include <initializer_list>
 
 #include "kernels/attention.h"
+#include "kernels/quant_matmul.h"
 
 namespace pmt::kernels {
 
@@ -9,6 +10,7 @@ const AttentionKernels* attention_kernels_scalar();
 #if defined(__x86_64__)
 const AttentionKernels* attention_kernels_avx2();
 const AttentionKernels* attention_kernels_avx512();
+const QuantMatmul* quant_matmul_vnni();
 #endif
 
 const AttentionKernels* attention_kernels(Isa isa) {
@@ -29,6 +31,14 @@ const AttentionKernels* attention_kernels(Isa isa) {
 #endif
   }
   return nullptr;
+}
+
+const QuantMatmul* quant_matmul() {
+#if defined(__x86_64__)
+  return quant_matmul_vnni();
+#else
+  return nullptr;
+#endif
 }
 
 const AttentionKernels& best_attention_kernels() {

@@ -35,8 +35,7 @@ Block unpack(QuantFormat format, const std::byte* p) {
     return out;
   }
   const std::byte* nibbles = p + (format == QuantFormat::kQ4_1 ? 4 : 2);
-  out.minimum =
-      format == QuantFormat::kQ4_1 ? u16_at(p + 2) : f32_to_f16(-8.0F * f16_to_f32(out.scale));
+  out.minimum = format == QuantFormat::kQ4_1 ? u16_at(p + 2) : f32_to_f16(-8.0F * f16_to_f32(out.scale));
   for (int i = 0; i < kQuantBlock / 2; ++i) {
     const auto byte = std::to_integer<std::uint8_t>(nibbles[i]);
     out.codes[i] = byte & 15U;
@@ -91,8 +90,10 @@ void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, 
     for (int r = 0; r < x.rows; ++r) {
       float total = 0;
       for (int b = 0; b < blocks; ++b) {
-        const std::byte* block = weights.group(row / kPackedRows) + weights.block_bytes() * static_cast<std::size_t>(b);
-        const std::int8_t* codes = x.codes.data() + static_cast<std::ptrdiff_t>(r) * x.columns + b * kQuantBlock;
+        const std::byte* block =
+            weights.group(row / kPackedRows) + weights.block_bytes() * static_cast<std::size_t>(b);
+        const std::int8_t* codes =
+            x.codes.data() + static_cast<std::ptrdiff_t>(r) * x.columns + b * kQuantBlock;
         int dot = 0;
         for (int i = 0; i < kQuantBlock; ++i) {
           const int quad = i / 4;

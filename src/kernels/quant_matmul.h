@@ -46,8 +46,8 @@ class PackedMatrix {
   bool wide() const { return wide_; }  // 8 bits a code
   std::size_t block_bytes() const { return (wide_ ? 512 : 256) + 64; }
   const std::byte* group(int i) const {
-    return bytes_.data() + block_bytes() * static_cast<std::size_t>(columns_ / kQuantBlock) *
-                               static_cast<std::size_t>(i);
+    return bytes_.data() +
+           block_bytes() * static_cast<std::size_t>(columns_ / kQuantBlock) * static_cast<std::size_t>(i);
   }
   std::size_t bytes() const { return bytes_.size(); }
 
@@ -73,8 +73,8 @@ struct QuantMatmul {
   void (*quantise)(const float* x, int rows, int columns, std::ptrdiff_t stride, QuantRows& out);
   /// out[r * stride + n] = the product of activation row r and weight row n, for the weight rows of groups
   /// [group_first, group_end).
-  void (*multiply)(const PackedMatrix& weights, const QuantRows& x, int group_first, int group_end, float* out,
-                   std::ptrdiff_t stride);
+  void (*multiply)(const PackedMatrix& weights, const QuantRows& x, int group_first, int group_end,
+                   float* out, std::ptrdiff_t stride);
 };
 
 /// Null when this CPU has no such instructions: then ggml's own products serve.

@@ -57,8 +57,8 @@ std::vector<float> random_rows(int rows, int columns, std::uint32_t seed) {
   return out;
 }
 
-std::vector<float> product(const QuantMatmul& kernels, const PackedMatrix& packed, const std::vector<float>& x,
-                           int rows) {
+std::vector<float> product(const QuantMatmul& kernels, const PackedMatrix& packed,
+                           const std::vector<float>& x, int rows) {
   QuantRows coded;
   kernels.quantise(x.data(), rows, packed.columns(), packed.columns(), coded);
   std::vector<float> out(static_cast<std::size_t>(rows * packed.rows()), std::nanf(""));

@@ -100,14 +100,22 @@ void multiply_group(const PackedMatrix& weights, int group, const QuantRows& x, 
   for (; row + kTileRows <= x.rows; row += kTileRows)
     multiply_tile<kTileRows, WIDE>(weights, group, x, row, out, stride);
   switch (x.rows - row) {
-    case 1: return multiply_tile<1, WIDE>(weights, group, x, row, out, stride);
-    case 2: return multiply_tile<2, WIDE>(weights, group, x, row, out, stride);
-    case 3: return multiply_tile<3, WIDE>(weights, group, x, row, out, stride);
-    case 4: return multiply_tile<4, WIDE>(weights, group, x, row, out, stride);
-    case 5: return multiply_tile<5, WIDE>(weights, group, x, row, out, stride);
-    case 6: return multiply_tile<6, WIDE>(weights, group, x, row, out, stride);
-    case 7: return multiply_tile<7, WIDE>(weights, group, x, row, out, stride);
-    default: return;
+    case 1:
+      return multiply_tile<1, WIDE>(weights, group, x, row, out, stride);
+    case 2:
+      return multiply_tile<2, WIDE>(weights, group, x, row, out, stride);
+    case 3:
+      return multiply_tile<3, WIDE>(weights, group, x, row, out, stride);
+    case 4:
+      return multiply_tile<4, WIDE>(weights, group, x, row, out, stride);
+    case 5:
+      return multiply_tile<5, WIDE>(weights, group, x, row, out, stride);
+    case 6:
+      return multiply_tile<6, WIDE>(weights, group, x, row, out, stride);
+    case 7:
+      return multiply_tile<7, WIDE>(weights, group, x, row, out, stride);
+    default:
+      return;
   }
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "kernels/attention.h"
+#include "kernels/quant_matmul.h"
 #include "model/rope.h"
 #include "model/weights.h"
 
@@ -213,16 +214,43 @@ ggml_tensor* LlamaTransformer::norm(Graph& graph, ggml_tensor* input, ggml_tenso
   return ggml_mul(graph.context, ggml_rms_norm(graph.context, input, hparams_.rms_epsilon), weight);
 }
 
+/// src: the input, a row a token. Threads share the output's columns, and each codes the input for itself:
+/// a chunk of rows at a time, small enough to stay in its cache beside a group of weights.
+void multiply_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
+  constexpr std::int64_t kChunkBytes = 192 << 10;
+  const auto& matrix = *static_cast<const kernels::PackedMatrix*>(userdata);
+  const kernels::QuantMatmul& kernels = *kernels::quant_matmul();
+  thread_local kernels::QuantRows coded;
+  const ggml_tensor* input = dst->src[0];
+  const auto input_stride = static_cast<std::ptrdiff_t>(input->nb[1] / sizeof(float));
+  const auto output_stride = static_cast<std::ptrdiff_t>(dst->nb[1] / sizeof(float));
+  const int first = matrix.groups() * thread / threads;
+  const int end = matrix.groups() * (thread + 1) / threads;
+  const int chunk = static_cast<int>(std::max<std::int64_t>(8, kChunkBytes / matrix.columns() / 8 * 8));
+  for (int row = 0; row < dst->ne[1]; row += chunk) {
+    const int rows = std::min(chunk, static_cast<int>(dst->ne[1]) - row);
+    kernels.quantise(row_of(input, row), rows, matrix.columns(), input_stride, coded);
+    kernels.multiply(matrix, coded, first, end, static_cast<float*>(dst->data) + row * output_stride,
+                     output_stride);
+  }
+}
+
+ggml_tensor* product(ggml_context* context, const Matrix& matrix, ggml_tensor* input) {
+  if (matrix.packed.empty()) return ggml_mul_mat(context, matrix.tensor, input);
+  return ggml_custom_4d(context, GGML_TYPE_F32, matrix.packed.rows(), input->ne[1], 1, 1, &input, 1,
+                        multiply_op, GGML_N_TASKS_MAX, const_cast<kernels::PackedMatrix*>(&matrix.packed));
+}
+
 /// One matmul a joined matrix, seen as its parts.
-std::vector<ggml_tensor*> multiply(ggml_context* context, const Joined& matrix, ggml_tensor* input) {
+std::vector<ggml_tensor*> multiply(ggml_context* context, const Joined& joined, ggml_tensor* input) {
   std::vector<ggml_tensor*> parts;
-  if (matrix.tensors.size() > 1) {
-    for (ggml_tensor* tensor : matrix.tensors) parts.push_back(ggml_mul_mat(context, tensor, input));
+  if (joined.matrices.size() > 1) {
+    for (const Matrix* matrix : joined.matrices) parts.push_back(product(context, *matrix, input));
     return parts;
   }
-  ggml_tensor* whole = ggml_mul_mat(context, matrix.tensors[0], input);
+  ggml_tensor* whole = product(context, *joined.matrices[0], input);
   std::size_t at = 0;
-  for (const std::int64_t rows : matrix.part_rows) {
+  for (const std::int64_t rows : joined.part_rows) {
     parts.push_back(ggml_view_2d(context, whole, rows, whole->ne[1], whole->nb[1], at));
     at += static_cast<std::size_t>(rows) * sizeof(float);
   }
@@ -246,13 +274,13 @@ ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::
 ggml_tensor* LlamaTransformer::feed_forward(Graph& graph, ggml_tensor* input, const LayerWeights& weights) {
   ggml_context* context = graph.context;
   ggml_tensor* gated = nullptr;
-  if (weights.gate_up.tensors.size() == 1) {
-    gated = ggml_swiglu(context, ggml_mul_mat(context, weights.gate_up.tensors[0], input));
+  if (weights.gate_up.matrices.size() == 1) {
+    gated = ggml_swiglu(context, product(context, *weights.gate_up.matrices[0], input));
   } else {
     auto parts = multiply(context, weights.gate_up, input);
     gated = ggml_swiglu_split(context, parts[0], parts[1]);
   }
-  return ggml_mul_mat(context, weights.ffn_down, gated);
+  return product(context, *weights.ffn_down, gated);
 }
 
 ggml_tensor* LlamaTransformer::layer(Graph& graph, ggml_tensor* input, std::size_t index) {
@@ -265,7 +293,7 @@ ggml_tensor* LlamaTransformer::layer(Graph& graph, ggml_tensor* input, std::size
     attended = ggml_get_rows(context, attended, graph.selected);
     input = ggml_get_rows(context, input, graph.selected);
   }
-  ggml_tensor* residual = ggml_add(context, ggml_mul_mat(context, weights.attention_out, attended), input);
+  ggml_tensor* residual = ggml_add(context, product(context, *weights.attention_out, attended), input);
   ggml_tensor* fed = feed_forward(graph, norm(graph, residual, weights.ffn_norm), weights);
   return ggml_add(context, fed, residual);
 }
@@ -286,7 +314,7 @@ void LlamaTransformer::build(Graph& graph) {
   ggml_tensor* x = ggml_get_rows(context, weights_->token_embedding, graph.tokens);
   for (std::size_t i = 0; i < weights_->layers.size(); ++i) x = layer(graph, x, i);
   if (graph.outputs > 0) {
-    x = ggml_mul_mat(context, weights_->output, norm(graph, x, weights_->output_norm));
+    x = product(context, *weights_->output, norm(graph, x, weights_->output_norm));
     ggml_set_output(x);
     graph.logits = x;
   }

@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include <fmt/format.h>
@@ -40,6 +41,21 @@ bool takes_matrix(ggml_backend_buffer_type_t buffer_type, ggml_type type, std::i
   return ok;
 }
 
+/// The format of a ggml type that our kernels multiply, on a CPU that runs them.
+std::optional<kernels::QuantFormat> packed_format(ggml_type type) {
+  if (kernels::quant_matmul() == nullptr) return std::nullopt;
+  switch (type) {
+    case GGML_TYPE_Q4_0:
+      return kernels::QuantFormat::kQ4_0;
+    case GGML_TYPE_Q4_1:
+      return kernels::QuantFormat::kQ4_1;
+    case GGML_TYPE_Q8_0:
+      return kernels::QuantFormat::kQ8_0;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 /// Declares every tensor first, then allocates one buffer a kind, then reads the bytes.
@@ -58,14 +74,17 @@ class WeightLoader {
 
  private:
   struct Planned {
-    ggml_tensor* tensor;
+    ggml_tensor* tensor;            // null: to be packed into `matrix`
     std::vector<TensorInfo> parts;  // rows one after another
+    Matrix* matrix = nullptr;
   };
 
+  static std::size_t planned_bytes(const Planned& planned);
   base::Status layer(const Hparams& h, int index);
   base::Result<ggml_tensor*> vector(const std::string& name, std::int64_t length);
-  base::Result<ggml_tensor*> matrix(const std::vector<TensorInfo>& parts, std::size_t buffer_type);
-  base::Result<ggml_tensor*> matrix(const std::string& name, std::int64_t columns, std::int64_t rows);
+  ggml_tensor* tensor(const std::vector<TensorInfo>& parts, std::size_t buffer_type);
+  const Matrix* matrix(const std::vector<TensorInfo>& parts);
+  base::Result<const Matrix*> matrix(const std::string& name, std::int64_t columns, std::int64_t rows);
   base::Result<Joined> joined(const std::vector<std::pair<std::string, std::int64_t>>& parts,
                               std::int64_t columns);
   std::size_t best_type(ggml_type type, std::int64_t columns, std::int64_t rows) const;
@@ -88,11 +107,10 @@ base::Result<ggml_tensor*> WeightLoader::vector(const std::string& name, std::in
   if (info.type != GGML_TYPE_F32) {
     return base::Error{base::Code::kCorrupt, fmt::format("{}: {} is not f32", file_.path(), name)};
   }
-  return matrix({info}, types_.size() - 1);
+  return tensor({info}, types_.size() - 1);
 }
 
-base::Result<ggml_tensor*> WeightLoader::matrix(const std::vector<TensorInfo>& parts,
-                                                std::size_t buffer_type) {
+ggml_tensor* WeightLoader::tensor(const std::vector<TensorInfo>& parts, std::size_t buffer_type) {
   std::int64_t rows = 0;
   for (const TensorInfo& part : parts) rows += part.rows;
   ggml_tensor* tensor =
@@ -102,10 +120,22 @@ base::Result<ggml_tensor*> WeightLoader::matrix(const std::vector<TensorInfo>& p
   return tensor;
 }
 
-base::Result<ggml_tensor*> WeightLoader::matrix(const std::string& name, std::int64_t columns,
-                                                std::int64_t rows) {
+const Matrix* WeightLoader::matrix(const std::vector<TensorInfo>& parts) {
+  Matrix& out = out_.matrices_.emplace_back();
+  if (packed_format(parts[0].type)) {
+    planned_.push_back({nullptr, parts, &out});
+    return &out;
+  }
+  std::int64_t rows = 0;
+  for (const TensorInfo& part : parts) rows += part.rows;
+  out.tensor = tensor(parts, best_type(parts[0].type, parts[0].columns, rows));
+  return &out;
+}
+
+base::Result<const Matrix*> WeightLoader::matrix(const std::string& name, std::int64_t columns,
+                                                 std::int64_t rows) {
   TRY_ASSIGN(const TensorInfo info, file_.tensor(name, columns, rows));
-  return matrix({info}, best_type(info.type, columns, rows));
+  return matrix({info});
 }
 
 base::Result<Joined> WeightLoader::joined(const std::vector<std::pair<std::string, std::int64_t>>& parts,
@@ -125,12 +155,7 @@ base::Result<Joined> WeightLoader::joined(const std::vector<std::pair<std::strin
   } else {
     for (const TensorInfo& info : infos) groups.push_back({info});
   }
-  for (const auto& group : groups) {
-    std::int64_t rows = 0;
-    for (const TensorInfo& info : group) rows += info.rows;
-    TRY_ASSIGN(ggml_tensor * tensor, matrix(group, best_type(group[0].type, columns, rows)));
-    out.tensors.push_back(tensor);
-  }
+  for (const auto& group : groups) out.matrices.push_back(matrix(group));
   return out;
 }
 
@@ -163,14 +188,15 @@ base::Status WeightLoader::layer(const Hparams& h, int index) {
 base::Status WeightLoader::declare(const Hparams& h) {
   TRY_ASSIGN(const TensorInfo embedding, file_.tensor("token_embd.weight", h.hidden, h.vocabulary));
   // Rows are looked up in it, which only the plain buffer can do.
-  TRY_ASSIGN(out_.token_embedding, matrix({embedding}, types_.size() - 1));
+  out_.token_embedding = tensor({embedding}, types_.size() - 1);
   TRY_ASSIGN(out_.output_norm, vector("output_norm.weight", h.hidden));
-  if (file_.find_tensor("output.weight")) {
-    TRY_ASSIGN(out_.output, matrix("output.weight", h.hidden, h.vocabulary));
-  } else if (best_type(embedding.type, h.hidden, h.vocabulary) != types_.size() - 1) {
-    TRY_ASSIGN(out_.output, matrix("token_embd.weight", h.hidden, h.vocabulary));
+  const bool tied = !file_.find_tensor("output.weight");
+  const bool plain = !packed_format(embedding.type) &&
+                     best_type(embedding.type, h.hidden, h.vocabulary) == types_.size() - 1;
+  if (tied && plain) {
+    out_.output = &out_.matrices_.emplace_back(Matrix{out_.token_embedding, {}});
   } else {
-    out_.output = out_.token_embedding;
+    TRY_ASSIGN(out_.output, matrix(tied ? "token_embd.weight" : "output.weight", h.hidden, h.vocabulary));
   }
   for (int i = 0; i < h.layers; ++i) TRY(layer(h, i));
   if (const auto factors = file_.find_tensor("rope_freqs.weight")) {
@@ -200,11 +226,18 @@ base::Status WeightLoader::allocate() {
   return {};
 }
 
+std::size_t WeightLoader::planned_bytes(const Planned& planned) {
+  if (planned.tensor != nullptr) return ggml_nbytes(planned.tensor);
+  std::size_t rows = 0;
+  for (const TensorInfo& part : planned.parts) rows += static_cast<std::size_t>(part.rows);
+  return rows * ggml_row_size(planned.parts[0].type, planned.parts[0].columns);
+}
+
 base::Status WeightLoader::read(const std::function<void(float)>& on_progress) {
   std::vector<std::byte> bytes;
   std::size_t done = 0;
   for (const Planned& planned : planned_) {
-    bytes.resize(ggml_nbytes(planned.tensor));
+    bytes.resize(planned_bytes(planned));
     std::size_t at = 0;
     for (const TensorInfo& part : planned.parts) {
       if (at + part.bytes > bytes.size()) {
@@ -214,7 +247,16 @@ base::Status WeightLoader::read(const std::function<void(float)>& on_progress) {
       TRY(file_.read_tensor(part, bytes.data() + at));
       at += part.bytes;
     }
-    ggml_backend_tensor_set(planned.tensor, bytes.data(), 0, bytes.size());
+    if (planned.tensor != nullptr) {
+      ggml_backend_tensor_set(planned.tensor, bytes.data(), 0, bytes.size());
+    } else {
+      std::int64_t rows = 0;
+      for (const TensorInfo& part : planned.parts) rows += part.rows;
+      planned.matrix->packed =
+          kernels::PackedMatrix(*packed_format(planned.parts[0].type), static_cast<int>(rows),
+                                static_cast<int>(planned.parts[0].columns), bytes.data());
+      out_.bytes += static_cast<std::int64_t>(planned.matrix->packed.bytes());
+    }
     if (on_progress) on_progress(static_cast<float>(++done) / static_cast<float>(planned_.size()));
   }
   return {};

@@ -1,11 +1,13 @@
-// The weights of a llama-shaped model in ggml buffers.
+// The weights of a llama-shaped model.
 //
 // Matrices that read the same input and have one type are joined by rows (Q, K and V; gate and up): one
-// matmul node instead of three, which saves quantising the input and a thread barrier each. Each matrix goes
-// into the first of the CPU's buffer types that takes it, so ggml's repacked layouts are used where they
-// exist, as llama.cpp does. Thread-safety: read-only after load. Cost: the file's bytes in memory.
+// matmul node instead of three, which saves quantising the input and a thread barrier each. A matrix of a
+// type that our own kernels multiply is repacked for them (note 0007); any other goes into the first of the
+// CPU's buffer types that takes it, so ggml's repacked layouts are used where they exist, as llama.cpp does.
+// Thread-safety: read-only after load. Cost: the file's bytes in memory.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -14,24 +16,31 @@
 #include <ggml.h>
 
 #include "base/result.h"
+#include "kernels/quant_matmul.h"
 #include "model/gguf_file.h"
 #include "model/hparams.h"
 
 namespace pmt::model {
 
-/// A joined matrix: `tensor`'s rows are the parts' rows in order. Parts of different types stay apart.
+/// Either a tensor that ggml multiplies by, or a packed matrix that we do.
+struct Matrix {
+  ggml_tensor* tensor = nullptr;
+  kernels::PackedMatrix packed;
+};
+
+/// A joined matrix: its rows are the parts' rows in order. Parts of different types stay apart.
 struct Joined {
-  std::vector<ggml_tensor*> tensors;    // one if joined, else one a part
+  std::vector<const Matrix*> matrices;  // one if joined, else one a part
   std::vector<std::int64_t> part_rows;  // rows of each part
 };
 
 struct LayerWeights {
   ggml_tensor* attention_norm = nullptr;  // [hidden]
   Joined qkv;                             // [hidden -> (heads + 2 kv_heads) * head_dim]
-  ggml_tensor* attention_out = nullptr;   // [heads * head_dim -> hidden]
+  const Matrix* attention_out = nullptr;  // [heads * head_dim -> hidden]
   ggml_tensor* ffn_norm = nullptr;        // [hidden]
   Joined gate_up;                         // [hidden -> 2 * feed_forward]
-  ggml_tensor* ffn_down = nullptr;        // [feed_forward -> hidden]
+  const Matrix* ffn_down = nullptr;       // [feed_forward -> hidden]
 };
 
 class Weights {
@@ -46,7 +55,7 @@ class Weights {
 
   ggml_tensor* token_embedding = nullptr;  // [vocabulary, hidden]
   ggml_tensor* output_norm = nullptr;      // [hidden]
-  ggml_tensor* output = nullptr;           // [hidden -> vocabulary]; the embedding itself when tied
+  const Matrix* output = nullptr;          // [hidden -> vocabulary]; of the embedding's values when tied
   std::vector<LayerWeights> layers;
   std::vector<float> rope_factors;  // [rope_dims / 2] divisors of the frequencies, empty if none
   std::int64_t bytes = 0;           // in memory
@@ -54,6 +63,7 @@ class Weights {
  private:
   friend class WeightLoader;
   Weights() = default;
+  std::deque<Matrix> matrices_;  // whose addresses stay
   std::vector<ggml_context*> contexts_;
   std::vector<ggml_backend_buffer_t> buffers_;
 };
