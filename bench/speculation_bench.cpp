@@ -40,7 +40,7 @@ constexpr const char* kCode =
 std::vector<std::pair<std::string, std::string>> prompts() {
   const std::string report = kReport;
   const std::string code = kCode;
-  return {{"summarise", "Summarise this report in its own words, sentence by sentence.\n\n" + report},
+  return {{"summarise", "Summarise this report.\n\n" + report},
           {"quote", "Repeat this report word for word.\n\n" + report},
           {"edit code", "Rename `count` to `amount` in this class and print the whole class.\n\n" + code},
           {"open question", "Tell me about the history of bicycles."},

@@ -6,7 +6,7 @@ namespace pmt::inference {
 namespace {
 
 constexpr int kMatchMax = 8;
-constexpr int kMatchMin = 3;  // shorter ones are mostly chance
+constexpr int kMatchMin = 2;
 constexpr int kMissesMax = 2;
 constexpr int kPause = 8;
 constexpr int kPauseMax = 128;
