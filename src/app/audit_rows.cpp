@@ -44,7 +44,13 @@ std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
        .counter_name = "engine.accepted",
        .off_reason = engine_off,
        .on_by_default = true},
-      {.name = "prefix reuse"},
+      {.name = "prefix reuse",
+       .built = true,
+       .self_test = [] { return std::optional<std::string>(); },  // pages are compared by their tokens
+       .usage = sources.prefix_usage,
+       .counter_name = "engine.prefix_hits",
+       .off_reason = engine_off,
+       .on_by_default = ModelConfig{}.prefix_bytes > 0},
   };
 }
 

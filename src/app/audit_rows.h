@@ -17,6 +17,7 @@ struct AuditSources {
   std::optional<std::string> compression_self_test;
   const base::UsageCounter* compression_usage = nullptr;
   const base::UsageCounter* speculation_usage = nullptr;
+  const base::UsageCounter* prefix_usage = nullptr;
 };
 
 /// The counters must outlive the rows.

@@ -43,6 +43,7 @@ base::Result<ModelConfig> read_model(const toml::table& table, const std::string
   reader.integer("prefill_chunk_tokens", model.prefill_chunk_tokens, {.min = 1, .max = 8192});
   reader.integer("sequences_max", model.sequences_max, {.min = 1, .max = 4096});
   reader.integer("queue_max", model.queue_max, {.min = 0, .max = 1'000'000});
+  reader.integer("prefix_bytes", model.prefix_bytes, {.min = 0});
   reader.number("kv_ratio", model.kv_ratio, {.min = 1, .max = 64});
   TRY(reader.finish());
   if (model.name.empty() && model.path.empty()) {

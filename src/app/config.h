@@ -19,6 +19,7 @@
 //   prefill_chunk_tokens = 512   # prompt tokens a step, 1..8192
 //   sequences_max = 256          # answered at once
 //   queue_max = 1024             # waiting: above, 503
+//   prefix_bytes = 268435456     # of those pages, kept of prompts for requests that begin alike; 0: none
 //   kv_ratio = 1                 # compression of long prompts' keys and values, 1..64; 1: exact
 //
 //   [cache]
@@ -54,6 +55,7 @@ struct ModelConfig {
   int prefill_chunk_tokens = 512;
   int sequences_max = 256;
   int queue_max = 1024;
+  std::size_t prefix_bytes = 256ULL << 20;
   double kv_ratio = 1;
 };
 

@@ -81,6 +81,7 @@ base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& mode
   options.prefill_chunk_tokens = model.prefill_chunk_tokens;
   options.sequences_max = model.sequences_max;
   options.queue_max = model.queue_max;
+  options.prefix_bytes_max = model.prefix_bytes;
   options.kv_ratio = model.kv_ratio;
   options.calibration_path = calibration_path(options.path);
   options.on_calibration_progress = [name = options.name, shown = -1](float done) mutable {

@@ -78,7 +78,7 @@ struct ServerApp::Impl {
 
   const Config config;
   const base::Clock& clock;
-  base::UsageCounter cache_usage, compression_usage, speculation_usage;
+  base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage;
   response_cache::ResponseCache cache;
   std::vector<std::unique_ptr<LocalModel>> models;
   std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
@@ -93,6 +93,7 @@ base::Status ServerApp::Impl::load_models() {
   for (inference::LocalModelOptions& options : wanted) {
     options.compression_usage = &compression_usage;
     options.speculation_usage = &speculation_usage;
+    options.prefix_usage = &prefix_usage;
     TRY_ASSIGN(auto model, load_model(std::move(options), clock));
     models.push_back(std::move(model));
   }
@@ -141,9 +142,8 @@ void ServerApp::Impl::wire() {
                                       .cache_usage = &cache_usage,
                                       .compression_self_test = kv_cache::self_test(),
                                       .compression_usage = &compression_usage,
-                                      .speculation_usage = &speculation_usage})] {
-    return audit::build_audit(rows);
-  };
+                                      .speculation_usage = &speculation_usage,
+                                      .prefix_usage = &prefix_usage})] { return audit::build_audit(rows); };
   api = std::make_unique<api::Api>(std::move(options));
 }
 

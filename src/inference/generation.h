@@ -61,6 +61,7 @@ class Generation {
   /// Takes over another sequence of the same tokens (a fork of the first choice's prompt).
   void adopt(kv_cache::SequenceKv sequence);
 
+  std::span<const std::int32_t> tokens() const { return tokens_; }
   int generated() const { return static_cast<int>(tokens_.size()) - prompt_tokens_; }
   int choice() const { return options_.choice; }
 

@@ -79,6 +79,7 @@ class KvCompressionTest : public testing::Test {
     options.path = std::getenv("PERMUTATION_MODEL");
     options.threads = 2;
     options.kv_bytes_max = kv_bytes_max;
+    options.prefix_bytes_max = 0;  // so that idle means empty
     options.calibration_path = kCalibrationFile;
     options.kv_ratio = ratio;
     auto model = LocalModel::load(std::move(options), kClock);

@@ -23,11 +23,15 @@ struct LocalModelOptions {
   int prefill_chunk_tokens = 512;
   int sequences_max = 256;  // running at once
   int queue_max = 1024;     // waiting: above, 503
-  double kv_ratio = 1;      // for requests that name none; above 1 the model is calibrated when it is loaded
+  /// Pages kept of prompts that were read, for requests that begin alike: at most this many bytes, and given
+  /// up as soon as a request needs the room. 0: none.
+  std::size_t prefix_bytes_max = 256ULL << 20;
+  double kv_ratio = 1;  // for requests that name none; above 1 the model is calibrated when it is loaded
   std::string calibration_path;  // where the calibration is kept; empty: nowhere
   std::function<void(float fraction)> on_load_progress;
   std::function<void(float fraction)> on_calibration_progress;
   base::UsageCounter* compression_usage = nullptr;  // counts sequences cut down, by the request's surface
+  base::UsageCounter* prefix_usage = nullptr;       // counts requests that reused a prefix
   base::UsageCounter* speculation_usage = nullptr;  // counts accepted drafts
   std::function<void(const std::string&)> on_warning = [](const std::string&) {};
 };
@@ -43,6 +47,8 @@ struct ModelInfo {
 /// The page pool right now: counters of the pool itself, shown by GET /v1/kv.
 struct KvPoolStats {
   std::int64_t bytes = 0;           // in pages that hold a sequence
+  std::int64_t bytes_prefixes = 0;  // of those: held only for requests to come
+  std::int64_t prefixes = 0;
   std::int64_t bytes_resident = 0;  // taken from the system
   std::int64_t bytes_max = 0;
   std::int64_t pages_used = 0;
@@ -56,8 +62,9 @@ struct EngineStats {
   std::uint64_t requests = 0, completed = 0, cancelled = 0, failed = 0;
   std::uint64_t prompt_tokens = 0, completion_tokens = 0, steps = 0;
   std::uint64_t compressed = 0, compressed_tokens = 0,
-                evicted_tokens = 0;         // sequences cut down, their tokens
-  std::uint64_t drafted = 0, accepted = 0;  // tokens of prompt-lookup speculation
+                evicted_tokens = 0;                  // sequences cut down, their tokens
+  std::uint64_t drafted = 0, accepted = 0;           // tokens of prompt-lookup speculation
+  std::uint64_t prefix_hits = 0, prefix_tokens = 0;  // requests that reused a prefix, and its tokens
   std::int64_t running = 0, waiting = 0;
 };
 

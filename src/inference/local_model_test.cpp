@@ -25,6 +25,7 @@ LocalModelOptions options_with(std::size_t kv_bytes_max) {
   options.path = std::getenv("PERMUTATION_MODEL");
   options.threads = 2;
   options.kv_bytes_max = kv_bytes_max;
+  options.prefix_bytes_max = 0;  // so that idle means empty
   return options;
 }
 
@@ -196,6 +197,57 @@ TEST_F(LocalModelTest, ARandomTraceOfRequestsAndCancellationsEndsIdle) {
   EXPECT_EQ(stats.completed + stats.cancelled, stats.requests);
   EXPECT_EQ(stats.running, 0);
   EXPECT_EQ(stats.waiting, 0);
+}
+
+TEST_F(LocalModelTest, APromptThatBeginsAlikeIsNotReadAgain) {
+  auto options = options_with(64U << 20);
+  options.prefix_bytes_max = 32U << 20;
+  const auto model = std::move(*LocalModel::load(options, kClock));
+  const auto plain = load();
+  const auto answer = [](LocalModel& of, const std::string& question) {
+    const auto events = start(of, chat(story_prompt(60) + question, 24)).sink->wait();
+    return std::pair(llm::text_of(events), std::get<llm::Done>(events.back()));
+  };
+  const auto [first, cold] = answer(*model, "How many crates are there?");
+  EXPECT_EQ(cold.report.kv->prefix_tokens_reused, 0);
+  const auto [second, warm] = answer(*model, "Which crate comes first?");
+  EXPECT_GT(warm.report.kv->prefix_tokens_reused, warm.usage.prompt_tokens * 9 / 10);
+  EXPECT_LT(warm.report.timing->prefill_ms, cold.report.timing->prefill_ms / 3);
+  EXPECT_EQ(warm.report.kv->tokens_total, warm.usage.prompt_tokens + warm.usage.completion_tokens - 1);
+  EXPECT_EQ(second, answer(*plain, "Which crate comes first?").first) << "reused pages change no text";
+  const auto [third, again] = answer(*model, "How many crates are there?");
+  EXPECT_EQ(third, first);
+  EXPECT_EQ(again.report.kv->prefix_tokens_reused, again.usage.prompt_tokens - 1);
+  EXPECT_EQ(model->stats().prefix_hits, 2U);
+  EXPECT_EQ(model->kv_stats().bytes, model->kv_stats().bytes_prefixes);
+
+  // What is kept makes room for a request that needs the pages.
+  const auto big = start(*model, chat(story_prompt(130), 8)).sink->wait();
+  EXPECT_TRUE(std::holds_alternative<llm::Done>(big.back()));
+}
+
+TEST_F(LocalModelTest, SpeculationChangesNoText) {
+  auto model = load();
+  for (const std::string& prompt :
+       {"Repeat this list word for word.\n" + story_prompt(12), std::string("Count to 30.")}) {
+    for (const float temperature : {0.0F, 0.8F}) {
+      llm::Request request = chat(prompt, 60);
+      request.sampling.temperature = temperature;
+      request.sampling.seed = 4;
+      request.speculation = llm::Speculation::kOff;
+      const auto without = start(*model, request).sink->wait();
+      EXPECT_EQ(std::get<llm::Done>(without.back()).report.speculation->drafted, 0);
+      request.speculation = llm::Speculation::kPromptLookup;
+      const auto with = start(*model, request).sink->wait();
+      EXPECT_EQ(llm::text_of(with), llm::text_of(without)) << prompt;
+      const auto& done = std::get<llm::Done>(with.back());
+      EXPECT_EQ(done.usage.completion_tokens, std::get<llm::Done>(without.back()).usage.completion_tokens);
+      EXPECT_LE(done.report.speculation->accepted, done.report.speculation->drafted);
+      EXPECT_EQ(done.report.kv->tokens_total, done.usage.prompt_tokens + done.usage.completion_tokens - 1);
+    }
+  }
+  EXPECT_GT(model->stats().accepted, 20U);
+  expect_idle(*model);
 }
 
 TEST_F(LocalModelTest, BadFilesAreRefusedByName) {

@@ -48,7 +48,7 @@ bool PromptCompression::scores_question(const kv_cache::SequenceKv& sequence) co
 
 void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor& predictor) {
   const kv_cache::SequenceKv& sequence = *span.sequence;
-  if (!active() || scored_) return;
+  if (!active() || scored_ || sequence.compact()) return;
   if (scores_.values.empty()) {
     scores_ = zero_scores(sequence.shape(), prompt_tokens_);
     if (window_ > 0) by_question_ = zero_scores(sequence.shape(), question_first());

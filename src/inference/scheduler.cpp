@@ -40,6 +40,7 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       pool_(std::move(pool)),
       clock_(clock),
       options_(options),
+      prefixes_(static_cast<std::int64_t>(options.prefix_bytes_max)),
       calibration_(std::move(calibration)) {
   publish();
   thread_ = std::thread([this] { run(); });
@@ -168,6 +169,8 @@ void Scheduler::admit() {
   while (!waiting_.empty()) {
     Job& job = *waiting_.front();
     const std::size_t need = pages_for_prompt(job);
+    while (promised + need > pool_->pages_free() && prefixes_.drop_one()) {
+    }
     const bool fits =
         promised + need <= pool_->pages_free() &&
         sequences + static_cast<std::size_t>(job.choices) <= static_cast<std::size_t>(options_.sequences_max);
@@ -206,7 +209,32 @@ base::Status Scheduler::begin(Job& job) {
   job.kv.tokens_kept = job.usage.prompt_tokens;
   job.kv.mode = job.compression.mode_name();
   job.kv.ratio_target = job.compression.ratio();
+  reuse_prefix(job);
   return {};
+}
+
+/// What another request has read of this prompt. A question looks for something of its own, so query-aware
+/// pages are nobody else's, and the scores that it needs of the prefix are only made by reading it.
+void Scheduler::reuse_prefix(Job& job) {
+  if (job.compression.mode() == llm::KvMode::kQueryAware) return;
+  // The last token is read in any case: its logits choose the first of the answer.
+  auto found = prefixes_.find(job.prompt, static_cast<int>(job.prompt.size()) - 1, job.compression.ratio());
+  if (!found) return;
+  job.kv.prefix_tokens_reused = found->tokens();
+  if (found->compact()) {
+    const std::int64_t tables = std::int64_t{found->shape().layers} * found->shape().kv_heads;
+    job.kv.tokens_kept += found->slots() / tables - found->tokens();
+  }
+  job.running[0].adopt(std::move(*found));
+  ++prefix_hits_;
+  prefix_tokens_ += static_cast<std::uint64_t>(job.kv.prefix_tokens_reused);
+  if (options_.prefix_usage != nullptr) options_.prefix_usage->add(job.surface, clock_.unix_seconds());
+}
+
+void Scheduler::remember(const Job& job, const Generation& generation) {
+  if (job.compression.mode() == llm::KvMode::kQueryAware) return;
+  const bool as_wanted = generation.sequence().compact() == job.compression.active();
+  if (as_wanted) prefixes_.insert(generation.tokens(), generation.sequence(), job.compression.ratio());
 }
 
 base::Status Scheduler::ensure_calibrated() {
@@ -248,6 +276,8 @@ bool Scheduler::make_room(const std::vector<Part>& parts) {
   std::size_t need = 0;
   for (const Part& part : parts)
     need += part.job->running[part.generation].sequence().pages_needed(part.tokens);
+  while (need > pool_->pages_free() && prefixes_.drop_one()) {
+  }
   if (need <= pool_->pages_free()) return true;
   const bool drafted = std::any_of(parts.begin(), parts.end(), [](const Part& part) {
     return part.job->running[part.generation].drafted() > 0;
@@ -260,6 +290,7 @@ void Scheduler::preempt_youngest() {
   auto victim = std::move(running_.back());
   running_.pop_back();
   for (Generation& generation : victim->running) generation.drop_pages();
+  victim->shared_bytes = 0;
   victim->prompt_shared = true;  // the choices differ by now, or read the prompt once each
   --running_count_;
   ++waiting_count_;
@@ -345,6 +376,7 @@ void Scheduler::distribute(const std::vector<Part>& parts, std::span<const float
     for (int row = 0; row < rows; ++row, at += width) {
       if (generation.finished() || !generation.came_true(row)) continue;
       const auto of_row = logits.subspan(at, width);
+      if (generation.generated() == 0) remember(job, generation);
       if (!job.prompt_shared) fork_prompt(job, of_row);
       sample(job, generation, of_row);
     }
@@ -365,6 +397,7 @@ void Scheduler::settle_drafts(Job& job, Generation& generation) {
 
 void Scheduler::fork_prompt(Job& job, std::span<const float> logits) {
   job.prompt_shared = true;
+  job.shared_bytes = job.running[0].sequence().full_bytes();
   // Forked before the first choice goes on: its partial page is copied when one of them writes.
   for (std::size_t i = 1; i < job.running.size(); ++i) job.running[i].adopt(job.running[0].sequence().fork());
   for (std::size_t i = 1; i < job.running.size(); ++i) sample(job, job.running[i], logits);
@@ -408,8 +441,9 @@ void Scheduler::end_generation(Job& job, Generation& generation) {
   const std::int64_t own = generation.sequence().tokens() - static_cast<std::int64_t>(job.prompt.size());
   job.kv.tokens_total += own;
   job.kv.tokens_kept += own;
-  // Pages shared with choices that still run are counted by the last of them.
-  job.kv.bytes += generation.sequence().private_bytes();
+  // The prompt's full pages, which the choices share, count once.
+  job.kv.bytes += generation.sequence().bytes() - (job.kv.bytes > 0 ? job.shared_bytes : 0);
+  remember(job, generation);
   generation.sequence().clear();
   job.sink->on_event(llm::ChoiceEnd{generation.choice(), generation.finish_reason(), {}});
 }
@@ -453,6 +487,8 @@ void Scheduler::publish() {
       }
     }
   }
+  stats.bytes_prefixes = prefixes_.bytes();
+  stats.prefixes = static_cast<std::int64_t>(prefixes_.entries());
   published_ = clock_.now();
   const std::lock_guard lock(mutex_);
   kv_stats_ = std::move(stats);
@@ -470,6 +506,8 @@ EngineStats Scheduler::stats() const {
   out.compressed = compressed_;
   out.compressed_tokens = compressed_tokens_;
   out.evicted_tokens = evicted_tokens_;
+  out.prefix_hits = prefix_hits_;
+  out.prefix_tokens = prefix_tokens_;
   out.drafted = drafted_;
   out.accepted = accepted_;
   out.running = running_count_;

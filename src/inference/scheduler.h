@@ -30,6 +30,7 @@
 #include "inference/local_model.h"
 #include "inference/prompt_compression.h"
 #include "kv_cache/page_pool.h"
+#include "kv_cache/prefix_index.h"
 #include "llm/completer.h"
 #include "model/transformer.h"
 
@@ -55,6 +56,7 @@ struct Job {
   base::Nanos admitted{0};
   base::Nanos first_token{0};
   std::vector<Generation> running;  // not finished yet
+  std::int64_t shared_bytes = 0;    // in prompt pages that all choices hold
   bool prompt_shared = false;       // the other choices have forked from the first
   llm::Usage usage;
   llm::KvReport kv;
@@ -93,6 +95,8 @@ class Scheduler {
   void drop_cancelled();
   void admit();
   base::Status begin(Job& job);
+  void reuse_prefix(Job& job);
+  void remember(const Job& job, const Generation& generation);
   base::Status ensure_calibrated();
   std::size_t pages_at_most(const Job& job) const;
   void compress_when_read(const std::vector<Part>& parts);
@@ -119,6 +123,7 @@ class Scheduler {
   const base::Clock& clock_;
   const LocalModelOptions options_;
 
+  kv_cache::PrefixIndex prefixes_;  // after the pool, whose pages it holds
   std::optional<Calibration> calibration_;
 
   Jobs running_;  // oldest first
@@ -135,6 +140,7 @@ class Scheduler {
   std::atomic<std::uint64_t> prompt_tokens_{0}, completion_tokens_{0}, steps_{0};
   std::atomic<std::uint64_t> compressed_{0}, compressed_tokens_{0}, evicted_tokens_{0};
   std::atomic<std::uint64_t> drafted_{0}, accepted_{0};
+  std::atomic<std::uint64_t> prefix_hits_{0}, prefix_tokens_{0};
   std::atomic<std::int64_t> running_count_{0}, waiting_count_{0};
   std::thread thread_;  // last: everything above is ready when it starts
 };

@@ -26,7 +26,7 @@ struct Block {
 Block unpack(QuantFormat format, const std::byte* p) {
   Block out{};
   out.scale = u16_at(p);
-  if (format == QuantFormat::kQ8_0) {
+  if (format == QuantFormat::kQ80) {
     out.minimum = f32_to_f16(-128.0F * f16_to_f32(out.scale));
     for (int i = 0; i < kQuantBlock; ++i) {
       const int code = static_cast<std::int8_t>(std::to_integer<std::uint8_t>(p[2 + i]));
@@ -34,8 +34,8 @@ Block unpack(QuantFormat format, const std::byte* p) {
     }
     return out;
   }
-  const std::byte* nibbles = p + (format == QuantFormat::kQ4_1 ? 4 : 2);
-  out.minimum = format == QuantFormat::kQ4_1 ? u16_at(p + 2) : f32_to_f16(-8.0F * f16_to_f32(out.scale));
+  const std::byte* nibbles = p + (format == QuantFormat::kQ41 ? 4 : 2);
+  out.minimum = format == QuantFormat::kQ41 ? u16_at(p + 2) : f32_to_f16(-8.0F * f16_to_f32(out.scale));
   for (int i = 0; i < kQuantBlock / 2; ++i) {
     const auto byte = std::to_integer<std::uint8_t>(nibbles[i]);
     out.codes[i] = byte & 15U;
@@ -115,7 +115,7 @@ void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, 
 }  // namespace
 
 PackedMatrix::PackedMatrix(QuantFormat format, int rows, int columns, const std::byte* source)
-    : rows_(rows), columns_(columns), wide_(format == QuantFormat::kQ8_0) {
+    : rows_(rows), columns_(columns), wide_(format == QuantFormat::kQ80) {
   CHECK(columns % kQuantBlock == 0);
   const int blocks = columns / kQuantBlock;
   bytes_.resize(block_bytes() * static_cast<std::size_t>(blocks) * static_cast<std::size_t>(groups()));

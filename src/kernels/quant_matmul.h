@@ -23,14 +23,14 @@
 
 namespace pmt::kernels {
 
-enum class QuantFormat { kQ4_0, kQ4_1, kQ8_0 };
+enum class QuantFormat { kQ40, kQ41, kQ80 };
 
 inline constexpr int kQuantBlock = 32;
 inline constexpr int kPackedRows = 16;
 
 /// Bytes of one block of 32 weights as a GGUF holds it.
 constexpr std::size_t quant_block_bytes(QuantFormat format) {
-  return format == QuantFormat::kQ4_0 ? 18 : format == QuantFormat::kQ4_1 ? 20 : 34;
+  return format == QuantFormat::kQ40 ? 18 : format == QuantFormat::kQ41 ? 20 : 34;
 }
 
 class PackedMatrix {

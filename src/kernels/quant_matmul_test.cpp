@@ -30,10 +30,10 @@ Weights random_weights(QuantFormat format, int rows, int columns, std::uint32_t 
   };
   for (int b = 0; b < rows * columns / kQuantBlock; ++b) {
     const float scale = put16(0.01F * normal(rng));
-    const float minimum = format == QuantFormat::kQ4_1 ? put16(0.05F * normal(rng)) : 0;
+    const float minimum = format == QuantFormat::kQ41 ? put16(0.05F * normal(rng)) : 0;
     int codes[kQuantBlock];
-    for (int& code : codes) code = static_cast<int>(rng() % (format == QuantFormat::kQ8_0 ? 256 : 16));
-    if (format == QuantFormat::kQ8_0) {
+    for (int& code : codes) code = static_cast<int>(rng() % (format == QuantFormat::kQ80 ? 256 : 16));
+    if (format == QuantFormat::kQ80) {
       for (const int code : codes) {
         out.blocks.push_back(static_cast<std::byte>(code - 128));
         out.values.push_back(scale * static_cast<float>(code - 128));
@@ -42,8 +42,8 @@ Weights random_weights(QuantFormat format, int rows, int columns, std::uint32_t 
     }
     for (int i = 0; i < 16; ++i) out.blocks.push_back(static_cast<std::byte>(codes[i] | codes[i + 16] << 4));
     for (const int code : codes) {
-      out.values.push_back(format == QuantFormat::kQ4_1 ? scale * static_cast<float>(code) + minimum
-                                                        : scale * static_cast<float>(code - 8));
+      out.values.push_back(format == QuantFormat::kQ41 ? scale * static_cast<float>(code) + minimum
+                                                       : scale * static_cast<float>(code - 8));
     }
   }
   return out;
@@ -76,7 +76,7 @@ std::vector<const QuantMatmul*> all_kernels() {
 
 TEST(QuantMatmul, IsTheProductWithinTheActivationsRounding) {
   for (const QuantMatmul* kernels : all_kernels()) {
-    for (const auto format : {QuantFormat::kQ4_0, QuantFormat::kQ4_1, QuantFormat::kQ8_0}) {
+    for (const auto format : {QuantFormat::kQ40, QuantFormat::kQ41, QuantFormat::kQ80}) {
       const int n = 83, k = 192, rows = 11;  // n is no multiple of a group
       const Weights weights = random_weights(format, n, k, 4);
       const PackedMatrix packed(format, n, k, weights.blocks.data());
@@ -101,7 +101,7 @@ TEST(QuantMatmul, IsTheProductWithinTheActivationsRounding) {
 
 TEST(QuantMatmul, EveryKernelAgreesWithTheReference) {
   if (quant_matmul() == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
-  for (const auto format : {QuantFormat::kQ4_0, QuantFormat::kQ4_1, QuantFormat::kQ8_0}) {
+  for (const auto format : {QuantFormat::kQ40, QuantFormat::kQ41, QuantFormat::kQ80}) {
     const Weights weights = random_weights(format, 64, 576, 8);
     const PackedMatrix packed(format, 64, 576, weights.blocks.data());
     const auto x = random_rows(9, 576, 6);
@@ -113,8 +113,8 @@ TEST(QuantMatmul, EveryKernelAgreesWithTheReference) {
 
 TEST(QuantMatmul, ARowHasTheSameBitsInEveryBatch) {
   for (const QuantMatmul* kernels : all_kernels()) {
-    const Weights weights = random_weights(QuantFormat::kQ4_1, 48, 320, 8);
-    const PackedMatrix packed(QuantFormat::kQ4_1, 48, 320, weights.blocks.data());
+    const Weights weights = random_weights(QuantFormat::kQ41, 48, 320, 8);
+    const PackedMatrix packed(QuantFormat::kQ41, 48, 320, weights.blocks.data());
     const auto x = random_rows(21, 320, 6);
     const auto together = product(*kernels, packed, x, 21);
     for (int first = 0; first < 21; ++first) {
@@ -130,8 +130,8 @@ TEST(QuantMatmul, ARowHasTheSameBitsInEveryBatch) {
 
 TEST(QuantMatmul, ZerosGiveZeros) {
   for (const QuantMatmul* kernels : all_kernels()) {
-    const Weights weights = random_weights(QuantFormat::kQ4_1, 16, 64, 8);
-    const PackedMatrix packed(QuantFormat::kQ4_1, 16, 64, weights.blocks.data());
+    const Weights weights = random_weights(QuantFormat::kQ41, 16, 64, 8);
+    const PackedMatrix packed(QuantFormat::kQ41, 16, 64, weights.blocks.data());
     for (const float x : product(*kernels, packed, std::vector<float>(64), 1)) EXPECT_EQ(x, 0);
   }
 }

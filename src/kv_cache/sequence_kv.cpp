@@ -194,6 +194,12 @@ std::int64_t SequenceKv::bytes(LayerId layer, KvHeadId head) const {
   return static_cast<std::int64_t>(tables_[index(layer, head)].size() * pool_->bytes_of(page_size()));
 }
 
+std::int64_t SequenceKv::full_bytes() const {
+  std::int64_t total = 0;
+  for (std::size_t t = 0; t < tables_.size(); ++t) total += slot_of(t, tokens_) / kernels::kPageTokens;
+  return total * static_cast<std::int64_t>(pool_->bytes_of(page_size()));
+}
+
 std::int64_t SequenceKv::private_bytes() const {
   std::size_t total = 0;
   for (const auto& pages : tables_) {

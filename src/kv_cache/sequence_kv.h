@@ -77,8 +77,12 @@ class SequenceKv {
   /// The table's pages, in token order.
   const PageId* page_ids(LayerId layer, KvHeadId head) const { return tables_[index(layer, head)].data(); }
   std::size_t pages() const;
+  const std::vector<std::vector<PageId>>& tables() const { return tables_; }
+  std::size_t page_bytes() const { return pool_->bytes_of(page_size()); }
   std::int64_t bytes() const;
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
+  /// Bytes in pages that have no room left, which forks therefore go on sharing.
+  std::int64_t full_bytes() const;
   /// Bytes in pages that no fork shares: what clear() would give back to the pool.
   std::int64_t private_bytes() const;
   const KvShape& shape() const { return shape_; }

@@ -46,11 +46,11 @@ std::optional<kernels::QuantFormat> packed_format(ggml_type type) {
   if (kernels::quant_matmul() == nullptr) return std::nullopt;
   switch (type) {
     case GGML_TYPE_Q4_0:
-      return kernels::QuantFormat::kQ4_0;
+      return kernels::QuantFormat::kQ40;
     case GGML_TYPE_Q4_1:
-      return kernels::QuantFormat::kQ4_1;
+      return kernels::QuantFormat::kQ41;
     case GGML_TYPE_Q8_0:
-      return kernels::QuantFormat::kQ8_0;
+      return kernels::QuantFormat::kQ80;
     default:
       return std::nullopt;
   }

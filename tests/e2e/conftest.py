@@ -91,7 +91,7 @@ def idle(pool):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             now = pool()
-            if now["engine"]["running"] == now["engine"]["waiting"] == now["sequences"] == now["bytes"] == 0:
+            if now["engine"]["running"] == now["engine"]["waiting"] == now["sequences"] == now["bytes"] - now["bytes_prefixes"] == 0:
                 return now
             time.sleep(0.02)
         raise AssertionError(f"still busy after {seconds} s: {now}")
