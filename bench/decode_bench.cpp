@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include "inference/kv_scores.h"
+#include "kv_cache/eviction.h"
 #include "llama_reference.h"
 #include "measure.h"
 #include "model/transformer.h"
@@ -22,9 +24,14 @@ namespace {
 constexpr int kDecodeTokens = 32;
 constexpr int kChunkTokens = 512;  // llama.cpp's default ubatch
 
+constexpr double kRatios[] = {8, 64};
+constexpr int kQuestionTokens = 32;
+
 struct Speed {
   double prefill_s = 0;
-  double decode_s = 0;  // per token
+  double decode_s = 0;                 // per token
+  double compressed_decode_s[2] = {};  // at kRatios
+  double ratio_achieved[2] = {};
 };
 
 /// Tokens that differ, so that no cache line is luckier than in real text; their meaning has no effect on
@@ -52,20 +59,44 @@ class Ours {
     const Stopwatch prefill;
     for (int at = 0; at < depth; at += kChunkTokens) {
       const int count = std::min(kChunkTokens, depth - at);
-      read(tokens.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count)),
+      read(sequence_, tokens.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count)),
            at + count == depth);
     }
     speed.prefill_s = prefill.seconds();
-    const Stopwatch decode;
-    for (int i = 0; i < kDecodeTokens; ++i)
-      read(tokens.subspan(static_cast<std::size_t>(depth + i), 1), true);
-    speed.decode_s = decode.seconds() / kDecodeTokens;
+    // Cut down by what the last tokens attend to, so that heads differ in length as they do in use.
+    const auto scores =
+        inference::score_by_question(*transformer_, *pool_, sequence_,
+                                     tokens.first(static_cast<std::size_t>(depth)), depth - kQuestionTokens);
+    for (std::size_t i = 0; scores && i < std::size(kRatios); ++i) {
+      kv_cache::SequenceKv compact = sequence_.fork();
+      kv_cache::EvictionOptions options;
+      options.ratio = kRatios[i];
+      options.protect_last = kQuestionTokens;
+      auto all = inference::zero_scores(compact.shape(), depth);
+      for (std::size_t t = 0; t * all.stride < all.values.size(); ++t)
+        std::copy_n(scores->values.begin() + static_cast<std::ptrdiff_t>(t * scores->stride),
+                    depth - kQuestionTokens,
+                    all.values.begin() + static_cast<std::ptrdiff_t>(t * all.stride));
+      const auto kept = kv_cache::choose_kept(all, compact.shape(), depth, options);
+      if (!compact.compress(kept, kernels::best_attention_kernels())) continue;
+      speed.ratio_achieved[i] = static_cast<double>(compact.shape().token_bytes_f16()) * depth /
+                                static_cast<double>(compact.bytes());
+      speed.compressed_decode_s[i] = decode(compact, tokens, depth);
+    }
+    speed.decode_s = decode(sequence_, tokens, depth);
     return speed;
   }
 
  private:
-  void read(std::span<const std::int32_t> tokens, bool logits) {
-    model::BatchSpan span{&sequence_, tokens, {}};
+  double decode(kv_cache::SequenceKv& sequence, std::span<const std::int32_t> tokens, int depth) {
+    const Stopwatch watch;
+    for (int i = 0; i < kDecodeTokens; ++i)
+      read(sequence, tokens.subspan(static_cast<std::size_t>(depth + i), 1), true);
+    return watch.seconds() / kDecodeTokens;
+  }
+
+  void read(kv_cache::SequenceKv& sequence, std::span<const std::int32_t> tokens, bool logits) {
+    model::BatchSpan span{&sequence, tokens, {}};
     if (logits) span.output_rows.push_back(static_cast<int>(tokens.size()) - 1);
     const auto result = transformer_->forward(*pool_, {&span, 1});
     if (!result) {
@@ -92,12 +123,19 @@ Speed run(LlamaReference& llama, std::span<const std::int32_t> tokens, int depth
 }
 
 Speed median_of(const std::vector<Speed>& runs) {
-  std::vector<double> prefill, decode;
-  for (const Speed& run : runs) {
-    prefill.push_back(run.prefill_s);
-    decode.push_back(run.decode_s);
+  const auto of = [&](auto&& member) {
+    std::vector<double> values;
+    for (const Speed& run : runs) values.push_back(member(run));
+    return median(values);
+  };
+  Speed out;
+  out.prefill_s = of([](const Speed& s) { return s.prefill_s; });
+  out.decode_s = of([](const Speed& s) { return s.decode_s; });
+  for (std::size_t i = 0; i < std::size(kRatios); ++i) {
+    out.compressed_decode_s[i] = of([i](const Speed& s) { return s.compressed_decode_s[i]; });
+    out.ratio_achieved[i] = of([i](const Speed& s) { return s.ratio_achieved[i]; });
   }
-  return {median(prefill), median(decode)};
+  return out;
 }
 
 int bench(std::vector<std::string> args) {
@@ -150,11 +188,29 @@ int bench(std::vector<std::string> args) {
     row["prefill_llama_cpp_tokens_per_s"] = llama_prefill;
     row["prefill_ratio_vs_llama_cpp"] = depth / us.prefill_s / llama_prefill;
     row["llama_cpp_best_decode"] = a.decode_s < b.decode_s ? "f16" : "f16 flash";
-    for (const char* key : {"ratio_vs_llama_cpp", "prefill_ratio_vs_llama_cpp"}) {
-      const double ratio = row[key].get<double>();
-      result.targets.push_back({fmt::format("{} at {}", key, context), ">= 1.0", ratio, ratio >= 1.0});
+    const double asked = context == 8192 ? 2.0 : 1.0;
+    const double asked_prefill = context == 8192 ? 1.5 : 1.0;
+    const double ratio = row["ratio_vs_llama_cpp"];
+    const double prefill_ratio = row["prefill_ratio_vs_llama_cpp"];
+    result.targets.push_back({fmt::format("decode against llama.cpp at {}, exact", context),
+                              fmt::format(">= {}x", asked), ratio, ratio >= asked});
+    result.targets.push_back({fmt::format("prefill against llama.cpp at {}", context),
+                              fmt::format(">= {}x", asked_prefill), prefill_ratio,
+                              prefill_ratio >= asked_prefill});
+    row["kv_ratio_achieved"] = 1.0;
+    result.rows.push_back(row);
+    for (std::size_t i = 0; i < std::size(kRatios); ++i) {
+      row["kv"] = fmt::format("{}x", kRatios[i]);
+      row["tokens_per_s"] = 1 / us.compressed_decode_s[i];
+      row["ratio_vs_llama_cpp"] = 1 / us.compressed_decode_s[i] / llama_decode;
+      row["kv_ratio_achieved"] = us.ratio_achieved[i];
+      result.rows.push_back(row);
+      if (context != 8192) continue;
+      const double compressed = row["ratio_vs_llama_cpp"];
+      const double wanted = kRatios[i] == 8 ? 3 : 4;
+      result.targets.push_back({fmt::format("decode against llama.cpp at {}, {}x", context, kRatios[i]),
+                                fmt::format(">= {}x", wanted), compressed, compressed >= wanted});
     }
-    result.rows.push_back(std::move(row));
   }
   print(result, json);
   return 0;

@@ -1,7 +1,7 @@
 #include "kv_cache/prefix_index.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 
 namespace pmt::kv_cache {
@@ -49,13 +49,29 @@ void PrefixIndex::insert(std::span<const std::int32_t> tokens, const SequenceKv&
 }
 
 std::int64_t PrefixIndex::bytes_held() const {
-  std::unordered_set<std::uint32_t> seen;
-  std::int64_t total = 0;
+  return sum([](std::uint32_t, std::uint32_t) { return true; });
+}
+
+std::int64_t PrefixIndex::bytes() const {
+  return sum([](std::uint32_t references, std::uint32_t held_here) { return references == held_here; });
+}
+
+std::int64_t PrefixIndex::sum(const std::function<bool(std::uint32_t, std::uint32_t)>& counts) const {
+  struct Seen {
+    const SequenceKv* by;
+    std::uint32_t times;
+  };
+  std::unordered_map<std::uint32_t, Seen> pages;
   for (const Entry& entry : entries_) {
-    const auto page_bytes = static_cast<std::int64_t>(entry.sequence.page_bytes());
     for (const auto& table : entry.sequence.tables()) {
-      for (const PageId page : table) total += seen.insert(page.value).second ? page_bytes : 0;
+      for (const PageId page : table)
+        ++pages.try_emplace(page.value, Seen{&entry.sequence, 0}).first->second.times;
     }
+  }
+  std::int64_t total = 0;
+  for (const auto& [page, seen] : pages) {
+    if (counts(seen.by->references(PageId(page)), seen.times))
+      total += static_cast<std::int64_t>(seen.by->page_bytes());
   }
   return total;
 }
@@ -64,12 +80,6 @@ bool PrefixIndex::drop_one() {
   if (entries_.empty()) return false;
   entries_.pop_back();
   return true;
-}
-
-std::int64_t PrefixIndex::bytes() const {
-  std::int64_t total = 0;
-  for (const Entry& entry : entries_) total += entry.sequence.private_bytes();
-  return total;
 }
 
 }  // namespace pmt::kv_cache

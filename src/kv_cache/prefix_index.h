@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <optional>
 #include <span>
@@ -39,6 +40,8 @@ class PrefixIndex {
  private:
   /// Bytes of all pages that entries hold, each page once.
   std::int64_t bytes_held() const;
+  /// Of the pages for which counts(references, how many entries hold it) says so, each once.
+  std::int64_t sum(const std::function<bool(std::uint32_t, std::uint32_t)>& counts) const;
 
   struct Entry {
     std::vector<std::int32_t> tokens;

@@ -78,6 +78,7 @@ class SequenceKv {
   const PageId* page_ids(LayerId layer, KvHeadId head) const { return tables_[index(layer, head)].data(); }
   std::size_t pages() const;
   const std::vector<std::vector<PageId>>& tables() const { return tables_; }
+  std::uint32_t references(PageId page) const { return pool_->references(page); }
   std::size_t page_bytes() const { return pool_->bytes_of(page_size()); }
   std::int64_t bytes() const;
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
