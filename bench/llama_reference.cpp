@@ -23,7 +23,8 @@ base::Result<std::unique_ptr<LlamaReference>> LlamaReference::load(const std::st
   if (out->model_ == nullptr)
     return base::Error{base::Code::kCorrupt, fmt::format("llama.cpp can't load {}", path)};
   llama_context_params params = llama_context_default_params();
-  params.n_ctx = static_cast<std::uint32_t>(options.context_tokens);
+  params.n_ctx = static_cast<std::uint32_t>(options.context_tokens * options.sequences);
+  params.n_seq_max = static_cast<std::uint32_t>(options.sequences);
   params.n_batch = kBatchTokens;
   params.n_ubatch = kBatchTokens;
   params.n_threads = options.threads;
@@ -33,6 +34,7 @@ base::Result<std::unique_ptr<LlamaReference>> LlamaReference::load(const std::st
   if (options.kv_q8_0) params.type_k = params.type_v = GGML_TYPE_Q8_0;
   out->context_ = llama_init_from_model(out->model_, params);
   if (out->context_ == nullptr) return base::Error{base::Code::kInternal, "llama.cpp can't make a context"};
+  out->sequences_ = options.sequences;
   out->vocabulary_ = llama_vocab_n_tokens(llama_model_get_vocab(out->model_));
   return out;
 }
@@ -79,6 +81,26 @@ std::span<const float> LlamaReference::read(std::span<const std::int32_t> tokens
   position_ += static_cast<int>(tokens.size());
   llama_synchronize(context_);
   return {llama_get_logits_ith(context_, -1), static_cast<std::size_t>(vocabulary_)};
+}
+
+void LlamaReference::copy_to_all() {
+  for (int i = 1; i < sequences_; ++i) llama_memory_seq_cp(llama_get_memory(context_), 0, i, -1, -1);
+}
+
+void LlamaReference::step_all(std::int32_t token) {
+  llama_batch batch = llama_batch_init(sequences_, 0, 1);
+  batch.n_tokens = sequences_;
+  for (int i = 0; i < sequences_; ++i) {
+    batch.token[i] = token;
+    batch.pos[i] = position_;
+    batch.n_seq_id[i] = 1;
+    batch.seq_id[i][0] = i;
+    batch.logits[i] = 1;
+  }
+  ++position_;
+  CHECK(llama_decode(context_, batch) == 0);
+  llama_synchronize(context_);
+  llama_batch_free(batch);
 }
 
 base::Status write_dequantised(const std::string& from, const std::string& to, int threads) {

@@ -1,5 +1,5 @@
 // llama.cpp itself, from the same pinned source and in the same process: the peer of the speed benchmarks and
-// the oracle of the logits evaluation. One sequence. Not thread-safe.
+// the oracle of the logits evaluation. One sequence, or copies of one. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ struct ReferenceOptions {
   int threads = 2;
   bool flash_attention = false;
   bool kv_q8_0 = false;  // else f16
+  int sequences = 1;     // each with context_tokens of its own
 };
 
 class LlamaReference {
@@ -33,6 +34,10 @@ class LlamaReference {
   std::vector<float> logits_of_all(std::span<const std::int32_t> tokens);
   /// Reads `tokens`; only the last one's logits are computed. Returns when they are there.
   std::span<const float> read(std::span<const std::int32_t> tokens);
+  /// Gives every other sequence a copy of what the first has read.
+  void copy_to_all();
+  /// One token for each sequence in one batch, with logits: a step of continuous batching.
+  void step_all(std::int32_t token);
   int vocabulary() const { return vocabulary_; }
 
  private:
@@ -41,6 +46,7 @@ class LlamaReference {
   llama_context* context_ = nullptr;
   int vocabulary_ = 0;
   int position_ = 0;
+  int sequences_ = 1;
 };
 
 /// Writes the same weights, dequantised to f32, as another GGUF: with it no activation is quantised on the

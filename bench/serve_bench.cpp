@@ -1,0 +1,269 @@
+// ./dev bench serve [--context TOKENS] [--json]: many answers at once in a fixed memory for keys and values,
+// that of eight f16 sequences of 6K tokens. Exact, eight fit; compressed, as many as the pool holds. Every
+// sequence is a physical copy, page by page, of a real prefill. Measured is the steady state: each step gives
+// every sequence one token. llama.cpp runs its eight in the same process, with and without flash attention;
+// the ratio is against the better.
+//
+// Beside each: the bytes that a step must read (weights once, pages once) over the memory bandwidth measured
+// here, and the multiplications that it must do over the rate measured here for the same kernels on a full
+// batch; the greater of the two is the roofline, its share of the measured time roofline_share.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "inference/kv_scores.h"
+#include "kv_cache/eviction.h"
+#include "llama_reference.h"
+#include "measure.h"
+#include "model/transformer.h"
+
+namespace pmt::bench {
+namespace {
+
+constexpr int kExactSequences = 8;
+constexpr int kSteps = 12;
+constexpr int kRoomTokens = 64;  // a sequence's answer: its pages count too
+constexpr int kQuestionTokens = 32;
+constexpr std::int32_t kToken = 5000;
+
+void check(const base::Status& status) {
+  if (status) return;
+  progress("error: " + status.error().message);
+  std::exit(1);
+}
+
+std::vector<std::int32_t> some_tokens(int count) {
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
+  std::uint32_t state = 1;
+  for (auto& token : tokens) {
+    state = state * 1664525U + 1013904223U;
+    token = static_cast<std::int32_t>(1000 + (state >> 8) % 40000);
+  }
+  return tokens;
+}
+
+struct Outcome {
+  int sequences = 0;
+  double step_s = 0;
+  double kv_bytes = 0;
+  double slots = 0;  // token slots over all tables and sequences
+};
+
+class Ours {
+ public:
+  Ours(std::unique_ptr<model::Transformer> transformer, int context)
+      : transformer_(std::move(transformer)), context_(context), tokens_(some_tokens(context)) {
+    const auto bytes = static_cast<std::size_t>(transformer_->hparams().kv_shape().token_bytes_f16()) *
+                       static_cast<std::size_t>(context + kRoomTokens) * kExactSequences;
+    limit_ = static_cast<std::int64_t>(bytes);
+    // Room beside for the sequence that is copied from.
+    pool_ = std::move(*transformer_->make_pool(bytes + bytes / 4));
+    source_ = std::make_unique<kv_cache::SequenceKv>(*pool_, transformer_->hparams().kv_shape());
+    for (int at = 0; at < context; at += 512) {
+      const auto chunk = std::span(tokens_).subspan(static_cast<std::size_t>(at),
+                                                    static_cast<std::size_t>(std::min(512, context - at)));
+      model::BatchSpan span{source_.get(), chunk, {}};
+      const auto done = transformer_->forward(*pool_, {&span, 1});
+      if (!done) check(done.error());
+    }
+  }
+
+  Outcome run(double ratio) {
+    std::vector<kv_cache::SequenceKv> sequences;
+    const auto kept = ratio > 1 ? choose(ratio) : std::vector<std::vector<std::int32_t>>();
+    std::int64_t held = 0;
+    for (;;) {
+      sequences.push_back(ratio > 1 ? compressed(kept) : copied());
+      check(sequences.back().reserve(kRoomTokens));
+      held += sequences.back().bytes();
+      if (held <= limit_) continue;
+      held -= sequences.back().bytes();
+      sequences.pop_back();
+      break;
+    }
+    std::vector<std::int32_t> next = {kToken};
+    const auto step = [&] {
+      std::vector<model::BatchSpan> batch;
+      for (auto& sequence : sequences) batch.push_back({&sequence, next, {0}});
+      const auto done = transformer_->forward(*pool_, batch);
+      if (!done) check(done.error());
+    };
+    step();
+    std::vector<double> seconds;
+    for (int i = 0; i < kSteps; ++i) {
+      const Stopwatch watch;
+      step();
+      seconds.push_back(watch.seconds());
+    }
+    Outcome out{static_cast<int>(sequences.size()), median(seconds), static_cast<double>(held), 0};
+    for (const auto& sequence : sequences) out.slots += static_cast<double>(sequence.slots());
+    return out;
+  }
+
+  /// Multiplications of weights a second on a full batch without context.
+  double matmul_rate() {
+    kv_cache::SequenceKv sequence(*pool_, transformer_->hparams().kv_shape());
+    std::vector<double> seconds;
+    for (int i = 0; i < 5; ++i) {
+      model::BatchSpan span{&sequence, std::span(tokens_).first(512), {511}};
+      const Stopwatch watch;
+      const auto done = transformer_->forward(*pool_, {&span, 1});
+      if (!done) check(done.error());
+      seconds.push_back(watch.seconds());
+      sequence.clear();
+    }
+    return 512 / median(seconds);  // tokens a second
+  }
+
+  const model::Transformer& transformer() const { return *transformer_; }
+
+ private:
+  kv_cache::SequenceKv copied() {
+    kv_cache::SequenceKv out(*pool_, source_->shape());
+    check(out.reserve(context_));
+    for (std::size_t table = 0; table < source_->tables().size(); ++table) {
+      for (std::size_t i = 0; i < source_->tables()[table].size(); ++i)
+        std::memcpy(pool_->data(out.tables()[table][i]), pool_->data(source_->tables()[table][i]),
+                    source_->page_bytes());
+    }
+    out.commit(context_);
+    return out;
+  }
+
+  kv_cache::SequenceKv compressed(const std::vector<std::vector<std::int32_t>>& kept) {
+    kv_cache::SequenceKv out = source_->fork();
+    check(out.compress(kept, kernels::best_attention_kernels()));
+    return out;
+  }
+
+  std::vector<std::vector<std::int32_t>> choose(double ratio) {
+    auto by_question =
+        inference::score_by_question(*transformer_, *pool_, *source_, tokens_, context_ - kQuestionTokens);
+    if (!by_question) check(by_question.error());
+    auto ones = inference::zero_scores(source_->shape(), context_);
+    std::fill(ones.values.begin(), ones.values.end(), 1.0F);
+    kv_cache::EvictionOptions options;
+    options.ratio = ratio;
+    return kv_cache::choose_kept(
+        inference::combine(ones, std::move(*by_question), context_ - kQuestionTokens, context_),
+        source_->shape(), context_, options);
+  }
+
+  std::unique_ptr<model::Transformer> transformer_;
+  int context_;
+  std::vector<std::int32_t> tokens_;
+  std::int64_t limit_ = 0;
+  std::unique_ptr<kv_cache::PagePool> pool_;
+  std::unique_ptr<kv_cache::SequenceKv> source_;
+};
+
+double llama_tokens_per_s(const std::string& path, int threads, int context, bool flash) {
+  auto llama = LlamaReference::load(path, {.context_tokens = context + kRoomTokens,
+                                           .threads = threads,
+                                           .flash_attention = flash,
+                                           .sequences = kExactSequences});
+  if (!llama) check(llama.error());
+  (*llama)->read(some_tokens(context));
+  (*llama)->copy_to_all();
+  (*llama)->step_all(kToken);
+  std::vector<double> seconds;
+  for (int i = 0; i < kSteps; ++i) {
+    const Stopwatch watch;
+    (*llama)->step_all(kToken);
+    seconds.push_back(watch.seconds());
+  }
+  return kExactSequences / median(seconds);
+}
+
+/// Bytes a second that all threads together read from memory.
+double bandwidth(int threads) {
+  const std::size_t words = (std::size_t{256} << 20) / sizeof(std::uint64_t);
+  std::vector<std::uint64_t> data(words, 1);
+  std::vector<double> rates;
+  for (int round = 0; round < 5; ++round) {
+    std::vector<std::thread> readers;
+    std::vector<std::uint64_t> sums(static_cast<std::size_t>(threads) * 8);
+    const Stopwatch watch;
+    for (int t = 0; t < threads; ++t) {
+      readers.emplace_back([&, t] {
+        const std::size_t share = words / static_cast<std::size_t>(threads);
+        std::uint64_t lanes[32] = {};
+        const std::uint64_t* from = data.data() + share * static_cast<std::size_t>(t);
+        for (std::size_t i = 0; i + 32 <= share; i += 32) {
+          for (std::size_t j = 0; j < 32; ++j) lanes[j] += from[i + j];
+        }
+        for (const std::uint64_t lane : lanes) sums[static_cast<std::size_t>(t) * 8] += lane;
+      });
+    }
+    for (auto& reader : readers) reader.join();
+    rates.push_back(static_cast<double>(words * sizeof(std::uint64_t)) / watch.seconds());
+    if (sums[0] == 0) std::exit(1);  // so that the reading isn't left out
+  }
+  return median(rates);
+}
+
+int run(std::vector<std::string> args) {
+  const bool as_json = take_flag(args, "--json");
+  const int context = std::stoi(take_value(args, "--context", "6144"));
+  const char* path = std::getenv("PERMUTATION_MODEL");
+  if (path == nullptr || !args.empty()) {
+    progress("usage: ./dev bench serve [--context TOKENS] [--json]");
+    return 2;
+  }
+  const int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  auto transformer = model::Transformer::load(path, threads, {});
+  if (!transformer) check(transformer.error());
+  progress("our prefill");
+  Ours ours(std::move(*transformer), context);
+  const double read_rate = bandwidth(threads);
+  const double matmul_rate = ours.matmul_rate();
+  double llama = 0;
+  for (const bool flash : {false, true}) {
+    progress(fmt::format("llama.cpp, flash attention {}", flash ? "on" : "off"));
+    llama = std::max(llama, llama_tokens_per_s(path, threads, context, flash));
+  }
+  Result result;
+  result.name = "bench serve";
+  result.seed = 1;
+  const std::pair<double, double> asked[] = {{1, 2}, {8, 4}, {64, 7}};
+  for (const auto& [ratio, wanted] : asked) {
+    progress(fmt::format("ours at {}x", ratio));
+    const Outcome outcome = ours.run(ratio);
+    const double rate = outcome.sequences / outcome.step_s;
+    const double bytes = outcome.kv_bytes + static_cast<double>(ours.transformer().file_bytes());
+    const double roofline_s = std::max(bytes / read_rate, outcome.sequences / matmul_rate);
+    nlohmann::ordered_json row;
+    row["kv_ratio"] = ratio;
+    row["concurrent"] = outcome.sequences;
+    row["tokens_per_s"] = rate;
+    row["llama_cpp_tokens_per_s"] = llama;
+    row["ratio_vs_llama_cpp"] = rate / llama;
+    row["kv_bytes"] = outcome.kv_bytes;
+    row["step_ms"] = outcome.step_s * 1000;
+    row["memory_roofline_ms"] = bytes / read_rate * 1000;
+    row["matmul_roofline_ms"] = outcome.sequences / matmul_rate * 1000;
+    row["roofline_share"] = roofline_s / outcome.step_s;
+    result.rows.push_back(row);
+    result.targets.push_back({fmt::format("steady decode against llama.cpp's eight, {}x", ratio),
+                              fmt::format(">= {}x", wanted), rate / llama, rate / llama >= wanted});
+  }
+  progress(fmt::format("measured here: {:.1f} GB/s read, {:.0f} tokens/s of matmuls", read_rate / 1e9,
+                       matmul_rate));
+  print(result, as_json);
+  return 0;
+}
+
+}  // namespace
+}  // namespace pmt::bench
+
+int main(int argc, char** argv) {
+  return pmt::bench::run({argv + 1, argv + argc});
+}
