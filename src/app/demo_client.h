@@ -32,7 +32,8 @@ class DemoClient {
   static base::Result<DemoClient> connect(const std::string& url);
 
   /// Temperature 0. Errors: the server's, with its message.
-  base::Result<DemoAnswer> ask(const std::string& model, const std::string& question, int max_tokens);
+  base::Result<DemoAnswer> ask(const std::string& model, const std::string& question, int max_tokens,
+                               double kv_ratio = 1);
   base::Result<nlohmann::json> get(const std::string& target);
 
  private:

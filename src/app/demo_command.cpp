@@ -84,6 +84,7 @@ int demo(const DemoOptions& options) {
   for (const DemoStep& step : demo_miss_then_hit(server)) report.add(step);
   report.add(demo_many_at_once(server));
   report.add(demo_long_document(server));
+  report.add(demo_compression(server));
   report.add(demo_audit(server));
   return report.finish();
 }

@@ -225,6 +225,40 @@ DemoStep demo_long_document(const DemoServer& server) {
   return step;
 }
 
+DemoStep demo_compression(const DemoServer& server) {
+  DemoStep step{.title = "the long document again: keys and values at 1x, 8x and 64x"};
+  const DemoDocument document = demo_document(kDocumentSeed + 1, kDocumentRecords);
+  attempt(step, [&]() -> base::Status {
+    TRY_ASSIGN(DemoClient client, DemoClient::connect(server.url));
+    step.figures = json::array();
+    step.lines = {fmt::format("{:>5}  {:>10}  {:>9}  {:>8}  {:>9}  {}", "asked", "KV memory", "achieved",
+                              "kept", "tokens/s", "answer")};
+    double exact_bytes = 0;
+    for (const double ratio : {1.0, 8.0, 64.0}) {
+      TRY_ASSIGN(const DemoAnswer answer,
+                 client.ask(server.model, document.text + "\n" + document.question, 32, ratio));
+      const double bytes = answer.reported("/kv/bytes");
+      const double rate = per_second(answer.completion_tokens() - 1, answer.reported("/timing/decode_ms"));
+      const double kept = answer.reported("/kv/tokens_kept") / answer.reported("/kv/tokens_total");
+      const bool found = answer.text.find(document.answer) != std::string::npos;
+      step.figures.push_back({{"ratio", ratio},
+                              {"kv", answer.body.at("permutation").at("kv")},
+                              {"tokens_per_s", rate},
+                              {"planted", document.answer},
+                              {"text", answer.text},
+                              {"found", found}});
+      step.lines.push_back(fmt::format("{:>4}x  {:>10}  {:>8.1f}x  {:>7.0f}%  {:>9.0f}  {}: \"{}\"", ratio,
+                                       human_bytes(bytes), answer.reported("/kv/ratio_achieved"), 100 * kept,
+                                       rate, found ? "found" : "not found", shortened(answer.text, 40)));
+      if (ratio == 1) exact_bytes = bytes;
+      claim(step, ratio == 1 || bytes < exact_bytes / ratio * 1.7,
+            "the pool held more than the ratio allows");
+    }
+    return {};
+  });
+  return step;
+}
+
 DemoStep demo_audit(const DemoServer& server) {
   DemoStep step{.title = "the audit: which cache is used where"};
   attempt(step, [&]() -> base::Status {

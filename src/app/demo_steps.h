@@ -27,7 +27,9 @@ std::vector<DemoStep> demo_miss_then_hit(const DemoServer& server);
 DemoStep demo_many_at_once(const DemoServer& server);
 /// Step 4: a long document, through the engine `permutation`, with its trace.
 DemoStep demo_long_document(const DemoServer& server);
-/// Step 5: the audit must have counted what steps 2 to 4 did. Its table is in `lines`, its JSON in `figures`.
+/// Step 5: the same document with its keys and values exact, 8 and 64 times compressed, side by side.
+DemoStep demo_compression(const DemoServer& server);
+/// Step 6: the audit must have counted what steps 2 to 5 did. Its table is in `lines`, its JSON in `figures`.
 DemoStep demo_audit(const DemoServer& server);
 
 }  // namespace pmt::app

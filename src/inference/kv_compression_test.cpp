@@ -188,7 +188,7 @@ TEST_F(KvCompressionTest, ADamagedCalibrationIsRefused) {
   const auto transformer = std::move(*model::Transformer::load(std::getenv("PERMUTATION_MODEL"), 2, {}));
   const auto whole = load_calibration(*transformer, kCalibrationFile);
   ASSERT_TRUE(whole) << whole.error().message;
-  EXPECT_GT(whole->explained, 0.2) << "the predictor sees what matters in a text it wasn't fitted on";
+  EXPECT_GT(whole->explained, 0.1) << "the predictor sees what matters in a text it wasn't fitted on";
 
   const std::string copy = testing::TempDir() + "damaged.kv";
   std::filesystem::copy_file(kCalibrationFile, copy, std::filesystem::copy_options::overwrite_existing);
