@@ -91,7 +91,8 @@ def idle(pool):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             now = pool()
-            if now["engine"]["running"] == now["engine"]["waiting"] == now["sequences"] == now["bytes"] - now["bytes_prefixes"] == 0:
+            in_use = now["bytes"] - now["bytes_prefixes"]
+            if now["engine"]["running"] == now["engine"]["waiting"] == now["sequences"] == in_use == 0:
                 return now
             time.sleep(0.02)
         raise AssertionError(f"still busy after {seconds} s: {now}")
