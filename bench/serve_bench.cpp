@@ -140,7 +140,7 @@ class Ours {
 
   kv_cache::SequenceKv compressed(const std::vector<std::vector<std::int32_t>>& kept) {
     kv_cache::SequenceKv out = source_->fork();
-    check(out.compress(kept, kernels::best_attention_kernels()));
+    check(out.compress(kept, kernels::PageCodec::kCompact, kernels::best_attention_kernels()));
     return out;
   }
 

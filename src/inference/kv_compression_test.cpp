@@ -162,7 +162,7 @@ TEST_F(KvCompressionTest, ARandomTraceLeavesThePoolIdle) {
   std::mt19937 rng(9);
   std::vector<Started> started;
   for (int i = 0; i < 24; ++i) {
-    const double ratios[] = {1, 4, 8, 64};
+    const double ratios[] = {1, 2, 8, 64};
     llm::Request request = ask(list_prompt(10 + static_cast<int>(rng() % 90)), ratios[rng() % 4],
                                rng() % 2 == 0 ? llm::KvMode::kQueryAware : llm::KvMode::kQueryAgnostic);
     request.n = rng() % 5 == 0 ? 2 : 1;

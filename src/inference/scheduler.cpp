@@ -7,6 +7,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/page_layout.h"
+#include "kv_cache/eviction.h"
 
 namespace pmt::inference {
 namespace {
@@ -21,8 +22,14 @@ std::size_t page_count(int tokens) {
   return static_cast<std::size_t>((tokens + kernels::kPageTokens - 1) / kernels::kPageTokens);
 }
 
-/// Small pages that a sequence may hold in a table beyond what its tokens fill: a copied one and the last.
-constexpr int kSpareUnits = 2;
+/// Pages that a sequence may hold in a table beyond what its tokens fill: a copied one and the last.
+constexpr int kSparePages = 2;
+
+/// Small pages that one page of a compressed sequence takes.
+int units_of_page(double kv_ratio) {
+  const bool coded = kv_cache::codec_for(kv_ratio) == kernels::PageCodec::kCompact;
+  return coded ? 1 : static_cast<int>(kv_cache::PagePool::kLargeUnits);
+}
 
 /// Small pages a table, on average, of a compressed prompt.
 double units_of_prompt(int prompt_tokens, double kv_ratio) {
@@ -61,7 +68,8 @@ int Scheduler::new_tokens_that_fit(int prompt_tokens, int choices, double kv_rat
   if (kv_ratio > 1) {
     const auto units = static_cast<double>(per_table * std::int64_t{kv_cache::PagePool::kLargeUnits});
     const double prompt = units_of_prompt(prompt_tokens, kv_ratio);
-    return std::max(1, static_cast<int>((units - prompt) / choices - kSpareUnits) * kernels::kPageTokens);
+    const double pages = (units - prompt) / choices / units_of_page(kv_ratio);
+    return std::max(1, static_cast<int>(pages - kSparePages) * kernels::kPageTokens);
   }
   const std::int64_t shared = prompt_tokens / kernels::kPageTokens;
   const std::int64_t tokens = (shared + (per_table - shared) / choices) * kernels::kPageTokens;
@@ -76,8 +84,9 @@ std::size_t Scheduler::pages_at_most(const Job& job) const {
   const auto choices = static_cast<std::size_t>(job.choices);
   if (job.compression.active()) {
     // Exact while it is read; then small pages, of which a choice takes a few more than its tokens fill.
-    const double own = static_cast<double>(page_count(job.new_tokens_max)) + kSpareUnits;
-    const double units = units_of_prompt(prompt, job.compression.ratio()) + own * job.choices;
+    const double own = static_cast<double>(page_count(job.new_tokens_max)) + kSparePages;
+    const double units = units_of_prompt(prompt, job.compression.ratio()) +
+                         own * job.choices * units_of_page(job.compression.ratio());
     const auto later = static_cast<std::size_t>(units / kv_cache::PagePool::kLargeUnits + 1);
     return tables * std::max(page_count(prompt), later);
   }

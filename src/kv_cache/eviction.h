@@ -23,8 +23,14 @@ struct EvictionOptions {
   double floor_share = 0.1;  // of the mean number of pages: what every table gets at least
 };
 
-/// The tokens that each table keeps, ascending: what SequenceKv::compress takes. Every table keeps a page's
-/// worth at least, so for short sequences and high ratios the budget may be exceeded.
+/// The pages that lose least at a ratio: under 4, keeping fewer tokens exact costs less than coding all.
+constexpr kernels::PageCodec codec_for(double ratio) {
+  return ratio < 4 ? kernels::PageCodec::kF16 : kernels::PageCodec::kCompact;
+}
+
+/// For pages of codec_for(options.ratio): the tokens that each table keeps, ascending: what
+/// SequenceKv::compress takes. Every table keeps a page's worth at least, so for short sequences and high
+/// ratios the budget may be exceeded.
 std::vector<std::vector<std::int32_t>> choose_kept(const ScoreBuffer& scores, const KvShape& shape,
                                                    int tokens, const EvictionOptions& options);
 

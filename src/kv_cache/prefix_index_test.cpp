@@ -97,7 +97,8 @@ TEST_F(PrefixIndexTest, SharedPagesCountOnce) {
 TEST_F(PrefixIndexTest, CompactEntriesServeOnlyWhatGoesOnFromThem) {
   PrefixIndex index(kLots);
   SequenceKv sequence = read(200);
-  ASSERT_TRUE(sequence.compress({{0, 5, 9, 199}}, kernels::best_attention_kernels()));
+  ASSERT_TRUE(
+      sequence.compress({{0, 5, 9, 199}}, kernels::PageCodec::kCompact, kernels::best_attention_kernels()));
   index.insert(numbers(0, 200), sequence, 8);
   EXPECT_FALSE(index.find(numbers(0, 220), 219, 1)) << "an exact request never gets it";
   EXPECT_FALSE(index.find(numbers(0, 220), 219, 4)) << "another ratio neither";

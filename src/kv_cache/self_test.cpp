@@ -54,7 +54,8 @@ std::optional<std::string> self_test() {
   const std::size_t bytes = (*pool)->stats().bytes_used;
   std::vector<std::int32_t> all(kTokens);
   std::iota(all.begin(), all.end(), 0);
-  if (const auto done = sequence.compress({all}, kernels); !done) return done.error().message;
+  if (const auto done = sequence.compress({all}, kernels::PageCodec::kCompact, kernels); !done)
+    return done.error().message;
   if ((*pool)->stats().bytes_used * 4 != bytes) return "compact pages don't take a quarter of the bytes";
   const auto compact = attend(**pool, sequence, query);
   double off = 0, power = 0;

@@ -24,6 +24,7 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       tokens_(std::exchange(other.tokens_, 0)),
       compressed_tokens_(std::exchange(other.compressed_tokens_, 0)),
       longest_kept_(std::exchange(other.longest_kept_, 0)),
+      codec_(std::exchange(other.codec_, kernels::PageCodec::kF16)),
       kept_(std::exchange(other.kept_, {})),
       tables_(std::exchange(other.tables_, {})) {}
 
@@ -33,6 +34,7 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(tokens_, other.tokens_);
   std::swap(compressed_tokens_, other.compressed_tokens_);
   std::swap(longest_kept_, other.longest_kept_);
+  std::swap(codec_, other.codec_);
   std::swap(kept_, other.kept_);
   std::swap(tables_, other.tables_);
   return *this;
@@ -44,8 +46,9 @@ bool SequenceKv::last_page_is_shared(std::size_t table) const {
   return pool_->references(tables_[table][pages_for(next) - 1]) > 1;
 }
 
-std::size_t SequenceKv::large_pages_for(std::size_t pages) const {
-  return compact() ? (pages + PagePool::kLargeUnits - 1) / PagePool::kLargeUnits : pages;
+std::size_t SequenceKv::large_pages_for(std::size_t pages, kernels::PageCodec codec) {
+  return size_of(codec) == PageSize::kSmall ? (pages + PagePool::kLargeUnits - 1) / PagePool::kLargeUnits
+                                            : pages;
 }
 
 std::size_t SequenceKv::pages_needed(int tokens) const {
@@ -56,7 +59,7 @@ std::size_t SequenceKv::pages_needed(int tokens) const {
     fresh += want > tables_[t].size() ? want - tables_[t].size() : 0;
     fresh += last_page_is_shared(t) ? 1 : 0;
   }
-  return large_pages_for(fresh);
+  return large_pages_for(fresh, codec_);
 }
 
 base::Status SequenceKv::reserve(int tokens) {
@@ -105,6 +108,7 @@ void SequenceKv::clear() {
     pages.clear();
   }
   kept_.clear();
+  codec_ = kernels::PageCodec::kF16;
   tokens_ = 0;
   compressed_tokens_ = 0;
   longest_kept_ = 0;
@@ -115,6 +119,7 @@ SequenceKv SequenceKv::fork() const {
   copy.tokens_ = tokens_;
   copy.compressed_tokens_ = compressed_tokens_;
   copy.longest_kept_ = longest_kept_;
+  copy.codec_ = codec_;
   copy.kept_ = kept_;
   copy.tables_ = tables_;
   for (std::size_t t = 0; t < tables_.size(); ++t) {
@@ -126,19 +131,20 @@ SequenceKv SequenceKv::fork() const {
 }
 
 base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& kept,
-                                  const kernels::AttentionKernels& kernels) {
+                                  kernels::PageCodec codec, const kernels::AttentionKernels& kernels) {
   CHECK(!compact() && kept.size() == tables_.size());
   std::size_t pages = 0;
   for (const auto& tokens : kept) pages += pages_for(static_cast<int>(tokens.size()));
   // Coded beside the exact pages and moved in afterwards: when those are this sequence's own, their release
   // makes the room, so that a full pool can be compressed.
-  const std::size_t unit = pool_->unit_bytes();
+  const std::size_t page_bytes = pool_->bytes_of(size_of(codec));
+  const auto store = codec == kernels::PageCodec::kCompact ? kernels.store_compact : kernels.store_f16;
   const std::size_t freed =
       static_cast<std::size_t>(private_bytes()) / pool_->bytes_of(PageSize::kLarge) + pool_->pages_free();
-  if ((pages + PagePool::kLargeUnits - 1) / PagePool::kLargeUnits > freed) {
+  if (large_pages_for(pages, codec) > freed) {
     return base::Error{base::Code::kUnavailable, "the KV page pool has no room for the compressed pages"};
   }
-  std::vector<std::byte> coded(pages * unit);
+  std::vector<std::byte> coded(pages * page_bytes);
   std::byte* to = coded.data();
   float key[kernels::kHeadDimMax];
   float value[kernels::kHeadDimMax];
@@ -148,27 +154,28 @@ base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& 
       CHECK(token >= 0 && token < tokens_);
       const std::byte* page = pool_->data(tables_[t][static_cast<std::size_t>(token / kernels::kPageTokens)]);
       kernels.load_f16(page, shape_.head_dim, token % kernels::kPageTokens, key, value);
-      kernels.store_compact(key, value, shape_.head_dim, slot % kernels::kPageTokens,
-                            to + unit * static_cast<std::size_t>(slot / kernels::kPageTokens));
+      store(key, value, shape_.head_dim, slot % kernels::kPageTokens,
+            to + page_bytes * static_cast<std::size_t>(slot / kernels::kPageTokens));
       ++slot;
     }
-    to += unit * pages_for(slot);
+    to += page_bytes * pages_for(slot);
   }
   for (auto& table : tables_) {
     for (const PageId page : table) pool_->release(page);
     table.clear();
   }
   compressed_tokens_ = tokens_;
+  codec_ = codec;
   const std::byte* from = coded.data();
   for (std::size_t t = 0; t < kept.size(); ++t) {
     kept_.push_back(static_cast<int>(kept[t].size()));
     longest_kept_ = std::max(longest_kept_, kept_.back());
     for (std::size_t i = pages_for(kept_.back()); i > 0; --i) {
-      const auto page = pool_->allocate(PageSize::kSmall);
+      const auto page = pool_->allocate(page_size());
       CHECK(page.has_value());  // counted above
-      std::memcpy(pool_->data(*page), from, unit);
+      std::memcpy(pool_->data(*page), from, page_bytes);
       tables_[t].push_back(*page);
-      from += unit;
+      from += page_bytes;
     }
   }
   return {};

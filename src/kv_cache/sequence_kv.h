@@ -1,8 +1,8 @@
 // The keys and values of one sequence: a block table per (layer, KV head) into the page pool.
 //
 // A sequence begins exact: every table is equally long and slot i of a table holds token i. compress() makes
-// it compact: each table keeps its own choice of tokens in compact pages, in token order, and tokens that
-// come later are appended to every table. Tables of a compact sequence differ in length; the token at
+// it compact: each table keeps its own choice of tokens, in exact or coded pages, in token order, and tokens
+// that come later are appended to every table. Tables of a compact sequence differ in length; the token at
 // position p >= compressed_tokens() lies in slot kept + p - compressed_tokens(). Keys carry their original
 // positions (RoPE), so a slot's number means nothing to attention.
 //
@@ -52,8 +52,9 @@ class SequenceKv {
   void clear();
 
   /// Makes an exact sequence compact: table t keeps the tokens kept[t] (ascending, at least one, none twice)
-  /// and its exact pages are released. Errors: kUnavailable, and nothing has changed.
-  base::Status compress(const std::vector<std::vector<std::int32_t>>& kept,
+  /// in pages of `codec`, and the pages that it had are released. Errors: kUnavailable, and nothing has
+  /// changed.
+  base::Status compress(const std::vector<std::vector<std::int32_t>>& kept, kernels::PageCodec codec,
                         const kernels::AttentionKernels& kernels);
   bool compact() const { return !kept_.empty(); }
   /// Tokens that compress() saw; 0 for an exact sequence.
@@ -69,9 +70,7 @@ class SequenceKv {
   int longest(int position) const { return longest_kept_ + position - compressed_tokens_ + 1; }
   /// Token slots in use over all tables, and what an exact sequence would use.
   std::int64_t slots() const;
-  kernels::PageCodec codec() const {
-    return compact() ? kernels::PageCodec::kCompact : kernels::PageCodec::kF16;
-  }
+  kernels::PageCodec codec() const { return codec_; }
   /// An upper bound on the pool's large pages that reserve(tokens) takes.
   std::size_t pages_needed(int tokens) const;
   /// The table's pages, in token order.
@@ -95,8 +94,11 @@ class SequenceKv {
   int slot_of(std::size_t table, int position) const {
     return compact() ? kept_[table] + position - compressed_tokens_ : position;
   }
-  PageSize page_size() const { return compact() ? PageSize::kSmall : PageSize::kLarge; }
-  std::size_t large_pages_for(std::size_t pages) const;
+  static PageSize size_of(kernels::PageCodec codec) {
+    return codec == kernels::PageCodec::kCompact ? PageSize::kSmall : PageSize::kLarge;
+  }
+  static std::size_t large_pages_for(std::size_t pages, kernels::PageCodec codec);
+  PageSize page_size() const { return size_of(codec_); }
   bool last_page_is_shared(std::size_t table) const;
 
   PagePool* pool_;
@@ -104,6 +106,7 @@ class SequenceKv {
   int tokens_ = 0;
   int compressed_tokens_ = 0;
   int longest_kept_ = 0;
+  kernels::PageCodec codec_ = kernels::PageCodec::kF16;
   std::vector<int> kept_;                    // [layers * kv_heads], empty: exact
   std::vector<std::vector<PageId>> tables_;  // [layers * kv_heads]
 };

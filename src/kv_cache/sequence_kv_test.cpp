@@ -147,7 +147,7 @@ class CompactSequenceTest : public SequenceKvTest {
 TEST_F(CompactSequenceTest, KeepsEachTablesChoiceAndAppendsToAll) {
   SequenceKv sequence = exact(100);
   const auto kept = every(3, 100);
-  ASSERT_TRUE(sequence.compress(kept, kernels_));
+  ASSERT_TRUE(sequence.compress(kept, kernels::PageCodec::kCompact, kernels_));
   EXPECT_TRUE(sequence.compact());
   EXPECT_EQ(sequence.tokens(), 100);
   EXPECT_EQ(sequence.compressed_tokens(), 100);
@@ -175,7 +175,7 @@ TEST_F(CompactSequenceTest, KeepsEachTablesChoiceAndAppendsToAll) {
 
 TEST_F(CompactSequenceTest, ForksShareCompactPagesUntilOneWrites) {
   SequenceKv first = exact(100);
-  ASSERT_TRUE(first.compress(every(3, 100), kernels_));
+  ASSERT_TRUE(first.compress(every(3, 100), kernels::PageCodec::kCompact, kernels_));
   const std::size_t before = pool_->stats().bytes_used;
   SequenceKv second = first.fork();
   EXPECT_EQ(pool_->stats().bytes_used, before);
@@ -199,14 +199,33 @@ TEST_F(CompactSequenceTest, AFullPoolCanBeCompressedAndASharedOneSaysNo) {
     const SequenceKv other = sequence.fork();
     std::vector<std::vector<std::int32_t>> all = every(1, fits);
     while (pool_->pages_free() > 0) static_cast<void>(*pool_->allocate(PageSize::kLarge));
-    const auto refused = sequence.compress(all, kernels_);
+    const auto refused = sequence.compress(all, kernels::PageCodec::kCompact, kernels_);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, base::Code::kUnavailable);
     EXPECT_FALSE(sequence.compact());
     EXPECT_EQ(sequence.tokens(), fits);
   }
-  ASSERT_TRUE(sequence.compress(every(1, fits), kernels_));
+  ASSERT_TRUE(sequence.compress(every(1, fits), kernels::PageCodec::kCompact, kernels_));
   EXPECT_EQ(tokens_in(sequence, 0).size(), static_cast<std::size_t>(fits));
+}
+
+TEST_F(CompactSequenceTest, TokensMayBeDroppedFromExactPages) {
+  SequenceKv sequence = exact(100);
+  ASSERT_TRUE(sequence.compress(every(3, 100), kernels::PageCodec::kF16, kernels_));
+  EXPECT_TRUE(sequence.compact());
+  EXPECT_EQ(sequence.codec(), kernels::PageCodec::kF16);
+  EXPECT_EQ(pool_->stats().bytes_used, 11U * 8192);
+  ASSERT_TRUE(sequence.reserve(1));
+  write(sequence, 100, kernels_.store_f16);
+  sequence.commit(1);
+  float key[64];
+  float value[64];
+  // Table 2 keeps 2, 5, 8, ...: its slot 1 is token 5; the new token follows its 33.
+  kernels_.load_f16(pool_->data(sequence.page_ids(LayerId(0), KvHeadId(2))[0]), 64, 1, key, value);
+  EXPECT_EQ(key[0], 6);
+  EXPECT_EQ(value[63], -6);
+  kernels_.load_f16(pool_->data(sequence.page_ids(LayerId(0), KvHeadId(2))[1]), 64, 1, key, value);
+  EXPECT_EQ(key[7], 101);
 }
 
 }  // namespace

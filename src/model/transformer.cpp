@@ -62,7 +62,8 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
   const float* v = row_of(dst->src[2], row) + head * h.head_dim;
   float rotated[kernels::kHeadDimMax];
   step.rope->rotate(row, k, rotated);
-  const auto store = span.sequence->compact() ? step.kernels->store_compact : step.kernels->store_f16;
+  const auto store = span.sequence->codec() == kernels::PageCodec::kCompact ? step.kernels->store_compact
+                                                                            : step.kernels->store_f16;
   store(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
   const int first = head * h.group() * h.head_dim;
   const float* q = row_of(dst->src[0], row) + first;
@@ -373,7 +374,7 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
     step_.row_span.insert(step_.row_span.end(), span.tokens.size(), static_cast<int>(step_.spans.size()));
     step_.spans.push_back(
         {span.sequence, first, count, start, span.scores != nullptr ? span.scored_tokens : 0});
-    step_.compact = step_.compact || span.sequence->compact();
+    step_.compact = step_.compact || span.sequence->codec() == kernels::PageCodec::kCompact;
     if (span.scores != nullptr) clear_scores(span);
     if (span.predicted != nullptr || span.attention_inputs != nullptr) check_wishes(span, start + count);
     tokens_.insert(tokens_.end(), span.tokens.begin(), span.tokens.end());
