@@ -61,25 +61,33 @@ struct Avx2 {
     for (int half = 0; half < 2; ++half) {
       const __m256i codes =
           _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + half * 8)));
-      k[half] = key_level(codes);
-      k[2 + half] = key_level(_mm256_srli_epi32(codes, 4));
+      k[half] = wide_level(codes);
+      k[2 + half] = wide_level(_mm256_srli_epi32(codes, 4));
     }
   }
-  static Reg key_level(__m256i codes) {
-    const Reg size = _mm256_permutevar8x32_ps(_mm256_loadu_ps(kKeyTable), codes);
+  static Reg wide_level(__m256i codes) {
+    const Reg size = _mm256_permutevar8x32_ps(_mm256_loadu_ps(kWideTable), codes);
     const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(codes, _mm256_set1_epi32(8)), 28);
     return _mm256_xor_ps(size, _mm256_castsi256_ps(sign));
   }
-  /// Levels of 8 dimensions. The lookup sees a bit of the next dimension too: the table repeats.
-  static Reg load_v3(const std::uint8_t* levels, const std::uint8_t* signs, int d) {
+  /// Levels of dimensions d to d + 7, a nibble each.
+  static Reg load_v4(const std::uint8_t* nibbles, int d) {
+    std::uint32_t word;
+    __builtin_memcpy(&word, nibbles + d / 2, 4);
+    return wide_level(_mm256_srlv_epi32(_mm256_set1_epi32(static_cast<int>(word)),
+                                        _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28)));
+  }
+  /// Levels of 8 dimensions of a tail. The lookup sees a bit of the next dimension too: the table repeats.
+  static Reg load_v3(const std::uint8_t* tail, int d) {
     std::uint16_t word;
-    __builtin_memcpy(&word, levels + d / 4, 2);
+    __builtin_memcpy(&word, tail + d / 4, 2);
     const __m256i codes =
         _mm256_srlv_epi32(_mm256_set1_epi32(word), _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14));
-    const __m256i sign = _mm256_and_si256(
-        _mm256_sllv_epi32(_mm256_set1_epi32(signs[d / 8]), _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24)),
-        _mm256_set1_epi32(static_cast<int>(0x80000000U)));
-    return _mm256_xor_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(kValueTable), codes),
+    const __m256i sign =
+        _mm256_and_si256(_mm256_sllv_epi32(_mm256_set1_epi32(tail[4 + d / 8]),
+                                           _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24)),
+                         _mm256_set1_epi32(static_cast<int>(0x80000000U)));
+    return _mm256_xor_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(kTailTable), codes),
                          _mm256_castsi256_ps(sign));
   }
 };

@@ -4,7 +4,8 @@
 // CPU.
 //
 // V offers: kLanes, load (f32, f16), store, broadcast, fma(a, b, c) = a * b + c, mul, add, sub, max, exp, the
-// horizontal reduce_max / reduce_add in one fixed order, and load_k4 / load_v3: the compact codec's levels.
+// horizontal reduce_max / reduce_add in one fixed order, and load_k4 / load_v4 / load_v3: the compact codec's
+// levels.
 //
 // Register budget (AVX-512: 32 of 16 lanes): scores take kScoreRows x (32 / lanes) accumulators, values take
 // kValueRows x kValueVecs; both leave room for the loaded page vectors and the broadcast.
@@ -34,17 +35,20 @@ struct DenseView {
 template <class V>
 struct CompactView {
   const std::uint8_t* keys;
-  const std::uint8_t* levels;
-  const std::uint8_t* signs;
+  const std::uint8_t* values;
+  const std::uint8_t* tails;
   int head_dim;
+  int wide;  // dimensions of a value before its tail
   CompactView(const std::byte* page, int dims)
       : keys(reinterpret_cast<const std::uint8_t*>(page)),
-        levels(keys + CompactLayout(dims).value_levels),
-        signs(keys + CompactLayout(dims).value_signs),
-        head_dim(dims) {}
+        values(keys + CompactLayout(dims).values),
+        tails(keys + CompactLayout(dims).value_tails),
+        head_dim(dims),
+        wide(dims - kCompactTailDims) {}
   void load_keys(int d, typename V::Reg* k) const { V::load_k4(keys + d * 16, k); }
   typename V::Reg load_value(int t, int d) const {
-    return V::load_v3(levels + t * head_dim / 4, signs + t * head_dim / 8, d);
+    return d < wide ? V::load_v4(values + t * wide / 2, d)
+                    : V::load_v3(tails + t * kCompactTailBytes, d - wide);
   }
 };
 
@@ -112,8 +116,10 @@ struct Attention {
     score_tail<kScoreRows - 1>(rows - r, q + r * page.head_dim, page, scores + r * kPageTokens);
   }
 
-  /// Every row's 32 numbers times the page's 32 f16 scales.
-  static void scale_tokens(int rows, const std::uint16_t* scales, float* rows32) {
+  /// Every row's 32 numbers times the page's 32 scales.
+  static void scale_tokens(int rows, const std::uint8_t* codes, float* rows32) {
+    alignas(64) float scales[kPageTokens];
+    for (int t = 0; t < kPageTokens; ++t) scales[t] = kScales.of[codes[t]];
     for (int v = 0; v < kTokenVecs; ++v) {
       const auto scale = V::load(scales + v * V::kLanes);
       for (int r = 0; r < rows; ++r) {
@@ -245,8 +251,8 @@ struct Attention {
       if (compact) {
         const std::byte* page = tile.kv.page(p);
         const CompactLayout layout(head_dim);
-        const auto* key_scales = reinterpret_cast<const std::uint16_t*>(page + layout.key_scales);
-        const auto* value_scales = reinterpret_cast<const std::uint16_t*>(page + layout.value_scales);
+        const auto* key_scales = reinterpret_cast<const std::uint8_t*>(page + layout.key_scales);
+        const auto* value_scales = reinterpret_cast<const std::uint8_t*>(page + layout.value_scales);
         attend_page(tile, p, CompactView<V>(page, head_dim), key_scales, value_scales, scratch, out);
       } else {
         attend_page(tile, p, f16_view(tile.kv.page(p), head_dim), nullptr, nullptr, scratch, out);
@@ -260,8 +266,8 @@ struct Attention {
 
   /// Adds page p to `out`. The scales are null where the view's numbers are the real ones.
   template <class View>
-  static void attend_page(const AttentionTile& tile, int p, const View& page, const std::uint16_t* key_scales,
-                          const std::uint16_t* value_scales, Scratch& scratch, Partial& out) {
+  static void attend_page(const AttentionTile& tile, int p, const View& page, const std::uint8_t* key_scales,
+                          const std::uint8_t* value_scales, Scratch& scratch, Partial& out) {
     const int head_dim = tile.head_dim;
     const int start = p * kPageTokens;
     const int rows = tile.queries * tile.group;

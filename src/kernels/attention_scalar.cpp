@@ -28,13 +28,16 @@ struct Scalar {
 
   static void load_k4(const std::uint8_t* p, Reg* k) {
     for (int t = 0; t < 16; ++t) {
-      k[t] = kKeyTable[p[t] & 15];
-      k[t + 16] = kKeyTable[p[t] >> 4];
+      k[t] = kWideTable[p[t] & 15];
+      k[t + 16] = kWideTable[p[t] >> 4];
     }
   }
-  static Reg load_v3(const std::uint8_t* levels, const std::uint8_t* signs, int d) {
-    const float size = kValueTable[(levels[d / 4] >> (d % 4 * 2)) & 3];
-    return ((signs[d / 8] >> (d % 8)) & 1) != 0 ? -size : size;
+  static Reg load_v4(const std::uint8_t* nibbles, int d) {
+    return kWideTable[(nibbles[d / 2] >> (d % 2 * 4)) & 15];
+  }
+  static Reg load_v3(const std::uint8_t* tail, int d) {
+    const float size = kTailTable[(tail[d / 4] >> (d % 4 * 2)) & 3];
+    return ((tail[4 + d / 8] >> (d % 8)) & 1) != 0 ? -size : size;
   }
 };
 

@@ -2,8 +2,8 @@
 // per instruction set through attention_impl.h, under the same rules as that file.
 //
 // After the rotation a vector's elements are close to normally distributed, so fixed Lloyd-Max levels for
-// N(0, 1) fit every head and model; outlier dimensions are spread over all. The scale that is stored is the
-// least-squares fit of the chosen levels, not the vector's own root mean square.
+// N(0, 1) fit every head and model; outlier dimensions are spread over all. A scale is chosen among the few
+// byte codes around the vector's root mean square: the one whose levels come nearest.
 // Source: random-sign Hadamard rotation as in QuIP# (arXiv 2402.04396); Lloyd (1982), Max (1960).
 #pragma once
 
@@ -15,15 +15,33 @@
 namespace pmt::kernels {
 namespace {
 
-// Sizes of the levels; a code's top bit is its sign.
-constexpr int kKeySizes = 8;
-constexpr int kValueSizes = 4;
-alignas(64) constexpr float kKeyTable[16] = {0.1284F,  0.3881F,  0.6568F,  0.9424F,  1.2562F,  1.6181F,
-                                             2.0690F,  2.7326F,  -0.1284F, -0.3881F, -0.6568F, -0.9424F,
-                                             -1.2562F, -1.6181F, -2.0690F, -2.7326F};
-alignas(64) constexpr float kValueTable[16] = {0.2451F, 0.7560F, 1.3439F, 2.1520F, 0.2451F, 0.7560F,
-                                               1.3439F, 2.1520F, 0.2451F, 0.7560F, 1.3439F, 2.1520F,
-                                               0.2451F, 0.7560F, 1.3439F, 2.1520F};
+// Sizes of the levels; a code's top bit is its sign. Four bits for keys and most of a value, three for its
+// tail.
+constexpr int kWideSizes = 8;
+constexpr int kTailSizes = 4;
+alignas(64) constexpr float kWideTable[16] = {0.1284F,  0.3881F,  0.6568F,  0.9424F,  1.2562F,  1.6181F,
+                                              2.0690F,  2.7326F,  -0.1284F, -0.3881F, -0.6568F, -0.9424F,
+                                              -1.2562F, -1.6181F, -2.0690F, -2.7326F};
+alignas(64) constexpr float kTailTable[16] = {0.2451F, 0.7560F, 1.3439F, 2.1520F, 0.2451F, 0.7560F,
+                                              1.3439F, 2.1520F, 0.2451F, 0.7560F, 1.3439F, 2.1520F,
+                                              0.2451F, 0.7560F, 1.3439F, 2.1520F};
+
+// Scale codes: 0 is zero, c is 2^((c - kScaleOne) / kScaleSteps): from 0.0006 to 1400.
+constexpr int kScaleOne = 129;
+constexpr int kScaleSteps = 12;
+constexpr int kScaleReach = 3;  // codes tried on either side of the root mean square's
+
+struct ScaleTable {
+  float of[256] = {};
+  constexpr ScaleTable() {
+    double scale = 1.0 / 1625.4987;  // 2^((1 - kScaleOne) / kScaleSteps)
+    for (int code = 1; code < 256; ++code) {
+      of[code] = static_cast<float>(scale);
+      scale *= 1.0594630943592953;  // 2^(1 / kScaleSteps)
+    }
+  }
+};
+constexpr ScaleTable kScales;
 
 // The rotation's random signs, a bit a dimension: fixed, since pages written by one build are read by
 // another.
@@ -69,27 +87,52 @@ struct CompactCodec {
     for (int d = 0; d < head_dim; ++d) x[d] *= sign_of(d) * norm;
   }
 
-  /// Codes x [head_dim] into `codes` (sign in bit 3); returns the scale.
+  /// The level of |x| nearest to `size`.
   template <int SIZES>
-  static float quantise(const float* x, int head_dim, const float* levels, std::uint8_t* codes) {
-    float power = 0;
-    for (int d = 0; d < head_dim; ++d) power += x[d] * x[d];
-    if (!(power > 0)) {
-      for (int d = 0; d < head_dim; ++d) codes[d] = 0;
-      return 0;
-    }
-    const float inverse = __builtin_sqrtf(static_cast<float>(head_dim) / power);
-    float fit = 0;
-    float weight = 0;
+  static int nearest(float size, const float* levels) {
+    int code = 0;
+    for (int i = 0; i + 1 < SIZES; ++i) code += size > 0.5F * (levels[i] + levels[i + 1]) ? 1 : 0;
+    return code;
+  }
+
+  /// Codes x [head_dim] at one scale (sign in bit 3), the last `tail` dimensions with three bits; returns the
+  /// squared error.
+  static float quantise_at(const float* x, int head_dim, int tail, float scale, std::uint8_t* codes) {
+    const float inverse = 1.0F / scale;
+    float error = 0;
     for (int d = 0; d < head_dim; ++d) {
-      const float size = __builtin_fabsf(x[d]) * inverse;
-      int code = 0;
-      for (int i = 0; i + 1 < SIZES; ++i) code += size > 0.5F * (levels[i] + levels[i + 1]) ? 1 : 0;
-      fit += __builtin_fabsf(x[d]) * levels[code];
-      weight += levels[code] * levels[code];
+      const float size = __builtin_fabsf(x[d]);
+      const bool wide = d < head_dim - tail;
+      const int code = wide ? nearest<kWideSizes>(size * inverse, kWideTable)
+                            : nearest<kTailSizes>(size * inverse, kTailTable);
+      const float off = size - scale * (wide ? kWideTable[code] : kTailTable[code]);
+      error += off * off;
       codes[d] = static_cast<std::uint8_t>(x[d] < 0 ? code | 8 : code);
     }
-    return fit / weight;
+    return error;
+  }
+
+  /// The same at the best scale; returns its code.
+  static std::uint8_t quantise(const float* x, int head_dim, int tail, std::uint8_t* codes) {
+    float power = 0;
+    for (int d = 0; d < head_dim; ++d) power += x[d] * x[d];
+    for (int d = 0; d < head_dim; ++d) codes[d] = 0;
+    if (!(power > 0)) return 0;
+    const float rms = __builtin_sqrtf(power / static_cast<float>(head_dim));
+    int middle = 1;
+    while (middle < 255 && kScales.of[middle + 1] <= rms) ++middle;
+    std::uint8_t trial[kHeadDimMax];
+    float best = -1;
+    int chosen = middle;
+    for (int code = middle - kScaleReach; code <= middle + kScaleReach; ++code) {
+      if (code < 1 || code > 255) continue;
+      const float error = quantise_at(x, head_dim, tail, kScales.of[code], trial);
+      if (best >= 0 && error >= best) continue;
+      best = error;
+      chosen = code;
+      for (int d = 0; d < head_dim; ++d) codes[d] = trial[d];
+    }
+    return static_cast<std::uint8_t>(chosen);
   }
 
   static void store(const float* k, const float* v, int head_dim, int slot, std::byte* page) {
@@ -99,7 +142,7 @@ struct CompactCodec {
     std::uint8_t codes[kHeadDimMax];
 
     rotate(k, rotated, head_dim);
-    const float key_scale = quantise<kKeySizes>(rotated, head_dim, kKeyTable, codes);
+    bytes[layout.key_scales + slot] = quantise(rotated, head_dim, 0, codes);
     const int shift = slot < 16 ? 0 : 4;
     std::uint8_t* column = bytes + slot % 16;
     for (int d = 0; d < head_dim; ++d) {
@@ -108,22 +151,20 @@ struct CompactCodec {
     }
 
     rotate(v, rotated, head_dim);
-    const float value_scale = quantise<kValueSizes>(rotated, head_dim, kValueTable, codes);
-    std::uint8_t* levels = bytes + layout.value_levels + slot * head_dim / 4;
-    std::uint8_t* signs = bytes + layout.value_signs + slot * head_dim / 8;
-    for (int d = 0; d < head_dim; d += 8) {
-      unsigned word = 0;
-      unsigned negative = 0;
-      for (int i = 0; i < 8; ++i) {
-        word |= (codes[d + i] & 3U) << (2 * i);
-        negative |= static_cast<unsigned>(codes[d + i] >> 3) << i;
-      }
-      levels[d / 4] = static_cast<std::uint8_t>(word);
-      levels[d / 4 + 1] = static_cast<std::uint8_t>(word >> 8);
-      signs[d / 8] = static_cast<std::uint8_t>(negative);
+    bytes[layout.value_scales + slot] = quantise(rotated, head_dim, kCompactTailDims, codes);
+    const int wide = head_dim - kCompactTailDims;
+    std::uint8_t* nibbles = bytes + layout.values + slot * wide / 2;
+    for (int d = 0; d < wide; d += 2)
+      nibbles[d / 2] = static_cast<std::uint8_t>(codes[d] | codes[d + 1] << 4);
+    std::uint32_t levels = 0;
+    unsigned negative = 0;
+    for (int i = 0; i < kCompactTailDims; ++i) {
+      levels |= (codes[wide + i] & 3U) << (2 * i);
+      negative |= static_cast<unsigned>(codes[wide + i] >> 3) << i;
     }
-    reinterpret_cast<std::uint16_t*>(page + layout.key_scales)[slot] = V::to_f16(key_scale);
-    reinterpret_cast<std::uint16_t*>(page + layout.value_scales)[slot] = V::to_f16(value_scale);
+    std::uint8_t* tail = bytes + layout.value_tails + slot * kCompactTailBytes;
+    for (int i = 0; i < 4; ++i) tail[i] = static_cast<std::uint8_t>(levels >> (8 * i));
+    for (int i = 0; i < 2; ++i) tail[4 + i] = static_cast<std::uint8_t>(negative >> (8 * i));
   }
 };
 

@@ -9,11 +9,12 @@
 // kernels multiply them by an exact 0.
 //
 // kCompact, a quarter of the bytes (note 0005): K and V each rotated by a Hadamard transform with random
-// signs, then coded by Lloyd-Max levels for a normal distribution, with one f16 scale a vector:
-//   K         [head_dim, 16]            a nibble a token: token j in the low half, j + 16 in the high half
-//   V level   [kPageTokens, head_dim/4] two bits a dimension, low bits first
-//   V sign    [kPageTokens, head_dim/8] one bit a dimension
-//   scales    K [kPageTokens] f16, V [kPageTokens] f16
+// signs, then coded by Lloyd-Max levels for a normal distribution, with one scale a vector:
+//   K          [head_dim, 16]                   a nibble a token: token j in the low half, j + 16 in the high
+//   V          [kPageTokens, (head_dim - 16)/2] a nibble a dimension, low half first
+//   V tail     [kPageTokens, 6]                 the last 16 dimensions: two bits of level each, then 16 signs
+//   scales     K [kPageTokens], V [kPageTokens] a byte each, twelve steps an octave
+// The last 16 dimensions pay a bit each for the scales: that is what makes the page a quarter exactly.
 // A zeroed page has zero scales, so its rows read as exact zeros.
 #pragma once
 
@@ -31,8 +32,10 @@ inline constexpr int kSegmentTokens = kSegmentPages * kPageTokens;
 
 enum class PageCodec : std::uint8_t { kF16, kCompact };
 
-/// What the compact codec can hold: its scales need the room that 4 bits a dimension leave.
+/// What the compact codec can hold: its scales need the room that the last 16 dimensions give up.
 inline constexpr int kCompactHeadDimMin = 32;
+inline constexpr int kCompactTailDims = 16;
+inline constexpr int kCompactTailBytes = 6;
 
 constexpr std::size_t compact_page_bytes(int head_dim) {
   return static_cast<std::size_t>(kPageTokens) * static_cast<std::size_t>(head_dim);
@@ -41,11 +44,11 @@ constexpr std::size_t compact_page_bytes(int head_dim) {
 /// Byte offsets inside a compact page.
 struct CompactLayout {
   explicit constexpr CompactLayout(int head_dim)
-      : value_levels(16 * head_dim),
-        value_signs(value_levels + kPageTokens * head_dim / 4),
-        key_scales(value_signs + kPageTokens * head_dim / 8),
-        value_scales(key_scales + kPageTokens * 2) {}
-  int value_levels, value_signs, key_scales, value_scales;
+      : values(16 * head_dim),
+        value_tails(values + kPageTokens * (head_dim - kCompactTailDims) / 2),
+        key_scales(value_tails + kPageTokens * kCompactTailBytes),
+        value_scales(key_scales + kPageTokens) {}
+  int values, value_tails, key_scales, value_scales;
 };
 
 constexpr std::size_t f16_page_bytes(int head_dim) {

@@ -1,15 +1,16 @@
 #include "kv_cache/sequence_kv.h"
 
-#include <cmath>
+#include <cstddef>
 #include <cstring>
+#include <map>
 #include <memory>
+#include <random>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "kernels/attention.h"
-#include "kernels/f16.h"
 #include "kernels/page_layout.h"
 
 namespace pmt::kv_cache {
@@ -87,7 +88,7 @@ class CompactSequenceTest : public SequenceKvTest {
  protected:
   static constexpr std::size_t kTables = 6;
 
-  /// An exact sequence whose token t holds keys of t + 1 and values of -t - 1 in every table.
+  /// An exact sequence whose token t holds its own random signs as keys and values in every table.
   SequenceKv exact(int tokens) {
     SequenceKv sequence(*pool_, kShape);
     EXPECT_TRUE(sequence.reserve(tokens));
@@ -98,38 +99,50 @@ class CompactSequenceTest : public SequenceKvTest {
 
   template <class Store>
   void write(SequenceKv& sequence, int t, Store store) {
-    const std::vector<float> k(64, static_cast<float>(t + 1));
-    const std::vector<float> v(64, static_cast<float>(-t - 1));
+    const std::vector<float> row = row_of(t);
     for (std::uint32_t table = 0; table < kTables; ++table) {
       const LayerId layer(table / 3);
       const KvHeadId head(table % 3);
       const int slot = sequence.slot(layer, head, t);
-      store(k.data(), v.data(), 64, slot % kernels::kPageTokens,
+      store(row.data(), row.data(), 64, slot % kernels::kPageTokens,
             pool_->data(sequence.page_ids(layer, head)[slot / kernels::kPageTokens]));
     }
   }
 
-  /// Each table's tokens, read back from its pages. All values point the same way, so a token's scale is
-  /// t + 1 times token 0's.
+  static std::vector<float> row_of(int t) {
+    std::mt19937 signs(static_cast<std::uint32_t>(t));
+    std::vector<float> row(64);
+    for (float& x : row) x = (signs() & 1U) != 0 ? 1.0F : -1.0F;
+    return row;
+  }
+
+  /// A compact page's codes of one token: its column of keys.
+  static std::vector<int> codes_at(const std::byte* page, int slot) {
+    std::vector<int> codes;
+    for (int d = 0; d < 64; ++d) {
+      codes.push_back(std::to_integer<int>(page[d * 16 + slot % 16]) >> (slot < 16 ? 0 : 4) & 15);
+    }
+    return codes;
+  }
+
+  /// A table's tokens, known again by their codes.
   std::vector<int> tokens_in(const SequenceKv& sequence, std::uint32_t table) {
+    std::map<std::vector<int>, int> known;
+    for (int t = 0; t < sequence.tokens(); ++t) {
+      std::vector<std::byte> page(kernels::compact_page_bytes(64));
+      kernels_.store_compact(row_of(t).data(), row_of(t).data(), 64, 0, page.data());
+      known[codes_at(page.data(), 0)] = t;
+    }
+    EXPECT_EQ(known.size(), static_cast<std::size_t>(sequence.tokens()));
     const LayerId layer(table / 3);
     const KvHeadId head(table % 3);
-    const std::vector<float> ones(64, 1.0F);
-    std::vector<std::byte> unit(kernels::compact_page_bytes(64));
-    kernels_.store_compact(ones.data(), ones.data(), 64, 0, unit.data());
     std::vector<int> out;
     for (int slot = 0; slot <= sequence.slot(layer, head, sequence.tokens() - 1); ++slot) {
       const PageId page = sequence.page_ids(layer, head)[slot / kernels::kPageTokens];
-      const float scale = scale_at(pool_->data(page), slot % kernels::kPageTokens);
-      out.push_back(static_cast<int>(std::lround(scale / scale_at(unit.data(), 0) - 1)));
+      const auto found = known.find(codes_at(pool_->data(page), slot % kernels::kPageTokens));
+      out.push_back(found == known.end() ? -1 : found->second);
     }
     return out;
-  }
-
-  static float scale_at(const std::byte* page, int slot) {
-    std::uint16_t bits = 0;
-    std::memcpy(&bits, page + kernels::CompactLayout(64).value_scales + 2 * slot, 2);
-    return kernels::f16_to_f32(bits);
   }
 
   std::vector<std::vector<std::int32_t>> every(int step, int tokens) {
@@ -222,10 +235,10 @@ TEST_F(CompactSequenceTest, TokensMayBeDroppedFromExactPages) {
   float value[64];
   // Table 2 keeps 2, 5, 8, ...: its slot 1 is token 5; the new token follows its 33.
   kernels_.load_f16(pool_->data(sequence.page_ids(LayerId(0), KvHeadId(2))[0]), 64, 1, key, value);
-  EXPECT_EQ(key[0], 6);
-  EXPECT_EQ(value[63], -6);
+  EXPECT_EQ(std::vector(key, key + 64), row_of(5));
+  EXPECT_EQ(std::vector(value, value + 64), row_of(5));
   kernels_.load_f16(pool_->data(sequence.page_ids(LayerId(0), KvHeadId(2))[1]), 64, 1, key, value);
-  EXPECT_EQ(key[7], 101);
+  EXPECT_EQ(std::vector(key, key + 64), row_of(100));
 }
 
 }  // namespace
