@@ -33,10 +33,14 @@ base::Result<Hparams> read_hparams(const GgufFile& file) {
   Hparams h;
   TRY_ASSIGN(h.architecture, file.text("general.architecture"));
   const std::string& arch = h.architecture;
-  if (arch != "llama") {
-    return base::invalid(
-        fmt::format("{}: architecture '{}' is not supported; supported: llama", file.path(), arch), "model");
+  if (arch != "llama" && arch != "qwen2" && arch != "qwen3") {
+    return base::invalid(fmt::format("{}: architecture '{}' is not supported; supported: llama, qwen2, qwen3",
+                                     file.path(), arch),
+                         "model");
   }
+  h.rope_pairs = arch == "llama" ? RopePairs::kAdjacent : RopePairs::kHalves;
+  h.qkv_bias = arch == "qwen2";
+  h.qk_norm = arch == "qwen3";
   const auto read = [&](const std::string& key, int& to) -> base::Status {
     TRY_ASSIGN(const std::int64_t value, file.integer(arch + key));
     if (value < 1 || value > kDimensionMax) {
@@ -51,7 +55,8 @@ base::Result<Hparams> read_hparams(const GgufFile& file) {
   TRY(read(".attention.head_count", h.heads));
   TRY(read(".context_length", h.context_tokens));
   h.kv_heads = static_cast<int>(file.integer_or(arch + ".attention.head_count_kv", h.heads));
-  if (h.kv_heads < 1 || h.heads % h.kv_heads != 0 || h.hidden % h.heads != 0) {
+  const bool own_head_dim = file.has(arch + ".attention.key_length");
+  if (h.kv_heads < 1 || h.heads % h.kv_heads != 0 || (!own_head_dim && h.hidden % h.heads != 0)) {
     return base::Error{base::Code::kCorrupt,
                        fmt::format("{}: {} heads, {} KV heads and {} hidden don't divide", file.path(),
                                    h.heads, h.kv_heads, h.hidden)};

@@ -27,6 +27,8 @@ struct Hparams {
   float rope_base = 0;
   int rope_dims = 0;
   RopePairs rope_pairs = RopePairs::kAdjacent;
+  bool qkv_bias = false;  // qwen2: added to queries, keys and values
+  bool qk_norm = false;   // qwen3: every query's and key's RMS norm, before RoPE
 
   int group() const { return heads / kv_heads; }
   kv_cache::KvShape kv_shape() const { return {layers, kv_heads, head_dim}; }

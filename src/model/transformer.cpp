@@ -198,6 +198,7 @@ class LlamaTransformer final : public Transformer {
   ggml_tensor* attention(Graph& graph, ggml_tensor* input, std::size_t index);
   ggml_tensor* feed_forward(Graph& graph, ggml_tensor* input, const LayerWeights& weights);
   ggml_tensor* norm(Graph& graph, ggml_tensor* input, ggml_tensor* weight) const;
+  ggml_tensor* norm_heads(Graph& graph, ggml_tensor* input, ggml_tensor* weight) const;
 
   Hparams hparams_;
   std::unique_ptr<Weights> weights_;
@@ -213,6 +214,15 @@ class LlamaTransformer final : public Transformer {
 
 ggml_tensor* LlamaTransformer::norm(Graph& graph, ggml_tensor* input, ggml_tensor* weight) const {
   return ggml_mul(graph.context, ggml_rms_norm(graph.context, input, hparams_.rms_epsilon), weight);
+}
+
+/// Norms each head of each row by itself.
+ggml_tensor* LlamaTransformer::norm_heads(Graph& graph, ggml_tensor* input, ggml_tensor* weight) const {
+  const std::int64_t heads = input->ne[0] / hparams_.head_dim;
+  const std::size_t head_bytes = static_cast<std::size_t>(hparams_.head_dim) * sizeof(float);
+  ggml_tensor* split =
+      ggml_view_3d(graph.context, input, hparams_.head_dim, heads, input->ne[1], head_bytes, input->nb[1], 0);
+  return ggml_reshape_2d(graph.context, norm(graph, split, weight), input->ne[0], input->ne[1]);
 }
 
 /// src: the input, a row a token. Threads share the output's columns, and each codes the input for itself:
@@ -262,6 +272,12 @@ ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::
   const LayerWeights& weights = weights_->layers[index];
   const std::int64_t width = std::int64_t{hparams_.heads} * hparams_.head_dim;
   auto sources = multiply(graph.context, weights.qkv, input);
+  for (std::size_t i = 0; i < weights.qkv_bias.size(); ++i)
+    sources[i] = ggml_add(graph.context, sources[i], weights.qkv_bias[i]);
+  if (hparams_.qk_norm) {
+    sources[0] = norm_heads(graph, sources[0], weights.q_norm);
+    sources[1] = norm_heads(graph, sources[1], weights.k_norm);
+  }
   sources.push_back(input);
   ggml_tensor* q = ggml_custom_4d(graph.context, GGML_TYPE_F32, width, graph.rows, 1, 1, sources.data(), 4,
                                   append_op, GGML_N_TASKS_MAX, &layer_steps_[index]);

@@ -161,9 +161,12 @@ base::Result<Joined> WeightLoader::joined(const std::vector<std::pair<std::strin
 
 base::Status WeightLoader::layer(const Hparams& h, int index) {
   const std::string prefix = fmt::format("blk.{}.", index);
+  const auto expected = [&](const std::string& name) {
+    return h.qkv_bias && (name == "attn_q.bias" || name == "attn_k.bias" || name == "attn_v.bias");
+  };
   for (const char* name : {"attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias", "ffn_gate.bias",
                            "ffn_up.bias", "ffn_down.bias"}) {
-    if (file_.find_tensor(prefix + name)) {
+    if (!expected(name) && file_.find_tensor(prefix + name)) {
       return base::invalid(fmt::format("{}: {}{} is not supported", file_.path(), prefix, name), "model");
     }
   }
@@ -175,6 +178,15 @@ base::Status WeightLoader::layer(const Hparams& h, int index) {
       out.qkv,
       joined({{prefix + "attn_q.weight", q}, {prefix + "attn_k.weight", kv}, {prefix + "attn_v.weight", kv}},
              h.hidden));
+  for (const auto& [name, length] : {std::pair("attn_q.bias", q), {"attn_k.bias", kv}, {"attn_v.bias", kv}}) {
+    if (!h.qkv_bias) break;
+    TRY_ASSIGN(ggml_tensor * bias, vector(prefix + name, length));
+    out.qkv_bias.push_back(bias);
+  }
+  if (h.qk_norm) {
+    TRY_ASSIGN(out.q_norm, vector(prefix + "attn_q_norm.weight", h.head_dim));
+    TRY_ASSIGN(out.k_norm, vector(prefix + "attn_k_norm.weight", h.head_dim));
+  }
   TRY_ASSIGN(out.attention_out, matrix(prefix + "attn_output.weight", q, h.hidden));
   TRY_ASSIGN(out.ffn_norm, vector(prefix + "ffn_norm.weight", h.hidden));
   TRY_ASSIGN(out.gate_up, joined({{prefix + "ffn_gate.weight", h.feed_forward},
