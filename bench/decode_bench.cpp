@@ -78,7 +78,8 @@ class Ours {
                     depth - kQuestionTokens,
                     all.values.begin() + static_cast<std::ptrdiff_t>(t * all.stride));
       const auto kept = kv_cache::choose_kept(all, compact.shape(), depth, options);
-      if (!compact.compress(kept, kernels::PageCodec::kCompact, kernels::best_attention_kernels())) continue;
+      if (!compact.compress(kept, kv_cache::codec_for(kRatios[i]), kernels::best_attention_kernels()))
+        continue;
       speed.ratio_achieved[i] = static_cast<double>(compact.shape().token_bytes_f16()) * depth /
                                 static_cast<double>(compact.bytes());
       speed.compressed_decode_s[i] = decode(compact, tokens, depth);

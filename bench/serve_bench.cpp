@@ -81,7 +81,7 @@ class Ours {
     const auto kept = ratio > 1 ? choose(ratio) : std::vector<std::vector<std::int32_t>>();
     std::int64_t held = 0;
     for (;;) {
-      sequences.push_back(ratio > 1 ? compressed(kept) : copied());
+      sequences.push_back(ratio > 1 ? compressed(kept, ratio) : copied());
       check(sequences.back().reserve(kRoomTokens));
       held += sequences.back().bytes();
       if (held <= limit_) continue;
@@ -138,9 +138,9 @@ class Ours {
     return out;
   }
 
-  kv_cache::SequenceKv compressed(const std::vector<std::vector<std::int32_t>>& kept) {
+  kv_cache::SequenceKv compressed(const std::vector<std::vector<std::int32_t>>& kept, double ratio) {
     kv_cache::SequenceKv out = source_->fork();
-    check(out.compress(kept, kernels::PageCodec::kCompact, kernels::best_attention_kernels()));
+    check(out.compress(kept, kv_cache::codec_for(ratio), kernels::best_attention_kernels()));
     return out;
   }
 

@@ -27,8 +27,7 @@ constexpr int kSparePages = 2;
 
 /// Small pages that one page of a compressed sequence takes.
 int units_of_page(double kv_ratio) {
-  const bool coded = kv_cache::codec_for(kv_ratio) == kernels::PageCodec::kCompact;
-  return coded ? 1 : static_cast<int>(kv_cache::PagePool::kLargeUnits);
+  return static_cast<int>(kv_cache::PagePool::units_of(kv_cache::size_of(kv_cache::codec_for(kv_ratio))));
 }
 
 /// Small pages a table, on average, of a compressed prompt.
@@ -178,8 +177,7 @@ void Scheduler::admit() {
   while (!waiting_.empty()) {
     Job& job = *waiting_.front();
     const std::size_t need = pages_for_prompt(job);
-    while (promised + need > pool_->pages_free() && prefixes_.drop_one()) {
-    }
+    give_up_prefixes(promised + need);
     const bool fits =
         promised + need <= pool_->pages_free() &&
         sequences + static_cast<std::size_t>(job.choices) <= static_cast<std::size_t>(options_.sequences_max);
@@ -246,6 +244,12 @@ void Scheduler::remember(const Job& job, const Generation& generation) {
   if (as_wanted) prefixes_.insert(generation.tokens(), generation.sequence(), job.compression.ratio());
 }
 
+/// Until this many large pages are free, or no prefix is left.
+void Scheduler::give_up_prefixes(std::size_t pages) {
+  while (pages > pool_->pages_free() && prefixes_.drop_one()) {
+  }
+}
+
 base::Status Scheduler::ensure_calibrated() {
   if (calibration_) return {};
   TRY_ASSIGN(calibration_, load_or_calibrate(transformer_, vocab_, options_.calibration_path,
@@ -285,8 +289,7 @@ bool Scheduler::make_room(const std::vector<Part>& parts) {
   std::size_t need = 0;
   for (const Part& part : parts)
     need += part.job->running[part.generation].sequence().pages_needed(part.tokens);
-  while (need > pool_->pages_free() && prefixes_.drop_one()) {
-  }
+  give_up_prefixes(need);
   if (need <= pool_->pages_free()) return true;
   const bool drafted = std::any_of(parts.begin(), parts.end(), [](const Part& part) {
     return part.job->running[part.generation].drafted() > 0;

@@ -97,6 +97,7 @@ class Scheduler {
   base::Status begin(Job& job);
   void reuse_prefix(Job& job);
   void remember(const Job& job, const Generation& generation);
+  void give_up_prefixes(std::size_t pages);
   base::Status ensure_calibrated();
   std::size_t pages_at_most(const Job& job) const;
   void compress_when_read(const std::vector<Part>& parts);

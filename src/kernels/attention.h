@@ -83,6 +83,9 @@ struct AttentionKernels {
   void (*load_f16)(const std::byte* page, int head_dim, int slot, float* k, float* v);
   /// Codes one token's K and V rows [head_dim] f32 as token `slot` of a compact page.
   void (*store_compact)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
+
+  /// The one of the two that writes pages of `codec`.
+  auto store(PageCodec codec) const { return codec == PageCodec::kCompact ? store_compact : store_f16; }
 };
 
 enum class Isa { kScalar, kAvx2, kAvx512 };

@@ -245,7 +245,7 @@ struct Attention {
     const int pages = (visible_last + kPageTokens - 1) / kPageTokens;
     const int end_page = pages < first_page + kSegmentPages ? pages : first_page + kSegmentPages;
     const bool compact = tile.kv.codec == PageCodec::kCompact;
-    const std::size_t bytes = compact ? compact_page_bytes(head_dim) : f16_page_bytes(head_dim);
+    const std::size_t bytes = page_bytes(tile.kv.codec, head_dim);
     for (int p = first_page; p < end_page; ++p) {
       if (p + 1 < pages) prefetch(tile.kv.page(p + 1), bytes);
       if (compact) {

@@ -52,7 +52,7 @@ class Fixture {
     tokens_ = shape.visible_first + shape.queries - 1;
     const int pages = (tokens_ + kPageTokens - 1) / kPageTokens;
     const bool compact = shape.codec == PageCodec::kCompact;
-    page_bytes_ = compact ? compact_page_bytes(shape.head_dim) : f16_page_bytes(shape.head_dim);
+    page_bytes_ = page_bytes(shape.codec, shape.head_dim);
     pool_.assign(page_bytes_ * static_cast<std::size_t>(pages + 1), std::byte{0});
     ids_.resize(static_cast<std::size_t>(pages));
     for (int i = 0; i < pages; ++i) ids_[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(i + 1);
@@ -67,7 +67,7 @@ class Fixture {
     fill(queries_, shape.queries * shape.group * shape.head_dim);
     for (int t = 0; t < tokens_; ++t) {
       std::byte* page = pool_.data() + page_bytes_ * ids_[static_cast<std::size_t>(t / kPageTokens)];
-      const auto store = compact ? kernels.store_compact : kernels.store_f16;
+      const auto store = kernels.store(shape.codec);
       store(&keys_[at(t)], &values_[at(t)], shape.head_dim, t % kPageTokens, page);
     }
     original_keys_ = keys_;

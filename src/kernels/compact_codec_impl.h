@@ -26,18 +26,16 @@ alignas(64) constexpr float kTailTable[16] = {0.2451F, 0.7560F, 1.3439F, 2.1520F
                                               1.3439F, 2.1520F, 0.2451F, 0.7560F, 1.3439F, 2.1520F,
                                               0.2451F, 0.7560F, 1.3439F, 2.1520F};
 
-// Scale codes: 0 is zero, c is 2^((c - kScaleOne) / kScaleSteps): from 0.0006 to 1400.
-constexpr int kScaleOne = 129;
-constexpr int kScaleSteps = 12;
+// Scale codes: 0 is zero, c is 2^((c - 129) / 12): from 0.0006 to 1400.
 constexpr int kScaleReach = 3;  // codes tried on either side of the root mean square's
 
 struct ScaleTable {
   float of[256] = {};
   constexpr ScaleTable() {
-    double scale = 1.0 / 1625.4987;  // 2^((1 - kScaleOne) / kScaleSteps)
+    double scale = 1.0 / 1625.4987;  // 2^(-128 / 12)
     for (int code = 1; code < 256; ++code) {
       of[code] = static_cast<float>(scale);
-      scale *= 1.0594630943592953;  // 2^(1 / kScaleSteps)
+      scale *= 1.0594630943592953;  // 2^(1 / 12)
     }
   }
 };
@@ -121,17 +119,16 @@ struct CompactCodec {
     const float rms = __builtin_sqrtf(power / static_cast<float>(head_dim));
     int middle = 1;
     while (middle < 255 && kScales.of[middle + 1] <= rms) ++middle;
-    std::uint8_t trial[kHeadDimMax];
-    float best = -1;
+    float least = -1;
     int chosen = middle;
     for (int code = middle - kScaleReach; code <= middle + kScaleReach; ++code) {
       if (code < 1 || code > 255) continue;
-      const float error = quantise_at(x, head_dim, tail, kScales.of[code], trial);
-      if (best >= 0 && error >= best) continue;
-      best = error;
+      const float error = quantise_at(x, head_dim, tail, kScales.of[code], codes);
+      if (least >= 0 && error >= least) continue;
+      least = error;
       chosen = code;
-      for (int d = 0; d < head_dim; ++d) codes[d] = trial[d];
     }
+    quantise_at(x, head_dim, tail, kScales.of[chosen], codes);
     return static_cast<std::uint8_t>(chosen);
   }
 

@@ -56,6 +56,10 @@ constexpr std::size_t f16_page_bytes(int head_dim) {
          static_cast<std::size_t>(head_dim);
 }
 
+constexpr std::size_t page_bytes(PageCodec codec, int head_dim) {
+  return codec == PageCodec::kCompact ? compact_page_bytes(head_dim) : f16_page_bytes(head_dim);
+}
+
 inline std::uint16_t* f16_page_keys(std::byte* page) {
   return reinterpret_cast<std::uint16_t*>(page);
 }

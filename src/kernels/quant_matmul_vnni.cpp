@@ -93,30 +93,22 @@ void multiply_tile(const PackedMatrix& weights, int group, const QuantRows& x, i
     _mm512_mask_storeu_ps(out + (row_first + r) * stride + group * kPackedRows, mask, total[r]);
 }
 
+template <int ROWS, bool WIDE>
+void multiply_tail(int rows, const PackedMatrix& weights, int group, const QuantRows& x, int row, float* out,
+                   std::ptrdiff_t stride) {
+  if constexpr (ROWS > 0) {
+    if (rows == ROWS) return multiply_tile<ROWS, WIDE>(weights, group, x, row, out, stride);
+    multiply_tail<ROWS - 1, WIDE>(rows, weights, group, x, row, out, stride);
+  }
+}
+
 template <bool WIDE>
 void multiply_group(const PackedMatrix& weights, int group, const QuantRows& x, float* out,
                     std::ptrdiff_t stride) {
   int row = 0;
   for (; row + kTileRows <= x.rows; row += kTileRows)
     multiply_tile<kTileRows, WIDE>(weights, group, x, row, out, stride);
-  switch (x.rows - row) {
-    case 1:
-      return multiply_tile<1, WIDE>(weights, group, x, row, out, stride);
-    case 2:
-      return multiply_tile<2, WIDE>(weights, group, x, row, out, stride);
-    case 3:
-      return multiply_tile<3, WIDE>(weights, group, x, row, out, stride);
-    case 4:
-      return multiply_tile<4, WIDE>(weights, group, x, row, out, stride);
-    case 5:
-      return multiply_tile<5, WIDE>(weights, group, x, row, out, stride);
-    case 6:
-      return multiply_tile<6, WIDE>(weights, group, x, row, out, stride);
-    case 7:
-      return multiply_tile<7, WIDE>(weights, group, x, row, out, stride);
-    default:
-      return;
-  }
+  multiply_tail<kTileRows - 1, WIDE>(x.rows - row, weights, group, x, row, out, stride);
 }
 
 void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, int group_end, float* out,

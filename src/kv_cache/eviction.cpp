@@ -35,9 +35,7 @@ std::vector<std::vector<std::int32_t>> choose_kept(const ScoreBuffer& scores, co
   const auto tables = static_cast<std::size_t>(shape.layers * shape.kv_heads);
   CHECK(scores.values.size() == tables * scores.stride);
   const double budget_bytes = static_cast<double>(tokens * shape.token_bytes_f16()) / options.ratio;
-  const std::size_t page_bytes = codec_for(options.ratio) == kernels::PageCodec::kCompact
-                                     ? kernels::compact_page_bytes(shape.head_dim)
-                                     : kernels::f16_page_bytes(shape.head_dim);
+  const std::size_t page_bytes = kernels::page_bytes(codec_for(options.ratio), shape.head_dim);
   const auto budget = static_cast<std::size_t>(budget_bytes / static_cast<double>(page_bytes));
   const auto pages_whole = static_cast<std::size_t>((tokens + kPage - 1) / kPage);
   const double mean = static_cast<double>(budget) / static_cast<double>(tables);

@@ -56,9 +56,8 @@ class PagePool {
   const std::byte* base() const { return base_; }
   /// Bytes of a small page; page ids count in these.
   std::size_t unit_bytes() const { return unit_bytes_; }
-  std::size_t bytes_of(PageSize size) const {
-    return size == PageSize::kSmall ? unit_bytes_ : unit_bytes_ * kLargeUnits;
-  }
+  static constexpr std::size_t units_of(PageSize size) { return size == PageSize::kSmall ? 1 : kLargeUnits; }
+  std::size_t bytes_of(PageSize size) const { return unit_bytes_ * units_of(size); }
   /// In large pages. What split slots still hold for small pages is not counted: pages_free() large pages, or
   /// kLargeUnits times as many small ones, can be had for certain.
   std::size_t pages_max() const { return slots_.size(); }

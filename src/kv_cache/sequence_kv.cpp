@@ -138,7 +138,7 @@ base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& 
   // Coded beside the exact pages and moved in afterwards: when those are this sequence's own, their release
   // makes the room, so that a full pool can be compressed.
   const std::size_t page_bytes = pool_->bytes_of(size_of(codec));
-  const auto store = codec == kernels::PageCodec::kCompact ? kernels.store_compact : kernels.store_f16;
+  const auto store = kernels.store(codec);
   const std::size_t freed =
       static_cast<std::size_t>(private_bytes()) / pool_->bytes_of(PageSize::kLarge) + pool_->pages_free();
   if (large_pages_for(pages, codec) > freed) {

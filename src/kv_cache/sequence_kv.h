@@ -34,6 +34,11 @@ struct KvShape {
   std::int64_t token_bytes_f16() const { return std::int64_t{4} * layers * kv_heads * head_dim; }
 };
 
+/// The pool's pages that a codec's pages fill.
+constexpr PageSize size_of(kernels::PageCodec codec) {
+  return codec == kernels::PageCodec::kCompact ? PageSize::kSmall : PageSize::kLarge;
+}
+
 class SequenceKv {
  public:
   SequenceKv(PagePool& pool, KvShape shape);
@@ -93,9 +98,6 @@ class SequenceKv {
   }
   int slot_of(std::size_t table, int position) const {
     return compact() ? kept_[table] + position - compressed_tokens_ : position;
-  }
-  static PageSize size_of(kernels::PageCodec codec) {
-    return codec == kernels::PageCodec::kCompact ? PageSize::kSmall : PageSize::kLarge;
   }
   static std::size_t large_pages_for(std::size_t pages, kernels::PageCodec codec);
   PageSize page_size() const { return size_of(codec_); }

@@ -62,9 +62,7 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
   const float* v = row_of(dst->src[2], row) + head * h.head_dim;
   float rotated[kernels::kHeadDimMax];
   step.rope->rotate(row, k, rotated);
-  const auto store = span.sequence->codec() == kernels::PageCodec::kCompact ? step.kernels->store_compact
-                                                                            : step.kernels->store_f16;
-  store(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
+  step.kernels->store(span.sequence->codec())(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
   const int first = head * h.group() * h.head_dim;
   const float* q = row_of(dst->src[0], row) + first;
   float* out =
