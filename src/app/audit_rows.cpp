@@ -39,14 +39,14 @@ std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
        .on_by_default = ModelConfig{}.kv_ratio > 1},
       {.name = "prompt-lookup speculation",
        .built = true,
-       .self_test = [] { return std::optional<std::string>(); },  // every draft is checked as it is used
+       .self_test = [failure = sources.speculation_self_test] { return failure; },
        .usage = sources.speculation_usage,
        .counter_name = "engine.accepted",
        .off_reason = engine_off,
        .on_by_default = true},
       {.name = "prefix reuse",
        .built = true,
-       .self_test = [] { return std::optional<std::string>(); },  // pages are compared by their tokens
+       .self_test = [failure = sources.prefix_self_test] { return failure; },
        .usage = sources.prefix_usage,
        .counter_name = "engine.prefix_hits",
        .off_reason = engine_off,

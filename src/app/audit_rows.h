@@ -16,7 +16,9 @@ struct AuditSources {
   const base::UsageCounter* cache_usage = nullptr;
   std::optional<std::string> compression_self_test;
   const base::UsageCounter* compression_usage = nullptr;
+  std::optional<std::string> speculation_self_test;
   const base::UsageCounter* speculation_usage = nullptr;
+  std::optional<std::string> prefix_self_test;
   const base::UsageCounter* prefix_usage = nullptr;
 };
 

@@ -11,6 +11,7 @@
 #include "app/model_choice.h"
 #include "app/status_json.h"
 #include "inference/local_model.h"
+#include "inference/prompt_lookup.h"
 #include "kv_cache/self_test.h"
 #include "net/http_server.h"
 #include "permutation/engine.h"
@@ -136,13 +137,15 @@ void ServerApp::Impl::wire() {
   options.models[permutation::kModelName] = serve(*completers.back(), *models[0]);
   options.models[permutation::kModelName].description = "PermutationEngine: response cache, then " + name;
 
-  // The self-test runs once, here: an audit asked for later must not cost more than reading counters.
+  // The self-tests run once, here: an audit asked for later must not cost more than reading counters.
   options.audit = [rows = audit_rows({.cache_enabled = config.cache_enabled,
                                       .cache_self_test = response_cache::self_test(),
                                       .cache_usage = &cache_usage,
                                       .compression_self_test = kv_cache::self_test(),
                                       .compression_usage = &compression_usage,
+                                      .speculation_self_test = inference::prompt_lookup_self_test(),
                                       .speculation_usage = &speculation_usage,
+                                      .prefix_self_test = kv_cache::prefix_self_test(),
                                       .prefix_usage = &prefix_usage})] { return audit::build_audit(rows); };
   api = std::make_unique<api::Api>(std::move(options));
 }

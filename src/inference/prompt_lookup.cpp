@@ -46,4 +46,18 @@ void PromptLookup::observe(int drafted, int accepted) {
   if (misses_ >= kMissesMax) pause_ = std::min(kPauseMax, kPause << std::min(8, misses_ - kMissesMax));
 }
 
+std::optional<std::string> prompt_lookup_self_test() {
+  const std::vector<std::int32_t> repeats{1, 2, 3, 4, 5, 6, 7, 1, 2, 3};
+  PromptLookup lookup;
+  if (lookup.propose(repeats, kDraftsMax) != std::vector<std::int32_t>{4, 5})
+    return "a repetition isn't drafted";
+  lookup.observe(2, 2);
+  if (lookup.propose(repeats, kDraftsMax).size() != 4) return "drafts don't lengthen when they were right";
+  for (int i = 0; i < kMissesMax; ++i) lookup.observe(1, 0);
+  if (!lookup.propose(repeats, kDraftsMax).empty()) return "drafting doesn't pause when it was wrong";
+  if (!PromptLookup().propose(std::vector<std::int32_t>{1, 2, 3, 4}, kDraftsMax).empty())
+    return "something is drafted where nothing repeats";
+  return std::nullopt;
+}
+
 }  // namespace pmt::inference

@@ -9,7 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace pmt::inference {
@@ -28,5 +30,9 @@ class PromptLookup {
   int misses_ = 0;  // proposals in a row of which nothing was accepted
   int pause_ = 0;   // steps left without drafting
 };
+
+/// For the audit: drafts follow a repetition, lengthen when right and pause when wrong. What failed, or
+/// nullopt.
+std::optional<std::string> prompt_lookup_self_test();
 
 }  // namespace pmt::inference

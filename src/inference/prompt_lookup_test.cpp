@@ -66,5 +66,9 @@ TEST(PromptLookup, MissesPauseItForLongerEachTime) {
   EXPECT_FALSE(lookup.propose(text, 8).empty());
 }
 
+TEST(PromptLookupTest, SelfTestPasses) {
+  EXPECT_EQ(prompt_lookup_self_test(), std::nullopt);
+}
+
 }  // namespace
 }  // namespace pmt::inference

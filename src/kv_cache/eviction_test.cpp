@@ -85,6 +85,7 @@ TEST(Eviction, AShortSequenceKeepsAPageEverywhere) {
 
 TEST(SelfTest, Passes) {
   EXPECT_EQ(self_test(), std::nullopt);
+  EXPECT_EQ(prefix_self_test(), std::nullopt);
 }
 
 }  // namespace
