@@ -71,7 +71,6 @@ std::size_t heap(const nlohmann::json& value) {
 constexpr std::size_t kTreeNodeBytes = 32;  // a red-black tree node's colour and three pointers
 // The node (key, entry's pointer, two links, expiry) and its share of the table, which is a quarter to half
 // full.
-constexpr std::size_t kNodeBytes = sizeof(Key) + 48;
 constexpr std::size_t kSlotsBytes = 3 * 16;
 constexpr std::size_t kSharedPtrBytes = 16;
 

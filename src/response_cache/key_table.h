@@ -57,6 +57,13 @@ class KeyTable {
 
   std::size_t size() const { return size_; }
 
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (const Slot& slot : slots_) {
+      if (slot.node) visit(*slot.node);
+    }
+  }
+
  private:
   struct Slot {
     std::uint64_t hash = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -58,43 +59,27 @@ class Room {
   std::atomic<std::size_t> bytes_{0};
 };
 
-/// An entry's place in its shard's list.
-struct Node {
+/// An entry's place in its shard.
+struct Node : Evictable {
   Key key;
   EntryPtr entry;
-  Node* newer = nullptr;
-  Node* older = nullptr;
   base::Nanos expires_at = kNever;
 };
+static_assert(sizeof(Node) == kNodeBytes);
 
-/// One lock, one table, one list from the most to the least recently used. Every member needs the lock.
+/// One lock, one table, one policy. Every member needs the lock.
 struct alignas(64) Shard {
-  std::mutex mutex;
+  mutable std::mutex mutex;
   KeyTable<Node> nodes;
-  Node* newest = nullptr;
-  Node* oldest = nullptr;
+  std::unique_ptr<EvictionPolicy> policy;
   Stats counted;
 
-  void link_newest(Node& node) {
-    node.newer = nullptr;
-    node.older = newest;
-    (newest != nullptr ? newest->newer : oldest) = &node;
-    newest = &node;
-  }
-  void unlink(Node& node) {
-    (node.newer != nullptr ? node.newer->older : newest) = node.older;
-    (node.older != nullptr ? node.older->newer : oldest) = node.newer;
-  }
-  void touch(Node& node) {
-    if (newest == &node) return;
-    unlink(node);
-    link_newest(node);
-  }
+  Node* pick(const Node* spared) { return static_cast<Node*>(policy->pick(spared)); }
   /// Returns the entry, so that the caller can free it after the lock.
   EntryPtr remove(Node& node, Room& room) {
     EntryPtr entry = std::move(node.entry);
     room.give_back(1, entry->bytes);
-    unlink(node);
+    policy->remove(node);
     nodes.erase(node);
     return entry;
   }
@@ -138,14 +123,31 @@ bool matches(const Node& node, const ResponseCache::Filter& filter) {
   return !filter.key_prefix || hex_starts_with(node.key, *filter.key_prefix);
 }
 
+void node_used(Shard& home, Node& node) {
+  home.policy->touch(node);
+  ++home.counted.hits;
+  home.counted.tokens_saved += node.entry->meta.tokens;
+  home.counted.usd_saved += node.entry->meta.usd;
+}
+
+/// What computing the value again would cost, in dollars. A token that has no price counts a little, so that
+/// of unpriced entries the longer computation stays.
+float worth_of(const StoreOptions& meta, const Limits& limits) {
+  constexpr double kUnpricedToken = 1e-7, kAtLeast = 1e-9;
+  const double usd = meta.usd > 0 ? meta.usd : static_cast<double>(meta.tokens) * kUnpricedToken;
+  return static_cast<float>(usd + meta.compute_s * limits.usd_per_second + kAtLeast);
+}
+
 }  // namespace
 
 struct ResponseCache::Impl {
   Impl(Limits limits, const base::Clock& the_clock)
-      : clock(the_clock), room(limits), shard_count(shards_for(limits)), shards(new Shard[shard_count]) {}
+      : clock(the_clock), room(limits), shard_count(shards_for(limits)), shards(new Shard[shard_count]) {
+    for (std::size_t i = 0; i < shard_count; ++i) shards[i].policy = make_policy(limits.eviction);
+  }
 
   Shard& shard(const Key& key) { return shards[key.bytes[0] & (shard_count - 1)]; }
-  EntryPtr get(const Key& key, std::optional<double> max_age_s, bool after_miss);
+  Found find(const Key& key, const Freshness& freshness, bool after_miss);
   bool try_put(Shard& shard, const Key& key, const EntryPtr& entry, base::Nanos expires_at,
                std::vector<EntryPtr>& removed);
   void evict_elsewhere(const Shard& full);
@@ -161,64 +163,89 @@ ResponseCache::ResponseCache(Limits limits, const base::Clock& clock)
     : impl_(std::make_unique<Impl>(limits, clock)) {}
 ResponseCache::~ResponseCache() = default;
 
-EntryPtr ResponseCache::Impl::get(const Key& key, std::optional<double> max_age_s, bool after_miss) {
+Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool after_miss) {
   Shard& home = shard(key);
   EntryPtr expired;  // freed after the lock
   const std::lock_guard lock(home.mutex);
-  const auto miss = [&]() -> EntryPtr {
+  const auto miss = [&](Miss why) -> Found {
     home.counted.misses += after_miss ? 0 : 1;
-    return nullptr;
+    return {.entry = nullptr, .why = why};
   };
   Node* const found = home.nodes.find(key);
-  if (found == nullptr) return miss();
+  if (found == nullptr) return miss(Miss::kAbsent);
   Node& node = *found;
-  if (node.expires_at != kNever || max_age_s) {
+  bool stale = false;
+  if (node.expires_at != kNever || freshness.max_age_s) {
     const base::Nanos now = clock.now();
+    const double over_life = node.expires_at == kNever ? 0 : seconds_between(node.expires_at, now);
     if (now >= node.expires_at) {
-      expired = home.remove(node, room);
-      ++home.counted.expired;
-      return miss();
+      stale = true;
+      if (over_life > node.entry->meta.stale_s || node.entry->meta.stale_s <= 0) {
+        expired = home.remove(node, room);
+        ++home.counted.expired;
+        return miss(Miss::kExpired);
+      }
+      if (over_life > freshness.stale_s || freshness.stale_s <= 0) return miss(Miss::kExpired);
     }
-    if (max_age_s && seconds_between(node.entry->stored_at, now) > *max_age_s) return miss();
+    if (freshness.max_age_s) {
+      const double over_age = seconds_between(node.entry->stored_at, now) - *freshness.max_age_s;
+      stale = stale || over_age > 0;
+      if (over_age > 0 && over_age > freshness.stale_s) return miss(Miss::kTooOld);
+    }
   }
-  home.touch(node);
-  ++home.counted.hits;
+  node_used(home, node);
+  home.counted.stale += stale ? 1 : 0;
   home.counted.misses -= after_miss ? 1 : 0;
-  home.counted.tokens_saved += node.entry->meta.tokens;
-  home.counted.usd_saved += node.entry->meta.usd;
-  return node.entry;
+  return {.entry = node.entry, .stale = stale};
 }
 
-EntryPtr ResponseCache::get(const Key& key, std::optional<double> max_age_s) {
-  return impl_->get(key, max_age_s, false);
+Found ResponseCache::find(const Key& key, const Freshness& freshness) {
+  return impl_->find(key, freshness, false);
 }
 
 EntryPtr ResponseCache::get_after_miss(const Key& key, std::optional<double> max_age_s) {
-  return impl_->get(key, max_age_s, true);
+  return impl_->find(key, {.max_age_s = max_age_s}, true).entry;
 }
 
-/// Links `entry` if this shard alone can make room for it, evicting its oldest entries. Needs shard.mutex.
+EntryPtr ResponseCache::peek(const Key& key) const {
+  const Shard& home = impl_->shard(key);
+  const std::lock_guard lock(home.mutex);
+  const Node* const found = home.nodes.find(key);
+  return found == nullptr ? nullptr : found->entry;
+}
+
+/// Links `entry` if this shard alone can make room for it. Needs shard.mutex.
 bool ResponseCache::Impl::try_put(Shard& home, const Key& key, const EntryPtr& entry, base::Nanos expires_at,
                                   std::vector<EntryPtr>& removed) {
   Node* const replaced = home.nodes.find(key);
   const std::size_t held = replaced != nullptr ? replaced->entry->bytes : 0;
   const std::size_t more = entry->bytes > held ? entry->bytes - held : 0;
   while (!room.take(replaced != nullptr ? 0 : 1, more)) {
-    Node* const victim = home.oldest != replaced || replaced == nullptr ? home.oldest : replaced->newer;
+    Node* const victim = home.pick(replaced);
     if (victim == nullptr) return false;
     removed.push_back(home.remove(*victim, room));
     ++home.counted.evictions;
   }
   if (held > entry->bytes) room.give_back(0, held - entry->bytes);
   ++home.counted.stores;
+  const auto fill = [&](Node& node) {
+    node.entry = entry;
+    node.expires_at = expires_at;
+    node.bytes = entry->bytes;
+    node.worth = worth_of(entry->meta, room.limits());
+    home.policy->add(node);
+  };
   if (replaced != nullptr) {
-    removed.push_back(std::exchange(replaced->entry, entry));
-    replaced->expires_at = expires_at;
-    home.touch(*replaced);
+    removed.push_back(replaced->entry);
+    home.policy->remove(*replaced);
+    fill(*replaced);
+    home.policy->touch(*replaced);
     return true;
   }
-  home.link_newest(
-      home.nodes.insert(std::make_unique<Node>(Node{.key = key, .entry = entry, .expires_at = expires_at})));
+  auto node = std::make_unique<Node>();
+  node->key = key;
+  std::memcpy(&node->id, key.bytes.data() + 16, sizeof node->id);
+  fill(home.nodes.insert(std::move(node)));
   return true;
 }
 
@@ -229,8 +256,9 @@ void ResponseCache::Impl::evict_elsewhere(const Shard& full) {
     if (&shard == &full) continue;
     EntryPtr victim;
     const std::lock_guard lock(shard.mutex);
-    if (shard.oldest == nullptr) continue;
-    victim = shard.remove(*shard.oldest, room);
+    Node* const node = shard.pick(nullptr);
+    if (node == nullptr) continue;
+    victim = shard.remove(*node, room);
     ++shard.counted.evictions;
     return;
   }
@@ -287,15 +315,31 @@ std::size_t ResponseCache::purge(const Filter& filter) {
     Shard& shard = impl_->shards[i];
     std::vector<EntryPtr> removed;
     const std::lock_guard lock(shard.mutex);
-    for (Node* node = shard.oldest; node != nullptr;) {
-      Node* const next = node->newer;
-      if (matches(*node, filter)) removed.push_back(shard.remove(*node, impl_->room));
-      node = next;
-    }
+    std::vector<Node*> matching;
+    shard.nodes.for_each([&](Node& node) {
+      if (matches(node, filter)) matching.push_back(&node);
+    });
+    for (Node* node : matching) removed.push_back(shard.remove(*node, impl_->room));
     shard.counted.purged += removed.size();
     count += removed.size();
   }
   return count;
+}
+
+void ResponseCache::visit(const Filter& filter,
+                          const std::function<void(const Key&, const Entry&)>& visit) const {
+  const base::Nanos now = impl_->clock.now();
+  for (std::size_t i = 0; i < impl_->shard_count; ++i) {
+    const Shard& shard = impl_->shards[i];
+    std::vector<std::pair<Key, EntryPtr>> live;
+    {
+      const std::lock_guard lock(shard.mutex);
+      shard.nodes.for_each([&](const Node& node) {
+        if (node.expires_at > now && matches(node, filter)) live.emplace_back(node.key, node.entry);
+      });
+    }
+    for (const auto& [key, entry] : live) visit(key, *entry);
+  }
 }
 
 Stats ResponseCache::stats() const {
@@ -305,6 +349,7 @@ Stats ResponseCache::stats() const {
     const std::lock_guard lock(shard.mutex);
     const Stats& s = shard.counted;
     sum.hits += s.hits;
+    sum.stale += s.stale;
     sum.misses += s.misses;
     sum.coalesced += s.coalesced;
     sum.stores += s.stores;

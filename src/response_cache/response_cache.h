@@ -1,17 +1,21 @@
-// Cache 1, its store: answers and computation results by exact key, in RAM, the least recently used evicted.
+// Cache 1, its store: answers and computation results by exact key, in RAM, evicted by a policy of choice.
 //
-// Sharded by the key's first byte; a hit takes one shard's lock, moves the entry to the front of that shard's
-// list and returns a shared pointer, so a value being read outlives its eviction. A cache of few entries has
-// one shard and so exact LRU order; with more, the victim is the oldest of the storing key's shard. The
-// limits hold at every moment, over all shards together.
+// Sharded by the key's first byte; a hit takes one shard's lock, tells that shard's policy and returns a
+// shared pointer, so a value being read outlives its eviction. A cache of few entries has one shard and so
+// the policy's exact order; with more, the victim is of the storing key's shard. The limits hold at every
+// moment, over all shards together.
+//
+// Stale entries: one whose life is over stays for its `stale_s` more, and is given only to a caller that
+// takes stale ones and refreshes them.
 //
 // Thread-safety: any thread may call anything.
 //
-// Cost: an entry costs its value's bytes plus about 350 B; a hit is one hash lookup and two list splices.
+// Cost: an entry costs its value's bytes plus about 350 B; a hit is one hash lookup and the policy's touch.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +28,7 @@
 #include "base/hash.h"
 #include "base/result.h"
 #include "llm/event.h"
+#include "response_cache/eviction_policy.h"
 
 namespace pmt::response_cache {
 
@@ -46,7 +51,9 @@ struct StoreOptions {
   std::string name_space = {};
   std::string model = {};
   std::vector<std::string> tags = {};
-  double usd = 0;  // what computing it cost
+  double usd = 0;        // what computing it cost
+  double compute_s = 0;  // how long it took
+  double stale_s = 0;    // how long after ttl_s it may still be given while it is refreshed
 };
 
 struct Entry {
@@ -60,13 +67,32 @@ struct Entry {
 struct Limits {
   std::size_t entries_max = 1'000'000;
   std::size_t bytes_max = 256ULL << 20;
+  Eviction eviction = Eviction::kGdsf;
+  double usd_per_second = 3e-5;  // what a second of waiting is worth to GDSF, beside the dollars
 };
 
-/// Counters since start. `hits + misses` = lookups; a coalesced one has missed first. `refused`: calls of
-/// store that kept nothing. `purged`: by erase or purge. `bytes` includes each entry's overhead.
+/// How old an entry a caller takes.
+struct Freshness {
+  std::optional<double> max_age_s = {};
+  double stale_s = 0;  // so much longer than its life or max_age_s, if the caller has it refreshed
+};
+
+/// Why a lookup gave nothing.
+enum class Miss { kAbsent, kExpired, kTooOld };
+
+struct Found {
+  std::shared_ptr<const Entry> entry;  // null: a miss
+  bool stale = false;
+  Miss why = Miss::kAbsent;
+  explicit operator bool() const { return entry != nullptr; }
+};
+
+/// Counters since start. `hits + misses` = lookups; a stale hit is a hit; a coalesced one has missed first.
+/// `refused`: calls of store that kept nothing. `purged`: by erase or purge. `bytes` includes each entry's
+/// overhead.
 struct Stats {
-  std::uint64_t hits = 0, misses = 0, coalesced = 0, stores = 0, refused = 0, evictions = 0, expired = 0,
-                purged = 0;
+  std::uint64_t hits = 0, stale = 0, misses = 0, coalesced = 0, stores = 0, refused = 0, evictions = 0,
+                expired = 0, purged = 0;
   std::uint64_t entries = 0, bytes = 0;
   std::int64_t tokens_saved = 0;
   double usd_saved = 0;
@@ -77,12 +103,18 @@ class ResponseCache {
   ResponseCache(Limits limits, const base::Clock& clock);
   ~ResponseCache();
 
-  /// The live entry, or null. `max_age_s`: an older entry counts as a miss. Counts a hit or a miss.
-  std::shared_ptr<const Entry> get(const Key& key, std::optional<double> max_age_s = {});
+  /// The entry if it is fresh enough. Counts a hit or a miss.
+  Found find(const Key& key, const Freshness& freshness);
+  std::shared_ptr<const Entry> get(const Key& key, std::optional<double> max_age_s = {}) {
+    return find(key, {.max_age_s = max_age_s}).entry;
+  }
 
   /// For a caller of get that missed and, with its own lock held, looks once more before it computes: the
-  /// earlier miss becomes a hit if the entry is there by now. Counts nothing otherwise.
+  /// earlier miss becomes a hit if a fresh entry is there by now. Counts nothing otherwise.
   std::shared_ptr<const Entry> get_after_miss(const Key& key, std::optional<double> max_age_s = {});
+
+  /// The entry, fresh or stale, without counting or touching it.
+  std::shared_ptr<const Entry> peek(const Key& key) const;
 
   /// Keeps `value` under `key`, replacing what was there. Errors: larger than the byte limit (kTooLarge);
   /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable.
@@ -97,6 +129,9 @@ class ResponseCache {
   };
   /// Removes what matches all the set parts of `filter`; with none set, everything. Returns how many.
   std::size_t purge(const Filter& filter);
+
+  /// Every live entry that matches, in no order. Holds one shard's lock at a time; `visit` runs outside.
+  void visit(const Filter& filter, const std::function<void(const Key&, const Entry&)>& visit) const;
 
   Stats stats() const;
   /// Called by single flight when a follower shared a leader's answer.

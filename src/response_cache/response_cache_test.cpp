@@ -29,7 +29,7 @@ class ResponseCacheTest : public testing::Test {
 };
 
 TEST_F(ResponseCacheTest, EvictsTheLeastRecentlyUsed) {
-  ResponseCache cache({.entries_max = 3}, clock_);
+  ResponseCache cache({.entries_max = 3, .eviction = Eviction::kLru}, clock_);
   for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(cache.store(key_of(name), text(name), {}).value());
   EXPECT_TRUE(cache.get(key_of("a")));
   ASSERT_TRUE(cache.store(key_of("b"), text("b2"), {}).value());  // replacing is a use and evicts nobody
@@ -82,7 +82,7 @@ class NaiveLru {
 
 TEST_F(ResponseCacheTest, AgreesWithANaiveModelOverRandomOperations) {
   constexpr std::size_t kEntries = 40, kBytes = 60'000;
-  ResponseCache cache({.entries_max = kEntries, .bytes_max = kBytes}, clock_);
+  ResponseCache cache({.entries_max = kEntries, .bytes_max = kBytes, .eviction = Eviction::kLru}, clock_);
   NaiveLru naive(kEntries, kBytes);
   std::mt19937 random(20240607);
   for (int step = 0; step < 30'000; ++step) {
