@@ -52,8 +52,9 @@ std::vector<std::int32_t> some_tokens(int count, int vocabulary) {
 
 class Ours {
  public:
-  Ours(std::unique_ptr<model::Transformer> transformer, std::size_t pool_bytes)
-      : transformer_(std::move(transformer)),
+  Ours(std::unique_ptr<model::Transformer> transformer, std::size_t pool_bytes, int threads)
+      : threads_(threads),
+        transformer_(std::move(transformer)),
         pool_(std::move(*transformer_->make_pool(pool_bytes))),
         sequence_(*pool_, transformer_->hparams().kv_shape()) {}
 
@@ -76,8 +77,8 @@ class Ours {
       if (known) read(*known, prompt.last(static_cast<std::size_t>(depth - known->tokens())), true);
       speed.repeated_prefill_s = repeated.seconds();
     }
-    const Stopwatch scoring;
     // Cut down by what the last tokens attend to, so that heads differ in length as they do in use.
+    const Stopwatch scoring;
     const auto scores =
         inference::score_by_question(*transformer_, *pool_, sequence_,
                                      tokens.first(static_cast<std::size_t>(depth)), depth - kQuestionTokens);
@@ -94,7 +95,8 @@ class Ours {
                     depth - kQuestionTokens,
                     all.values.begin() + static_cast<std::ptrdiff_t>(t * all.stride));
       const auto kept = kv_cache::choose_kept(all, compact.shape(), depth, options);
-      if (!compact.compress(kept, kv_cache::codec_for(kRatios[i]), kernels::best_attention_kernels()))
+      if (!compact.compress(kept, kv_cache::codec_for(kRatios[i]), kernels::best_attention_kernels(),
+                            threads_))
         continue;
       if (i == 0) speed.compression_s = compression.seconds();
       speed.ratio_achieved[i] = static_cast<double>(compact.shape().token_bytes_f16()) * depth /
@@ -123,6 +125,7 @@ class Ours {
     }
   }
 
+  const int threads_;
   std::unique_ptr<model::Transformer> transformer_;
   std::unique_ptr<kv_cache::PagePool> pool_;
   kv_cache::SequenceKv sequence_;
@@ -184,7 +187,7 @@ int bench(std::vector<std::string> args) {
     }
   }
   const int vocabulary = (*transformer)->hparams().vocabulary;
-  Ours ours(std::move(*transformer), 512U << 20);
+  Ours ours(std::move(*transformer), 512U << 20, threads);
   Result result{.name = "decode", .seed = 1, .rows = {}, .targets = {}};
   for (const int context : {512, 2048, 4096, 6144, 8192}) {
     if (context > context_max) continue;

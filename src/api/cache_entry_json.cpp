@@ -93,19 +93,20 @@ json entry_json(const response_cache::Key& key, const response_cache::Entry& ent
 
 json stats_json(const response_cache::Stats& stats) {
   const std::uint64_t lookups = stats.hits + stats.misses;
-  return {{"entries", stats.entries},
-          {"bytes", stats.bytes},
-          {"lookups", lookups},
-          {"hits", {{"exact", stats.hits}, {"coalesced", stats.coalesced}}},
-          {"misses", stats.misses},
-          {"hit_rate", lookups == 0 ? 0.0 : static_cast<double>(stats.hits) / static_cast<double>(lookups)},
-          {"tokens_saved", stats.tokens_saved},
-          {"usd_saved", stats.usd_saved},
-          {"stores", stats.stores},
-          {"refused", stats.refused},
-          {"evictions", stats.evictions},
-          {"expired", stats.expired},
-          {"purged", stats.purged}};
+  return {
+      {"entries", stats.entries},
+      {"bytes", stats.bytes},
+      {"lookups", lookups},
+      {"hits", {{"exact", stats.hits - stats.stale}, {"stale", stats.stale}, {"coalesced", stats.coalesced}}},
+      {"misses", stats.misses},
+      {"hit_rate", lookups == 0 ? 0.0 : static_cast<double>(stats.hits) / static_cast<double>(lookups)},
+      {"tokens_saved", stats.tokens_saved},
+      {"usd_saved", stats.usd_saved},
+      {"stores", stats.stores},
+      {"refused", stats.refused},
+      {"evictions", stats.evictions},
+      {"expired", stats.expired},
+      {"purged", stats.purged}};
 }
 
 }  // namespace pmt::api

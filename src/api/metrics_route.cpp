@@ -42,6 +42,7 @@ void add_cache(Families& out, const response_cache::Stats& stats) {
     out.counter(prefix + name + "_total", help, static_cast<double>(value));
   };
   count("hits", "Lookups that found a live entry", stats.hits);
+  count("stale", "Of the hits, those that were given while they were computed anew", stats.stale);
   count("misses", "Lookups that found none", stats.misses);
   count("coalesced", "Requests that shared another's running computation", stats.coalesced);
   count("stores", "Entries stored", stats.stores);

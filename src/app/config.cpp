@@ -59,6 +59,11 @@ base::Status read_cache(const toml::table& table, const std::string& file, Confi
   reader.boolean("enabled", out.cache_enabled);
   reader.integer("entries_max", out.cache.entries_max, kCount);
   reader.integer("bytes_max", out.cache.bytes_max, kBytes);
+  reader.one_of("eviction", out.cache.eviction,
+                {{"gdsf", response_cache::Eviction::kGdsf},
+                 {"lru", response_cache::Eviction::kLru},
+                 {"s3-fifo", response_cache::Eviction::kS3Fifo}});
+  reader.number("usd_per_second", out.cache.usd_per_second);
   return reader.finish();
 }
 

@@ -37,6 +37,20 @@ class TableReader {
   void number(std::string_view key, double& out, NumberRange range = {});  // an integer is taken too
   void text(std::string_view key, std::string& out);
   void boolean(std::string_view key, bool& out);
+  template <class T>
+  void one_of(std::string_view key, T& out, std::initializer_list<std::pair<std::string_view, T>> choices) {
+    const toml::node* const node = find(key);
+    if (node == nullptr) return;
+    std::string wanted = "one of";
+    for (const auto& [name, value] : choices) {
+      if (node->value<std::string_view>() == name) {
+        out = value;
+        return;
+      }
+      wanted += (wanted == "one of" ? " \"" : ", \"") + std::string(name) + '"';
+    }
+    wrong(*node, key, wanted);
+  }
   /// Null when absent or of another type (which is a mistake).
   const toml::table* table(std::string_view key);
   /// The tables of `[[key]]`; empty when absent or of another type (which is a mistake).

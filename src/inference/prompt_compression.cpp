@@ -65,7 +65,7 @@ bool PromptCompression::due(const kv_cache::SequenceKv& sequence) const {
 }
 
 base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence,
-                                         const kernels::AttentionKernels& kernels) {
+                                         const kernels::AttentionKernels& kernels, int threads) {
   CHECK(due(sequence));
   if (!scored_ && window_ > 0)
     scores_ = combine(scores_, std::move(by_question_), question_first(), prompt_tokens_);
@@ -73,7 +73,7 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence,
   kv_cache::EvictionOptions options;
   options.ratio = ratio_;
   return sequence.compress(kv_cache::choose_kept(scores_, sequence.shape(), prompt_tokens_, options),
-                           kv_cache::codec_for(ratio_), kernels);
+                           kv_cache::codec_for(ratio_), kernels, threads);
 }
 
 }  // namespace pmt::inference

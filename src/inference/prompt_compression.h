@@ -40,7 +40,8 @@ class PromptCompression {
   /// Whether the prompt has been read and the sequence is still exact.
   bool due(const kv_cache::SequenceKv& sequence) const;
   /// Cuts the sequence down. Errors: kUnavailable, and it is still exact.
-  base::Status compress(kv_cache::SequenceKv& sequence, const kernels::AttentionKernels& kernels);
+  base::Status compress(kv_cache::SequenceKv& sequence, const kernels::AttentionKernels& kernels,
+                        int threads);
 
  private:
   int question_first() const { return prompt_tokens_ - window_; }

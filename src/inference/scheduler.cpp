@@ -363,7 +363,8 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
     kv_cache::SequenceKv& sequence = part.job->running[part.generation].sequence();
     if (!part.job->compression.due(sequence)) continue;
     // A pool with no room for the small pages leaves it exact, and the report says so.
-    if (!part.job->compression.compress(sequence, kernels::best_attention_kernels())) {
+    if (!part.job->compression.compress(sequence, kernels::best_attention_kernels(),
+                                        transformer_.threads())) {
       part.job->kv.mode = "exact";
       continue;
     }

@@ -1,7 +1,9 @@
 #include "kv_cache/sequence_kv.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "base/check.h"
@@ -131,7 +133,8 @@ SequenceKv SequenceKv::fork() const {
 }
 
 base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& kept,
-                                  kernels::PageCodec codec, const kernels::AttentionKernels& kernels) {
+                                  kernels::PageCodec codec, const kernels::AttentionKernels& kernels,
+                                  int threads) {
   CHECK(!compact() && kept.size() == tables_.size());
   std::size_t pages = 0;
   for (const auto& tokens : kept) pages += pages_for(static_cast<int>(tokens.size()));
@@ -145,20 +148,30 @@ base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& 
     return base::Error{base::Code::kUnavailable, "the KV page pool has no room for the compressed pages"};
   }
   std::vector<std::byte> coded(pages * page_bytes);
-  std::byte* to = coded.data();
-  float key[kernels::kHeadDimMax];
-  float value[kernels::kHeadDimMax];
-  for (std::size_t t = 0; t < kept.size(); ++t) {
+  std::vector<std::byte*> begin{coded.data()};  // of each layer and head
+  for (const auto& tokens : kept)
+    begin.push_back(begin.back() + page_bytes * pages_for(static_cast<int>(tokens.size())));
+  const auto code = [&](std::size_t t) {
+    float key[kernels::kHeadDimMax];
+    float value[kernels::kHeadDimMax];
     int slot = 0;
     for (const std::int32_t token : kept[t]) {
       CHECK(token >= 0 && token < tokens_);
       const std::byte* page = pool_->data(tables_[t][static_cast<std::size_t>(token / kernels::kPageTokens)]);
       kernels.load_f16(page, shape_.head_dim, token % kernels::kPageTokens, key, value);
       store(key, value, shape_.head_dim, slot % kernels::kPageTokens,
-            to + page_bytes * static_cast<std::size_t>(slot / kernels::kPageTokens));
+            begin[t] + page_bytes * static_cast<std::size_t>(slot / kernels::kPageTokens));
       ++slot;
     }
-    to += page_bytes * pages_for(slot);
+  };
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t t = next++; t < kept.size(); t = next++) code(t);
+  };
+  {
+    std::vector<std::jthread> helpers;
+    for (int i = 1; i < threads; ++i) helpers.emplace_back(work);
+    work();
   }
   for (auto& table : tables_) {
     for (const PageId page : table) pool_->release(page);

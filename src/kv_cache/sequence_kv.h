@@ -57,10 +57,10 @@ class SequenceKv {
   void clear();
 
   /// Makes an exact sequence compact: table t keeps the tokens kept[t] (ascending, at least one, none twice)
-  /// in pages of `codec`, and the pages that it had are released. Errors: kUnavailable, and nothing has
-  /// changed.
+  /// in pages of `codec`, and the pages that it had are released. The same bytes with any `threads`. Errors:
+  /// kUnavailable, and nothing has changed. Cost: about 3 us a kept token of 90 heads on two threads.
   base::Status compress(const std::vector<std::vector<std::int32_t>>& kept, kernels::PageCodec codec,
-                        const kernels::AttentionKernels& kernels);
+                        const kernels::AttentionKernels& kernels, int threads = 1);
   bool compact() const { return !kept_.empty(); }
   /// Tokens that compress() saw; 0 for an exact sequence.
   int compressed_tokens() const { return compressed_tokens_; }

@@ -176,6 +176,7 @@ class LlamaTransformer final : public Transformer {
   }
 
   const Hparams& hparams() const override { return hparams_; }
+  int threads() const override { return threads_; }
   std::int64_t parameters() const override { return parameters_; }
   std::int64_t file_bytes() const override { return file_bytes_; }
 

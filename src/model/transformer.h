@@ -55,6 +55,7 @@ class Transformer {
   virtual ~Transformer() = default;
 
   virtual const Hparams& hparams() const = 0;
+  virtual int threads() const = 0;
   virtual std::int64_t parameters() const = 0;
   virtual std::int64_t file_bytes() const = 0;
 

@@ -81,6 +81,19 @@ void CachedCompleter::bypass(llm::Request request, std::string why, std::shared_
   inner_.start(std::move(request), std::move(marked), std::move(cancel));
 }
 
+std::string CachedCompleter::why_missed(const Found& found, const RequestParts& parts) const {
+  if (found) return "the key holds a computation result, not an answer";
+  switch (found.why) {
+    case Miss::kExpired:
+      return "the entry under this key has expired";
+    case Miss::kTooOld:
+      return "the entry under this key is older than max_age_s";
+    case Miss::kAbsent:
+      break;
+  }
+  return seen_.explain(parts);
+}
+
 void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::Sink> sink,
                                      base::CancelToken cancel, std::shared_ptr<Observation> observation) {
   if (std::string why = reason_to_bypass(request); !why.empty()) {
@@ -90,18 +103,31 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
   const llm::CacheMode mode = request.cache.mode;
   const base::Nanos began = observation ? clock_.now() : base::Nanos(0);
   const Key key = request_key(request, model_, versions_);
-  const auto entry = reads(mode) ? cache_.get(key, request.cache.max_age_s) : nullptr;
+  const Found found = reads(mode)
+                          ? cache_.find(key, {.max_age_s = request.cache.max_age_s,
+                                              .stale_s = request.cache.stale_while_revalidate_s.value_or(0)})
+                          : Found{};
   if (observation) observation->lookup_ms = base::ms_between(began, clock_.now());
-  if (entry && flights_.replay_hit(key, *entry, request.surface, *sink)) return;
-  if (request.cache.only_if_cached) {
-    return fail_not_cached(*sink, reads(mode) ? "the cache has no answer to this request that may be used"
-                                              : "this cache mode does not read the cache");
+  if (found && flights_.replay_hit(key, *found.entry, found.stale, request.surface, *sink)) {
+    if (found.stale && !request.cache.only_if_cached && mode == llm::CacheMode::kOn) {
+      flights_.refresh({.request = std::make_shared<const llm::Request>(std::move(request)),
+                        .key = key,
+                        .observation = nullptr});
+    }
+    return;
   }
+  const RequestParts parts = parts_of(request, model_, versions_);
+  std::string why = reads(mode) ? why_missed(found, parts) : "this cache mode does not read the cache";
+  if (request.cache.only_if_cached) {
+    return fail_not_cached(*sink, "the cache has no answer to this request that may be used (" + why + ")");
+  }
+  if (mode != llm::CacheMode::kReadOnly) seen_.add(parts);
   const auto waiter = std::make_shared<Waiter>(
       flights_,
       Waiter::Job{.request = std::make_shared<const llm::Request>(std::move(request)),
                   .key = key,
                   .writes = mode != llm::CacheMode::kReadOnly,
+                  .why = std::move(why),
                   .observation = std::move(observation)},
       std::move(sink), std::move(cancel));
   waiter->watch_cancel();

@@ -12,6 +12,10 @@
 // report's `why` says so. Started and Done carry the CacheReport; a hit or a coalesced answer shows nothing
 // that did not happen for it: no kv, timing, speculation or trace of the first computation.
 //
+// With stale_while_revalidate_s an answer whose life is over is given once more, marked stale, while it is
+// computed anew behind it. A miss says why: what was expired, or in which parts the nearest request that was
+// cached differs.
+//
 // Errors: only_if_cached without an entry fails with kUnprocessable. A failure is never stored: a follower of
 // a failed computation fails with it if it has passed anything on, and else computes anew.
 // Thread-safety: start from any thread. `inner`, `cache` and `clock` outlive this, and this outlives every
@@ -26,6 +30,7 @@
 #include "base/clock.h"
 #include "base/usage_counter.h"
 #include "llm/completer.h"
+#include "response_cache/near_misses.h"
 #include "response_cache/response_cache.h"
 #include "response_cache/single_flight.h"
 
@@ -53,11 +58,14 @@ class CachedCompleter final : public llm::Completer {
   void bypass(llm::Request request, std::string why, std::shared_ptr<llm::Sink> sink,
               base::CancelToken cancel, std::shared_ptr<Observation> observation);
 
+  std::string why_missed(const Found& found, const RequestParts& parts) const;
+
   llm::Completer& inner_;
   ResponseCache& cache_;
   const base::Clock& clock_;
   const std::string model_;
   const nlohmann::json versions_;
+  NearMisses seen_;
   SingleFlight flights_;
 };
 

@@ -57,7 +57,7 @@ TEST_F(CachedCompleterTest, AMissThenAHit) {
   EXPECT_EQ(started_report(miss).status, CacheStatus::kMiss);
   EXPECT_EQ(started_report(miss).key, key);
   EXPECT_EQ(done_of(miss).report.cache->status, CacheStatus::kMiss);
-  EXPECT_EQ(done_of(miss).report.cache->why, "");
+  EXPECT_EQ(done_of(miss).report.cache->why, "no request with this question was cached");
   EXPECT_TRUE(done_of(miss).report.kv && done_of(miss).report.timing);
   EXPECT_EQ(miss.size(), 5U) << "streamed piece by piece";
 
@@ -160,6 +160,76 @@ TEST_F(CachedCompleterTest, TtlAndMaxAgeHold) {
   complete(request);
   clock_.advance(std::chrono::seconds(60));
   EXPECT_EQ(started_report(complete(request)).status, CacheStatus::kMiss);
+}
+
+TEST_F(CachedCompleterTest, AStaleAnswerIsGivenWhileItIsComputedAnew) {
+  llm::Request request = question();
+  request.cache.ttl_s = 60;
+  request.cache.stale_while_revalidate_s = 30;
+  complete(request, {"old"});
+  clock_.advance(std::chrono::seconds(70));
+  const auto stale = ask(request)->wait();
+  EXPECT_EQ(llm::text_of(stale), "old");
+  EXPECT_EQ(done_of(stale).report.cache->status, CacheStatus::kStale);
+  ASSERT_EQ(model_.calls(), 2) << "refreshed behind it";
+  EXPECT_EQ(llm::text_of(ask(request)->wait()), "old");
+  EXPECT_EQ(model_.calls(), 2) << "once, not for every caller";
+  EXPECT_EQ(cache_.stats().stale, 2U);
+  model_.answer(1, {"new"});
+  const auto fresh = ask(request)->wait();
+  EXPECT_EQ(llm::text_of(fresh), "new");
+  EXPECT_EQ(done_of(fresh).report.cache->status, CacheStatus::kHit);
+
+  clock_.advance(std::chrono::seconds(100));
+  const auto late = complete(request, {"newest"});
+  EXPECT_EQ(llm::text_of(late), "newest") << "past the stale time it is a miss";
+  EXPECT_EQ(done_of(late).report.cache->why, "the entry under this key has expired");
+}
+
+TEST_F(CachedCompleterTest, AStaleAnswerOnlyForThoseWhoTakeIt) {
+  llm::Request request = question();
+  request.cache.ttl_s = 60;
+  request.cache.stale_while_revalidate_s = 30;
+  complete(request, {"old"});
+  clock_.advance(std::chrono::seconds(70));
+  EXPECT_EQ(llm::text_of(complete(question(), {"new"})), "new");
+}
+
+TEST_F(CachedCompleterTest, ARefreshThatFailsLeavesTheStaleAnswer) {
+  llm::Request request = question();
+  request.cache.ttl_s = 60;
+  request.cache.stale_while_revalidate_s = 30;
+  complete(request, {"old"});
+  clock_.advance(std::chrono::seconds(61));
+  EXPECT_EQ(llm::text_of(ask(request)->wait()), "old");
+  model_.fail(1, base::Code::kUnavailable, "down");
+  EXPECT_EQ(llm::text_of(ask(request)->wait()), "old");
+  EXPECT_EQ(model_.calls(), 3) << "and it is tried again";
+  model_.fail(2, base::Code::kUnavailable, "down");
+}
+
+TEST_F(CachedCompleterTest, AMissNamesThePartsThatDiffer) {
+  const auto why = [&](llm::Request request) {
+    return done_of(complete(std::move(request))).report.cache->why;
+  };
+  complete(question());
+  llm::Request other = question();
+  other.sampling.top_p = 0.5F;
+  other.messages.insert(
+      other.messages.begin(),
+      {.role = "system", .content = "It is Monday.", .name = {}, .tool_calls = {}, .tool_call_id = {}});
+  EXPECT_EQ(why(other),
+            "the nearest request that was cached differs in: system prompt, temperature and other sampling");
+  other.messages[0].content = "It is Tuesday.";
+  EXPECT_EQ(why(other), "the nearest request that was cached differs in: system prompt");
+  EXPECT_EQ(why(question("And of Peru?")), "no request with this question was cached");
+  llm::Request elsewhere = question();
+  elsewhere.cache.name_space = "team-b";
+  EXPECT_EQ(why(elsewhere), "no request with this question was cached")
+      << "another namespace is not looked into";
+  cache_.purge({});
+  EXPECT_EQ(why(question()),
+            "the same request was asked, but its entry is not there: evicted, purged or never stored");
 }
 
 TEST_F(CachedCompleterTest, TagsModelAndNamespaceAreKept) {

@@ -14,11 +14,12 @@ double SingleFlight::price(const llm::Request& request, const llm::Usage& usage)
   return options_.price ? options_.price(request, usage) : 0;
 }
 
-bool SingleFlight::replay_hit(const Key& key, const Entry& entry, base::Surface surface, llm::Sink& sink) {
+bool SingleFlight::replay_hit(const Key& key, const Entry& entry, bool stale, base::Surface surface,
+                              llm::Sink& sink) {
   const auto* answer = std::get_if<RecordedAnswer>(&entry.value.content);
   if (answer == nullptr) return false;
   const llm::CacheReport report{
-      .status = llm::CacheStatus::kHit,
+      .status = stale ? llm::CacheStatus::kStale : llm::CacheStatus::kHit,
       .key = key.hex(),
       .age_s = std::chrono::duration<double>(clock_.now() - entry.stored_at).count(),
       .similarity = {},
@@ -58,7 +59,7 @@ void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
   }
   if (!flight) {
     llm::FunctionSink past_the_waiter([&](llm::Event event) { waiter->forward(std::move(event)); });
-    replay_hit(job.key, *entry, job.request->surface, past_the_waiter);
+    replay_hit(job.key, *entry, false, job.request->surface, past_the_waiter);
     return;
   }
   flight->log_.attach(waiter);
@@ -73,6 +74,22 @@ void SingleFlight::lead_alone(const std::shared_ptr<Waiter>& waiter) {
   flight->log_.attach(waiter);
   flight->run(flight);
   if (waiter->cancelled()) waiter->leave();
+}
+
+void SingleFlight::refresh(Waiter::Job job) {
+  const auto nobody = std::make_shared<llm::FunctionSink>([](const llm::Event&) {});
+  const auto waiter = std::make_shared<Waiter>(*this, std::move(job), nobody, base::CancelToken());
+  std::shared_ptr<Flight> flight;
+  {
+    const std::lock_guard lock(mutex_);
+    auto& place = flights_[waiter->job().key];
+    if (place) return;
+    flight = place = std::make_shared<Flight>(*this, waiter->job());
+    flight->stores_ = true;
+    waiter->enter(flight, true);
+  }
+  flight->log_.attach(waiter);
+  flight->run(flight);
 }
 
 bool SingleFlight::must_store(const Flight& flight) {
@@ -121,14 +138,17 @@ void Flight::store(const llm::Done& done) {
   const llm::Request& request = *job_.request;
   seen_.usd = table_.price(request, done.usage);
   if (!table_.must_store(*this)) return;
-  const auto stored = table_.cache_.store(job_.key, Value{recorder_.take()},
-                                          StoreOptions{.tokens = total_tokens(done.usage),
-                                                       .reusable = true,
-                                                       .ttl_s = request.cache.ttl_s,
-                                                       .name_space = request.cache.name_space,
-                                                       .model = table_.options_.model,
-                                                       .tags = request.cache.tags,
-                                                       .usd = seen_.usd});
+  const auto stored =
+      table_.cache_.store(job_.key, Value{recorder_.take()},
+                          StoreOptions{.tokens = total_tokens(done.usage),
+                                       .reusable = true,
+                                       .ttl_s = request.cache.ttl_s,
+                                       .name_space = request.cache.name_space,
+                                       .model = table_.options_.model,
+                                       .tags = request.cache.tags,
+                                       .usd = seen_.usd,
+                                       .compute_s = seen_.compute_ms / 1e3,
+                                       .stale_s = request.cache.stale_while_revalidate_s.value_or(0)});
   seen_.store_ms = base::ms_between(computed_at, table_.clock_.now());
   seen_.stored = stored.has_value();
   if (!stored) seen_.store_note = "not stored: " + stored.error().message;

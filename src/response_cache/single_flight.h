@@ -54,7 +54,8 @@ class Waiter final : public llm::Sink, public std::enable_shared_from_this<Waite
   struct Job {
     std::shared_ptr<const llm::Request> request;
     Key key;
-    bool writes = true;  // the answer may be stored
+    bool writes = true;    // the answer may be stored
+    std::string why = {};  // why the cache had no answer, for the report
     std::shared_ptr<Observation> observation;
   };
   Waiter(SingleFlight& table, Job job, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel);
@@ -127,7 +128,9 @@ class SingleFlight {
   /// Computes for this waiter only.
   void lead_alone(const std::shared_ptr<Waiter>& waiter);
   /// Gives `entry` to the sink if it is an answer: false if it is not.
-  bool replay_hit(const Key& key, const Entry& entry, base::Surface surface, llm::Sink& sink);
+  bool replay_hit(const Key& key, const Entry& entry, bool stale, base::Surface surface, llm::Sink& sink);
+  /// Computes and stores the answer anew for nobody in particular, unless a flight does so already.
+  void refresh(Waiter::Job job);
 
  private:
   friend class Flight;

@@ -68,7 +68,7 @@ void Waiter::finish(llm::Done done) {
   }
   done.report.cache = cache_report(llm::CacheStatus::kMiss, job_.key.hex());
   if (flight) {  // null: the caller leaves just now
-    done.report.cache->why = flight->seen_.store_note;
+    done.report.cache->why = flight->seen_.store_note.empty() ? job_.why : flight->seen_.store_note;
     if (job_.observation) {
       const Observation& seen = flight->seen_;
       job_.observation->compute_ms = seen.compute_ms;
