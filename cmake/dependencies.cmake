@@ -9,6 +9,7 @@ find_package(OpenSSL REQUIRED)
 find_package(GTest REQUIRED)
 find_package(benchmark REQUIRED)
 find_package(CLI11 REQUIRED)
+find_library(PMT_LMDB lmdb REQUIRED)
 
 if(PMT_SANITIZE)
   add_compile_options(-fsanitize=${PMT_SANITIZE} -fno-omit-frame-pointer -g)

@@ -88,8 +88,7 @@ TEST_F(EvictionPolicyTest, GdsfPicksTheLeastPriorityOfAll) {
       Evictable* const spared = random() % 2 == 0 ? held[random() % held.size()] : nullptr;
       Evictable* const victim = gdsf->pick(spared);
       ASSERT_NE(victim, spared);
-      for (const Evictable* other : held)
-        ASSERT_TRUE(other == spared || victim->priority <= other->priority);
+      for (const Evictable* other : held) ASSERT_TRUE(other == spared || victim->priority <= other->priority);
       gdsf->remove(*victim);
       std::erase(held, victim);
     }

@@ -7,11 +7,13 @@
 #include <limits>
 #include <mutex>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "response_cache/deep_size.h"
+#include "response_cache/disk_store.h"
 #include "response_cache/key_table.h"
 
 namespace pmt::response_cache {
@@ -114,13 +116,16 @@ bool hex_starts_with(const Key& key, std::string_view prefix) {
   return true;
 }
 
-bool matches(const Node& node, const ResponseCache::Filter& filter) {
-  const StoreOptions& meta = node.entry->meta;
+bool matches(const Key& key, const StoreOptions& meta, const ResponseCache::Filter& filter) {
   if (filter.tag && std::find(meta.tags.begin(), meta.tags.end(), *filter.tag) == meta.tags.end())
     return false;
   if (filter.model && meta.model != *filter.model) return false;
   if (filter.name_space && meta.name_space != *filter.name_space) return false;
-  return !filter.key_prefix || hex_starts_with(node.key, *filter.key_prefix);
+  return !filter.key_prefix || hex_starts_with(key, *filter.key_prefix);
+}
+
+bool matches(const Node& node, const ResponseCache::Filter& filter) {
+  return matches(node.key, node.entry->meta, filter);
 }
 
 void node_used(Shard& home, Node& node) {
@@ -151,12 +156,19 @@ struct ResponseCache::Impl {
   bool try_put(Shard& shard, const Key& key, const EntryPtr& entry, base::Nanos expires_at,
                std::vector<EntryPtr>& removed);
   void evict_elsewhere(const Shard& full);
+  base::Status put(const Key& key, const EntryPtr& entry, std::optional<std::uint64_t> generation);
+  EntryPtr entry_of(OutsideEntry outside) const;
+  void bring_from_disk(const Key& key);
 
   const base::Clock& clock;
   Room room;
   const std::size_t shard_count;
   const std::unique_ptr<Shard[]> shards;
   std::atomic<std::size_t> next_victim{0};
+  std::unique_ptr<DiskStore> disk;
+  // Moves on with every store, erase and purge, in the shard's lock: what was read from the disk before is
+  // not brought into RAM after.
+  std::atomic<std::uint64_t> generation{0};
 };
 
 ResponseCache::ResponseCache(Limits limits, const base::Clock& clock)
@@ -182,6 +194,7 @@ Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool
       stale = true;
       if (over_life > node.entry->meta.stale_s || node.entry->meta.stale_s <= 0) {
         expired = home.remove(node, room);
+        if (disk) disk->erase(key);
         ++home.counted.expired;
         return miss(Miss::kExpired);
       }
@@ -199,7 +212,24 @@ Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool
   return {.entry = node.entry, .stale = stale};
 }
 
+/// Into RAM, unless it is there by now or was changed while it was read.
+void ResponseCache::Impl::bring_from_disk(const Key& key) {
+  const std::uint64_t before = generation;
+  {
+    const Shard& home = shard(key);
+    const std::lock_guard lock(home.mutex);
+    if (home.nodes.find(key) != nullptr) return;
+  }
+  auto outside = disk->get(key);
+  if (!outside) return;
+  const EntryPtr entry = entry_of(std::move(*outside));
+  const double left = seconds_between(clock.now(), expiry(entry->stored_at, entry->meta.ttl_s));
+  if (left + entry->meta.stale_s <= 0) return disk->erase(key);
+  (void)put(key, entry, before);
+}
+
 Found ResponseCache::find(const Key& key, const Freshness& freshness) {
+  if (impl_->disk) impl_->bring_from_disk(key);
   return impl_->find(key, freshness, false);
 }
 
@@ -227,7 +257,6 @@ bool ResponseCache::Impl::try_put(Shard& home, const Key& key, const EntryPtr& e
     ++home.counted.evictions;
   }
   if (held > entry->bytes) room.give_back(0, held - entry->bytes);
-  ++home.counted.stores;
   const auto fill = [&](Node& node) {
     node.entry = entry;
     node.expires_at = expires_at;
@@ -265,23 +294,14 @@ void ResponseCache::Impl::evict_elsewhere(const Shard& full) {
   std::this_thread::yield();  // another store holds the room for a moment and is about to link its entry
 }
 
-base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOptions options) {
-  Shard& home = impl_->shard(key);
-  if (!options.reusable) {
-    const std::lock_guard lock(home.mutex);
-    ++home.counted.refused;
-    return false;
-  }
-  auto entry = std::make_shared<Entry>();
-  entry->value = std::move(value);
-  entry->meta = std::move(options);
-  entry->stored_at = impl_->clock.now();
-  entry->stored_unix_s = impl_->clock.unix_seconds();
-  entry->bytes = entry_bytes(*entry);
-  const Limits& limits = impl_->room.limits();
+/// `at`: only if nothing was changed since that generation, and the key is absent.
+base::Status ResponseCache::Impl::put(const Key& key, const EntryPtr& entry,
+                                      std::optional<std::uint64_t> at) {
+  Shard& home = shard(key);
+  const Limits& limits = room.limits();
   if (entry->bytes > limits.bytes_max || limits.entries_max == 0) {
     const std::lock_guard lock(home.mutex);
-    ++home.counted.refused;
+    home.counted.refused += at ? 0 : 1;
     return base::Error{base::Code::kTooLarge,
                        fmt::format("a value of {} bytes does not fit the response cache's "
                                    "limits of {} bytes and {} entries",
@@ -292,25 +312,87 @@ base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOption
   while (true) {
     {
       const std::lock_guard lock(home.mutex);
-      if (impl_->try_put(home, key, entry, expires_at, removed)) return true;
+      if (at && (generation != *at || home.nodes.find(key) != nullptr)) return {};
+      if (try_put(home, key, entry, expires_at, removed)) {
+        home.counted.stores += at ? 0 : 1;
+        if (at) return {};
+        ++generation;
+        if (disk) disk->put(key, entry);
+        return {};
+      }
     }
-    impl_->evict_elsewhere(home);
+    evict_elsewhere(home);
   }
+}
+
+EntryPtr ResponseCache::Impl::entry_of(OutsideEntry outside) const {
+  auto entry = std::make_shared<Entry>();
+  entry->value = std::move(outside.value);
+  entry->meta = std::move(outside.meta);
+  const std::int64_t age_s = std::max<std::int64_t>(0, clock.unix_seconds() - outside.stored_unix_s);
+  entry->stored_at = clock.now() - std::chrono::seconds(std::min<std::int64_t>(age_s, 1'000'000'000));
+  entry->stored_unix_s = outside.stored_unix_s;
+  entry->bytes = entry_bytes(*entry);
+  return entry;
+}
+
+base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOptions options) {
+  if (!options.reusable) {
+    Shard& home = impl_->shard(key);
+    const std::lock_guard lock(home.mutex);
+    ++home.counted.refused;
+    return false;
+  }
+  auto entry = std::make_shared<Entry>();
+  entry->value = std::move(value);
+  entry->meta = std::move(options);
+  entry->stored_at = impl_->clock.now();
+  entry->stored_unix_s = impl_->clock.unix_seconds();
+  entry->bytes = entry_bytes(*entry);
+  TRY(impl_->put(key, entry, std::nullopt));
+  return true;
+}
+
+base::Result<bool> ResponseCache::restore(OutsideEntry outside) {
+  const Key key = outside.key;
+  const EntryPtr entry = impl_->entry_of(std::move(outside));
+  if (impl_->clock.now() >= expiry(entry->stored_at, entry->meta.ttl_s)) return false;
+  TRY(impl_->put(key, entry, std::nullopt));
+  return true;
+}
+
+void ResponseCache::keep_on(std::unique_ptr<DiskStore> disk) {
+  impl_->disk = std::move(disk);
+}
+
+DiskStore* ResponseCache::disk() const {
+  return impl_->disk.get();
 }
 
 bool ResponseCache::erase(const Key& key) {
   Shard& home = impl_->shard(key);
+  const bool on_disk = impl_->disk && impl_->disk->get(key).has_value();
   EntryPtr removed;
   const std::lock_guard lock(home.mutex);
+  ++impl_->generation;
+  if (impl_->disk) impl_->disk->erase(key);
   Node* const found = home.nodes.find(key);
-  if (found == nullptr) return false;
-  removed = home.remove(*found, impl_->room);
+  if (found != nullptr) removed = home.remove(*found, impl_->room);
+  if (found == nullptr && !on_disk) return false;
   ++home.counted.purged;
   return true;
 }
 
+/// The disk first: what a lookup brings from it meanwhile is either in RAM before the generation moves on,
+/// and goes with the rest, or is refused.
 std::size_t ResponseCache::purge(const Filter& filter) {
-  std::size_t count = 0;
+  std::unordered_set<Key, base::DigestHash> gone;
+  if (impl_->disk) {
+    for (const Key& key : impl_->disk->purge(
+             [&](const Key&one, const StoreOptions&meta) { return matches(one, meta, filter); }))
+      gone.insert(key);
+  }
+  ++impl_->generation;
   for (std::size_t i = 0; i < impl_->shard_count; ++i) {
     Shard& shard = impl_->shards[i];
     std::vector<EntryPtr> removed;
@@ -319,11 +401,16 @@ std::size_t ResponseCache::purge(const Filter& filter) {
     shard.nodes.for_each([&](Node& node) {
       if (matches(node, filter)) matching.push_back(&node);
     });
-    for (Node* node : matching) removed.push_back(shard.remove(*node, impl_->room));
-    shard.counted.purged += removed.size();
-    count += removed.size();
+    for (Node* node : matching) {
+      gone.insert(node->key);
+      if (impl_->disk) impl_->disk->erase(node->key);  // stored since the disk was purged
+      removed.push_back(shard.remove(*node, impl_->room));
+    }
   }
-  return count;
+  Shard& any = impl_->shards[0];
+  const std::lock_guard lock(any.mutex);
+  any.counted.purged += gone.size();
+  return gone.size();
 }
 
 void ResponseCache::visit(const Filter& filter,

@@ -8,6 +8,9 @@
 // Stale entries: one whose life is over stays for its `stale_s` more, and is given only to a caller that
 // takes stale ones and refreshes them.
 //
+// Below RAM there may be a disk (keep_on): every store goes there too, and a lookup that finds nothing in RAM
+// looks there, at a few microseconds.
+//
 // Thread-safety: any thread may call anything.
 //
 // Cost: an entry costs its value's bytes plus about 350 B; a hit is one hash lookup and the policy's touch.
@@ -33,6 +36,8 @@
 namespace pmt::response_cache {
 
 using Key = base::Digest;
+class DiskStore;
+struct OutsideEntry;
 
 /// A completed answer, as the events that were sent: replays as SSE or JSON. Ends with Done.
 struct RecordedAnswer {
@@ -103,6 +108,11 @@ class ResponseCache {
   ResponseCache(Limits limits, const base::Clock& clock);
   ~ResponseCache();
 
+  /// Requires: called before anything is stored.
+  void keep_on(std::unique_ptr<DiskStore> disk);
+  /// Null without one.
+  DiskStore* disk() const;
+
   /// The entry if it is fresh enough. Counts a hit or a miss.
   Found find(const Key& key, const Freshness& freshness);
   std::shared_ptr<const Entry> get(const Key& key, std::optional<double> max_age_s = {}) {
@@ -119,6 +129,10 @@ class ResponseCache {
   /// Keeps `value` under `key`, replacing what was there. Errors: larger than the byte limit (kTooLarge);
   /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable.
   base::Result<bool> store(const Key& key, Value value, StoreOptions options);
+
+  /// Puts back what was stored before, elsewhere or earlier: it keeps its age. False: its life is over.
+  /// Errors: as store.
+  base::Result<bool> restore(OutsideEntry entry);
 
   bool erase(const Key& key);
   struct Filter {

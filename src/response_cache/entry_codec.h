@@ -1,0 +1,35 @@
+// An entry outside the process: one JSON object, of which export, import and the disk's records are made. It
+// holds all that replays: text, log-probabilities (bytes that are no UTF-8 as {"hex": ...}), tool calls,
+// usage, and what the engine said of the answer.
+// Thread-safety: pure functions. Errors: kCorrupt, naming what is wrong where.
+#pragma once
+
+#include <cstdint>
+
+#include <nlohmann/json.hpp>
+
+#include "base/result.h"
+#include "response_cache/response_cache.h"
+
+namespace pmt::response_cache {
+
+struct OutsideEntry {
+  Key key;
+  Value value;
+  StoreOptions meta;
+  std::int64_t stored_unix_s = 0;
+};
+
+/// {"tokens", "ttl_s", "namespace", "model", "tags", "usd", "compute_s", "stale_s", "stored"}
+nlohmann::json meta_json(const StoreOptions& meta, std::int64_t stored_unix_s);
+base::Status read_meta(const nlohmann::json& json, StoreOptions& meta, std::int64_t& stored_unix_s);
+
+/// {"events": [...]} or {"value": any}
+nlohmann::json value_json(const Value& value);
+base::Result<Value> read_value(const nlohmann::json& json);
+
+/// {"key", "meta", "events" | "value"}
+nlohmann::json outside_json(const Key& key, const Entry& entry);
+base::Result<OutsideEntry> read_outside(const nlohmann::json& json);
+
+}  // namespace pmt::response_cache
