@@ -109,4 +109,10 @@ json stats_json(const response_cache::Stats& stats) {
       {"purged", stats.purged}};
 }
 
+json disk_json(const response_cache::DiskStats& stats) {
+  return {{"entries", stats.entries},   {"bytes", stats.bytes},     {"hits", stats.hits},
+          {"written", stats.written},   {"evicted", stats.evicted}, {"dropped", stats.dropped},
+          {"failures", stats.failures}, {"corrupt", stats.corrupt}};
+}
+
 }  // namespace pmt::api

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/result.h"
+#include "response_cache/disk_store.h"
 #include "response_cache/response_cache.h"
 
 namespace pmt::api {
@@ -25,5 +26,8 @@ nlohmann::json entry_json(const response_cache::Key& key, const response_cache::
 
 /// {"entries", "bytes", "lookups", "hits": {"exact", "coalesced"}, "misses", "hit_rate", ...}
 nlohmann::json stats_json(const response_cache::Stats& stats);
+
+/// GET /v1/cache's "disk"
+nlohmann::json disk_json(const response_cache::DiskStats& stats);
 
 }  // namespace pmt::api

@@ -7,6 +7,8 @@
 #include "api/cache_entry_json.h"
 #include "api/fields.h"
 #include "api/json_writer.h"
+#include "response_cache/disk_store.h"
+#include "response_cache/entry_codec.h"
 
 namespace pmt::api {
 namespace {
@@ -58,7 +60,9 @@ void delete_entry(ResponseCache& cache, const base::Clock&, const Exchange& exch
 }
 
 void show_stats(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
-  answer(exchange, stats_json(cache.stats()));
+  json stats = stats_json(cache.stats());
+  if (cache.disk() != nullptr) stats["disk"] = disk_json(cache.disk()->stats());
+  answer(exchange, stats);
 }
 
 base::Result<ResponseCache::Filter> parse_filter(
@@ -93,6 +97,63 @@ void purge(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
   answer(exchange, {{"purged", cache.purge(*filter)}});
 }
 
+void export_entries(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
+  const base::Result<ResponseCache::Filter> filter = parse_filter(exchange.request.query);
+  if (!filter) return send_error(*exchange.responder, filter.error());
+  std::string lines;
+  cache.visit(*filter, [&](const Key& key, const response_cache::Entry& entry) {
+    lines += to_text(response_cache::outside_json(key, entry));
+    lines += '\n';
+  });
+  exchange.responder->send({200, {{"content-type", "application/x-ndjson"}}, std::move(lines)});
+}
+
+/// Line by line: what is wrong is told with its line, the rest is taken.
+void import_entries(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
+  constexpr std::size_t kToldMax = 20;
+  const std::string& body = exchange.request.body;
+  std::uint64_t imported = 0, expired = 0, wrong = 0;
+  json told = json::array();
+  std::size_t line = 0;
+  for (std::size_t at = 0; at < body.size();) {
+    const std::size_t end = std::min(body.find('\n', at), body.size());
+    const std::string_view text = std::string_view(body).substr(at, end - at);
+    at = end + 1;
+    ++line;
+    if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const auto taken = [&]() -> base::Result<bool> {
+      const json parsed = json::parse(text, nullptr, false);
+      if (parsed.is_discarded()) return base::invalid("is not JSON");
+      TRY_ASSIGN(auto entry, response_cache::read_outside(parsed));
+      return cache.restore(std::move(entry));
+    }();
+    if (taken) {
+      ++(*taken ? imported : expired);
+      continue;
+    }
+    ++wrong;
+    if (told.size() < kToldMax) told.push_back({{"line", line}, {"message", taken.error().message}});
+  }
+  if (wrong > 0 && imported + expired == 0) {
+    return send_error(*exchange.responder, base::invalid(fmt::format("No line could be imported. Line {}: {}",
+                                                                     told[0]["line"].get<std::size_t>(),
+                                                                     told[0]["message"].get<std::string>())));
+  }
+  answer(exchange,
+         {{"imported", imported}, {"expired", expired}, {"rejected", wrong}, {"errors", std::move(told)}});
+}
+
+void flush(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
+  if (cache.disk() == nullptr) {
+    return send_error(*exchange.responder, {base::Code::kNotFound,
+                                            "This server keeps its response cache in memory only: name a "
+                                            "folder in the config, [cache] path."});
+  }
+  if (const base::Status done = cache.disk()->flush(); !done)
+    return send_error(*exchange.responder, done.error());
+  answer(exchange, {{"durable", true}, {"entries", cache.disk()->stats().entries}});
+}
+
 }  // namespace
 
 Key key_of(std::string_view text) {
@@ -117,6 +178,9 @@ void add_cache_routes(Router& router, const ApiOptions& options) {
   add("DELETE", "/v1/cache/entries/{key}", delete_entry);
   add("GET", "/v1/cache", show_stats);
   add("DELETE", "/v1/cache", purge);
+  add("GET", "/v1/cache/export", export_entries);
+  add("POST", "/v1/cache/import", import_entries);
+  add("POST", "/v1/cache/flush", flush);
 }
 
 }  // namespace pmt::api

@@ -1,4 +1,5 @@
-// Cache 1 over HTTP: GET/PUT/DELETE /v1/cache/entries/{key}, GET and DELETE /v1/cache.
+// Cache 1 over HTTP: GET/PUT/DELETE /v1/cache/entries/{key}, GET and DELETE /v1/cache, GET /v1/cache/export
+// and POST /v1/cache/import (JSON lines), POST /v1/cache/flush (answers when all is on the disk).
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,10 @@
-// permutation cache stats|purge: the response cache of a running server.
+// permutation cache stats|purge|export|import: the response cache of a running server.
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
 #include <memory>
 #include <string>
 
@@ -58,6 +63,75 @@ int purge(const PurgeOptions& options) {
   return print_answer(options.common, server_call(options.common.url, "DELETE", "/v1/cache" + query));
 }
 
+struct FileOptions {
+  std::string url = kDefaultUrl;
+  std::string file;
+};
+
+int failed(const std::string& file, const char* what) {
+  return report_by_code({base::Code::kIo, fmt::format("can't {} {}: {}", what, file, std::strerror(errno))});
+}
+
+/// One request for each first byte of a key, so that neither side holds more than a part. The file appears
+/// when it is whole.
+int export_to(const FileOptions& options) {
+  const bool to_stdout = options.file == "-";
+  const std::string partial = options.file + ".partial";
+  std::ofstream file;
+  if (!to_stdout) file.open(partial, std::ios::binary | std::ios::trunc);
+  std::ostream& out = to_stdout ? std::cout : file;
+  if (!out) return failed(partial, "write");
+  std::size_t entries = 0;
+  for (int byte = 0; byte < 256; ++byte) {
+    const auto lines = server_text(options.url, "GET", fmt::format("/v1/cache/export?prefix={:02x}", byte));
+    if (!lines) {
+      if (!to_stdout) std::remove(partial.c_str());
+      return report_by_code(lines.error());
+    }
+    out << *lines;
+    entries += static_cast<std::size_t>(std::count(lines->begin(), lines->end(), '\n'));
+  }
+  out.flush();
+  if (!out) return failed(to_stdout ? "the standard output" : partial, "write");
+  if (!to_stdout) {
+    file.close();
+    if (std::rename(partial.c_str(), options.file.c_str()) != 0) return failed(options.file, "write");
+  }
+  fmt::print(stderr, "exported {} entries\n", entries);
+  return kExitDone;
+}
+
+int import_from(const FileOptions& options) {
+  constexpr std::size_t kPart = 8 << 20;
+  std::ifstream in(options.file, std::ios::binary);
+  if (!in) return failed(options.file, "read");
+  std::uint64_t imported = 0, expired = 0, rejected = 0, line = 0, before = 0;
+  std::string part;
+  const auto send = [&]() -> base::Status {
+    if (part.empty()) return {};
+    TRY_ASSIGN(const auto answer, server_call(options.url, "POST", "/v1/cache/import", part));
+    imported += answer.value("imported", std::uint64_t{0});
+    expired += answer.value("expired", std::uint64_t{0});
+    rejected += answer.value("rejected", std::uint64_t{0});
+    for (const auto& error : answer.value("errors", nlohmann::json::array())) {
+      fmt::print(stderr, "{}:{}: {}\n", options.file, before + error.value("line", std::uint64_t{0}),
+                 error.value("message", ""));
+    }
+    before = line;
+    part.clear();
+    return {};
+  };
+  for (std::string text; std::getline(in, text);) {
+    ++line;
+    part += text + '\n';
+    if (part.size() < kPart) continue;
+    if (const auto sent = send(); !sent) return report_by_code(sent.error());
+  }
+  if (const auto sent = send(); !sent) return report_by_code(sent.error());
+  fmt::print("imported {}, expired {}, rejected {}\n", imported, expired, rejected);
+  return rejected == 0 ? kExitDone : kExitFailed;
+}
+
 void add_common(CLI::App& command, CacheOptions& options) {
   command.add_option("--url", options.url, "The server")->capture_default_str();
   command.add_flag("--json", options.json, "Print JSON");
@@ -66,8 +140,8 @@ void add_common(CLI::App& command, CacheOptions& options) {
 }  // namespace
 
 void add_cache(CLI::App& root, Command& chosen) {
-  CLI::App* cache =
-      root.add_subcommand("cache", "The response cache of a running server: look into it, purge it");
+  CLI::App* cache = root.add_subcommand(
+      "cache", "The response cache of a running server: look into it, purge, export, import");
   cache->require_subcommand(1);
 
   CLI::App* stats =
@@ -89,6 +163,18 @@ void add_cache(CLI::App& root, Command& chosen) {
   purged->add_option("--prefix", options->prefix, "Entries whose key starts so (hex)");
   purged->add_flag("--all", options->all, "Every entry");
   purged->callback([&chosen, options] { chosen = [options] { return purge(*options); }; });
+
+  const auto add_file = [&](const char* name, const char* what, const char* file,
+                            int (*act)(const FileOptions&)) {
+    CLI::App* command = cache->add_subcommand(name, what);
+    const auto given = std::make_shared<FileOptions>();
+    command->add_option("--url", given->url, "The server")->capture_default_str();
+    command->add_option("FILE", given->file, file)->required();
+    command->callback([&chosen, given, act] { chosen = [given, act] { return act(*given); }; });
+  };
+  add_file("export", "Write every live entry as a line of JSON", "Where to; -: the standard output",
+           export_to);
+  add_file("import", "Take entries that were exported, as old as they are", "What was exported", import_from);
 }
 
 }  // namespace pmt::app

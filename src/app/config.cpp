@@ -59,6 +59,8 @@ base::Status read_cache(const toml::table& table, const std::string& file, Confi
   reader.boolean("enabled", out.cache_enabled);
   reader.integer("entries_max", out.cache.entries_max, kCount);
   reader.integer("bytes_max", out.cache.bytes_max, kBytes);
+  reader.text("path", out.cache_path);
+  reader.integer("disk_bytes_max", out.cache_disk_bytes, {.min = 1 << 20});
   reader.one_of("eviction", out.cache.eviction,
                 {{"gdsf", response_cache::Eviction::kGdsf},
                  {"lru", response_cache::Eviction::kLru},

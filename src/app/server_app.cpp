@@ -16,6 +16,7 @@
 #include "net/http_server.h"
 #include "permutation/engine.h"
 #include "response_cache/cached_completer.h"
+#include "response_cache/disk_store.h"
 #include "response_cache/self_test.h"
 
 namespace pmt::app {
@@ -68,6 +69,7 @@ struct ServerApp::Impl {
       : config(given), clock(the_clock), cache(given.cache, the_clock) {}
   ~Impl() { stop(0); }
 
+  void open_disk();
   base::Status load_models();
   /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
   void wire();
@@ -88,6 +90,21 @@ struct ServerApp::Impl {
   std::string name;  // of the first model
   std::uint16_t port = 0;
 };
+
+/// A cache that can't be kept on disk is still a cache.
+void ServerApp::Impl::open_disk() {
+  if (!config.cache_enabled || config.cache_path.empty()) return;
+  auto disk =
+      response_cache::DiskStore::open({.path = config.cache_path,
+                                       .bytes_max = config.cache_disk_bytes,
+                                       .on_warning = [](const std::string& text) { spdlog::warn(text); }});
+  if (!disk) {
+    spdlog::warn("response cache: {}. Answers are kept in memory only", disk.error().message);
+    return;
+  }
+  spdlog::info("response cache: {} entries in {}", (*disk)->stats().entries, config.cache_path);
+  cache.keep_on(std::move(*disk));
+}
 
 base::Status ServerApp::Impl::load_models() {
   TRY_ASSIGN(auto wanted, resolve_models(config.models));
@@ -180,6 +197,7 @@ ServerApp::~ServerApp() = default;
 
 base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, const base::Clock& clock) {
   auto impl = std::make_unique<Impl>(config, clock);
+  impl->open_disk();
   TRY(impl->load_models());
   impl->wire();
   TRY(impl->listen());

@@ -28,8 +28,8 @@ std::string percent_encoded(const std::string& text) {
   return encoded;
 }
 
-base::Result<nlohmann::json> server_call(const std::string& url, const std::string& method,
-                                         const std::string& target) {
+base::Result<std::string> server_text(const std::string& url, const std::string& method,
+                                      const std::string& target, const std::string& body) {
   auto client = net::HttpClient::connect(url, kTimeoutS);
   if (!client) {
     base::Error error = client.error();
@@ -38,18 +38,24 @@ base::Result<nlohmann::json> server_call(const std::string& url, const std::stri
     }
     return error;
   }
-  TRY_ASSIGN(const net::ClientResponse response, (*client)->request(method, target, {}, ""));
+  TRY_ASSIGN(net::ClientResponse response, (*client)->request(method, target, {}, body));
   if (response.status >= 400) {
     return base::Error{base::Code::kUnavailable,
                        fmt::format("{} {} on {}: {}", method, target, url, error_message_of(response))};
   }
-  auto body = nlohmann::json::parse(response.body, nullptr, /*allow_exceptions=*/false);
-  if (body.is_discarded()) {
+  return std::move(response.body);
+}
+
+base::Result<nlohmann::json> server_call(const std::string& url, const std::string& method,
+                                         const std::string& target, const std::string& body) {
+  TRY_ASSIGN(const std::string text, server_text(url, method, target, body));
+  auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) {
     return base::Error{
         base::Code::kCorrupt,
         fmt::format("{} didn't answer {} with JSON: is it a Permutation server?", url, target)};
   }
-  return body;
+  return json;
 }
 
 }  // namespace pmt::app

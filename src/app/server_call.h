@@ -16,7 +16,11 @@ inline constexpr const char* kDefaultUrl = "http://127.0.0.1:8080";
 /// Errors: nothing listens there (says how to start a server), an error status (the server's own message), an
 /// answer that isn't JSON.
 base::Result<nlohmann::json> server_call(const std::string& url, const std::string& method,
-                                         const std::string& target);
+                                         const std::string& target, const std::string& body = {});
+
+/// The same for an answer that is text, as it comes.
+base::Result<std::string> server_text(const std::string& url, const std::string& method,
+                                      const std::string& target, const std::string& body = {});
 
 /// What an error response of the server says: OpenAI's error.message, else the status.
 std::string error_message_of(const net::ClientResponse& response);

@@ -231,6 +231,22 @@ class LmdbStore final : public DiskStore {
     return gone;
   }
 
+  void visit(const Key& from, const Key& to, const std::function<void(OutsideEntry)>& visit) override {
+    Txn txn;
+    if (begin(env_.get(), MDB_RDONLY, txn) != 0) return;
+    MDB_cursor* raw = nullptr;
+    if (mdb_cursor_open(txn.get(), dbi_, &raw) != 0) return;
+    const Cursor cursor(raw);
+    MDB_val at = val(from), bytes{};
+    for (int rc = mdb_cursor_get(raw, &at, &bytes, MDB_SET_RANGE); rc == 0;
+         rc = mdb_cursor_get(raw, &at, &bytes, MDB_NEXT)) {
+      Key key;
+      std::memcpy(key.bytes.data(), at.mv_data, key.bytes.size());
+      if (key > to) return;
+      if (auto entry = entry_of(key, view(bytes))) visit(std::move(*entry));
+    }
+  }
+
   base::Status flush() override {
     std::unique_lock lock(mutex_);
     const std::uint64_t until = changes_;

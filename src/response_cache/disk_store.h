@@ -48,6 +48,8 @@ class DiskStore {
   virtual void erase(const Key& key) = 0;
   /// Removes what matches, at once. Cost: reads every record's metadata.
   virtual std::vector<Key> purge(const std::function<bool(const Key&, const StoreOptions&)>& matches) = 0;
+  /// Every record with `from` <= key <= `to` that can be read, in order. One snapshot for its duration.
+  virtual void visit(const Key& from, const Key& to, const std::function<void(OutsideEntry)>& visit) = 0;
   /// Errors: kIo, what could not be written since the last flush.
   virtual base::Status flush() = 0;
   virtual DiskStats stats() const = 0;

@@ -116,6 +116,19 @@ bool hex_starts_with(const Key& key, std::string_view prefix) {
   return true;
 }
 
+/// The least and the greatest key whose hex begins with `prefix`.
+std::pair<Key, Key> range_of(std::string_view prefix) {
+  Key from, to;
+  to.bytes.fill(0xff);
+  for (std::size_t i = 0; i < std::min(prefix.size(), 2 * from.bytes.size()); ++i) {
+    const int digit = prefix[i] <= '9' ? prefix[i] - '0' : prefix[i] - 'a' + 10;
+    const int shift = i % 2 == 0 ? 4 : 0;
+    from.bytes[i / 2] = static_cast<std::uint8_t>(from.bytes[i / 2] | digit << shift);
+    to.bytes[i / 2] = static_cast<std::uint8_t>(to.bytes[i / 2] & ~((15 - digit) << shift));
+  }
+  return {from, to};
+}
+
 bool matches(const Key& key, const StoreOptions& meta, const ResponseCache::Filter& filter) {
   if (filter.tag && std::find(meta.tags.begin(), meta.tags.end(), *filter.tag) == meta.tags.end())
     return false;
@@ -416,6 +429,7 @@ std::size_t ResponseCache::purge(const Filter& filter) {
 void ResponseCache::visit(const Filter& filter,
                           const std::function<void(const Key&, const Entry&)>& visit) const {
   const base::Nanos now = impl_->clock.now();
+  std::unordered_set<Key, base::DigestHash> seen;
   for (std::size_t i = 0; i < impl_->shard_count; ++i) {
     const Shard& shard = impl_->shards[i];
     std::vector<std::pair<Key, EntryPtr>> live;
@@ -425,8 +439,20 @@ void ResponseCache::visit(const Filter& filter,
         if (node.expires_at > now && matches(node, filter)) live.emplace_back(node.key, node.entry);
       });
     }
-    for (const auto& [key, entry] : live) visit(key, *entry);
+    for (const auto& [key, entry] : live) {
+      if (impl_->disk) seen.insert(key);
+      visit(key, *entry);
+    }
   }
+  if (!impl_->disk) return;
+  (void)impl_->disk->flush();
+  const auto [from, to] = range_of(filter.key_prefix.value_or(""));
+  impl_->disk->visit(from, to, [&](OutsideEntry outside) {
+    const Key key = outside.key;
+    if (seen.contains(key) || !matches(key, outside.meta, filter)) return;
+    const EntryPtr entry = impl_->entry_of(std::move(outside));
+    if (expiry(entry->stored_at, entry->meta.ttl_s) > now) visit(key, *entry);
+  });
 }
 
 Stats ResponseCache::stats() const {

@@ -144,7 +144,8 @@ class ResponseCache {
   /// Removes what matches all the set parts of `filter`; with none set, everything. Returns how many.
   std::size_t purge(const Filter& filter);
 
-  /// Every live entry that matches, in no order. Holds one shard's lock at a time; `visit` runs outside.
+  /// Every live entry that matches, of RAM and disk, in no order. Holds one shard's lock at a time; `visit`
+  /// runs outside.
   void visit(const Filter& filter, const std::function<void(const Key&, const Entry&)>& visit) const;
 
   Stats stats() const;

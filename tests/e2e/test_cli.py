@@ -27,7 +27,7 @@ def test_help_lists_the_commands(cli):
         assert re.search(rf"^\s+{command}\b", ended.stdout, re.MULTILINE), command
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models pull", "cache stats", "cache purge"])
+@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models pull", "cache stats", "cache purge", "cache export", "cache import"])
 def test_help_of_each_command(cli, command):
     ended = cli(*command.split(), "--help")
     assert ended.returncode == 0
@@ -41,7 +41,8 @@ def test_help_of_each_command(cli, command):
         (["lern"], "There are: demo, serve, ask, audit, models, cache"),
         (["serv"], "did you mean serve"),
         (["models", "fetch"], "list, pull"),
-        (["cache", "export"], "stats, purge"),
+        (["cache", "exprot"], "did you mean export"),
+        (["cache", "export"], "FILE"),
         (["serve", "--prot", "1"], "--prot"),
         (["serve", "--port", "x"], "--port"),
         (["serve", "--port", "70000"], "--port"),
