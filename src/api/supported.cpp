@@ -32,9 +32,6 @@ base::Status check_cache(const llm::CacheOptions& cache) {
   if (cache.semantic_error_max) {
     return not_built("permutation.cache.semantic", "only exact matches are served; leave it out");
   }
-  if (cache.stale_while_revalidate_s) {
-    return not_built("permutation.cache.stale_while_revalidate_s", "leave it out; ttl_s and max_age_s work");
-  }
   return {};
 }
 
