@@ -139,6 +139,11 @@ void import_entries(ResponseCache& cache, const base::Clock&, const Exchange& ex
                                                                      told[0]["line"].get<std::size_t>(),
                                                                      told[0]["message"].get<std::string>())));
   }
+  // On the disk before the next part comes: more would wait there than it holds back.
+  if (cache.disk() != nullptr) {
+    if (const base::Status done = cache.disk()->flush(); !done)
+      return send_error(*exchange.responder, done.error());
+  }
   answer(exchange,
          {{"imported", imported}, {"expired", expired}, {"rejected", wrong}, {"errors", std::move(told)}});
 }
