@@ -24,7 +24,7 @@ base::Result<PutEntry> parse_entry(const std::string& body);
 nlohmann::json entry_json(const response_cache::Key& key, const response_cache::Entry& entry,
                           base::Nanos now);
 
-/// {"entries", "bytes", "lookups", "hits": {"exact", "coalesced"}, "misses", "hit_rate", ...}
+/// {"entries", "bytes", "lookups", "hits": {"exact", "stale", "coalesced"}, "misses", "hit_rate", ...}
 nlohmann::json stats_json(const response_cache::Stats& stats);
 
 /// GET /v1/cache's "disk"

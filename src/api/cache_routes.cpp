@@ -7,6 +7,7 @@
 #include "api/cache_entry_json.h"
 #include "api/fields.h"
 #include "api/json_writer.h"
+#include "base/hex.h"
 #include "response_cache/disk_store.h"
 #include "response_cache/entry_codec.h"
 
@@ -17,15 +18,8 @@ using nlohmann::json;
 using response_cache::Key;
 using response_cache::ResponseCache;
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool is_hex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return hex_value(c) >= 0; });
+  return std::all_of(text.begin(), text.end(), [](char c) { return base::hex_digit(c) >= 0; });
 }
 
 void answer(const Exchange& exchange, const json& body) {
@@ -162,12 +156,7 @@ void flush(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
 }  // namespace
 
 Key key_of(std::string_view text) {
-  Key key;
-  if (text.size() != 2 * key.bytes.size() || !is_hex(text)) return base::sha256(text);
-  for (std::size_t i = 0; i < key.bytes.size(); ++i) {
-    key.bytes[i] = static_cast<std::uint8_t>(hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]));
-  }
-  return key;
+  return Key::of_hex(text).value_or(base::sha256(text));
 }
 
 void add_cache_routes(Router& router, const ApiOptions& options) {

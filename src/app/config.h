@@ -26,10 +26,10 @@
 //   enabled = true
 //   entries_max = 1000000
 //   bytes_max = 268435456
-//   path = "/var/lib/permutation/responses"  # a folder of its own: entries outlive a restart; unset: RAM
-//   only disk_bytes_max = 4294967296  # above: a random twentieth of them goes eviction = "gdsf"            #
-//   who goes first: gdsf (least dollars per byte and use), lru, s3-fifo usd_per_second = 0.00003     # what a
-//   second of waiting is worth to gdsf, beside the dollars
+//   path = "/var/lib/responses"  # a folder of its own: entries outlive a restart; unset: RAM only
+//   disk_bytes_max = 4294967296  # above: a random twentieth of them goes
+//   eviction = "gdsf"            # who goes first: gdsf (least dollars per byte and use), lru, s3-fifo
+//   usd_per_second = 0.00003     # what a second of waiting is worth to gdsf, beside the dollars
 //
 //   [prices."my-model"]          # US dollars a million tokens: what a cache hit saved
 //   input_per_mtok = 0.15

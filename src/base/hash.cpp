@@ -2,15 +2,19 @@
 
 #include <openssl/sha.h>
 
+#include "base/hex.h"
+
 namespace pmt::base {
 
 std::string Digest::hex() const {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out(bytes.size() * 2, '0');
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    out[2 * i] = kDigits[bytes[i] >> 4];
-    out[2 * i + 1] = kDigits[bytes[i] & 15];
-  }
+  return to_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+std::optional<Digest> Digest::of_hex(std::string_view text) {
+  const auto raw = from_hex(text);
+  Digest out;
+  if (!raw || raw->size() != out.bytes.size()) return std::nullopt;
+  std::memcpy(out.bytes.data(), raw->data(), raw->size());
   return out;
 }
 

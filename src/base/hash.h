@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,8 @@ struct Digest {
   std::array<std::uint8_t, 32> bytes{};
   friend auto operator<=>(const Digest&, const Digest&) = default;
   std::string hex() const;
+  /// Null unless `text` is 64 hex digits, of either case.
+  static std::optional<Digest> of_hex(std::string_view text);
 };
 
 Digest sha256(std::string_view bytes);

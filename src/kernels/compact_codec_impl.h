@@ -129,8 +129,10 @@ struct CompactCodec {
   static std::uint8_t quantise(const float* x, int head_dim, int tail, std::uint8_t* codes) {
     float power = 0;
     for (int d = 0; d < head_dim; ++d) power += x[d] * x[d];
-    for (int d = 0; d < head_dim; ++d) codes[d] = 0;
-    if (!(power > 0)) return 0;
+    if (!(power > 0)) {
+      for (int d = 0; d < head_dim; ++d) codes[d] = 0;
+      return 0;
+    }
     const float rms = __builtin_sqrtf(power / static_cast<float>(head_dim));
     int middle = 1;
     for (int step = 128; step > 0; step /= 2) {  // the last code whose scale is not above

@@ -1,14 +1,9 @@
 #include "net/target.h"
 
+#include "base/hex.h"
+
 namespace pmt::net {
 namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 enum class Plus { kLiteral, kSpace };
 
@@ -21,8 +16,8 @@ bool percent_decode(std::string_view in, Plus plus, std::string* out) {
       out->push_back(in[i]);
     } else {
       if (i + 2 >= in.size()) return false;
-      const int high = hex_digit(in[i + 1]);
-      const int low = hex_digit(in[i + 2]);
+      const int high = base::hex_digit(in[i + 1]);
+      const int low = base::hex_digit(in[i + 2]);
       if (high < 0 || low < 0) return false;
       out->push_back(static_cast<char>(high * 16 + low));
       i += 2;

@@ -20,6 +20,14 @@ llm::Request question(const std::string& text = "What is the capital of France?"
   return request;
 }
 
+/// Its answer lives for a minute, and half a minute more while it is refreshed.
+llm::Request perishable_question() {
+  llm::Request request = question();
+  request.cache.ttl_s = 60;
+  request.cache.stale_while_revalidate_s = 30;
+  return request;
+}
+
 class CachedCompleterTest : public testing::Test {
  protected:
   std::shared_ptr<llm::CollectingSink> ask(llm::Request request) {
@@ -163,9 +171,7 @@ TEST_F(CachedCompleterTest, TtlAndMaxAgeHold) {
 }
 
 TEST_F(CachedCompleterTest, AStaleAnswerIsGivenWhileItIsComputedAnew) {
-  llm::Request request = question();
-  request.cache.ttl_s = 60;
-  request.cache.stale_while_revalidate_s = 30;
+  const llm::Request request = perishable_question();
   complete(request, {"old"});
   clock_.advance(std::chrono::seconds(70));
   const auto stale = ask(request)->wait();
@@ -187,18 +193,14 @@ TEST_F(CachedCompleterTest, AStaleAnswerIsGivenWhileItIsComputedAnew) {
 }
 
 TEST_F(CachedCompleterTest, AStaleAnswerOnlyForThoseWhoTakeIt) {
-  llm::Request request = question();
-  request.cache.ttl_s = 60;
-  request.cache.stale_while_revalidate_s = 30;
+  const llm::Request request = perishable_question();
   complete(request, {"old"});
   clock_.advance(std::chrono::seconds(70));
   EXPECT_EQ(llm::text_of(complete(question(), {"new"})), "new");
 }
 
 TEST_F(CachedCompleterTest, ARefreshThatFailsLeavesTheStaleAnswer) {
-  llm::Request request = question();
-  request.cache.ttl_s = 60;
-  request.cache.stale_while_revalidate_s = 30;
+  const llm::Request request = perishable_question();
   complete(request, {"old"});
   clock_.advance(std::chrono::seconds(61));
   EXPECT_EQ(llm::text_of(ask(request)->wait()), "old");

@@ -312,9 +312,12 @@ class LmdbStore final : public DiskStore {
         failed(rc);
       else if (!writing_.empty())
         failing_ = false;
-      const Changes gone = std::exchange(writing_, {});  // NOLINT: freed below, after the lock
+      Changes gone = std::exchange(writing_, {});
       done_ = until;
       written_.notify_all();
+      lock.unlock();
+      gone.clear();  // not under the lock: a lookup would wait for it
+      lock.lock();
       if (last && waiting_.empty()) return;
       if (rc != 0 && !last) wake_.wait_for(lock, kAfterFailure, [&] { return stop_ || urgent_; });
     }

@@ -3,6 +3,10 @@
 #include <cmath>
 #include <utility>
 
+#include <simdjson.h>
+
+#include "base/hex.h"
+
 namespace pmt::response_cache {
 namespace {
 
@@ -12,28 +16,9 @@ base::Error corrupt(std::string message) {
   return {base::Code::kCorrupt, std::move(message)};
 }
 
-int hex_digit(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool is_utf8(const std::string& bytes) {
-  try {
-    (void)json(bytes).dump();
-    return true;
-  } catch (const json::exception&) {
-    return false;
-  }
-}
-
 json bytes_json(const std::string& bytes) {
-  if (is_utf8(bytes)) return bytes;
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string hex;
-  for (const char c : bytes) {
-    hex += kHex[(static_cast<unsigned char>(c)) >> 4U];
-    hex += kHex[static_cast<unsigned char>(c) & 15U];
-  }
-  return {{"hex", std::move(hex)}};
+  if (simdjson::validate_utf8(bytes)) return bytes;
+  return {{"hex", base::to_hex(bytes)}};
 }
 
 /// Reads the fields of one object: each getter notes the first mistake, and gives a default then.
@@ -121,13 +106,9 @@ base::Result<std::string> read_bytes(const json& value) {
   if (!value.is_object() || !value.contains("hex") || !value["hex"].is_string())
     return corrupt("a token must be a string or {\"hex\": ...}");
   const auto& hex = value["hex"].get_ref<const std::string&>();
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-    const int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
-    if (high < 0 || low < 0) return corrupt("a token's hex holds something else");
-    bytes += static_cast<char>(high * 16 + low);
-  }
-  return bytes;
+  auto bytes = base::from_hex(hex);
+  if (!bytes || base::to_hex(*bytes) != hex) return corrupt("a token's hex holds something else");
+  return std::move(*bytes);
 }
 
 base::Result<std::pair<std::string, float>> read_logprob(const json& value) {
@@ -276,12 +257,9 @@ base::Result<OutsideEntry> read_outside(const json& value) {
   const std::string hex = fields.text("key");
   TRY(fields.status());
   OutsideEntry out;
-  if (hex.size() != 2 * out.key.bytes.size()) return corrupt("key must be 64 hex digits");
-  for (std::size_t i = 0; i < out.key.bytes.size(); ++i) {
-    const int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
-    if (high < 0 || low < 0) return corrupt("key must be 64 hex digits, in lower case");
-    out.key.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
-  }
+  const auto key = Key::of_hex(hex);
+  if (!key || key->hex() != hex) return corrupt("key must be 64 hex digits, in lower case");
+  out.key = *key;
   TRY(read_meta(fields.at("meta"), out.meta, out.stored_unix_s));
   TRY_ASSIGN(out.value, read_value(value));
   return out;

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/hex.h"
 #include "response_cache/deep_size.h"
 #include "response_cache/disk_store.h"
 #include "response_cache/key_table.h"
@@ -106,22 +107,13 @@ double seconds_between(base::Nanos from, base::Nanos to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-bool hex_starts_with(const Key& key, std::string_view prefix) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  if (prefix.size() > key.bytes.size() * 2) return false;
-  for (std::size_t i = 0; i < prefix.size(); ++i) {
-    const int byte = key.bytes[i / 2];
-    if (prefix[i] != kHex[i % 2 == 0 ? byte >> 4 : byte & 15]) return false;
-  }
-  return true;
-}
-
-/// The least and the greatest key whose hex begins with `prefix`.
+/// The least and the greatest key whose hex begins with `prefix`; none does if it is too long.
 std::pair<Key, Key> range_of(std::string_view prefix) {
   Key from, to;
   to.bytes.fill(0xff);
-  for (std::size_t i = 0; i < std::min(prefix.size(), 2 * from.bytes.size()); ++i) {
-    const int digit = prefix[i] <= '9' ? prefix[i] - '0' : prefix[i] - 'a' + 10;
+  if (prefix.size() > 2 * from.bytes.size()) return {to, from};
+  for (std::size_t i = 0; i < prefix.size(); ++i) {
+    const int digit = base::hex_digit(prefix[i]);
     const int shift = i % 2 == 0 ? 4 : 0;
     from.bytes[i / 2] = static_cast<std::uint8_t>(from.bytes[i / 2] | digit << shift);
     to.bytes[i / 2] = static_cast<std::uint8_t>(to.bytes[i / 2] & ~((15 - digit) << shift));
@@ -129,24 +121,25 @@ std::pair<Key, Key> range_of(std::string_view prefix) {
   return {from, to};
 }
 
-bool matches(const Key& key, const StoreOptions& meta, const ResponseCache::Filter& filter) {
-  if (filter.tag && std::find(meta.tags.begin(), meta.tags.end(), *filter.tag) == meta.tags.end())
-    return false;
-  if (filter.model && meta.model != *filter.model) return false;
-  if (filter.name_space && meta.name_space != *filter.name_space) return false;
-  return !filter.key_prefix || hex_starts_with(key, *filter.key_prefix);
-}
+class Matcher {
+ public:
+  explicit Matcher(const ResponseCache::Filter& filter)
+      : filter_(filter), range_(range_of(filter.key_prefix.value_or(""))) {}
+  bool operator()(const Key& key, const StoreOptions& meta) const {
+    if (key < from() || key > to()) return false;
+    if (filter_.tag && std::find(meta.tags.begin(), meta.tags.end(), *filter_.tag) == meta.tags.end())
+      return false;
+    if (filter_.model && meta.model != *filter_.model) return false;
+    return !filter_.name_space || meta.name_space == *filter_.name_space;
+  }
+  bool operator()(const Node& node) const { return (*this)(node.key, node.entry->meta); }
+  const Key& from() const { return range_.first; }
+  const Key& to() const { return range_.second; }
 
-bool matches(const Node& node, const ResponseCache::Filter& filter) {
-  return matches(node.key, node.entry->meta, filter);
-}
-
-void node_used(Shard& home, Node& node) {
-  home.policy->touch(node);
-  ++home.counted.hits;
-  home.counted.tokens_saved += node.entry->meta.tokens;
-  home.counted.usd_saved += node.entry->meta.usd;
-}
+ private:
+  const ResponseCache::Filter& filter_;
+  const std::pair<Key, Key> range_;
+};
 
 /// What computing the value again would cost, in dollars. A token that has no price counts a little, so that
 /// of unpriced entries the longer computation stays.
@@ -219,7 +212,10 @@ Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool
       if (over_age > 0 && over_age > freshness.stale_s) return miss(Miss::kTooOld);
     }
   }
-  node_used(home, node);
+  home.policy->touch(node);
+  ++home.counted.hits;
+  home.counted.tokens_saved += node.entry->meta.tokens;
+  home.counted.usd_saved += node.entry->meta.usd;
   home.counted.stale += stale ? 1 : 0;
   home.counted.misses -= after_miss ? 1 : 0;
   return {.entry = node.entry, .stale = stale};
@@ -228,11 +224,6 @@ Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool
 /// Into RAM, unless it is there by now or was changed while it was read.
 void ResponseCache::Impl::bring_from_disk(const Key& key) {
   const std::uint64_t before = generation;
-  {
-    const Shard& home = shard(key);
-    const std::lock_guard lock(home.mutex);
-    if (home.nodes.find(key) != nullptr) return;
-  }
   auto outside = disk->get(key);
   if (!outside) return;
   const EntryPtr entry = entry_of(std::move(*outside));
@@ -242,19 +233,14 @@ void ResponseCache::Impl::bring_from_disk(const Key& key) {
 }
 
 Found ResponseCache::find(const Key& key, const Freshness& freshness) {
-  if (impl_->disk) impl_->bring_from_disk(key);
-  return impl_->find(key, freshness, false);
+  Found found = impl_->find(key, freshness, false);
+  if (found || found.why != Miss::kAbsent || !impl_->disk) return found;
+  impl_->bring_from_disk(key);
+  return impl_->find(key, freshness, true);
 }
 
 EntryPtr ResponseCache::get_after_miss(const Key& key, std::optional<double> max_age_s) {
   return impl_->find(key, {.max_age_s = max_age_s}, true).entry;
-}
-
-EntryPtr ResponseCache::peek(const Key& key) const {
-  const Shard& home = impl_->shard(key);
-  const std::lock_guard lock(home.mutex);
-  const Node* const found = home.nodes.find(key);
-  return found == nullptr ? nullptr : found->entry;
 }
 
 /// Links `entry` if this shard alone can make room for it. Needs shard.mutex.
@@ -399,10 +385,11 @@ bool ResponseCache::erase(const Key& key) {
 /// The disk first: what a lookup brings from it meanwhile is either in RAM before the generation moves on,
 /// and goes with the rest, or is refused.
 std::size_t ResponseCache::purge(const Filter& filter) {
+  const Matcher matches(filter);
   std::unordered_set<Key, base::DigestHash> gone;
   if (impl_->disk) {
-    for (const Key& key : impl_->disk->purge(
-             [&](const Key&one, const StoreOptions&meta) { return matches(one, meta, filter); }))
+    for (const Key& key :
+         impl_->disk->purge([&](const Key&one, const StoreOptions&meta) { return matches(one, meta); }))
       gone.insert(key);
   }
   ++impl_->generation;
@@ -412,7 +399,7 @@ std::size_t ResponseCache::purge(const Filter& filter) {
     const std::lock_guard lock(shard.mutex);
     std::vector<Node*> matching;
     shard.nodes.for_each([&](Node& node) {
-      if (matches(node, filter)) matching.push_back(&node);
+      if (matches(node)) matching.push_back(&node);
     });
     for (Node* node : matching) {
       gone.insert(node->key);
@@ -428,15 +415,18 @@ std::size_t ResponseCache::purge(const Filter& filter) {
 
 void ResponseCache::visit(const Filter& filter,
                           const std::function<void(const Key&, const Entry&)>& visit) const {
+  const Matcher matches(filter);
+  const bool in_one_shard = matches.from().bytes[0] == matches.to().bytes[0];
   const base::Nanos now = impl_->clock.now();
   std::unordered_set<Key, base::DigestHash> seen;
   for (std::size_t i = 0; i < impl_->shard_count; ++i) {
     const Shard& shard = impl_->shards[i];
+    if (in_one_shard && &shard != &impl_->shard(matches.from())) continue;
     std::vector<std::pair<Key, EntryPtr>> live;
     {
       const std::lock_guard lock(shard.mutex);
       shard.nodes.for_each([&](const Node& node) {
-        if (node.expires_at > now && matches(node, filter)) live.emplace_back(node.key, node.entry);
+        if (node.expires_at > now && matches(node)) live.emplace_back(node.key, node.entry);
       });
     }
     for (const auto& [key, entry] : live) {
@@ -446,10 +436,9 @@ void ResponseCache::visit(const Filter& filter,
   }
   if (!impl_->disk) return;
   (void)impl_->disk->flush();
-  const auto [from, to] = range_of(filter.key_prefix.value_or(""));
-  impl_->disk->visit(from, to, [&](OutsideEntry outside) {
+  impl_->disk->visit(matches.from(), matches.to(), [&](OutsideEntry outside) {
     const Key key = outside.key;
-    if (seen.contains(key) || !matches(key, outside.meta, filter)) return;
+    if (seen.contains(key) || !matches(key, outside.meta)) return;
     const EntryPtr entry = impl_->entry_of(std::move(outside));
     if (expiry(entry->stored_at, entry->meta.ttl_s) > now) visit(key, *entry);
   });

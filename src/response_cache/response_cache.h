@@ -123,9 +123,6 @@ class ResponseCache {
   /// earlier miss becomes a hit if a fresh entry is there by now. Counts nothing otherwise.
   std::shared_ptr<const Entry> get_after_miss(const Key& key, std::optional<double> max_age_s = {});
 
-  /// The entry, fresh or stale, without counting or touching it.
-  std::shared_ptr<const Entry> peek(const Key& key) const;
-
   /// Keeps `value` under `key`, replacing what was there. Errors: larger than the byte limit (kTooLarge);
   /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable.
   base::Result<bool> store(const Key& key, Value value, StoreOptions options);
