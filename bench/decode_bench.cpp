@@ -69,11 +69,11 @@ class Ours {
     }
     speed.prefill_s = prefill.seconds();
     {
-      kv_cache::PrefixIndex prefixes(std::int64_t{1} << 40);
+      kv_cache::PrefixIndex prefixes(*pool_, std::int64_t{1} << 40);
       const auto prompt = tokens.first(static_cast<std::size_t>(depth));
-      prefixes.insert(prompt, sequence_, 1);
+      prefixes.insert({}, prompt, sequence_);
       const Stopwatch repeated;
-      auto known = prefixes.find(prompt, depth - 1, 1);
+      auto known = prefixes.find({}, prompt, depth - 1);
       if (known) read(*known, prompt.last(static_cast<std::size_t>(depth - known->tokens())), true);
       speed.repeated_prefill_s = repeated.seconds();
     }

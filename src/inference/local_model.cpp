@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "inference/prefix_scope.h"
 #include "inference/scheduler.h"
 #include "model/chat_template.h"
 #include "model/llama_log.h"
@@ -161,6 +162,7 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   const int fit =
       scheduler_.new_tokens_that_fit(static_cast<int>(prompt.size()), request.n, job->compression.ratio());
   job->new_tokens_max = std::min(request.max_tokens.value_or(fit), room);
+  job->prefix_scope = prefix_scope(request);
   job->prompt = std::move(prompt);
   job->sink = arrived.sink;
   job->cancel = arrived.cancel;

@@ -36,6 +36,10 @@ double units_of_prompt(int prompt_tokens, double kv_ratio) {
   return std::max(1.0, exact * kv_cache::PagePool::kLargeUnits / kv_ratio);
 }
 
+kv_cache::PrefixKey prefix_key(const Job& job) {
+  return {job.prefix_scope, job.compression.ratio()};
+}
+
 }  // namespace
 
 Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
@@ -46,7 +50,7 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       pool_(std::move(pool)),
       clock_(clock),
       options_(options),
-      prefixes_(static_cast<std::int64_t>(options.prefix_bytes_max)),
+      prefixes_(*pool_, static_cast<std::int64_t>(options.prefix_bytes_max)),
       calibration_(std::move(calibration)) {
   publish();
   thread_ = std::thread([this] { run(); });
@@ -225,7 +229,7 @@ base::Status Scheduler::begin(Job& job) {
 void Scheduler::reuse_prefix(Job& job) {
   if (job.compression.mode() == llm::KvMode::kQueryAware) return;
   // The last token is read in any case: its logits choose the first of the answer.
-  auto found = prefixes_.find(job.prompt, static_cast<int>(job.prompt.size()) - 1, job.compression.ratio());
+  auto found = prefixes_.find(prefix_key(job), job.prompt, static_cast<int>(job.prompt.size()) - 1);
   if (!found) return;
   job.kv.prefix_tokens_reused = found->tokens();
   if (found->compact()) {
@@ -241,7 +245,7 @@ void Scheduler::reuse_prefix(Job& job) {
 void Scheduler::remember(const Job& job, const Generation& generation) {
   if (job.compression.mode() == llm::KvMode::kQueryAware) return;
   const bool as_wanted = generation.sequence().compact() == job.compression.active();
-  if (as_wanted) prefixes_.insert(generation.tokens(), generation.sequence(), job.compression.ratio());
+  if (as_wanted) prefixes_.insert(prefix_key(job), generation.tokens(), generation.sequence());
 }
 
 /// Until this many large pages are free, or no prefix is left.

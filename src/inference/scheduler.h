@@ -46,7 +46,8 @@ struct Job {
   std::vector<std::string> stops;
   std::optional<int> logprobs;
   model::SamplerParams sampling;
-  std::string echo;  // shown before the answer
+  std::string echo;          // shown before the answer
+  std::string prefix_scope;  // requests of another scope share no prefix (prefix_scope.h)
   PromptCompression compression;
   bool speculate = true;
   base::Surface surface = base::Surface::kCompletions;

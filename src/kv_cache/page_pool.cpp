@@ -43,6 +43,7 @@ PagePool::PagePool(std::byte* base, std::size_t reserved_bytes, std::size_t larg
       unit_bytes_(large_page_bytes / kLargeUnits),
       slots_per_granule_(kGranuleBytes / large_page_bytes),
       references_(granules * slots_per_granule_ * kLargeUnits, 0),
+      prefix_references_(references_.size(), 0),
       slots_(granules * slots_per_granule_),
       granules_(granules) {
   for (std::size_t g = 0; g < granules; ++g) {
@@ -124,14 +125,33 @@ void PagePool::give_slot(std::size_t slot) {
   }
 }
 
-void PagePool::add_reference(PageId page) {
-  CHECK(references_[page.value] > 0);
-  ++references_[page.value];
+void PagePool::count_holder(PageId page, Holder holder, int step) {
+  std::uint32_t& all = references_[page.value];
+  std::uint32_t& prefixes = prefix_references_[page.value];
+  const bool held = prefixes > 0;
+  const bool only = held && prefixes == all;
+  all += static_cast<std::uint32_t>(step);
+  if (holder == Holder::kPrefix) prefixes += static_cast<std::uint32_t>(step);
+  CHECK(prefixes <= all);
+  const std::size_t bytes =
+      bytes_of(slots_[page.value / kLargeUnits].small_used != 0 ? PageSize::kSmall : PageSize::kLarge);
+  const auto follow = [&](std::atomic<std::size_t>& total, bool before, bool now) {
+    if (now && !before) total.fetch_add(bytes, std::memory_order_relaxed);
+    if (before && !now) total.fetch_sub(bytes, std::memory_order_relaxed);
+  };
+  follow(bytes_prefixes_, held, prefixes > 0);
+  follow(bytes_prefixes_only_, only, prefixes > 0 && prefixes == all);
 }
 
-void PagePool::release(PageId page) {
+void PagePool::add_reference(PageId page, Holder holder) {
   CHECK(references_[page.value] > 0);
-  if (--references_[page.value] > 0) return;
+  count_holder(page, holder, 1);
+}
+
+void PagePool::release(PageId page, Holder holder) {
+  CHECK(references_[page.value] > 0);
+  count_holder(page, holder, -1);
+  if (references_[page.value] > 0) return;
   const std::size_t slot = page.value / kLargeUnits;
   Slot& split = slots_[slot];
   if (split.small_used == 0) {
@@ -161,6 +181,8 @@ PagePool::Stats PagePool::stats() const {
   stats.pages_used = slots_used_.load(std::memory_order_relaxed);
   stats.bytes_used = large_used_.load(std::memory_order_relaxed) * bytes_of(PageSize::kLarge) +
                      small_used_.load(std::memory_order_relaxed) * unit_bytes_;
+  stats.bytes_prefixes = bytes_prefixes_.load(std::memory_order_relaxed);
+  stats.bytes_prefixes_only = bytes_prefixes_only_.load(std::memory_order_relaxed);
   stats.bytes_resident =
       resident_granules_.load(std::memory_order_relaxed) * slots_per_granule_ * bytes_of(PageSize::kLarge);
   stats.bytes_max = slots_.size() * bytes_of(PageSize::kLarge);

@@ -14,7 +14,7 @@
 //      never meet a NaN in rows past a sequence's end.
 // Thread-safety: one owner thread allocates and releases; stats() may be called from any thread.
 // Errors: allocate says kUnavailable when the pool is full and changes nothing.
-// Cost: a reference count and a free-list link a page (8 B).
+// Cost: two reference counts and a free-list link a page (12 B).
 #pragma once
 
 #include <atomic>
@@ -33,6 +33,9 @@ using PageId = base::Id<struct PageTag>;
 
 enum class PageSize { kSmall, kLarge };
 
+/// On whose behalf a page is held: a request that runs, or a prefix kept for requests to come.
+enum class Holder : std::uint8_t { kRequest, kPrefix };
+
 class PagePool {
  public:
   static constexpr std::size_t kLargeUnits = 4;
@@ -46,9 +49,9 @@ class PagePool {
 
   base::Result<PageId> allocate(PageSize size);
   /// One more holder of a page that is in use.
-  void add_reference(PageId page);
+  void add_reference(PageId page, Holder holder = Holder::kRequest);
   /// One holder less; the last one frees the page.
-  void release(PageId page);
+  void release(PageId page, Holder holder = Holder::kRequest);
   std::uint32_t references(PageId page) const { return references_[page.value]; }
 
   std::byte* data(PageId page) { return base_ + unit_bytes_ * page.value; }
@@ -64,9 +67,11 @@ class PagePool {
   std::size_t pages_free() const { return slots_.size() - slots_used_.load(std::memory_order_relaxed); }
 
   struct Stats {
-    std::size_t pages_used = 0;      // large ones, and slots split for small ones
-    std::size_t bytes_used = 0;      // in used pages
-    std::size_t bytes_resident = 0;  // in granules taken from the system and not given back
+    std::size_t pages_used = 0;           // large ones, and slots split for small ones
+    std::size_t bytes_used = 0;           // in used pages
+    std::size_t bytes_prefixes = 0;       // of those: held by prefixes
+    std::size_t bytes_prefixes_only = 0;  // of those: held by nobody else
+    std::size_t bytes_resident = 0;       // in granules taken from the system and not given back
     std::size_t bytes_max = 0;
   };
   Stats stats() const;
@@ -87,12 +92,15 @@ class PagePool {
   base::Error full() const;
   PageId handed_out(std::size_t unit, PageSize size);
   void give_back(std::size_t granule);
+  /// Adds `step` holders, 1 or -1, and keeps the bytes that prefixes hold up to date.
+  void count_holder(PageId page, Holder holder, int step);
 
   std::byte* base_;
   std::size_t reserved_bytes_;
   std::size_t unit_bytes_;
   std::size_t slots_per_granule_;
-  std::vector<std::uint32_t> references_;  // [units]
+  std::vector<std::uint32_t> references_;         // [units]
+  std::vector<std::uint32_t> prefix_references_;  // [units], of those
   std::vector<Slot> slots_;
   std::vector<Granule> granules_;
   std::set<std::size_t> with_free_;   // granules that have a free slot
@@ -101,6 +109,7 @@ class PagePool {
   std::atomic<std::size_t> slots_used_{0};
   std::atomic<std::size_t> large_used_{0}, small_used_{0};
   std::atomic<std::size_t> resident_granules_{0};
+  std::atomic<std::size_t> bytes_prefixes_{0}, bytes_prefixes_only_{0};
 };
 
 }  // namespace pmt::kv_cache

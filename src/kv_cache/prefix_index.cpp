@@ -1,84 +1,190 @@
 #include "kv_cache/prefix_index.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <limits>
 #include <utility>
+
+#include "base/check.h"
 
 namespace pmt::kv_cache {
 namespace {
 
-int common(std::span<const std::int32_t> a, std::span<const std::int32_t> b) {
-  const auto end = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first;
-  return static_cast<int>(end - a.begin());
-}
+constexpr int kNoEntry = std::numeric_limits<int>::max();
 
 }  // namespace
 
-std::optional<SequenceKv> PrefixIndex::find(std::span<const std::int32_t> tokens, int tokens_max,
-                                            double ratio) {
-  auto best = entries_.end();
-  int most = kTokensMin - 1;
-  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if (it->ratio != ratio) continue;
-    const int shared = std::min(common(tokens, it->tokens), tokens_max);
-    if (shared <= most || shared < it->sequence.compressed_tokens()) continue;
-    most = shared;
-    best = it;
+/// `edge` leads here from the parent; empty at a root. A node has an entry or at least two children, save for
+/// a root.
+struct PrefixIndex::Node {
+  Node* parent = nullptr;
+  const PrefixKey* key = nullptr;  // of its tree
+  std::vector<std::int32_t> edge;
+  std::map<std::int32_t, std::unique_ptr<Node>> children;  // by their edges' first token
+  std::optional<Entries::iterator> entry;
+  int must_share = kNoEntry;  // the fewest compressed_tokens() of an entry in this subtree
+
+  int own_must_share() const { return entry ? (*entry)->sequence.compressed_tokens() : kNoEntry; }
+
+  /// Up to the root, after an entry came or went.
+  static void refresh(Node* node) {
+    for (; node != nullptr; node = node->parent) {
+      node->must_share = node->own_must_share();
+      for (const auto& [first, child] : node->children)
+        node->must_share = std::min(node->must_share, child->must_share);
+    }
   }
-  if (best == entries_.end()) return std::nullopt;
-  entries_.splice(entries_.begin(), entries_, best);
-  SequenceKv fork = best->sequence.fork();
-  fork.truncate(std::min(most, fork.tokens()));
+
+  /// The entry of this subtree that must_share speaks of.
+  Entries::iterator undemanding() {
+    Node* node = this;
+    while (node->own_must_share() != node->must_share) {
+      const auto next = std::ranges::find_if(
+          node->children, [&](const auto& each) { return each.second->must_share == node->must_share; });
+      node = next->second.get();
+    }
+    return *node->entry;
+  }
+
+  std::size_t common(std::span<const std::int32_t> tokens) const {
+    const auto end = std::mismatch(edge.begin(), edge.end(), tokens.begin(), tokens.end()).first;
+    return static_cast<std::size_t>(end - edge.begin());
+  }
+
+  /// Cuts this node's edge after `length` tokens; returns the new node between it and its parent.
+  Node* split(std::size_t length) {
+    auto& place = parent->children.at(edge.front());
+    auto between = std::make_unique<Node>();
+    const auto cut = edge.begin() + static_cast<std::ptrdiff_t>(length);
+    between->parent = parent;
+    between->key = key;
+    between->edge.assign(edge.begin(), cut);
+    between->must_share = must_share;
+    edge.erase(edge.begin(), cut);
+    edge.shrink_to_fit();
+    parent = between.get();
+    between->children.emplace(edge.front(), std::exchange(place, nullptr));
+    place = std::move(between);
+    return place.get();
+  }
+
+  /// Takes the place of its only child.
+  void join_child() {
+    auto child = std::move(children.begin()->second);
+    edge.insert(edge.end(), child->edge.begin(), child->edge.end());
+    entry = child->entry;
+    if (entry) (*entry)->node = this;
+    children = std::move(child->children);
+    for (auto& [first, each] : children) each->parent = this;
+  }
+};
+
+PrefixIndex::PrefixIndex(const PagePool& pool, std::int64_t bytes_max)
+    : pool_(&pool), bytes_max_(bytes_max) {}
+
+PrefixIndex::~PrefixIndex() = default;
+
+/// The deepest place on the path of `tokens` under which an entry can serve. What lies past `tokens_max` is
+/// not shared.
+PrefixIndex::Match PrefixIndex::match(const PrefixKey& key, std::span<const std::int32_t> tokens,
+                                      int tokens_max) {
+  const auto root = roots_.find(key);
+  if (root == roots_.end()) return {};
+  tokens = tokens.first(std::min(tokens.size(), static_cast<std::size_t>(std::max(0, tokens_max))));
+  Match best;
+  std::size_t at = 0;
+  for (Node* node = root->second.get();;) {
+    const auto next = at < tokens.size() ? node->children.find(tokens[at]) : node->children.end();
+    if (next == node->children.end()) break;
+    node = next->second.get();
+    const std::size_t length = node->common(tokens.subspan(at));
+    at += length;
+    if (node->must_share <= static_cast<int>(at)) best = {node, static_cast<int>(at)};
+    if (length < node->edge.size()) break;
+  }
+  return best;
+}
+
+std::optional<SequenceKv> PrefixIndex::find(const PrefixKey& key, std::span<const std::int32_t> tokens,
+                                            int tokens_max) {
+  const Match found = match(key, tokens, tokens_max);
+  if (found.subtree == nullptr || found.tokens < kTokensMin) return std::nullopt;
+  const auto entry = found.subtree->undemanding();
+  recent_.splice(recent_.begin(), recent_, entry);
+  SequenceKv fork = entry->sequence.fork();
+  fork.truncate(std::min(found.tokens, fork.tokens()));
   return fork;
 }
 
-void PrefixIndex::insert(std::span<const std::int32_t> tokens, const SequenceKv& sequence, double ratio) {
+PrefixIndex::Node* PrefixIndex::node_at(const PrefixKey& key, std::span<const std::int32_t> tokens) {
+  const auto [tree, fresh] = roots_.try_emplace(key);
+  if (fresh) {
+    tree->second = std::make_unique<Node>();
+    tree->second->key = &tree->first;
+  }
+  Node* node = tree->second.get();
+  while (!tokens.empty()) {
+    const auto next = node->children.find(tokens.front());
+    if (next == node->children.end()) {
+      auto leaf = std::make_unique<Node>();
+      leaf->parent = node;
+      leaf->key = node->key;
+      leaf->edge.assign(tokens.begin(), tokens.end());
+      return node->children.emplace(tokens.front(), std::move(leaf)).first->second.get();
+    }
+    node = next->second.get();
+    const std::size_t length = node->common(tokens);
+    tokens = tokens.subspan(length);
+    if (length < node->edge.size()) node = node->split(length);
+  }
+  return node;
+}
+
+void PrefixIndex::insert(const PrefixKey& key, std::span<const std::int32_t> tokens,
+                         const SequenceKv& sequence) {
   const auto count = static_cast<std::size_t>(sequence.tokens());
   if (sequence.tokens() < kTokensMin || count > tokens.size() || bytes_max_ <= 0) return;
   const auto read = tokens.first(count);
-  for (auto it = entries_.begin(); it != entries_.end();) {
-    const auto shared = static_cast<std::size_t>(common(read, it->tokens));
-    if (it->ratio == ratio && shared == read.size()) {  // known already, and perhaps more
-      entries_.splice(entries_.begin(), entries_, it);
-      return;
-    }
-    it = it->ratio == ratio && shared == it->tokens.size() ? entries_.erase(it) : std::next(it);
+  const Match known = match(key, read, sequence.tokens());
+  if (known.tokens == sequence.tokens() && known.subtree->must_share <= sequence.compressed_tokens()) {
+    // Known already, and perhaps more.
+    recent_.splice(recent_.begin(), recent_, known.subtree->undemanding());
+    return;
   }
-  entries_.push_front({{read.begin(), read.end()}, sequence.fork(), ratio});
-  while (bytes_held() > bytes_max_) entries_.pop_back();
+  Node* node = node_at(key, read);
+  if (node->entry) recent_.erase(*node->entry);
+  recent_.push_front({sequence.fork(Holder::kPrefix), node});
+  node->entry = recent_.begin();
+  Node::refresh(node);
+  for (Node* above = node->parent; above != nullptr;) {
+    Node* const here = std::exchange(above, above->parent);
+    if (here->entry && here->own_must_share() >= sequence.compressed_tokens()) erase(*here->entry);
+  }
+  while (!recent_.empty() && static_cast<std::int64_t>(pool_->stats().bytes_prefixes) > bytes_max_)
+    erase(std::prev(recent_.end()));
 }
 
-std::int64_t PrefixIndex::bytes_held() const {
-  return sum([](std::uint32_t, std::uint32_t) { return true; });
-}
-
-std::int64_t PrefixIndex::bytes() const {
-  return sum([](std::uint32_t references, std::uint32_t held_here) { return references == held_here; });
-}
-
-std::int64_t PrefixIndex::sum(const std::function<bool(std::uint32_t, std::uint32_t)>& counts) const {
-  struct Seen {
-    const SequenceKv* by;
-    std::uint32_t times;
-  };
-  std::unordered_map<std::uint32_t, Seen> pages;
-  for (const Entry& entry : entries_) {
-    for (const auto& table : entry.sequence.tables()) {
-      for (const PageId page : table)
-        ++pages.try_emplace(page.value, Seen{&entry.sequence, 0}).first->second.times;
-    }
+/// Also the nodes that were there for it alone.
+void PrefixIndex::erase(Entries::iterator entry) {
+  Node* node = entry->node;
+  recent_.erase(entry);
+  node->entry.reset();
+  while (node->parent != nullptr && !node->entry && node->children.empty()) {
+    Node* const parent = node->parent;
+    parent->children.erase(parent->children.find(node->edge.front()));
+    node = parent;
   }
-  std::int64_t total = 0;
-  for (const auto& [page, seen] : pages) {
-    if (counts(seen.by->references(PageId(page)), seen.times))
-      total += static_cast<std::int64_t>(seen.by->page_bytes());
+  if (node->parent == nullptr && node->children.empty()) {
+    const PrefixKey key = *node->key;
+    roots_.erase(key);
+    return;
   }
-  return total;
+  if (node->parent != nullptr && !node->entry && node->children.size() == 1) node->join_child();
+  Node::refresh(node);
 }
 
 bool PrefixIndex::drop_one() {
-  if (entries_.empty()) return false;
-  entries_.pop_back();
+  if (recent_.empty()) return false;
+  erase(std::prev(recent_.end()));
   return true;
 }
 

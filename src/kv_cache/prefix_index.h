@@ -1,56 +1,82 @@
-// Prompts that were read before, so that a request that begins alike needn't read them again.
+// Prompts that were read before, so that a request that begins alike needn't read them again (note 0006).
 //
 // An entry holds a fork of a sequence: its pages are shared, and copied when a request writes to one. An
-// exact entry serves any common prefix; a compact one only requests of the same ratio that go on where it
-// ended, since its pages are what one eviction left of one prompt. Exact requests never get a compact entry.
+// exact entry serves any common prefix; a compact one only requests that share all tokens that its
+// compression saw, since its pages are what one eviction left of one prompt.
+//
+// Entries of one PrefixKey are a radix tree over their tokens: an edge is a run of tokens, and every subtree
+// knows the fewest tokens that one of its entries must share. Different keys share nothing, ever: an exact
+// request never gets a lossy page, and no tenant another's, whatever the tokens.
+//
 // Entries beyond `bytes_max` go, the least recently used first; the scheduler drops more when it needs room.
-// Thread-safety: one owner thread. Errors: none. Cost: find compares tokens with every entry.
+// Thread-safety: one owner thread. Errors: none.
+// Cost: find walks the tokens that match; insert the tokens and the sequence's own pages; what prefixes hold
+// is a counter of the pool's. An edge's tokens are kept (4 B each), those that entries share once.
 #pragma once
 
+#include <compare>
 #include <cstdint>
-#include <functional>
 #include <list>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kv_cache/sequence_kv.h"
 
 namespace pmt::kv_cache {
 
+/// What must be equal, beside the tokens, for one request to use what another has read.
+struct PrefixKey {
+  std::string scope;  // opaque: tenant, knowledge packs and their versions; whatever changes keys or values
+  double ratio = 1;   // of the compression; 1: exact
+  auto operator<=>(const PrefixKey&) const = default;
+};
+
 class PrefixIndex {
  public:
   /// Shorter prefixes are read again faster than they are worth keeping.
   static constexpr int kTokensMin = 64;
 
-  explicit PrefixIndex(std::int64_t bytes_max) : bytes_max_(bytes_max) {}
+  /// `pool`: where the sequences' pages are; outlives the index.
+  PrefixIndex(const PagePool& pool, std::int64_t bytes_max);
+  ~PrefixIndex();
+  PrefixIndex(const PrefixIndex&) = delete;
+  PrefixIndex& operator=(const PrefixIndex&) = delete;
 
   /// A fork of the entry that shares most tokens with `tokens`, cut to what it shares and to `tokens_max`.
-  /// `ratio`: 1 for exact.
-  std::optional<SequenceKv> find(std::span<const std::int32_t> tokens, int tokens_max, double ratio);
+  std::optional<SequenceKv> find(const PrefixKey& key, std::span<const std::int32_t> tokens, int tokens_max);
   /// Remembers `sequence`, which has read `tokens`. An entry that it goes on from is replaced.
-  void insert(std::span<const std::int32_t> tokens, const SequenceKv& sequence, double ratio);
+  void insert(const PrefixKey& key, std::span<const std::int32_t> tokens, const SequenceKv& sequence);
   /// Forgets the least recently used entry; false when there is none.
   bool drop_one();
 
-  std::size_t entries() const { return entries_.size(); }
+  std::size_t entries() const { return recent_.size(); }
   /// Bytes that only entries hold.
-  std::int64_t bytes() const;
+  std::int64_t bytes() const { return static_cast<std::int64_t>(pool_->stats().bytes_prefixes_only); }
 
  private:
-  /// Bytes of all pages that entries hold, each page once.
-  std::int64_t bytes_held() const;
-  /// Of the pages for which counts(references, how many entries hold it) says so, each once.
-  std::int64_t sum(const std::function<bool(std::uint32_t, std::uint32_t)>& counts) const;
-
+  struct Node;
   struct Entry {
-    std::vector<std::int32_t> tokens;
     SequenceKv sequence;
-    double ratio = 1;
+    Node* node = nullptr;
+  };
+  using Entries = std::list<Entry>;
+  struct Match {
+    Node* subtree = nullptr;  // its entries share `tokens`
+    int tokens = 0;
   };
 
+  Match match(const PrefixKey& key, std::span<const std::int32_t> tokens, int tokens_max);
+  Node* node_at(const PrefixKey& key, std::span<const std::int32_t> tokens);
+  void erase(Entries::iterator entry);
+
+  const PagePool* pool_;
   std::int64_t bytes_max_;
-  std::list<Entry> entries_;  // the most recently used first
+  std::map<PrefixKey, std::unique_ptr<Node>> roots_;
+  Entries recent_;  // the most recently used first
 };
 
 }  // namespace pmt::kv_cache

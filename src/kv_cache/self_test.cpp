@@ -97,24 +97,25 @@ std::optional<std::string> prefix_self_test() {
   std::iota(tokens.begin(), tokens.end(), 0);
   const auto query = bench.random();
   {
-    PrefixIndex index(std::int64_t{1} << 20);
+    PrefixIndex index(pool, std::int64_t{1} << 20);
+    const PrefixKey key;
     std::vector<float> first;
     {
       SequenceKv read(bench.pool(), kShape);
       if (const auto filled = bench.append(read, kTokens); !filled) return filled.error().message;
       first = attend(pool, read, query);
-      index.insert(tokens, read, 1);
+      index.insert(key, tokens, read);
     }
     {
-      auto shorter = index.find(tokens, kTokens - kernels::kPageTokens / 2, 1);
+      auto shorter = index.find(key, tokens, kTokens - kernels::kPageTokens / 2);
       if (!shorter) return "a prefix that was read isn't found";
       if (const auto went_on = bench.append(*shorter, 1); !went_on) return went_on.error().message;
     }
-    const auto again = index.find(tokens, kTokens, 1);
+    const auto again = index.find(key, tokens, kTokens);
     if (!again || again->tokens() != kTokens) return "a prefix lost tokens";
     if (attend(pool, *again, query) != first) return "a prefix changed when a request went on from it";
     tokens.front() = -1;
-    if (index.find(tokens, kTokens, 1)) return "another prompt was taken for a prefix";
+    if (index.find(key, tokens, kTokens)) return "another prompt was taken for a prefix";
   }
   if (pool.stats().bytes_used != 0) return "a prefix's pages did not come back";
   return std::nullopt;

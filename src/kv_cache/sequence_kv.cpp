@@ -23,6 +23,7 @@ SequenceKv::SequenceKv(PagePool& pool, KvShape shape)
 SequenceKv::SequenceKv(SequenceKv&& other) noexcept
     : pool_(other.pool_),
       shape_(other.shape_),
+      holder_(other.holder_),
       tokens_(std::exchange(other.tokens_, 0)),
       compressed_tokens_(std::exchange(other.compressed_tokens_, 0)),
       longest_kept_(std::exchange(other.longest_kept_, 0)),
@@ -33,6 +34,7 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
 SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(pool_, other.pool_);
   std::swap(shape_, other.shape_);
+  std::swap(holder_, other.holder_);
   std::swap(tokens_, other.tokens_);
   std::swap(compressed_tokens_, other.compressed_tokens_);
   std::swap(longest_kept_, other.longest_kept_);
@@ -65,7 +67,7 @@ std::size_t SequenceKv::pages_needed(int tokens) const {
 }
 
 base::Status SequenceKv::reserve(int tokens) {
-  CHECK(tokens >= 0);
+  CHECK(tokens >= 0 && holder_ == Holder::kRequest);
   if (pages_needed(tokens) > pool_->pages_free()) {
     return base::Error{base::Code::kUnavailable,
                        "the KV page pool has no room for this sequence's next tokens"};
@@ -76,7 +78,7 @@ base::Status SequenceKv::reserve(int tokens) {
       PageId& last = pages[pages_for(slot_of(t, tokens_)) - 1];
       TRY_ASSIGN(const PageId copy, pool_->allocate(page_size()));
       std::memcpy(pool_->data(copy), pool_->data(last), pool_->bytes_of(page_size()));
-      pool_->release(std::exchange(last, copy));
+      pool_->release(std::exchange(last, copy), holder_);
     }
     const std::size_t want = pages_for(slot_of(t, tokens_ + tokens));
     while (pages.size() < want) {
@@ -97,7 +99,7 @@ void SequenceKv::truncate(int tokens) {
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     const std::size_t keep = pages_for(slot_of(t, tokens));
     while (tables_[t].size() > keep) {
-      pool_->release(tables_[t].back());
+      pool_->release(tables_[t].back(), holder_);
       tables_[t].pop_back();
     }
   }
@@ -106,7 +108,7 @@ void SequenceKv::truncate(int tokens) {
 
 void SequenceKv::clear() {
   for (auto& pages : tables_) {
-    for (const PageId page : pages) pool_->release(page);
+    for (const PageId page : pages) pool_->release(page, holder_);
     pages.clear();
   }
   kept_.clear();
@@ -116,8 +118,9 @@ void SequenceKv::clear() {
   longest_kept_ = 0;
 }
 
-SequenceKv SequenceKv::fork() const {
+SequenceKv SequenceKv::fork(Holder holder) const {
   SequenceKv copy(*pool_, shape_);
+  copy.holder_ = holder;
   copy.tokens_ = tokens_;
   copy.compressed_tokens_ = compressed_tokens_;
   copy.longest_kept_ = longest_kept_;
@@ -127,7 +130,7 @@ SequenceKv SequenceKv::fork() const {
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     // Pages that were reserved past the committed tokens belong to this sequence alone.
     copy.tables_[t].resize(pages_for(slot_of(t, tokens_)));
-    for (const PageId page : copy.tables_[t]) pool_->add_reference(page);
+    for (const PageId page : copy.tables_[t]) pool_->add_reference(page, holder);
   }
   return copy;
 }
@@ -135,7 +138,7 @@ SequenceKv SequenceKv::fork() const {
 base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& kept,
                                   kernels::PageCodec codec, const kernels::AttentionKernels& kernels,
                                   int threads) {
-  CHECK(!compact() && kept.size() == tables_.size());
+  CHECK(!compact() && kept.size() == tables_.size() && holder_ == Holder::kRequest);
   std::size_t pages = 0;
   for (const auto& tokens : kept) pages += pages_for(static_cast<int>(tokens.size()));
   // Coded beside the exact pages and moved in afterwards: when those are this sequence's own, their release
@@ -174,7 +177,7 @@ base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& 
     work();
   }
   for (auto& table : tables_) {
-    for (const PageId page : table) pool_->release(page);
+    for (const PageId page : table) pool_->release(page, holder_);
     table.clear();
   }
   compressed_tokens_ = tokens_;

@@ -66,8 +66,9 @@ class SequenceKv {
   /// Tokens that compress() saw; 0 for an exact sequence.
   int compressed_tokens() const { return compressed_tokens_; }
 
-  /// Another sequence with the same tokens, sharing every page.
-  SequenceKv fork() const;
+  /// Another sequence with the same tokens, sharing every page. A prefix's can't be written to: fork it
+  /// again.
+  SequenceKv fork(Holder holder = Holder::kRequest) const;
 
   int tokens() const { return tokens_; }
   /// Where the table holds the token at `position` (for a compact sequence: one that came after compress()).
@@ -106,6 +107,7 @@ class SequenceKv {
 
   PagePool* pool_;
   KvShape shape_;
+  Holder holder_ = Holder::kRequest;
   int tokens_ = 0;
   int compressed_tokens_ = 0;
   int longest_kept_ = 0;
