@@ -41,6 +41,11 @@ struct AttentionTile {
   int head_dim = 0;
   float scale = 1;
   int visible_first = 0;  // query i sees the first visible_first + i tokens; >= 1
+  int window = 0;         // of those only the last so many; 0: all
+  /// Tokens before what query i sees; the pages that hold nothing else are never touched.
+  int hidden(int query) const {
+    return window > 0 && visible_first + query > window ? visible_first + query - window : 0;
+  }
 };
 
 /// Partial softmax of a tile's rows (row = query * group + head in group).

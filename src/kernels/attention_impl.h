@@ -131,7 +131,9 @@ struct Attention {
 
   // --- online softmax: scores become probabilities, and the running maximum moves -------------------------
 
-  static void softmax_row(int visible, float* scores, float& max, float& sum, float& correction) {
+  /// Of the page's tokens, [hidden, visible) are seen: at least one.
+  static void softmax_row(int hidden, int visible, float* scores, float& max, float& sum, float& correction) {
+    for (int t = 0; t < hidden; ++t) scores[t] = kMinusInf;
     for (int t = visible; t < kPageTokens; ++t) scores[t] = kMinusInf;
     typename V::Reg s[kTokenVecs];
     for (int v = 0; v < kTokenVecs; ++v) s[v] = V::load(scores + v * V::kLanes);
@@ -241,9 +243,11 @@ struct Attention {
     for (int i = 0; i < rows * head_dim; i += V::kLanes) V::store(out.out + i, zero);
 
     const int visible_last = tile.visible_first + tile.queries - 1;
-    const int first_page = segment * kSegmentPages;
+    const int segment_page = segment * kSegmentPages;
+    const int seen_page = tile.hidden(0) / kPageTokens;
+    const int first_page = seen_page > segment_page ? seen_page : segment_page;
     const int pages = (visible_last + kPageTokens - 1) / kPageTokens;
-    const int end_page = pages < first_page + kSegmentPages ? pages : first_page + kSegmentPages;
+    const int end_page = pages < segment_page + kSegmentPages ? pages : segment_page + kSegmentPages;
     const bool compact = tile.kv.codec == PageCodec::kCompact;
     const std::size_t bytes = page_bytes(tile.kv.codec, head_dim);
     for (int p = first_page; p < end_page; ++p) {
@@ -273,10 +277,13 @@ struct Attention {
     const int rows = tile.queries * tile.group;
     const int visible_last = tile.visible_first + tile.queries - 1;
     const int tokens = visible_last - start < kPageTokens ? visible_last - start : kPageTokens;
-    // Rows whose query doesn't reach this page at all come first in the tile: skip them.
+    // Rows whose query doesn't reach this page at all come first in the tile, those whose window begins after
+    // it last: skip them.
     int row0 = 0;
     while (row0 < rows && tile.visible_first + row0 / tile.group <= start) ++row0;
-    const int live = rows - row0;
+    int row_end = rows;
+    while (row_end > row0 && tile.hidden((row_end - 1) / tile.group) >= start + kPageTokens) --row_end;
+    const int live = row_end - row0;
     float* probs = scratch.probs;
     const float* q = scratch.q + row0 * head_dim;
     const bool unpacked = live > kUnpackRows;
@@ -291,7 +298,8 @@ struct Attention {
     for (int r = 0; r < live; ++r) {
       const int row = row0 + r;
       const int seen = tile.visible_first + row / tile.group - start;
-      softmax_row(seen < kPageTokens ? seen : kPageTokens, probs + r * kPageTokens, out.max[row],
+      const int hidden = tile.hidden(row / tile.group) - start;
+      softmax_row(hidden, seen < kPageTokens ? seen : kPageTokens, probs + r * kPageTokens, out.max[row],
                   out.sum[row], scratch.correction[r]);
     }
     if (value_scales != nullptr) scale_tokens(live, value_scales, probs);
@@ -310,7 +318,7 @@ struct Attention {
     const int visible_last = tile.visible_first + tile.queries - 1;
     const int end = tokens < visible_last ? tokens : visible_last;
     const DenseView<V, float> plain{scratch.keys, nullptr, tile.head_dim};
-    for (int p = 0; p * kPageTokens < end; ++p) {
+    for (int p = tile.hidden(0) / kPageTokens; p * kPageTokens < end; ++p) {
       unpack_keys(f16_view(tile.kv.page(p), tile.head_dim), scratch.keys);
       score_page(rows, scratch.q, plain, scratch.probs);
       float* best = score + p * kPageTokens;
@@ -318,6 +326,8 @@ struct Attention {
         float* s = scratch.probs + r * kPageTokens;
         const int seen = tile.visible_first + r / tile.group - p * kPageTokens;
         for (int t = seen < 0 ? 0 : seen; t < kPageTokens; ++t) s[t] = kMinusInf;
+        const int hidden = tile.hidden(r / tile.group) - p * kPageTokens;
+        for (int t = 0; t < hidden && t < kPageTokens; ++t) s[t] = kMinusInf;
         const auto max = V::broadcast(folded.max[r]);
         const auto inverse = V::broadcast(1.0F / folded.sum[r]);
         for (int v = 0; v < kTokenVecs; ++v) {

@@ -20,6 +20,7 @@ namespace {
 struct Shape {
   int head_dim, group, queries, visible_first;
   PageCodec codec = PageCodec::kF16;
+  int window = 0;
 };
 
 /// What a compact page holds of one token, by the layout's own description.
@@ -78,6 +79,9 @@ class Fixture {
       const auto load = compact ? decode_compact : kernels.load_f16;
       load(page, shape.head_dim, t % kPageTokens, &keys_[at(t)], &values_[at(t)]);
     }
+    // Whoever reads a page that no query sees finds something that isn't a number.
+    std::fill_n(pool_.begin(), page_bytes_, std::byte{0xff});
+    std::fill_n(ids_.begin(), tile_of(0, 1).hidden(0) / kPageTokens, 0U);
   }
 
   /// Queries [first, first + n) in one tile, segments folded in order.
@@ -128,14 +132,18 @@ class Fixture {
       std::vector<double> p(static_cast<std::size_t>(visible));
       double top = -1e300;
       double sum = 0;
-      for (int t = 0; t < visible; ++t) {
+      const int hidden = shape_.window > 0 ? std::max(0, visible - shape_.window) : 0;
+      for (int t = hidden; t < visible; ++t) {
         double dot = 0;
         for (int d = 0; d < shape_.head_dim; ++d) dot += double{queries_[row_at(row) + d]} * keys_[at(t) + d];
         p[static_cast<std::size_t>(t)] = dot * scale;
         top = std::max(top, dot * scale);
       }
-      for (double& x : p) sum += x = std::exp(x - top);
-      for (int t = 0; t < visible; ++t) {
+      for (int t = hidden; t < visible; ++t) {
+        double& x = p[static_cast<std::size_t>(t)];
+        sum += x = std::exp(x - top);
+      }
+      for (int t = hidden; t < visible; ++t) {
         const auto ti = static_cast<std::size_t>(t);
         if (greatest != nullptr) (*greatest)[ti] = std::max((*greatest)[ti], p[ti] / sum);
         for (int d = 0; d < shape_.head_dim; ++d) {
@@ -157,6 +165,7 @@ class Fixture {
     tile.head_dim = shape_.head_dim;
     tile.scale = 1.0F / std::sqrt(static_cast<float>(shape_.head_dim));
     tile.visible_first = shape_.visible_first + first;
+    tile.window = shape_.window;
     return tile;
   }
   std::size_t at(int t) const { return static_cast<std::size_t>(t * shape_.head_dim); }
@@ -187,13 +196,15 @@ TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
     shape.group = pick(1, 9);
     shape.queries = pick(1, kRowsMax / shape.group);
     shape.visible_first = pick(1, round % 4 == 0 ? 2200 : 90);
+    if (round % 5 < 2) shape.window = pick(1, round % 4 == 0 ? 1100 : 70);
     Fixture fixture(shape, *kernels, round);
     const auto got = fixture.run(*kernels, 0, shape.queries);
     const auto want = fixture.naive();
     for (std::size_t i = 0; i < want.size(); ++i) {
       ASSERT_NEAR(got[i], want[i], 2e-5)
           << "round " << round << " element " << i << " head_dim " << shape.head_dim << " group "
-          << shape.group << " queries " << shape.queries << " visible " << shape.visible_first;
+          << shape.group << " queries " << shape.queries << " visible " << shape.visible_first << " window "
+          << shape.window;
     }
   }
 }
@@ -201,8 +212,9 @@ TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
 TEST_P(AttentionKernelsTest, ARowHasTheSameBitsInEveryTile) {
   const AttentionKernels* kernels = attention_kernels(GetParam());
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
-  for (const PageCodec codec : {PageCodec::kF16, PageCodec::kCompact}) {
-    const Shape shape{64, 3, 16, 1015, codec};  // crosses a page and a segment boundary
+  for (const auto& [codec, window] :
+       {std::pair(PageCodec::kF16, 0), {PageCodec::kCompact, 0}, {PageCodec::kF16, 506}}) {
+    const Shape shape{64, 3, 16, 1015, codec, window};  // crosses a page and a segment boundary
     Fixture fixture(shape, *kernels, 3);
     const auto whole = fixture.run(*kernels, 0, 16);
     const std::size_t query_floats = 3 * 64;
@@ -238,7 +250,8 @@ TEST_P(AttentionKernelsTest, ACompactPageKeepsItsVectorsWithinTheCodesOwnError) 
 TEST_P(AttentionKernelsTest, ScoresAreEachTokensGreatestProbability) {
   const AttentionKernels* kernels = attention_kernels(GetParam());
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
-  for (const Shape shape : {Shape{64, 3, 16, 1015}, Shape{32, 1, 1, 1}, Shape{128, 4, 12, 77}}) {
+  for (const Shape shape : {Shape{64, 3, 16, 1015}, Shape{32, 1, 1, 1}, Shape{128, 4, 12, 77},
+                            Shape{256, 4, 12, 700, PageCodec::kF16, 512}}) {
     Fixture fixture(shape, *kernels, 21);
     std::vector<double> want;
     fixture.naive(&want);

@@ -94,21 +94,24 @@ kernels::AttentionTile AttentionPlan::tile_of(const Item& item, LayerId layer, c
   tile.head_dim = shape_.head_dim;
   tile.scale = shape_.scale;
   tile.visible_first = span.sequence->slot(layer, head, span.start + item.query_first) + 1;
+  tile.window = span.sequence->shape().window_of(layer);
   return tile;
 }
 
 /// Attends over the item's segments; the tile's folded partial when this item was the last of the tile.
-/// Tables of a compact sequence end before the planned segments do: those have nothing to attend to.
+/// Tables of a compact sequence end before the planned segments do, and a local layer sees only the last
+/// ones: the others have nothing to attend to.
 const kernels::Partial* AttentionPlan::attend(const Item& item, LayerId layer,
                                               const kernels::AttentionTile& tile,
                                               const kernels::AttentionKernels& kernels,
                                               kernels::Scratch& scratch) {
   const int rows = tile.queries * tile.group;
   const int present = segments_of(tile.visible_first + tile.queries - 1);
+  const int seen = tile.hidden(0) / kernels::kSegmentTokens;
   const int end = std::min(item.segment_end, present);
   if (item.split < 0) {
-    kernels.attend_segment(tile, 0, scratch, scratch.total);
-    for (int s = 1; s < end; ++s) {
+    kernels.attend_segment(tile, seen, scratch, scratch.total);
+    for (int s = seen + 1; s < end; ++s) {
       kernels.attend_segment(tile, s, scratch, scratch.part);
       kernels.merge(rows, tile.head_dim, scratch.total, scratch.part);
     }
@@ -116,13 +119,14 @@ const kernels::Partial* AttentionPlan::attend(const Item& item, LayerId layer,
   }
   const Split& split = splits_[static_cast<std::size_t>(item.split)];
   kernels::Partial* parts = partials_.data() + split.partial_first;
-  for (int s = item.segment_first; s < end; ++s) kernels.attend_segment(tile, s, scratch, parts[s]);
+  for (int s = std::max(item.segment_first, seen); s < end; ++s)
+    kernels.attend_segment(tile, s, scratch, parts[s]);
   auto& left = parts_left_[layer.value * splits_.size() + static_cast<std::size_t>(item.split)];
   const int done = item.segment_end - item.segment_first;
   if (left.fetch_sub(done, std::memory_order_acq_rel) != done) return nullptr;
-  for (int s = 1; s < std::min(split.parts, present); ++s)
-    kernels.merge(rows, tile.head_dim, parts[0], parts[s]);
-  return &parts[0];
+  for (int s = seen + 1; s < std::min(split.parts, present); ++s)
+    kernels.merge(rows, tile.head_dim, parts[seen], parts[s]);
+  return &parts[seen];
 }
 
 void AttentionPlan::run_item(const Item& item, LayerId layer, const kernels::AttentionKernels& kernels,

@@ -20,8 +20,8 @@ constexpr int kRowFloats = 3 * kGroup * 64;
 class AttentionPlanTest : public testing::Test {
  protected:
   /// A sequence of `tokens` random keys and values in every layer and head.
-  SequenceKv filled(int tokens) {
-    SequenceKv sequence(*pool_, kShape);
+  SequenceKv filled(int tokens, const KvShape& shape = kShape) {
+    SequenceKv sequence(*pool_, shape);
     EXPECT_TRUE(sequence.reserve(tokens));
     std::normal_distribution<float> normal;
     std::vector<float> k(64), v(64);
@@ -84,6 +84,26 @@ TEST_F(AttentionPlanTest, BitsDontDependOnThreadsBatchOrChunk) {
     const auto alone = run({span}, one, 4, LayerId(1));
     ASSERT_EQ(0, std::memcmp(alone.data(), together.data() + row * kRowFloats, kRowFloats * sizeof(float)))
         << "row " << row;
+  }
+}
+
+/// A local layer gives the same bits from the pages that are left, whatever the plan: layer 1 is local.
+TEST_F(AttentionPlanTest, ALocalLayerSeesItsWindowOnly) {
+  KvShape shape = kShape;
+  shape.window = 600;
+  shape.local[1] = true;
+  SequenceKv a = filled(2500, shape);
+  const auto q = random_queries(40);
+  const auto before = run({{&a, 0, 40, 2460}}, q, 2, LayerId(1));
+  for (const float x : before) ASSERT_FALSE(std::isnan(x));
+  a.drop_unseen();
+  EXPECT_EQ(a.pages(), 3 * (79U + 79 - 58)) << "58 pages end before token 2500 + 1 - 600 - 32";
+  EXPECT_EQ(0, std::memcmp(before.data(), run({{&a, 0, 40, 2460}}, q, 1, LayerId(1)).data(),
+                           before.size() * sizeof(float)));
+  for (const int row : {0, 17, 39}) {
+    const std::vector<float> one(q.begin() + row * kRowFloats, q.begin() + (row + 1) * kRowFloats);
+    const auto alone = run({{&a, 0, 1, 2460 + row}}, one, 4, LayerId(1));
+    ASSERT_EQ(0, std::memcmp(alone.data(), before.data() + row * kRowFloats, kRowFloats * sizeof(float)));
   }
 }
 

@@ -21,9 +21,9 @@ struct PrefixIndex::Node {
   std::vector<std::int32_t> edge;
   std::map<std::int32_t, std::unique_ptr<Node>> children;  // by their edges' first token
   std::optional<Entries::iterator> entry;
-  int must_share = kNoEntry;  // the fewest compressed_tokens() of an entry in this subtree
+  int must_share = kNoEntry;  // the fewest tokens_min() of an entry in this subtree
 
-  int own_must_share() const { return entry ? (*entry)->sequence.compressed_tokens() : kNoEntry; }
+  int own_must_share() const { return entry ? (*entry)->sequence.tokens_min() : kNoEntry; }
 
   /// Up to the root, after an entry came or went.
   static void refresh(Node* node) {
@@ -145,7 +145,7 @@ void PrefixIndex::insert(const PrefixKey& key, std::span<const std::int32_t> tok
   if (sequence.tokens() < kTokensMin || count > tokens.size() || bytes_max_ <= 0) return;
   const auto read = tokens.first(count);
   const Match known = match(key, read, sequence.tokens());
-  if (known.tokens == sequence.tokens() && known.subtree->must_share <= sequence.compressed_tokens()) {
+  if (known.tokens == sequence.tokens() && known.subtree->must_share <= sequence.tokens_min()) {
     // Known already, and perhaps more.
     recent_.splice(recent_.begin(), recent_, known.subtree->undemanding());
     return;
@@ -157,7 +157,7 @@ void PrefixIndex::insert(const PrefixKey& key, std::span<const std::int32_t> tok
   Node::refresh(node);
   for (Node* above = node->parent; above != nullptr;) {
     Node* const here = std::exchange(above, above->parent);
-    if (here->entry && here->own_must_share() >= sequence.compressed_tokens()) erase(*here->entry);
+    if (here->entry && here->own_must_share() >= sequence.tokens_min()) erase(*here->entry);
   }
   while (!recent_.empty() && static_cast<std::int64_t>(pool_->stats().bytes_prefixes) > bytes_max_)
     erase(std::prev(recent_.end()));

@@ -27,6 +27,7 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       tokens_(std::exchange(other.tokens_, 0)),
       compressed_tokens_(std::exchange(other.compressed_tokens_, 0)),
       longest_kept_(std::exchange(other.longest_kept_, 0)),
+      dropped_pages_(std::exchange(other.dropped_pages_, 0)),
       codec_(std::exchange(other.codec_, kernels::PageCodec::kF16)),
       kept_(std::exchange(other.kept_, {})),
       tables_(std::exchange(other.tables_, {})) {}
@@ -38,6 +39,7 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(tokens_, other.tokens_);
   std::swap(compressed_tokens_, other.compressed_tokens_);
   std::swap(longest_kept_, other.longest_kept_);
+  std::swap(dropped_pages_, other.dropped_pages_);
   std::swap(codec_, other.codec_);
   std::swap(kept_, other.kept_);
   std::swap(tables_, other.tables_);
@@ -78,7 +80,7 @@ base::Status SequenceKv::reserve(int tokens) {
       PageId& last = pages[pages_for(slot_of(t, tokens_)) - 1];
       TRY_ASSIGN(const PageId copy, pool_->allocate(page_size()));
       std::memcpy(pool_->data(copy), pool_->data(last), pool_->bytes_of(page_size()));
-      pool_->release(std::exchange(last, copy), holder_);
+      release(std::exchange(last, copy));
     }
     const std::size_t want = pages_for(slot_of(t, tokens_ + tokens));
     while (pages.size() < want) {
@@ -95,20 +97,53 @@ void SequenceKv::commit(int tokens) {
 }
 
 void SequenceKv::truncate(int tokens) {
-  CHECK(tokens >= compressed_tokens_);
+  CHECK(tokens >= tokens_min() || (tokens == 0 && !compact()));
+  if (tokens == 0 && !compact()) return clear();
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     const std::size_t keep = pages_for(slot_of(t, tokens));
     while (tables_[t].size() > keep) {
-      pool_->release(tables_[t].back(), holder_);
+      release(tables_[t].back());
       tables_[t].pop_back();
     }
   }
   tokens_ = tables_.empty() ? 0 : tokens;
 }
 
+void SequenceKv::drop_unseen() {
+  if (shape_.local_layers() == 0) return;
+  int drop = dropped_pages_;
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    if (!is_local(t)) continue;
+    // Every local table has as many slots, so what one may drop all may.
+    const int hidden = slot_of(t, tokens_) + 1 - kTruncatedMax - shape_.window;
+    drop = std::max(drop, hidden / kernels::kPageTokens);
+    for (int page = dropped_pages_; page < drop; ++page)
+      release(std::exchange(tables_[t][static_cast<std::size_t>(page)], kNoPage));
+  }
+  dropped_pages_ = drop;
+}
+
+int SequenceKv::tokens_min() const {
+  if (dropped_pages_ == 0) return compressed_tokens_;
+  for (std::size_t t = 0;; ++t) {
+    if (!is_local(t)) continue;
+    // The next query, at position p, sees the slots from slot_of(p) + 1 - window on.
+    const int first = dropped_pages_ * kernels::kPageTokens;
+    return std::max(compressed_tokens_, first + shape_.window - 1 - slot_of(t, 0));
+  }
+}
+
+std::size_t SequenceKv::pages_at_most(const KvShape& shape, int tokens, int step_tokens) {
+  const auto heads = static_cast<std::size_t>(shape.kv_heads);
+  const std::size_t all = pages_for(tokens);
+  const auto local = static_cast<std::size_t>(shape.local_layers());
+  const std::size_t seen = std::min(all, pages_for(shape.window + kTruncatedMax + step_tokens) + 1);
+  return heads * ((static_cast<std::size_t>(shape.layers) - local) * all + local * seen);
+}
+
 void SequenceKv::clear() {
   for (auto& pages : tables_) {
-    for (const PageId page : pages) pool_->release(page, holder_);
+    for (const PageId page : pages) release(page);
     pages.clear();
   }
   kept_.clear();
@@ -116,6 +151,7 @@ void SequenceKv::clear() {
   tokens_ = 0;
   compressed_tokens_ = 0;
   longest_kept_ = 0;
+  dropped_pages_ = 0;
 }
 
 SequenceKv SequenceKv::fork(Holder holder) const {
@@ -124,13 +160,16 @@ SequenceKv SequenceKv::fork(Holder holder) const {
   copy.tokens_ = tokens_;
   copy.compressed_tokens_ = compressed_tokens_;
   copy.longest_kept_ = longest_kept_;
+  copy.dropped_pages_ = dropped_pages_;
   copy.codec_ = codec_;
   copy.kept_ = kept_;
   copy.tables_ = tables_;
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     // Pages that were reserved past the committed tokens belong to this sequence alone.
     copy.tables_[t].resize(pages_for(slot_of(t, tokens_)));
-    for (const PageId page : copy.tables_[t]) pool_->add_reference(page, holder);
+    for (const PageId page : copy.tables_[t]) {
+      if (page != kNoPage) pool_->add_reference(page, holder);
+    }
   }
   return copy;
 }
@@ -140,7 +179,15 @@ base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& 
                                   int threads) {
   CHECK(!compact() && kept.size() == tables_.size() && holder_ == Holder::kRequest);
   std::size_t pages = 0;
-  for (const auto& tokens : kept) pages += pages_for(static_cast<int>(tokens.size()));
+  const std::vector<std::int32_t>* of_local = nullptr;
+  for (std::size_t t = 0; t < kept.size(); ++t) {
+    pages += pages_for(static_cast<int>(kept[t].size()));
+    if (!is_local(t)) continue;
+    const auto count = static_cast<int>(kept[t].size());
+    CHECK(count <= shape_.window && kept[t].front() == tokens_ - count && kept[t].back() == tokens_ - 1);
+    CHECK(of_local == nullptr || of_local->size() == kept[t].size());
+    of_local = &kept[t];
+  }
   // Coded beside the exact pages and moved in afterwards: when those are this sequence's own, their release
   // makes the room, so that a full pool can be compressed.
   const std::size_t page_bytes = pool_->bytes_of(size_of(codec));
@@ -177,10 +224,11 @@ base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& 
     work();
   }
   for (auto& table : tables_) {
-    for (const PageId page : table) pool_->release(page, holder_);
+    for (const PageId page : table) release(page);
     table.clear();
   }
   compressed_tokens_ = tokens_;
+  dropped_pages_ = 0;
   codec_ = codec;
   const std::byte* from = coded.data();
   for (std::size_t t = 0; t < kept.size(); ++t) {
@@ -199,13 +247,18 @@ base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& 
 
 std::int64_t SequenceKv::slots() const {
   std::int64_t total = 0;
-  for (std::size_t t = 0; t < tables_.size(); ++t) total += slot_of(t, tokens_);
+  for (std::size_t t = 0; t < tables_.size(); ++t)
+    total += slot_of(t, tokens_) - (is_local(t) ? dropped_pages_ * kernels::kPageTokens : 0);
   return total;
+}
+
+std::size_t SequenceKv::pages_of(std::size_t table) const {
+  return tables_[table].size() - static_cast<std::size_t>(is_local(table) ? dropped_pages_ : 0);
 }
 
 std::size_t SequenceKv::pages() const {
   std::size_t total = 0;
-  for (const auto& pages : tables_) total += pages.size();
+  for (std::size_t t = 0; t < tables_.size(); ++t) total += pages_of(t);
   return total;
 }
 
@@ -214,19 +267,20 @@ std::int64_t SequenceKv::bytes() const {
 }
 
 std::int64_t SequenceKv::bytes(LayerId layer, KvHeadId head) const {
-  return static_cast<std::int64_t>(tables_[index(layer, head)].size() * pool_->bytes_of(page_size()));
+  return static_cast<std::int64_t>(pages_of(index(layer, head)) * pool_->bytes_of(page_size()));
 }
 
 std::int64_t SequenceKv::full_bytes() const {
   std::int64_t total = 0;
-  for (std::size_t t = 0; t < tables_.size(); ++t) total += slot_of(t, tokens_) / kernels::kPageTokens;
+  for (std::size_t t = 0; t < tables_.size(); ++t)
+    total += slot_of(t, tokens_) / kernels::kPageTokens - (is_local(t) ? dropped_pages_ : 0);
   return total * static_cast<std::int64_t>(pool_->bytes_of(page_size()));
 }
 
 std::int64_t SequenceKv::private_bytes() const {
   std::size_t total = 0;
   for (const auto& pages : tables_) {
-    for (const PageId page : pages) total += pool_->references(page) == 1 ? 1 : 0;
+    for (const PageId page : pages) total += page != kNoPage && pool_->references(page) == 1 ? 1 : 0;
   }
   return static_cast<std::int64_t>(total * pool_->bytes_of(page_size()));
 }

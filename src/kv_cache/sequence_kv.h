@@ -6,12 +6,17 @@
 // position p >= compressed_tokens() lies in slot kept + p - compressed_tokens(). Keys carry their original
 // positions (RoPE), so a slot's number means nothing to attention.
 //
+// Local layers (a sliding window) keep the same slots, but drop_unseen() gives back the pages at the front
+// that no later query sees; a compact sequence keeps of such a layer the last tokens only, without gaps.
+//
 // Pages are shared between forks and copied when one of them writes (copy-on-write).
 // Thread-safety: one owner thread changes it; kernels read page_ids() while nobody changes it.
 // Errors: reserve and compress say kUnavailable when the pool is full, and leave the sequence as it was.
 // Cost: 4 B a page and table; a fork costs the tables and no page.
 #pragma once
 
+#include <algorithm>
+#include <bitset>
 #include <cstdint>
 #include <vector>
 
@@ -26,18 +31,35 @@ namespace pmt::kv_cache {
 using LayerId = base::Id<struct LayerTag>;
 using KvHeadId = base::Id<struct KvHeadTag>;
 
+/// Of models with local layers.
+inline constexpr std::size_t kLayersMax = 256;
+
 struct KvShape {
   int layers = 0;
   int kv_heads = 0;
   int head_dim = 0;
-  /// f16 keys and values of one token, over all layers and heads: what "ratio" divides.
+  /// A local layer's query sees the last `window` tokens, itself included. 0: no layer is local.
+  int window = 0;
+  std::bitset<kLayersMax> local = {};
+
+  int window_of(LayerId layer) const { return window > 0 && local[layer.value] ? window : 0; }
+  int local_layers() const { return window > 0 ? static_cast<int>(local.count()) : 0; }
+  /// f16 keys and values of one token, over all layers and heads.
   std::int64_t token_bytes_f16() const { return std::int64_t{4} * layers * kv_heads * head_dim; }
+  /// The same of all that a query after `tokens` tokens may see: what "ratio" divides.
+  std::int64_t bytes_f16(std::int64_t tokens) const {
+    const std::int64_t layer_tokens =
+        (layers - local_layers()) * tokens + local_layers() * std::min<std::int64_t>(tokens, window);
+    return std::int64_t{4} * layer_tokens * kv_heads * head_dim;
+  }
 };
 
 /// The pool's pages that a codec's pages fill.
 constexpr PageSize size_of(kernels::PageCodec codec) {
   return codec == kernels::PageCodec::kCompact ? PageSize::kSmall : PageSize::kLarge;
 }
+
+inline constexpr PageId kNoPage(0xffffffffU);
 
 class SequenceKv {
  public:
@@ -50,16 +72,23 @@ class SequenceKv {
   base::Status reserve(int tokens);
   /// The reserved tokens have been written by the append kernel: they now count.
   void commit(int tokens);
-  /// Forgets every token from `tokens` on and frees the pages past it. A compact sequence can go back to
-  /// compressed_tokens() at most.
+  /// Forgets every token from `tokens` on and frees the pages past it. Requires: tokens >= tokens_min(), or 0
+  /// for an exact sequence.
   void truncate(int tokens);
+  /// Frees the pages of local layers that no query sees any more, save for what a truncation by
+  /// kTruncatedMax tokens brings back into sight.
+  void drop_unseen();
+  /// The fewest tokens that truncate() can go back to, apart from an exact sequence's beginning: what
+  /// compress() saw, and what the dropped pages allow.
+  int tokens_min() const;
   /// Empty and exact again.
   void clear();
 
-  /// Makes an exact sequence compact: table t keeps the tokens kept[t] (ascending, at least one, none twice)
-  /// in pages of `codec`, and the pages that it had are released. The same bytes with any `threads`. Errors:
-  /// kUnavailable, and nothing has changed. Cost: 70 us a kept token of 90 tables of 64
-  /// dimensions, on two threads (bench decode).
+  /// Makes an exact sequence compact: table t keeps the tokens kept[t] (ascending, at least one, none twice;
+  /// of a local layer the last ones, as many in every such table, at most the window) in pages of `codec`,
+  /// and the pages that it had are released. The same bytes with any `threads`. Errors: kUnavailable, and
+  /// nothing has changed. Cost: 70 us a kept token of 90 tables of 64 dimensions, on two threads (bench
+  /// decode).
   base::Status compress(const std::vector<std::vector<std::int32_t>>& kept, kernels::PageCodec codec,
                         const kernels::AttentionKernels& kernels, int threads = 1);
   bool compact() const { return !kept_.empty(); }
@@ -71,6 +100,12 @@ class SequenceKv {
   SequenceKv fork(Holder holder = Holder::kRequest) const;
 
   int tokens() const { return tokens_; }
+  /// Room that drop_unseen() leaves for a later truncation.
+  static constexpr int kTruncatedMax = 32;
+  /// An upper bound on the pages that a sequence of `tokens` holds when drop_unseen() follows every step of
+  /// at most `step_tokens`.
+  static std::size_t pages_at_most(const KvShape& shape, int tokens, int step_tokens);
+
   /// Where the table holds the token at `position` (for a compact sequence: one that came after compress()).
   int slot(LayerId layer, KvHeadId head, int position) const { return slot_of(index(layer, head), position); }
   /// Slots up to and with that token's in the longest table.
@@ -80,7 +115,7 @@ class SequenceKv {
   kernels::PageCodec codec() const { return codec_; }
   /// An upper bound on the pool's large pages that reserve(tokens) takes.
   std::size_t pages_needed(int tokens) const;
-  /// The table's pages, in token order.
+  /// The table's pages, in token order; kNoPage where drop_unseen() freed one.
   const PageId* page_ids(LayerId layer, KvHeadId head) const { return tables_[index(layer, head)].data(); }
   std::size_t pages() const;
   const std::vector<std::vector<PageId>>& tables() const { return tables_; }
@@ -101,9 +136,16 @@ class SequenceKv {
   int slot_of(std::size_t table, int position) const {
     return compact() ? kept_[table] + position - compressed_tokens_ : position;
   }
+  std::size_t pages_of(std::size_t table) const;
   static std::size_t large_pages_for(std::size_t pages, kernels::PageCodec codec);
   PageSize page_size() const { return size_of(codec_); }
   bool last_page_is_shared(std::size_t table) const;
+  bool is_local(std::size_t table) const {
+    return shape_.window > 0 && shape_.local[table / static_cast<std::size_t>(shape_.kv_heads)];
+  }
+  void release(PageId page) {
+    if (page != kNoPage) pool_->release(page, holder_);
+  }
 
   PagePool* pool_;
   KvShape shape_;
@@ -111,6 +153,7 @@ class SequenceKv {
   int tokens_ = 0;
   int compressed_tokens_ = 0;
   int longest_kept_ = 0;
+  int dropped_pages_ = 0;  // at the front of every local table
   kernels::PageCodec codec_ = kernels::PageCodec::kF16;
   std::vector<int> kept_;                    // [layers * kv_heads], empty: exact
   std::vector<std::vector<PageId>> tables_;  // [layers * kv_heads]

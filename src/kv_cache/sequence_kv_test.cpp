@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <utility>
 #include <vector>
@@ -82,6 +83,64 @@ TEST_F(SequenceKvTest, AForkAfterAReservationStillCopiesBeforeWriting) {
   SequenceKv second = first.fork();
   ASSERT_TRUE(first.reserve(5));
   EXPECT_NE(second.page_ids(LayerId(0), KvHeadId(0))[1], first.page_ids(LayerId(0), KvHeadId(0))[1]);
+}
+
+/// Layer 1 of 2 is local.
+class LocalLayerTest : public SequenceKvTest {
+ protected:
+  static KvShape shape() {
+    KvShape out = kShape;
+    out.window = 100;
+    out.local[1] = true;
+    return out;
+  }
+  SequenceKv read(int tokens) {
+    SequenceKv sequence(*pool_, shape());
+    EXPECT_TRUE(sequence.reserve(tokens));
+    sequence.commit(tokens);
+    return sequence;
+  }
+};
+
+TEST_F(LocalLayerTest, PagesOutOfSightAreFreedAndTheRestCounted) {
+  SequenceKv sequence = read(320);
+  EXPECT_EQ(sequence.tokens_min(), 0);
+  sequence.drop_unseen();
+  // Token 320 sees 221 on; with 32 of slack 189 on: pages 0 to 4 (0..159) go.
+  EXPECT_EQ(sequence.pages(), 3U * (10 + 5));
+  EXPECT_EQ(pool_->stats().pages_used, sequence.pages());
+  EXPECT_EQ(sequence.bytes(), static_cast<std::int64_t>(pool_->stats().bytes_used));
+  EXPECT_EQ(sequence.bytes(LayerId(1), KvHeadId(2)), 5 * 8192);
+  EXPECT_EQ(sequence.slots(), 3 * (320 + 160));
+  EXPECT_EQ(sequence.page_ids(LayerId(1), KvHeadId(0))[4], kNoPage);
+  EXPECT_EQ(sequence.tokens_min(), 160 + 99) << "token 259 sees 160 on";
+  EXPECT_LE(sequence.pages(), SequenceKv::pages_at_most(shape(), 320, 1));
+  sequence.truncate(288);
+  SequenceKv fork = sequence.fork();
+  sequence.clear();
+  EXPECT_EQ(pool_->stats().pages_used, fork.pages());
+  fork.truncate(0);
+  EXPECT_EQ(pool_->stats().pages_used, 0U);
+}
+
+TEST_F(LocalLayerTest, ACompactOneKeepsTheEndOfTheWindow) {
+  SequenceKv sequence = read(320);
+  sequence.drop_unseen();
+  std::vector<std::int32_t> last(80);
+  std::iota(last.begin(), last.end(), 240);
+  const std::vector<std::int32_t> some{0, 7, 300};
+  ASSERT_TRUE(sequence.compress({some, some, some, last, last, last}, kernels::PageCodec::kCompact,
+                                kernels::best_attention_kernels()));
+  EXPECT_EQ(sequence.pages(), 3U * (1 + 3));
+  EXPECT_EQ(sequence.slot(LayerId(1), KvHeadId(0), 320), 80);
+  ASSERT_TRUE(sequence.reserve(200));
+  sequence.commit(200);
+  sequence.drop_unseen();
+  EXPECT_EQ(sequence.page_ids(LayerId(1), KvHeadId(0))[3], kNoPage) << "280 slots, 149 on are seen";
+  EXPECT_NE(sequence.page_ids(LayerId(1), KvHeadId(0))[4], kNoPage);
+  EXPECT_GE(sequence.tokens_min(), 320);
+  sequence.clear();
+  EXPECT_EQ(pool_->stats().pages_used, 0U);
 }
 
 class CompactSequenceTest : public SequenceKvTest {
