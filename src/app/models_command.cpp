@@ -18,15 +18,20 @@ namespace pmt::app {
 namespace {
 
 std::string source(const CatalogueModel& model) {
-  return fmt::format("Python package {} {}", model.package, model.version);
+  if (model.parts.size() == 1)
+    return fmt::format("Python package {} {}", model.parts.front().package, model.version);
+  return fmt::format("Python packages {} to {}, {}", model.parts.front().package, model.parts.back().package,
+                     model.version);
 }
 
 nlohmann::json to_json(const CatalogueModel& model) {
+  std::vector<std::string_view> packages;
+  for (const CataloguePart& part : model.parts) packages.push_back(part.package);
   return {{"name", model.name},
           {"bytes", model.bytes},
           {"licence", model.licence},
           {"source", source(model)},
-          {"package", model.package},
+          {"packages", packages},
           {"version", model.version},
           {"sha256", model.sha256},
           {"installed", is_installed(model)},

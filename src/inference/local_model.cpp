@@ -32,7 +32,7 @@ class LocalModelImpl final : public LocalModel {
         scheduler_(*transformer_, *vocab_, std::move(pool), std::move(calibration), options_, clock) {
     info_.name = options_.name;
     info_.path = options_.path;
-    info_.architecture = transformer_->hparams().architecture;
+    info_.architecture = transformer_->hparams().architecture.name;
     info_.context_tokens = transformer_->hparams().context_tokens;
     info_.parameters = transformer_->parameters();
     info_.file_bytes = transformer_->file_bytes();

@@ -34,28 +34,35 @@ Block unpack(QuantFormat format, const std::byte* p) {
     }
     return out;
   }
-  const std::byte* nibbles = p + (format == QuantFormat::kQ41 ? 4 : 2);
-  out.minimum = format == QuantFormat::kQ41 ? u16_at(p + 2) : f32_to_f16(-8.0F * f16_to_f32(out.scale));
+  const bool five = format == QuantFormat::kQ50;
+  const std::byte* nibbles = p + (five ? 6 : format == QuantFormat::kQ41 ? 4 : 2);
+  out.minimum = format == QuantFormat::kQ41 ? u16_at(p + 2)
+                                            : f32_to_f16((five ? -16.0F : -8.0F) * f16_to_f32(out.scale));
   for (int i = 0; i < kQuantBlock / 2; ++i) {
     const auto byte = std::to_integer<std::uint8_t>(nibbles[i]);
     out.codes[i] = byte & 15U;
     out.codes[i + kQuantBlock / 2] = byte >> 4;
   }
+  for (int i = 0; five && i < kQuantBlock; ++i) {
+    const auto byte = std::to_integer<unsigned>(p[2 + i / 8]);
+    out.codes[i] = static_cast<std::uint8_t>(out.codes[i] | (byte >> (i % 8) & 1U) << 4);
+  }
   return out;
 }
 
-void place(const Block& block, bool wide, int row, std::byte* to) {
+void place(const Block& block, int bits, int row, std::byte* to) {
   for (int i = 0; i < kQuantBlock; ++i) {
     const int quad = i / 4;
     const int lane = row * 4 + i % 4;
-    if (wide) {
+    if (bits == 8) {
       to[quad * 64 + lane] = static_cast<std::byte>(block.codes[i]);
     } else {
       const int shift = quad < 4 ? 0 : 4;
-      to[quad % 4 * 64 + lane] |= static_cast<std::byte>(block.codes[i] << shift);
+      to[quad % 4 * 64 + lane] |= static_cast<std::byte>((block.codes[i] & 15) << shift);
+      if (bits == 5) to[256 + quad * 8 + lane / 8] |= static_cast<std::byte>(block.codes[i] >> 4 << lane % 8);
     }
   }
-  std::byte* scales = to + (wide ? 512 : 256);
+  std::byte* scales = to + bits * 64;
   std::memcpy(scales + row * 2, &block.scale, 2);
   std::memcpy(scales + 32 + row * 2, &block.minimum, 2);
 }
@@ -98,11 +105,14 @@ void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, 
         for (int i = 0; i < kQuantBlock; ++i) {
           const int quad = i / 4;
           const int lane = row % kPackedRows * 4 + i % 4;
-          const auto byte = std::to_integer<int>(block[(weights.wide() ? quad : quad % 4) * 64 + lane]);
-          const int code = weights.wide() ? byte : quad < 4 ? byte & 15 : byte >> 4;
+          const int bits = weights.code_bits();
+          const auto byte = std::to_integer<int>(block[(bits == 8 ? quad : quad % 4) * 64 + lane]);
+          int code = bits == 8 ? byte : quad < 4 ? byte & 15 : byte >> 4;
+          if (bits == 5)
+            code |= (std::to_integer<int>(block[256 + quad * 8 + lane / 8]) >> lane % 8 & 1) << 4;
           dot += code * codes[i];
         }
-        const std::byte* scales = block + (weights.wide() ? 512 : 256) + row % kPackedRows * 2;
+        const std::byte* scales = block + weights.code_bytes() + row % kPackedRows * 2;
         const auto at = static_cast<std::size_t>(r * blocks + b);
         total = std::fma(static_cast<float>(dot), f16_to_f32(u16_at(scales)) * x.scales[at], total);
         total = std::fma(f16_to_f32(u16_at(scales + 32)), x.sums[at], total);
@@ -115,14 +125,18 @@ void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, 
 }  // namespace
 
 PackedMatrix::PackedMatrix(QuantFormat format, int rows, int columns, const std::byte* source)
-    : rows_(rows), columns_(columns), wide_(format == QuantFormat::kQ80) {
+    : rows_(rows),
+      columns_(columns),
+      code_bits_(format == QuantFormat::kQ80   ? 8
+                 : format == QuantFormat::kQ50 ? 5
+                                               : 4) {
   CHECK(columns % kQuantBlock == 0);
   const int blocks = columns / kQuantBlock;
   bytes_.resize(block_bytes() * static_cast<std::size_t>(blocks) * static_cast<std::size_t>(groups()));
   for (int row = 0; row < rows; ++row) {
     std::byte* to = bytes_.data() + (group(row / kPackedRows) - bytes_.data());
     for (int b = 0; b < blocks; ++b) {
-      place(unpack(format, source), wide_, row % kPackedRows, to);
+      place(unpack(format, source), code_bits_, row % kPackedRows, to);
       source += quant_block_bytes(format);
       to += block_bytes();
     }

@@ -3,10 +3,11 @@
 // Weights are repacked when they are loaded: sixteen output rows side by side, so that one vector instruction
 // multiplies four columns of all sixteen, for every activation row in turn. Activations are coded to 8 bits a
 // block of 32, as ggml does. A weight is scale * code + minimum with an unsigned code, which holds ggml's
-// Q4_0, Q4_1 and Q8_0 exactly.
+// Q4_0, Q4_1, Q5_0 and Q8_0 exactly.
 //
 // Layout of a packed matrix: [rows / 16 rounded up][columns / 32] blocks, each
 //   codes     4 bits: [4][16 rows][4 columns] bytes, columns 4i.. in the low, 16 + 4i.. in the high half
+//             5 bits: as 4 bits, then the fifth bits, [8][64] as the bytes of 8 bits lie
 //             8 bits: [8][16 rows][4 columns] bytes
 //   scales    [16] f16
 //   minima    [16] f16
@@ -23,14 +24,23 @@
 
 namespace pmt::kernels {
 
-enum class QuantFormat { kQ40, kQ41, kQ80 };
+enum class QuantFormat { kQ40, kQ41, kQ50, kQ80 };
 
 inline constexpr int kQuantBlock = 32;
 inline constexpr int kPackedRows = 16;
 
 /// Bytes of one block of 32 weights as a GGUF holds it.
 constexpr std::size_t quant_block_bytes(QuantFormat format) {
-  return format == QuantFormat::kQ40 ? 18 : format == QuantFormat::kQ41 ? 20 : 34;
+  switch (format) {
+    case QuantFormat::kQ40:
+      return 18;
+    case QuantFormat::kQ41:
+      return 20;
+    case QuantFormat::kQ50:
+      return 22;
+    default:
+      return 34;
+  }
 }
 
 class PackedMatrix {
@@ -43,8 +53,9 @@ class PackedMatrix {
   int rows() const { return rows_; }
   int columns() const { return columns_; }
   int groups() const { return (rows_ + kPackedRows - 1) / kPackedRows; }
-  bool wide() const { return wide_; }  // 8 bits a code
-  std::size_t block_bytes() const { return (wide_ ? 512 : 256) + 64; }
+  int code_bits() const { return code_bits_; }                                          // 4, 5 or 8
+  std::size_t code_bytes() const { return static_cast<std::size_t>(code_bits_) * 64; }  // of a block
+  std::size_t block_bytes() const { return code_bytes() + 64; }
   const std::byte* group(int i) const {
     return bytes_.data() +
            block_bytes() * static_cast<std::size_t>(columns_ / kQuantBlock) * static_cast<std::size_t>(i);
@@ -54,7 +65,7 @@ class PackedMatrix {
  private:
   int rows_ = 0;
   int columns_ = 0;
-  bool wide_ = false;
+  int code_bits_ = 4;
   std::vector<std::byte> bytes_;
 };
 

@@ -32,7 +32,8 @@ Weights random_weights(QuantFormat format, int rows, int columns, std::uint32_t 
     const float scale = put16(0.01F * normal(rng));
     const float minimum = format == QuantFormat::kQ41 ? put16(0.05F * normal(rng)) : 0;
     int codes[kQuantBlock];
-    for (int& code : codes) code = static_cast<int>(rng() % (format == QuantFormat::kQ80 ? 256 : 16));
+    const unsigned codes_max = format == QuantFormat::kQ80 ? 256 : format == QuantFormat::kQ50 ? 32 : 16;
+    for (int& code : codes) code = static_cast<int>(rng() % codes_max);
     if (format == QuantFormat::kQ80) {
       for (const int code : codes) {
         out.blocks.push_back(static_cast<std::byte>(code - 128));
@@ -40,10 +41,17 @@ Weights random_weights(QuantFormat format, int rows, int columns, std::uint32_t 
       }
       continue;
     }
-    for (int i = 0; i < 16; ++i) out.blocks.push_back(static_cast<std::byte>(codes[i] | codes[i + 16] << 4));
+    const int middle = format == QuantFormat::kQ50 ? 16 : 8;
+    for (int i = 0; format == QuantFormat::kQ50 && i < 32; i += 8) {
+      int fifth_bits = 0;
+      for (int j = 0; j < 8; ++j) fifth_bits |= codes[i + j] >> 4 << j;
+      out.blocks.push_back(static_cast<std::byte>(fifth_bits));
+    }
+    for (int i = 0; i < 16; ++i)
+      out.blocks.push_back(static_cast<std::byte>((codes[i] & 15) | (codes[i + 16] & 15) << 4));
     for (const int code : codes) {
       out.values.push_back(format == QuantFormat::kQ41 ? scale * static_cast<float>(code) + minimum
-                                                       : scale * static_cast<float>(code - 8));
+                                                       : scale * static_cast<float>(code - middle));
     }
   }
   return out;
@@ -76,7 +84,7 @@ std::vector<const QuantMatmul*> all_kernels() {
 
 TEST(QuantMatmul, IsTheProductWithinTheActivationsRounding) {
   for (const QuantMatmul* kernels : all_kernels()) {
-    for (const auto format : {QuantFormat::kQ40, QuantFormat::kQ41, QuantFormat::kQ80}) {
+    for (const auto format : {QuantFormat::kQ40, QuantFormat::kQ41, QuantFormat::kQ50, QuantFormat::kQ80}) {
       const int n = 83, k = 192, rows = 11;  // n is no multiple of a group
       const Weights weights = random_weights(format, n, k, 4);
       const PackedMatrix packed(format, n, k, weights.blocks.data());
@@ -101,7 +109,7 @@ TEST(QuantMatmul, IsTheProductWithinTheActivationsRounding) {
 
 TEST(QuantMatmul, EveryKernelAgreesWithTheReference) {
   if (quant_matmul() == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
-  for (const auto format : {QuantFormat::kQ40, QuantFormat::kQ41, QuantFormat::kQ80}) {
+  for (const auto format : {QuantFormat::kQ40, QuantFormat::kQ41, QuantFormat::kQ50, QuantFormat::kQ80}) {
     const Weights weights = random_weights(format, 64, 576, 8);
     const PackedMatrix packed(format, 64, 576, weights.blocks.data());
     const auto x = random_rows(9, 576, 6);

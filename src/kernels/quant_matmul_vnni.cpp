@@ -42,7 +42,7 @@ __m512 f16_to_f32(const std::byte* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 
-template <int ROWS, bool WIDE>
+template <int ROWS, int BITS>
 void multiply_tile(const PackedMatrix& weights, int group, const QuantRows& x, int row_first, float* out,
                    std::ptrdiff_t stride) {
   const int blocks = weights.columns() / kQuantBlock;
@@ -54,7 +54,7 @@ void multiply_tile(const PackedMatrix& weights, int group, const QuantRows& x, i
   for (int r = 0; r < ROWS; ++r) total[r] = _mm512_setzero_ps();
   for (int b = 0; b < blocks; ++b) {
     __m512i w[8];
-    if constexpr (WIDE) {
+    if constexpr (BITS == 8) {
       for (int i = 0; i < 8; ++i) w[i] = _mm512_loadu_si512(block + i * 64);
     } else {
       const __m512i low = _mm512_set1_epi8(15);
@@ -64,7 +64,15 @@ void multiply_tile(const PackedMatrix& weights, int group, const QuantRows& x, i
         w[i + 4] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
       }
     }
-    constexpr int kCodes = WIDE ? 512 : 256;
+    if constexpr (BITS == 5) {
+      const __m512i fifth = _mm512_set1_epi8(16);
+      for (int i = 0; i < 8; ++i) {
+        std::uint64_t bits;
+        std::memcpy(&bits, block + 256 + i * 8, 8);
+        w[i] = _mm512_mask_add_epi8(w[i], _cvtu64_mask64(bits), w[i], fifth);
+      }
+    }
+    constexpr int kCodes = BITS * 64;
     const __m512 scale = f16_to_f32(block + kCodes);
     const __m512 minimum = f16_to_f32(block + kCodes + 32);
     for (int r = 0; r < ROWS; ++r) {
@@ -93,29 +101,37 @@ void multiply_tile(const PackedMatrix& weights, int group, const QuantRows& x, i
     _mm512_mask_storeu_ps(out + (row_first + r) * stride + group * kPackedRows, mask, total[r]);
 }
 
-template <int ROWS, bool WIDE>
+template <int ROWS, int BITS>
 void multiply_tail(int rows, const PackedMatrix& weights, int group, const QuantRows& x, int row, float* out,
                    std::ptrdiff_t stride) {
   if constexpr (ROWS > 0) {
-    if (rows == ROWS) return multiply_tile<ROWS, WIDE>(weights, group, x, row, out, stride);
-    multiply_tail<ROWS - 1, WIDE>(rows, weights, group, x, row, out, stride);
+    if (rows == ROWS) return multiply_tile<ROWS, BITS>(weights, group, x, row, out, stride);
+    multiply_tail<ROWS - 1, BITS>(rows, weights, group, x, row, out, stride);
   }
 }
 
-template <bool WIDE>
+template <int BITS>
 void multiply_group(const PackedMatrix& weights, int group, const QuantRows& x, float* out,
                     std::ptrdiff_t stride) {
   int row = 0;
   for (; row + kTileRows <= x.rows; row += kTileRows)
-    multiply_tile<kTileRows, WIDE>(weights, group, x, row, out, stride);
-  multiply_tail<kTileRows - 1, WIDE>(x.rows - row, weights, group, x, row, out, stride);
+    multiply_tile<kTileRows, BITS>(weights, group, x, row, out, stride);
+  multiply_tail<kTileRows - 1, BITS>(x.rows - row, weights, group, x, row, out, stride);
 }
 
 void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, int group_end, float* out,
               std::ptrdiff_t stride) {
   for (int group = group_first; group < group_end; ++group) {
-    weights.wide() ? multiply_group<true>(weights, group, x, out, stride)
-                   : multiply_group<false>(weights, group, x, out, stride);
+    switch (weights.code_bits()) {
+      case 4:
+        multiply_group<4>(weights, group, x, out, stride);
+        break;
+      case 5:
+        multiply_group<5>(weights, group, x, out, stride);
+        break;
+      default:
+        multiply_group<8>(weights, group, x, out, stride);
+    }
   }
 }
 

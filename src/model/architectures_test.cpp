@@ -22,7 +22,8 @@ namespace pmt::model {
 namespace {
 
 constexpr int kLayers = 2, kHidden = 64, kHeads = 4, kKvHeads = 2, kFeedForward = 96, kVocabulary = 80;
-constexpr int kTokens = 70;  // more than two pages
+constexpr int kTokens = 150;  // more than four pages
+constexpr int kWindow = 20;   // of gemma3's local layers: pages fall out of it
 
 /// Writes a model file of random f32 weights.
 class TinyModel {
@@ -67,6 +68,10 @@ class TinyModel {
       count(".attention.value_length", head_dim_);
     }
     count(".rope.dimension_count", head_dim_);
+    if (architecture_ == "gemma3") {
+      count(".attention.sliding_window", kWindow);
+      count(".attention.sliding_window_pattern", kLayers);  // the last layer is global
+    }
     gguf_set_val_f32(gguf, (architecture_ + ".rope.freq_base").c_str(), 5000.0F);
     gguf_set_val_f32(gguf, (architecture_ + ".attention.layer_norm_rms_epsilon").c_str(), 1e-5F);
   }
@@ -90,7 +95,7 @@ class TinyModel {
     const int kv = kKvHeads * head_dim_;
     matrix("token_embd.weight", kHidden, kVocabulary);
     norm("output_norm.weight", kHidden);
-    matrix("output.weight", kHidden, kVocabulary);
+    if (architecture_ != "gemma3") matrix("output.weight", kHidden, kVocabulary);
     for (int i = 0; i < kLayers; ++i) {
       const std::string block = fmt::format("blk.{}.", i);
       norm(block + "attn_norm.weight", kHidden);
@@ -107,7 +112,11 @@ class TinyModel {
         add(block + "attn_v.bias", kv, 0, 0, 1.0F);
         add(block + "attn_k.bias", kv, 0, 0, 1.0F);
       }
-      if (architecture_ == "qwen3") {
+      if (architecture_ == "gemma3") {
+        norm(block + "post_attention_norm.weight", kHidden);
+        norm(block + "post_ffw_norm.weight", kHidden);
+      }
+      if (architecture_ == "qwen3" || architecture_ == "gemma3") {
         norm(block + "attn_q_norm.weight", head_dim_);
         norm(block + "attn_k_norm.weight", head_dim_);
       }
@@ -173,7 +182,10 @@ std::vector<float> our_logits(const std::string& path, const std::vector<std::in
     const auto logits = (*transformer)->forward(*pool, std::span(&span, 1));
     EXPECT_TRUE(logits);
     out.insert(out.end(), logits->begin(), logits->end());
+    sequence.drop_unseen();
   }
+  const std::size_t most = kv_cache::SequenceKv::pages_at_most(sequence.shape(), sequence.tokens(), chunk);
+  EXPECT_LE(sequence.pages(), most);
   return out;
 }
 
@@ -203,7 +215,8 @@ TEST_P(ArchitectureTest, GivesLibllamasLogits) {
 
 INSTANTIATE_TEST_SUITE_P(All, ArchitectureTest,
                          testing::Values(Case{"llama", 16}, Case{"llama", 32}, Case{"qwen2", 16},
-                                         Case{"qwen3", 16}, Case{"qwen3", 48}),
+                                         Case{"qwen3", 16}, Case{"qwen3", 48}, Case{"gemma3", 16},
+                                         Case{"gemma3", 48}),
                          [](const auto& each) {
                            return fmt::format("{}_{}", each.param.architecture, each.param.head_dim);
                          });
@@ -219,7 +232,7 @@ TEST(Architectures, AnotherIsRefusedWithTheListOfOurs) {
   const TinyModel other("gpt2", 16);
   const auto loaded = Transformer::load(other.path(), 1, {});
   ASSERT_FALSE(loaded);
-  EXPECT_NE(loaded.error().message.find("supported: llama, qwen2, qwen3"), std::string::npos);
+  EXPECT_NE(loaded.error().message.find("supported: llama, qwen2, qwen3, gemma3"), std::string::npos);
 }
 
 }  // namespace

@@ -82,6 +82,16 @@ base::Result<float> GgufFile::real(const std::string& key) const {
   return gguf_get_val_f32(gguf_.get(), id);
 }
 
+base::Result<std::vector<bool>> GgufFile::booleans(const std::string& key) const {
+  const std::int64_t id = gguf_find_key(gguf_.get(), key.c_str());
+  if (id < 0 || gguf_get_kv_type(gguf_.get(), id) != GGUF_TYPE_ARRAY ||
+      gguf_get_arr_type(gguf_.get(), id) != GGUF_TYPE_BOOL) {
+    return wrong(fmt::format("its key {} is missing or not an array of booleans", key));
+  }
+  const auto* values = static_cast<const std::int8_t*>(gguf_get_arr_data(gguf_.get(), id));
+  return std::vector<bool>(values, values + gguf_get_arr_n(gguf_.get(), id));
+}
+
 std::int64_t GgufFile::integer_or(const std::string& key, std::int64_t fallback) const {
   const auto value = integer(key);
   return value ? *value : fallback;

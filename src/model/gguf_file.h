@@ -34,6 +34,8 @@ class GgufFile {
   base::Result<std::string> text(const std::string& key) const;
   base::Result<std::int64_t> integer(const std::string& key) const;
   base::Result<float> real(const std::string& key) const;
+  /// An array of booleans.
+  base::Result<std::vector<bool>> booleans(const std::string& key) const;
   std::int64_t integer_or(const std::string& key, std::int64_t fallback) const;
   float real_or(const std::string& key, float fallback) const;
   bool has(const std::string& key) const { return gguf_find_key(gguf_.get(), key.c_str()) >= 0; }

@@ -1,20 +1,19 @@
 // A model's shape, read from its GGUF and checked against what our graphs can run.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <string>
 
 #include "base/result.h"
 #include "kv_cache/sequence_kv.h"
+#include "model/architecture.h"
 #include "model/gguf_file.h"
 
 namespace pmt::model {
 
-/// How RoPE pairs dimensions: (2i, 2i+1) or (i, i + n/2).
-enum class RopePairs { kAdjacent, kHalves };
-
 struct Hparams {
-  std::string architecture;
+  Architecture architecture;
   int layers = 0;
   int hidden = 0;
   int feed_forward = 0;
@@ -26,12 +25,14 @@ struct Hparams {
   float rms_epsilon = 0;
   float rope_base = 0;
   int rope_dims = 0;
-  RopePairs rope_pairs = RopePairs::kAdjacent;
-  bool qkv_bias = false;  // qwen2: added to queries, keys and values
-  bool qk_norm = false;   // qwen3: every query's and key's RMS norm, before RoPE
+  /// Local layers see so many tokens, themselves included; 0: there are none.
+  int window = 0;
+  float local_rope_base = 0;
+  std::bitset<kv_cache::kLayersMax> local;
+  float attention_scale = 0;
 
   int group() const { return heads / kv_heads; }
-  kv_cache::KvShape kv_shape() const { return {layers, kv_heads, head_dim}; }
+  kv_cache::KvShape kv_shape() const { return {layers, kv_heads, head_dim, window, local}; }
 };
 
 /// Errors: kCorrupt (a missing or contradictory key), kInvalidArgument (an architecture or feature that isn't

@@ -5,10 +5,10 @@
 
 namespace pmt::model {
 
-RopeTable::RopeTable(const Hparams& hparams, std::vector<float> factors)
+RopeTable::RopeTable(const Hparams& hparams, float base, std::vector<float> factors)
     : half_(hparams.rope_dims / 2),
-      pairs_(hparams.rope_pairs),
-      base_(hparams.rope_base),
+      pairs_(hparams.architecture.rope_pairs),
+      base_(base),
       factors_(std::move(factors)) {}
 
 void RopeTable::fill(std::span<const int> positions) {

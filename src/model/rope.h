@@ -11,7 +11,8 @@ namespace pmt::model {
 /// cos and sin for each row's position: [rows, rope_dims / 2], interleaved (cos, sin).
 class RopeTable {
  public:
-  RopeTable(const Hparams& hparams, std::vector<float> factors);
+  /// `base`: of the frequencies; local layers have their own.
+  RopeTable(const Hparams& hparams, float base, std::vector<float> factors);
 
   void fill(std::span<const int> positions);
 

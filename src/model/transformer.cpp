@@ -31,7 +31,7 @@ struct Step {
   std::vector<kv_cache::Span> spans;
   std::vector<int> row_span;  // [rows] -> index into spans
   std::unique_ptr<kv_cache::AttentionPlan> plan;
-  std::unique_ptr<RopeTable> rope;
+  std::unique_ptr<RopeTable> rope, local_rope;  // the latter null where no layer is local
   const kernels::AttentionKernels* kernels = nullptr;
   std::vector<std::unique_ptr<kernels::Scratch>> scratch;  // [threads]
   bool compact = false;                                    // a span's sequence is
@@ -50,6 +50,10 @@ const float* row_of(const ggml_tensor* tensor, int row) {
                                         static_cast<std::size_t>(row) * tensor->nb[1]);
 }
 
+const RopeTable& rope_of(const Step& step, LayerId layer) {
+  return step.hparams->kv_shape().window_of(layer) > 0 ? *step.local_rope : *step.rope;
+}
+
 /// One token and KV head with its group of queries: q' = rope(q) into dst, rope(k) and v into the page.
 void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int head) {
   const Hparams& h = *step.hparams;
@@ -61,13 +65,14 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
   const float* k = row_of(dst->src[1], row) + head * h.head_dim;
   const float* v = row_of(dst->src[2], row) + head * h.head_dim;
   float rotated[kernels::kHeadDimMax];
-  step.rope->rotate(row, k, rotated);
+  const RopeTable& rope = rope_of(step, layer);
+  rope.rotate(row, k, rotated);
   step.kernels->store(span.sequence->codec())(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
   const int first = head * h.group() * h.head_dim;
   const float* q = row_of(dst->src[0], row) + first;
   float* out =
       static_cast<float*>(dst->data) + static_cast<std::ptrdiff_t>(row) * h.heads * h.head_dim + first;
-  for (int g = 0; g < h.group(); ++g) step.rope->rotate(row, q + g * h.head_dim, out + g * h.head_dim);
+  for (int g = 0; g < h.group(); ++g) rope.rotate(row, q + g * h.head_dim, out + g * h.head_dim);
 }
 
 /// What a span asks of its attention input: to have scores guessed from it, or to have it.
@@ -150,7 +155,7 @@ struct Graph {
   }
 };
 
-constexpr int kNodesPerLayer = 32;  // above what one layer builds
+constexpr int kNodesPerLayer = 40;  // above what one layer builds
 constexpr std::size_t kGraphsMax = 12;
 
 class LlamaTransformer final : public Transformer {
@@ -164,7 +169,10 @@ class LlamaTransformer final : public Transformer {
         backend_(ggml_backend_cpu_init()) {
     ggml_backend_cpu_set_n_threads(backend_, threads);
     step_.hparams = &hparams_;
-    step_.rope = std::make_unique<RopeTable>(hparams_, weights_->rope_factors);
+    step_.rope = std::make_unique<RopeTable>(hparams_, hparams_.rope_base, weights_->rope_factors);
+    if (hparams_.local.any())
+      step_.local_rope =
+          std::make_unique<RopeTable>(hparams_, hparams_.local_rope_base, std::vector<float>());
     step_.kernels = &kernels::best_attention_kernels();
     for (int i = 0; i < threads; ++i) step_.scratch.push_back(std::make_unique<kernels::Scratch>());
     for (int i = 0; i < hparams_.layers; ++i)
@@ -273,7 +281,7 @@ ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::
   auto sources = multiply(graph.context, weights.qkv, input);
   for (std::size_t i = 0; i < weights.qkv_bias.size(); ++i)
     sources[i] = ggml_add(graph.context, sources[i], weights.qkv_bias[i]);
-  if (hparams_.qk_norm) {
+  if (hparams_.architecture.qk_norm) {
     sources[0] = norm_heads(graph, sources[0], weights.q_norm);
     sources[1] = norm_heads(graph, sources[1], weights.k_norm);
   }
@@ -289,12 +297,15 @@ ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::
 
 ggml_tensor* LlamaTransformer::feed_forward(Graph& graph, ggml_tensor* input, const LayerWeights& weights) {
   ggml_context* context = graph.context;
+  const bool gelu = hparams_.architecture.activation == Activation::kGelu;
   ggml_tensor* gated = nullptr;
   if (weights.gate_up.matrices.size() == 1) {
-    gated = ggml_swiglu(context, product(context, *weights.gate_up.matrices[0], input));
+    ggml_tensor* both = product(context, *weights.gate_up.matrices[0], input);
+    gated = gelu ? ggml_geglu(context, both) : ggml_swiglu(context, both);
   } else {
     auto parts = multiply(context, weights.gate_up, input);
-    gated = ggml_swiglu_split(context, parts[0], parts[1]);
+    gated =
+        gelu ? ggml_geglu_split(context, parts[0], parts[1]) : ggml_swiglu_split(context, parts[0], parts[1]);
   }
   return product(context, *weights.ffn_down, gated);
 }
@@ -309,8 +320,11 @@ ggml_tensor* LlamaTransformer::layer(Graph& graph, ggml_tensor* input, std::size
     attended = ggml_get_rows(context, attended, graph.selected);
     input = ggml_get_rows(context, input, graph.selected);
   }
-  ggml_tensor* residual = ggml_add(context, product(context, *weights.attention_out, attended), input);
+  attended = product(context, *weights.attention_out, attended);
+  if (weights.attention_post_norm != nullptr) attended = norm(graph, attended, weights.attention_post_norm);
+  ggml_tensor* residual = ggml_add(context, attended, input);
   ggml_tensor* fed = feed_forward(graph, norm(graph, residual, weights.ffn_norm), weights);
+  if (weights.ffn_post_norm != nullptr) fed = norm(graph, fed, weights.ffn_post_norm);
   return ggml_add(context, fed, residual);
 }
 
@@ -328,6 +342,8 @@ void LlamaTransformer::build(Graph& graph) {
     ggml_set_input(graph.selected);
   }
   ggml_tensor* x = ggml_get_rows(context, weights_->token_embedding, graph.tokens);
+  if (hparams_.architecture.scaled_embedding)
+    x = ggml_scale(context, x, std::sqrt(static_cast<float>(hparams_.hidden)));
   for (std::size_t i = 0; i < weights_->layers.size(); ++i) x = layer(graph, x, i);
   if (graph.outputs > 0) {
     x = product(context, *weights_->output, norm(graph, x, weights_->output_norm));
@@ -398,12 +414,13 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
   if (!step_.scores.empty() && selected_.empty())
     selected_.push_back(static_cast<std::int32_t>(tokens_.size()) - 1);
   step_.rope->fill(positions);
+  if (step_.local_rope) step_.local_rope->fill(positions);
   if (step_.pool != &pool) {
     step_.pool = &pool;
     step_.plan = std::make_unique<kv_cache::AttentionPlan>(pool);
   }
-  const float scale = 1.0F / std::sqrt(static_cast<float>(hparams_.head_dim));
-  step_.plan->build(step_.spans, {hparams_.group(), hparams_.head_dim, hparams_.kv_heads, scale},
+  step_.plan->build(step_.spans,
+                    {hparams_.group(), hparams_.head_dim, hparams_.kv_heads, hparams_.attention_scale},
                     hparams_.layers, threads_);
   return {};
 }

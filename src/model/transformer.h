@@ -1,4 +1,4 @@
-// The forward pass of a llama-shaped model over paged keys and values.
+// The forward pass of a model of one of our architectures over paged keys and values.
 //
 // The graph is ours: ggml's operators for embedding, norms, matmuls and the gate, and two of our own a layer
 // (note 0003): one rotates Q and K and appends K and V to the sequences' pages, the other attends over the

@@ -49,6 +49,8 @@ std::optional<kernels::QuantFormat> packed_format(ggml_type type) {
       return kernels::QuantFormat::kQ40;
     case GGML_TYPE_Q4_1:
       return kernels::QuantFormat::kQ41;
+    case GGML_TYPE_Q5_0:
+      return kernels::QuantFormat::kQ50;
     case GGML_TYPE_Q8_0:
       return kernels::QuantFormat::kQ80;
     default:
@@ -162,7 +164,8 @@ base::Result<Joined> WeightLoader::joined(const std::vector<std::pair<std::strin
 base::Status WeightLoader::layer(const Hparams& h, int index) {
   const std::string prefix = fmt::format("blk.{}.", index);
   const auto expected = [&](const std::string& name) {
-    return h.qkv_bias && (name == "attn_q.bias" || name == "attn_k.bias" || name == "attn_v.bias");
+    return h.architecture.qkv_bias &&
+           (name == "attn_q.bias" || name == "attn_k.bias" || name == "attn_v.bias");
   };
   for (const char* name : {"attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias", "ffn_gate.bias",
                            "ffn_up.bias", "ffn_down.bias"}) {
@@ -179,15 +182,19 @@ base::Status WeightLoader::layer(const Hparams& h, int index) {
       joined({{prefix + "attn_q.weight", q}, {prefix + "attn_k.weight", kv}, {prefix + "attn_v.weight", kv}},
              h.hidden));
   for (const auto& [name, length] : {std::pair("attn_q.bias", q), {"attn_k.bias", kv}, {"attn_v.bias", kv}}) {
-    if (!h.qkv_bias) break;
+    if (!h.architecture.qkv_bias) break;
     TRY_ASSIGN(ggml_tensor * bias, vector(prefix + name, length));
     out.qkv_bias.push_back(bias);
   }
-  if (h.qk_norm) {
+  if (h.architecture.qk_norm) {
     TRY_ASSIGN(out.q_norm, vector(prefix + "attn_q_norm.weight", h.head_dim));
     TRY_ASSIGN(out.k_norm, vector(prefix + "attn_k_norm.weight", h.head_dim));
   }
   TRY_ASSIGN(out.attention_out, matrix(prefix + "attn_output.weight", q, h.hidden));
+  if (h.architecture.post_norms) {
+    TRY_ASSIGN(out.attention_post_norm, vector(prefix + "post_attention_norm.weight", h.hidden));
+    TRY_ASSIGN(out.ffn_post_norm, vector(prefix + "post_ffw_norm.weight", h.hidden));
+  }
   TRY_ASSIGN(out.ffn_norm, vector(prefix + "ffn_norm.weight", h.hidden));
   TRY_ASSIGN(out.gate_up, joined({{prefix + "ffn_gate.weight", h.feed_forward},
                                   {prefix + "ffn_up.weight", h.feed_forward}},

@@ -1,4 +1,4 @@
-// The weights of a llama-shaped model: llama itself, qwen2 (biased projections), qwen3 (normed heads).
+// The weights of a model of one of our architectures (architecture.h).
 //
 // Matrices that read the same input and have one type are joined by rows (Q, K and V; gate and up): one
 // matmul node instead of three, which saves quantising the input and a thread barrier each. A matrix of a
@@ -35,15 +35,17 @@ struct Joined {
 };
 
 struct LayerWeights {
-  ggml_tensor* attention_norm = nullptr;  // [hidden]
-  Joined qkv;                             // [hidden -> (heads + 2 kv_heads) * head_dim]
-  std::vector<ggml_tensor*> qkv_bias;     // of Q, K and V; empty if none
-  ggml_tensor* q_norm = nullptr;          // [head_dim], null if none
-  ggml_tensor* k_norm = nullptr;          // [head_dim], null if none
-  const Matrix* attention_out = nullptr;  // [heads * head_dim -> hidden]
-  ggml_tensor* ffn_norm = nullptr;        // [hidden]
-  Joined gate_up;                         // [hidden -> 2 * feed_forward]
-  const Matrix* ffn_down = nullptr;       // [feed_forward -> hidden]
+  ggml_tensor* attention_norm = nullptr;       // [hidden]
+  Joined qkv;                                  // [hidden -> (heads + 2 kv_heads) * head_dim]
+  std::vector<ggml_tensor*> qkv_bias;          // of Q, K and V; empty if none
+  ggml_tensor* q_norm = nullptr;               // [head_dim], null if none
+  ggml_tensor* k_norm = nullptr;               // [head_dim], null if none
+  const Matrix* attention_out = nullptr;       // [heads * head_dim -> hidden]
+  ggml_tensor* attention_post_norm = nullptr;  // [hidden], null if none
+  ggml_tensor* ffn_norm = nullptr;             // [hidden]
+  Joined gate_up;                              // [hidden -> 2 * feed_forward]
+  const Matrix* ffn_down = nullptr;            // [feed_forward -> hidden]
+  ggml_tensor* ffn_post_norm = nullptr;        // [hidden], null if none
 };
 
 class Weights {
