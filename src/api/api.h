@@ -20,6 +20,7 @@
 #include "audit/audit.h"
 #include "base/clock.h"
 #include "llm/completer.h"
+#include "llm/embedder.h"
 #include "net/http.h"
 #include "response_cache/response_cache.h"
 
@@ -41,8 +42,18 @@ struct EngineSample {
   std::vector<std::pair<std::string, double>> gauges;
 };
 
+struct ServedEmbedder {
+  llm::Embedder* embedder = nullptr;
+  std::string description = {};
+  std::int64_t created_unix_s = 0;
+  std::string owned_by = "permutation";
+  nlohmann::json meta = {};
+};
+
 struct ApiOptions {
   std::map<std::string, ServedModel> models;
+  std::map<std::string, ServedEmbedder> embedders = {};
+  std::string embedders_off = {};                  // without any: why, and what to do
   response_cache::ResponseCache* cache = nullptr;  // null: the cache's endpoints answer 404
   const base::Clock* clock = nullptr;              // required
   std::function<nlohmann::json()> kv_stats = {};   // GET /v1/kv; unset: 404

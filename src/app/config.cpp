@@ -69,6 +69,15 @@ base::Status read_cache(const toml::table& table, const std::string& file, Confi
   return reader.finish();
 }
 
+base::Status read_embeddings(const toml::table& table, const std::string& file, EmbeddingsConfig& out) {
+  TableReader reader(table, "[embeddings]", file);
+  reader.boolean("enabled", out.enabled);
+  reader.text("name", out.name);
+  reader.text("path", out.path);
+  reader.integer("threads", out.threads, {.min = 0, .max = 1024});
+  return reader.finish();
+}
+
 base::Status read_prices(const toml::table& table, const std::string& file, Config& out) {
   for (const auto& [model, node] : table) {
     const std::string name = fmt::format("[prices.\"{}\"]", model.str());
@@ -95,6 +104,9 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file)
     config.models.push_back(std::move(model));
   }
   if (const auto* cache = reader.table("cache")) TRY(read_cache(*cache, file, config));
+  if (const auto* embeddings = reader.table("embeddings")) {
+    TRY(read_embeddings(*embeddings, file, config.embeddings));
+  }
   if (const auto* prices = reader.table("prices")) TRY(read_prices(*prices, file, config));
   TRY(reader.finish());
   return config;

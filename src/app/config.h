@@ -31,6 +31,12 @@
 //   eviction = "gdsf"            # who goes first: gdsf (least dollars per byte and use), lru, s3-fifo
 //   usd_per_second = 0.00003     # what a second of waiting is worth to gdsf, beside the dollars
 //
+//   [embeddings]                 # POST /v1/embeddings; the model is loaded when the first text comes
+//   enabled = true
+//   path = "/models/bert.gguf"   # unset: the catalogue's all-minilm-l6-v2
+//   name = "my-bert"             # as clients name it; unset: the catalogue's name or the file's stem
+//   threads = 0                  # 0: all cores
+//
 //   [prices."my-model"]          # US dollars a million tokens: what a cache hit saved
 //   input_per_mtok = 0.15
 //   output_per_mtok = 0.60
@@ -63,6 +69,13 @@ struct ModelConfig {
   double kv_ratio = 1;
 };
 
+struct EmbeddingsConfig {
+  bool enabled = true;
+  std::string name = {};
+  std::string path = {};
+  int threads = 0;
+};
+
 /// US dollars a million tokens.
 struct Price {
   double input_per_mtok = 0;
@@ -77,6 +90,7 @@ struct Config {
   response_cache::Limits cache;
   std::string cache_path;  // empty: RAM only
   std::size_t cache_disk_bytes = 4ULL << 30;
+  EmbeddingsConfig embeddings;
   std::map<std::string, Price> prices;  // by served model name
 };
 

@@ -39,11 +39,19 @@ base::Result<std::string> catalogue_path(const std::string& name) {
   const CatalogueModel* known = find_in_catalogue(name);
   if (known == nullptr) {
     std::vector<std::string_view> names;
-    for (const CatalogueModel& model : catalogue()) names.push_back(model.name);
+    for (const CatalogueModel& model : catalogue()) {
+      if (model.kind == ModelKind::kWrites) names.push_back(model.name);
+    }
     return base::Error{
         base::Code::kNotFound,
         fmt::format("no model \"{}\" in the catalogue, which has: {}. Or give a file: ./{}.gguf", name,
                     fmt::join(names, ", "), name)};
+  }
+  if (known->kind != ModelKind::kWrites) {
+    return base::invalid(fmt::format("the model {} makes embeddings, it doesn't write: leave it out, POST "
+                                     "/v1/embeddings serves it by itself ([embeddings] in the config file)",
+                                     name),
+                         "name");
   }
   if (!is_installed(*known)) {
     return base::Error{
@@ -110,6 +118,30 @@ base::Result<std::vector<inference::LocalModelOptions>> resolve_models(
     resolved.push_back(std::move(options));
   }
   return resolved;
+}
+
+base::Result<inference::LocalEmbedderOptions> resolve_embedder(const EmbeddingsConfig& config) {
+  inference::LocalEmbedderOptions options{
+      .name = config.name, .path = config.path, .threads = config.threads};
+  if (!options.path.empty()) {
+    std::error_code ignored;
+    if (!fs::is_regular_file(options.path, ignored)) {
+      return base::Error{base::Code::kNotFound,
+                         fmt::format("no such file: {} ([embeddings] path)", options.path)};
+    }
+    if (options.name.empty()) options.name = served_name(options.path);
+    return options;
+  }
+  const CatalogueModel& known = default_embedder();
+  if (!is_installed(known)) {
+    return base::Error{
+        base::Code::kNotFound,
+        fmt::format("the model {0} isn't installed (looked for {1}). Run: permutation models pull {0}",
+                    known.name, installed_path(known).string())};
+  }
+  options.path = installed_path(known).string();
+  if (options.name.empty()) options.name = known.name;
+  return options;
 }
 
 }  // namespace pmt::app

@@ -7,6 +7,7 @@
 
 #include "app/config.h"
 #include "base/result.h"
+#include "inference/local_embedder.h"
 #include "inference/local_model.h"
 
 namespace pmt::app {
@@ -21,6 +22,9 @@ ModelConfig default_model_config();
 /// stem in lower case. Errors: a name that the catalogue lacks, a model that isn't installed (says how to
 /// install it).
 base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& model);
+
+/// The embedding model: the catalogue's, or the config's file. Errors: it isn't there.
+base::Result<inference::LocalEmbedderOptions> resolve_embedder(const EmbeddingsConfig& config);
 
 /// All of them; the default model when `models` is empty. Errors also: two of one name, or an engine's name.
 base::Result<std::vector<inference::LocalModelOptions>> resolve_models(

