@@ -69,7 +69,8 @@ int pull(const std::string& name) {
   }
   if (is_installed(*model)) {
     if (const auto digest = file_sha256(installed_path(*model)); digest && *digest == model->sha256) {
-      fmt::print("{} is already installed and intact: {}\n", name, installed_path(*model).string());
+      fmt::print(stderr, "{} is already installed and intact\n", name);
+      fmt::print("{}\n", installed_path(*model).string());
       return kExitDone;
     }
     fmt::print(stderr, "the installed {} is damaged: fetching it again\n", name);

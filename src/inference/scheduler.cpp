@@ -30,12 +30,6 @@ int units_of_page(double kv_ratio) {
   return static_cast<int>(kv_cache::PagePool::units_of(kv_cache::size_of(kv_cache::codec_for(kv_ratio))));
 }
 
-/// Small pages a table, on average, of a compressed prompt.
-double units_of_prompt(int prompt_tokens, double kv_ratio) {
-  const double exact = static_cast<double>(prompt_tokens) / kernels::kPageTokens;
-  return std::max(1.0, exact * kv_cache::PagePool::kLargeUnits / kv_ratio);
-}
-
 kv_cache::PrefixKey prefix_key(const Job& job) {
   return {job.prefix_scope, job.compression.ratio()};
 }
@@ -66,42 +60,51 @@ Scheduler::~Scheduler() {
 }
 
 int Scheduler::new_tokens_that_fit(int prompt_tokens, int choices, double kv_ratio) const {
-  const auto& h = transformer_.hparams();
-  const std::int64_t per_table = static_cast<std::int64_t>(pool_->pages_max()) / (h.layers * h.kv_heads);
-  if (kv_ratio > 1) {
-    const auto units = static_cast<double>(per_table * std::int64_t{kv_cache::PagePool::kLargeUnits});
-    const double prompt = units_of_prompt(prompt_tokens, kv_ratio);
-    const double pages = (units - prompt) / choices / units_of_page(kv_ratio);
-    return std::max(1, static_cast<int>(pages - kSparePages) * kernels::kPageTokens);
+  int fit = 1;
+  for (int more = transformer_.hparams().context_tokens; more > 0;) {
+    // The largest number below the context whose pages the pool has, digit by binary digit.
+    const bool fits = pages_at_most({prompt_tokens, fit + more, choices, kv_ratio}) <= pool_->pages_max();
+    fit += fits ? more : 0;
+    more /= 2;
   }
-  const std::int64_t shared = prompt_tokens / kernels::kPageTokens;
-  const std::int64_t tokens = (shared + (per_table - shared) / choices) * kernels::kPageTokens;
-  return static_cast<int>(std::max<std::int64_t>(1, tokens - prompt_tokens));
+  return fit;
 }
 
-/// Large pages that the job needs when it runs alone.
-std::size_t Scheduler::pages_at_most(const Job& job) const {
-  const auto& h = transformer_.hparams();
-  const auto tables = static_cast<std::size_t>(h.layers * h.kv_heads);
-  const int prompt = static_cast<int>(job.prompt.size());
-  const auto choices = static_cast<std::size_t>(job.choices);
-  if (job.compression.active()) {
+std::size_t Scheduler::pages_at_most(const Need& need) const {
+  const kv_cache::KvShape shape = transformer_.hparams().kv_shape();
+  const auto heads = static_cast<std::size_t>(shape.kv_heads);
+  const std::size_t local = heads * static_cast<std::size_t>(shape.local_layers());
+  const std::size_t global = heads * static_cast<std::size_t>(shape.layers) - local;
+  const auto choices = static_cast<std::size_t>(need.choices);
+  const int step = options_.prefill_chunk_tokens;
+  const auto local_pages = [&](int tokens) {
+    return kv_cache::SequenceKv::local_pages_at_most(shape, tokens, step);
+  };
+  if (need.kv_ratio > 1) {
     // Exact while it is read; then small pages, of which a choice takes a few more than its tokens fill.
-    const double own = static_cast<double>(page_count(job.new_tokens_max)) + kSparePages;
-    const double units = units_of_prompt(prompt, job.compression.ratio()) +
-                         own * job.choices * units_of_page(job.compression.ratio());
+    const double unit = static_cast<double>(pool_->unit_bytes());
+    const double prompt =
+        std::max(static_cast<double>(global + local),
+                 static_cast<double>(shape.bytes_f16(need.prompt_tokens)) / need.kv_ratio / unit);
+    const std::size_t own = page_count(need.new_tokens) + kSparePages;
+    const std::size_t own_local =
+        std::min(own, local_pages(need.prompt_tokens + need.new_tokens) + kSparePages);
+    const double units = prompt + static_cast<double>((global * own + local * own_local) * choices) *
+                                      units_of_page(need.kv_ratio);
     const auto later = static_cast<std::size_t>(units / kv_cache::PagePool::kLargeUnits + 1);
-    return tables * std::max(page_count(prompt), later);
+    return std::max(kv_cache::SequenceKv::pages_at_most(shape, need.prompt_tokens, step), later);
   }
   // Full prompt pages are shared by the choices; the last, partial one and all later ones are each choice's
-  // own.
-  const std::size_t shared = static_cast<std::size_t>(prompt / kernels::kPageTokens);
-  const std::size_t own = page_count(prompt + job.new_tokens_max) - shared;
-  return tables * (shared + own * choices);
+  // own, and so is a window.
+  const std::size_t shared = static_cast<std::size_t>(need.prompt_tokens / kernels::kPageTokens);
+  const std::size_t own = page_count(need.prompt_tokens + need.new_tokens) - shared;
+  return global * (shared + own * choices) +
+         local * choices * local_pages(need.prompt_tokens + need.new_tokens);
 }
 
 base::Status Scheduler::submit(std::unique_ptr<Job> job) {
-  const std::size_t need = pages_at_most(*job);
+  const std::size_t need = pages_at_most(
+      {static_cast<int>(job->prompt.size()), job->new_tokens_max, job->choices, job->compression.ratio()});
   if (need > pool_->pages_max()) {
     return base::Error{
         base::Code::kTooLarge,
@@ -165,9 +168,9 @@ void Scheduler::drop_cancelled() {
 }
 
 std::size_t Scheduler::pages_for_prompt(const Job& job) const {
-  const auto& h = transformer_.hparams();
-  return static_cast<std::size_t>(h.layers * h.kv_heads) *
-         page_count(static_cast<int>(job.prompt.size()) + 1);
+  return kv_cache::SequenceKv::pages_at_most(transformer_.hparams().kv_shape(),
+                                             static_cast<int>(job.prompt.size()) + 1,
+                                             options_.prefill_chunk_tokens);
 }
 
 void Scheduler::admit() {
@@ -293,6 +296,7 @@ bool Scheduler::make_room(const std::vector<Part>& parts) {
   std::size_t need = 0;
   for (const Part& part : parts)
     need += part.job->running[part.generation].sequence().pages_needed(part.tokens);
+  if (need > pool_->pages_free()) drop_unseen();
   give_up_prefixes(need);
   if (need <= pool_->pages_free()) return true;
   const bool drafted = std::any_of(parts.begin(), parts.end(), [](const Part& part) {
@@ -300,6 +304,25 @@ bool Scheduler::make_room(const std::vector<Part>& parts) {
   });
   drafted ? forget_drafts() : preempt_youngest();
   return false;
+}
+
+void Scheduler::drop_unseen() {
+  for (const auto& job : running_) {
+    for (Generation& generation : job->running) generation.sequence().drop_unseen();
+  }
+}
+
+/// What a local layer no longer sees goes at once, save while a prompt is read that others may begin alike:
+/// its prefix can only be cut where every page is still there.
+void Scheduler::drop_unseen(const std::vector<Part>& parts) {
+  const bool roomy = pool_->pages_free() > pool_->pages_max() / 4;
+  for (const Part& part : parts) {
+    if (part.generation >= part.job->running.size()) continue;  // failed
+    Generation& generation = part.job->running[part.generation];
+    const bool will_be_kept = options_.prefix_bytes_max > 0 && generation.generated() == 0 &&
+                              part.job->compression.mode() != llm::KvMode::kQueryAware;
+    if (!will_be_kept || !roomy) generation.sequence().drop_unseen();
+  }
 }
 
 void Scheduler::preempt_youngest() {
@@ -359,6 +382,7 @@ void Scheduler::step() {
   }
   compress_when_read(parts);
   distribute(parts, *logits);
+  drop_unseen(parts);
 }
 
 /// Before the first token is sampled: its logits come from the exact pages, all later ones from those kept.
@@ -459,6 +483,9 @@ void Scheduler::end_generation(Job& job, Generation& generation) {
   job.kv.tokens_total += own;
   job.kv.tokens_kept += own;
   // The prompt's full pages, which the choices share, count once.
+  const kv_cache::KvShape& shape = generation.sequence().shape();
+  job.kv.bytes_f16 += shape.bytes_f16(generation.sequence().tokens()) -
+                      (job.kv.bytes > 0 ? shape.bytes_f16(static_cast<std::int64_t>(job.prompt.size())) : 0);
   job.kv.bytes += generation.sequence().bytes() - (job.kv.bytes > 0 ? job.shared_bytes : 0);
   remember(job, generation);
   generation.sequence().clear();
@@ -468,7 +495,6 @@ void Scheduler::end_generation(Job& job, Generation& generation) {
 void Scheduler::finish(Job& job) {
   const base::Nanos now = clock_.now();
   llm::Report report;
-  job.kv.bytes_f16 = job.kv.tokens_total * transformer_.hparams().kv_shape().token_bytes_f16();
   job.kv.ratio_achieved =
       job.kv.bytes > 0 ? static_cast<double>(job.kv.bytes_f16) / static_cast<double>(job.kv.bytes) : 1;
   report.kv = job.kv;

@@ -91,6 +91,13 @@ class Scheduler {
     bool samples;  // the span reaches the choice's last token
   };
 
+  struct Need {
+    int prompt_tokens;
+    int new_tokens;
+    int choices;
+    double kv_ratio;  // 1: exact
+  };
+
   void run();
   bool wait_for_work();
   void drop_cancelled();
@@ -100,12 +107,15 @@ class Scheduler {
   void remember(const Job& job, const Generation& generation);
   void give_up_prefixes(std::size_t pages);
   base::Status ensure_calibrated();
-  std::size_t pages_at_most(const Job& job) const;
+  /// Large pages that a request takes when it runs alone.
+  std::size_t pages_at_most(const Need& need) const;
   void compress_when_read(const std::vector<Part>& parts);
   void draft();
   void forget_drafts();
   std::vector<Part> choose_parts();
   bool make_room(const std::vector<Part>& parts);
+  void drop_unseen();
+  void drop_unseen(const std::vector<Part>& parts);
   void preempt_youngest();
   void step();
   void distribute(const std::vector<Part>& parts, std::span<const float> logits);

@@ -29,8 +29,9 @@ constexpr kernels::PageCodec codec_for(double ratio) {
 }
 
 /// For pages of codec_for(options.ratio): the tokens that each table keeps, ascending: what
-/// SequenceKv::compress takes. Every table keeps a page's worth at least, so for short sequences and high
-/// ratios the budget may be exceeded.
+/// SequenceKv::compress takes. Local layers don't compete: they keep the end of their window, for at most
+/// half the budget, whatever its scores. Every table keeps a page's worth at least, so for short sequences
+/// and high ratios the budget may be exceeded.
 std::vector<std::vector<std::int32_t>> choose_kept(const ScoreBuffer& scores, const KvShape& shape,
                                                    int tokens, const EvictionOptions& options);
 

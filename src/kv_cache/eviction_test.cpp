@@ -31,6 +31,27 @@ std::size_t pages(const std::vector<std::vector<std::int32_t>>& kept) {
   return total;
 }
 
+TEST(Eviction, LocalLayersKeepTheEndOfTheirWindow) {
+  KvShape shape = kShape;
+  shape.window = 500;
+  shape.local[0] = shape.local[2] = true;
+  const int tokens = 3000;
+  for (const double ratio : {2.0, 8.0, 64.0}) {
+    const auto kept = choose_kept(random_scores(tokens, 1), shape, tokens, {.ratio = ratio});
+    const std::size_t page = ratio < 4 ? kernels::f16_page_bytes(64) : kernels::compact_page_bytes(64);
+    EXPECT_NEAR(static_cast<double>(pages(kept) * page), static_cast<double>(shape.bytes_f16(tokens)) / ratio,
+                8.0 * static_cast<double>(page))
+        << ratio;
+    for (const std::size_t table : {0, 1, 4, 5}) {
+      EXPECT_EQ(kept[table].size(), kept[0].size());
+      EXPECT_EQ(kept[table].back(), tokens - 1);
+      EXPECT_EQ(kept[table].front(), tokens - static_cast<int>(kept[table].size()));
+      EXPECT_LE(kept[table].size(), 500U);
+    }
+    EXPECT_EQ(kept[0].size(), ratio < 4 ? 500U : kept[0].size());
+  }
+}
+
 TEST(Eviction, KeepsWithinTheBudgetAndFillsItsPages) {
   for (const double ratio : {2.0, 3.0, 4.0, 8.0, 16.0, 64.0}) {
     const int tokens = 3000;

@@ -133,12 +133,15 @@ int SequenceKv::tokens_min() const {
   }
 }
 
+std::size_t SequenceKv::local_pages_at_most(const KvShape& shape, int tokens, int step_tokens) {
+  return std::min(pages_for(tokens), pages_for(shape.window + kTruncatedMax + step_tokens) + 1);
+}
+
 std::size_t SequenceKv::pages_at_most(const KvShape& shape, int tokens, int step_tokens) {
-  const auto heads = static_cast<std::size_t>(shape.kv_heads);
-  const std::size_t all = pages_for(tokens);
   const auto local = static_cast<std::size_t>(shape.local_layers());
-  const std::size_t seen = std::min(all, pages_for(shape.window + kTruncatedMax + step_tokens) + 1);
-  return heads * ((static_cast<std::size_t>(shape.layers) - local) * all + local * seen);
+  return static_cast<std::size_t>(shape.kv_heads) *
+         ((static_cast<std::size_t>(shape.layers) - local) * pages_for(tokens) +
+          local * local_pages_at_most(shape, tokens, step_tokens));
 }
 
 void SequenceKv::clear() {
@@ -273,7 +276,7 @@ std::int64_t SequenceKv::bytes(LayerId layer, KvHeadId head) const {
 std::int64_t SequenceKv::full_bytes() const {
   std::int64_t total = 0;
   for (std::size_t t = 0; t < tables_.size(); ++t)
-    total += slot_of(t, tokens_) / kernels::kPageTokens - (is_local(t) ? dropped_pages_ : 0);
+    total += is_local(t) ? 0 : slot_of(t, tokens_) / kernels::kPageTokens;
   return total * static_cast<std::int64_t>(pool_->bytes_of(page_size()));
 }
 

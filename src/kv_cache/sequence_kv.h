@@ -105,6 +105,8 @@ class SequenceKv {
   /// An upper bound on the pages that a sequence of `tokens` holds when drop_unseen() follows every step of
   /// at most `step_tokens`.
   static std::size_t pages_at_most(const KvShape& shape, int tokens, int step_tokens);
+  /// The same of one local table.
+  static std::size_t local_pages_at_most(const KvShape& shape, int tokens, int step_tokens);
 
   /// Where the table holds the token at `position` (for a compact sequence: one that came after compress()).
   int slot(LayerId layer, KvHeadId head, int position) const { return slot_of(index(layer, head), position); }
@@ -123,7 +125,8 @@ class SequenceKv {
   std::size_t page_bytes() const { return pool_->bytes_of(page_size()); }
   std::int64_t bytes() const;
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
-  /// Bytes in pages that have no room left, which forks therefore go on sharing.
+  /// Bytes in pages that have no room left, which forks therefore go on sharing; without local layers, whose
+  /// pages go when they are out of sight.
   std::int64_t full_bytes() const;
   /// Bytes in pages that no fork shares: what clear() would give back to the pool.
   std::int64_t private_bytes() const;
