@@ -34,11 +34,12 @@ class Hostile : public KindTest {
     ASSERT_TRUE(next) << next.error().message;
     EXPECT_EQ((*next)->run("print(context)", call_, {})->output, "fine\n");
   }
-  /// Runs one and returns it; the test fails if it took longer than its second and the grace.
+  /// Runs one and returns it; the test fails if it took much longer than its limits, a busy machine allowed
+  /// for.
   BlockResult attack(const std::string& code) {
     const auto begin = std::chrono::steady_clock::now();
     BlockResult block = run(code);
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(8));
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
     return block;
   }
   void expect_error(const std::string& code, const std::string& says) {
@@ -117,10 +118,12 @@ TEST_P(HostilePython, AThreadBombIsBounded) {
 }
 
 TEST_P(Hostile, AMemoryBombIsAMemoryError) {
+  Limits patient = kTight;
+  patient.block_s = 6;  // so that on a busy machine memory ends before time does
+  open(patient);
   expect_error("x = 'a' * (1 << 30)", "MemoryError");
-  EXPECT_THAT(
-      attack("x = []\nwhile True:\n  x.append('a' * 10000000 + str(len(x)))").error,
-      AnyOf(HasSubstr("MemoryError"), HasSubstr("TimeoutError")));  // a slow interpreter's time may end first
+  open(patient);
+  expect_error("x = []\nwhile True:\n  x.append('a' * 10000000 + str(len(x)))", "MemoryError");
 }
 
 TEST_P(Hostile, AnEndlessLoopIsStopped) {
