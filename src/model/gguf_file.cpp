@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "model/gguf_preflight.h"
+
 namespace pmt::model {
 
 base::Error GgufFile::wrong(const std::string& what) const {
@@ -15,6 +17,7 @@ base::Error GgufFile::wrong(const std::string& what) const {
 }
 
 base::Result<GgufFile> GgufFile::open(const std::string& path) {
+  TRY(check_gguf(path));
   GgufFile out;
   out.path_ = path;
   out.file_.reset(std::fopen(path.c_str(), "rb"));

@@ -1,8 +1,10 @@
 #include "model/vocab.h"
 
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <exception>
 #include <fstream>
 #include <utility>
 
@@ -10,6 +12,7 @@
 #include <llama.h>
 
 #include "base/check.h"
+#include "model/gguf_preflight.h"
 #include "model/llama_log.h"
 #include "model/prompt_builder.h"
 #include "model/token_list_check.h"
@@ -47,6 +50,32 @@ std::vector<SpecialToken> special_tokens_of(const llama_vocab* vocab, std::int32
   return tokens;
 }
 
+/// What would end the process, or throw, when a text is encoded or a token shown.
+base::Status check_usable(const llama_vocab* vocab) {
+  const auto lacks = [](const char* what) {
+    return Error{Code::kCorrupt, fmt::format("its tokenizer adds a token at {} and names none", what)};
+  };
+  if (llama_vocab_get_add_bos(vocab) && llama_vocab_bos(vocab) == LLAMA_TOKEN_NULL)
+    return lacks("the beginning");
+  if (llama_vocab_get_add_eos(vocab) && llama_vocab_eos(vocab) == LLAMA_TOKEN_NULL) return lacks("the end");
+  if (llama_vocab_get_add_sep(vocab) && llama_vocab_sep(vocab) == LLAMA_TOKEN_NULL)
+    return lacks("a text's end");
+  try {
+    std::array<llama_token, 16> tokens{};
+    for (int byte = 0; byte < 256; ++byte) {
+      const char text = static_cast<char>(byte);
+      llama_tokenize(vocab, &text, 1, tokens.data(), static_cast<std::int32_t>(tokens.size()), false, false);
+    }
+    std::array<char, 8> piece{};
+    for (std::int32_t id = 0; id < llama_vocab_n_tokens(vocab); ++id)
+      llama_token_to_piece(vocab, id, piece.data(), static_cast<std::int32_t>(piece.size()), 0, true);
+  } catch (const std::exception& thrown) {  // libllama's, of a byte that it has no token for
+    return Error{Code::kCorrupt,
+                 fmt::format("its tokenizer can't encode or show every byte ({})", thrown.what())};
+  }
+  return {};
+}
+
 std::optional<std::int32_t> unless_null(llama_token token) {
   if (token == LLAMA_TOKEN_NULL) return std::nullopt;
   return token;
@@ -61,6 +90,7 @@ void Vocab::FreeModel::operator()(llama_model* model) const {
 base::Result<std::unique_ptr<Vocab>> Vocab::load(const std::string& path) {
   init_llama();
   TRY(check_readable(path));
+  TRY(check_gguf(path));
   if (const auto lists = check_token_lists(path); !lists) return not_loaded(path, lists.error().message);
   llama_model_params params = llama_model_default_params();
   params.vocab_only = true;
@@ -70,6 +100,8 @@ base::Result<std::unique_ptr<Vocab>> Vocab::load(const std::string& path) {
   if (llama_vocab_type(llama_model_get_vocab(model.get())) == LLAMA_VOCAB_TYPE_NONE) {
     return not_loaded(path, "it holds no tokenizer");
   }
+  if (const auto usable = check_usable(llama_model_get_vocab(model.get())); !usable)
+    return not_loaded(path, usable.error().message);
   return std::unique_ptr<Vocab>(new Vocab(std::move(model)));
 }
 

@@ -9,6 +9,8 @@
 namespace pmt::model {
 namespace {
 
+constexpr std::size_t kTensorsPerLayer = 20;  // above what layer() declares
+
 /// The CPU's buffer types, the specialised (repacking) ones first.
 std::vector<ggml_backend_buffer_type_t> cpu_buffer_types() {
   std::vector<ggml_backend_buffer_type_t> types;
@@ -63,9 +65,11 @@ std::optional<kernels::QuantFormat> packed_format(ggml_type type) {
 /// Declares every tensor first, then allocates one buffer a kind, then reads the bytes.
 class WeightLoader {
  public:
-  WeightLoader(const GgufFile& file, Weights& out) : file_(file), out_(out), types_(cpu_buffer_types()) {
+  WeightLoader(const GgufFile& file, const Hparams& h, Weights& out)
+      : file_(file), out_(out), types_(cpu_buffer_types()) {
+    const std::size_t tensors = static_cast<std::size_t>(h.layers) * kTensorsPerLayer + 8;
     for (std::size_t i = 0; i < types_.size(); ++i) {
-      const ggml_init_params params{ggml_tensor_overhead() * 4096, nullptr, true};
+      const ggml_init_params params{ggml_tensor_overhead() * tensors, nullptr, true};
       out_.contexts_.push_back(ggml_init(params));
     }
   }
@@ -284,7 +288,7 @@ base::Status WeightLoader::read(const std::function<void(float)>& on_progress) {
 base::Result<std::unique_ptr<Weights>> Weights::load(const GgufFile& file, const Hparams& hparams,
                                                      const std::function<void(float)>& on_progress) {
   std::unique_ptr<Weights> out(new Weights());
-  WeightLoader loader(file, *out);
+  WeightLoader loader(file, hparams, *out);
   TRY(loader.declare(hparams));
   TRY(loader.allocate());
   TRY(loader.read(on_progress));
