@@ -158,10 +158,11 @@ struct Greedy {
   int different = 0;  // parted elsewhere
 };
 
-Greedy compare_greedy(Ours& ours, LlamaReference& llama, const model::Vocab& vocab, double error_max) {
+Greedy compare_greedy(Ours& ours, LlamaReference& llama, const model::Vocab& vocab, int prompts,
+                      double error_max) {
   Greedy out;
-  for (const char* prompt : kPrompts) {
-    std::vector<std::int32_t> next = vocab.tokenize(prompt, {.add_special = true});
+  for (int p = 0; p < prompts; ++p) {
+    std::vector<std::int32_t> next = vocab.tokenize(kPrompts[p], {.add_special = true});
     ours.clear();
     llama.clear();
     bool parted = false;
@@ -205,7 +206,8 @@ struct Setting {
 
 class Evaluation {
  public:
-  Evaluation(const model::Vocab& vocab, int threads) : vocab_(vocab), threads_(threads) {}
+  Evaluation(const model::Vocab& vocab, int prompts, int threads)
+      : vocab_(vocab), prompts_(prompts), threads_(threads) {}
 
   base::Status agreement(const Setting& setting, std::span<const std::int32_t> tokens) {
     TRY_ASSIGN(Ours ours, Ours::load(setting.path, threads_));
@@ -232,13 +234,14 @@ class Evaluation {
                found.top1() - itself.top1(), found.top1() >= itself.top1() - 0.01);
       }
     }
-    progress(fmt::format("{}: greedy text of {} prompts", setting.weights, std::size(kPrompts)));
-    const Greedy greedy = compare_greedy(ours, *plain, vocab_, error);
-    result_.rows.push_back({{"what", "greedy, 32 tokens, 20 prompts"},
+    progress(fmt::format("{}: top-1 {:.4f}, error {:.4f} at most; greedy text of {} prompts", setting.weights,
+                         found.top1(), error, prompts_));
+    const Greedy greedy = compare_greedy(ours, *plain, vocab_, prompts_, error);
+    result_.rows.push_back({{"what", fmt::format("greedy, 32 tokens, {} prompts", prompts_)},
                             {"weights", setting.weights},
                             {"ours", "equal " + std::to_string(greedy.equal)},
                             {"against", "libllama"},
-                            {"tokens", kGreedyTokens * static_cast<int>(std::size(kPrompts))},
+                            {"tokens", kGreedyTokens * prompts_},
                             {"error_max", error},
                             {"error_mean", nullptr},
                             {"top1", nullptr},
@@ -246,8 +249,9 @@ class Evaluation {
     target("greedy texts that part where the best logits differ by more than the error, " + setting.weights,
            "0", greedy.different, greedy.different == 0);
     if (setting.graph_proof) {
-      target("greedy texts equal, f32 weights", "20, less near ties (" + std::to_string(greedy.excused) + ")",
-             greedy.equal, greedy.equal + greedy.excused == static_cast<int>(std::size(kPrompts)));
+      target("greedy texts equal, f32 weights",
+             fmt::format("{}, less near ties ({})", prompts_, greedy.excused), greedy.equal,
+             greedy.equal + greedy.excused == prompts_);
     }
     return {};
   }
@@ -303,12 +307,13 @@ class Evaluation {
   }
 
   const model::Vocab& vocab_;
+  int prompts_;  // of kPrompts
   int threads_;
   Result result_{.name = "logits", .seed = 0, .rows = {}, .targets = {}};
 };
 
 base::Status evaluate(const std::string& model_path, const std::string& data, int agreement_tokens,
-                      int windows, int threads, bool json) {
+                      int prompts, int windows, int threads, bool json) {
   TRY_ASSIGN(auto vocab, model::Vocab::load(model_path));
   TRY_ASSIGN(const std::string book, text_of(data + "/gutenberg/tinyshakespeare.txt"));
   TRY_ASSIGN(const std::string wiki, text_of(data + "/wikitext2/valid.txt"));
@@ -319,7 +324,7 @@ base::Status evaluate(const std::string& model_path, const std::string& data, in
   const auto f32 = std::filesystem::temp_directory_path() / fmt::format("permutation-f32-{}.gguf", getpid());
   progress("dequantising the weights to f32");
   TRY(write_dequantised(model_path, f32.string(), threads));
-  Evaluation evaluation(*vocab, threads);
+  Evaluation evaluation(*vocab, prompts, threads);
   const base::Status proof = evaluation.agreement({"f32", f32.string(), true}, tokens);
   std::filesystem::remove(f32);
   TRY(proof);
@@ -336,16 +341,18 @@ int main_of(std::vector<std::string> args) {
   const std::string path = take_value(args, "--model", model != nullptr ? model : "");
   const std::string data = take_value(args, "--data", "../shared/data");
   const int agreement_tokens = std::stoi(take_value(args, "--tokens", std::to_string(kAgreementTokens)));
+  const int prompts =
+      std::clamp(std::stoi(take_value(args, "--prompts", "20")), 0, static_cast<int>(std::size(kPrompts)));
   const int windows = std::stoi(take_value(args, "--windows", "8"));
   const int threads =
       std::stoi(take_value(args, "--threads", std::to_string(std::thread::hardware_concurrency())));
   if (path.empty() || !args.empty()) {
-    fmt::print(
-        stderr,
-        "usage: eval logits --model GGUF [--data DIR] [--tokens N] [--windows N] [--threads N] [--json]\n");
+    fmt::print(stderr,
+               "usage: eval logits --model GGUF [--data DIR] [--tokens N] [--prompts N] [--windows N] "
+               "[--threads N] [--json]\n");
     return 2;
   }
-  const base::Status done = evaluate(path, data, agreement_tokens, windows, threads, json);
+  const base::Status done = evaluate(path, data, agreement_tokens, prompts, windows, threads, json);
   if (!done) fmt::print(stderr, "{}\n", done.error().message);
   return done ? 0 : 1;
 }
