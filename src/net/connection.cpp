@@ -56,7 +56,9 @@ Connection::Connection(Socket socket, const ServerOptions& options, const Handle
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.set_option(asio::socket_base::keep_alive(true), ignored);
   parser_.emplace(limits());
-  expect_within(options_.idle_timeout_s);
+  if (options_.tls != nullptr) tls_.emplace(*options_.tls);
+  // A client has connected to say something: a handshake may not take longer than a request.
+  expect_within(tls_ ? options_.request_timeout_s : options_.idle_timeout_s);
 }
 
 Connection::~Connection() {
@@ -76,6 +78,8 @@ Task<void> Connection::run() {
         co_await socket_.async_read_some(asio::buffer(chunk_), asio::redirect_error(kAwait, ec));
     if (ec) {
       on_read_end(ec);
+    } else if (tls_) {
+      receive_sealed({chunk_.data(), size});
     } else {
       receive({chunk_.data(), size});
     }
@@ -96,6 +100,20 @@ void Connection::on_read_end(const error_code& ec) {
     }
   }
   leave();
+}
+
+void Connection::receive_sealed(std::string_view bytes) {
+  std::string plain;
+  const TlsSession::State state = tls_->receive(bytes, &plain);
+  if (state == TlsSession::State::kPlainHttp) {
+    tls_.reset();  // said in the language that it was asked in
+    return reject(400, "this server speaks HTTPS here: use https://");
+  }
+  if (!plain.empty()) receive(plain);
+  if (state_ == State::kClosed) return;
+  flush();  // the handshake's answers, or an alert
+  if (state == TlsSession::State::kBroken) return leave();
+  if (state == TlsSession::State::kEnded) on_read_end(asio::error::eof);
 }
 
 void Connection::receive(std::string_view bytes) {
@@ -175,14 +193,19 @@ void Connection::reject(int status, std::string_view message, Headers headers) {
 void Connection::flush() {
   if (writing_) return;
   while (state_ != State::kClosed) {
-    if (sent_ == out_.size()) {
-      out_.clear();
+    if (sent_ == wire().size()) {
+      wire().clear();
       sent_ = 0;
+      if (tls_) {
+        if (!tls_->seal(out_, &sealed_)) return leave();
+        out_.clear();
+        if (!sealed_.empty()) continue;
+      }
       if (!on_all_sent()) return;
       continue;
     }
     error_code ec;
-    sent_ += socket_.write_some(asio::buffer(out_.data() + sent_, out_.size() - sent_), ec);
+    sent_ += socket_.write_some(asio::buffer(wire().data() + sent_, wire().size() - sent_), ec);
     if (ec == asio::error::would_block || ec == asio::error::try_again) return wait_writable();
     if (ec) return leave();
   }
@@ -191,6 +214,10 @@ void Connection::flush() {
 /// Fetches what the Responder wrote since; false when there is nothing more to send now.
 bool Connection::on_all_sent() {
   if (state_ == State::kLingering) {
+    if (tls_ && !std::exchange(said_goodbye_, true)) {
+      tls_->close();
+      return true;
+    }
     error_code ignored;
     socket_.shutdown(Socket::shutdown_send, ignored);
     return false;
@@ -221,6 +248,7 @@ void Connection::wait_writable() {
 
 void Connection::end_answer() {
   if (out_.capacity() > kKeptBytesMax) std::string().swap(out_);
+  if (sealed_.capacity() > kKeptBytesMax) std::string().swap(sealed_);
   if (peer_ended_) return leave();
   if (closing_ || answer_ == Outbox::Answer::kClose) return linger();
   state_ = State::kReading;

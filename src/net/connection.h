@@ -66,6 +66,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   bool must_pause() const;
   void on_read_end(const error_code& ec);
   void receive(std::string_view bytes);
+  void receive_sealed(std::string_view bytes);
+  std::string& wire() { return tls_ ? sealed_ : out_; }
   std::string_view serve(std::string_view bytes);
   void serve_backlog();
   void dispatch();
@@ -94,12 +96,15 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   bool writing_ = false;     // waits for room to send
   bool paused_ = false;
   bool continue_sent_ = false;
+  bool said_goodbye_ = false;
   TimePoint deadline_;
 
   std::optional<RequestParser> parser_;
-  std::string backlog_;  // received, not parsed
-  std::string out_;      // being sent, from sent_ on
-  std::size_t sent_ = 0;
+  std::string backlog_;   // received, not parsed
+  std::string out_;       // to send
+  std::string sealed_;    // the same encrypted, where there is TLS
+  std::size_t sent_ = 0;  // of wire()
+  std::optional<TlsSession> tls_;
   std::array<char, 16 * 1024> chunk_;  // the outstanding read's own: nothing else touches it
 };
 
