@@ -8,6 +8,8 @@ const char* to_string(Code code) {
       return "invalid_argument";
     case Code::kUnauthorized:
       return "unauthorized";
+    case Code::kForbidden:
+      return "forbidden";
     case Code::kNotFound:
       return "not_found";
     case Code::kTooLarge:

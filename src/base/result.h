@@ -13,6 +13,7 @@ namespace pmt::base {
 enum class Code {
   kInvalidArgument,  // the caller sent something that can't be right
   kUnauthorized,
+  kForbidden,  // known, but not allowed this
   kNotFound,
   kTooLarge,       // a body, a context or a request that doesn't fit a fixed limit
   kUnprocessable,  // well-formed, but can't be acted on (e.g. only-if-cached and not cached)

@@ -195,6 +195,7 @@ base::Result<llm::Event> read_event(const json& value) {
 json meta_json(const StoreOptions& meta, std::int64_t stored_unix_s) {
   json out{{"tokens", meta.tokens}, {"stored", stored_unix_s}};
   if (meta.ttl_s) out["ttl_s"] = *meta.ttl_s;
+  if (!meta.tenant.empty()) out["tenant"] = meta.tenant;
   if (!meta.name_space.empty()) out["namespace"] = meta.name_space;
   if (!meta.model.empty()) out["model"] = meta.model;
   if (!meta.tags.empty()) out["tags"] = meta.tags;
@@ -209,6 +210,7 @@ base::Status read_meta(const json& value, StoreOptions& meta, std::int64_t& stor
   meta.tokens = fields.count("tokens");
   stored_unix_s = fields.count("stored");
   if (!fields.at("ttl_s").is_null()) meta.ttl_s = fields.number("ttl_s");
+  meta.tenant = fields.text("tenant");
   meta.name_space = fields.text("namespace");
   meta.model = fields.text("model");
   TRY_ASSIGN(meta.tags, read_strings(fields.array("tags"), "tags"));

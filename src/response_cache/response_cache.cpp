@@ -129,6 +129,7 @@ class Matcher {
     if (key < from() || key > to()) return false;
     if (filter_.tag && std::find(meta.tags.begin(), meta.tags.end(), *filter_.tag) == meta.tags.end())
       return false;
+    if (filter_.tenant && meta.tenant != *filter_.tenant) return false;
     if (filter_.model && meta.model != *filter_.model) return false;
     return !filter_.name_space || meta.name_space == *filter_.name_space;
   }

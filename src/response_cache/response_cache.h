@@ -53,6 +53,7 @@ struct StoreOptions {
   std::int64_t tokens = 0;  // what computing the value cost, by the model's own tokenizer
   bool reusable = true;     // false: kept out of the cache, the call counts as refused
   std::optional<double> ttl_s = {};
+  std::string tenant = {};  // whose it is: nobody else may see it
   std::string name_space = {};
   std::string model = {};
   std::vector<std::string> tags = {};
@@ -135,6 +136,7 @@ class ResponseCache {
   struct Filter {
     std::optional<std::string> tag = {};
     std::optional<std::string> model = {};
+    std::optional<std::string> tenant = {};
     std::optional<std::string> name_space = {};
     std::optional<std::string> key_prefix = {};  // of the key's hex, in lower case
   };

@@ -143,6 +143,7 @@ void Flight::store(const llm::Done& done) {
                           StoreOptions{.tokens = total_tokens(done.usage),
                                        .reusable = true,
                                        .ttl_s = request.cache.ttl_s,
+                                       .tenant = request.tenant,
                                        .name_space = request.cache.name_space,
                                        .model = table_.options_.model,
                                        .tags = request.cache.tags,
