@@ -1,0 +1,382 @@
+'use strict';
+// Draws what the server says and computes nothing that it doesn't: rates are differences of its counters.
+const $ = (id) => document.getElementById(id);
+const el = (tag, props = {}, ...children) => {
+  const node = Object.assign(document.createElement(tag), props);
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+};
+const fill = (node, ...children) => node.replaceChildren(...children);
+const number = (n) => n === null || n === undefined ? '–' : n.toLocaleString('en', { maximumFractionDigits: n < 10 ? 2 : n < 100 ? 1 : 0 });
+const bytes = (n) => { let i = 0; while (n >= 1024 && i < 4) { n /= 1024; ++i; } return number(n) + ' ' + ['B', 'KiB', 'MiB', 'GiB', 'TiB'][i]; };
+const percent = (share) => number(share * 100) + ' %';
+const time = (ms) => ms === null || ms === undefined ? '–' : ms < 1000 ? number(ms) + ' ms' : number(ms / 1000) + ' s';
+const clock = (unix) => new Date(unix * 1000).toLocaleTimeString('en-GB');
+
+// --- the server ---------------------------------------------------------------------------------------------
+let key = sessionStorage.getItem('permutation-key') || '';
+const headers = (more = {}) => (key ? { authorization: 'Bearer ' + key, ...more } : more);
+async function call(path, options = {}) {
+  const answer = await fetch(path, { ...options, headers: headers(options.headers) });
+  if (answer.status === 401 || answer.status === 403) askForKey(await message(answer));
+  return answer;
+}
+async function message(answer) {
+  try { return (await answer.json()).error.message; } catch { return 'The server answered ' + answer.status; }
+}
+function askForKey(why) {
+  $('login').hidden = false;
+  $('login-error').textContent = key ? why : '';
+}
+$('login').addEventListener('submit', (event) => {
+  event.preventDefault();
+  key = $('login-key').value;
+  sessionStorage.setItem('permutation-key', key);
+  $('login').hidden = true;
+  listen();
+});
+
+async function* events(answer) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ''; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split('\n\n');
+    rest = parts.pop();
+    for (const part of parts) yield part.split('\n').filter((l) => l.startsWith('data: ')).map((l) => l.slice(6)).join('\n');
+  }
+}
+
+let now = null, before = null;
+const speeds = [];
+let listening = 0;
+async function listen() {
+  const mine = ++listening;
+  for (let wait = 500; mine === listening; wait = Math.min(wait * 2, 8000)) {
+    try {
+      const answer = await call('/v1/dashboard/events');
+      if (answer.status === 401 || answer.status === 403) return link('lost', 'a key is needed');
+      if (!answer.ok) throw new Error(await message(answer));
+      for await (const data of events(answer)) {
+        if (mine !== listening) return;
+        before = now;
+        now = JSON.parse(data);
+        wait = 500;
+        link('live', 'live · ' + now.version);
+        remember();
+        if (before) draw(); else show();
+      }
+    } catch (error) { link('lost', 'no connection: ' + error.message); }
+    if (mine === listening) link('lost', 'no connection, trying again');
+    await new Promise((go) => setTimeout(go, wait));
+  }
+}
+function link(state, text) {
+  if ($('link').dataset.state !== state || $('link').textContent !== text) { $('link').dataset.state = state; $('link').textContent = text; }
+}
+const total = (snapshot, field) => snapshot.kv.reduce((sum, model) => sum + model.engine[field], 0);
+function remember() {
+  const seconds = before ? (now.t_ms - before.t_ms) / 1000 : 0;
+  if (seconds <= 0) return;
+  speeds.push((total(now, 'completion_tokens') - total(before, 'completion_tokens')) / seconds);
+  if (speeds.length > 90) speeds.shift();
+}
+
+// --- overview -----------------------------------------------------------------------------------------------
+function spark(values) {
+  const svg = document.createElementNS('http:' + '//www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('viewBox', '0 0 90 20');
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('aria-hidden', 'true');
+  const top = Math.max(...values, 1);
+  const line = document.createElementNS(svg.namespaceURI, 'polyline');
+  line.setAttribute('points', values.map((v, i) => `${90 - values.length + i},${19 - 18 * v / top}`).join(' '));
+  for (const [name, value] of [['fill', 'none'], ['stroke', 'currentColor'], ['stroke-width', '1'], ['vector-effect', 'non-scaling-stroke']]) line.setAttribute(name, value);
+  svg.append(line);
+  return svg;
+}
+function bar(share) {
+  const inner = el('i');
+  inner.style.width = Math.min(100, share * 100) + '%';
+  return el('div', { className: 'bar' }, inner);
+}
+const tile = (value, label, extra) => el('div', { className: 'tile' }, el('b', { textContent: value }), el('span', { textContent: label }), extra);
+function drawOverview() {
+  const used = now.kv.reduce((sum, m) => sum + m.bytes, 0), most = now.kv.reduce((sum, m) => sum + m.bytes_max, 0);
+  const cache = now.cache, drafted = total(now, 'drafted');
+  const tiles = [
+    tile(number(speeds.at(-1) ?? 0), 'tokens a second now', spark(speeds.length > 1 ? speeds : [0, 0])),
+    tile(total(now, 'running') + ' / ' + total(now, 'waiting'), 'requests running / waiting'),
+    tile(bytes(used), `of ${bytes(most)} for keys and values`, most ? bar(used / most) : null),
+  ];
+  if (cache) tiles.push(
+    tile(percent(cache.hit_rate), `of ${number(cache.lookups)} lookups hit`, bar(cache.hit_rate)),
+    tile(number(cache.tokens_saved), 'tokens not computed again'),
+    tile('$' + cache.usd_saved.toLocaleString('en', { maximumFractionDigits: 4 }), 'not spent, by the configured prices'),
+    tile(number(cache.entries), `responses kept, ${bytes(cache.bytes)}`));
+  tiles.push(
+    tile(number(total(now, 'prefix_tokens')), 'prompt tokens reused, not read again'),
+    tile(drafted ? percent(total(now, 'accepted') / drafted) : '–', `of ${number(drafted)} drafted tokens accepted`),
+    tile(number(total(now, 'completion_tokens')), 'tokens generated'));
+  fill($('tiles'), ...tiles);
+  const rows = [['First token', 'ttft_ms'], ['Each further token', 'tpot_ms'], ['Waiting in the queue', 'queue_ms']];
+  fill($('latency').tBodies[0], ...rows.map(([label, field]) => {
+    const q = now.latency[field];
+    return el('tr', {}, el('th', { scope: 'row', textContent: label }), ...['p50', 'p95', 'p99'].map((p) => el('td', { textContent: q ? time(q[p]) : '–' })));
+  }));
+  $('latency-note').textContent = `Over the last ${now.latency.samples} such requests.`;
+}
+
+// --- audit --------------------------------------------------------------------------------------------------
+const columns = { permutation: 'PermutationEngine', rlm: 'RecursiveLanguageModel', unified: 'Unified pipeline', completions: 'Completions' };
+function drawAudit() {
+  const audit = now.audit;
+  if (!audit) return;
+  $('verdict').textContent = audit.verdict;
+  fill($('audit-table').tHead, el('tr', {}, ...['Cache', 'Implemented', ...Object.values(columns), 'Production ready'].map((t) => el('th', { scope: 'col', textContent: t }))));
+  const focused = document.activeElement?.dataset?.cell;
+  fill($('audit-table').tBodies[0], ...audit.caches.map((row) => el('tr', {},
+    el('th', { scope: 'row', textContent: row.name }),
+    el('td', { className: row.implemented ? 'used' : 'off', textContent: row.implemented ? 'yes' : row.why }),
+    ...Object.keys(columns).map((surface) => auditCell(row, surface)),
+    el('td', { className: row.production_ready.value ? 'used' : 'idle', textContent: row.production_ready.value ? 'yes' : 'missing: ' + row.production_ready.missing.join(', ') }))));
+  if (focused) document.querySelector(`[data-cell="${CSS.escape(focused)}"]`)?.focus();
+}
+function auditCell(row, surface) {
+  const cell = row.used_in[surface];
+  if (!cell || cell.state.startsWith('off')) return el('td', { className: 'off', textContent: cell ? cell.state : '–' });
+  const button = el('button', { type: 'button', className: cell.state.startsWith('used') ? 'used' : 'idle', textContent: cell.state.startsWith('used') ? 'used ' + number(cell.count) : cell.state });
+  button.dataset.cell = row.name + '/' + surface;
+  button.addEventListener('click', () => {
+    $('audit-detail').hidden = false;
+    fill($('audit-detail'), el('b', { textContent: `${row.name} in ${columns[surface]}` }),
+      el('p', {}, 'Counter ', el('code', { textContent: row.counter || '–' }), `: ${number(cell.count)}, last used `, cell.last_used ? clock(cell.last_used) : 'never', '.'),
+      el('p', { className: 'note' }, 'In Prometheus: ', el('code', { textContent: `permutation_cache_uses_total{cache="${row.name}",surface="${surface}"}` })));
+  });
+  return el('td', {}, button);
+}
+
+// --- the response cache -------------------------------------------------------------------------------------
+let cachePage = 0, requestPage = 0;
+async function items(kind, page, query = '') {
+  const answer = await call(`/v1/dashboard/items?kind=${kind}&page=${page}&q=${encodeURIComponent(query)}`);
+  if (!answer.ok) throw new Error(await message(answer));
+  return answer.json();
+}
+async function drawEntries() {
+  try {
+    const list = await items('cache', cachePage, $('cache-q').value);
+    fill($('cache-list'), ...list.items.map(entryCard));
+    if (!list.items.length) fill($('cache-list'), el('li', { className: 'note', textContent: list.total ? 'No more entries.' : 'No entry matches.' }));
+    $('cache-page').textContent = `page ${cachePage + 1} of ${Math.max(1, Math.ceil(list.total / list.page_size))}, ${number(list.total)} entries`;
+    $('cache-prev').disabled = cachePage === 0;
+    $('cache-next').disabled = (cachePage + 1) * list.page_size >= list.total;
+  } catch (error) { fill($('cache-list'), el('li', { className: 'bad', textContent: error.message })); }
+}
+function entryCard(entry) {
+  const act = (label, run, className = '') => {
+    const button = el('button', { type: 'button', textContent: label, className });
+    button.addEventListener('click', async () => { await run(); drawEntries(); });
+    return button;
+  };
+  const path = '/v1/cache/entries/' + entry.key;
+  const facts = [entry.model || 'a value', `${number(entry.tokens)} tokens`, `${time(entry.age_s * 1000)} old`, bytes(entry.bytes)];
+  if (entry.tenant) facts.push('tenant ' + entry.tenant);
+  if (entry.namespace) facts.push('namespace ' + entry.namespace);
+  if (entry.tags.length) facts.push('tags ' + entry.tags.join(', '));
+  return el('li', {}, el('p', { textContent: entry.preview }), el('p', { className: 'note' }, facts.join(' · '), ' · ', el('code', { textContent: entry.key.slice(0, 16) })),
+    el('div', { className: 'row' }, act('Purge', () => call(path, { method: 'DELETE' })),
+      act('Flag as a false hit', () => call(path + '/false_hit', { method: 'POST' }), 'danger')));
+}
+function drawCache() {
+  const cache = now.cache;
+  $('cache-line').textContent = cache ? `${number(cache.hits.exact)} exact hits, ${number(cache.hits.coalesced)} shared while computed, ${number(cache.hits.stale)} stale, ${number(cache.misses)} misses, ${number(cache.evictions)} evicted.` : 'This server runs without a response cache.';
+  const rows = now.requests.filter((r) => r.completion?.cache);
+  fill($('why').tBodies[0], ...rows.map((r) => el('tr', {}, el('td', { textContent: clock(r.time) }), el('td', { textContent: r.completion.model }),
+    el('td', { className: /hit|coalesced|stale/.test(r.completion.cache.status) ? 'used' : 'idle', textContent: r.completion.cache.status }),
+    el('td', { textContent: r.completion.cache.why || '–' }))));
+}
+$('cache-search').addEventListener('submit', (event) => { event.preventDefault(); cachePage = 0; drawEntries(); });
+$('cache-prev').addEventListener('click', () => { --cachePage; drawEntries(); });
+$('cache-next').addEventListener('click', () => { ++cachePage; drawEntries(); });
+$('cache-purge').addEventListener('click', async () => {
+  if (!confirm('Purge every cached response?')) return;
+  await call('/v1/cache', { method: 'DELETE' });
+  cachePage = 0;
+  drawEntries();
+});
+
+// --- keys and values ----------------------------------------------------------------------------------------
+function heat(title, rows, describe) {
+  const table = el('table', { className: 'heat' }, el('caption', { className: 'note', textContent: title }));
+  const heads = rows[0].length;
+  table.append(el('tr', {}, el('th', { textContent: 'head' }), ...rows.map((_, layer) => el('th', { scope: 'col', textContent: layer % 5 ? '' : layer }))));
+  for (let head = 0; head < heads; ++head) {
+    table.append(el('tr', {}, el('th', { scope: 'row', textContent: head }), ...rows.map((layer, i) => {
+      const share = Math.max(0, Math.min(1, layer[head]));
+      const cell = el('td', { title: describe(i, head) });
+      cell.style.background = `rgba(var(--heat), ${0.06 + 0.94 * share})`;
+      return cell;
+    })));
+  }
+  return el('div', { className: 'scroll' }, table);
+}
+function drawKv() {
+  fill($('kv-models'), ...now.kv.map((m) => {
+    const box = el('div', { className: 'model' }, el('b', { textContent: m.model }),
+      el('p', { className: 'note', textContent: `${bytes(m.bytes)} of ${bytes(m.bytes_max)} in use, ${bytes(m.bytes_prefixes)} of that kept for ${number(m.prefixes)} prefixes; ${number(m.sequences)} sequences hold ${number(m.tokens_kept)} of ${number(m.tokens)} tokens.` }),
+      bar(m.bytes_max ? m.bytes / m.bytes_max : 0));
+    const most = Math.max(1, ...m.bytes_by_layer_head.flat());
+    if (m.sequences) box.append(heat('Bytes by layer (across) and KV head (down), of what runs now', m.bytes_by_layer_head.map((l) => l.map((b) => b / most)),
+      (layer, head) => `layer ${layer}, head ${head}: ${bytes(m.bytes_by_layer_head[layer][head])}`));
+    const last = m.last_compressed;
+    if (last) box.append(
+      el('p', { textContent: `Last compressed prompt: ${number(last.tokens)} tokens, ${number(last.tokens_kept)} kept a head on average, ${number(last.tokens - last.tokens_kept)} evicted, ${number(last.ratio)}x smaller than f16.` }),
+      heat('Tokens kept by layer (across) and KV head (down): full colour is all of them', last.kept_by_layer_head.map((l) => l.map((k) => k / last.tokens)),
+        (layer, head) => `layer ${layer}, head ${head}: ${last.kept_by_layer_head[layer][head]} of ${last.tokens} tokens kept`));
+    if (!m.sequences && !last) box.append(el('p', { className: 'note', textContent: 'Nothing runs now, and nothing was compressed yet.' }));
+    return box;
+  }));
+}
+
+// --- knowledge ----------------------------------------------------------------------------------------------
+async function drawKnowledge() {
+  const answer = await call('/v1/knowledge');
+  if (!answer.ok) return fill($('knowledge-list'), el('p', { className: 'note', textContent: await message(answer) }));
+  const { domains = [] } = await answer.json();
+  if (!domains.length) return fill($('knowledge-list'), el('p', { className: 'note', textContent: 'Nothing was learnt yet: permutation learn DOMAIN FACTS.jsonl' }));
+  fill($('knowledge-list'), ...domains.map((domain) => {
+    const name = domain.domain ?? domain.name;
+    const forget = el('button', { type: 'button', className: 'danger', textContent: 'Forget' });
+    forget.addEventListener('click', async () => {
+      if (!confirm(`Forget everything of ${name}?`)) return;
+      await call('/v1/knowledge/' + encodeURIComponent(name), { method: 'DELETE' });
+      drawKnowledge();
+    });
+    const facts = Object.entries(domain).filter(([, v]) => typeof v !== 'object').map(([k, v]) => `${k} ${typeof v === 'number' ? number(v) : v}`);
+    return el('div', { className: 'model' }, el('b', { textContent: name }), el('p', { className: 'note', textContent: facts.join(' · ') }), el('div', { className: 'row' }, forget));
+  }));
+}
+
+// --- trajectories and requests ------------------------------------------------------------------------------
+function tree(value, name = '') {
+  if (value === null || typeof value !== 'object') {
+    const text = String(value);
+    return el('div', {}, name ? el('b', { textContent: name + ' ' }) : null, text.includes('\n') ? el('pre', { textContent: text }) : el('span', { textContent: text }));
+  }
+  const entries = Object.entries(value);
+  const node = el('details', { className: 'tree', open: entries.length < 12 }, el('summary', { textContent: name || `${entries.length} parts` }));
+  for (const [k, v] of entries) node.append(tree(v, Array.isArray(value) ? '' + (+k + 1) : k));
+  return node;
+}
+async function drawTrajectories() {
+  try {
+    const list = await items('trajectories', 0);
+    fill($('trajectory-list'), ...list.items.map((r) => el('div', { className: 'model' }, el('b', { textContent: `${clock(r.time)} · ${time(r.ms)}` }), tree(r.completion.engine, 'trajectory'))));
+    if (!list.items.length) fill($('trajectory-list'), el('p', { className: 'note', textContent: 'None among the last requests. Ask the model "rlm" with "permutation": {"trace": true}.' }));
+  } catch (error) { fill($('trajectory-list'), el('p', { className: 'bad', textContent: error.message })); }
+}
+function flow(request, longest) {
+  const timing = request.completion?.timing, line = el('div', { className: 'flow' });
+  const parts = timing ? [['queue', timing.queue_ms], ['prefill', timing.prefill_ms], ['decode', timing.decode_ms]] : [];
+  const known = parts.reduce((sum, [, ms]) => sum + ms, 0);
+  for (const [name, ms] of [...parts, ['rest', Math.max(0, request.ms - known)]]) {
+    const part = el('i', { className: 'w-' + name, title: `${name}: ${time(ms)}` });
+    part.style.width = 100 * ms / longest + '%';
+    line.append(part);
+  }
+  return line;
+}
+async function drawRequests() {
+  try {
+    const list = await items('requests', requestPage);
+    const longest = Math.max(1e-6, ...list.items.map((r) => r.ms));
+    const open = new Set([...document.querySelectorAll('#request-list details[open]')].map((d) => d.id));
+    fill($('request-list'), ...list.items.map((r) => el('li', {}, el('details', { id: 'r-' + r.id, open: open.has('r-' + r.id) },
+      el('summary', {}, el('span', { textContent: clock(r.time) }),
+        el('span', {}, `${r.method} ${r.route}${r.completion ? ' · ' + r.completion.model : ''}`, flow(r, longest)),
+        el('span', { className: r.status >= 400 ? 'bad' : '', textContent: r.completion?.cache?.status ?? r.status }),
+        el('span', { className: 'num', textContent: time(r.ms) })),
+      el('div', {}, tree(r, r.id))))));
+    $('req-page').textContent = `page ${requestPage + 1}, ${number(list.total)} requests kept`;
+    $('req-prev').disabled = requestPage === 0;
+    $('req-next').disabled = (requestPage + 1) * list.page_size >= list.total;
+  } catch (error) { fill($('request-list'), el('li', { className: 'bad', textContent: error.message })); }
+}
+$('req-prev').addEventListener('click', () => { --requestPage; drawRequests(); });
+$('req-next').addEventListener('click', () => { ++requestPage; drawRequests(); });
+
+// --- chat ---------------------------------------------------------------------------------------------------
+let running = null;
+async function drawModels() {
+  const answer = await call('/v1/models');
+  if (!answer.ok) return;
+  const names = (await answer.json()).data.map((m) => m.id);
+  if (names.join() === [...$('chat-model').options].map((o) => o.value).join()) return;
+  fill($('chat-model'), ...names.map((name) => el('option', { textContent: name, value: name })));
+  if (names.includes('permutation')) $('chat-model').value = 'permutation';
+}
+$('chat-stop').addEventListener('click', () => running?.abort());
+$('chat-text').addEventListener('keydown', (event) => {
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) $('chat-form').requestSubmit();
+});
+$('chat-form').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const text = $('chat-text').value.trim(), ratio = $('chat-ratio').value;
+  if (!text || running) return;
+  const mine = el('article', { className: 'mine', textContent: text }), theirs = el('article', { textContent: '' }), note = el('p', { className: 'note' });
+  $('chat-log').prepend(mine, theirs, note);
+  running = new AbortController();
+  $('chat-stop').hidden = false;
+  const permutation = { cache: { mode: $('chat-cache').checked ? 'on' : 'off' }, trace: true };
+  if (ratio) permutation.kv = { ratio: +ratio };
+  try {
+    const answer = await call('/v1/chat/completions', { method: 'POST', signal: running.signal, headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: $('chat-model').value, temperature: 0, max_tokens: 200, stream: true, permutation, messages: [{ role: 'user', content: text }] }) });
+    if (!answer.ok) throw new Error(await message(answer));
+    for await (const data of events(answer)) {
+      if (data === '[DONE]') break;
+      const chunk = JSON.parse(data);
+      if (chunk.error) throw new Error(chunk.error.message);
+      theirs.textContent += chunk.choices?.[0]?.delta?.content ?? '';
+      if (chunk.permutation) note.textContent = describe(chunk.permutation);
+    }
+  } catch (error) { note.className = 'note bad'; note.textContent = error.name === 'AbortError' ? 'stopped' : error.message; }
+  running = null;
+  $('chat-stop').hidden = true;
+});
+function describe(p) {
+  const parts = [];
+  if (p.cache) parts.push(`cache: ${p.cache.status}${p.cache.why ? ' (' + p.cache.why + ')' : ''}`);
+  if (p.kv) parts.push(`keys and values: ${p.kv.mode}, ${number(p.kv.ratio_achieved)}x, ${number(p.kv.prefix_tokens_reused)} tokens reused`);
+  if (p.timing) parts.push(`queue ${time(p.timing.queue_ms)}, prompt ${time(p.timing.prefill_ms)}, answer ${time(p.timing.decode_ms)}`);
+  return parts.join(' · ');
+}
+
+// --- views --------------------------------------------------------------------------------------------------
+const views = { overview: {}, audit: {}, cache: { open: drawEntries }, kv: {}, knowledge: { open: drawKnowledge }, trajectories: { open: drawTrajectories }, requests: { open: drawRequests }, chat: { open: drawModels } };
+const draws = { overview: drawOverview, audit: drawAudit, cache: drawCache, kv: drawKv };
+const view = () => (location.hash.slice(1) in views ? location.hash.slice(1) : 'overview');
+function draw() { if (now) draws[view()]?.(); }
+function show() {
+  for (const section of document.querySelectorAll('section')) section.classList.toggle('open', section.id === view());
+  for (const a of document.querySelectorAll('nav a')) {
+    if (a.hash === '#' + view()) { a.setAttribute('aria-current', 'page'); a.scrollIntoView({ block: 'nearest', inline: 'nearest' }); } else a.removeAttribute('aria-current');
+  }
+  window.scrollTo(0, 0);
+  draw();
+  if (now) views[view()].open?.();
+}
+window.addEventListener('hashchange', show);
+const themed = localStorage.getItem('permutation-theme');
+if (themed) document.documentElement.dataset.theme = themed;
+$('theme').addEventListener('click', () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+  root.dataset.theme = dark ? 'light' : 'dark';
+  localStorage.setItem('permutation-theme', root.dataset.theme);
+});
+document.querySelector('.skip').addEventListener('click', (event) => { event.preventDefault(); $('main').focus(); });
+show();
+listen().catch((error) => link('lost', error.message));
+setInterval(() => { if (view() === 'requests' && requestPage === 0 && now) drawRequests(); }, 2000);
