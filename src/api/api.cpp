@@ -3,12 +3,16 @@
 #include <random>
 
 #include "api/cache_routes.h"
+#include "api/completion_metrics.h"
 #include "api/completion_routes.h"
+#include "api/dashboard_routes.h"
 #include "api/embedding_routes.h"
 #include "api/metrics_route.h"
+#include "api/recent_requests.h"
 #include "api/router.h"
 #include "api/status_routes.h"
 #include "base/check.h"
+#include "dashboard/feed.h"
 
 namespace pmt::api {
 namespace {
@@ -26,23 +30,57 @@ ApiOptions completed(ApiOptions options) {
   return options;
 }
 
+std::vector<std::string> names_of(const std::map<std::string, ServedModel>& models) {
+  std::vector<std::string> names;
+  for (const auto& [name, model] : models) names.push_back(name);
+  return names;
+}
+
 }  // namespace
 
 struct Api::Impl {
   explicit Impl(ApiOptions given)
-      : options(completed(std::move(given))), router(*options.clock, options.random) {
+      : options(completed(std::move(given))),
+        metrics(names_of(options.models)),
+        router(
+            {.clock = *options.clock,
+             .random = options.random,
+             .access = options.access,
+             .observer = [this](const std::shared_ptr<const RequestRecord>& record) { observe(record); }}) {
     add_completion_routes(router, options);
     add_embedding_routes(router, options);
-    add_cache_routes(router, options);
+    add_cache_routes(router, options, tenants);
     add_status_routes(router, options);
-    add_metrics_route(router, options);
+    add_metrics_route(router, options, metrics);
+    if (options.dashboard) add_dashboard_routes(router, options, feed, recent);
   }
+
+  void observe(const std::shared_ptr<const RequestRecord>& record) {
+    metrics.observe(*record);
+    tenants.observe(*record);
+    // Polling and scraping would push out what people look for.
+    if (record->completion || record->method != "GET" || record->status >= 400) recent.add(record);
+    for (const RequestObserver& observer : options.observers) observer(record);
+  }
+
   const ApiOptions options;
+  CompletionMetrics metrics;
+  TenantTallies tenants;
+  RecentRequests recent;
+  dashboard::Feed feed{{.snapshot = [this] { return dashboard_snapshot(options, recent); }}};
   Router router;
 };
 
 Api::Api(ApiOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Api::~Api() = default;
+
+std::vector<std::string> Api::routes() const {
+  return impl_->router.routes();
+}
+
+void Api::close_streams() {
+  impl_->feed.close();
+}
 
 net::Handler Api::handler() {
   return [router = &impl_->router](net::HttpRequest request, std::shared_ptr<net::Responder> responder) {

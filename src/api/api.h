@@ -17,6 +17,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/access.h"
+#include "api/request_record.h"
 #include "audit/audit.h"
 #include "base/clock.h"
 #include "llm/completer.h"
@@ -58,8 +60,12 @@ struct ApiOptions {
   const base::Clock* clock = nullptr;              // required
   std::function<nlohmann::json()> kv_stats = {};   // GET /v1/kv; unset: 404
   std::function<std::vector<EngineSample>()> engine_samples = {};
-  std::function<audit::Audit()> audit = {};    // GET /v1/audit; unset: 404
-  std::function<std::uint64_t()> random = {};  // for ids; unset: a generator seeded by the system
+  std::function<audit::Audit()> audit = {};     // GET /v1/audit; unset: 404
+  std::function<std::uint64_t()> random = {};   // for ids; unset: a generator seeded by the system
+  AccessOptions access = {};                    // without keys everybody is the operator
+  std::vector<RequestObserver> observers = {};  // the log, the traces
+  bool dashboard = true;                        // the page at /, its feed and its list
+  bool keep_texts = false;  // records hold the last message and the answer, for the log and the dashboard
 };
 
 class Api {
@@ -67,6 +73,10 @@ class Api {
   explicit Api(ApiOptions options);
   ~Api();
   net::Handler handler();
+  /// "GET /health", ...: what openapi.json must describe.
+  std::vector<std::string> routes() const;
+  /// Ends the streams that would never end by themselves: a server that stops would wait for them.
+  void close_streams();
 
  private:
   struct Impl;

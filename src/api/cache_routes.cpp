@@ -31,26 +31,71 @@ void no_entry(const Exchange& exchange) {
              {base::Code::kNotFound, "The cache holds no live entry under this key.", "key"});
 }
 
+/// Where `caller` keeps what it calls `text`. The operator's keys are plain; a tenant's can't meet another's.
+Key own_key(const Caller& caller, std::string_view text) {
+  if (caller.is_operator()) return key_of(text);
+  const auto bytes = [](const base::Digest& digest) {
+    return std::string(digest.bytes.begin(), digest.bytes.end());
+  };
+  return base::sha256(bytes(base::sha256(caller.tenant())) + bytes(base::sha256(text)));
+}
+
+bool may_see(const Caller& caller, const response_cache::StoreOptions& meta) {
+  return caller.is_operator() || meta.tenant == caller.tenant();
+}
+
+/// The caller's entry of this name: its own, or the digest itself of an answer that is its tenant's.
+std::optional<std::pair<Key, std::shared_ptr<const response_cache::Entry>>> find_entry(
+    ResponseCache& cache, const Exchange& exchange) {
+  const Caller& caller = *exchange.caller;
+  for (const Key& key : {own_key(caller, exchange.tail), key_of(exchange.tail)}) {
+    auto entry = cache.get(key);
+    if (entry != nullptr && may_see(caller, entry->meta)) return std::pair(key, std::move(entry));
+    if (caller.is_operator()) break;
+  }
+  return std::nullopt;
+}
+
 void get_entry(ResponseCache& cache, const base::Clock& clock, const Exchange& exchange) {
-  const Key key = key_of(exchange.tail);
-  const auto entry = cache.get(key);
-  if (entry == nullptr) return no_entry(exchange);
-  answer(exchange, entry_json(key, *entry, clock.now()));
+  const auto found = find_entry(cache, exchange);
+  if (!found) return no_entry(exchange);
+  answer(exchange, entry_json(found->first, *found->second, clock.now()));
 }
 
 void put_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
   base::Result<PutEntry> entry = parse_entry(exchange.request.body);
   if (!entry) return send_error(*exchange.responder, entry.error());
-  const Key key = key_of(exchange.tail);
+  const Key key = own_key(*exchange.caller, exchange.tail);
+  entry->options.tenant = exchange.caller->tenant();
   const base::Result<bool> stored = cache.store(key, {std::move(entry->value)}, std::move(entry->options));
   if (!stored) return send_error(*exchange.responder, stored.error());
   answer(exchange, {{"key", key.hex()}, {"stored", *stored}});
 }
 
 void delete_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
-  const Key key = key_of(exchange.tail);
-  if (!cache.erase(key)) return no_entry(exchange);
-  answer(exchange, {{"key", key.hex()}, {"deleted", true}});
+  const auto found = find_entry(cache, exchange);
+  if (!found || !cache.erase(found->first)) return no_entry(exchange);
+  answer(exchange, {{"key", found->first.hex()}, {"deleted", true}});
+}
+
+/// What one tenant may know: its own entries and what became of its own requests.
+void show_tenant_stats(const ResponseCache& cache, const TenantTallies& tenants, const Exchange& exchange) {
+  const std::string& tenant = exchange.caller->tenant();
+  std::uint64_t entries = 0, bytes = 0;
+  cache.visit({.tenant = tenant}, [&](const Key&, const response_cache::Entry& entry) {
+    ++entries;
+    bytes += entry.bytes;
+  });
+  const TenantTallies::Tally tally = tenants.of(tenant);
+  json answers;
+  for (std::size_t i = 0; i < tally.by_status.size(); ++i)
+    answers[llm::to_string(static_cast<llm::CacheStatus>(i))] = tally.by_status[i];
+  answer(exchange, {{"tenant", tenant},
+                    {"entries", entries},
+                    {"bytes", bytes},
+                    {"answers", std::move(answers)},
+                    {"tokens_saved", tally.tokens_saved},
+                    {"usd_saved", tally.usd_saved}});
 }
 
 void show_stats(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
@@ -59,10 +104,10 @@ void show_stats(ResponseCache& cache, const base::Clock&, const Exchange& exchan
   answer(exchange, stats);
 }
 
-base::Result<ResponseCache::Filter> parse_filter(
-    const std::vector<std::pair<std::string, std::string>>& query) {
+base::Result<ResponseCache::Filter> parse_filter(const Exchange& exchange) {
   ResponseCache::Filter filter;
-  for (const auto& [name, value] : query) {
+  if (!exchange.caller->is_operator()) filter.tenant = exchange.caller->tenant();
+  for (const auto& [name, value] : exchange.request.query) {
     std::optional<std::string>* part = name == "tag"         ? &filter.tag
                                        : name == "model"     ? &filter.model
                                        : name == "namespace" ? &filter.name_space
@@ -86,13 +131,13 @@ base::Result<ResponseCache::Filter> parse_filter(
 }
 
 void purge(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
-  const base::Result<ResponseCache::Filter> filter = parse_filter(exchange.request.query);
+  const base::Result<ResponseCache::Filter> filter = parse_filter(exchange);
   if (!filter) return send_error(*exchange.responder, filter.error());
   answer(exchange, {{"purged", cache.purge(*filter)}});
 }
 
 void export_entries(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
-  const base::Result<ResponseCache::Filter> filter = parse_filter(exchange.request.query);
+  const base::Result<ResponseCache::Filter> filter = parse_filter(exchange);
   if (!filter) return send_error(*exchange.responder, filter.error());
   std::string lines;
   cache.visit(*filter, [&](const Key& key, const response_cache::Entry& entry) {
@@ -159,22 +204,37 @@ Key key_of(std::string_view text) {
   return Key::of_hex(text).value_or(base::sha256(text));
 }
 
-void add_cache_routes(Router& router, const ApiOptions& options) {
-  const auto add = [&](const char* method, const char* pattern,
-                       void (*act)(ResponseCache&, const base::Clock&, const Exchange&)) {
-    router.add(method, pattern, [&options, act](const Exchange& exchange) {
-      if (options.cache != nullptr) return act(*options.cache, *options.clock, exchange);
-      send_error(*exchange.responder, {base::Code::kNotFound, "This server runs without a response cache."});
+void add_cache_routes(Router& router, const ApiOptions& options, const TenantTallies& tenants) {
+  using Act = void (*)(ResponseCache&, const base::Clock&, const Exchange&);
+  enum class For { kAll, kOperator };
+  const auto add = [&](const char* method, const char* pattern, Act act, For whom = For::kAll) {
+    router.add(method, pattern, [&options, act, whom](const Exchange& exchange) {
+      if (options.cache == nullptr) {
+        return send_error(*exchange.responder,
+                          {base::Code::kNotFound, "This server runs without a response cache."});
+      }
+      if (whom == For::kOperator && !exchange.caller->is_operator()) {
+        return send_error(*exchange.responder,
+                          {base::Code::kForbidden, "This needs a key with the scope admin."});
+      }
+      act(*options.cache, *options.clock, exchange);
     });
   };
   add("GET", "/v1/cache/entries/{key}", get_entry);
   add("PUT", "/v1/cache/entries/{key}", put_entry);
   add("DELETE", "/v1/cache/entries/{key}", delete_entry);
-  add("GET", "/v1/cache", show_stats);
+  router.add("GET", "/v1/cache", [&options, &tenants](const Exchange& exchange) {
+    if (options.cache == nullptr) {
+      return send_error(*exchange.responder,
+                        {base::Code::kNotFound, "This server runs without a response cache."});
+    }
+    if (!exchange.caller->is_operator()) return show_tenant_stats(*options.cache, tenants, exchange);
+    show_stats(*options.cache, *options.clock, exchange);
+  });
   add("DELETE", "/v1/cache", purge);
   add("GET", "/v1/cache/export", export_entries);
-  add("POST", "/v1/cache/import", import_entries);
-  add("POST", "/v1/cache/flush", flush);
+  add("POST", "/v1/cache/import", import_entries, For::kOperator);
+  add("POST", "/v1/cache/flush", flush, For::kOperator);
 }
 
 }  // namespace pmt::api

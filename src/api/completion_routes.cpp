@@ -5,6 +5,7 @@
 #include "api/completion_sink.h"
 #include "api/errors.h"
 #include "api/model_list.h"
+#include "api/observed_sink.h"
 #include "api/parse.h"
 #include "api/supported.h"
 
@@ -20,6 +21,7 @@ base::Result<CompletionCall> read_call(llm::Endpoint endpoint, bool has_cache, c
                        kOnlyIfCachedField};
   }
   call.request.id = exchange.id;
+  call.request.tenant = exchange.caller->tenant();
   return call;
 }
 
@@ -44,7 +46,9 @@ void complete(llm::Endpoint endpoint, const ApiOptions& options, const Exchange&
                                                    ? make_stream_sink(sink_options, exchange.responder)
                                                    : make_json_sink(sink_options, exchange.responder);
   const base::CancelToken cancel;
-  (*model)->completer->start(std::move(call->request), sink, cancel);
+  auto observed = observe_completion(call->request, call->stream, exchange.record, sink, *options.clock,
+                                     {.keep_texts = options.keep_texts});
+  (*model)->completer->start(std::move(call->request), std::move(observed), cancel);
   // A cache hit is answered by now, and needs nobody to watch its connection.
   if (!sink->finished()) exchange.responder->on_disconnect([cancel] { cancel.cancel(); });
 }

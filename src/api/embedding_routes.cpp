@@ -161,7 +161,8 @@ void embed(const ApiOptions& options, const Exchange& exchange) {
   exchange.responder->on_disconnect([cancel] { cancel.cancel(); });
   (*model)->embedder->embed_async(
       std::move(inputs), cancel,
-      [call, responder = exchange.responder](base::Result<llm::Embeddings> embeddings) {
+      [call, responder = exchange.responder,
+       record = exchange.record](base::Result<llm::Embeddings> embeddings) {
         if (!embeddings) return send_error(*responder, embeddings.error());
         if (call->dimensions && *call->dimensions > embeddings->width) {
           return send_error(
@@ -169,6 +170,7 @@ void embed(const ApiOptions& options, const Exchange& exchange) {
                                                                embeddings->width, *call->dimensions),
                                                    "dimensions")));
         }
+        record->other_tokens = embeddings->tokens;
         send_json(*responder, 200, render(*call, *embeddings));
       });
 }

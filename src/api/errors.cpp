@@ -27,6 +27,8 @@ ErrorKind kind_of(const base::Error& error) {
       return {400, kBadRequest, nullptr};
     case Code::kUnauthorized:
       return {401, kBadRequest, "invalid_api_key"};
+    case Code::kForbidden:
+      return {403, kBadRequest, "insufficient_permissions"};
     case Code::kNotFound:
       return {404, kBadRequest, error.field == "model" ? "model_not_found" : "not_found"};
     case Code::kTooLarge:

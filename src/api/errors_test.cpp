@@ -13,6 +13,7 @@ TEST(Errors, EachCodeHasItsStatus) {
   const auto status = [](Code code, const char* field = "") { return kind_of({code, "x", field}).status; };
   EXPECT_EQ(status(Code::kInvalidArgument), 400);
   EXPECT_EQ(status(Code::kUnauthorized), 401);
+  EXPECT_EQ(status(Code::kForbidden), 403);
   EXPECT_EQ(status(Code::kNotFound), 404);
   EXPECT_EQ(status(Code::kTooLarge), 413);
   EXPECT_EQ(status(Code::kTooLarge, "messages"), 400);

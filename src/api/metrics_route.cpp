@@ -1,6 +1,8 @@
 #include "api/metrics_route.h"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
 
 #include <prometheus/text_serializer.h>
 
@@ -80,14 +82,50 @@ void add_engines(Families& out, const std::vector<EngineSample>& samples) {
   }
 }
 
-void show_metrics(const Router& router, const ApiOptions& options, const Exchange& exchange) {
+/// The same under the names by which vLLM's dashboards and alerts know it.
+void add_as_vllm(Families& out, const std::vector<EngineSample>& samples) {
+  for (const EngineSample& sample : samples) {
+    const Labels labels{{"model_name", sample.model}};
+    const auto value_of = [](const auto& figures, std::string_view name) -> std::optional<double> {
+      for (const auto& [own, value] : figures) {
+        if (own == name) return value;
+      }
+      return std::nullopt;
+    };
+    const auto gauge = [&](const char* as, const char* help, std::string_view name) {
+      if (const auto value = value_of(sample.gauges, name)) out.gauge(as, help, *value, labels);
+    };
+    const auto counter = [&](const char* as, const char* help, std::string_view name) {
+      if (const auto value = value_of(sample.counters, name)) out.counter(as, help, *value, labels);
+    };
+    gauge("vllm:num_requests_running", "Requests in the running batch", "running");
+    gauge("vllm:num_requests_waiting", "Requests waiting for admission", "waiting");
+    counter("vllm:prompt_tokens_total", "Prompt tokens of admitted requests", "prompt_tokens");
+    counter("vllm:generation_tokens_total", "Tokens generated", "completion_tokens");
+    counter("vllm:spec_decode_num_draft_tokens_total", "Tokens drafted", "drafted_tokens");
+    counter("vllm:spec_decode_num_accepted_tokens_total", "Drafted tokens accepted", "accepted_tokens");
+    counter("vllm:prefix_cache_hits_total", "Prompt tokens whose keys and values were there already",
+            "prefix_tokens_reused");
+    const auto used = value_of(sample.gauges, "kv_bytes"), most = value_of(sample.gauges, "kv_bytes_max");
+    if (used && most && *most > 0)
+      out.gauge("vllm:kv_cache_usage_perc", "Share of the page pool in use, 0 to 1", *used / *most, labels);
+  }
+}
+
+void show_metrics(const Router& router, const ApiOptions& options, const CompletionMetrics& completions,
+                  const Exchange& exchange) {
   Families families;
   families.gauge("permutation_info", "What this server was built from", 1,
                  {{"version", base::kVersion}, {"build", base::kBuildFlags}});
   if (options.cache != nullptr) add_cache(families, options.cache->stats());
   if (options.audit) add_audit(families, options.audit());
-  if (options.engine_samples) add_engines(families, options.engine_samples());
+  if (options.engine_samples) {
+    const std::vector<EngineSample> samples = options.engine_samples();
+    add_engines(families, samples);
+    add_as_vllm(families, samples);
+  }
   std::vector<MetricFamily> all = std::move(families).take();
+  for (MetricFamily& family : completions.collect()) all.push_back(std::move(family));
   for (MetricFamily& family : router.collect()) {
     if (!family.metric.empty()) all.push_back(std::move(family));
   }
@@ -98,9 +136,10 @@ void show_metrics(const Router& router, const ApiOptions& options, const Exchang
 
 }  // namespace
 
-void add_metrics_route(Router& router, const ApiOptions& options) {
-  router.add("GET", "/metrics",
-             [&router, &options](const Exchange& exchange) { show_metrics(router, options, exchange); });
+void add_metrics_route(Router& router, const ApiOptions& options, const CompletionMetrics& completions) {
+  router.add("GET", "/metrics", [&router, &options, &completions](const Exchange& exchange) {
+    show_metrics(router, options, completions, exchange);
+  });
 }
 
 }  // namespace pmt::api

@@ -3,11 +3,12 @@
 #pragma once
 
 #include "api/api.h"
+#include "api/completion_metrics.h"
 #include "api/router.h"
 
 namespace pmt::api {
 
-/// `options` and `router` are kept by reference.
-void add_metrics_route(Router& router, const ApiOptions& options);
+/// All are kept by reference.
+void add_metrics_route(Router& router, const ApiOptions& options, const CompletionMetrics& completions);
 
 }  // namespace pmt::api

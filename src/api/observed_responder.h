@@ -1,11 +1,13 @@
-// A Responder that adds x-request-id and counts the answer in its route's statistics, once.
-// Thread-safety: as net::Responder.
+// A Responder that adds x-request-id and the rate limits' headers, completes the request's record, gives it
+// to the observers and counts the answer in its route's statistics, once. Thread-safety: as net::Responder.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "api/access.h"
+#include "api/request_record.h"
 #include "api/router.h"
 #include "base/clock.h"
 #include "net/http.h"
@@ -14,22 +16,29 @@ namespace pmt::api {
 
 class ObservedResponder final : public net::Responder {
  public:
-  ObservedResponder(std::shared_ptr<net::Responder> inner, std::string id, std::shared_ptr<RouteStats> stats,
-                    const base::Clock& clock)
+  ObservedResponder(std::shared_ptr<net::Responder> inner, std::shared_ptr<RequestRecord> record,
+                    std::shared_ptr<RouteStats> stats, const base::Clock& clock, Access::Decision decision,
+                    const RequestObserver& observer)
       : inner_(std::move(inner)),
-        id_(std::move(id)),
+        record_(std::move(record)),
         stats_(std::move(stats)),
         clock_(clock),
-        begun_(clock.now()) {}
+        decision_(std::move(decision)),
+        observer_(observer) {}
+  ~ObservedResponder() override {
+    if (!observed_.load()) observe(500);
+  }
+  ObservedResponder(const ObservedResponder&) = delete;
+  ObservedResponder& operator=(const ObservedResponder&) = delete;
 
   void send(net::HttpResponse response) override {
     observe(response.status);
-    response.headers.emplace_back("x-request-id", id_);
+    add_headers(response.headers);
     inner_->send(std::move(response));
   }
   void start_stream(net::HttpResponse head) override {
     stream_status_ = head.status;
-    head.headers.emplace_back("x-request-id", id_);
+    add_headers(head.headers);
     inner_->start_stream(std::move(head));
   }
   void write(std::string chunk) override { inner_->write(std::move(chunk)); }
@@ -40,17 +49,33 @@ class ObservedResponder final : public net::Responder {
   void on_disconnect(std::function<void()> callback) override { inner_->on_disconnect(std::move(callback)); }
 
  private:
+  void add_headers(net::Headers& headers) {
+    headers.emplace_back("x-request-id", record_->id);
+    if (decision_.counted) Access::add_limit_headers(*decision_.caller, headers);
+  }
+
   void observe(int status) {
+    if (observed_.exchange(true)) return;
+    record_->status = status;
+    record_->ended = clock_.now();
     stats_->by_class[static_cast<std::size_t>(status / 100) % stats_->by_class.size()].fetch_add(
         1, std::memory_order_relaxed);
-    stats_->seconds.Observe(base::ms_between(begun_, clock_.now()) / 1000);
+    stats_->seconds.Observe(record_->seconds());
+    std::int64_t tokens = record_->other_tokens;
+    if (record_->completion && record_->completion->computed())
+      tokens += record_->completion->usage.prompt_tokens + record_->completion->usage.completion_tokens;
+    if (decision_.caller && tokens > 0) decision_.caller->tokens.charge(static_cast<double>(tokens));
+    Access::leave(decision_);
+    if (observer_) observer_(record_);
   }
 
   const std::shared_ptr<net::Responder> inner_;
-  const std::string id_;
+  const std::shared_ptr<RequestRecord> record_;
   const std::shared_ptr<RouteStats> stats_;
   const base::Clock& clock_;
-  const base::Nanos begun_;
+  const Access::Decision decision_;
+  const RequestObserver& observer_;
+  std::atomic<bool> observed_{false};
   int stream_status_ = 0;
 };
 

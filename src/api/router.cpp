@@ -43,6 +43,15 @@ void collect_route(const RouteStats& stats, prometheus::MetricFamily& requests,
   if (metric.histogram.sample_count > 0) seconds.metric.push_back(std::move(metric));
 }
 
+net::HttpResponse refusal_of(const Access::Decision& decision) {
+  net::HttpResponse response = error_response(decision.error);
+  for (const auto& header : decision.headers) {
+    std::erase_if(response.headers, [&](const auto& own) { return own.first == header.first; });
+    response.headers.push_back(header);
+  }
+  return response;
+}
+
 }  // namespace
 
 void send_json(net::Responder& responder, int status, std::string body) {
@@ -56,8 +65,12 @@ void send_error(net::Responder& responder, const base::Error& error) {
 RouteStats::RouteStats(std::string for_method, std::string for_pattern)
     : method(std::move(for_method)), pattern(std::move(for_pattern)), seconds(kBuckets) {}
 
-Router::Router(const base::Clock& clock, std::function<std::uint64_t()> random)
-    : clock_(clock), random_(std::move(random)), unmatched_(std::make_shared<RouteStats>("any", "other")) {}
+Router::Router(Options options)
+    : clock_(options.clock),
+      random_(std::move(options.random)),
+      observer_(std::move(options.observer)),
+      access_(std::move(options.access), options.clock),
+      unmatched_(std::make_shared<RouteStats>("any", "other")) {}
 
 void Router::add(std::string method, std::string pattern, RouteHandler handler) {
   Route route;
@@ -94,22 +107,59 @@ void Router::refuse(const net::HttpRequest& request, net::Responder& responder) 
   responder.send(std::move(response));
 }
 
-void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> responder) const {
-  std::string id = request_id(request);
+const Router::Route* Router::find(const net::HttpRequest& request) const {
   const bool head = request.method == "HEAD";  // a GET whose body the server leaves out
   for (const Route& route : routes_) {
-    if (route.stats->method != (head ? "GET" : request.method) || !route.matches(request.path)) continue;
-    auto observed = std::make_shared<ObservedResponder>(std::move(responder), id, route.stats, clock_);
-    std::string tail = route.has_tail ? request.path.substr(route.prefix.size()) : "";
-    try {
-      route.handler({std::move(request), observed, std::move(id), std::move(tail)});
-    } catch (const std::exception& e) {
-      send_error(*observed, {base::Code::kInternal, fmt::format("The server failed: {}.", e.what())});
-    }
-    return;
+    if (route.stats->method == (head ? "GET" : request.method) && route.matches(request.path)) return &route;
   }
-  ObservedResponder observed(std::move(responder), std::move(id), unmatched_, clock_);
-  refuse(request, observed);
+  return nullptr;
+}
+
+std::shared_ptr<RequestRecord> Router::begin(const net::HttpRequest& request, const RouteStats& stats) const {
+  auto record = std::make_shared<RequestRecord>();
+  record->id = request_id(request);
+  record->method = request.method;
+  record->route = stats.pattern;
+  record->peer = request.peer;
+  record->begun = clock_.now();
+  record->begun_unix_s = clock_.unix_seconds();
+  if (auto context = telemetry::parse_traceparent(request.header("traceparent")))
+    record->trace = std::move(*context);
+  if (record->trace.trace_id.empty()) record->trace.trace_id = telemetry::new_id(random_, 32);
+  record->span_seed = random_();
+  record->span_id = telemetry::new_id([seed = record->span_seed] { return seed; }, 16);
+  return record;
+}
+
+void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> responder) const {
+  const Route* const route = find(request);
+  const std::shared_ptr<RouteStats>& stats = route == nullptr ? unmatched_ : route->stats;
+  std::shared_ptr<RequestRecord> record = begin(request, *stats);
+  Access::Decision decision = access_.enter(request);
+  const std::shared_ptr<Caller> caller = decision.caller;
+  if (caller) {
+    record->key = caller->key.name;
+    record->tenant = caller->tenant();
+  }
+  net::HttpResponse refusal;
+  if (!caller) refusal = refusal_of(decision);
+  const auto observed = std::make_shared<ObservedResponder>(std::move(responder), record, stats, clock_,
+                                                            std::move(decision), observer_);
+  if (!caller) return observed->send(std::move(refusal));
+  if (route == nullptr) return refuse(request, *observed);
+  std::string tail = route->has_tail ? request.path.substr(route->prefix.size()) : "";
+  std::string id = record->id;
+  try {
+    route->handler({std::move(request), observed, std::move(id), std::move(tail), caller, std::move(record)});
+  } catch (const std::exception& e) {
+    send_error(*observed, {base::Code::kInternal, fmt::format("The server failed: {}.", e.what())});
+  }
+}
+
+std::vector<std::string> Router::routes() const {
+  std::vector<std::string> names;
+  for (const Route& route : routes_) names.push_back(route.stats->method + " " + route.stats->pattern);
+  return names;
 }
 
 std::vector<prometheus::MetricFamily> Router::collect() const {

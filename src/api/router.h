@@ -1,5 +1,6 @@
-// Method and path -> the code that answers. Every answer passes through here, so this is where request ids,
-// request counts and durations are kept, and where an exception that got away becomes a 500.
+// Method and path -> the code that answers. Every request passes through here, so this is where the gate
+// (access.h) is asked, where request ids, counts and durations are kept, and where an exception that got away
+// becomes a 500.
 // Thread-safety: routes are added before the first request; handle() may then be called from any thread.
 #pragma once
 
@@ -14,6 +15,8 @@
 #include <prometheus/histogram.h>
 #include <prometheus/metric_family.h>
 
+#include "api/access.h"
+#include "api/request_record.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "net/http.h"
@@ -24,8 +27,10 @@ namespace pmt::api {
 struct Exchange {
   net::HttpRequest request;
   std::shared_ptr<net::Responder> responder;
-  std::string id;    // x-request-id: the caller's own, if it is a sane one
-  std::string tail;  // of a route that ends in "/{...}": the rest of the path, percent-decoded
+  std::string id;                  // x-request-id: the caller's own, if it is a sane one
+  std::string tail;                // of a route that ends in "/{...}": the rest of the path, percent-decoded
+  std::shared_ptr<Caller> caller;  // who was let in; never null
+  std::shared_ptr<RequestRecord> record;  // what this request does, for the observers
 };
 
 using RouteHandler = std::function<void(Exchange exchange)>;
@@ -43,11 +48,20 @@ struct RouteStats {
 
 class Router {
  public:
-  Router(const base::Clock& clock, std::function<std::uint64_t()> random);
+  struct Options {
+    const base::Clock& clock;
+    std::function<std::uint64_t()> random;
+    AccessOptions access = {};
+    RequestObserver observer = {};
+  };
+  explicit Router(Options options);
 
   /// `pattern`: a path, or one that ends in "/{...}" and matches whatever follows, if anything does.
   void add(std::string method, std::string pattern, RouteHandler handler);
   void handle(net::HttpRequest request, std::shared_ptr<net::Responder> responder) const;
+
+  /// "GET /health", ... in the order in which they were added.
+  std::vector<std::string> routes() const;
 
   /// permutation_http_requests_total and permutation_http_request_seconds.
   std::vector<prometheus::MetricFamily> collect() const;
@@ -60,11 +74,15 @@ class Router {
     std::shared_ptr<RouteStats> stats;
     bool matches(const std::string& path) const;
   };
+  const Route* find(const net::HttpRequest& request) const;
   void refuse(const net::HttpRequest& request, net::Responder& responder) const;
+  std::shared_ptr<RequestRecord> begin(const net::HttpRequest& request, const RouteStats& stats) const;
   std::string request_id(const net::HttpRequest& request) const;
 
   const base::Clock& clock_;
   std::function<std::uint64_t()> random_;
+  RequestObserver observer_;
+  mutable Access access_;
   std::vector<Route> routes_;
   std::shared_ptr<RouteStats> unmatched_;
 };

@@ -5,6 +5,10 @@
 #include "base/version.h"
 
 namespace pmt::api {
+
+extern const char k_openapi_json[];  // openapi.json, embedded
+extern const std::size_t k_openapi_json_size;
+
 namespace {
 
 using nlohmann::json;
@@ -52,6 +56,10 @@ void show_audit(const ApiOptions& options, const Exchange& exchange) {
   exchange.responder->send({200, {{"content-type", "text/plain; charset=utf-8"}}, audit::to_text(audit)});
 }
 
+void show_openapi(const ApiOptions&, const Exchange& exchange) {
+  send_json(*exchange.responder, 200, std::string(k_openapi_json, k_openapi_json_size));
+}
+
 }  // namespace
 
 void add_status_routes(Router& router, const ApiOptions& options) {
@@ -59,6 +67,7 @@ void add_status_routes(Router& router, const ApiOptions& options) {
     router.add("GET", pattern, [&options, answer](const Exchange& exchange) { answer(options, exchange); });
   };
   add("/health", health);
+  add("/openapi.json", show_openapi);
   add("/v1/models", list_models);
   add("/v1/models/{name}", show_model);
   add("/v1/kv", show_kv);

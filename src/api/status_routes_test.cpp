@@ -1,3 +1,7 @@
+#include <cctype>
+#include <set>
+#include <string>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -99,7 +103,7 @@ TEST_F(StatusRoutes, WrongPathsAndMethods) {
   EXPECT_EQ(wrong.header("allow"), "POST");
   const auto entries = send("PATCH", "/v1/cache/entries/a");
   EXPECT_EQ(entries.status, 405);
-  EXPECT_EQ(entries.header("allow"), "GET, PUT, DELETE");
+  EXPECT_EQ(entries.header("allow"), "GET, PUT, DELETE, POST");
   EXPECT_EQ(send("GET", "/v1/cache/entries/").status, 404);
   const auto head = send("HEAD", "/health");
   EXPECT_EQ(head.status, 200);
@@ -115,6 +119,26 @@ TEST_F(StatusRoutes, RequestIdsAreHonouredWhenSane) {
   EXPECT_THAT(id(std::string(129, 'a')), StartsWith("req_"));
   EXPECT_THAT(id("two words"), StartsWith("req_"));
   EXPECT_NE(id(""), id(""));
+}
+
+TEST_F(StatusRoutes, TheOpenApiDocumentDescribesRoutesThatThereAre) {
+  const auto document = nlohmann::json::parse(send("GET", "/openapi.json").body);
+  std::set<std::string> described;
+  for (const auto& [path, operations] : document.at("paths").items()) {
+    for (const auto& [method, operation] : operations.items()) {
+      std::string upper = method;
+      for (char& c : upper) c = static_cast<char>(std::toupper(c));
+      described.insert(upper + " " + path);
+    }
+  }
+  std::set<std::string> served;
+  for (std::string route : api->routes()) {
+    if (route == "POST /v1/cache/entries/{key}") route += "/false_hit";
+    served.insert(std::move(route));
+  }
+  for (const auto& route : described)
+    EXPECT_TRUE(served.contains(route)) << route << " is only in openapi.json";
+  EXPECT_GE(described.size(), 20U);
 }
 
 }  // namespace

@@ -1,0 +1,205 @@
+#include "api/access.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace pmt::api {
+namespace {
+
+struct Rule {
+  std::string_view path;
+  Scope scope;
+};
+constexpr std::array kPublicPaths = {std::string_view("/"), std::string_view("/health"),
+                                     std::string_view("/openapi.json")};
+/// A path, or what is below it.
+constexpr Rule kRules[] = {
+    {"/v1/chat/completions", Scope::kInference}, {"/v1/completions", Scope::kInference},
+    {"/v1/responses", Scope::kInference},        {"/v1/embeddings", Scope::kInference},
+    {"/v1/models", Scope::kInference},           {"/v1/cache", Scope::kCache},
+    {"/v1/knowledge", Scope::kKnowledge},
+};
+
+bool is_below(std::string_view path, std::string_view root) {
+  return path == root || (path.starts_with(root) && path[root.size()] == '/');
+}
+
+std::string_view bearer(const net::HttpRequest& request) {
+  constexpr std::string_view kScheme = "bearer ";
+  std::string_view value = request.header("authorization");
+  const auto same = [](char lower, char c) { return lower == (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); };
+  if (value.size() <= kScheme.size() || !std::equal(kScheme.begin(), kScheme.end(), value.begin(), same)) {
+    return {};
+  }
+  value.remove_prefix(kScheme.size());
+  while (value.starts_with(' ')) value.remove_prefix(1);
+  return value;
+}
+
+bool is_this_machine(std::string_view host) {
+  return host == "localhost" || host == "[::1]" || host == "::1" || host.starts_with("127.");
+}
+
+Access::Decision refused(base::Code code, std::string message, net::Headers headers = {}) {
+  return {.caller = nullptr, .headers = std::move(headers), .error = {code, std::move(message)}};
+}
+
+std::string whole(double value) {
+  return fmt::format("{:.0f}", std::floor(value));
+}
+
+Access::Decision over_limit(Caller& caller, std::string message, double wait_s) {
+  net::Headers headers;
+  Access::add_limit_headers(caller, headers);
+  headers.emplace_back("retry-after", whole(std::max(1.0, std::ceil(wait_s))));
+  return refused(base::Code::kExhausted, std::move(message), std::move(headers));
+}
+
+Access::Decision admit(const std::shared_ptr<Caller>& caller) {
+  const std::string& name = caller->key.name;
+  if (caller->tokens.limited() && caller->tokens.remaining() <= 0) {
+    const double wait_s = caller->tokens.seconds_until(1);
+    return over_limit(
+        *caller,
+        fmt::format("Rate limit reached for key '{}' on tokens per minute: limit {:.0f}. Please try "
+                    "again in {}.",
+                    name, caller->key.tokens_per_minute, duration_text(wait_s)),
+        wait_s);
+  }
+  if (!caller->requests.try_take(1)) {
+    const double wait_s = caller->requests.seconds_until(1);
+    return over_limit(
+        *caller,
+        fmt::format("Rate limit reached for key '{}' on requests per minute: limit {:.0f}. Please try "
+                    "again in {}.",
+                    name, caller->key.requests_per_minute, duration_text(wait_s)),
+        wait_s);
+  }
+  Access::Decision decision{.caller = caller, .headers = {}, .error = {}, .counted = true};
+  const int before = caller->running.fetch_add(1);
+  if (caller->key.concurrent_max > 0 && before >= caller->key.concurrent_max) {
+    caller->running.fetch_sub(1);
+    return over_limit(*caller,
+                      fmt::format("Key '{}' may have {} requests running at once: wait for one to end.", name,
+                                  caller->key.concurrent_max),
+                      1);
+  }
+  return decision;
+}
+
+}  // namespace
+
+const char* to_string(Scope scope) {
+  static constexpr const char* kNames[] = {"public", "inference", "cache", "knowledge", "admin"};
+  return kNames[static_cast<int>(scope)];
+}
+
+std::optional<Scope> scope_of_name(std::string_view name) {
+  for (const Scope scope : {Scope::kInference, Scope::kCache, Scope::kKnowledge, Scope::kAdmin}) {
+    if (name == to_string(scope)) return scope;
+  }
+  return std::nullopt;
+}
+
+Scope scope_of_path(std::string_view path) {
+  if (std::ranges::find(kPublicPaths, path) != kPublicPaths.end()) return Scope::kPublic;
+  for (const Rule& rule : kRules) {
+    if (is_below(path, rule.path)) return rule.scope;
+  }
+  return Scope::kAdmin;
+}
+
+std::string_view host_name(std::string_view authority) {
+  const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
+  if (bracket == std::string_view::npos) return authority;
+  return authority.substr(0, authority.find(':', bracket));
+}
+
+bool Caller::has(Scope scope) const {
+  if (scope == Scope::kPublic) return true;
+  return std::ranges::any_of(key.scopes, [scope](Scope own) { return own == scope || own == Scope::kAdmin; });
+}
+
+Access::Access(AccessOptions options, const base::Clock& clock)
+    : loopback_only_(options.loopback_only),
+      anybody_(
+          std::make_shared<Caller>(KeyOptions{.name = "", .sha256 = {}, .scopes = {Scope::kAdmin}}, clock)),
+      nobody_(std::make_shared<Caller>(KeyOptions{.name = "", .sha256 = {}, .scopes = {}}, clock)) {
+  for (KeyOptions& key : options.keys) {
+    const base::Digest digest = key.sha256;
+    keys_.emplace(digest, std::make_shared<Caller>(std::move(key), clock));
+  }
+}
+
+std::shared_ptr<Caller> Access::find(const net::HttpRequest& request) const {
+  const std::string_view key = bearer(request);
+  if (key.empty()) return nullptr;
+  const auto found = keys_.find(base::sha256(key));
+  return found == keys_.end() ? nullptr : found->second;
+}
+
+Access::Decision Access::enter_without_keys(const net::HttpRequest& request, Scope scope) const {
+  const std::string_view host = request.header("host");
+  std::string_view origin = request.header("origin");
+  if (const std::size_t scheme = origin.find("://"); scheme != std::string_view::npos) {
+    origin.remove_prefix(scheme + 3);
+  }
+  if (!origin.empty() && origin != host) {
+    return refused(
+        base::Code::kForbidden,
+        "This server has no keys, so it doesn't answer web pages of other sites. Configure a [[key]], or "
+        "call it from a program.");
+  }
+  if (loopback_only_ && scope != Scope::kPublic && !is_this_machine(host_name(host))) {
+    return refused(
+        base::Code::kForbidden,
+        fmt::format("This server has no keys and listens on this machine only, but the request asks for "
+                    "host '{}'. Use 127.0.0.1 or localhost, or configure a [[key]].",
+                    host));
+  }
+  return {.caller = anybody_, .headers = {}, .error = {}};
+}
+
+Access::Decision Access::enter(const net::HttpRequest& request) {
+  const Scope scope = scope_of_path(request.path);
+  if (!has_keys()) return enter_without_keys(request, scope);
+  if (scope == Scope::kPublic) return {.caller = nobody_, .headers = {}, .error = {}};
+  const std::shared_ptr<Caller> caller = find(request);
+  if (caller == nullptr) {
+    return refused(base::Code::kUnauthorized,
+                   request.header("authorization").empty()
+                       ? "You didn't provide an API key: send it in the header 'Authorization: Bearer KEY'."
+                       : "Incorrect API key provided.",
+                   {{"www-authenticate", "Bearer"}});
+  }
+  if (!caller->has(scope)) {
+    return refused(
+        base::Code::kForbidden,
+        fmt::format("You have insufficient permissions for this operation. Missing scope: {}; key '{}' "
+                    "doesn't have it.",
+                    to_string(scope), caller->key.name));
+  }
+  if (scope == Scope::kInference) return admit(caller);
+  return {.caller = caller, .headers = {}, .error = {}};
+}
+
+void Access::add_limit_headers(Caller& caller, net::Headers& headers) {
+  const auto add = [&headers](const char* what, RateBucket& bucket) {
+    if (!bucket.limited()) return;
+    headers.emplace_back(fmt::format("x-ratelimit-limit-{}", what), whole(bucket.limit()));
+    headers.emplace_back(fmt::format("x-ratelimit-remaining-{}", what), whole(bucket.remaining()));
+    headers.emplace_back(fmt::format("x-ratelimit-reset-{}", what),
+                         duration_text(bucket.seconds_until_full()));
+  };
+  add("requests", caller.requests);
+  add("tokens", caller.tokens);
+}
+
+void Access::leave(const Decision& decision) {
+  if (decision.counted) decision.caller->running.fetch_sub(1);
+}
+
+}  // namespace pmt::api

@@ -1,0 +1,103 @@
+// Who may do what, and how much: the gate that every request passes before its route (note 0016).
+//
+//   scope      | opens
+//   (none)     | GET /health, GET /, GET /openapi.json
+//   inference  | /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /v1/models
+//   cache      | /v1/cache: the own tenant's entries only
+//   knowledge  | /v1/knowledge
+//   admin      | everything, over all tenants: the operator
+// A path that isn't in this table needs `admin`: a new route is closed until somebody opens it.
+//
+// Without keys everybody is the operator, and the server listens on loopback only. Then browsers are the way
+// in: a request whose Origin is foreign is refused, and (loopback only) one whose Host isn't this machine's
+// own name, which is how a rebound DNS name shows itself.
+//
+// Keys are kept as their SHA-256: they have 256 random bits, so nobody can try them, fast hash or not. The
+// lookup is by that hash, so its time says nothing about the keys that there are.
+// Thread-safety: any thread. Cost: one SHA-256 of the key.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "api/rate_limit.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/result.h"
+#include "net/http.h"
+
+namespace pmt::api {
+
+enum class Scope { kPublic, kInference, kCache, kKnowledge, kAdmin };
+const char* to_string(Scope scope);
+/// Null unless it is one that a key can have.
+std::optional<Scope> scope_of_name(std::string_view name);
+/// What a request for this path needs.
+Scope scope_of_path(std::string_view path);
+
+struct KeyOptions {
+  std::string name;  // for people, logs and metrics
+  base::Digest sha256;
+  std::string tenant = {};  // keys of one tenant share caches; "": the tenant of no name
+  std::vector<Scope> scopes = {Scope::kInference};
+  double requests_per_minute = 0;  // of the inference scope's requests; 0: no limit, as below
+  double tokens_per_minute = 0;    // prompt and answer, computed: what a cache gave is free
+  int concurrent_max = 0;
+};
+
+/// Somebody who was let in. Lives as long as its Access.
+struct Caller {
+  Caller(KeyOptions key_options, const base::Clock& clock)
+      : key(std::move(key_options)),
+        requests(key.requests_per_minute, clock),
+        tokens(key.tokens_per_minute, clock) {}
+  bool has(Scope scope) const;
+  bool is_operator() const { return has(Scope::kAdmin); }
+  const std::string& tenant() const { return key.tenant; }
+
+  const KeyOptions key;
+  RateBucket requests, tokens;
+  std::atomic<int> running{0};
+};
+
+struct AccessOptions {
+  std::vector<KeyOptions> keys = {};
+  /// The server listens on loopback only: a foreign Host is refused where there are no keys.
+  bool loopback_only = true;
+};
+
+class Access {
+ public:
+  Access(AccessOptions options, const base::Clock& clock);
+
+  struct Decision {
+    std::shared_ptr<Caller> caller;  // null: refused
+    net::Headers headers;            // for the answer: x-ratelimit-*, retry-after, www-authenticate
+    base::Error error;               // why refused
+    bool counted = false;            // one of caller->running, until leave()
+  };
+  Decision enter(const net::HttpRequest& request);
+  static void leave(const Decision& decision);
+  /// x-ratelimit-* of the limits that the key has, as they are now.
+  static void add_limit_headers(Caller& caller, net::Headers& headers);
+
+  bool has_keys() const { return !keys_.empty(); }
+
+ private:
+  Decision enter_without_keys(const net::HttpRequest& request, Scope scope) const;
+  std::shared_ptr<Caller> find(const net::HttpRequest& request) const;
+
+  const bool loopback_only_;
+  const std::shared_ptr<Caller> anybody_, nobody_;
+  std::unordered_map<base::Digest, std::shared_ptr<Caller>, base::DigestHash> keys_;
+};
+
+/// `host` as a Host header or an authority has it, without its port.
+std::string_view host_name(std::string_view authority);
+
+}  // namespace pmt::api

@@ -1,0 +1,52 @@
+#include "api/rate_limit.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace pmt::api {
+
+void RateBucket::refill() {
+  const base::Nanos now = clock_.now();
+  level_ = std::min(per_minute_, level_ + per_minute_ * base::ms_between(at_, now) / 60'000);
+  at_ = now;
+}
+
+bool RateBucket::try_take(double amount) {
+  if (!limited()) return true;
+  const std::lock_guard lock(mutex_);
+  refill();
+  if (level_ < amount) return false;
+  level_ -= amount;
+  return true;
+}
+
+void RateBucket::charge(double amount) {
+  if (!limited()) return;
+  const std::lock_guard lock(mutex_);
+  refill();
+  level_ -= amount;
+}
+
+double RateBucket::remaining() {
+  const std::lock_guard lock(mutex_);
+  refill();
+  return std::max(0.0, level_);
+}
+
+double RateBucket::seconds_until(double amount) {
+  if (!limited()) return 0;
+  const std::lock_guard lock(mutex_);
+  refill();
+  return std::max(0.0, (amount - level_) * 60 / per_minute_);
+}
+
+std::string duration_text(double seconds) {
+  if (seconds < 1) return fmt::format("{}ms", std::lround(std::ceil(seconds * 1000)));
+  if (seconds < 60) return fmt::format("{:.4g}s", seconds);
+  const auto whole = static_cast<long>(std::ceil(seconds));
+  return fmt::format("{}m{}s", whole / 60, whole % 60);
+}
+
+}  // namespace pmt::api
