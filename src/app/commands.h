@@ -16,6 +16,7 @@ void add_ask(CLI::App& root, Command& chosen);
 void add_audit(CLI::App& root, Command& chosen);
 void add_models(CLI::App& root, Command& chosen);
 void add_cache(CLI::App& root, Command& chosen);
+void add_keys(CLI::App& root, Command& chosen);
 void add_demo(CLI::App& root, Command& chosen);
 
 }  // namespace pmt::app

@@ -30,6 +30,8 @@ base::Status read_server(const toml::table& table, const std::string& file, Conf
   reader.integer("idle_timeout_s", server.idle_timeout_s, kSeconds);
   reader.integer("request_timeout_s", server.request_timeout_s, kSeconds);
   reader.integer("stop_grace_ms", out.stop_grace_ms, {.min = 0, .max = 3'600'000});
+  reader.text("tls_certificate", out.service.tls_certificate);
+  reader.text("tls_key", out.service.tls_key);
   return reader.finish();
 }
 
@@ -108,7 +110,17 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file)
     TRY(read_embeddings(*embeddings, file, config.embeddings));
   }
   if (const auto* prices = reader.table("prices")) TRY(read_prices(*prices, file, config));
+  for (const auto* table : reader.tables("key")) {
+    TRY_ASSIGN(api::KeyOptions key, read_key(*table, file));
+    config.service.keys.push_back(std::move(key));
+  }
+  if (const auto* log = reader.table("log")) TRY(read_log(*log, file, config.service));
+  if (const auto* telemetry = reader.table("telemetry"))
+    TRY(read_telemetry(*telemetry, file, config.service));
+  if (const auto* dashboard = reader.table("dashboard"))
+    TRY(read_dashboard(*dashboard, file, config.service));
   TRY(reader.finish());
+  TRY(check_service(config.service, file));
   return config;
 }
 

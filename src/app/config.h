@@ -10,6 +10,8 @@
 //   idle_timeout_s = 75          # a connection between two requests
 //   request_timeout_s = 30       # to receive one whole request: 408
 //   stop_grace_ms = 5000         # what a running answer gets to finish when the server is told to stop
+//   tls_certificate = "chain.pem"  # with tls_key: https only. PEM files
+//   tls_key = "key.pem"
 //
 //   [[model]]                    # one a served model; none: the catalogue's default
 //   name = "my-model"            # as clients name it; unset: the catalogue's name or the file's stem
@@ -41,6 +43,28 @@
 //   input_per_mtok = 0.15
 //   output_per_mtok = 0.60
 //
+//   [[key]]                      # who may call; none: everybody on this machine. `permutation keys new`
+//   makes one name = "ann"                 # for logs and metrics sha256 = "64 hex digits"     # of the key;
+//   the key itself is never written down tenant = "a"                 # keys of one tenant share caches;
+//   nobody else sees them scopes = ["inference"]       # inference, cache, knowledge, admin (api/access.h)
+//   requests_per_minute = 600    # 0: no limit, as the next two
+//   tokens_per_minute = 100000   # prompt and answer, computed: what a cache gave is free
+//   concurrent_max = 8
+//
+//   [log]
+//   format = "text"              # or json: one object a line
+//   level = "info"               # debug, info, warn, error, off
+//   requests = false             # a line for every request; else only slow and failed ones
+//   slow_ms = 10000              # a completion that takes longer is logged as slow
+//   prompts = false              # texts in the log and the dashboard
+//
+//   [telemetry]
+//   otlp_endpoint = "http://127.0.0.1:4318"  # an OpenTelemetry collector; unset: no traces
+//   service_name = "permutation"
+//
+//   [dashboard]
+//   enabled = true               # the page at /, and its feed
+//
 // Thread-safety: plain data. Errors (all kInvalidArgument) name the file, the line, the key and what is
 // wanted; an unknown key is an error that suggests the nearest known one.
 #pragma once
@@ -51,6 +75,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/config_service.h"
 #include "base/result.h"
 #include "net/http_server.h"
 #include "response_cache/response_cache.h"
@@ -92,6 +117,7 @@ struct Config {
   std::size_t cache_disk_bytes = 4ULL << 30;
   EmbeddingsConfig embeddings;
   std::map<std::string, Price> prices;  // by served model name
+  ServiceConfig service;
 };
 
 /// `file` is only for error messages.

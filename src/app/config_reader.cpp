@@ -126,6 +126,11 @@ void TableReader::boolean(std::string_view key, bool& out) {
   out = *value;
 }
 
+void TableReader::list(std::string_view key) {
+  const toml::node* node = find(key);
+  if (node != nullptr && !node->is_array()) wrong(*node, key, "a list");
+}
+
 const toml::table* TableReader::table(std::string_view key) {
   const toml::node* node = find(key);
   if (node == nullptr) return nullptr;

@@ -51,6 +51,8 @@ class TableReader {
     }
     wrong(*node, key, wanted);
   }
+  /// Known, and a list if it is there; the caller reads it.
+  void list(std::string_view key);
   /// Null when absent or of another type (which is a mistake).
   const toml::table* table(std::string_view key);
   /// The tables of `[[key]]`; empty when absent or of another type (which is a mistake).

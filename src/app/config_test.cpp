@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -111,6 +113,62 @@ TEST(Config, LoadsAFile) {
   std::filesystem::remove(file);
   ASSERT_TRUE(config);
   EXPECT_EQ(config->server.port, 9);
+}
+
+std::string example() {
+  std::ifstream in(PMT_SOURCE_DIR "/examples/permutation.toml");
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+TEST(Config, TheExampleIsTakenAsItIsAndWithItsCommentsTakenAway) {
+  const auto config = parse_config(example(), "examples/permutation.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const Config plain;
+  EXPECT_EQ(config->server.port, plain.server.port);
+  EXPECT_EQ(config->server.body_bytes_max, plain.server.body_bytes_max);
+  EXPECT_EQ(config->cache.bytes_max, plain.cache.bytes_max);
+  EXPECT_EQ(config->models.at(0).kv_bytes, ModelConfig{}.kv_bytes);
+  EXPECT_EQ(config->service.request_log.slow_ms, plain.service.request_log.slow_ms);
+  std::string all = example();  // "# key = value" is an option without a default
+  for (std::size_t at = 0; (at = all.find("\n# ", at)) != std::string::npos; ++at) {
+    const std::string line = all.substr(at + 3, all.find('\n', at + 1) - at - 3);
+    if (line.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == line.find(" = ")) all.erase(at + 1, 2);
+  }
+  const auto uncommented = parse_config(all, "examples/permutation.toml");
+  ASSERT_TRUE(uncommented) << uncommented.error().message;
+  EXPECT_EQ(uncommented->service.tls_key, "key.pem");
+}
+
+TEST(Config, TheExampleNamesEveryOption) {
+  const std::string text = example();
+  for (const char* table : {"[server]", "[[model]]", "[[key]]", "[cache]", "[log]", "[telemetry]",
+                            "[dashboard]", "[prices.\"m\"]"}) {
+    const std::string error = error_of(std::string(table) + "\nzzzzzzzzzzzzzzz = 1");
+    const std::size_t known = error.find("known: ");
+    ASSERT_NE(known, std::string::npos) << table << ": " << error;
+    std::istringstream names(error.substr(known + 7));
+    for (std::string name; std::getline(names >> std::ws, name, ',');)
+      EXPECT_THAT(text, ::testing::AnyOf(HasSubstr("\n" + name + " = "), HasSubstr("\n# " + name + " = ")))
+          << table;
+  }
+}
+
+TEST(Config, KeysAreReadAndMistakesInThemNamed) {
+  const std::string hash(64, 'a');
+  const auto config =
+      parse_config("[[key]]\nname = \"ann\"\nsha256 = \"" + hash +
+                       "\"\ntenant = \"t\"\nscopes = [\"cache\", \"admin\"]\nrequests_per_minute = 5",
+                   "c.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const api::KeyOptions& key = config->service.keys.at(0);
+  EXPECT_EQ(key.sha256.hex(), hash);
+  EXPECT_EQ(key.scopes, (std::vector<api::Scope>{api::Scope::kCache, api::Scope::kAdmin}));
+  EXPECT_EQ(key.requests_per_minute, 5);
+  EXPECT_THAT(error_of("[[key]]\nname = \"a\"\nkey = \"pmt-secret\""), HasSubstr("unknown key \"key\""));
+  EXPECT_THAT(error_of("[[key]]\nsha256 = \"" + hash + "\""), HasSubstr("needs a name"));
+  const std::string one = "[[key]]\nname = \"a\"\nsha256 = \"" + hash + "\"\n";
+  EXPECT_THAT(error_of(one + one), HasSubstr("two [[key]]"));
+  EXPECT_THAT(error_of("[server]\ntls_certificate = \"a\""), HasSubstr("go together"));
 }
 
 TEST(Config, LoopbackIsThisMachineOnly) {

@@ -56,6 +56,7 @@ void add_commands(CLI::App& root, pmt::app::Command& chosen) {
   pmt::app::add_audit(root, chosen);
   pmt::app::add_models(root, chosen);
   pmt::app::add_cache(root, chosen);
+  pmt::app::add_keys(root, chosen);
 }
 
 int wrong_usage(const std::string& what) {

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include "app/commands.h"
@@ -44,13 +43,18 @@ base::Result<Config> config_of(const ServeOptions& options) {
     if (config.models.empty()) config.models.push_back(default_model_config());
     for (ModelConfig& model : config.models) model.threads = *options.threads;
   }
-  if (!is_loopback(config.server.host) && !options.allow_remote) {
+  if (!is_loopback(config.server.host) && config.service.keys.empty() && !options.allow_remote) {
     return base::invalid(
-        fmt::format("refusing to listen on {}: other machines could reach it, and this server has "
-                    "no authentication yet. Listen on 127.0.0.1, or say --allow-remote if "
-                    "something in front of it protects it",
-                    config.server.host),
+        fmt::format(
+            "refusing to listen on {}: other machines could reach it, and no [[key]] is configured, so "
+            "anybody could use it. Make a key with `permutation keys new`, use 127.0.0.1, or pass "
+            "--allow-remote if that is meant",
+            config.server.host),
         "host");
+  }
+  if (!config.service.tls_certificate.empty()) {
+    TRY_ASSIGN(config.server.tls,
+               net::TlsContext::load(config.service.tls_certificate, config.service.tls_key));
   }
   return config;
 }
@@ -79,12 +83,17 @@ class StopSignals {
 int serve(const ServeOptions& options) {
   const auto config = config_of(options);
   if (!config) return report_by_code(config.error());
-  spdlog::set_default_logger(spdlog::stderr_color_mt("permutation"));
+  telemetry::configure_logging(config->service.log);
   const StopSignals signals;
   const base::SystemClock clock;
   const auto server = ServerApp::start(*config, clock);
   if (!server) return report_error(server.error());
   spdlog::info("listening on {}", (*server)->url());
+  if (!is_loopback(config->server.host) && config->server.tls == nullptr) {
+    spdlog::warn(
+        "other machines can reach this server, and keys and texts cross the network in the clear: set "
+        "[server] tls_certificate and tls_key, or put TLS in front");
+  }
   const int signal = signals.wait();
   spdlog::info("stopping on {}: running answers get {} ms", signal == SIGINT ? "SIGINT" : "SIGTERM",
                config->stop_grace_ms);
@@ -105,7 +114,7 @@ void add_serve(CLI::App& root, Command& chosen) {
   command->add_option("--threads", options->threads, "Compute threads of each model; 0: all cores [0]")
       ->check(CLI::Range(0, 1024));
   command->add_flag("--allow-remote", options->allow_remote,
-                    "Let --host be reachable from other machines (there is no authentication yet)");
+                    "Let other machines reach it though no [[key]] is configured");
   command->callback([&chosen, options] { chosen = [options] { return serve(*options); }; });
 }
 

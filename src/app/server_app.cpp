@@ -1,5 +1,6 @@
 #include "app/server_app.h"
 
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -7,9 +8,12 @@
 #include <spdlog/spdlog.h>
 
 #include "api/api.h"
+#include "api/request_log.h"
+#include "api/request_spans.h"
 #include "app/audit_rows.h"
 #include "app/model_choice.h"
 #include "app/status_json.h"
+#include "base/version.h"
 #include "inference/local_embedder.h"
 #include "inference/local_model.h"
 #include "inference/prompt_lookup.h"
@@ -19,6 +23,7 @@
 #include "response_cache/cached_completer.h"
 #include "response_cache/disk_store.h"
 #include "response_cache/self_test.h"
+#include "telemetry/otlp_exporter.h"
 
 namespace pmt::app {
 
@@ -76,6 +81,7 @@ struct ServerApp::Impl {
   /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
   void wire();
   api::ServedModel serve(llm::Completer& completer, const LocalModel& model);
+  void watch(api::ApiOptions& options);
   base::Status listen();
   void stop(int grace_ms);
   nlohmann::json kv_stats() const;
@@ -89,6 +95,7 @@ struct ServerApp::Impl {
   std::string no_embedder_because;
   std::vector<std::unique_ptr<LocalModel>> models;
   std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
+  std::unique_ptr<telemetry::OtlpExporter> traces;          // null: none
   std::unique_ptr<api::Api> api;
   std::unique_ptr<net::HttpServer> server;
   std::string name;  // of the first model
@@ -189,7 +196,29 @@ void ServerApp::Impl::wire() {
                                       .speculation_usage = &speculation_usage,
                                       .prefix_self_test = kv_cache::prefix_self_test(),
                                       .prefix_usage = &prefix_usage})] { return audit::build_audit(rows); };
+  watch(options);
   api = std::make_unique<api::Api>(std::move(options));
+}
+
+/// Who may call, and what is told of each request.
+void ServerApp::Impl::watch(api::ApiOptions& options) {
+  const ServiceConfig& service = config.service;
+  options.access = {.keys = service.keys, .loopback_only = is_loopback(config.server.host)};
+  options.dashboard = service.dashboard;
+  options.keep_texts = service.log_prompts;
+  options.observers.push_back(api::request_logger(service.request_log));
+  if (service.otlp_endpoint.empty()) return;
+  traces = std::make_unique<telemetry::OtlpExporter>(
+      telemetry::OtlpOptions{.endpoint = service.otlp_endpoint,
+                             .service_name = service.service_name,
+                             .version = base::kVersion,
+                             .on_warning = [](const std::string& text) { spdlog::warn(text); }});
+  const std::int64_t offset_ns = std::chrono::duration_cast<base::Nanos>(
+                                     std::chrono::system_clock::now().time_since_epoch() - clock.now())
+                                     .count();
+  options.observers.push_back([this, offset_ns](const std::shared_ptr<const api::RequestRecord>& record) {
+    if (record->trace.sampled && record->method != "GET") traces->add(api::spans_of(*record, offset_ns));
+  });
 }
 
 base::Status ServerApp::Impl::listen() {
@@ -200,6 +229,7 @@ base::Status ServerApp::Impl::listen() {
 
 /// The models go before what wraps them: a model that goes ends its requests, and the wrappers hear of it.
 void ServerApp::Impl::stop(int grace_ms) {
+  if (api) api->close_streams();
   if (server) server->stop(grace_ms);
   server.reset();
   embedder.reset();  // what waits for it fails, and its requests end
@@ -234,7 +264,8 @@ base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, 
 std::string ServerApp::url() const {
   const std::string& host = impl_->config.server.host;
   const bool v6 = host.find(':') != std::string::npos;
-  return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", impl_->port);
+  const char* const scheme = impl_->config.server.tls == nullptr ? "http" : "https";
+  return fmt::format("{}://{}{}{}:{}", scheme, v6 ? "[" : "", host, v6 ? "]" : "", impl_->port);
 }
 
 const std::string& ServerApp::model_name() const {

@@ -1,4 +1,5 @@
-// One JSON call to a Permutation server, for commands that ask a running one.
+// One JSON call to a Permutation server, for commands that ask a running one. Its key, if it wants one, comes
+// from PERMUTATION_API_KEY.
 // Thread-safety: any thread.
 #pragma once
 

@@ -2,6 +2,18 @@
 
 namespace pmt::app {
 
+namespace {
+
+nlohmann::json last_json(const std::optional<inference::CompressedPrompt>& last) {
+  if (!last) return nullptr;
+  return {{"tokens", last->tokens},
+          {"tokens_kept", last->tokens_kept},
+          {"ratio", last->ratio},
+          {"kept_by_layer_head", last->kept_by_layer_head}};
+}
+
+}  // namespace
+
 nlohmann::json kv_json(const inference::LocalModel& model) {
   const inference::KvPoolStats pool = model.kv_stats();
   const inference::EngineStats engine = model.stats();
@@ -17,6 +29,7 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
           {"tokens_kept", pool.tokens_kept},
           {"tokens_evicted", pool.tokens - pool.tokens_kept},
           {"bytes_by_layer_head", pool.bytes_by_layer_head},
+          {"last_compressed", last_json(pool.last_compressed)},
           {"engine",
            {{"requests", engine.requests},
             {"completed", engine.completed},
@@ -25,6 +38,8 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
             {"compressed", engine.compressed},
             {"compressed_tokens", engine.compressed_tokens},
             {"evicted_tokens", engine.evicted_tokens},
+            {"prompt_tokens", engine.prompt_tokens},
+            {"completion_tokens", engine.completion_tokens},
             {"prefix_hits", engine.prefix_hits},
             {"prefix_tokens", engine.prefix_tokens},
             {"drafted", engine.drafted},

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,14 @@ struct ModelInfo {
   bool has_chat_template = false;
 };
 
+/// What one compression kept of a prompt.
+struct CompressedPrompt {
+  int tokens = 0;
+  std::int64_t tokens_kept = 0;                      // the mean over layers and heads
+  double ratio = 1;                                  // bytes at f16 over bytes held, right then
+  std::vector<std::vector<int>> kept_by_layer_head;  // [layers][kv_heads]
+};
+
 /// The page pool right now: counters of the pool itself, shown by GET /v1/kv.
 struct KvPoolStats {
   std::int64_t bytes = 0;           // in pages that hold a sequence
@@ -56,6 +65,7 @@ struct KvPoolStats {
   std::int64_t tokens = 0;
   std::int64_t tokens_kept = 0;  // the mean over layers and heads; less than `tokens` where compressed
   std::vector<std::vector<std::int64_t>> bytes_by_layer_head;  // [layers][kv_heads]
+  std::optional<CompressedPrompt> last_compressed;
 };
 
 struct EngineStats {

@@ -398,12 +398,30 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
     }
     const std::int64_t tables = std::int64_t{sequence.shape().layers} * sequence.shape().kv_heads;
     part.job->kv.tokens_kept = sequence.slots() / tables;
+    note_compressed(sequence, part.job->kv.tokens_kept);
     ++compressed_;
     if (options_.compression_usage != nullptr)
       options_.compression_usage->add(part.job->surface, clock_.unix_seconds());
     compressed_tokens_ += static_cast<std::uint64_t>(sequence.tokens());
     evicted_tokens_ += static_cast<std::uint64_t>(sequence.tokens() - part.job->kv.tokens_kept);
   }
+}
+
+/// For GET /v1/kv: where the kept tokens are.
+void Scheduler::note_compressed(const kv_cache::SequenceKv& sequence, std::int64_t tokens_kept) {
+  const kv_cache::KvShape& shape = sequence.shape();
+  CompressedPrompt out{.tokens = sequence.tokens(), .tokens_kept = tokens_kept, .kept_by_layer_head = {}};
+  const auto layers = static_cast<std::uint32_t>(shape.layers),
+             heads = static_cast<std::uint32_t>(shape.kv_heads);
+  for (std::uint32_t layer = 0; layer < layers; ++layer) {
+    std::vector<int>& kept = out.kept_by_layer_head.emplace_back();
+    for (std::uint32_t head = 0; head < heads; ++head)
+      kept.push_back(
+          sequence.slot(kv_cache::LayerId(layer), kv_cache::KvHeadId(head), sequence.tokens() - 1) + 1);
+  }
+  const double f16_bytes = 2.0 * 2 * sequence.tokens() * shape.layers * shape.kv_heads * shape.head_dim;
+  out.ratio = f16_bytes / static_cast<double>(std::max<std::int64_t>(sequence.bytes(), 1));
+  last_compressed_ = std::move(out);
 }
 
 void Scheduler::distribute(const std::vector<Part>& parts, std::span<const float> logits) {
@@ -530,6 +548,7 @@ void Scheduler::publish() {
       }
     }
   }
+  stats.last_compressed = last_compressed_;
   stats.bytes_prefixes = prefixes_.bytes();
   stats.prefixes = static_cast<std::int64_t>(prefixes_.entries());
   published_ = clock_.now();

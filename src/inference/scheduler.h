@@ -110,6 +110,7 @@ class Scheduler {
   /// Large pages that a request takes when it runs alone.
   std::size_t pages_at_most(const Need& need) const;
   void compress_when_read(const std::vector<Part>& parts);
+  void note_compressed(const kv_cache::SequenceKv& sequence, std::int64_t tokens_kept);
   void draft();
   void forget_drafts();
   std::vector<Part> choose_parts();
@@ -137,6 +138,8 @@ class Scheduler {
 
   kv_cache::PrefixIndex prefixes_;  // after the pool, whose pages it holds
   std::optional<Calibration> calibration_;
+
+  std::optional<CompressedPrompt> last_compressed_;
 
   Jobs running_;  // oldest first
   Jobs waiting_;
