@@ -16,6 +16,10 @@ if(PMT_SANITIZE)
   add_link_options(-fsanitize=${PMT_SANITIZE})
 endif()
 
+if(PMT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 if(NOT EXISTS "${PMT_LLAMA_SOURCE}/CMakeLists.txt")
   message(FATAL_ERROR "PMT_LLAMA_SOURCE does not name an unpacked llama.cpp tree. Run './dev build', which "
                       "fetches the pinned source and passes it.")
