@@ -30,7 +30,7 @@ class RunningServer:
     def _read(self):
         for line in self.process.stderr:
             self._lines.append(line)
-            if found := re.search(r"listening on (http://\S+)", line):
+            if found := re.search(r"listening on (https?://[^\s\"]+)", line):
                 self._ready.put(found[1])
         self._ready.put(None)
 

@@ -1,0 +1,186 @@
+"""The dashboard in a real Chromium: what it shows is what the server counted. Screenshots of every view, in both
+themes and at phone width, are left in DASHBOARD_SHOTS if that names a folder."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from server import MODEL, RunningServer, chat, off, until
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None:
+    pytest.skip("no chromium here: apt-get install chromium", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api")
+
+VIEWS = ["overview", "audit", "cache", "kv", "knowledge", "trajectories", "requests", "chat"]
+SHOTS = os.environ.get("DASHBOARD_SHOTS")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """A page that fails the test on any error of its script or its policy."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    errors = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda m: m.type == "error" and "status of 404" not in m.text and errors.append(m.text))
+    opened.goto(server.url)
+    playwright.expect(opened.locator("#link")).to_have_attribute("data-state", "live")
+    yield opened
+    context.close()
+    assert not errors, errors
+
+
+def open_view(page, name):
+    page.click(f'nav a[href="#{name}"]')
+    playwright.expect(page.locator(f"#{name}")).to_be_visible()
+    assert page.locator("section.open").count() == 1
+
+
+def test_the_overview_shows_the_servers_own_figures(page, client, http, fresh):
+    text = fresh()
+    chat(client, text)
+    chat(client, text)
+    stats = http.get("/v1/cache").json()
+    tile = page.locator(".tile", has_text="responses kept")
+    playwright.expect(tile.locator("b")).to_have_text(f"{stats['entries']:,}", timeout=5000)
+    hit = page.locator(".tile", has_text="lookups hit")
+    playwright.expect(hit).to_contain_text(f"of {stats['lookups']:,} lookups hit")
+    playwright.expect(page.locator("#latency tbody tr").first.locator("td").first).to_have_text(re.compile(r"^[\d.,]+ m?s$"))
+
+
+def test_the_audit_leads_to_its_counter(page, client, http, fresh):
+    text = fresh()
+    chat(client, text)
+    chat(client, text)
+    open_view(page, "audit")
+    row = page.locator("#audit-table tbody tr", has_text="response cache")
+    audit = http.get("/v1/audit").json()
+    cell = next(c for c in audit["caches"] if c["name"] == "response cache")
+    playwright.expect(row).to_contain_text(cell["used_in"]["completions"]["state"])
+    row.locator("button").last.click()
+    detail = page.locator("#audit-detail")
+    playwright.expect(detail).to_contain_text(cell["counter"])
+    playwright.expect(detail).to_contain_text("permutation_cache_uses_total")
+    assert page.locator("#audit-table tbody tr").count() == len(audit["caches"])
+
+
+def test_entries_are_searched_flagged_and_purged(page, http):
+    keys = [http.put(f"/v1/cache/entries/browser-{i}", json={"value": f"needle {i}", "tags": ["t"]}).json()["key"] for i in (1, 2)]
+    open_view(page, "cache")
+    page.fill("#cache-q", "needle")
+    page.press("#cache-q", "Enter")
+    cards = page.locator("#cache-list > li")
+    playwright.expect(cards).to_have_count(2)
+    cards.filter(has_text="needle 1").get_by_role("button", name="Flag as a false hit").click()
+    playwright.expect(cards).to_have_count(1)
+    assert http.get(f"/v1/cache/entries/{keys[0]}").status_code == 404
+    cards.first.get_by_role("button", name="Purge").click()
+    playwright.expect(page.locator("#cache-list")).to_contain_text("No entry matches")
+    assert http.get(f"/v1/cache/entries/{keys[1]}").status_code == 404
+
+
+def test_why_a_request_missed_is_told(page, client, fresh):
+    chat(client, fresh(), temperature=0.7)
+    open_view(page, "cache")
+    playwright.expect(page.locator("#why tbody tr").first).to_contain_text("temperature")
+
+
+def test_the_heat_map_shows_what_compression_kept(page, client, pool, fresh):
+    chat(client, fresh("The quick brown fox jumps over the lazy dog. " * 40), extra_body=off(kv={"ratio": 8}))
+    until(lambda: pool()["last_compressed"])
+    model = pool()
+    open_view(page, "kv")
+    cells = page.locator("#kv .heat").last.locator("td")
+    layers = model["bytes_by_layer_head"]
+    playwright.expect(cells).to_have_count(len(layers) * len(layers[0]))
+    last = model["last_compressed"]
+    playwright.expect(page.locator("#kv")).to_contain_text(f"{last['tokens']:,} tokens")
+    assert cells.first.get_attribute("title") == f"layer 0, head 0: {last['kept_by_layer_head'][0][0]} of {last['tokens']} tokens kept"
+
+
+def test_the_waterfall_has_the_phases_of_a_request(page, client, fresh):
+    chat(client, fresh())
+    open_view(page, "requests")
+    row = page.locator("#request-list > li").first
+    playwright.expect(row).to_contain_text(MODEL)
+    assert row.locator(".flow i").count() == 4
+    row.locator("summary").first.click()
+    playwright.expect(row).to_contain_text("prefill_ms")
+
+
+def test_chat_streams_an_answer_and_says_what_the_caches_did(page, fresh):
+    open_view(page, "chat")
+    page.select_option("#chat-model", MODEL)
+    page.fill("#chat-text", fresh("Name a colour"))
+    page.press("#chat-text", "Control+Enter")
+    playwright.expect(page.locator("#chat-log")).to_contain_text("cache: miss", timeout=60_000)
+    assert page.locator("#chat-log article").nth(1).inner_text().strip()
+    page.press("#chat-text", "Control+Enter")
+    playwright.expect(page.locator("#chat-log .note").first).to_contain_text("cache: hit", timeout=20_000)
+
+
+def test_the_keyboard_reaches_everything(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    seen = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.getAttribute('href') || document.activeElement.id"))
+    assert {f"#{view}" for view in VIEWS} <= seen
+    page.focus('nav a[href="#kv"]')
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("#kv")).to_be_visible()
+    assert page.locator('nav a[aria-current="page"]').inner_text() == "KV memory"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_view_fits_its_width_in_both_themes(page, client, fresh, theme, width):
+    text = fresh("Name three animals")
+    chat(client, text)
+    chat(client, text)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=theme)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, ground[4:-1].split(","))) > 380) == (theme == "light")
+    for view in VIEWS:
+        page.evaluate(f"location.hash = '{view}'")
+        playwright.expect(page.locator(f"#{view}")).to_be_visible()
+        page.wait_for_timeout(300)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{view} is {wide} px wider than a window of {width}"
+        if SHOTS:
+            pathlib.Path(SHOTS).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=f"{SHOTS}/{view}-{theme}-{width}.png", full_page=True)
+
+
+def test_a_server_with_keys_asks_for_one(browser, binary, model_file, tmp_path):
+    made = subprocess.run([binary, "keys", "new", "--scope", "admin", "--json"], capture_output=True, text=True, check=True)
+    key = json.loads(made.stdout)
+    config = tmp_path / "c.toml"
+    config.write_text(f'[server]\nport = 0\nstop_grace_ms = 5000\n[[model]]\npath = "{model_file}"\n' + key["toml"])
+    server = RunningServer([binary, "serve", "--config", str(config)])
+    try:
+        page = browser.new_page()
+        page.goto(server.url)
+        playwright.expect(page.locator("#login")).to_be_visible()
+        page.fill("#login-key", key["key"])
+        page.press("#login-key", "Enter")
+        playwright.expect(page.locator("#link")).to_have_attribute("data-state", "live")
+        page.close()
+    finally:
+        assert server.stop() == 0

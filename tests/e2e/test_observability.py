@@ -1,0 +1,195 @@
+"""Metrics, logs and traces of the real server; a real HTTP collector takes the traces apart."""
+
+import http.server
+import json
+import re
+import threading
+
+import httpx
+import openai
+import pytest
+
+from server import MODEL, RunningServer, chat, off, until
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = "00f067aa0ba902b7"
+
+
+class Collector(http.server.ThreadingHTTPServer):
+    """Takes OTLP over HTTP in JSON, strictly."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.spans = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            assert self.path == "/v1/traces" and self.headers["content-type"] == "application/json"
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            for resource in body["resourceSpans"]:
+                names = {a["key"]: a["value"]["stringValue"] for a in resource["resource"]["attributes"]}
+                assert names["service.name"] == "under-test"
+                for scope in resource["scopeSpans"]:
+                    self.server.spans += [self.read(span) for span in scope["spans"]]
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        @staticmethod
+        def read(span):
+            assert re.fullmatch(r"[0-9a-f]{32}", span["traceId"]) and re.fullmatch(r"[0-9a-f]{16}", span["spanId"])
+            begin, end = int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])
+            assert isinstance(span["startTimeUnixNano"], str) and begin <= end
+
+            def value(v):
+                (kind, it), = v.items()
+                if kind == "arrayValue":
+                    return [value(one) for one in it["values"]]
+                return int(it) if kind == "intValue" else it
+
+            span["attributes"] = {a["key"]: value(a["value"]) for a in span["attributes"]}
+            return span
+
+        def log_message(self, *_):
+            pass
+
+
+@pytest.fixture(scope="module")
+def collector():
+    running = Collector()
+    yield running
+    running.shutdown()
+
+
+@pytest.fixture(scope="module")
+def watched(binary, model_file, collector, tmp_path_factory):
+    config = tmp_path_factory.mktemp("watched") / "config.toml"
+    config.write_text(
+        f"""
+[server]
+port = 0
+stop_grace_ms = 500
+[[model]]
+path = "{model_file}"
+[log]
+format = "json"
+requests = true
+slow_ms = 1
+[telemetry]
+otlp_endpoint = "http://127.0.0.1:{collector.server_address[1]}"
+service_name = "under-test"
+"""
+    )
+    running = RunningServer([binary, "serve", "--config", str(config)])
+    yield running
+    assert running.stop() == 0, running.log()
+
+
+@pytest.fixture(scope="module")
+def user(watched):
+    return openai.OpenAI(base_url=watched.url + "/v1", api_key="none", max_retries=0, timeout=120)
+
+
+def samples(server):
+    found = {}
+    for line in httpx.get(server.url + "/metrics").text.splitlines():
+        if match := re.fullmatch(r"([\w:]+)(\{.*\})? (\S+)", line):
+            found.setdefault(match[1], []).append((match[2] or "", float(match[3])))
+    return found
+
+
+def one(found, name, label=""):
+    values = [value for labels, value in found.get(name, []) if label in labels]
+    assert len(values) == 1, (name, label, found.get(name))
+    return values[0]
+
+
+def test_vllms_names_count_what_a_model_computed(watched, user, fresh):
+    text = fresh()
+    first = chat(user, text)
+    chat(user, text)  # a hit: no model ran
+    found = samples(watched)
+    of = f'model_name="{MODEL}"'
+    assert one(found, "vllm:prompt_tokens_total", of) == first.usage.prompt_tokens
+    assert one(found, "vllm:generation_tokens_total", of) == first.usage.completion_tokens
+    assert one(found, "vllm:num_requests_running", of) == 0
+    assert one(found, "vllm:num_requests_waiting", of) == 0
+    assert 0 <= one(found, "vllm:kv_cache_usage_perc", of) <= 1
+    assert sum(v for labels, v in found["vllm:request_success_total"] if of in labels) == 1
+    for name in (
+        "time_to_first_token_seconds", "request_time_per_output_token_seconds", "e2e_request_latency_seconds",
+        "request_queue_time_seconds", "request_prefill_time_seconds", "request_decode_time_seconds",
+        "request_prompt_tokens", "request_generation_tokens",
+    ):  # fmt: skip
+        assert one(found, f"vllm:{name}_count", of) == 1, name
+    timing = first.model_extra["permutation"]["timing"]
+    assert one(found, "vllm:request_decode_time_seconds_sum", of) == pytest.approx(timing["decode_ms"] / 1000, rel=1e-3)
+    total = one(found, "vllm:e2e_request_latency_seconds_sum", of)
+    assert one(found, "vllm:time_to_first_token_seconds_sum", of) < total
+    assert one(found, "permutation_completions_total", 'cache="hit"') == 1
+    assert one(found, "permutation_completions_total", 'cache="miss"') == 1
+
+
+def test_a_request_id_goes_end_to_end(watched, user, collector, fresh):
+    raw = user.chat.completions.with_raw_response.create(
+        model=MODEL, max_tokens=4, messages=[{"role": "user", "content": fresh()}],
+        extra_headers={"x-request-id": "from-the-caller-1"},
+    )  # fmt: skip
+    assert raw.headers["x-request-id"] == "from-the-caller-1"
+    until(lambda: '"request_id":"from-the-caller-1"' in watched.log())
+    until(lambda: any(s["attributes"].get("permutation.request.id") == "from-the-caller-1" for s in collector.spans))
+
+
+def test_log_lines_are_objects_and_slow_requests_stand_out(watched, user, fresh):
+    chat(user, fresh("A secret question"))
+    until(lambda: "slow_request" in watched.log())
+    lines = [json.loads(line) for line in watched.log().splitlines()]
+    assert all({"time", "level"} <= line.keys() for line in lines)
+    slow = [line for line in lines if line.get("event") == "slow_request"][-1]
+    assert slow["level"] == "warning" and slow["ms"] >= 1 and slow["model"] == MODEL
+    assert slow["completion_tokens"] > 0 and slow["ttft_ms"] <= slow["ms"]
+    assert "A secret question" not in watched.log(), "texts only where they are asked for"
+
+
+def test_traces_follow_the_conventions_and_the_callers_trace(user, collector, fresh):
+    answer = user.chat.completions.create(
+        model="permutation", temperature=0, max_tokens=8, messages=[{"role": "user", "content": fresh()}],
+        extra_headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}, extra_body=off(),
+    )  # fmt: skip
+    until(lambda: any(s["traceId"] == TRACE for s in collector.spans))
+    spans = [s for s in collector.spans if s["traceId"] == TRACE]
+    server = next(s for s in spans if s["kind"] == 2)
+    assert server["parentSpanId"] == PARENT and server["name"] == "POST /v1/chat/completions"
+    assert server["attributes"]["http.response.status_code"] == 200
+    model = next(s for s in spans if s["name"] == "chat permutation")
+    assert model["parentSpanId"] == server["spanId"]
+    attributes = model["attributes"]
+    assert attributes["gen_ai.operation.name"] == "chat"
+    assert attributes["gen_ai.request.model"] == "permutation" and attributes["gen_ai.response.model"] == answer.model
+    assert attributes["gen_ai.usage.input_tokens"] == answer.usage.prompt_tokens
+    assert attributes["gen_ai.usage.output_tokens"] == answer.usage.completion_tokens
+    assert attributes["gen_ai.response.finish_reasons"] == [answer.choices[0].finish_reason]
+    phases = {s["name"]: s for s in spans if s["parentSpanId"] == model["spanId"]}
+    assert {"queue", "prefill", "decode"} <= phases.keys()
+    decode_ms = (int(phases["decode"]["endTimeUnixNano"]) - int(phases["decode"]["startTimeUnixNano"])) / 1e6
+    assert decode_ms == pytest.approx(answer.model_extra["permutation"]["timing"]["decode_ms"], rel=0.01)
+    assert len({s["spanId"] for s in spans}) == len(spans)
+
+
+def test_a_trace_that_is_not_sampled_is_not_sent(user, collector, fresh):
+    other = "f" * 32
+    chat(user, fresh(), extra_headers={"traceparent": f"00-{other}-{PARENT}-00"})
+    mark = "a" * 32
+    chat(user, fresh(), extra_headers={"traceparent": f"00-{mark}-{PARENT}-01"})
+    until(lambda: any(s["traceId"] == mark for s in collector.spans))
+    assert not any(s["traceId"] == other for s in collector.spans)
+
+
+def test_a_failed_request_is_a_failed_span(user, collector, fresh):
+    with pytest.raises(openai.BadRequestError):
+        chat(user, "far too long " * 9000, extra_headers={"traceparent": f"00-{'c' * 32}-{PARENT}-01"})
+    until(lambda: any(s["traceId"] == "c" * 32 for s in collector.spans))
+    model = next(s for s in collector.spans if s["traceId"] == "c" * 32 and s["name"].startswith("chat"))
+    assert model["status"]["code"] == 2 and "tokens" in model["status"]["message"]
+    assert model["attributes"]["error.type"] == "400"
