@@ -100,7 +100,7 @@ def test_why_a_request_missed_is_told(page, client, fresh):
 
 
 def test_the_heat_map_shows_what_compression_kept(page, client, pool, fresh):
-    chat(client, fresh("The quick brown fox jumps over the lazy dog. " * 40), extra_body=off(kv={"ratio": 8}))
+    chat(client, fresh("The quick brown fox jumps over the lazy dog. " * 40), extra_body=off(kv={"ratio": 8, "mode": "query_aware"}))
     until(lambda: pool()["last_compressed"])
     model = pool()
     open_view(page, "kv")
