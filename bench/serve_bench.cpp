@@ -132,19 +132,19 @@ class Ours {
     for (std::size_t table = 0; table < source_->tables().size(); ++table) {
       for (std::size_t i = 0; i < source_->tables()[table].size(); ++i)
         std::memcpy(pool_->data(out.tables()[table][i]), pool_->data(source_->tables()[table][i]),
-                    source_->page_bytes());
+                    source_->page_bytes(table, i));
     }
     out.commit(context_);
     return out;
   }
 
-  kv_cache::SequenceKv compressed(const std::vector<std::vector<std::int32_t>>& kept, double ratio) {
+  kv_cache::SequenceKv compressed(const std::vector<kv_cache::KeptTokens>& kept, double ratio) {
     kv_cache::SequenceKv out = source_->fork();
-    check(out.compress(kept, kv_cache::codec_for(ratio), kernels::best_attention_kernels()));
+    check(out.compress(kept, kv_cache::is_coded(ratio), kernels::best_attention_kernels()));
     return out;
   }
 
-  std::vector<std::vector<std::int32_t>> choose(double ratio) {
+  std::vector<kv_cache::KeptTokens> choose(double ratio) {
     auto by_question =
         inference::score_by_question(*transformer_, *pool_, *source_, tokens_, context_ - kQuestionTokens);
     if (!by_question) check(by_question.error());

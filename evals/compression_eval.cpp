@@ -180,7 +180,7 @@ class Runner {
     kv_cache::EvictionOptions options;
     options.ratio = ratio;
     const auto kept = kv_cache::choose_kept(scores, sequence.shape(), sequence.tokens(), options);
-    need(sequence.compress(kept, kv_cache::codec_for(ratio), kernels::best_attention_kernels()));
+    need(sequence.compress(kept, kv_cache::is_coded(ratio), kernels::best_attention_kernels()));
   }
 
   std::unique_ptr<model::Transformer> transformer_;

@@ -25,10 +25,8 @@ std::size_t page_count(int tokens) {
 /// Pages that a sequence may hold in a table beyond what its tokens fill: a copied one and the last.
 constexpr int kSparePages = 2;
 
-/// Small pages that one page of a compressed sequence takes.
-int units_of_page(double kv_ratio) {
-  return static_cast<int>(kv_cache::PagePool::units_of(kv_cache::size_of(kv_cache::codec_for(kv_ratio))));
-}
+/// Exact pages that a compressed prompt takes in a table: sinks, prompt's end and best tokens.
+constexpr int kExactPages = 1;
 
 kv_cache::PrefixKey prefix_key(const Job& job) {
   return {job.prefix_scope, job.compression.ratio()};
@@ -81,17 +79,15 @@ std::size_t Scheduler::pages_at_most(const Need& need) const {
     return kv_cache::SequenceKv::local_pages_at_most(shape, tokens, step);
   };
   if (need.kv_ratio > 1) {
-    // Exact while it is read; then small pages, of which a choice takes a few more than its tokens fill.
-    const double unit = static_cast<double>(pool_->unit_bytes());
-    const double prompt =
-        std::max(static_cast<double>(global + local),
-                 static_cast<double>(shape.bytes_f16(need.prompt_tokens)) / need.kv_ratio / unit);
+    // Exact while it is read; then its share, of which a choice takes a few exact pages more than its tokens
+    // fill.
+    const double page = static_cast<double>(pool_->bytes_of(kv_cache::PageSize::kLarge));
+    const double prompt = static_cast<double>((global + local) * kExactPages) +
+                          static_cast<double>(shape.bytes_f16(need.prompt_tokens)) / need.kv_ratio / page;
     const std::size_t own = page_count(need.new_tokens) + kSparePages;
     const std::size_t own_local =
         std::min(own, local_pages(need.prompt_tokens + need.new_tokens) + kSparePages);
-    const double units = prompt + static_cast<double>((global * own + local * own_local) * choices) *
-                                      units_of_page(need.kv_ratio);
-    const auto later = static_cast<std::size_t>(units / kv_cache::PagePool::kLargeUnits + 1);
+    const auto later = static_cast<std::size_t>(prompt + 1) + (global * own + local * own_local) * choices;
     return std::max(kv_cache::SequenceKv::pages_at_most(shape, need.prompt_tokens, step), later);
   }
   // Full prompt pages are shared by the choices; the last, partial one and all later ones are each choice's

@@ -28,7 +28,8 @@ struct HeadPages {
   const std::byte* pool = nullptr;  // page i lies at pool + ids[i] * unit_bytes
   std::size_t unit_bytes = 0;
   const std::uint32_t* ids = nullptr;
-  PageCodec codec = PageCodec::kF16;
+  int coded = 0;         // the first so many pages are compact, the others f16
+  bool rotated = false;  // every page holds vectors in the compact codec's rotation
   const std::byte* page(int i) const { return pool + unit_bytes * ids[i]; }
 };
 
@@ -86,11 +87,13 @@ struct AttentionKernels {
   void (*store_f16)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
   /// Reads them back.
   void (*load_f16)(const std::byte* page, int head_dim, int slot, float* k, float* v);
+  /// As store_f16, in the compact codec's rotation: exact pages of a table that has compact ones too.
+  void (*store_rotated)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
   /// Codes one token's K and V rows [head_dim] f32 as token `slot` of a compact page.
   void (*store_compact)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
 
-  /// The one of the two that writes pages of `codec`.
-  auto store(PageCodec codec) const { return codec == PageCodec::kCompact ? store_compact : store_f16; }
+  /// The one that writes exact pages.
+  auto store_exact(bool rotated) const { return rotated ? store_rotated : store_f16; }
 };
 
 enum class Isa { kScalar, kAvx2, kAvx512 };

@@ -64,7 +64,6 @@ struct Attention {
   using Codec = CompactCodec<V>;
 
   static void load_queries(const AttentionTile& tile, Scratch& scratch) {
-    const bool compact = tile.kv.codec == PageCodec::kCompact;
     const auto scale = V::broadcast(tile.scale);
     for (int i = 0; i < tile.queries; ++i) {
       const float* from = tile.q + i * tile.q_stride;
@@ -72,7 +71,7 @@ struct Attention {
       for (int d = 0; d < tile.group * tile.head_dim; d += V::kLanes) {
         V::store(to + d, V::mul(V::load(from + d), scale));
       }
-      for (int g = 0; compact && g < tile.group; ++g)
+      for (int g = 0; tile.kv.rotated && g < tile.group; ++g)
         Codec::rotate(to + g * tile.head_dim, to + g * tile.head_dim, tile.head_dim);
     }
   }
@@ -248,11 +247,10 @@ struct Attention {
     const int first_page = seen_page > segment_page ? seen_page : segment_page;
     const int pages = (visible_last + kPageTokens - 1) / kPageTokens;
     const int end_page = pages < segment_page + kSegmentPages ? pages : segment_page + kSegmentPages;
-    const bool compact = tile.kv.codec == PageCodec::kCompact;
-    const std::size_t bytes = page_bytes(tile.kv.codec, head_dim);
     for (int p = first_page; p < end_page; ++p) {
-      if (p + 1 < pages) prefetch(tile.kv.page(p + 1), bytes);
-      if (compact) {
+      const PageCodec next = p + 1 < tile.kv.coded ? PageCodec::kCompact : PageCodec::kF16;
+      if (p + 1 < pages) prefetch(tile.kv.page(p + 1), page_bytes(next, head_dim));
+      if (p < tile.kv.coded) {
         const std::byte* page = tile.kv.page(p);
         const CompactLayout layout(head_dim);
         const auto* key_scales = reinterpret_cast<const std::uint8_t*>(page + layout.key_scales);
@@ -361,7 +359,7 @@ struct Attention {
       float* to = out + (row / tile.group) * out_stride + (row % tile.group) * tile.head_dim;
       const float* from = partial.out + row * tile.head_dim;
       for (int d = 0; d < tile.head_dim; d += V::kLanes) V::store(to + d, V::mul(V::load(from + d), inverse));
-      if (tile.kv.codec == PageCodec::kCompact) Codec::unrotate(to, tile.head_dim);
+      if (tile.kv.rotated) Codec::unrotate(to, tile.head_dim);
     }
   }
 
@@ -372,6 +370,14 @@ struct Attention {
     for (int d = 0; d < head_dim; ++d) values[d] = V::to_f16(v[d]);
   }
 
+  static void store_rotated(const float* k, const float* v, int head_dim, int slot, std::byte* page) {
+    float key[kHeadDimMax];
+    float value[kHeadDimMax];
+    Codec::rotate(k, key, head_dim);
+    Codec::rotate(v, value, head_dim);
+    store_f16(key, value, head_dim, slot, page);
+  }
+
   static void load_f16(const std::byte* page, int head_dim, int slot, float* k, float* v) {
     const std::uint16_t* keys = f16_page_keys(page);
     for (int d = 0; d < head_dim; ++d) k[d] = V::from_f16(keys[d * kPageTokens + slot]);
@@ -380,7 +386,8 @@ struct Attention {
   }
 
   static constexpr AttentionKernels table(const char* name) {
-    return {name, load_queries, attend_segment, merge, finish, score_max, store_f16, load_f16, Codec::store};
+    return {name,      load_queries, attend_segment, merge,         finish,
+            score_max, store_f16,    load_f16,       store_rotated, Codec::store};
   }
 };
 

@@ -17,9 +17,12 @@
 namespace pmt::kernels {
 namespace {
 
+/// Mixed: the first half of the pages is compact, the others exact and rotated.
+enum class Pages { kExact, kCompact, kMixed };
+
 struct Shape {
   int head_dim, group, queries, visible_first;
-  PageCodec codec = PageCodec::kF16;
+  Pages pages = Pages::kExact;
   int window = 0;
 };
 
@@ -52,8 +55,8 @@ class Fixture {
       : shape_(shape), rng_(seed) {
     tokens_ = shape.visible_first + shape.queries - 1;
     const int pages = (tokens_ + kPageTokens - 1) / kPageTokens;
-    const bool compact = shape.codec == PageCodec::kCompact;
-    page_bytes_ = page_bytes(shape.codec, shape.head_dim);
+    coded_ = shape.pages == Pages::kExact ? 0 : shape.pages == Pages::kCompact ? pages : pages / 2;
+    page_bytes_ = f16_page_bytes(shape.head_dim);
     pool_.assign(page_bytes_ * static_cast<std::size_t>(pages + 1), std::byte{0});
     ids_.resize(static_cast<std::size_t>(pages));
     for (int i = 0; i < pages; ++i) ids_[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(i + 1);
@@ -68,7 +71,7 @@ class Fixture {
     fill(queries_, shape.queries * shape.group * shape.head_dim);
     for (int t = 0; t < tokens_; ++t) {
       std::byte* page = pool_.data() + page_bytes_ * ids_[static_cast<std::size_t>(t / kPageTokens)];
-      const auto store = kernels.store(shape.codec);
+      const auto store = is_coded(t) ? kernels.store_compact : kernels.store_exact(rotated());
       store(&keys_[at(t)], &values_[at(t)], shape.head_dim, t % kPageTokens, page);
     }
     original_keys_ = keys_;
@@ -76,8 +79,11 @@ class Fixture {
     // From here on, what the pages hold.
     for (int t = 0; t < tokens_; ++t) {
       const std::byte* page = pool_.data() + page_bytes_ * ids_[static_cast<std::size_t>(t / kPageTokens)];
-      const auto load = compact ? decode_compact : kernels.load_f16;
+      const auto load = is_coded(t) ? decode_compact : kernels.load_f16;
       load(page, shape.head_dim, t % kPageTokens, &keys_[at(t)], &values_[at(t)]);
+      if (!rotated() || is_coded(t)) continue;
+      CompactCodec<void>::unrotate(&keys_[at(t)], shape.head_dim);
+      CompactCodec<void>::unrotate(&values_[at(t)], shape.head_dim);
     }
     // Whoever reads a page that no query sees finds something that isn't a number.
     std::fill_n(pool_.begin(), page_bytes_, std::byte{0xff});
@@ -157,7 +163,7 @@ class Fixture {
  private:
   AttentionTile tile_of(int first, int n) const {
     AttentionTile tile;
-    tile.kv = {pool_.data(), page_bytes_, ids_.data(), shape_.codec};
+    tile.kv = {pool_.data(), page_bytes_, ids_.data(), coded_, rotated()};
     tile.q_stride = shape_.group * shape_.head_dim;
     tile.q = queries_.data() + first * tile.q_stride;
     tile.queries = n;
@@ -168,12 +174,15 @@ class Fixture {
     tile.window = shape_.window;
     return tile;
   }
+  bool rotated() const { return shape_.pages != Pages::kExact; }
+  bool is_coded(int t) const { return t / kPageTokens < coded_; }
   std::size_t at(int t) const { return static_cast<std::size_t>(t * shape_.head_dim); }
   std::size_t row_at(int row) const { return static_cast<std::size_t>(row * shape_.head_dim); }
 
   Shape shape_;
   std::mt19937 rng_;
   int tokens_ = 0;
+  int coded_ = 0;  // leading compact pages
   std::size_t page_bytes_ = 0;
   std::vector<std::byte> pool_;
   std::vector<std::uint32_t> ids_;
@@ -190,12 +199,12 @@ TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
   const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng); };
   for (std::uint32_t round = 0; round < 100; ++round) {
     Shape shape{};
-    shape.codec = round % 2 == 0 ? PageCodec::kF16 : PageCodec::kCompact;
-    const int least = shape.codec == PageCodec::kCompact ? kCompactHeadDimMin / 16 : 1;
+    shape.pages = round % 2 == 0 ? Pages::kExact : round % 4 == 1 ? Pages::kCompact : Pages::kMixed;
+    const int least = shape.pages == Pages::kExact ? 1 : kCompactHeadDimMin / 16;
     shape.head_dim = 16 * pick(least, round % 3 == 0 ? 16 : 8);
     shape.group = pick(1, 9);
     shape.queries = pick(1, kRowsMax / shape.group);
-    shape.visible_first = pick(1, round % 4 == 0 ? 2200 : 90);
+    shape.visible_first = pick(1, round % 4 == 0 || round % 8 == 3 ? 2200 : 90);
     if (round % 5 < 2) shape.window = pick(1, round % 4 == 0 ? 1100 : 70);
     Fixture fixture(shape, *kernels, round);
     const auto got = fixture.run(*kernels, 0, shape.queries);
@@ -212,9 +221,9 @@ TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
 TEST_P(AttentionKernelsTest, ARowHasTheSameBitsInEveryTile) {
   const AttentionKernels* kernels = attention_kernels(GetParam());
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
-  for (const auto& [codec, window] :
-       {std::pair(PageCodec::kF16, 0), {PageCodec::kCompact, 0}, {PageCodec::kF16, 506}}) {
-    const Shape shape{64, 3, 16, 1015, codec, window};  // crosses a page and a segment boundary
+  for (const auto& [pages, window] :
+       {std::pair(Pages::kExact, 0), {Pages::kCompact, 0}, {Pages::kMixed, 0}, {Pages::kExact, 506}}) {
+    const Shape shape{64, 3, 16, 1015, pages, window};  // crosses a page and a segment boundary
     Fixture fixture(shape, *kernels, 3);
     const auto whole = fixture.run(*kernels, 0, 16);
     const std::size_t query_floats = 3 * 64;
@@ -233,7 +242,7 @@ TEST_P(AttentionKernelsTest, ACompactPageKeepsItsVectorsWithinTheCodesOwnError) 
   const AttentionKernels* kernels = attention_kernels(GetParam());
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
   for (const int head_dim : {32, 48, 64, 80, 128, 256}) {
-    const Fixture fixture({head_dim, 1, 1, 900, PageCodec::kCompact}, *kernels, 8);
+    const Fixture fixture({head_dim, 1, 1, 900, Pages::kCompact}, *kernels, 8);
     const auto [keys, values] = fixture.coding_error();
     // Lloyd-Max for N(0, 1): 0.00954 of the power is lost at 16 levels, 0.0345 at 8 (a value's tail). The
     // search for the scale does a little better than that.
@@ -251,7 +260,7 @@ TEST_P(AttentionKernelsTest, ScoresAreEachTokensGreatestProbability) {
   const AttentionKernels* kernels = attention_kernels(GetParam());
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
   for (const Shape shape : {Shape{64, 3, 16, 1015}, Shape{32, 1, 1, 1}, Shape{128, 4, 12, 77},
-                            Shape{256, 4, 12, 700, PageCodec::kF16, 512}}) {
+                            Shape{256, 4, 12, 700, Pages::kExact, 512}}) {
     Fixture fixture(shape, *kernels, 21);
     std::vector<double> want;
     fixture.naive(&want);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <span>
 #include <tuple>
 
 #include "base/check.h"
@@ -27,6 +28,11 @@ std::vector<std::int32_t> ranked(const float* scores, int tokens, const Eviction
   return order;
 }
 
+bool is_local(const KvShape& shape, std::size_t table) {
+  return shape.window_of(
+             LayerId(static_cast<std::uint32_t>(table / static_cast<std::size_t>(shape.kv_heads)))) > 0;
+}
+
 /// Pages of each local table: its whole window, if that is no more than half the budget.
 std::size_t local_pages(const KvShape& shape, int tokens, std::size_t budget) {
   const auto tables = static_cast<std::size_t>(shape.local_layers() * shape.kv_heads);
@@ -35,61 +41,96 @@ std::size_t local_pages(const KvShape& shape, int tokens, std::size_t budget) {
   return std::clamp(budget / 2 / tables, std::size_t{1}, (window + kPage - 1) / kPage);
 }
 
-/// The last `pages` pages' worth of tokens, within the window.
-std::vector<std::int32_t> last_tokens(const KvShape& shape, int tokens, std::size_t pages) {
+/// The last `pages` pages' worth of tokens, within the window; all but the last page's worth coded.
+KeptTokens last_tokens(const KvShape& shape, int tokens, std::size_t pages, bool coded) {
   const int count = std::min({static_cast<int>(pages) * kPage, shape.window, tokens});
-  std::vector<std::int32_t> out(static_cast<std::size_t>(count));
-  std::iota(out.begin(), out.end(), tokens - count);
+  KeptTokens out;
+  out.exact.resize(static_cast<std::size_t>(count));
+  std::iota(out.exact.begin(), out.exact.end(), tokens - count);
+  const auto first = out.exact.begin() + (coded ? (count - 1) / kPage * kPage : 0);
+  out.coded.assign(out.exact.begin(), first);
+  out.exact.erase(out.exact.begin(), first);
   return out;
 }
 
+/// Pages' worth of ranked tokens, from `first` of each table's order on, until the budget is spent.
+/// A page is worth what its middle token is: its best may be a lone peak, its last is the next page's best.
+class Market {
+ public:
+  /// The table's order beyond its first `first` tokens; only whole pages when `whole`.
+  void offer(std::size_t table, const float* scores, std::span<const std::int32_t> order, bool whole) {
+    const std::size_t pages = (order.size() + (whole ? 0 : kPage - 1)) / kPage;
+    for (std::size_t page = 0; page < pages; ++page) {
+      const std::size_t middle = std::min(page * kPage + kPage / 2, order.size() - 1);
+      offers_.emplace_back(scores[order[middle]], static_cast<std::uint32_t>(table));
+    }
+  }
+
+  /// How many pages each table gets of `budget`.
+  std::vector<std::size_t> sell(std::size_t budget, std::size_t tables) {
+    const std::size_t sold = std::min(budget, offers_.size());
+    std::nth_element(offers_.begin(), offers_.begin() + static_cast<std::ptrdiff_t>(sold), offers_.end(),
+                     std::greater<>());
+    std::vector<std::size_t> pages(tables);
+    for (std::size_t i = 0; i < sold; ++i) ++pages[std::get<1>(offers_[i])];
+    return pages;
+  }
+
+ private:
+  std::vector<std::tuple<float, std::uint32_t>> offers_;
+};
+
 }  // namespace
 
-std::vector<std::vector<std::int32_t>> choose_kept(const ScoreBuffer& scores, const KvShape& shape,
-                                                   int tokens, const EvictionOptions& options) {
+std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& shape, int tokens,
+                                    const EvictionOptions& options) {
   CHECK(tokens > 0 && options.ratio >= 1);
   const auto tables = static_cast<std::size_t>(shape.layers * shape.kv_heads);
   CHECK(scores.values.size() == tables * scores.stride);
-  const double budget_bytes = static_cast<double>(shape.bytes_f16(tokens)) / options.ratio;
-  const std::size_t page_bytes = kernels::page_bytes(codec_for(options.ratio), shape.head_dim);
-  const auto whole_budget = static_cast<std::size_t>(budget_bytes / static_cast<double>(page_bytes));
-  const auto pages_whole = static_cast<std::size_t>((tokens + kPage - 1) / kPage);
-  const auto is_local = [&](std::size_t table) {
-    return shape.window_of(
-               LayerId(static_cast<std::uint32_t>(table / static_cast<std::size_t>(shape.kv_heads)))) > 0;
-  };
-  const std::size_t of_local = local_pages(shape, tokens, whole_budget);
+  const bool coded = is_coded(options.ratio);
+  const auto codec = coded ? kernels::PageCodec::kCompact : kernels::PageCodec::kF16;
+  const auto page_bytes = static_cast<double>(kernels::page_bytes(codec, shape.head_dim));
+  const double whole = static_cast<double>(shape.bytes_f16(tokens)) / options.ratio;
   const auto locals = static_cast<std::size_t>(shape.local_layers() * shape.kv_heads);
   const std::size_t globals = tables - locals;
-  const std::size_t budget = whole_budget - std::min(whole_budget, of_local * locals);
-  const double mean = static_cast<double>(budget) / static_cast<double>(std::max<std::size_t>(1, globals));
-  const auto floor =
-      std::clamp(static_cast<std::size_t>(mean * options.floor_share), std::size_t{1}, pages_whole);
+  const std::size_t of_local = local_pages(shape, tokens, static_cast<std::size_t>(whole / page_bytes));
+  // What every table keeps for certain: coded, some tokens in the exact page that it has anyway; else a few
+  // pages' worth.
+  const double mean = (whole / page_bytes - static_cast<double>(of_local * locals)) /
+                      static_cast<double>(std::max<std::size_t>(1, globals));
+  const int certain =
+      std::min(tokens, coded ? options.protect_first + options.protect_last + options.best_exact
+                             : kPage * std::max(1, static_cast<int>(mean * options.floor_share)));
+  const double protected_bytes =
+      coded ? static_cast<double>(options.protect_first + options.protect_last) / kPage *
+                  static_cast<double>(kernels::f16_page_bytes(shape.head_dim) * globals)
+            : static_cast<double>(certain / kPage * globals) * page_bytes;
+  const double rest = std::max(coded ? whole / 2 : 0.0, whole - protected_bytes) -
+                      static_cast<double>(of_local * locals) * page_bytes;
+  const auto budget = static_cast<std::size_t>(std::max(0.0, rest) / page_bytes);
 
-  // A page is worth what its middle token is: its best may be a lone peak, its last is the next page's best.
-  std::vector<std::tuple<float, std::uint32_t>> offers;
-  std::vector<std::vector<std::int32_t>> kept(tables);
+  std::vector<KeptTokens> kept(tables);
+  std::vector<std::vector<std::int32_t>> orders(tables);
+  Market market;
   for (std::size_t table = 0; table < tables; ++table) {
-    if (is_local(table)) {
-      kept[table] = last_tokens(shape, tokens, of_local);
+    if (is_local(shape, table)) {
+      kept[table] = last_tokens(shape, tokens, of_local, coded);
       continue;
     }
     const float* row = scores.values.data() + table * scores.stride;
-    kept[table] = ranked(row, tokens, options);
-    for (std::size_t page = floor; page < pages_whole; ++page) {
-      const std::size_t middle = std::min(page * kPage + kPage / 2, static_cast<std::size_t>(tokens) - 1);
-      offers.emplace_back(row[kept[table][middle]], static_cast<std::uint32_t>(table));
-    }
+    orders[table] = ranked(row, tokens, options);
+    market.offer(table, row, std::span(orders[table]).subspan(static_cast<std::size_t>(certain)), coded);
   }
-  const std::size_t rest = budget > floor * globals ? std::min(budget - floor * globals, offers.size()) : 0;
-  std::nth_element(offers.begin(), offers.begin() + static_cast<std::ptrdiff_t>(rest), offers.end(),
-                   std::greater<>());
-  std::vector<std::size_t> pages(tables, floor);
-  for (std::size_t i = 0; i < rest; ++i) ++pages[std::get<1>(offers[i])];
+  const auto pages = market.sell(budget, tables);
   for (std::size_t table = 0; table < tables; ++table) {
-    if (is_local(table)) continue;
-    kept[table].resize(std::min(pages[table] * kPage, static_cast<std::size_t>(tokens)));
-    std::sort(kept[table].begin(), kept[table].end());
+    if (is_local(shape, table)) continue;
+    const auto first = orders[table].begin() + certain;
+    const auto bought = static_cast<std::ptrdiff_t>(pages[table] * kPage);
+    auto& into = coded ? kept[table].coded : kept[table].exact;
+    kept[table].exact.assign(orders[table].begin(), first);
+    into.insert(into.end(), first, first + std::min(bought, orders[table].end() - first));
+    std::sort(kept[table].coded.begin(), kept[table].coded.end());
+    std::sort(kept[table].exact.begin(), kept[table].exact.end());
   }
   return kept;
 }

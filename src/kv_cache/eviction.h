@@ -1,8 +1,9 @@
 // Which tokens each (layer, KV head) keeps under a budget of bytes for the whole sequence (note 0005).
 //
-// Every table's tokens are ranked by score and cut into pages' worth; the pages of all tables then compete
-// for the budget, so a head that spreads its attention gets many pages and one that looks at the sink gets
-// one. A table keeps whole pages' worth of tokens: nothing of the budget is lost in half-filled pages.
+// From a ratio of 4 on, every table has an exact page: it holds the sinks, the prompt's end, the table's own
+// best tokens, and later the first of the answer (note 0009). The other tokens of all tables, ranked by score
+// and cut into compact pages' worth, compete for the budget: a head that spreads its attention gets many
+// pages, one that looks at the sink gets none. Below 4 there are only exact pages, which compete likewise.
 //
 // Pure functions. Cost: one sort of each table's scores.
 // Source: global allocation and page costs as in KV-Compress (arXiv 2410.00161); the scores are not its own.
@@ -20,19 +21,20 @@ struct EvictionOptions {
   double ratio = 8;          // f16 bytes of the sequence over bytes kept
   int protect_first = 4;     // attention sinks
   int protect_last = 8;      // the end of the prompt: the template's turn to answer
-  double floor_share = 0.1;  // of the mean number of pages: what every table gets at least
+  int best_exact = 12;       // of each table, beside those, when the others are coded
+  double floor_share = 0.1;  // of the mean number of pages: what a table gets at least when none is coded
 };
 
-/// The pages that lose least at a ratio: under 4, keeping fewer tokens exact costs less than coding all.
-constexpr kernels::PageCodec codec_for(double ratio) {
-  return ratio < 4 ? kernels::PageCodec::kF16 : kernels::PageCodec::kCompact;
+/// Under 4, keeping fewer tokens exact costs less than coding most.
+constexpr bool is_coded(double ratio) {
+  return ratio >= 4;
 }
 
-/// For pages of codec_for(options.ratio): the tokens that each table keeps, ascending: what
-/// SequenceKv::compress takes. Local layers don't compete: they keep the end of their window, for at most
-/// half the budget, whatever its scores. Every table keeps a page's worth at least, so for short sequences
-/// and high ratios the budget may be exceeded.
-std::vector<std::vector<std::int32_t>> choose_kept(const ScoreBuffer& scores, const KvShape& shape,
-                                                   int tokens, const EvictionOptions& options);
+/// The tokens that each table keeps: what SequenceKv::compress takes, rotated where is_coded. Local layers
+/// don't compete: they keep the end of their window, for at most half the budget, whatever its scores. The
+/// budget pays for the sinks, the prompt's end and the coded pages; what else the exact page holds comes on
+/// top, so that short sequences exceed the budget at high ratios.
+std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& shape, int tokens,
+                                    const EvictionOptions& options);
 
 }  // namespace pmt::kv_cache

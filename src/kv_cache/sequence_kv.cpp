@@ -28,8 +28,9 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       compressed_tokens_(std::exchange(other.compressed_tokens_, 0)),
       longest_kept_(std::exchange(other.longest_kept_, 0)),
       dropped_pages_(std::exchange(other.dropped_pages_, 0)),
-      codec_(std::exchange(other.codec_, kernels::PageCodec::kF16)),
+      rotated_(std::exchange(other.rotated_, false)),
       kept_(std::exchange(other.kept_, {})),
+      coded_(std::exchange(other.coded_, {})),
       tables_(std::exchange(other.tables_, {})) {}
 
 SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
@@ -40,8 +41,9 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(compressed_tokens_, other.compressed_tokens_);
   std::swap(longest_kept_, other.longest_kept_);
   std::swap(dropped_pages_, other.dropped_pages_);
-  std::swap(codec_, other.codec_);
+  std::swap(rotated_, other.rotated_);
   std::swap(kept_, other.kept_);
+  std::swap(coded_, other.coded_);
   std::swap(tables_, other.tables_);
   return *this;
 }
@@ -52,11 +54,6 @@ bool SequenceKv::last_page_is_shared(std::size_t table) const {
   return pool_->references(tables_[table][pages_for(next) - 1]) > 1;
 }
 
-std::size_t SequenceKv::large_pages_for(std::size_t pages, kernels::PageCodec codec) {
-  return size_of(codec) == PageSize::kSmall ? (pages + PagePool::kLargeUnits - 1) / PagePool::kLargeUnits
-                                            : pages;
-}
-
 std::size_t SequenceKv::pages_needed(int tokens) const {
   if (tokens == 0) return 0;
   std::size_t fresh = 0;
@@ -65,7 +62,7 @@ std::size_t SequenceKv::pages_needed(int tokens) const {
     fresh += want > tables_[t].size() ? want - tables_[t].size() : 0;
     fresh += last_page_is_shared(t) ? 1 : 0;
   }
-  return large_pages_for(fresh, codec_);
+  return fresh;
 }
 
 base::Status SequenceKv::reserve(int tokens) {
@@ -78,13 +75,13 @@ base::Status SequenceKv::reserve(int tokens) {
     auto& pages = tables_[t];
     if (last_page_is_shared(t)) {
       PageId& last = pages[pages_for(slot_of(t, tokens_)) - 1];
-      TRY_ASSIGN(const PageId copy, pool_->allocate(page_size()));
-      std::memcpy(pool_->data(copy), pool_->data(last), pool_->bytes_of(page_size()));
+      TRY_ASSIGN(const PageId copy, pool_->allocate(PageSize::kLarge));
+      std::memcpy(pool_->data(copy), pool_->data(last), pool_->bytes_of(PageSize::kLarge));
       release(std::exchange(last, copy));
     }
     const std::size_t want = pages_for(slot_of(t, tokens_ + tokens));
     while (pages.size() < want) {
-      TRY_ASSIGN(const PageId page, pool_->allocate(page_size()));
+      TRY_ASSIGN(const PageId page, pool_->allocate(PageSize::kLarge));
       pages.push_back(page);
     }
   }
@@ -150,7 +147,8 @@ void SequenceKv::clear() {
     pages.clear();
   }
   kept_.clear();
-  codec_ = kernels::PageCodec::kF16;
+  coded_.clear();
+  rotated_ = false;
   tokens_ = 0;
   compressed_tokens_ = 0;
   longest_kept_ = 0;
@@ -164,8 +162,9 @@ SequenceKv SequenceKv::fork(Holder holder) const {
   copy.compressed_tokens_ = compressed_tokens_;
   copy.longest_kept_ = longest_kept_;
   copy.dropped_pages_ = dropped_pages_;
-  copy.codec_ = codec_;
+  copy.rotated_ = rotated_;
   copy.kept_ = kept_;
+  copy.coded_ = coded_;
   copy.tables_ = tables_;
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     // Pages that were reserved past the committed tokens belong to this sequence alone.
@@ -177,49 +176,69 @@ SequenceKv SequenceKv::fork(Holder holder) const {
   return copy;
 }
 
-base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& kept,
-                                  kernels::PageCodec codec, const kernels::AttentionKernels& kernels,
-                                  int threads) {
-  CHECK(!compact() && kept.size() == tables_.size() && holder_ == Holder::kRequest);
-  std::size_t pages = 0;
-  const std::vector<std::int32_t>* of_local = nullptr;
+void SequenceKv::check_kept(const std::vector<KeptTokens>& kept) const {
+  CHECK(kept.size() == tables_.size());
+  const KeptTokens* of_local = nullptr;
   for (std::size_t t = 0; t < kept.size(); ++t) {
-    pages += pages_for(static_cast<int>(kept[t].size()));
+    CHECK(kept[t].coded.size() % kernels::kPageTokens == 0 && !kept[t].exact.empty());
     if (!is_local(t)) continue;
     const auto count = static_cast<int>(kept[t].size());
-    CHECK(count <= shape_.window && kept[t].front() == tokens_ - count && kept[t].back() == tokens_ - 1);
-    CHECK(of_local == nullptr || of_local->size() == kept[t].size());
+    const std::int32_t first = kept[t].coded.empty() ? kept[t].exact.front() : kept[t].coded.front();
+    CHECK(count <= shape_.window && first == tokens_ - count && kept[t].exact.back() == tokens_ - 1);
+    CHECK(of_local == nullptr ||
+          (of_local->coded.size() == kept[t].coded.size() && of_local->exact.size() == kept[t].exact.size()));
     of_local = &kept[t];
+  }
+}
+
+void SequenceKv::code(std::size_t table, const KeptTokens& kept, bool rotated,
+                      const kernels::AttentionKernels& kernels, std::byte* to) const {
+  float key[kernels::kHeadDimMax];
+  float value[kernels::kHeadDimMax];
+  const auto each = [&](const std::vector<std::int32_t>& tokens, auto store, std::size_t page_bytes) {
+    int slot = 0;
+    for (const std::int32_t token : tokens) {
+      CHECK(token >= 0 && token < tokens_);
+      const PageId from = tables_[table][static_cast<std::size_t>(token / kernels::kPageTokens)];
+      kernels.load_f16(pool_->data(from), shape_.head_dim, token % kernels::kPageTokens, key, value);
+      store(key, value, shape_.head_dim, slot % kernels::kPageTokens,
+            to + page_bytes * static_cast<std::size_t>(slot / kernels::kPageTokens));
+      ++slot;
+    }
+    to += page_bytes * pages_for(slot);
+  };
+  each(kept.coded, kernels.store_compact, pool_->bytes_of(PageSize::kSmall));
+  each(kept.exact, kernels.store_exact(rotated), pool_->bytes_of(PageSize::kLarge));
+}
+
+base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, bool rotated,
+                                  const kernels::AttentionKernels& kernels, int threads) {
+  CHECK(!compact() && holder_ == Holder::kRequest);
+  check_kept(kept);
+  const std::size_t small = pool_->bytes_of(PageSize::kSmall);
+  const std::size_t large = pool_->bytes_of(PageSize::kLarge);
+  std::size_t coded_pages = 0;
+  std::size_t exact_pages = 0;
+  std::vector<std::size_t> begin{0};  // of each table's bytes
+  for (const KeptTokens& each : kept) {
+    const std::size_t coded = pages_for(static_cast<int>(each.coded.size()));
+    const std::size_t exact = pages_for(static_cast<int>(each.exact.size()));
+    CHECK(coded == 0 || rotated);
+    coded_pages += coded;
+    exact_pages += exact;
+    begin.push_back(begin.back() + coded * small + exact * large);
   }
   // Coded beside the exact pages and moved in afterwards: when those are this sequence's own, their release
   // makes the room, so that a full pool can be compressed.
-  const std::size_t page_bytes = pool_->bytes_of(size_of(codec));
-  const auto store = kernels.store(codec);
-  const std::size_t freed =
-      static_cast<std::size_t>(private_bytes()) / pool_->bytes_of(PageSize::kLarge) + pool_->pages_free();
-  if (large_pages_for(pages, codec) > freed) {
+  const std::size_t freed = static_cast<std::size_t>(private_bytes()) / large + pool_->pages_free();
+  if (exact_pages + (coded_pages + PagePool::kLargeUnits - 1) / PagePool::kLargeUnits > freed) {
     return base::Error{base::Code::kUnavailable, "the KV page pool has no room for the compressed pages"};
   }
-  std::vector<std::byte> coded(pages * page_bytes);
-  std::vector<std::byte*> begin{coded.data()};  // of each layer and head
-  for (const auto& tokens : kept)
-    begin.push_back(begin.back() + page_bytes * pages_for(static_cast<int>(tokens.size())));
-  const auto code = [&](std::size_t t) {
-    float key[kernels::kHeadDimMax];
-    float value[kernels::kHeadDimMax];
-    int slot = 0;
-    for (const std::int32_t token : kept[t]) {
-      CHECK(token >= 0 && token < tokens_);
-      const std::byte* page = pool_->data(tables_[t][static_cast<std::size_t>(token / kernels::kPageTokens)]);
-      kernels.load_f16(page, shape_.head_dim, token % kernels::kPageTokens, key, value);
-      store(key, value, shape_.head_dim, slot % kernels::kPageTokens,
-            begin[t] + page_bytes * static_cast<std::size_t>(slot / kernels::kPageTokens));
-      ++slot;
-    }
-  };
+  std::vector<std::byte> bytes(begin.back());
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    for (std::size_t t = next++; t < kept.size(); t = next++) code(t);
+    for (std::size_t t = next++; t < kept.size(); t = next++)
+      code(t, kept[t], rotated, kernels, bytes.data() + begin[t]);
   };
   {
     std::vector<std::jthread> helpers;
@@ -232,18 +251,29 @@ base::Status SequenceKv::compress(const std::vector<std::vector<std::int32_t>>& 
   }
   compressed_tokens_ = tokens_;
   dropped_pages_ = 0;
-  codec_ = codec;
-  const std::byte* from = coded.data();
-  for (std::size_t t = 0; t < kept.size(); ++t) {
-    kept_.push_back(static_cast<int>(kept[t].size()));
-    longest_kept_ = std::max(longest_kept_, kept_.back());
-    for (std::size_t i = pages_for(kept_.back()); i > 0; --i) {
-      const auto page = pool_->allocate(page_size());
-      CHECK(page.has_value());  // counted above
-      std::memcpy(pool_->data(*page), from, page_bytes);
-      tables_[t].push_back(*page);
-      from += page_bytes;
+  rotated_ = rotated;
+  // The large pages first: small ones then fill slots of their own.
+  for (const PageSize size : {PageSize::kLarge, PageSize::kSmall}) {
+    for (std::size_t t = 0; t < kept.size(); ++t) {
+      const std::size_t coded = pages_for(static_cast<int>(kept[t].coded.size()));
+      const bool is_large = size == PageSize::kLarge;
+      const std::size_t count = is_large ? pages_for(static_cast<int>(kept[t].exact.size())) : coded;
+      const std::byte* from = bytes.data() + begin[t] + (is_large ? coded * small : 0);
+      std::vector<PageId> pages;
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto page = pool_->allocate(size);
+        CHECK(page.has_value());  // counted above
+        std::memcpy(pool_->data(*page), from, pool_->bytes_of(size));
+        pages.push_back(*page);
+        from += pool_->bytes_of(size);
+      }
+      tables_[t].insert(tables_[t].begin(), pages.begin(), pages.end());
     }
+  }
+  for (const KeptTokens& each : kept) {
+    kept_.push_back(static_cast<int>(each.size()));
+    coded_.push_back(static_cast<int>(pages_for(static_cast<int>(each.coded.size()))));
+    longest_kept_ = std::max(longest_kept_, kept_.back());
   }
   return {};
 }
@@ -266,26 +296,39 @@ std::size_t SequenceKv::pages() const {
 }
 
 std::int64_t SequenceKv::bytes() const {
-  return static_cast<std::int64_t>(pages() * pool_->bytes_of(page_size()));
+  std::int64_t total = 0;
+  for (std::size_t t = 0; t < tables_.size(); ++t) total += bytes_of(t, tables_[t].size());
+  return total;
 }
 
 std::int64_t SequenceKv::bytes(LayerId layer, KvHeadId head) const {
-  return static_cast<std::int64_t>(pages_of(index(layer, head)) * pool_->bytes_of(page_size()));
+  const std::size_t table = index(layer, head);
+  return bytes_of(table, tables_[table].size());
 }
 
 std::int64_t SequenceKv::full_bytes() const {
   std::int64_t total = 0;
   for (std::size_t t = 0; t < tables_.size(); ++t)
-    total += is_local(t) ? 0 : slot_of(t, tokens_) / kernels::kPageTokens;
-  return total * static_cast<std::int64_t>(pool_->bytes_of(page_size()));
+    total += bytes_of(t, static_cast<std::size_t>(slot_of(t, tokens_) / kernels::kPageTokens));
+  return total;
 }
 
 std::int64_t SequenceKv::private_bytes() const {
   std::size_t total = 0;
-  for (const auto& pages : tables_) {
-    for (const PageId page : pages) total += page != kNoPage && pool_->references(page) == 1 ? 1 : 0;
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    for (std::size_t i = 0; i < tables_[t].size(); ++i) {
+      const PageId page = tables_[t][i];
+      if (page != kNoPage && pool_->references(page) == 1) total += page_bytes(t, i);
+    }
   }
-  return static_cast<std::int64_t>(total * pool_->bytes_of(page_size()));
+  return static_cast<std::int64_t>(total);
+}
+
+/// Bytes of the table's first `pages` pages, save the dropped ones.
+std::int64_t SequenceKv::bytes_of(std::size_t table, std::size_t pages) const {
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < pages; ++i) total += tables_[table][i] == kNoPage ? 0 : page_bytes(table, i);
+  return static_cast<std::int64_t>(total);
 }
 
 }  // namespace pmt::kv_cache

@@ -1,10 +1,10 @@
 // The keys and values of one sequence: a block table per (layer, KV head) into the page pool.
 //
 // A sequence begins exact: every table is equally long and slot i of a table holds token i. compress() makes
-// it compact: each table keeps its own choice of tokens, in exact or coded pages, in token order, and tokens
-// that come later are appended to every table. Tables of a compact sequence differ in length; the token at
-// position p >= compressed_tokens() lies in slot kept + p - compressed_tokens(). Keys carry their original
-// positions (RoPE), so a slot's number means nothing to attention.
+// it compact: each table keeps its own choice of tokens, first those in coded pages, all full, then those in
+// exact ones, where tokens that come later are appended (note 0009). Tables of a compact sequence differ in
+// length; the token at position p >= compressed_tokens() lies in slot kept + p - compressed_tokens(). Keys
+// carry their original positions (RoPE), so a slot's number means nothing to attention.
 //
 // Local layers (a sliding window) keep the same slots, but drop_unseen() gives back the pages at the front
 // that no later query sees; a compact sequence keeps of such a layer the last tokens only, without gaps.
@@ -54,10 +54,12 @@ struct KvShape {
   }
 };
 
-/// The pool's pages that a codec's pages fill.
-constexpr PageSize size_of(kernels::PageCodec codec) {
-  return codec == kernels::PageCodec::kCompact ? PageSize::kSmall : PageSize::kLarge;
-}
+/// What one table keeps of a sequence: tokens, ascending in each part, none twice, at least one in `exact`.
+struct KeptTokens {
+  std::vector<std::int32_t> coded;  // in compact pages: a multiple of kPageTokens
+  std::vector<std::int32_t> exact;
+  std::size_t size() const { return coded.size() + exact.size(); }
+};
 
 inline constexpr PageId kNoPage(0xffffffffU);
 
@@ -84,12 +86,12 @@ class SequenceKv {
   /// Empty and exact again.
   void clear();
 
-  /// Makes an exact sequence compact: table t keeps the tokens kept[t] (ascending, at least one, none twice;
-  /// of a local layer the last ones, as many in every such table, at most the window) in pages of `codec`,
-  /// and the pages that it had are released. The same bytes with any `threads`. Errors: kUnavailable, and
-  /// nothing has changed. Cost: 70 us a kept token of 90 tables of 64 dimensions, on two threads (bench
-  /// decode).
-  base::Status compress(const std::vector<std::vector<std::int32_t>>& kept, kernels::PageCodec codec,
+  /// Makes an exact sequence compact: table t keeps kept[t] (of a local layer the last tokens, the coded ones
+  /// before the exact, as many in every such table, at most the window), and the pages that it had are
+  /// released. With `rotated` the exact pages too are kept in the compact codec's rotation, which coded pages
+  /// require. The same bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost: 70 us a
+  /// coded token of 90 tables of 64 dimensions, on two threads (bench decode).
+  base::Status compress(const std::vector<KeptTokens>& kept, bool rotated,
                         const kernels::AttentionKernels& kernels, int threads = 1);
   bool compact() const { return !kept_.empty(); }
   /// Tokens that compress() saw; 0 for an exact sequence.
@@ -114,7 +116,10 @@ class SequenceKv {
   int longest(int position) const { return longest_kept_ + position - compressed_tokens_ + 1; }
   /// Token slots in use over all tables, and what an exact sequence would use.
   std::int64_t slots() const;
-  kernels::PageCodec codec() const { return codec_; }
+  /// Whether pages hold vectors in the compact codec's rotation.
+  bool rotated() const { return rotated_; }
+  /// Leading pages of the table that are compact.
+  int coded_pages(LayerId layer, KvHeadId head) const { return coded_in(index(layer, head)); }
   /// An upper bound on the pool's large pages that reserve(tokens) takes.
   std::size_t pages_needed(int tokens) const;
   /// The table's pages, in token order; kNoPage where drop_unseen() freed one.
@@ -122,7 +127,10 @@ class SequenceKv {
   std::size_t pages() const;
   const std::vector<std::vector<PageId>>& tables() const { return tables_; }
   std::uint32_t references(PageId page) const { return pool_->references(page); }
-  std::size_t page_bytes() const { return pool_->bytes_of(page_size()); }
+  /// Bytes of page `page` of a table.
+  std::size_t page_bytes(std::size_t table, std::size_t page) const {
+    return pool_->bytes_of(static_cast<int>(page) < coded_in(table) ? PageSize::kSmall : PageSize::kLarge);
+  }
   std::int64_t bytes() const;
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
   /// Bytes in pages that have no room left, which forks therefore go on sharing; without local layers, whose
@@ -140,8 +148,12 @@ class SequenceKv {
     return compact() ? kept_[table] + position - compressed_tokens_ : position;
   }
   std::size_t pages_of(std::size_t table) const;
-  static std::size_t large_pages_for(std::size_t pages, kernels::PageCodec codec);
-  PageSize page_size() const { return size_of(codec_); }
+  std::int64_t bytes_of(std::size_t table, std::size_t pages) const;
+  int coded_in(std::size_t table) const { return coded_.empty() ? 0 : coded_[table]; }
+  void check_kept(const std::vector<KeptTokens>& kept) const;
+  /// One table's kept tokens as pages, written to `to`.
+  void code(std::size_t table, const KeptTokens& kept, bool rotated, const kernels::AttentionKernels& kernels,
+            std::byte* to) const;
   bool last_page_is_shared(std::size_t table) const;
   bool is_local(std::size_t table) const {
     return shape_.window > 0 && shape_.local[table / static_cast<std::size_t>(shape_.kv_heads)];
@@ -157,8 +169,9 @@ class SequenceKv {
   int compressed_tokens_ = 0;
   int longest_kept_ = 0;
   int dropped_pages_ = 0;  // at the front of every local table
-  kernels::PageCodec codec_ = kernels::PageCodec::kF16;
+  bool rotated_ = false;
   std::vector<int> kept_;                    // [layers * kv_heads], empty: exact
+  std::vector<int> coded_;                   // [layers * kv_heads] pages, empty: exact
   std::vector<std::vector<PageId>> tables_;  // [layers * kv_heads]
 };
 

@@ -126,11 +126,14 @@ TEST_F(LocalLayerTest, PagesOutOfSightAreFreedAndTheRestCounted) {
 TEST_F(LocalLayerTest, ACompactOneKeepsTheEndOfTheWindow) {
   SequenceKv sequence = read(320);
   sequence.drop_unseen();
-  std::vector<std::int32_t> last(80);
-  std::iota(last.begin(), last.end(), 240);
-  const std::vector<std::int32_t> some{0, 7, 300};
-  ASSERT_TRUE(sequence.compress({some, some, some, last, last, last}, kernels::PageCodec::kCompact,
-                                kernels::best_attention_kernels()));
+  KeptTokens last;
+  last.coded.resize(64);
+  std::iota(last.coded.begin(), last.coded.end(), 240);
+  last.exact.resize(16);
+  std::iota(last.exact.begin(), last.exact.end(), 304);
+  const KeptTokens some{{}, {0, 7, 300}};
+  ASSERT_TRUE(
+      sequence.compress({some, some, some, last, last, last}, true, kernels::best_attention_kernels()));
   EXPECT_EQ(sequence.pages(), 3U * (1 + 3));
   EXPECT_EQ(sequence.slot(LayerId(1), KvHeadId(0), 320), 80);
   ASSERT_TRUE(sequence.reserve(200));
@@ -175,42 +178,77 @@ class CompactSequenceTest : public SequenceKvTest {
     return row;
   }
 
-  /// A compact page's codes of one token: its column of keys.
-  static std::vector<int> codes_at(const std::byte* page, int slot) {
-    std::vector<int> codes;
-    for (int d = 0; d < 64; ++d) {
-      codes.push_back(std::to_integer<int>(page[d * 16 + slot % 16]) >> (slot < 16 ? 0 : 4) & 15);
-    }
-    return codes;
-  }
-
-  /// A table's tokens, known again by their codes.
+  /// A table's tokens by slot, known again by their keys: rows of random signs differ in half their elements.
   std::vector<int> tokens_in(const SequenceKv& sequence, std::uint32_t table) {
-    std::map<std::vector<int>, int> known;
-    for (int t = 0; t < sequence.tokens(); ++t) {
-      std::vector<std::byte> page(kernels::compact_page_bytes(64));
-      kernels_.store_compact(row_of(t).data(), row_of(t).data(), 64, 0, page.data());
-      known[codes_at(page.data(), 0)] = t;
-    }
+    std::map<std::vector<bool>, int> known;
+    for (int t = 0; t < sequence.tokens(); ++t) known[signs_of(row_of(t).data())] = t;
     EXPECT_EQ(known.size(), static_cast<std::size_t>(sequence.tokens()));
     const LayerId layer(table / 3);
     const KvHeadId head(table % 3);
     std::vector<int> out;
     for (int slot = 0; slot <= sequence.slot(layer, head, sequence.tokens() - 1); ++slot) {
-      const PageId page = sequence.page_ids(layer, head)[slot / kernels::kPageTokens];
-      const auto found = known.find(codes_at(pool_->data(page), slot % kernels::kPageTokens));
+      const int page = slot / kernels::kPageTokens;
+      const std::byte* bytes = pool_->data(sequence.page_ids(layer, head)[page]);
+      const bool coded = page < sequence.coded_pages(layer, head);
+      const auto found =
+          known.find(signs_of(key_at(bytes, coded, sequence.rotated(), slot % kernels::kPageTokens).data()));
       out.push_back(found == known.end() ? -1 : found->second);
     }
     return out;
   }
 
-  std::vector<std::vector<std::int32_t>> every(int step, int tokens) {
-    std::vector<std::vector<std::int32_t>> kept(kTables);
-    for (std::size_t table = 0; table < kTables; ++table) {
-      for (int t = static_cast<int>(table) % step; t < tokens; t += step) kept[table].push_back(t);
+  static std::vector<bool> signs_of(const float* row) {
+    std::vector<bool> out;
+    for (int d = 0; d < 64; ++d) out.push_back(row[d] > 0);
+    return out;
+  }
+
+  /// A page's key of one slot, as attention sees it: the one direction that answers each query.
+  std::vector<float> key_at(const std::byte* page, bool coded, bool rotated, int slot) {
+    std::vector<float> key(64);
+    if (!rotated) {
+      float value[64];
+      kernels_.load_f16(page, 64, slot, key.data(), value);
+      return key;
     }
-    kept[1] = {0};
+    // Alone in a page of zeros the token's value comes out of attention as it is, and its value is its key.
+    std::vector<std::byte> alone(kernels::f16_page_bytes(64));
+    std::memcpy(alone.data(), page, pool_->bytes_of(coded ? PageSize::kSmall : PageSize::kLarge));
+    const std::uint32_t id = 0;
+    std::vector<float> query(64);
+    auto scratch = std::make_unique<kernels::Scratch>();
+    kernels::AttentionTile tile;
+    tile.kv = {alone.data(), alone.size(), &id, coded ? 1 : 0, true};
+    tile.q = query.data();
+    tile.q_stride = 64;
+    tile.queries = 1;
+    tile.head_dim = 64;
+    tile.visible_first = slot + 1;
+    tile.window = 1;
+    kernels_.load_queries(tile, *scratch);
+    kernels_.attend_segment(tile, 0, *scratch, scratch->total);
+    kernels_.finish(tile, scratch->total, key.data(), 64);
+    return key;
+  }
+
+  /// Every third token or so; whole compact pages' worth of them coded. Table 1 keeps one token.
+  std::vector<KeptTokens> every(int step, int tokens) {
+    std::vector<KeptTokens> kept(kTables);
+    for (std::size_t table = 0; table < kTables; ++table) {
+      auto& [coded, exact] = kept[table];
+      for (int t = static_cast<int>(table) % step; t < tokens; t += step) exact.push_back(t);
+      const auto whole = static_cast<std::ptrdiff_t>((exact.size() - 1) / 32 * 32);
+      coded.assign(exact.begin(), exact.begin() + whole);
+      exact.erase(exact.begin(), exact.begin() + whole);
+    }
+    kept[1] = {{}, {0}};
     return kept;
+  }
+
+  static std::vector<int> all_of(const KeptTokens& kept) {
+    std::vector<int> out(kept.coded.begin(), kept.coded.end());
+    out.insert(out.end(), kept.exact.begin(), kept.exact.end());
+    return out;
   }
 
   const kernels::AttentionKernels& kernels_ = kernels::best_attention_kernels();
@@ -219,20 +257,21 @@ class CompactSequenceTest : public SequenceKvTest {
 TEST_F(CompactSequenceTest, KeepsEachTablesChoiceAndAppendsToAll) {
   SequenceKv sequence = exact(100);
   const auto kept = every(3, 100);
-  ASSERT_TRUE(sequence.compress(kept, kernels::PageCodec::kCompact, kernels_));
+  ASSERT_TRUE(sequence.compress(kept, true, kernels_));
   EXPECT_TRUE(sequence.compact());
   EXPECT_EQ(sequence.tokens(), 100);
   EXPECT_EQ(sequence.compressed_tokens(), 100);
-  // 34, 1, 33, 34, 33, 33 slots: two small pages a table, one for the short one.
-  EXPECT_EQ(sequence.bytes(), 11 * 2048);
-  EXPECT_EQ(pool_->stats().bytes_used, 11U * 2048) << "the exact pages are free";
+  // 34, 1, 33, 34, 33, 33 slots: a small page and a large one a table, a large one for the short one.
+  EXPECT_EQ(sequence.bytes(), 5 * 2048 + 6 * 8192);
+  EXPECT_EQ(pool_->stats().bytes_used, 5U * 2048 + 6 * 8192) << "the pages of before are free";
+  EXPECT_EQ(sequence.bytes(LayerId(0), KvHeadId(1)), 8192);
   EXPECT_EQ(sequence.slots(), 34 + 1 + 33 + 34 + 33 + 33);
 
   ASSERT_TRUE(sequence.reserve(40));
-  for (int t = 100; t < 140; ++t) write(sequence, t, kernels_.store_compact);
+  for (int t = 100; t < 140; ++t) write(sequence, t, kernels_.store_rotated);
   sequence.commit(40);
   for (std::uint32_t table = 0; table < kTables; ++table) {
-    std::vector<int> want(kept[table].begin(), kept[table].end());
+    std::vector<int> want = all_of(kept[table]);
     for (int t = 100; t < 140; ++t) want.push_back(t);
     EXPECT_EQ(tokens_in(sequence, table), want) << "table " << table;
   }
@@ -247,15 +286,15 @@ TEST_F(CompactSequenceTest, KeepsEachTablesChoiceAndAppendsToAll) {
 
 TEST_F(CompactSequenceTest, ForksShareCompactPagesUntilOneWrites) {
   SequenceKv first = exact(100);
-  ASSERT_TRUE(first.compress(every(3, 100), kernels::PageCodec::kCompact, kernels_));
+  ASSERT_TRUE(first.compress(every(3, 100), true, kernels_));
   const std::size_t before = pool_->stats().bytes_used;
   SequenceKv second = first.fork();
   EXPECT_EQ(pool_->stats().bytes_used, before);
   EXPECT_EQ(first.private_bytes(), 0);
   ASSERT_TRUE(second.reserve(1));
-  write(second, 100, kernels_.store_compact);
+  write(second, 100, kernels_.store_rotated);
   second.commit(1);
-  EXPECT_EQ(pool_->stats().bytes_used, before + kTables * 2048) << "each table's last page was copied";
+  EXPECT_EQ(pool_->stats().bytes_used, before + kTables * 8192) << "each table's last page was copied";
   ASSERT_TRUE(first.reserve(1));
   for (std::uint32_t table = 0; table < kTables; ++table) {
     auto want = tokens_in(first, table);
@@ -269,23 +308,28 @@ TEST_F(CompactSequenceTest, AFullPoolCanBeCompressedAndASharedOneSaysNo) {
   SequenceKv sequence = exact(fits);
   {
     const SequenceKv other = sequence.fork();
-    std::vector<std::vector<std::int32_t>> all = every(1, fits);
+    const std::vector<KeptTokens> all = every(1, fits);
     while (pool_->pages_free() > 0) static_cast<void>(*pool_->allocate(PageSize::kLarge));
-    const auto refused = sequence.compress(all, kernels::PageCodec::kCompact, kernels_);
+    const auto refused = sequence.compress(all, true, kernels_);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, base::Code::kUnavailable);
     EXPECT_FALSE(sequence.compact());
     EXPECT_EQ(sequence.tokens(), fits);
   }
-  ASSERT_TRUE(sequence.compress(every(1, fits), kernels::PageCodec::kCompact, kernels_));
+  ASSERT_TRUE(sequence.compress(every(1, fits), true, kernels_));
   EXPECT_EQ(tokens_in(sequence, 0).size(), static_cast<std::size_t>(fits));
 }
 
 TEST_F(CompactSequenceTest, TokensMayBeDroppedFromExactPages) {
   SequenceKv sequence = exact(100);
-  ASSERT_TRUE(sequence.compress(every(3, 100), kernels::PageCodec::kF16, kernels_));
+  std::vector<KeptTokens> kept = every(3, 100);
+  for (auto& [coded, exact] : kept) {
+    exact.insert(exact.begin(), coded.begin(), coded.end());
+    coded.clear();
+  }
+  ASSERT_TRUE(sequence.compress(kept, false, kernels_));
   EXPECT_TRUE(sequence.compact());
-  EXPECT_EQ(sequence.codec(), kernels::PageCodec::kF16);
+  EXPECT_FALSE(sequence.rotated());
   EXPECT_EQ(pool_->stats().bytes_used, 11U * 8192);
   ASSERT_TRUE(sequence.reserve(1));
   write(sequence, 100, kernels_.store_f16);

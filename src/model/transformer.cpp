@@ -34,7 +34,6 @@ struct Step {
   std::unique_ptr<RopeTable> rope, local_rope;  // the latter null where no layer is local
   const kernels::AttentionKernels* kernels = nullptr;
   std::vector<std::unique_ptr<kernels::Scratch>> scratch;  // [threads]
-  bool compact = false;                                    // a span's sequence is
   std::vector<kv_cache::ScoreBuffer> scores;               // [threads], while a span is scored
   std::span<BatchSpan> batch;
   bool inputs_wanted = false;  // a span wants scores guessed from its attention input, or the input itself
@@ -67,7 +66,8 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
   float rotated[kernels::kHeadDimMax];
   const RopeTable& rope = rope_of(step, layer);
   rope.rotate(row, k, rotated);
-  step.kernels->store(span.sequence->codec())(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
+  step.kernels->store_exact(span.sequence->rotated())(rotated, v, h.head_dim, slot % kernels::kPageTokens,
+                                                      page);
   const int first = head * h.group() * h.head_dim;
   const float* q = row_of(dst->src[0], row) + first;
   float* out =
@@ -105,8 +105,8 @@ void look_at_input(const Step& step, LayerId layer, const float* input, int row)
   }
 }
 
-/// src: q, k, v and the attention input, with one row a token. Tokens of a compact page share bytes, so there
-/// one thread writes all of a sequence's head.
+/// src: q, k, v and the attention input, with one row a token. New tokens go into exact pages, where no two
+/// share a byte.
 void append_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
   const auto& [step, layer] = *static_cast<const LayerStep*>(userdata);
   const int kv_heads = step->hparams->kv_heads;
@@ -115,17 +115,9 @@ void append_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
       look_at_input(*step, layer, row_of(dst->src[3], row), row);
   }
   const int units = static_cast<int>(dst->ne[1]) * kv_heads;
-  if (!step->compact) {
-    const int end = static_cast<int>(std::int64_t{units} * (thread + 1) / threads);
-    for (int unit = static_cast<int>(std::int64_t{units} * thread / threads); unit < end; ++unit)
-      append_unit(*step, layer, dst, unit / kv_heads, unit % kv_heads);
-    return;
-  }
-  for (int unit = 0; unit < units; ++unit) {
-    const int span = step->row_span[static_cast<std::size_t>(unit / kv_heads)];
-    if ((span * kv_heads + unit % kv_heads) % threads == thread)
-      append_unit(*step, layer, dst, unit / kv_heads, unit % kv_heads);
-  }
+  const int end = static_cast<int>(std::int64_t{units} * (thread + 1) / threads);
+  for (int unit = static_cast<int>(std::int64_t{units} * thread / threads); unit < end; ++unit)
+    append_unit(*step, layer, dst, unit / kv_heads, unit % kv_heads);
 }
 
 void attention_op(ggml_tensor* dst, int thread, int /*threads*/, void* userdata) {
@@ -391,7 +383,6 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
   step_.spans.clear();
   step_.row_span.clear();
   step_.scores.clear();
-  step_.compact = false;
   step_.batch = batch;
   step_.inputs_wanted = false;
   std::vector<int> positions;
@@ -405,7 +396,6 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
     step_.row_span.insert(step_.row_span.end(), span.tokens.size(), static_cast<int>(step_.spans.size()));
     step_.spans.push_back(
         {span.sequence, first, count, start, span.scores != nullptr ? span.scored_tokens : 0});
-    step_.compact = step_.compact || span.sequence->codec() == kernels::PageCodec::kCompact;
     if (span.scores != nullptr) clear_scores(span);
     if (span.predicted != nullptr || span.attention_inputs != nullptr) check_wishes(span, start + count);
     tokens_.insert(tokens_.end(), span.tokens.begin(), span.tokens.end());
