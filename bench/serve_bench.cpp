@@ -78,7 +78,7 @@ class Ours {
 
   Outcome run(double ratio) {
     std::vector<kv_cache::SequenceKv> sequences;
-    const auto kept = ratio > 1 ? choose(ratio) : std::vector<std::vector<std::int32_t>>();
+    const auto kept = ratio > 1 ? choose(ratio) : std::vector<kv_cache::KeptTokens>();
     std::int64_t held = 0;
     for (;;) {
       sequences.push_back(ratio > 1 ? compressed(kept, ratio) : copied());

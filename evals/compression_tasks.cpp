@@ -25,19 +25,23 @@ struct Rule {
   const char* text;
   const char* question;
   const char* gold;
+  const char* key;  // the word of it that counts
 };
 const Rule kRules[] = {
-    {"Always begin your answer with the word CERTAINLY.", "What is the capital of France?", "CERTAINLY"},
-    {"Answer every question only with the word BANANA.", "How are you today?", "BANANA"},
-    {"Your name is Orla and you work at the Brightwater library.", "What is your name?", "My name is Orla"},
-    {"Your name is Tobias and you repair clocks in Lund.", "What is your name?", "My name is Tobias"},
-    {"The shop closes at 7 in the evening.", "When does the shop close?", "The shop closes at 7"},
+    {"Always begin your answer with the word CERTAINLY.", "What is the capital of France?", "CERTAINLY",
+     "CERTAINLY"},
+    {"Answer every question only with the word BANANA.", "How are you today?", "BANANA", "BANANA"},
+    {"Your name is Orla and you work at the Brightwater library.", "What is your name?", "My name is Orla",
+     "Orla"},
+    {"Your name is Tobias and you repair clocks in Lund.", "What is your name?", "My name is Tobias",
+     "Tobias"},
+    {"The shop closes at 7 in the evening.", "When does the shop close?", "The shop closes at 7", "7"},
     {"The wifi password of the house is bluefinch.", "What is the wifi password of the house?",
-     "The wifi password of the house is bluefinch"},
+     "The wifi password of the house is bluefinch", "bluefinch"},
     {"Tickets for the ferry cost 14 crowns.", "How much do tickets for the ferry cost?",
-     "Tickets for the ferry cost 14 crowns"},
+     "Tickets for the ferry cost 14 crowns", "14"},
     {"The manager of the hotel is Ms. Ferreira.", "Who is the manager of the hotel?",
-     "The manager of the hotel is Ms. Ferreira"}};
+     "The manager of the hotel is Ms. Ferreira", "Ferreira"}};
 
 class Maker {
  public:
@@ -53,10 +57,11 @@ class Maker {
       const std::string code = std::to_string(10000 + rng_() % 90000);
       const auto at = static_cast<std::ptrdiff_t>(1 + rng_() % (hay.size() - 2));
       hay.insert(hay.begin() + at, fmt::format("The secret code for the {} is {}.", thing, code));
-      out.push_back({encode("<|im_start|>user\n" + joined(hay)),
-                     {{encode(fmt::format("\n\nQuestion: What is the secret code for the {}?", thing) +
-                              turn() + fmt::format("The secret code for the {} is", thing)),
-                       encode(" " + code)}}});
+      out.push_back(
+          {encode("<|im_start|>user\n" + joined(hay)),
+           {{encode(fmt::format("\n\nQuestion: What is the secret code for the {}?", thing) + turn()),
+             encode(fmt::format("The secret code for the {} is {}", thing, code)),
+             {code}}}});
     }
     return out;
   }
@@ -72,7 +77,8 @@ class Maker {
       if (cut == std::string::npos) continue;
       out.push_back({encode("<|im_start|>user\n" + prompt.substr(0, cut)),
                      {{encode(prompt.substr(cut) + turn() + "The first topic we discussed is"),
-                       encode(" " + lower_first(record["topics"][0]))}}});
+                       encode(" " + lower_first(record["topics"][0])),
+                       {record["topics"][0]}}}});
     }
     if (out.empty()) return missing("longeval_lines/1_topics.jsonl");
     return out;
@@ -94,9 +100,11 @@ class Maker {
         for (const auto& qa : paragraph["qas"]) {
           const std::string gold = qa["answers"][0]["text"];
           if (gold.size() >= 40) continue;
+          std::vector<std::string> wanted;
+          for (const auto& answer : qa["answers"]) wanted.push_back(answer["text"]);
           item.questions.push_back(
               {encode("\n\nQuestion: " + qa["question"].get<std::string>() + turn() + "Answer:"),
-               encode(" " + gold)});
+               encode(" " + gold), std::move(wanted)});
         }
         if (item.questions.empty()) continue;
         if (!many) item.questions = {item.questions[rng_() % item.questions.size()]};
@@ -116,9 +124,10 @@ class Maker {
       const Rule& rule = kRules[static_cast<std::size_t>(i) % std::size(kRules)];
       auto hay = haystack(700);
       hay.insert(hay.begin() + static_cast<std::ptrdiff_t>(rng_() % hay.size()), rule.text);
-      out.push_back(
-          {encode("<|im_start|>system\n" + joined(hay) + "<|im_end|>\n"),
-           {{encode(std::string("<|im_start|>user\n") + rule.question + turn()), encode(rule.gold)}}});
+      out.push_back({encode("<|im_start|>system\n" + joined(hay) + "<|im_end|>\n"),
+                     {{encode(std::string("<|im_start|>user\n") + rule.question + turn()),
+                       encode(rule.gold),
+                       {rule.key}}}});
     }
     return out;
   }

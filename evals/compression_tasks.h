@@ -15,7 +15,10 @@ using Tokens = std::vector<std::int32_t>;
 
 struct Question {
   Tokens tokens;  // from the end of the context to where the answer begins
-  Tokens gold;
+  Tokens gold;    // whose log-probability is measured
+  /// Any of these in the free answer solves it: compared as words, without case and punctuation. Empty: there
+  /// is no free answer (perplexity).
+  std::vector<std::string> wanted = {};
 };
 
 struct Item {

@@ -105,8 +105,8 @@ TEST_F(KvCompressionTest, ReportsWhatThePoolHeld) {
       const llm::KvReport kv = *wait(start(*model, ask(prompt, ratio, mode))).done.report.kv;
       EXPECT_EQ(kv.mode, name);
       EXPECT_EQ(kv.ratio_target, ratio);
-      // The answer's own tokens take a small page or two a head on top.
-      EXPECT_GT(kv.ratio_achieved, ratio == 8 ? 6.5 : 18) << name << ratio;
+      // Each head's exact page, where the answer's own tokens go too, comes on top.
+      EXPECT_GT(kv.ratio_achieved, ratio == 8 ? 5.5 : 13) << name << ratio;
       EXPECT_LT(kv.ratio_achieved, ratio * 1.1) << name << ratio;
       EXPECT_EQ(kv.bytes % 2048, 0);
       EXPECT_LT(kv.tokens_kept, kv.tokens_total * 4.5 / ratio + 32);
@@ -151,7 +151,7 @@ TEST_F(KvCompressionTest, ChoicesShareTheCompressedPrompt) {
   request.n = 3;
   const Answer answer = wait(start(*model, request));
   EXPECT_EQ(answer.done.report.kv->mode, "query_aware");
-  EXPECT_GT(answer.done.report.kv->ratio_achieved, 5);
+  EXPECT_GT(answer.done.report.kv->ratio_achieved, 3.5) << "each choice has exact pages of its own";
   EXPECT_EQ(answer.text.rfind(one, 0), 0U) << "the first choice is the single answer";
   expect_idle(*model);
 }
