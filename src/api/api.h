@@ -25,6 +25,7 @@
 #include "llm/embedder.h"
 #include "net/http.h"
 #include "response_cache/response_cache.h"
+#include "response_cache/semantic_tier.h"
 
 namespace pmt::api {
 
@@ -55,10 +56,11 @@ struct ServedEmbedder {
 struct ApiOptions {
   std::map<std::string, ServedModel> models;
   std::map<std::string, ServedEmbedder> embedders = {};
-  std::string embedders_off = {};                  // without any: why, and what to do
-  response_cache::ResponseCache* cache = nullptr;  // null: the cache's endpoints answer 404
-  const base::Clock* clock = nullptr;              // required
-  std::function<nlohmann::json()> kv_stats = {};   // GET /v1/kv; unset: 404
+  std::string embedders_off = {};                    // without any: why, and what to do
+  response_cache::ResponseCache* cache = nullptr;    // null: the cache's endpoints answer 404
+  response_cache::SemanticTier* semantic = nullptr;  // null: permutation.cache.semantic is refused
+  const base::Clock* clock = nullptr;                // required
+  std::function<nlohmann::json()> kv_stats = {};     // GET /v1/kv; unset: 404
   std::function<std::vector<EngineSample>()> engine_samples = {};
   std::function<audit::Audit()> audit = {};     // GET /v1/audit; unset: 404
   std::function<std::uint64_t()> random = {};   // for ids; unset: a generator seeded by the system

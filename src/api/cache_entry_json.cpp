@@ -109,6 +109,24 @@ json stats_json(const response_cache::Stats& stats) {
       {"purged", stats.purged}};
 }
 
+json semantic_json(const response_cache::SemanticStats& stats) {
+  json vetoed = json::object();
+  for (int i = 1; i < response_cache::kVetoes; ++i) {
+    vetoed[response_cache::to_string(static_cast<response_cache::Veto>(i))] =
+        stats.vetoed[static_cast<std::size_t>(i)];
+  }
+  return {{"entries", stats.entries},
+          {"lookups", stats.lookups},
+          {"hits", stats.hits},
+          {"explored", stats.explored},
+          {"shadow", {{"hits", stats.shadow_hits}, {"wrong", stats.shadow_wrong}}},
+          {"vetoed", std::move(vetoed)},
+          {"labels", {{"agreed", stats.agreed}, {"disagreed", stats.disagreed}}},
+          {"dropped", stats.dropped},
+          {"failed", stats.failed},
+          {"embed_ms", stats.embed_ms}};
+}
+
 json disk_json(const response_cache::DiskStats& stats) {
   return {{"entries", stats.entries},   {"bytes", stats.bytes},     {"hits", stats.hits},
           {"written", stats.written},   {"evicted", stats.evicted}, {"dropped", stats.dropped},

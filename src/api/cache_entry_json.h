@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "response_cache/disk_store.h"
 #include "response_cache/response_cache.h"
+#include "response_cache/semantic_tier.h"
 
 namespace pmt::api {
 
@@ -28,6 +29,7 @@ nlohmann::json entry_json(const response_cache::Key& key, const response_cache::
 nlohmann::json stats_json(const response_cache::Stats& stats);
 
 /// GET /v1/cache's "disk"
+nlohmann::json semantic_json(const response_cache::SemanticStats& stats);
 nlohmann::json disk_json(const response_cache::DiskStats& stats);
 
 }  // namespace pmt::api

@@ -98,8 +98,15 @@ void show_tenant_stats(const ResponseCache& cache, const TenantTallies& tenants,
                     {"usd_saved", tally.usd_saved}});
 }
 
-void show_stats(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
+void show_stats(ResponseCache& cache, const response_cache::SemanticTier* semantic,
+                const Exchange& exchange) {
   json stats = stats_json(cache.stats());
+  if (semantic != nullptr) {
+    const response_cache::SemanticStats of = semantic->stats();
+    stats["hits"]["exact"] = stats["hits"]["exact"].get<std::uint64_t>() - of.hits;
+    stats["hits"]["semantic"] = of.hits;
+    stats["semantic"] = semantic_json(of);
+  }
   if (cache.disk() != nullptr) stats["disk"] = disk_json(cache.disk()->stats());
   answer(exchange, stats);
 }
@@ -229,7 +236,7 @@ void add_cache_routes(Router& router, const ApiOptions& options, const TenantTal
                         {base::Code::kNotFound, "This server runs without a response cache."});
     }
     if (!exchange.caller->is_operator()) return show_tenant_stats(*options.cache, tenants, exchange);
-    show_stats(*options.cache, *options.clock, exchange);
+    show_stats(*options.cache, options.semantic, exchange);
   });
   add("DELETE", "/v1/cache", purge);
   add("GET", "/v1/cache/export", export_entries);

@@ -12,13 +12,21 @@
 namespace pmt::api {
 namespace {
 
-base::Result<CompletionCall> read_call(llm::Endpoint endpoint, bool has_cache, const Exchange& exchange) {
+base::Result<CompletionCall> read_call(llm::Endpoint endpoint, const ApiOptions& options,
+                                       const Exchange& exchange) {
   TRY_ASSIGN(CompletionCall call, parse_completion(endpoint, exchange.request.body));
   TRY(apply_cache_control(exchange.request.header("cache-control"), call.request.cache));
   TRY(check_supported(call));
-  if (call.request.cache.only_if_cached && !has_cache) {
+  if (call.request.cache.only_if_cached && options.cache == nullptr) {
     return base::Error{base::Code::kUnprocessable, "This server runs without a response cache.",
                        kOnlyIfCachedField};
+  }
+  if (call.request.cache.semantic_error_max && options.semantic == nullptr) {
+    return base::invalid(
+        fmt::format("'permutation.cache.semantic' needs the response cache and the embedding model, and this "
+                    "server runs without{}{}",
+                    options.embedders_off.empty() ? "" : ": ", options.embedders_off),
+        "permutation.cache.semantic");
   }
   call.request.id = exchange.id;
   call.request.tenant = exchange.caller->tenant();
@@ -35,7 +43,7 @@ AnswerShape shape_of(const CompletionCall& call, const ApiOptions& options) {
 }
 
 void complete(llm::Endpoint endpoint, const ApiOptions& options, const Exchange& exchange) {
-  base::Result<CompletionCall> call = read_call(endpoint, options.cache != nullptr, exchange);
+  base::Result<CompletionCall> call = read_call(endpoint, options, exchange);
   if (!call) return send_error(*exchange.responder, call.error());
   const base::Result<const ServedModel*> model = find_model(options, call->request.model);
   if (!model) return send_error(*exchange.responder, model.error());

@@ -59,6 +59,21 @@ void add_cache(Families& out, const response_cache::Stats& stats) {
   out.gauge(prefix + "bytes", "Bytes held", static_cast<double>(stats.bytes));
 }
 
+void add_semantic(Families& out, const response_cache::SemanticStats& stats) {
+  const std::string prefix = "permutation_semantic_cache_";
+  const auto count = [&](const char* name, const char* help, std::uint64_t value) {
+    out.counter(prefix + name + "_total", help, static_cast<double>(value));
+  };
+  count("lookups", "Exact misses that asked the semantic tier", stats.lookups);
+  count("hits", "Of those, answered from another question's entry", stats.hits);
+  count("shadow_hits", "Of those, that would have been, in shadow mode", stats.shadow_hits);
+  count("shadow_wrong", "Shadow hits whose answers then differed", stats.shadow_wrong);
+  count("explored", "Of those, that could have been, and were computed to learn", stats.explored);
+  count("agreed", "Computed answers that agreed with the nearest question's", stats.agreed);
+  count("disagreed", "Computed answers that differed from it", stats.disagreed);
+  out.gauge(prefix + "entries", "Questions in the index", static_cast<double>(stats.entries));
+}
+
 void add_audit(Families& out, const audit::Audit& audit) {
   for (const audit::RowResult& row : audit.rows) {
     for (int i = 0; i < base::kSurfaces; ++i) {
@@ -118,6 +133,7 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
   families.gauge("permutation_info", "What this server was built from", 1,
                  {{"version", base::kVersion}, {"build", base::kBuildFlags}});
   if (options.cache != nullptr) add_cache(families, options.cache->stats());
+  if (options.semantic != nullptr) add_semantic(families, options.semantic->stats());
   if (options.audit) add_audit(families, options.audit());
   if (options.engine_samples) {
     const std::vector<EngineSample> samples = options.engine_samples();

@@ -35,6 +35,7 @@ base::Status read_semantic(Json value, CacheOptions& cache) {
          return number(v, {.min = 0, .max = 1, .min_excluded = true, .max_excluded = true},
                        c.semantic_error_max);
        }},
+      {"shadow", [](Json v, CacheOptions& c) { return flag(v, c.semantic_shadow); }},
   };
   TRY(read_object<CacheOptions>(value, kRules, UnknownKeys::kRefused, cache));
   if (!cache.semantic_error_max) return below("error_max", base::invalid("is required"));

@@ -28,13 +28,6 @@ base::Status check_openai_fields(const CompletionCall& call) {
   return {};
 }
 
-base::Status check_cache(const llm::CacheOptions& cache) {
-  if (cache.semantic_error_max) {
-    return not_built("permutation.cache.semantic", "only exact matches are served; leave it out");
-  }
-  return {};
-}
-
 base::Status check_engine(const llm::Request& r) {
   if (!r.knowledge.empty()) return not_built("permutation.knowledge", "leave it out");
   if (r.budget.seconds) return not_built("permutation.budget.seconds", "budget.tokens works");
@@ -46,7 +39,6 @@ base::Status check_engine(const llm::Request& r) {
 
 base::Status check_supported(const CompletionCall& call) {
   TRY(check_openai_fields(call));
-  TRY(check_cache(call.request.cache));
   return check_engine(call.request);
 }
 

@@ -62,6 +62,7 @@ base::Status read_cache(const toml::table& table, const std::string& file, Confi
   reader.integer("entries_max", out.cache.entries_max, kCount);
   reader.integer("bytes_max", out.cache.bytes_max, kBytes);
   reader.text("path", out.cache_path);
+  reader.boolean("semantic_shadow", out.semantic_shadow);
   reader.integer("disk_bytes_max", out.cache_disk_bytes, {.min = 1 << 20});
   reader.one_of("eviction", out.cache.eviction,
                 {{"gdsf", response_cache::Eviction::kGdsf},

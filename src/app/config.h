@@ -31,7 +31,8 @@
 //   path = "/var/lib/responses"  # a folder of its own: entries outlive a restart; unset: RAM only
 //   disk_bytes_max = 4294967296  # above: a random twentieth of them goes
 //   eviction = "gdsf"            # who goes first: gdsf (least dollars per byte and use), lru, s3-fifo
-//   usd_per_second = 0.00003     # what a second of waiting is worth to gdsf, beside the dollars
+//   semantic_shadow = false      # requests that ask for semantic hits get none; what they would get is
+//   measured usd_per_second = 0.00003     # what a second of waiting is worth to gdsf, beside the dollars
 //
 //   [embeddings]                 # POST /v1/embeddings; the model is loaded when the first text comes
 //   enabled = true
@@ -114,6 +115,7 @@ struct Config {
   bool cache_enabled = true;
   response_cache::Limits cache;
   std::string cache_path;  // empty: RAM only
+  bool semantic_shadow = false;
   std::size_t cache_disk_bytes = 4ULL << 30;
   EmbeddingsConfig embeddings;
   std::map<std::string, Price> prices;  // by served model name

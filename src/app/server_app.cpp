@@ -93,6 +93,7 @@ struct ServerApp::Impl {
   response_cache::ResponseCache cache;
   std::unique_ptr<inference::LocalEmbedder> embedder;  // null: none
   std::string no_embedder_because;
+  std::unique_ptr<response_cache::SemanticTier> semantic;  // null without cache or embedder
   std::vector<std::unique_ptr<LocalModel>> models;
   std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
   std::unique_ptr<telemetry::OtlpExporter> traces;          // null: none
@@ -130,6 +131,10 @@ void ServerApp::Impl::open_embedder() {
     return;
   }
   embedder = inference::LocalEmbedder::create(std::move(*options), clock);
+  if (!config.cache_enabled) return;
+  semantic = std::make_unique<response_cache::SemanticTier>(
+      *embedder, cache, clock,
+      response_cache::SemanticTier::Options{.index = {}, .shadow = config.semantic_shadow});
 }
 
 base::Status ServerApp::Impl::load_models() {
@@ -166,6 +171,7 @@ void ServerApp::Impl::wire() {
                                            .created_unix_s = clock.unix_seconds()};
   }
   options.embedders_off = no_embedder_because;
+  options.semantic = semantic.get();
   for (const auto& model : models) {
     const std::string& served_as = model->info().name;
     completers.push_back(std::make_unique<CachedCompleter>(
@@ -173,16 +179,18 @@ void ServerApp::Impl::wire() {
         response_cache::CachedCompleterOptions{.model = served_as,
                                                .versions = {},
                                                .price = price_of(config, served_as),
-                                               .usage = &cache_usage}));
+                                               .usage = &cache_usage,
+                                               .semantic = semantic.get()}));
     options.models[served_as] = serve(*completers.back(), *model);
   }
   name = models[0]->info().name;
-  completers.push_back(std::make_unique<permutation::Engine>(
-      *models[0], cache, clock,
-      permutation::EngineOptions{.student_model = name,
-                                 .versions = {},
-                                 .price = price_of(config, name),
-                                 .response_cache_usage = &cache_usage}));
+  completers.push_back(
+      std::make_unique<permutation::Engine>(*models[0], cache, clock,
+                                            permutation::EngineOptions{.student_model = name,
+                                                                       .versions = {},
+                                                                       .price = price_of(config, name),
+                                                                       .response_cache_usage = &cache_usage,
+                                                                       .semantic = semantic.get()}));
   options.models[permutation::kModelName] = serve(*completers.back(), *models[0]);
   options.models[permutation::kModelName].description = "PermutationEngine: response cache, then " + name;
 
@@ -232,7 +240,7 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (api) api->close_streams();
   if (server) server->stop(grace_ms);
   server.reset();
-  embedder.reset();  // what waits for it fails, and its requests end
+  if (embedder) embedder->stop();  // what waits for it goes on without, and ends with its model
   models.clear();
 }
 

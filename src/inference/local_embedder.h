@@ -40,6 +40,8 @@ class LocalEmbedder : public llm::Embedder {
  public:
   static std::unique_ptr<LocalEmbedder> create(LocalEmbedderOptions options, const base::Clock& clock);
 
+  /// Ends what waits with kUnavailable, and takes nothing more. Idempotent; the destructor does it too.
+  virtual void stop() = 0;
   virtual const std::string& name() const = 0;
   virtual EmbedderStats stats() const = 0;
 };

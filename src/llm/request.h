@@ -44,7 +44,8 @@ struct CacheOptions {
   std::optional<double> ttl_s;
   std::optional<double> max_age_s;
   std::optional<double> stale_while_revalidate_s;
-  std::optional<double> semantic_error_max;
+  std::optional<double> semantic_error_max;  // set: ask the semantic tier
+  bool semantic_shadow = false;              // only measure and learn
   std::string name_space;
   std::vector<std::string> tags;
   std::optional<bool> reusable;  // unset: reusable at temperature 0 or with a seed

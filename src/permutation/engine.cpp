@@ -14,7 +14,8 @@ response_cache::CachedCompleterOptions cache_options(const EngineOptions& option
   return {.model = kModelName,
           .versions = {{"student", options.student_model}, {"versions", options.versions}},
           .price = options.price,
-          .usage = options.response_cache_usage};
+          .usage = options.response_cache_usage,
+          .semantic = options.semantic};
 }
 
 /// Between the cascade and the caller: passes everything on, and writes the engine's report into Done.

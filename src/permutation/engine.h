@@ -31,6 +31,7 @@ struct EngineOptions {
   nlohmann::json versions;      // of the student's weights and knowledge: see response_cache::request_key
   response_cache::Price price;  // what the student's answer costs, in dollars; null: nothing
   base::UsageCounter* response_cache_usage = nullptr;
+  response_cache::SemanticTier* semantic = nullptr;  // null: none
 };
 
 class Engine final : public llm::Completer {

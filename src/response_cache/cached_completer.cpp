@@ -51,6 +51,36 @@ class BypassSink final : public llm::Sink {
   const std::function<void(const llm::Usage&)> on_done_;
 };
 
+/// Hands the computed answer of a question to the semantic tier, once the caller has it.
+class LearningSink final : public llm::Sink {
+ public:
+  LearningSink(SemanticTier& tier, std::shared_ptr<SemanticTier::Pending> pending, const Key& key,
+               std::optional<double> similarity, std::shared_ptr<llm::Sink> sink)
+      : tier_(tier),
+        pending_(std::move(pending)),
+        key_(key),
+        similarity_(similarity),
+        sink_(std::move(sink)) {}
+
+  void on_event(llm::Event event) override {
+    recorder_.add(event);
+    auto* const done = std::get_if<llm::Done>(&event);
+    if (done == nullptr) return sink_->on_event(std::move(event));
+    const bool first = done->report.cache && done->report.cache->status == llm::CacheStatus::kMiss;
+    if (done->report.cache) done->report.cache->similarity = similarity_;
+    sink_->on_event(std::move(event));
+    if (first) tier_.computed(pending_, key_, recorder_.take());
+  }
+
+ private:
+  SemanticTier& tier_;
+  const std::shared_ptr<SemanticTier::Pending> pending_;
+  const Key key_;
+  const std::optional<double> similarity_;
+  const std::shared_ptr<llm::Sink> sink_;
+  Recorder recorder_;
+};
+
 }  // namespace
 
 CachedCompleter::CachedCompleter(llm::Completer& inner, ResponseCache& cache, const base::Clock& clock,
@@ -60,6 +90,7 @@ CachedCompleter::CachedCompleter(llm::Completer& inner, ResponseCache& cache, co
       clock_(clock),
       model_(options.model),
       versions_(std::move(options.versions)),
+      semantic_(options.semantic),
       flights_(inner, cache, clock, {std::move(options.model), std::move(options.price), options.usage}) {}
 
 void CachedCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
@@ -108,7 +139,7 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
                                               .stale_s = request.cache.stale_while_revalidate_s.value_or(0)})
                           : Found{};
   if (observation) observation->lookup_ms = base::ms_between(began, clock_.now());
-  if (found && flights_.replay_hit(key, *found.entry, found.stale, request.surface, *sink)) {
+  if (found && flights_.replay_hit(key, *found.entry, {.stale = found.stale}, request.surface, *sink)) {
     if (found.stale && !request.cache.only_if_cached && mode == llm::CacheMode::kOn) {
       flights_.refresh({.request = std::make_shared<const llm::Request>(std::move(request)),
                         .key = key,
@@ -118,18 +149,64 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
   }
   const RequestParts parts = parts_of(request, model_, versions_);
   std::string why = reads(mode) ? why_missed(found, parts) : "this cache mode does not read the cache";
-  if (request.cache.only_if_cached) {
-    return fail_not_cached(*sink, "the cache has no answer to this request that may be used (" + why + ")");
+  Missed missed{.request = std::move(request),
+                .sink = std::move(sink),
+                .cancel = std::move(cancel),
+                .observation = std::move(observation),
+                .key = key,
+                .why = std::move(why),
+                .parts = parts};
+  if (semantic_ != nullptr && missed.request.cache.semantic_error_max && reads(mode)) {
+    missed.question = SemanticTier::question_of(missed.request, model_, versions_);
+    if (missed.question) return ask_semantic(std::move(missed));
+    missed.why += "; semantic: the request ends in no text of a user";
   }
-  if (mode != llm::CacheMode::kReadOnly) seen_.add(parts);
+  compute(std::move(missed));
+}
+
+void CachedCompleter::ask_semantic(Missed missed) {
+  const llm::CacheOptions& cache = missed.request.cache;
+  const SemanticTier::Ask ask{
+      .error_max = *cache.semantic_error_max, .shadow = cache.semantic_shadow, .max_age_s = cache.max_age_s};
+  SemanticTier::Question question = *missed.question;
+  const auto shared = std::make_shared<Missed>(std::move(missed));
+  semantic_->look_up(std::move(question), ask, [this, shared](SemanticTier::Decision decision) {
+    if (shared->cancel.cancelled()) {
+      return shared->sink->on_event(llm::Failed{base::Error{base::Code::kCancelled, "the caller left"}});
+    }
+    if (decision.entry != nullptr) {
+      (void)cache_.get_after_miss(decision.key);  // the miss becomes a hit, and the entry is used
+      const SingleFlight::Hit hit{.stale = false, .similarity = decision.similarity};
+      flights_.replay_hit(decision.key, *decision.entry, hit, shared->request.surface, *shared->sink);
+      return;
+    }
+    shared->why += "; semantic: " + decision.why;
+    if (decision.pending != nullptr && shared->request.cache.mode != llm::CacheMode::kReadOnly) {
+      shared->sink = std::make_shared<LearningSink>(*semantic_, std::move(decision.pending), shared->key,
+                                                    decision.similarity, std::move(shared->sink));
+    }
+    compute(std::move(*shared));
+  });
+}
+
+void CachedCompleter::compute(Missed missed) {
+  const llm::CacheMode mode = missed.request.cache.mode;
+  if (missed.request.cache.only_if_cached) {
+    return fail_not_cached(*missed.sink,
+                           "the cache has no answer to this request that may be used (" + missed.why + ")");
+  }
+  if (mode != llm::CacheMode::kReadOnly) seen_.add(missed.parts);
+  const auto question = missed.question.value_or(SemanticTier::Question{});
   const auto waiter = std::make_shared<Waiter>(
       flights_,
-      Waiter::Job{.request = std::make_shared<const llm::Request>(std::move(request)),
-                  .key = key,
+      Waiter::Job{.request = std::make_shared<const llm::Request>(std::move(missed.request)),
+                  .key = missed.key,
                   .writes = mode != llm::CacheMode::kReadOnly,
-                  .why = std::move(why),
-                  .observation = std::move(observation)},
-      std::move(sink), std::move(cancel));
+                  .question = question.text,
+                  .semantic_scope = missed.question ? question.scope.hex() : "",
+                  .why = std::move(missed.why),
+                  .observation = std::move(missed.observation)},
+      std::move(missed.sink), std::move(missed.cancel));
   waiter->watch_cancel();
   if (reads(mode)) {
     flights_.join(waiter);

@@ -12,6 +12,10 @@
 // report's `why` says so. Started and Done carry the CacheReport; a hit or a coalesced answer shows nothing
 // that did not happen for it: no kv, timing, speculation or trace of the first computation.
 //
+// A request with semantic.error_max whose exact lookup misses goes through the semantic tier
+// (semantic_tier.h), which may answer it from another wording's entry (`semantic_hit`), in any mode that
+// reads.
+//
 // With stale_while_revalidate_s an answer whose life is over is given once more, marked stale, while it is
 // computed anew behind it. A miss says why: what was expired, or in which parts the nearest request that was
 // cached differs.
@@ -32,6 +36,7 @@
 #include "llm/completer.h"
 #include "response_cache/near_misses.h"
 #include "response_cache/response_cache.h"
+#include "response_cache/semantic_tier.h"
 #include "response_cache/single_flight.h"
 
 namespace pmt::response_cache {
@@ -41,6 +46,7 @@ struct CachedCompleterOptions {
   nlohmann::json versions;              // see request_key
   Price price;                          // what an answer costs to compute, in dollars; null: nothing
   base::UsageCounter* usage = nullptr;  // counts hits and coalesced answers by surface
+  SemanticTier* semantic = nullptr;     // for requests that ask for it; null: none
 };
 
 class CachedCompleter final : public llm::Completer {
@@ -58,6 +64,20 @@ class CachedCompleter final : public llm::Completer {
   void bypass(llm::Request request, std::string why, std::shared_ptr<llm::Sink> sink,
               base::CancelToken cancel, std::shared_ptr<Observation> observation);
 
+  /// A request that the exact cache could not answer, on its way to the tier below.
+  struct Missed {
+    llm::Request request;
+    std::shared_ptr<llm::Sink> sink;
+    base::CancelToken cancel;
+    std::shared_ptr<Observation> observation;
+    Key key;
+    std::string why;
+    RequestParts parts;
+    std::optional<SemanticTier::Question> question = {};
+  };
+  void ask_semantic(Missed missed);
+  void compute(Missed missed);
+
   std::string why_missed(const Found& found, const RequestParts& parts) const;
 
   llm::Completer& inner_;
@@ -65,6 +85,7 @@ class CachedCompleter final : public llm::Completer {
   const base::Clock& clock_;
   const std::string model_;
   const nlohmann::json versions_;
+  SemanticTier* const semantic_;
   NearMisses seen_;
   SingleFlight flights_;
 };

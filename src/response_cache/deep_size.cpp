@@ -105,7 +105,8 @@ std::size_t heap_bytes(const llm::Event& event) {
 
 std::size_t entry_bytes(const Entry& entry) {
   return block(sizeof(Entry) + kSharedPtrBytes) + block(kNodeBytes) + kSlotsBytes + heap(entry.meta.tenant) +
-         heap(entry.meta.name_space) + heap(entry.meta.model) + heap(entry.meta.tags) +
+         heap(entry.meta.name_space) + heap(entry.meta.model) + heap(entry.meta.question) +
+         heap(entry.meta.semantic_scope) + heap(entry.meta.tags) +
          std::visit([](const auto& content) { return heap(content); }, entry.value.content);
 }
 

@@ -202,6 +202,9 @@ json meta_json(const StoreOptions& meta, std::int64_t stored_unix_s) {
   if (meta.usd > 0) out["usd"] = meta.usd;
   if (meta.compute_s > 0) out["compute_s"] = meta.compute_s;
   if (meta.stale_s > 0) out["stale_s"] = meta.stale_s;
+  if (!meta.semantic_scope.empty()) {
+    out["semantic"] = {{"scope", meta.semantic_scope}, {"question", bytes_json(meta.question)}};
+  }
   return out;
 }
 
@@ -217,6 +220,14 @@ base::Status read_meta(const json& value, StoreOptions& meta, std::int64_t& stor
   meta.usd = fields.number("usd");
   meta.compute_s = fields.number("compute_s");
   meta.stale_s = fields.number("stale_s");
+  if (const json& semantic = fields.at("semantic"); !semantic.is_null()) {
+    Fields of(semantic, "semantic");
+    meta.semantic_scope = of.text("scope");
+    // A question that is no UTF-8 is kept as hex, and not taken up again: the tier can do without it.
+    if (of.at("question").is_string()) meta.question = of.text("question");
+    if (meta.question.empty()) meta.semantic_scope.clear();
+    TRY(of.status());
+  }
   return fields.status();
 }
 

@@ -244,6 +244,21 @@ EntryPtr ResponseCache::get_after_miss(const Key& key, std::optional<double> max
   return impl_->find(key, {.max_age_s = max_age_s}, true).entry;
 }
 
+std::shared_ptr<const Entry> ResponseCache::peek(const Key& key) const {
+  {
+    const Shard& home = impl_->shard(key);
+    const std::lock_guard lock(home.mutex);
+    if (const Node* const found = home.nodes.find(key)) {
+      return found->expires_at > impl_->clock.now() ? found->entry : nullptr;
+    }
+  }
+  if (!impl_->disk) return nullptr;
+  auto outside = impl_->disk->get(key);
+  if (!outside) return nullptr;
+  EntryPtr entry = impl_->entry_of(std::move(*outside));
+  return expiry(entry->stored_at, entry->meta.ttl_s) > impl_->clock.now() ? entry : nullptr;
+}
+
 /// Links `entry` if this shard alone can make room for it. Needs shard.mutex.
 bool ResponseCache::Impl::try_put(Shard& home, const Key& key, const EntryPtr& entry, base::Nanos expires_at,
                                   std::vector<EntryPtr>& removed) {

@@ -57,9 +57,11 @@ struct StoreOptions {
   std::string name_space = {};
   std::string model = {};
   std::vector<std::string> tags = {};
-  double usd = 0;        // what computing it cost
-  double compute_s = 0;  // how long it took
-  double stale_s = 0;    // how long after ttl_s it may still be given while it is refreshed
+  std::string question = {};        // of the semantic tier: what was asked,
+  std::string semantic_scope = {};  // and the hash of everything else; "" if it is not in that tier
+  double usd = 0;                   // what computing it cost
+  double compute_s = 0;             // how long it took
+  double stale_s = 0;               // how long after ttl_s it may still be given while it is refreshed
 };
 
 struct Entry {
@@ -123,6 +125,9 @@ class ResponseCache {
   /// For a caller of get that missed and, with its own lock held, looks once more before it computes: the
   /// earlier miss becomes a hit if a fresh entry is there by now. Counts nothing otherwise.
   std::shared_ptr<const Entry> get_after_miss(const Key& key, std::optional<double> max_age_s = {});
+
+  /// The live entry, of RAM or disk, for whoever only looks: counts nothing, moves nothing.
+  std::shared_ptr<const Entry> peek(const Key& key) const;
 
   /// Keeps `value` under `key`, replacing what was there. Errors: larger than the byte limit (kTooLarge);
   /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable.

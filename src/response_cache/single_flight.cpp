@@ -14,15 +14,17 @@ double SingleFlight::price(const llm::Request& request, const llm::Usage& usage)
   return options_.price ? options_.price(request, usage) : 0;
 }
 
-bool SingleFlight::replay_hit(const Key& key, const Entry& entry, bool stale, base::Surface surface,
+bool SingleFlight::replay_hit(const Key& key, const Entry& entry, Hit hit, base::Surface surface,
                               llm::Sink& sink) {
   const auto* answer = std::get_if<RecordedAnswer>(&entry.value.content);
   if (answer == nullptr) return false;
   const llm::CacheReport report{
-      .status = stale ? llm::CacheStatus::kStale : llm::CacheStatus::kHit,
+      .status = hit.similarity ? llm::CacheStatus::kSemanticHit
+                : hit.stale    ? llm::CacheStatus::kStale
+                               : llm::CacheStatus::kHit,
       .key = key.hex(),
       .age_s = std::chrono::duration<double>(clock_.now() - entry.stored_at).count(),
-      .similarity = {},
+      .similarity = hit.similarity,
       .tokens_saved = entry.meta.tokens,
       .usd_saved = entry.meta.usd,
       .why = {},
@@ -59,7 +61,7 @@ void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
   }
   if (!flight) {
     llm::FunctionSink past_the_waiter([&](llm::Event event) { waiter->forward(std::move(event)); });
-    replay_hit(job.key, *entry, false, job.request->surface, past_the_waiter);
+    replay_hit(job.key, *entry, {}, job.request->surface, past_the_waiter);
     return;
   }
   flight->log_.attach(waiter);
@@ -147,6 +149,8 @@ void Flight::store(const llm::Done& done) {
                                        .name_space = request.cache.name_space,
                                        .model = table_.options_.model,
                                        .tags = request.cache.tags,
+                                       .question = job_.question,
+                                       .semantic_scope = job_.semantic_scope,
                                        .usd = seen_.usd,
                                        .compute_s = seen_.compute_ms / 1e3,
                                        .stale_s = request.cache.stale_while_revalidate_s.value_or(0)});

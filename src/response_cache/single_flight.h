@@ -54,8 +54,9 @@ class Waiter final : public llm::Sink, public std::enable_shared_from_this<Waite
   struct Job {
     std::shared_ptr<const llm::Request> request;
     Key key;
-    bool writes = true;    // the answer may be stored
-    std::string why = {};  // why the cache had no answer, for the report
+    bool writes = true;                              // the answer may be stored
+    std::string question = {}, semantic_scope = {};  // of the semantic tier, kept with the entry
+    std::string why = {};                            // why the cache had no answer, for the report
     std::shared_ptr<Observation> observation;
   };
   Waiter(SingleFlight& table, Job job, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel);
@@ -127,8 +128,13 @@ class SingleFlight {
   void join(const std::shared_ptr<Waiter>& waiter);
   /// Computes for this waiter only.
   void lead_alone(const std::shared_ptr<Waiter>& waiter);
-  /// Gives `entry` to the sink if it is an answer: false if it is not.
-  bool replay_hit(const Key& key, const Entry& entry, bool stale, base::Surface surface, llm::Sink& sink);
+  /// Gives `entry` to the sink if it is an answer: false if it is not. `similarity`: it answers another
+  /// question.
+  struct Hit {
+    bool stale = false;
+    std::optional<double> similarity = {};
+  };
+  bool replay_hit(const Key& key, const Entry& entry, Hit hit, base::Surface surface, llm::Sink& sink);
   /// Computes and stores the answer anew for nobody in particular, unless a flight does so already.
   void refresh(Waiter::Job job);
 

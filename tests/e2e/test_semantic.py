@@ -1,0 +1,53 @@
+"""Semantic hits with the real embedder and the real model."""
+
+import os
+
+import pytest
+
+from server import chat, extension, until
+
+
+@pytest.fixture(autouse=True)
+def installed():
+    if not os.path.isfile(os.environ.get("PERMUTATION_EMBEDDER", "")):
+        pytest.skip("PERMUTATION_EMBEDDER names no file; ./dev test fetches the embedding model")
+
+
+def asked(client, text, namespace, **semantic):
+    cache = {"namespace": namespace, "semantic": {"error_max": 0.1, **semantic}}
+    return chat(client, text, extra_body={"permutation": {"cache": cache}})
+
+
+def test_another_wording_is_served(client, http, fresh):
+    space = fresh("semantic")[:60]
+    first = asked(client, "What is the capital city of Peru?", space)
+    assert extension(first)["cache"]["status"] == "miss"
+    until(lambda: http.get("/v1/cache").json()["semantic"]["entries"] >= 1)
+    second = asked(client, "What's the capital city of Peru?", space)
+    cache = extension(second)["cache"]
+    if cache["status"] == "miss":  # one in fifty is computed all the same, to learn
+        assert "explored" in cache["why"], cache
+        return
+    assert cache["status"] == "semantic_hit"
+    assert 0.9 < cache["similarity"] <= 1
+    assert second.choices[0].message.content == first.choices[0].message.content
+    assert http.get("/v1/cache").json()["hits"]["semantic"] >= 1
+    assert "permutation_semantic_cache_hits_total" in http.get("/metrics").text
+
+
+def test_another_country_is_not(client, fresh):
+    space = fresh("semantic")[:60]
+    asked(client, "What is the capital city of Peru?", space)
+    cache = extension(asked(client, "What is the capital city of Chile?", space))["cache"]
+    assert cache["status"] == "miss"
+    assert "names" in cache["why"]
+    assert cache["similarity"] is None or cache["similarity"] > 0.5
+
+
+def test_shadow_mode_serves_nothing(client, http, fresh):
+    space = fresh("semantic")[:60]
+    before = http.get("/v1/cache").json()["semantic"]["shadow"]["hits"]
+    asked(client, "What is the capital city of Peru?", space)
+    cache = extension(asked(client, "What's the capital city of Peru?", space, shadow=True))["cache"]
+    assert cache["status"] == "miss" and "shadow mode" in cache["why"]
+    assert http.get("/v1/cache").json()["semantic"]["shadow"]["hits"] == before + 1
