@@ -58,8 +58,8 @@ TEST(SemanticText, AnExchangedNameInLowerCaseShowsAsSubstitution) {
 }
 
 TEST(SemanticText, AnyBytesAreTaken) {
-  for (const std::string text : {std::string(), std::string("\xff\xfe\x00 1.", 6), std::string("...''"),
-                                 std::string("'s 's"), std::string(5000, '9')}) {
+  for (const std::string& text : {std::string(), std::string("\xff\xfe\x00 1.", 6), std::string("...''"),
+                                  std::string("'s 's"), std::string(5000, '9')}) {
     EXPECT_EQ(between(text, text), Veto::kNone);
     (void)likeness(facts_of(text), facts_of("x"));
   }
