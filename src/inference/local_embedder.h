@@ -6,7 +6,7 @@
 //
 // Thread-safety: as llm::Embedder. Errors: as llm::Embedder; a load that failed is tried again by the next
 // call.
-// Cost: nothing until the first text; then the file's bytes and about 30 MB. bench_embed measures the time.
+// Cost: nothing until the first text; then the file's bytes (mapped) and the context's buffers.
 #pragma once
 
 #include <cstddef>
