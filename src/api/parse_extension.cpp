@@ -16,6 +16,8 @@ using llm::Speculation;
 constexpr std::size_t kNameBytesMax = 128;
 constexpr std::size_t kTagsMax = 32;
 constexpr std::size_t kDomainsMax = 32;
+constexpr std::size_t kContextBytesMax = 1U << 30;  // the body's own limit comes first
+constexpr std::size_t kContextPartsMax = 100'000;
 constexpr Range kNotNegative = {.min = 0};
 constexpr Range kPositive = {.min = 0, .min_excluded = true};
 
@@ -86,6 +88,40 @@ constexpr Rule<Budget> kBudgetRules[] = {
     {"seconds", [](Json v, Budget& b) { return number(v, kPositive, b.seconds); }},
 };
 
+base::Status read_context(Json value, std::vector<std::string>& out) {
+  if (value.is_string()) return text(value, kContextBytesMax, out.emplace_back());
+  return read_array(value, kContextPartsMax,
+                    [&out](Json item) { return text(item, kContextBytesMax, out.emplace_back()); });
+}
+
+constexpr Rule<llm::RlmRequest> kRlmRules[] = {
+    {"context", [](Json v, llm::RlmRequest& r) { return read_context(v, r.context); }},
+    {"max_depth", [](Json v, llm::RlmRequest& r) { return integer(v, 1, 16, r.depth_max); }},
+    {"max_iterations", [](Json v, llm::RlmRequest& r) { return integer(v, 1, 100, r.iterations_max); }},
+    {"enable_kv_cache_compression", [](Json v, llm::RlmRequest& r) { return flag(v, r.kv_compression); }},
+    {"enable_speculative_decoding", [](Json v, llm::RlmRequest& r) { return flag(v, r.speculation); }},
+};
+
+base::Status read_unified_ratio(Json value, llm::UnifiedRequest& unified) {
+  std::int64_t ratio = 0;
+  if (value.get(ratio) != simdjson::SUCCESS || (ratio != 8 && ratio != 16 && ratio != 32 && ratio != 64)) {
+    return mismatch("8, 16, 32 or 64", value);
+  }
+  unified.ratio = static_cast<double>(ratio);
+  return {};
+}
+
+constexpr Rule<llm::UnifiedRequest> kUnifiedRules[] = {
+    {"enable_basic_kv", [](Json v, llm::UnifiedRequest& u) { return flag(v, u.basic_kv); }},
+    {"enable_continual_kv", [](Json v, llm::UnifiedRequest& u) { return flag(v, u.continual_kv); }},
+    {"enable_inference_kv", [](Json v, llm::UnifiedRequest& u) { return flag(v, u.inference_kv); }},
+    {"ratio", read_unified_ratio},
+    {"rlm_context_threshold",
+     [](Json v, llm::UnifiedRequest& u) {
+       return integer(v, 0, std::numeric_limits<std::int64_t>::max(), u.rlm_context_threshold);
+     }},
+};
+
 constexpr Rule<Request> kRules[] = {
     {"cache",
      [](Json v, Request& r) {
@@ -105,6 +141,14 @@ constexpr Rule<Request> kRules[] = {
     {"budget",
      [](Json v, Request& r) {
        return read_object<Budget>(v, kBudgetRules, UnknownKeys::kRefused, r.budget);
+     }},
+    {"rlm",
+     [](Json v, Request& r) {
+       return read_object<llm::RlmRequest>(v, kRlmRules, UnknownKeys::kRefused, r.rlm);
+     }},
+    {"unified",
+     [](Json v, Request& r) {
+       return read_object<llm::UnifiedRequest>(v, kUnifiedRules, UnknownKeys::kRefused, r.unified);
      }},
     {"trace", [](Json v, Request& r) { return flag(v, r.want_trace); }},
 };

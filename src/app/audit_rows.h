@@ -12,6 +12,7 @@ namespace pmt::app {
 
 struct AuditSources {
   bool cache_enabled = true;
+  bool rlm_enabled = true;
   std::optional<std::string> cache_self_test;  // what failed at start, if anything
   const base::UsageCounter* cache_usage = nullptr;
   std::optional<std::string> compression_self_test;

@@ -17,6 +17,7 @@ void add_audit(CLI::App& root, Command& chosen);
 void add_models(CLI::App& root, Command& chosen);
 void add_cache(CLI::App& root, Command& chosen);
 void add_keys(CLI::App& root, Command& chosen);
+void add_rlm(CLI::App& root, Command& chosen);
 void add_demo(CLI::App& root, Command& chosen);
 
 }  // namespace pmt::app

@@ -110,6 +110,8 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file)
   if (const auto* embeddings = reader.table("embeddings")) {
     TRY(read_embeddings(*embeddings, file, config.embeddings));
   }
+  const auto* rlm = reader.table("rlm");
+  TRY(read_rlm(rlm, reader.table("unified"), file, config.rlm));
   if (const auto* prices = reader.table("prices")) TRY(read_prices(*prices, file, config));
   for (const auto* table : reader.tables("key")) {
     TRY_ASSIGN(api::KeyOptions key, read_key(*table, file));

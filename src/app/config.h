@@ -77,6 +77,7 @@
 #include <vector>
 
 #include "app/config_service.h"
+#include "app/rlm_config.h"
 #include "base/result.h"
 #include "net/http_server.h"
 #include "response_cache/response_cache.h"
@@ -118,6 +119,7 @@ struct Config {
   bool semantic_shadow = false;
   std::size_t cache_disk_bytes = 4ULL << 30;
   EmbeddingsConfig embeddings;
+  RlmConfig rlm;                        // rlm_config.h has its keys
   std::map<std::string, Price> prices;  // by served model name
   ServiceConfig service;
 };

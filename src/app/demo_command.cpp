@@ -85,6 +85,7 @@ int demo(const DemoOptions& options) {
   report.add(demo_many_at_once(server));
   report.add(demo_long_document(server));
   report.add(demo_compression(server));
+  report.add(demo_rlm(server));
   report.add(demo_audit(server));
   return report.finish();
 }

@@ -29,7 +29,10 @@ DemoStep demo_many_at_once(const DemoServer& server);
 DemoStep demo_long_document(const DemoServer& server);
 /// Step 5: the same document with its keys and values exact, 8 and 64 times compressed, side by side.
 DemoStep demo_compression(const DemoServer& server);
-/// Step 6: the audit must have counted what steps 2 to 5 did. Its table is in `lines`, its JSON in `figures`.
+/// A question about ten times as much as the model takes, through the engine `rlm`.
+DemoStep demo_rlm(const DemoServer& server);
+/// Last: the audit must have counted what the steps before did. Its table is in `lines`, its JSON in
+/// `figures`.
 DemoStep demo_audit(const DemoServer& server);
 
 }  // namespace pmt::app

@@ -53,6 +53,7 @@ void add_commands(CLI::App& root, pmt::app::Command& chosen) {
   pmt::app::add_demo(root, chosen);
   pmt::app::add_serve(root, chosen);
   pmt::app::add_ask(root, chosen);
+  pmt::app::add_rlm(root, chosen);
   pmt::app::add_audit(root, chosen);
   pmt::app::add_models(root, chosen);
   pmt::app::add_cache(root, chosen);

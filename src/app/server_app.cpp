@@ -12,6 +12,7 @@
 #include "api/request_spans.h"
 #include "app/audit_rows.h"
 #include "app/model_choice.h"
+#include "app/rlm_engines.h"
 #include "app/status_json.h"
 #include "base/version.h"
 #include "inference/local_embedder.h"
@@ -79,7 +80,7 @@ struct ServerApp::Impl {
   void open_embedder();
   base::Status load_models();
   /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
-  void wire();
+  base::Status wire();
   api::ServedModel serve(llm::Completer& completer, const LocalModel& model);
   void watch(api::ApiOptions& options);
   base::Status listen();
@@ -97,6 +98,7 @@ struct ServerApp::Impl {
   std::vector<std::unique_ptr<LocalModel>> models;
   std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
   std::unique_ptr<telemetry::OtlpExporter> traces;          // null: none
+  std::unique_ptr<RlmEngines> rlm;
   std::unique_ptr<api::Api> api;
   std::unique_ptr<net::HttpServer> server;
   std::string name;  // of the first model
@@ -159,7 +161,7 @@ api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalMo
   return served;
 }
 
-void ServerApp::Impl::wire() {
+base::Status ServerApp::Impl::wire() {
   api::ApiOptions options{.models = {},
                           .cache = config.cache_enabled ? &cache : nullptr,
                           .clock = &clock,
@@ -194,8 +196,20 @@ void ServerApp::Impl::wire() {
   options.models[permutation::kModelName] = serve(*completers.back(), *models[0]);
   options.models[permutation::kModelName].description = "PermutationEngine: response cache, then " + name;
 
+  std::vector<const LocalModel*> local;
+  for (const auto& model : models) local.push_back(model.get());
+  TRY_ASSIGN(
+      rlm, RlmEngines::create(config.rlm,
+                              {.cache = &cache,
+                               .cache_enabled = config.cache_enabled,
+                               .cache_usage = &cache_usage,
+                               .local_models = std::move(local),
+                               .price = [this](const std::string& model) { return price_of(config, model); }},
+                              options.models, clock));
+
   // The self-tests run once, here: an audit asked for later must not cost more than reading counters.
   options.audit = [rows = audit_rows({.cache_enabled = config.cache_enabled,
+                                      .rlm_enabled = config.rlm.enabled,
                                       .cache_self_test = response_cache::self_test(),
                                       .cache_usage = &cache_usage,
                                       .compression_self_test = kv_cache::self_test(),
@@ -206,6 +220,7 @@ void ServerApp::Impl::wire() {
                                       .prefix_usage = &prefix_usage})] { return audit::build_audit(rows); };
   watch(options);
   api = std::make_unique<api::Api>(std::move(options));
+  return {};
 }
 
 /// Who may call, and what is told of each request.
@@ -240,6 +255,7 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (api) api->close_streams();
   if (server) server->stop(grace_ms);
   server.reset();
+  if (rlm) rlm->stop();
   if (embedder) embedder->stop();  // what waits for it goes on without, and ends with its model
   models.clear();
 }
@@ -264,7 +280,7 @@ base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, 
   impl->open_disk();
   impl->open_embedder();
   TRY(impl->load_models());
-  impl->wire();
+  TRY(impl->wire());
   TRY(impl->listen());
   return std::unique_ptr<ServerApp>(new ServerApp(std::move(impl)));
 }

@@ -64,7 +64,7 @@ Engine::Engine(llm::Completer& student, response_cache::ResponseCache& cache, co
       cached_(student_, cache, clock, cache_options(options)) {}
 
 void Engine::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
-  request.surface = base::Surface::kPermutation;
+  if (request.surface != base::Surface::kUnified) request.surface = base::Surface::kPermutation;
   auto reporting = std::make_shared<ReportingSink>(std::move(sink), clock_,
                                                    ReportingSink::About{student_model_, request.want_trace});
   auto observation = reporting->observation();

@@ -43,6 +43,8 @@ void put(std::string& out, llm::Endpoint endpoint);
 void put(std::string& out, llm::KvMode mode);
 void put(std::string& out, llm::Speculation speculation);
 void put(std::string& out, const llm::KvOptions& kv);
+void put(std::string& out, const llm::RlmRequest& rlm);
+void put(std::string& out, const llm::UnifiedRequest& unified);
 void put(std::string& out, const llm::Message& message);
 void put(std::string& out, const llm::Sampling& sampling);
 void put(std::string& out, const std::map<std::int32_t, float>& logit_bias);
@@ -112,6 +114,26 @@ void put(std::string& out, const llm::KvOptions& kv) {
   Object(out).member("mode", kv.mode).member("ratio", kv.ratio).end();
 }
 
+void put(std::string& out, const llm::RlmRequest& rlm) {
+  Object(out)
+      .member("context", rlm.context)
+      .member("depth_max", rlm.depth_max)
+      .member("iterations_max", rlm.iterations_max)
+      .member("kv_compression", rlm.kv_compression)
+      .member("speculation", rlm.speculation)
+      .end();
+}
+
+void put(std::string& out, const llm::UnifiedRequest& unified) {
+  Object(out)
+      .member("basic_kv", unified.basic_kv)
+      .member("continual_kv", unified.continual_kv)
+      .member("inference_kv", unified.inference_kv)
+      .member("ratio", unified.ratio)
+      .member("rlm_context_threshold", unified.rlm_context_threshold)
+      .end();
+}
+
 void put(std::string& out, const llm::Message& message) {
   Object(out)
       .member("content", message.content)
@@ -157,8 +179,8 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
                               const nlohmann::json& versions) {
   std::string out;
   out.reserve(768 + text_bytes(request));
-  Object(out)
-      .member("echo", request.echo)
+  Object object(out);
+  object.member("echo", request.echo)
       .member("endpoint", request.endpoint)
       .member("knowledge", request.knowledge)
       .member("kv", request.kv)
@@ -170,17 +192,19 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
       .member("namespace", request.cache.name_space)
       .member("prompt", request.prompt)
       .member("prompt_tokens", request.prompt_tokens)
-      .member("response_format", request.response_format)
-      .member("sampling", request.sampling)
+      .member("response_format", request.response_format);
+  // Only where they are used, which is seldom: they add bytes to every key.
+  if (request.rlm != llm::RlmRequest{}) object.member("rlm", request.rlm);
+  object.member("sampling", request.sampling)
       .member("speculation",
               request.speculation)  // another order of arithmetic: near ties may fall otherwise
       .member("stop", request.stop)
       .member("surface", base::to_string(request.surface))
       .member("tenant", request.tenant)
       .member("tool_choice", request.tool_choice)
-      .member("tools", request.tools)
-      .member("versions", versions)
-      .end();
+      .member("tools", request.tools);
+  if (request.unified != llm::UnifiedRequest{}) object.member("unified", request.unified);
+  object.member("versions", versions).end();
   return out;
 }
 

@@ -201,13 +201,14 @@ def test_demo(cli, model_file):
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout)
     assert result["ok"] is True
-    first, second, crowd, document, ratios, audit = result["steps"]
+    first, second, crowd, document, ratios, rlm, audit = result["steps"]
     assert first["figures"]["cache"] == "miss"
     assert second["figures"]["cache"] == "hit"
     assert crowd["figures"]["computations"] == 1
     assert document["figures"]["prompt_tokens"] >= 1500
     sizes = [of["kv"]["bytes"] for of in ratios["figures"]]
     assert sizes[0] > 6 * sizes[1] > 12 * sizes[2] > 0
+    assert rlm["figures"]["planted"] in rlm["figures"]["text"]
     assert audit["figures"]["verdict"]
 
 

@@ -127,8 +127,8 @@ def test_audit(client, http, fresh):
     for surface in ("completions", "permutation"):
         assert response["used_in"][surface]["count"] > 0
         assert response["used_in"][surface]["last_used"] > 0
-    for surface in ("rlm", "unified"):
-        assert response["used_in"][surface]["state"] == "off: not built yet"
+    for surface in ("rlm", "unified"):  # test_rlm.py makes them count
+        assert not response["used_in"][surface]["state"].startswith("off")
     compression = next(c for c in others if c["name"] == "inference KV compression")
     assert compression["implemented"] is True
     for cache in others:

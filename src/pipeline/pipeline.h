@@ -1,0 +1,51 @@
+// The unified pipeline, model name `unified`: every cache configured in one place, and the right engine for
+// the length of what is asked about. Over rlm_context_threshold tokens goes to `rlm`, everything else to
+// `permutation`.
+//
+// | flag                | off                                          | on | | enable_basic_kv     | the
+// response cache is passed by              | as the request's cache options say        | |
+// enable_continual_kv | no knowledge pack                            | the request's, else the default packs
+// | | enable_inference_kv | exact keys and values                        | compressed `ratio` times |
+//
+// Flags come from the request (permutation.unified), else from the config. Done.report.engine gets `pipeline`
+// {route, why, context_tokens, flags, ratio} beside what the engine itself reports. Thread-safety: start from
+// any thread. What it is given outlives it. Errors: the engine's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "llm/completer.h"
+
+namespace pmt::pipeline {
+
+inline constexpr char kModelName[] = "unified";
+
+struct PipelineOptions {
+  bool basic_kv = true, continual_kv = true, inference_kv = true;
+  double ratio = 8;
+  std::int64_t rlm_context_threshold = 8'000;
+  std::vector<std::string> knowledge;  // packs where the request names none
+};
+
+class UnifiedPipeline final : public llm::Completer {
+ public:
+  struct Engines {
+    llm::Completer& permutation;
+    llm::Completer& rlm;
+    const llm::Tokenizer& tokenizer;  // of the local model: what the threshold counts in
+  };
+  UnifiedPipeline(Engines engines, PipelineOptions options)
+      : engines_(engines), options_(std::move(options)) {}
+
+  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+
+ private:
+  std::int64_t context_tokens(const llm::Request& request, std::int64_t threshold) const;
+
+  const Engines engines_;
+  const PipelineOptions options_;
+};
+
+}  // namespace pmt::pipeline

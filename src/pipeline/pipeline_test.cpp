@@ -1,0 +1,97 @@
+#include "pipeline/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "llm/sinks.h"
+
+namespace pmt::pipeline {
+namespace {
+
+/// Answers at once and keeps what it was asked.
+class Recording final : public llm::Completer {
+ public:
+  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+    last = std::move(request);
+    ++calls;
+    sink->on_event(llm::Started{.model = "inner", .created_unix_s = 1, .cache = {}});
+    sink->on_event(llm::ChoiceEnd{});
+    llm::Done done;
+    done.report.engine = {{"metadata", 1}};
+    sink->on_event(std::move(done));
+  }
+  llm::Request last;
+  int calls = 0;
+};
+
+/// A word is a token.
+class Words final : public llm::Tokenizer {
+ public:
+  std::int64_t count_tokens(const std::string& text) const override {
+    return std::ranges::count(text, ' ') + 1;
+  }
+};
+
+class PipelineTest : public testing::Test {
+ protected:
+  nlohmann::json ask(llm::Request request) {
+    const auto sink = std::make_shared<llm::CollectingSink>();
+    pipeline_.start(std::move(request), sink, {});
+    const auto events = sink->wait();
+    EXPECT_EQ(std::get<llm::Started>(events.front()).model, "unified");
+    return std::get<llm::Done>(events.back()).report.engine;
+  }
+  static llm::Request of_words(int n) {
+    llm::Request request;
+    std::string text;
+    for (int i = 1; i < n; ++i) text += "word ";
+    request.messages.push_back(
+        {.role = "user", .content = text + "end", .name = {}, .tool_calls = {}, .tool_call_id = {}});
+    return request;
+  }
+
+  Recording permutation_, rlm_;
+  Words words_;
+  UnifiedPipeline pipeline_{{.permutation = permutation_, .rlm = rlm_, .tokenizer = words_},
+                            {.rlm_context_threshold = 100, .knowledge = {"acme"}}};
+};
+
+TEST_F(PipelineTest, TheThresholdDecides) {
+  EXPECT_EQ(ask(of_words(3)).at("pipeline").at("route"), "permutation");
+  EXPECT_EQ(ask(of_words(100)).at("pipeline").at("context_tokens"), 100);
+  EXPECT_EQ(permutation_.calls, 2);
+  EXPECT_EQ(ask(of_words(101)).at("pipeline").at("route"), "rlm");
+  EXPECT_EQ(ask(of_words(5'000)).at("pipeline").at("route"), "rlm");
+  EXPECT_EQ(rlm_.calls, 2);
+  llm::Request given = of_words(2);
+  given.rlm.context = {"short"};
+  EXPECT_EQ(ask(given).at("pipeline").at("why"), "a context was given");
+  llm::Request higher = of_words(101);
+  higher.unified.rlm_context_threshold = 200;
+  EXPECT_EQ(ask(higher).at("pipeline").at("route"), "permutation");
+  EXPECT_EQ(ask(higher).at("metadata"), 1) << "the engine's own report stays";
+}
+
+TEST_F(PipelineTest, EachFlagTurnsItsCacheOff) {
+  ask(of_words(3));
+  EXPECT_EQ(permutation_.last.surface, base::Surface::kUnified);
+  EXPECT_EQ(permutation_.last.cache.mode, llm::CacheMode::kOn);
+  EXPECT_EQ(permutation_.last.kv.ratio, 8);
+  EXPECT_EQ(permutation_.last.knowledge, std::vector<std::string>{"acme"});
+  llm::Request off = of_words(3);
+  off.knowledge = {"other"};
+  off.unified = {.basic_kv = false, .continual_kv = false, .inference_kv = false};
+  const auto about = ask(off).at("pipeline");
+  EXPECT_EQ(permutation_.last.cache.mode, llm::CacheMode::kOff);
+  EXPECT_EQ(permutation_.last.kv.ratio, 1);
+  EXPECT_TRUE(permutation_.last.knowledge.empty());
+  EXPECT_EQ(about.at("enable_inference_kv"), false);
+  llm::Request ratio = of_words(3);
+  ratio.unified.ratio = 64;
+  ask(ratio);
+  EXPECT_EQ(permutation_.last.kv.ratio, 64);
+}
+
+}  // namespace
+}  // namespace pmt::pipeline

@@ -1,0 +1,89 @@
+// Asks a model on behalf of a tree of calls: within the budget, waiting for the answer, adding up what the
+// calls reported. Leaf calls and root calls go through here. Thread-safety: any thread may call anything.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/cancel.h"
+#include "llm/completer.h"
+#include "rlm/ledger.h"
+
+namespace pmt::rlm {
+
+/// A model to ask, under the name that it knows itself by.
+struct Model {
+  llm::Completer* completer = nullptr;
+  std::string name;
+  const llm::Tokenizer* tokenizer = nullptr;  // null: tokens are estimated from bytes, only to reserve
+  std::int64_t context_tokens = 0;            // 0: not known
+  std::int64_t parameters = 0;                // 0: not known, as for a model elsewhere
+  std::function<double(const llm::Usage&)> price = {};  // null: nothing
+};
+
+struct AskOptions {
+  int max_tokens = 512;
+  std::function<void(const std::string&)> on_text = {};  // pieces, as they come
+};
+
+struct Answer {
+  std::string text;
+  llm::Usage usage;
+  double usd = 0;
+  double seconds = 0;
+};
+
+/// Sums over the calls of a tree, each from what the call itself reported.
+struct CallTotals {
+  std::int64_t calls = 0, failed = 0, cache_hits = 0;
+  std::int64_t kv_bytes = 0, kv_bytes_f16 = 0, kv_tokens_kept = 0, kv_tokens_total = 0, compressed = 0;
+  std::int64_t prefix_tokens_reused = 0, drafted = 0, accepted = 0;
+  double prefill_ms = 0, decode_ms = 0;
+};
+
+struct ModelUsage {
+  std::int64_t calls = 0, prompt_tokens = 0, completion_tokens = 0;
+  double usd = 0;
+};
+
+class Asker {
+ public:
+  /// `pattern`: what every request of this tree has in common: surface, cache, kv, speculation, tenant,
+  /// knowledge.
+  Asker(llm::Request pattern, Ledger& ledger, base::CancelToken cancel)
+      : pattern_(std::move(pattern)), ledger_(ledger), cancel_(std::move(cancel)) {}
+
+  /// Errors: the model's; kExhausted or kDeadline (the budget); kCancelled.
+  base::Result<Answer> ask(const Model& model, std::vector<llm::Message> messages, const AskOptions& options);
+  /// All of them, at most `parallel` at once; results in the order of the prompts.
+  std::vector<base::Result<Answer>> ask_all(const Model& model,
+                                            const std::vector<std::vector<llm::Message>>& prompts,
+                                            const AskOptions& options, int parallel);
+
+  CallTotals totals() const;
+  std::map<std::string, ModelUsage> usage_by_model() const;
+  Ledger& ledger() { return ledger_; }
+  const base::CancelToken& cancel() const { return cancel_; }
+
+ private:
+  class Waiter;
+  std::shared_ptr<Waiter> begin(const Model& model, std::vector<llm::Message> messages,
+                                const AskOptions& options);
+  base::Result<Answer> finish(const Model& model, Waiter& waiter);
+  void add(const std::string& model, const llm::Done& done, double usd);
+
+  const llm::Request pattern_;
+  Ledger& ledger_;
+  const base::CancelToken cancel_;
+  mutable std::mutex mutex_;
+  CallTotals totals_;
+  std::map<std::string, ModelUsage> usage_;
+};
+
+llm::Message message(std::string role, std::string content);
+
+}  // namespace pmt::rlm

@@ -1,0 +1,69 @@
+// RecursiveLanguageModel, model name `rlm` (arXiv 2512.24601): answers about a context of any length by
+// looking into it with a program, and reading only parts of it. The program is written by the root model in a
+// sandboxed REPL (repl_program.h), or, where the root is below 2B parameters, it is a fixed one
+// (map_reduce.h).
+//
+// Done.report.engine carries {metadata, final_answer, reasoning_trace, repl_history, performance
+// {total_depth, total_calls, context_tokens_processed, context_tokens, total_time_ms, cost_estimate, ...},
+// context_strategy, kv_cache_compression}, every figure summed from what the calls reported, and with `trace`
+// the whole trajectory (trajectory.h). usage counts all calls of the tree.
+//
+// Errors: kInvalidArgument (nothing is asked), kUnavailable (running_max, no sandbox), the root's, the
+// budget's. Thread-safety: start from any thread; each answer has a thread of its own. What the options name
+// outlives this. stop() before the models go.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "llm/completer.h"
+#include "rlm/run.h"
+
+namespace pmt::rlm {
+
+inline constexpr char kModelName[] = "rlm";
+inline constexpr std::int64_t kSmallParameters = 2'000'000'000;
+
+struct RlmOptions {
+  Model root = {}, leaf = {};
+  Bounds bounds = {};
+  double kv_ratio = 8;  // of leaf calls, where the request names none
+  bool speculation = true;
+  int running_max = 16;
+  BudgetLimits budget = {};  // where the request names none
+  sandbox::Sandbox* sandbox = nullptr;
+  std::string trajectory_dir = {};  // each answer's JSONL is written there; empty: nowhere
+  std::function<void(const std::string&)> on_progress = [](const std::string&) {};
+  std::function<void(const std::string&)> on_warning = [](const std::string&) {};
+};
+
+class RecursiveLanguageModel final : public llm::Completer {
+ public:
+  RecursiveLanguageModel(RlmOptions options, const base::Clock& clock);
+  /// stop()
+  ~RecursiveLanguageModel() override;
+
+  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  /// Ends what runs and waits for it; takes no more.
+  void stop();
+
+  /// Whether the fixed program serves, because the root is small.
+  bool is_fixed() const;
+
+ private:
+  struct Job;
+  void answer(Job& job);
+
+  const RlmOptions options_;
+  const base::Clock& clock_;
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::set<Job*> jobs_;
+  bool stopping_ = false;
+};
+
+}  // namespace pmt::rlm

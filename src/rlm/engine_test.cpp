@@ -1,0 +1,262 @@
+#include "rlm/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "llm/sinks.h"
+#include "rlm/test_models.h"
+
+namespace pmt::rlm {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::string block(const std::string& code) {
+  return "Let me see.\n```repl\n" + code + "\n```\n";
+}
+
+class RlmTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto sandbox = sandbox::Sandbox::open({.monty_home = PMT_MONTY_HOME, .warm = 1});
+    if (!sandbox) GTEST_SKIP() << sandbox.error().message;
+    sandbox_ = std::move(*sandbox);
+  }
+
+  /// The root says `turns` in order, at every depth from the beginning.
+  std::vector<llm::Event> run(std::vector<std::string> turns, llm::Request request) {
+    FunctionModel root([&turns, this](const llm::Request& r) -> base::Result<std::string> {
+      last_root_ = r;
+      std::size_t said = 0;
+      for (const auto& m : r.messages) said += m.role == "assistant" ? 1 : 0;
+      return turns.at(std::min(said, turns.size() - 1));
+    });
+    return run_with(root, std::move(request));
+  }
+  std::vector<llm::Event> run_with(llm::Completer& root, llm::Request request) {
+    FunctionModel leaf([this](const llm::Request& r) {
+      ++leaf_calls_;
+      last_leaf_ = r;
+      return leaf_(r);
+    });
+    RlmOptions options{.root = {.completer = &root, .name = "root"},
+                       .leaf = {.completer = &leaf, .name = "leaf"}};
+    options.root.parameters = root_parameters_;
+    options.sandbox = sandbox_.get();
+    options.trajectory_dir = trajectory_dir_;
+    RecursiveLanguageModel rlm(std::move(options), clock_);
+    const auto sink = std::make_shared<llm::CollectingSink>();
+    rlm.start(std::move(request), sink, cancel_);
+    return sink->wait();
+  }
+  static llm::Request ask(const std::string& question, const std::string& context) {
+    llm::Request request;
+    request.id = "r1";
+    request.model = kModelName;
+    request.messages = {message("user", question)};
+    request.rlm.context = {context};
+    return request;
+  }
+  static const llm::Done& done(const std::vector<llm::Event>& events) {
+    return std::get<llm::Done>(events.back());
+  }
+  static std::string failure(const std::vector<llm::Event>& events) {
+    const auto* failed = std::get_if<llm::Failed>(&events.back());
+    return failed == nullptr ? "" : failed->error.message;
+  }
+
+  base::SystemClock clock_;
+  base::CancelToken cancel_;
+  std::unique_ptr<sandbox::Sandbox> sandbox_;
+  FunctionModel::Function leaf_ = [](const llm::Request& r) { return "<" + r.messages.back().content + ">"; };
+  llm::Request last_root_, last_leaf_;
+  std::atomic<int> leaf_calls_ = 0;
+  std::int64_t root_parameters_ = 0;
+  std::string trajectory_dir_;
+};
+
+TEST_F(RlmTest, TheRootFindsANeedleWithAProgram) {
+  const std::string hay(200'000, 'x');
+  const auto events = run({block("at = context.find('code')\nprint(context[at:at + 12])"),
+                           block("answer['content'] = 'the ' + context[at:at + 9]\nanswer['ready'] = True")},
+                          ask("What is the code?", hay + " code 4711 " + hay));
+  EXPECT_EQ(llm::text_of(events), "the code 4711");
+  EXPECT_EQ(std::get<llm::Started>(events.front()).model, "rlm");
+  EXPECT_THAT(last_root_.messages.at(4).content, HasSubstr("code 4711")) << "the output came back";
+  EXPECT_THAT(last_root_.messages.at(1).content, HasSubstr("400011 characters"));
+  const json engine = done(events).report.engine;
+  EXPECT_EQ(engine.at("final_answer"), "the code 4711");
+  EXPECT_EQ(engine.at("performance").at("total_calls"), 2);
+  EXPECT_EQ(engine.at("repl_history").size(), 2U);
+  EXPECT_EQ(engine.at("context_strategy").at("turns"), 2);
+  EXPECT_EQ(done(events).usage.prompt_tokens, 20);
+}
+
+TEST_F(RlmTest, LeavesAreAskedSideBySideInOrder) {
+  const auto events =
+      run({block("print(llm_query('one'))\nFINAL(llm_query_batched(['a', 'b', 'c']))")}, ask("q", "c"));
+  EXPECT_EQ(llm::text_of(events), "['<a>', '<b>', '<c>']");
+  EXPECT_EQ(last_leaf_.surface, base::Surface::kRlm);
+  EXPECT_EQ(last_leaf_.kv.ratio, 8);
+  const json kv = done(events).report.engine.at("kv_cache_compression");
+  EXPECT_EQ(kv.at("enabled"), true);
+  EXPECT_EQ(kv.at("compression_ratio"), 8.0);
+  EXPECT_EQ(kv.at("speculation").at("accepted"), 15);
+}
+
+TEST_F(RlmTest, FailingLeavesAreErrorsInTheProgram) {
+  leaf_ = [](const llm::Request& r) -> base::Result<std::string> {
+    if (r.messages.back().content == "bad")
+      return base::Error{base::Code::kTooLarge, "too long for the model"};
+    return "ok";
+  };
+  const auto events = run(
+      {block("print(llm_query('bad'))"), block("FINAL(llm_query_batched(['good', 'bad']))")}, ask("q", "c"));
+  EXPECT_THAT(last_root_.messages.at(4).content, HasSubstr("RuntimeError: too long for the model"));
+  EXPECT_EQ(llm::text_of(events), "['ok', 'Error: too long for the model']");
+}
+
+TEST_F(RlmTest, SyntaxErrorsAndExceptionsGoBackToTheRoot) {
+  const auto events =
+      run({block("x = 41\nraise KeyError('oops')"), block("for"), block("FINAL(x + 1)")}, ask("q", "c"));
+  EXPECT_EQ(llm::text_of(events), "42") << "variables survive exceptions";
+  EXPECT_THAT(last_root_.messages.at(4).content, HasSubstr("KeyError"));
+  EXPECT_THAT(last_root_.messages.at(7).content, HasSubstr("SyntaxError"));
+}
+
+TEST_F(RlmTest, TextFinalsAreAccepted) {
+  EXPECT_EQ(llm::text_of(run({"I know it.\nFINAL(forty-two)"}, ask("q", "c"))), "forty-two");
+  EXPECT_EQ(llm::text_of(run({block("v = 'from a variable'"), "FINAL_VAR(v)"}, ask("q", "c"))),
+            "from a variable");
+}
+
+TEST_F(RlmTest, TurnsAreLimitedAndTheRootHasALastWord) {
+  llm::Request request = ask("q", "c");
+  request.rlm.iterations_max = 3;
+  const auto events = run({block("pass"), block("pass"), block("pass"), "my best guess"}, request);
+  EXPECT_EQ(llm::text_of(events), "my best guess");
+  EXPECT_EQ(done(events).report.engine.at("context_strategy").at("ended"), "the turns were used up");
+}
+
+TEST_F(RlmTest, RecursionEndsAtTheDepthLimit) {
+  llm::Request request = ask("q", "c");
+  request.rlm.depth_max = 3;
+  const auto events = run({block("FINAL('(' + rlm_query('deeper') + ')')")}, request);
+  EXPECT_EQ(llm::text_of(events),
+            "(((<deeper>)))"
+            "")
+      << "the last level asks the leaf";
+  EXPECT_EQ(leaf_calls_, 1);
+  EXPECT_EQ(done(events).report.engine.at("performance").at("total_depth"), 2);
+}
+
+TEST_F(RlmTest, ChildrenHaveContextsAndVariablesOfTheirOwn) {
+  FunctionModel root([](const llm::Request& r) -> base::Result<std::string> {
+    if (r.messages.at(1).content.find("count the letters") != std::string::npos)
+      return block("FINAL(len(context))");
+    return block(
+        "mine = 1\nFINAL([rlm_query('count the letters', context='abc'), "
+        "rlm_query_batched(['count the letters'])])");
+  });
+  EXPECT_EQ(llm::text_of(run_with(root, ask("q", "c"))), "['3', ['17']]");
+}
+
+TEST_F(RlmTest, OneBudgetHoldsForTheWholeTree) {
+  llm::Request request = ask("q", "c");
+  request.budget.tokens = 30'000;
+  const auto events =
+      run({block("n = 0\ntry:\n  while True:\n    llm_query('x' * 100)\n    n += 1\nexcept RuntimeError as "
+                 "e:\n  FINAL(str(e))")},
+          request);
+  EXPECT_THAT(llm::text_of(events), HasSubstr("the budget of 30000 tokens"));
+  EXPECT_LE(done(events).usage.prompt_tokens + done(events).usage.completion_tokens, 30'000);
+
+  request.budget.tokens = 100;
+  EXPECT_THAT(failure(run({"never asked"}, request)), HasSubstr("budget of 100 tokens"));
+}
+
+TEST_F(RlmTest, ARunawayLoopIsStoppedAndTheAnswerGoesOn) {
+  sandbox_ = std::move(
+      *sandbox::Sandbox::open({.monty_home = PMT_MONTY_HOME, .warm = 1, .limits = {.block_s = 0.5}}));
+  const auto events = run({block("x = 1\nwhile True: pass"), block("FINAL('went on')")}, ask("q", "c"));
+  EXPECT_EQ(llm::text_of(events), "went on");
+  EXPECT_THAT(last_root_.messages.at(4).content, HasSubstr("TimeoutError"));
+}
+
+TEST_F(RlmTest, AProgramThatDiesGetsAFreshRepl) {
+  if (sandbox_->kind() != sandbox::Kind::kBubblewrap)
+    GTEST_SKIP() << "needs a program that can end its process";
+  const auto events = run({block("import os\nos._exit(1)"), block("FINAL(context)")}, ask("q", "still here"));
+  EXPECT_EQ(llm::text_of(events), "still here");
+  EXPECT_THAT(last_root_.messages.at(4).content, HasSubstr("its variables are gone"));
+}
+
+TEST_F(RlmTest, CancellingEndsIt) {
+  cancel_.cancel();
+  EXPECT_EQ(failure(run({block("pass")}, ask("q", "c"))), "cancelled");
+}
+
+TEST_F(RlmTest, TheTrajectoryIsAFileOfTheOfficialForm) {
+  trajectory_dir_ = testing::TempDir();
+  run({block("print(llm_query('hi'))"), block("FINAL(1)")}, ask("q", "c"));
+  std::ifstream file(trajectory_dir_ + "/rlm_r1.jsonl");
+  std::vector<json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(json::parse(line));
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[0].at("type"), "metadata");
+  for (const char* member : {"root_model", "max_depth", "max_iterations", "backend", "backend_kwargs",
+                             "environment_type", "environment_kwargs", "other_backends", "timestamp"}) {
+    EXPECT_TRUE(lines[0].contains(member)) << member;
+  }
+  EXPECT_EQ(lines[1].at("type"), "iteration");
+  EXPECT_EQ(lines[1].at("iteration"), 1);
+  const json result = lines[1].at("code_blocks").at(0).at("result");
+  EXPECT_EQ(result.at("stdout"), "<hi>\n");
+  EXPECT_EQ(result.at("rlm_calls").at(0).at("response"), "<hi>");
+  EXPECT_TRUE(lines[1].at("final_answer").is_null());
+  EXPECT_EQ(lines[2].at("final_answer"), "1");
+}
+
+TEST_F(RlmTest, ASmallRootGetsTheFixedProgramAndTheAnswerSaysSo) {
+  root_parameters_ = 135'000'000;
+  std::string text;
+  for (int i = 0; i < 3'000; ++i) text += "Nothing happened on day " + std::to_string(i) + ", as ever.\n\n";
+  text += "The gate of the old lighthouse opens with the word heron.\n\n";
+  leaf_ = [](const llm::Request& r) {
+    return r.messages.back().content.find("heron") != std::string::npos ? "heron" : "?";
+  };
+  const auto events = run({"never asked"}, ask("Which word opens the gate of the lighthouse?", text));
+  EXPECT_EQ(llm::text_of(events), "heron");
+  const json strategy = done(events).report.engine.at("context_strategy");
+  EXPECT_EQ(strategy.at("program"), "fixed");
+  EXPECT_THAT(strategy.at("why").get<std::string>(), HasSubstr("135M parameters"));
+  EXPECT_GT(strategy.at("chunks_total").get<int>(), 50);
+  EXPECT_EQ(leaf_calls_, 1);
+}
+
+TEST_F(RlmTest, AggregatesOfRecordsAreComputedAndOthersReadEverything) {
+  root_parameters_ = 135'000'000;
+  std::string records;
+  for (int i = 0; i < 500; ++i) {
+    records += "id=" + std::to_string(i) + " city=" + (i % 5 == 0 ? "Lisbon" : "Porto") + " amount=10\n";
+  }
+  auto events = run({""}, ask("How many records have city Lisbon?", records));
+  EXPECT_TRUE(llm::text_of(events).starts_with("100 (")) << llm::text_of(events);
+  EXPECT_EQ(leaf_calls_, 0);
+
+  leaf_ = [](const llm::Request&) { return "2 of them"; };
+  events = run({""}, ask("How many records sound sad?", records));
+  const json strategy = done(events).report.engine.at("context_strategy");
+  EXPECT_EQ(strategy.at("chunks_read"), strategy.at("chunks_total"));
+  EXPECT_EQ(strategy.at("chunks_read"), leaf_calls_.load());
+  EXPECT_THAT(strategy.at("not_computed").get<std::string>(), HasSubstr("sad"));
+}
+
+}  // namespace
+}  // namespace pmt::rlm

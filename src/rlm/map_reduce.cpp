@@ -1,0 +1,228 @@
+#include "rlm/map_reduce.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "rlm/records.h"
+
+namespace pmt::rlm {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kShownBytes = 400;
+constexpr std::size_t kSentencesMax = 4;  // of evidence a passage
+constexpr std::size_t kSentenceBytesMax = 400;
+
+constexpr char kReader[] =
+    "You answer questions about a text. Answer with the words of the text, as short as possible.";
+
+std::string shortened(std::string_view text) {
+  std::string out(text.substr(0, kShownBytes));
+  if (text.size() > kShownBytes) {
+    while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0U) == 0x80U) out.pop_back();
+    if (!out.empty() && (static_cast<unsigned char>(out.back()) & 0x80U) != 0) out.pop_back();
+    out += "...";
+  }
+  return out;
+}
+
+std::vector<std::string_view> sentences_of(std::string_view text) {
+  std::vector<std::string_view> sentences;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool stop = text[i] == '.' || text[i] == '!' || text[i] == '?';
+    const bool blank = text[i] == '\n' && i + 1 < text.size() && text[i + 1] == '\n';
+    const bool last = i + 1 == text.size();
+    const bool spaced = last || text[i + 1] == ' ' || text[i + 1] == '\n' || text[i + 1] == '"';
+    if (!last && !blank && !(stop && spaced && i - begin > 20)) continue;
+    const auto sentence = text.substr(begin, i + 1 - begin);
+    if (sentence.find_first_not_of(" \n\r\t") != std::string_view::npos) sentences.push_back(sentence);
+    begin = i + 1;
+  }
+  return sentences;
+}
+
+struct Evidence {
+  double score = 0;
+  std::size_t at = 0;
+  std::string text;
+};
+
+/// The sentences of the found passages by how much of the question they hold, each word weighted by its
+/// rarity.
+std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Found>& found,
+                                  const std::string& question) {
+  std::set<std::string> asked;
+  for (std::string& word : words_of(question)) {
+    if (!is_stop_word(word)) asked.insert(std::move(word));
+  }
+  std::vector<Evidence> evidence;
+  for (const Found& passage : found) {
+    std::size_t order = 0;
+    for (const std::string_view sentence : sentences_of(passages.text_of(passage))) {
+      std::set<std::string> words;
+      for (std::string& word : words_of(sentence)) words.insert(std::move(word));
+      Evidence e{.score = 0,
+                 .at = passage.begin + order++,
+                 .text = std::string(sentence.substr(0, kSentenceBytesMax))};
+      for (const std::string& word : asked) {
+        if (words.contains(word)) e.score += passages.idf(word);
+      }
+      std::ranges::replace(e.text, '\n', ' ');
+      evidence.push_back(std::move(e));
+    }
+  }
+  std::ranges::stable_sort(evidence, [](const Evidence& a, const Evidence& b) { return a.score > b.score; });
+  return evidence;
+}
+
+std::vector<llm::Message> reading_prompt(const std::string& question, std::string_view text) {
+  return {message("system", kReader), message("user", fmt::format("{}\n\nQuestion: {}", text, question))};
+}
+
+/// A first number in an answer.
+std::optional<double> first_number(const std::string& text) {
+  const auto at = text.find_first_of("0123456789");
+  if (at == std::string::npos) return std::nullopt;
+  double value = 0;
+  if (std::from_chars(text.data() + at, text.data() + text.size(), value).ec != std::errc())
+    return std::nullopt;
+  return value;
+}
+
+class Program {
+ public:
+  Program(Run& run, const std::string& question, const std::string& context)
+      : run_(run), question_(question), context_(context) {
+    outcome_.strategy = {
+        {"program", "fixed"},
+        {"why", fmt::format("{} has {:.0f}M parameters: below 2B a model can't write the program itself",
+                            run.root.name, static_cast<double>(run.root.parameters) / 1e6)},
+        {"context_bytes", context.size()}};
+  }
+
+  base::Result<Outcome> answer() {
+    if (is_aggregate(question_)) {
+      run_.on_progress("looking for records");
+      const auto records = find_records(context_);
+      const Computation computation = compute(records, question_);
+      step("records", {{"records", records.size()},
+                       {"computed", computation.answer ? json(computation.answer->how) : json()},
+                       {"why_not", computation.why_not}});
+      if (computation.answer) return computed(*computation.answer);
+      outcome_.strategy["not_computed"] = computation.why_not;
+      if (!records.empty()) return map_over_all();
+    }
+    return search_and_read();
+  }
+
+ private:
+  void step(const std::string& name, json what) {
+    what["step"] = name;
+    outcome_.reasoning.push_back(std::move(what));
+  }
+
+  Outcome computed(const Computed& result) {
+    outcome_.answer = fmt::format("{} ({})", result.value, result.how);
+    outcome_.strategy["kind"] = "computed from records, no text was read by a model";
+    outcome_.strategy["chunks_read"] = 0;
+    return std::move(outcome_);
+  }
+
+  base::Result<Outcome> search_and_read() {
+    run_.on_progress(fmt::format("indexing {:.1f} MB", static_cast<double>(context_.size()) / 1e6));
+    const Passages passages(context_);
+    const auto found = passages.search(question_, run_.bounds.passages_read);
+    json shown = json::array();
+    for (const Found& f : found) {
+      shown.push_back({{"begin", f.begin}, {"score", f.score}, {"text", shortened(passages.text_of(f))}});
+    }
+    step("search", {{"chunks", passages.size()}, {"matching", std::move(shown)}});
+    outcome_.strategy["kind"] = "search, then read what matches";
+    outcome_.strategy["chunks_total"] = passages.size();
+    outcome_.strategy["chunks_read"] = found.size();
+    if (found.empty()) {
+      outcome_.answer = "Nothing in the context matches the question.";
+      return std::move(outcome_);
+    }
+    run_.on_progress(fmt::format("reading from {} of {} passages", found.size(), passages.size()));
+    return read(passages, found);
+  }
+
+  /// Map: the sentences of each passage that bear on the question. Reduce: one reading of them, in the text's
+  /// order.
+  base::Result<Outcome> read(const Passages& passages, const std::vector<Found>& found) {
+    auto evidence = evidence_of(passages, found, question_);
+    evidence.resize(std::min(evidence.size(), kSentencesMax));
+    while (evidence.size() > 1 && evidence.back().score < 0.5 * evidence.front().score) evidence.pop_back();
+    std::ranges::sort(evidence, {}, &Evidence::at);
+    std::string text;
+    json shown = json::array();
+    for (const Evidence& e : evidence) {
+      text += (text.empty() ? "" : "\n") + e.text;
+      shown.push_back({{"score", e.score}, {"text", shortened(e.text)}});
+    }
+    outcome_.bytes_read += text.size();
+    TRY_ASSIGN(const Answer answer,
+               run_.asker.ask(run_.leaf, reading_prompt(question_, text),
+                              {.max_tokens = run_.bounds.answer_tokens, .on_text = run_.on_text}));
+    step("read", {{"evidence", std::move(shown)}, {"answer", answer.text}});
+    outcome_.answer = answer.text;
+    outcome_.streamed = true;
+    return std::move(outcome_);
+  }
+
+  base::Result<Outcome> map_over_all() {
+    const Passages chunks(context_, run_.bounds.chunk_bytes);
+    const auto all = chunks.all();
+    double sum = 0;
+    std::size_t read = 0;
+    std::optional<base::Error> stopped;
+    const auto batch = static_cast<std::size_t>(run_.bounds.parallel);
+    for (std::size_t begin = 0; begin < all.size() && !stopped; begin += batch) {
+      std::vector<std::vector<llm::Message>> prompts;
+      for (std::size_t i = begin; i < std::min(begin + batch, all.size()); ++i) {
+        prompts.push_back(reading_prompt(question_ + " Answer with one number.", chunks.text_of(all[i])));
+      }
+      for (const auto& answer :
+           run_.asker.ask_all(run_.leaf, prompts, {.max_tokens = 8}, run_.bounds.parallel)) {
+        if (!answer) {
+          stopped = answer.error();
+          break;
+        }
+        outcome_.bytes_read += all[read].end - all[read].begin;
+        ++read;
+        sum += first_number(answer->text).value_or(0);
+      }
+      run_.on_progress(fmt::format("read {} of {} chunks", read, all.size()));
+    }
+    if (stopped && (read == 0 || stopped->code == base::Code::kCancelled)) return *stopped;
+    outcome_.strategy["kind"] = "every chunk read, the numbers added up";
+    outcome_.strategy["chunks_total"] = all.size();
+    outcome_.strategy["chunks_read"] = read;
+    if (stopped) outcome_.strategy["stopped"] = stopped->message;
+    step("map", {{"chunks", all.size()}, {"read", read}, {"sum", sum}});
+    outcome_.answer = fmt::format("{:g} (added up from what {} said about {} of {} chunks{})", sum,
+                                  run_.leaf.name, read, all.size(), stopped ? "; " + stopped->message : "");
+    return std::move(outcome_);
+  }
+
+  Run& run_;
+  const std::string& question_;
+  const std::string& context_;
+  Outcome outcome_;
+};
+
+}  // namespace
+
+base::Result<Outcome> map_and_reduce(Run& run, const std::string& question, const std::string& context) {
+  return Program(run, question, context).answer();
+}
+
+}  // namespace pmt::rlm

@@ -1,0 +1,51 @@
+#include "rlm/question.h"
+
+#include <gtest/gtest.h>
+
+#include "rlm/asker.h"
+
+namespace pmt::rlm {
+namespace {
+
+Asked asked(std::vector<llm::Message> messages, std::vector<std::string> context = {}) {
+  llm::Request request;
+  request.messages = std::move(messages);
+  request.rlm.context = std::move(context);
+  auto result = question_of(request);
+  EXPECT_TRUE(result);
+  return result ? *result : Asked{};
+}
+
+const std::string kBook(5'000, 'b');
+
+TEST(Question, AGivenContextIsTheContext) {
+  const Asked one = asked({message("user", "Who?")}, {"the text"});
+  EXPECT_EQ(one.question, "Who?");
+  EXPECT_EQ(one.context, "the text");
+  const Asked many = asked({message("user", "Who?")}, {"a", "b"});
+  EXPECT_EQ(many.context, nlohmann::json({"a", "b"}));
+  EXPECT_EQ(many.text, "a\n\nb");
+}
+
+TEST(Question, EarlierMessagesAreTheContext) {
+  const Asked a = asked({message("system", "Be kind."), message("user", kBook), message("user", "Who?")});
+  EXPECT_EQ(a.question, "Who?");
+  EXPECT_EQ(a.text, kBook);
+}
+
+TEST(Question, OneLongMessageIsSplitAtItsParagraphs) {
+  EXPECT_EQ(asked({message("user", kBook + "\n\nWho did it?")}).question, "Who did it?");
+  EXPECT_EQ(asked({message("user", kBook + "\n\nWho did it?")}).text, kBook);
+  EXPECT_EQ(asked({message("user", "Who did it?\n\n" + kBook)}).question, "Who did it?");
+  EXPECT_EQ(asked({message("user", "Who did it?\n\n" + kBook + "\n\nThe end.")}).question, "Who did it?");
+}
+
+TEST(Question, AShortOneStandsAlone) {
+  EXPECT_EQ(asked({message("user", "Who?")}).text, "");
+  llm::Request none;
+  none.messages = {message("system", "x")};
+  EXPECT_EQ(question_of(none).error().field, "messages");
+}
+
+}  // namespace
+}  // namespace pmt::rlm

@@ -1,0 +1,378 @@
+#include "rlm/repl_program.h"
+
+#include <algorithm>
+#include <ctime>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "rlm/passages.h"
+#include "rlm/trajectory.h"
+
+namespace pmt::rlm {
+namespace {
+
+using base::Code;
+using base::Error;
+using nlohmann::json;
+
+constexpr int kChildrenAtOnce = 4;
+constexpr int kSearchMax = 50;
+constexpr std::size_t kProgressBytes = 60;
+
+const std::vector<std::string> kFunctions = {"llm_query", "llm_query_batched", "rlm_query",
+                                             "rlm_query_batched", "context_search"};
+
+std::string system_prompt(const Run& run, int depth) {
+  return fmt::format(
+      "You answer a question about a context that is too long to show you. It is the variable `context` of a "
+      "Python REPL "
+      "that you control. Each turn, write one code block that starts with ```repl and ends with ```; it "
+      "runs, and you see "
+      "what it printed (at most 20,000 characters). Variables stay from turn to turn, also after an "
+      "exception. There "
+      "is no network, no file and no process.\n\n"
+      "What the REPL has beside Python's standard library:\n"
+      "- context: the text, a str (or a list of str)\n"
+      "- context_search(query, k=5): the k passages that match best, as a list of {{\"begin\", \"end\", "
+      "\"score\", "
+      "\"text\"}}; cheap, no model reads anything\n"
+      "- context_slice(begin, end): a part of the text\n"
+      "- llm_query(prompt): asks a model once and returns its text. It sees only the prompt{}\n"
+      "- llm_query_batched(prompts): the same for a list of prompts, side by side, in order\n"
+      "- rlm_query(prompt, context=None): {}\n"
+      "- SHOW_VARS(): your variables\n\n"
+      "Look at the context first. Search and compute with Python where you can, ask a model only about parts "
+      "that need "
+      "reading, and check a result before you give it. To finish, in a block:\n"
+      "answer[\"content\"] = \"...\"\nanswer[\"ready\"] = True\n"
+      "FINAL(value) and FINAL_VAR(\"name\") do the same. There are {} turns.",
+      run.leaf.context_tokens > 0 ? fmt::format(", of at most {} tokens", run.leaf.context_tokens) : "",
+      depth < run.bounds.depth_max
+          ? "a helper like you, with a REPL and turns of its own, for a part of the problem"
+          : "the same as llm_query here: no deeper level is left",
+      run.bounds.iterations_max);
+}
+
+std::string context_described(const json& context) {
+  if (context.is_string())
+    return fmt::format("one str of {} characters", context.get_ref<const std::string&>().size());
+  std::size_t total = 0;
+  for (const json& part : context) total += part.get_ref<const std::string&>().size();
+  return fmt::format("a list of {} str with {} characters together", context.size(), total);
+}
+
+std::string joined(const json& context) {
+  if (context.is_string()) return context.get<std::string>();
+  std::string text;
+  for (const json& part : context) text += (text.empty() ? "" : "\n\n") + part.get_ref<const std::string&>();
+  return text;
+}
+
+std::string shown(const sandbox::BlockResult& block) {
+  std::string text = block.output;
+  const auto kept = static_cast<std::int64_t>(block.output.size());
+  if (block.output_chars > kept) text += fmt::format("... [{} more characters]", block.output_chars - kept);
+  if (!block.error.empty()) text += (text.empty() ? "" : "\n") + block.error;
+  if (block.ended) text += "\nThe REPL was started anew: its variables are gone, `context` is there again.";
+  if (text.empty()) text = "(nothing was printed)";
+  return text;
+}
+
+/// One REPL at one depth.
+class Node {
+ public:
+  Node(Run& run, const std::string& question, json context, int depth)
+      : run_(run), question_(question), context_(std::move(context)), depth_(depth) {
+    trajectory_ = {{"run_metadata", run_metadata(run, depth)}, {"iterations", json::array()}};
+    deepest_ = depth;
+  }
+
+  base::Result<Outcome> answer() {
+    TRY(restart());
+    history_ = {message("system", system_prompt(run_, depth_)),
+                message("user", fmt::format("The question: {}\n\n`context` is {}.", question_,
+                                            context_described(context_)))};
+    for (int turn = 1; turn <= run_.bounds.iterations_max; ++turn) {
+      TRY_ASSIGN(auto final, take_turn(turn));
+      if (final) return outcome(std::move(*final), turn, "answered");
+    }
+    return last_word();
+  }
+
+ private:
+  base::Status restart() {
+    session_.reset();
+    TRY_ASSIGN(session_, run_.sandbox->session({.context = context_, .functions = kFunctions}));
+    return {};
+  }
+
+  Outcome outcome(std::string answer, int turns, const char* how) {
+    Outcome out;
+    out.answer = std::move(answer);
+    out.trajectory = std::move(trajectory_);
+    out.depth = deepest_;
+    out.reasoning = std::move(reasoning_);
+    out.bytes_read = bytes_sent_;
+    out.strategy = {{"program", "written by " + run_.root.name},
+                    {"kind", "a REPL over the context"},
+                    {"turns", turns},
+                    {"ended", how},
+                    {"sandbox", sandbox::to_string(run_.sandbox->kind())}};
+    return out;
+  }
+
+  base::Result<Answer> ask_root() {
+    return run_.asker.ask(run_.root, history_, {.max_tokens = run_.bounds.root_tokens});
+  }
+
+  /// The final answer, if this turn gave one.
+  base::Result<std::optional<std::string>> take_turn(int turn) {
+    const auto begin = run_.clock.now();
+    history_.push_back(message("user", fmt::format("Turn {} of {}.", turn, run_.bounds.iterations_max)));
+    const json prompt = prompt_json();
+    TRY_ASSIGN(const Answer said, ask_root());
+    history_.push_back(message("assistant", said.text));
+    const auto blocks = repl_blocks(said.text);
+    run_.on_progress(fmt::format("{}turn {}: {} block{}",
+                                 std::string(static_cast<std::size_t>(depth_) * 2, ' '), turn, blocks.size(),
+                                 blocks.size() == 1 ? "" : "s"));
+
+    std::optional<std::string> final;
+    std::string outputs;
+    json ran = json::array();
+    for (const std::string& code : blocks) {
+      calls_.clear();
+      TRY_ASSIGN(const sandbox::BlockResult block, run_block(code));
+      outputs += (outputs.empty() ? "Output:\n" : "\n\nOutput of the next block:\n") + shown(block);
+      ran.push_back(to_json(code, block, calls_));
+      if (block.final_answer) final = block.final_answer;
+      if (block.ended) TRY(restart());
+      if (final) break;
+    }
+    if (!final) final = said_final(said.text);
+    record(turn, prompt, said.text, std::move(ran), final, base::ms_between(begin, run_.clock.now()) / 1e3);
+    if (!final) {
+      history_.push_back(message("user", blocks.empty()
+                                             ? "There was no ```repl block to run. Write one, or finish with "
+                                               "answer[\"ready\"] = True in one."
+                                             : outputs));
+    }
+    return final;
+  }
+
+  base::Result<sandbox::BlockResult> run_block(const std::string& code) {
+    return session_->run(
+        code,
+        [this](const std::string& function, const json& arguments) { return call(function, arguments); },
+        run_.asker.cancel());
+  }
+
+  std::optional<std::string> said_final(const std::string& text) {
+    const FinalCall call = final_call(text);
+    if (call.name == "FINAL") return call.argument;
+    if (call.name == "FINAL_VAR") {
+      const auto block = run_block("FINAL_VAR(" + json(call.argument).dump() + ")");
+      if (block && block->final_answer) return block->final_answer;
+    }
+    return std::nullopt;
+  }
+
+  base::Result<Outcome> last_word() {
+    history_.push_back(message(
+        "user", "The turns are used up. Answer the question now, with what you know, in plain text."));
+    const json prompt = prompt_json();
+    TRY_ASSIGN(const Answer said, ask_root());
+    record(run_.bounds.iterations_max + 1, prompt, said.text, json::array(), said.text, said.seconds);
+    return outcome(said.text, run_.bounds.iterations_max, "the turns were used up");
+  }
+
+  json prompt_json() const {
+    json prompt = json::array();
+    for (const llm::Message& m : history_) prompt.push_back({{"role", m.role}, {"content", m.content}});
+    return prompt;
+  }
+
+  void record(int turn, const json& prompt, const std::string& response, json blocks,
+              const std::optional<std::string>& final, double seconds) {
+    reasoning_.push_back({{"step", fmt::format("turn {}", turn)}, {"depth", depth_}, {"text", response}});
+    trajectory_["iterations"].push_back(
+        {{"type", "iteration"},
+         {"iteration", turn},
+         {"timestamp", fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::localtime(std::time(nullptr)))},
+         {"prompt", prompt},
+         {"response", response},
+         {"code_blocks", std::move(blocks)},
+         {"final_answer", final ? json(*final) : json()},
+         {"iteration_time", seconds}});
+  }
+
+  // --- what the program calls
+  // ---------------------------------------------------------------------------------------
+
+  static base::Result<std::string> text_argument(const json& arguments, const char* name) {
+    const auto found = arguments.find(name);
+    if (found == arguments.end() || !found->is_string())
+      return base::invalid(fmt::format("'{}' must be a str", name));
+    return found->get<std::string>();
+  }
+
+  static base::Result<std::vector<std::string>> prompts_argument(const json& arguments) {
+    const auto found = arguments.find("prompts");
+    if (found == arguments.end() || !found->is_array())
+      return base::invalid("'prompts' must be a list of str");
+    std::vector<std::string> prompts;
+    for (const json& prompt : *found) {
+      if (!prompt.is_string()) return base::invalid("'prompts' must be a list of str");
+      prompts.push_back(prompt.get<std::string>());
+    }
+    return prompts;
+  }
+
+  base::Result<json> call(const std::string& function, const json& arguments) {
+    if (function == "context_search") return search(arguments);
+    if (function == "llm_query" || (function == "rlm_query" && depth_ + 1 >= run_.bounds.depth_max)) {
+      TRY_ASSIGN(std::string prompt, text_argument(arguments, "prompt"));
+      if (const auto context = arguments.find("context");
+          context != arguments.end() && context->is_string()) {
+        prompt += "\n\n" + context->get<std::string>();
+      }
+      TRY_ASSIGN(auto answers, leaf({prompt}));
+      if (!answers[0]) return answers[0].error();
+      return json(answers[0]->text);
+    }
+    if (function == "llm_query_batched" ||
+        (function == "rlm_query_batched" && depth_ + 1 >= run_.bounds.depth_max)) {
+      TRY_ASSIGN(const auto prompts, prompts_argument(arguments));
+      TRY_ASSIGN(const auto answers, leaf(prompts));
+      json texts = json::array();
+      for (const auto& answer : answers)
+        texts.push_back(answer ? answer->text : "Error: " + answer.error().message);
+      return texts;
+    }
+    if (function == "rlm_query") {
+      TRY_ASSIGN(const std::string prompt, text_argument(arguments, "prompt"));
+      const auto context = arguments.find("context");
+      return child(prompt, context != arguments.end() && is_context(*context) ? *context : json(prompt));
+    }
+    if (function == "rlm_query_batched") return children(arguments);
+    return Error{Code::kNotFound, fmt::format("there is no function {}", function)};
+  }
+
+  static bool is_context(const json& value) {
+    return value.is_string() ||
+           (value.is_array() && std::ranges::all_of(value, [](const json& v) { return v.is_string(); }));
+  }
+
+  base::Result<json> search(const json& arguments) {
+    TRY_ASSIGN(const std::string query, text_argument(arguments, "query"));
+    const auto k = arguments.find("k");
+    const auto wanted = k != arguments.end() && k->is_number_integer() ? k->get<std::int64_t>() : 5;
+    if (!passages_) {
+      text_ = joined(context_);
+      passages_ = std::make_unique<Passages>(text_);
+    }
+    json found = json::array();
+    for (const Found& f : passages_->search(
+             query, static_cast<std::size_t>(std::clamp<std::int64_t>(wanted, 1, kSearchMax)))) {
+      found.push_back(
+          {{"begin", f.begin}, {"end", f.end}, {"score", f.score}, {"text", passages_->text_of(f)}});
+    }
+    return found;
+  }
+
+  base::Result<std::vector<base::Result<Answer>>> leaf(const std::vector<std::string>& prompts) {
+    std::vector<std::vector<llm::Message>> asked;
+    for (const std::string& prompt : prompts) {
+      asked.push_back({message("user", prompt)});
+      bytes_sent_ += prompt.size();
+    }
+    auto answers =
+        run_.asker.ask_all(run_.leaf, asked, {.max_tokens = run_.bounds.answer_tokens}, run_.bounds.parallel);
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      SubCall made{.model = run_.leaf.name, .prompt = prompts[i], .response = {}, .error = {}, .usage = {}};
+      if (answers[i]) {
+        made.response = answers[i]->text;
+        made.usage = answers[i]->usage;
+        made.seconds = answers[i]->seconds;
+      } else {
+        made.error = answers[i].error().message;
+      }
+      remember(std::move(made));
+    }
+    return answers;
+  }
+
+  base::Result<json> child(const std::string& prompt, const json& context) {
+    const auto begin = run_.clock.now();
+    run_.on_progress(fmt::format("{}rlm_query: {}", std::string(static_cast<std::size_t>(depth_) * 2, ' '),
+                                 prompt.substr(0, kProgressBytes)));
+    Node node(run_, prompt, context, depth_ + 1);
+    auto outcome = node.answer();
+    SubCall made{.model = run_.root.name, .prompt = prompt, .response = {}, .error = {}, .usage = {}};
+    made.seconds = base::ms_between(begin, run_.clock.now()) / 1e3;
+    if (!outcome) {
+      made.error = outcome.error().message;
+      remember(std::move(made));
+      return outcome.error();
+    }
+    made.response = outcome->answer;
+    made.trajectory = outcome->trajectory;
+    remember(std::move(made));
+    const std::lock_guard lock(mutex_);
+    deepest_ = std::max(deepest_, outcome->depth);
+    bytes_sent_ += outcome->bytes_read;
+    for (json& step : outcome->reasoning) reasoning_.push_back(std::move(step));
+    return json(outcome->answer);
+  }
+
+  base::Result<json> children(const json& arguments) {
+    TRY_ASSIGN(const auto prompts, prompts_argument(arguments));
+    json texts = json::array();
+    for (std::size_t begin = 0; begin < prompts.size(); begin += kChildrenAtOnce) {
+      std::vector<std::future<base::Result<json>>> running;
+      for (std::size_t i = begin; i < std::min(begin + kChildrenAtOnce, prompts.size()); ++i) {
+        running.push_back(
+            std::async(std::launch::async, [this, &prompts, i] { return child(prompts[i], prompts[i]); }));
+      }
+      for (auto& one : running) {
+        const auto text = one.get();
+        texts.push_back(text ? *text : json("Error: " + text.error().message));
+      }
+    }
+    return texts;
+  }
+
+  void remember(SubCall call) {
+    const std::lock_guard lock(mutex_);
+    calls_.push_back(std::move(call));
+  }
+
+  Run& run_;
+  const std::string question_;
+  const json context_;
+  const int depth_;
+  std::unique_ptr<sandbox::Session> session_;
+  std::vector<llm::Message> history_;
+  json trajectory_, reasoning_ = json::array();
+  std::string text_;
+  std::unique_ptr<Passages> passages_;
+  std::mutex mutex_;  // below: children side by side
+  std::vector<SubCall> calls_;
+  int deepest_ = 0;
+  std::size_t bytes_sent_ = 0;
+};
+
+}  // namespace
+
+base::Result<Outcome> run_repl(Run& run, const std::string& question, const json& context) {
+  if (run.sandbox == nullptr)
+    return Error{Code::kUnavailable, "there is no sandbox for a program that a model writes"};
+  return Node(run, question, context, 0).answer();
+}
+
+}  // namespace pmt::rlm

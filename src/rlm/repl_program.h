@@ -1,0 +1,29 @@
+// The program that the root model writes, turn by turn, in a sandboxed REPL that holds the context.
+//
+// A turn: the root is asked with everything that happened so far; every ```repl block of its answer runs;
+// what they printed goes back, cut. It ends with answer["ready"] = True or FINAL(...) in a block, or with a
+// line FINAL(...) or FINAL_VAR(...) in the text, or at iterations_max with the root's last word. rlm_query
+// starts the same one level deeper, in a REPL of its own; level depth_max is a plain leaf call.
+// Thread-safety: any thread. Errors: the root model's; the budget's; kCancelled; what the sandbox lacks. An
+// error below (a leaf, a child, a program) is the program's to handle.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "rlm/run.h"
+
+namespace pmt::rlm {
+
+/// `context`: a string or an array of strings.
+base::Result<Outcome> run_repl(Run& run, const std::string& question, const nlohmann::json& context);
+
+/// The ```repl (or ```python) blocks of an answer.
+std::vector<std::string> repl_blocks(const std::string& text);
+/// FINAL(...) or FINAL_VAR(...) at the start of a line outside of blocks: {"FINAL", "..."}; empty name: none.
+struct FinalCall {
+  std::string name, argument;
+};
+FinalCall final_call(const std::string& text);
+
+}  // namespace pmt::rlm

@@ -1,0 +1,50 @@
+// What all parts of one answer share: the models, the limits, the budget, who listens, and what is told at
+// the end.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "rlm/asker.h"
+#include "sandbox/sandbox.h"
+
+namespace pmt::rlm {
+
+struct Bounds {
+  int depth_max = 5;
+  int iterations_max = 10;
+  int parallel = 8;                 // sub-calls at once
+  int answer_tokens = 256;          // of a leaf call
+  int root_tokens = 4'096;          // of one turn of the root
+  std::size_t passages_read = 3;    // by the fixed program
+  std::size_t chunk_bytes = 6'000;  // where every chunk is read
+};
+
+/// One answer's run. Members outlive it.
+struct Run {
+  Model root, leaf;
+  Bounds bounds;
+  Asker& asker;
+  const base::Clock& clock;
+  sandbox::Sandbox* sandbox = nullptr;  // null: only the fixed program can run
+  std::function<void(const std::string&)> on_progress = [](const std::string&) {};
+  std::function<void(const std::string&)> on_text = [](const std::string&) {};  // pieces of the final answer
+};
+
+/// What a program (fixed or written by the root) came to.
+struct Outcome {
+  std::string answer;
+  bool streamed = false;                               // on_text has had it all
+  nlohmann::json reasoning = nlohmann::json::array();  // [{step, ...}]
+  nlohmann::json strategy;                             // {program, why, ...}
+  nlohmann::json trajectory;                           // {run_metadata, iterations}: see trajectory.h
+  int depth = 0;                                       // the deepest level that was reached
+  std::size_t bytes_read = 0;                          // of the context, by models
+};
+
+}  // namespace pmt::rlm
