@@ -142,7 +142,7 @@ TEST(Config, TheExampleIsTakenAsItIsAndWithItsCommentsTakenAway) {
 TEST(Config, TheExampleNamesEveryOption) {
   const std::string text = example();
   for (const char* table : {"[server]", "[[model]]", "[[key]]", "[cache]", "[log]", "[telemetry]",
-                            "[dashboard]", "[prices.\"m\"]"}) {
+                            "[dashboard]", "[embeddings]", "[rlm]", "[unified]", "[prices.\"m\"]"}) {
     const std::string error = error_of(std::string(table) + "\nzzzzzzzzzzzzzzz = 1");
     const std::size_t known = error.find("known: ");
     ASSERT_NE(known, std::string::npos) << table << ": " << error;
