@@ -21,7 +21,7 @@ endfunction()
 
 # pmt_tests(kv_cache LABEL unit SOURCES a_test.cpp ... LINKS ...): one binary a room and label.
 function(pmt_tests name)
-  cmake_parse_arguments(A "" "LABEL;TIMEOUT" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(A "ALONE" "LABEL;TIMEOUT" "SOURCES;LINKS" ${ARGN})
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
@@ -29,9 +29,10 @@ function(pmt_tests name)
   add_executable(${target} ${A_SOURCES})
   target_link_libraries(${target} PRIVATE pmt_${name} ${A_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
   pmt_warnings(${target})
-  # A model takes every core: two such tests side by side would wait for each other at every barrier.
+  # A model takes every core: two such tests side by side would wait for each other at every barrier. ALONE: what
+  # it measures is time.
   set(cores 1)
-  if(NOT A_LABEL STREQUAL "unit")
+  if(NOT A_LABEL STREQUAL "unit" OR A_ALONE)
     set(cores 2)
   endif()
   include(GoogleTest)
