@@ -6,8 +6,10 @@
 
 namespace pmt::api {
 
-extern const char k_openapi_json[];  // openapi.json, embedded
+// NOLINTBEGIN(readability-identifier-naming): named after openapi.json, by the generator
+extern const char k_openapi_json[];
 extern const std::size_t k_openapi_json_size;
+// NOLINTEND(readability-identifier-naming)
 
 namespace {
 

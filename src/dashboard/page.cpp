@@ -8,8 +8,10 @@
 namespace pmt::dashboard {
 
 // Of the generated source.
+// NOLINTBEGIN(readability-identifier-naming): named after the files, by the generator
 extern const char k_page_html[], k_page_css[], k_page_js[];
 extern const std::size_t k_page_html_size, k_page_css_size, k_page_js_size;
+// NOLINTEND(readability-identifier-naming)
 
 namespace {
 

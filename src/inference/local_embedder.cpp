@@ -271,7 +271,7 @@ void Worker::embed_async(std::vector<EmbedInput> inputs, base::CancelToken cance
       arrived_.push_back(std::move(job));
     }
   }
-  if (refused) return done(*refused);
+  if (refused) return done(*refused);  // NOLINT(bugprone-use-after-move): moved only where nothing is refused
   wake_.notify_one();
 }
 

@@ -47,6 +47,7 @@ class Asker::Waiter final : public llm::Sink {
     return *end_;
   }
 
+  // NOLINTBEGIN(readability-identifier-naming): the Asker's own, as if private
   const Claim claim_;
   const AskOptions options_;
   const base::CancelToken cancel_;
@@ -55,6 +56,7 @@ class Asker::Waiter final : public llm::Sink {
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   bool out_of_time_ = false;
   std::string text_;
+  // NOLINTEND(readability-identifier-naming)
 
  private:
   std::mutex mutex_;

@@ -57,9 +57,9 @@ int add_rules(scmp_filter_ctx filter) {
   }
   // A thread, never a process. clone3 takes its flags by pointer, where no filter sees them: "not there"
   // makes the C library fall back to clone.
-  const auto kThread = static_cast<scmp_datum_t>(CLONE_THREAD);
+  const auto thread = static_cast<scmp_datum_t>(CLONE_THREAD);
   int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                               SCMP_A0(SCMP_CMP_MASKED_EQ, kThread, kThread));
+                               SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
   if (error == 0) error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
   // Limits may be asked for and lowered: without CAP_SYS_RESOURCE the kernel lets nobody raise the hard ones.
   if (error == 0)
