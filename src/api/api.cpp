@@ -7,6 +7,8 @@
 #include "api/completion_routes.h"
 #include "api/dashboard_routes.h"
 #include "api/embedding_routes.h"
+#include "api/knowledge_routes.h"
+#include "api/knowledge_worker.h"
 #include "api/metrics_route.h"
 #include "api/recent_requests.h"
 #include "api/router.h"
@@ -50,6 +52,7 @@ struct Api::Impl {
     add_completion_routes(router, options);
     add_embedding_routes(router, options);
     add_cache_routes(router, options, tenants);
+    add_knowledge_routes(router, options, knowledge);
     add_status_routes(router, options);
     add_metrics_route(router, options, metrics);
     if (options.dashboard) add_dashboard_routes(router, options, feed, recent);
@@ -69,6 +72,7 @@ struct Api::Impl {
   RecentRequests recent;
   dashboard::Feed feed{{.snapshot = [this] { return dashboard_snapshot(options, recent); }}};
   Router router;
+  KnowledgeWorker knowledge;  // last: its thread answers through what is above
 };
 
 Api::Api(ApiOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -80,6 +84,10 @@ std::vector<std::string> Api::routes() const {
 
 void Api::close_streams() {
   impl_->feed.close();
+}
+
+void Api::stop() {
+  impl_->knowledge.stop();
 }
 
 net::Handler Api::handler() {

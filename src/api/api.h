@@ -21,6 +21,7 @@
 #include "api/request_record.h"
 #include "audit/audit.h"
 #include "base/clock.h"
+#include "knowledge_cache/library.h"
 #include "llm/completer.h"
 #include "llm/embedder.h"
 #include "net/http.h"
@@ -31,6 +32,7 @@ namespace pmt::api {
 
 struct ServedModel {
   llm::Completer* completer = nullptr;
+  knowledge_cache::Library* knowledge = nullptr;  // what this model was taught; null: nothing can be
   std::string description = {};
   std::int64_t created_unix_s = 0;
   std::string owned_by = "permutation";
@@ -57,6 +59,7 @@ struct ApiOptions {
   std::map<std::string, ServedModel> models;
   std::map<std::string, ServedEmbedder> embedders = {};
   std::string embedders_off = {};                    // without any: why, and what to do
+  std::string knowledge_model = {};  // whose knowledge /v1/knowledge is about where the query names no model
   response_cache::ResponseCache* cache = nullptr;    // null: the cache's endpoints answer 404
   response_cache::SemanticTier* semantic = nullptr;  // null: permutation.cache.semantic is refused
   const base::Clock* clock = nullptr;                // required
@@ -79,6 +82,8 @@ class Api {
   std::vector<std::string> routes() const;
   /// Ends the streams that would never end by themselves: a server that stops would wait for them.
   void close_streams();
+  /// Ends the work that runs beside requests (learning), waiting for it. Idempotent.
+  void stop();
 
  private:
   struct Impl;

@@ -4,6 +4,7 @@
 
 #include "api/completion_sink.h"
 #include "api/errors.h"
+#include "api/knowledge_routes.h"
 #include "api/model_list.h"
 #include "api/observed_sink.h"
 #include "api/parse.h"
@@ -45,8 +46,11 @@ AnswerShape shape_of(const CompletionCall& call, const ApiOptions& options) {
 void complete(llm::Endpoint endpoint, const ApiOptions& options, const Exchange& exchange) {
   base::Result<CompletionCall> call = read_call(endpoint, options, exchange);
   if (!call) return send_error(*exchange.responder, call.error());
+  take_knowledge_of_name(options, call->request);
   const base::Result<const ServedModel*> model = find_model(options, call->request.model);
   if (!model) return send_error(*exchange.responder, model.error());
+  if (const base::Status known = resolve_knowledge(**model, call->request); !known)
+    return send_error(*exchange.responder, known.error());
 
   const SinkOptions sink_options{.shape = shape_of(*call, options),
                                  .only_if_cached = call->request.cache.only_if_cached};

@@ -380,8 +380,6 @@ INSTANTIATE_TEST_SUITE_P(
                 "auto, off, prompt_lookup"},
         BadBody{"knowledge_type", kChat, extension(R"({"knowledge": "acme"})"), "permutation.knowledge",
                 "an array"},
-        BadBody{"knowledge_not_built", kChat, extension(R"({"knowledge": ["acme"]})"),
-                "permutation.knowledge", "not built yet"},
         BadBody{"budget_tokens", kChat, extension(R"({"budget": {"tokens": 0}})"),
                 "permutation.budget.tokens", "at least 1"},
         BadBody{"budget_seconds", kChat, extension(R"({"budget": {"seconds": 3}})"),

@@ -29,7 +29,6 @@ base::Status check_openai_fields(const CompletionCall& call) {
 }
 
 base::Status check_engine(const llm::Request& r) {
-  if (!r.knowledge.empty()) return not_built("permutation.knowledge", "leave it out");
   if (r.model == "rlm" || r.model == "unified") return {};  // their ledger keeps every limit
   if (r.budget.seconds) return not_built("permutation.budget.seconds", "budget.tokens works");
   if (r.budget.usd) return not_built("permutation.budget.usd", "budget.tokens works");

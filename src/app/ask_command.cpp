@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/knowledge_setup.h"
 #include "app/model_choice.h"
 #include "app/report_error.h"
 #include "app/server_call.h"
@@ -22,17 +23,12 @@ namespace {
 constexpr int kAnswerTimeoutS = 600;
 
 struct AskOptions {
-  std::string question, model, context_file, url, knowledge;
+  std::string question, model, context_file, url;
+  std::vector<std::string> knowledge;
   std::optional<double> kv_ratio;
   int max_tokens = 512;
   bool no_cache = false;
 };
-
-base::Status check_built(const AskOptions& options) {
-  constexpr auto kCode = base::Code::kUnprocessable;
-  if (!options.knowledge.empty()) return base::Error{kCode, "--knowledge is not built yet: leave it out"};
-  return {};
-}
 
 base::Result<std::string> read_context(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
@@ -67,6 +63,23 @@ base::Status ask_here(const AskOptions& options, const std::string& prompt) {
                                                   : std::vector{model_from_spec(options.model)}));
   models[0].sequences_max = 1;
   TRY_ASSIGN(const auto model, inference::LocalModel::load(models[0], clock));
+  std::unique_ptr<inference::LocalEmbedder> embedder;
+  std::unique_ptr<knowledge_cache::Library> library;
+  std::unique_ptr<knowledge_cache::RecallingCompleter> recalling;
+  llm::Completer* completer = model.get();
+  if (!options.knowledge.empty()) {
+    if (auto found = resolve_embedder({}))
+      embedder = inference::LocalEmbedder::create(std::move(*found), clock);
+    TRY_ASSIGN(library, open_knowledge({.model_name = models[0].name,
+                                        .model_path = models[0].path,
+                                        .model = model.get(),
+                                        .embedder = embedder.get(),
+                                        .embedder_name = embedder ? embedder->name() : ""},
+                                       clock));
+    recalling = std::make_unique<knowledge_cache::RecallingCompleter>(
+        *model, *library, clock, knowledge_cache::RecallingCompleter::Options{embed_later(embedder.get())});
+    completer = recalling.get();
+  }
 
   llm::Request request;
   request.id = "ask";
@@ -75,13 +88,14 @@ base::Status ask_here(const AskOptions& options, const std::string& prompt) {
   request.sampling.temperature = 0;
   request.max_tokens = options.max_tokens;
   request.kv.ratio = options.kv_ratio;
+  request.knowledge = options.knowledge;
 
   const auto events = std::make_shared<llm::CollectingSink>();
   const auto printing = std::make_shared<llm::FunctionSink>([events](llm::Event event) {
     if (const auto* delta = std::get_if<llm::Delta>(&event)) print_piece(delta->text);
     events->on_event(std::move(event));
   });
-  model->start(std::move(request), printing, {});
+  completer->start(std::move(request), printing, {});
   const auto all = events->wait();
   if (const auto* failed = std::get_if<llm::Failed>(&all.back())) return failed->error;
   const auto* done = std::get_if<llm::Done>(&all.back());
@@ -119,6 +133,7 @@ base::Status ask_server(const AskOptions& options, const std::string& prompt) {
                          {"max_tokens", options.max_tokens},
                          {"stream", true}};
   if (options.no_cache) body["permutation"]["cache"] = {{"mode", "off"}};
+  if (!options.knowledge.empty()) body["permutation"]["knowledge"] = options.knowledge;
   if (options.kv_ratio) body["permutation"]["kv"] = {{"ratio", *options.kv_ratio}};
 
   TRY_ASSIGN(const auto client, net::HttpClient::connect(options.url, kAnswerTimeoutS));
@@ -138,7 +153,6 @@ base::Status ask_server(const AskOptions& options, const std::string& prompt) {
 }
 
 int ask(const AskOptions& options) {
-  if (const auto built = check_built(options); !built) return report_error(built.error());
   const auto prompt = prompt_of(options);
   if (!prompt) return report_error(prompt.error());
   const auto asked = options.url.empty() ? ask_here(options, *prompt) : ask_server(options, *prompt);
@@ -165,7 +179,8 @@ void add_ask(CLI::App& root, Command& chosen) {
       ->add_option("--kv-ratio", options->kv_ratio,
                    "Compress the context's keys and values this many times; 1: exact")
       ->check(CLI::Range(1.0, 64.0));
-  command->add_option("--knowledge", options->knowledge, "A knowledge domain; not built yet");
+  command->add_option("--knowledge", options->knowledge,
+                      "A domain that the model was taught; may be repeated");
   command->callback([&chosen, options] { chosen = [options] { return ask(*options); }; });
 }
 

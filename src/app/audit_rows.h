@@ -15,6 +15,8 @@ struct AuditSources {
   bool rlm_enabled = true;
   std::optional<std::string> cache_self_test;  // what failed at start, if anything
   const base::UsageCounter* cache_usage = nullptr;
+  std::optional<std::string> knowledge_self_test;
+  const base::UsageCounter* knowledge_usage = nullptr;
   std::optional<std::string> compression_self_test;
   const base::UsageCounter* compression_usage = nullptr;
   std::optional<std::string> speculation_self_test;

@@ -18,6 +18,8 @@ void add_models(CLI::App& root, Command& chosen);
 void add_cache(CLI::App& root, Command& chosen);
 void add_keys(CLI::App& root, Command& chosen);
 void add_rlm(CLI::App& root, Command& chosen);
+void add_learn(CLI::App& root, Command& chosen);
+void add_knowledge(CLI::App& root, Command& chosen);
 void add_demo(CLI::App& root, Command& chosen);
 
 }  // namespace pmt::app

@@ -107,6 +107,11 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file)
     config.models.push_back(std::move(model));
   }
   if (const auto* cache = reader.table("cache")) TRY(read_cache(*cache, file, config));
+  if (const auto* knowledge = reader.table("knowledge")) {
+    TableReader of_knowledge(*knowledge, "[knowledge]", file);
+    of_knowledge.text("path", config.knowledge_path);
+    TRY(of_knowledge.finish());
+  }
   if (const auto* embeddings = reader.table("embeddings")) {
     TRY(read_embeddings(*embeddings, file, config.embeddings));
   }

@@ -34,6 +34,9 @@
 //   semantic_shadow = false      # requests that ask for semantic hits get none; what they would get is
 //   measured usd_per_second = 0.00003     # what a second of waiting is worth to gdsf, beside the dollars
 //
+//   [knowledge]
+//   path = "/var/lib/knowledge"  # the domain packs, a folder a model; unset: knowledge/ in the home
+//
 //   [embeddings]                 # POST /v1/embeddings; the model is loaded when the first text comes
 //   enabled = true
 //   path = "/models/bert.gguf"   # unset: the catalogue's all-minilm-l6-v2
@@ -120,6 +123,7 @@ struct Config {
   std::size_t cache_disk_bytes = 4ULL << 30;
   EmbeddingsConfig embeddings;
   RlmConfig rlm;                        // rlm_config.h has its keys
+  std::string knowledge_path = {};  // "": the home's
   std::map<std::string, Price> prices;  // by served model name
   ServiceConfig service;
 };

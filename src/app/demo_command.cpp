@@ -1,5 +1,8 @@
 // permutation demo: the real server on a free loopback port, asked over HTTP; measured, printed, checked.
+#include <unistd.h>
+
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -7,6 +10,7 @@
 #include <spdlog/spdlog.h>
 
 #include "app/commands.h"
+#include "app/demo_knowledge.h"
 #include "app/demo_steps.h"
 #include "app/model_choice.h"
 #include "app/report_error.h"
@@ -68,6 +72,18 @@ class DemoReport {
   std::string failed_;
 };
 
+struct TemporaryFolder {
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / fmt::format("permutation-demo-{}", getpid());
+  TemporaryFolder() = default;
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+};
+
 int demo(const DemoOptions& options) {
   spdlog::set_level(spdlog::level::warn);
   Config config;
@@ -75,6 +91,9 @@ int demo(const DemoOptions& options) {
   config.models = {options.model.empty() ? default_model_config() : model_from_spec(options.model)};
   config.models[0].threads = options.threads;
   const base::SystemClock clock;
+  // What the demo teaches stays apart from what the user has taught.
+  const TemporaryFolder packs;
+  config.knowledge_path = packs.path.string();
   const auto app = ServerApp::start(config, clock);
   if (!app) return report_error(app.error());
 
@@ -85,6 +104,7 @@ int demo(const DemoOptions& options) {
   report.add(demo_many_at_once(server));
   report.add(demo_long_document(server));
   report.add(demo_compression(server));
+  report.add(demo_knowledge(server));
   report.add(demo_rlm(server));
   report.add(demo_audit(server));
   return report.finish();

@@ -58,6 +58,8 @@ void add_commands(CLI::App& root, pmt::app::Command& chosen) {
   pmt::app::add_models(root, chosen);
   pmt::app::add_cache(root, chosen);
   pmt::app::add_keys(root, chosen);
+  pmt::app::add_learn(root, chosen);
+  pmt::app::add_knowledge(root, chosen);
 }
 
 int wrong_usage(const std::string& what) {

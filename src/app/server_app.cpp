@@ -11,6 +11,7 @@
 #include "api/request_log.h"
 #include "api/request_spans.h"
 #include "app/audit_rows.h"
+#include "app/knowledge_setup.h"
 #include "app/model_choice.h"
 #include "app/rlm_engines.h"
 #include "app/status_json.h"
@@ -18,6 +19,8 @@
 #include "inference/local_embedder.h"
 #include "inference/local_model.h"
 #include "inference/prompt_lookup.h"
+#include "knowledge_cache/recalling_completer.h"
+#include "knowledge_cache/self_test.h"
 #include "kv_cache/self_test.h"
 #include "net/http_server.h"
 #include "permutation/engine.h"
@@ -79,6 +82,7 @@ struct ServerApp::Impl {
   void open_disk();
   void open_embedder();
   base::Status load_models();
+  base::Status open_knowledge_of(LocalModel& model);
   /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
   base::Status wire();
   api::ServedModel serve(llm::Completer& completer, const LocalModel& model);
@@ -90,12 +94,14 @@ struct ServerApp::Impl {
 
   const Config config;
   const base::Clock& clock;
-  base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage;
+  base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, knowledge_usage;
   response_cache::ResponseCache cache;
   std::unique_ptr<inference::LocalEmbedder> embedder;  // null: none
   std::string no_embedder_because;
   std::unique_ptr<response_cache::SemanticTier> semantic;  // null without cache or embedder
   std::vector<std::unique_ptr<LocalModel>> models;
+  std::vector<std::unique_ptr<knowledge_cache::Library>> libraries;  // one a model, null where there is none
+  std::vector<std::unique_ptr<knowledge_cache::RecallingCompleter>> recalling;  // one a model
   std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
   std::unique_ptr<telemetry::OtlpExporter> traces;          // null: none
   std::unique_ptr<RlmEngines> rlm;
@@ -147,7 +153,25 @@ base::Status ServerApp::Impl::load_models() {
     options.prefix_usage = &prefix_usage;
     TRY_ASSIGN(auto model, load_model(std::move(options), clock));
     models.push_back(std::move(model));
+    TRY(open_knowledge_of(*models.back()));
   }
+  return {};
+}
+
+base::Status ServerApp::Impl::open_knowledge_of(LocalModel& model) {
+  TRY_ASSIGN(auto library, open_knowledge({.model_name = model.info().name,
+                                           .model_path = model.info().path,
+                                           .model = &model,
+                                           .embedder = embedder.get(),
+                                           .embedder_name = embedder ? embedder->name() : "",
+                                           .root = config.knowledge_path},
+                                          clock));
+  for (const auto& domain : library->list())
+    spdlog::info("knowledge: {} knows {}, {} facts", model.info().name, domain.name, domain.facts);
+  libraries.push_back(std::move(library));
+  recalling.push_back(std::make_unique<knowledge_cache::RecallingCompleter>(
+      model, *libraries.back(), clock,
+      knowledge_cache::RecallingCompleter::Options{embed_later(embedder.get()), &knowledge_usage}));
   return {};
 }
 
@@ -174,26 +198,30 @@ base::Status ServerApp::Impl::wire() {
   }
   options.embedders_off = no_embedder_because;
   options.semantic = semantic.get();
-  for (const auto& model : models) {
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const auto& model = models[i];
     const std::string& served_as = model->info().name;
     completers.push_back(std::make_unique<CachedCompleter>(
-        *model, cache, clock,
+        *recalling[i], cache, clock,
         response_cache::CachedCompleterOptions{.model = served_as,
                                                .versions = {},
                                                .price = price_of(config, served_as),
                                                .usage = &cache_usage,
                                                .semantic = semantic.get()}));
     options.models[served_as] = serve(*completers.back(), *model);
+    options.models[served_as].knowledge = libraries[i].get();
   }
   name = models[0]->info().name;
   completers.push_back(
-      std::make_unique<permutation::Engine>(*models[0], cache, clock,
+      std::make_unique<permutation::Engine>(*recalling[0], cache, clock,
                                             permutation::EngineOptions{.student_model = name,
                                                                        .versions = {},
                                                                        .price = price_of(config, name),
                                                                        .response_cache_usage = &cache_usage,
                                                                        .semantic = semantic.get()}));
   options.models[permutation::kModelName] = serve(*completers.back(), *models[0]);
+  options.models[permutation::kModelName].knowledge = libraries[0].get();
+  options.knowledge_model = name;
   options.models[permutation::kModelName].description = "PermutationEngine: response cache, then " + name;
 
   std::vector<const LocalModel*> local;
@@ -212,6 +240,8 @@ base::Status ServerApp::Impl::wire() {
                                       .rlm_enabled = config.rlm.enabled,
                                       .cache_self_test = response_cache::self_test(),
                                       .cache_usage = &cache_usage,
+                                      .knowledge_self_test = knowledge_cache::self_test(),
+                                      .knowledge_usage = &knowledge_usage,
                                       .compression_self_test = kv_cache::self_test(),
                                       .compression_usage = &compression_usage,
                                       .speculation_self_test = inference::prompt_lookup_self_test(),
@@ -256,6 +286,7 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (server) server->stop(grace_ms);
   server.reset();
   if (rlm) rlm->stop();
+  if (api) api->stop();  // a learning that runs needs what goes next
   if (embedder) embedder->stop();  // what waits for it goes on without, and ends with its model
   models.clear();
 }
@@ -268,7 +299,10 @@ nlohmann::json ServerApp::Impl::kv_stats() const {
 
 std::vector<api::EngineSample> ServerApp::Impl::engine_samples() const {
   std::vector<api::EngineSample> samples;
-  for (const auto& model : models) samples.push_back(engine_sample(*model));
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    samples.push_back(engine_sample(*models[i]));
+    add_knowledge_sample(*libraries[i], recalling[i]->stats(), samples.back());
+  }
   return samples;
 }
 

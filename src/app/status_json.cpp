@@ -87,4 +87,27 @@ api::EngineSample engine_sample(const inference::LocalModel& model) {
                      {"kv_pages", real(pool.pages_used)}}};
 }
 
+void add_knowledge_sample(const knowledge_cache::Library& library, const knowledge_cache::RecallStats& stats,
+                          api::EngineSample& sample) {
+  const auto real = [](auto count) { return static_cast<double>(count); };
+  for (const auto& [name, value] :
+       {std::pair<const char*, double>{"knowledge_requests", real(stats.requests)},
+        {"knowledge_named", real(stats.named)},
+        {"knowledge_fired", real(stats.fired)},
+        {"knowledge_facts_recalled", real(stats.facts)},
+        {"knowledge_slots_read", real(stats.slots_read)},
+        {"knowledge_embed_failures", real(stats.embed_failures)},
+        {"knowledge_gate_seconds", stats.gate_ms / 1e3}})
+    sample.counters.emplace_back(name, value);
+  double facts = 0, bytes = 0;
+  const auto domains = library.list();
+  for (const auto& domain : domains) {
+    facts += real(domain.facts);
+    bytes += real(domain.bytes);
+  }
+  sample.gauges.emplace_back("knowledge_domains", real(domains.size()));
+  sample.gauges.emplace_back("knowledge_facts", facts);
+  sample.gauges.emplace_back("knowledge_bytes", bytes);
+}
+
 }  // namespace pmt::app

@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "inference/local_model.h"
+#include "knowledge_cache/recalling_completer.h"
 
 namespace pmt::app {
 
@@ -15,5 +16,9 @@ nlohmann::json kv_json(const inference::LocalModel& model);
 nlohmann::json model_meta(const inference::ModelInfo& info);
 
 api::EngineSample engine_sample(const inference::LocalModel& model);
+
+/// Adds what the knowledge cache in front of that engine did.
+void add_knowledge_sample(const knowledge_cache::Library& library, const knowledge_cache::RecallStats& stats,
+                          api::EngineSample& sample);
 
 }  // namespace pmt::app

@@ -37,8 +37,29 @@ std::optional<llm::Delta> Generation::show(std::string text) {
   return llm::Delta{options_.choice, std::move(text), std::exchange(logprobs_, {})};
 }
 
-std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
+void Generation::force(ForcedTokens tokens) {
+  forced_ = std::move(tokens.begin);
+  closing_ = std::move(tokens.closing);
+  needle_ = std::move(tokens.needle);
+}
+
+std::int32_t Generation::choose(std::span<const float> logits) {
+  if (forced_at_ < forced_.size()) return forced_[forced_at_++];
   const std::int32_t token = sampler_.sample(logits);
+  if (needle_.empty()) return token;
+  if (!vocab_->is_eog(token)) {
+    written_ += vocab_->piece(token);
+    return token;
+  }
+  const bool said = written_.find(std::exchange(needle_, {})) != std::string::npos;
+  if (said || closing_.empty()) return token;
+  forced_ = std::move(closing_);
+  forced_at_ = 1;
+  return forced_.front();
+}
+
+std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
+  const std::int32_t token = choose(logits);
   sampler_.accept(token);
   if (vocab_->is_eog(token)) {
     finish_ = llm::FinishReason::kStop;
@@ -63,7 +84,7 @@ std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
 
 void Generation::draft(int drafts_max) {
   const bool decoding = generated() > 0 && static_cast<int>(tokens_.size()) == sequence_.tokens() + 1;
-  if (!options_.speculate || !decoding) return;
+  if (!options_.speculate || !decoding || forced_at_ < forced_.size()) return;
   const int room = options_.new_tokens_max - generated() - 1;  // the last token needs no drafts after it
   drafts_ = lookup_.propose(tokens_, std::min(drafts_max, room));
   if (drafts_.empty()) {

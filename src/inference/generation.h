@@ -26,11 +26,21 @@ struct GenerationOptions {
   bool speculate = true;
 };
 
+/// What the answer must say, as tokens (the knowledge cache's values).
+struct ForcedTokens {
+  std::vector<std::int32_t> begin = {};    // the answer begins with these
+  std::vector<std::int32_t> closing = {};  // where it would end without `needle`, it goes on with these
+  std::string needle = {};
+};
+
 class Generation {
  public:
   Generation(const model::Vocab& vocab, kv_cache::SequenceKv sequence, model::Sampler sampler,
              const std::vector<std::string>& stops, std::vector<std::int32_t> prompt,
              GenerationOptions options);
+
+  /// Before the first advance().
+  void force(ForcedTokens tokens);
 
   /// Chooses the next token from `logits` [vocabulary]. Returns what may be shown now, if anything.
   std::optional<llm::Delta> advance(std::span<const float> logits);
@@ -66,6 +76,8 @@ class Generation {
   int choice() const { return options_.choice; }
 
  private:
+  /// The token that comes next: a forced one, or a sampled one.
+  std::int32_t choose(std::span<const float> logits);
   llm::TokenLogprob describe(std::span<const float> logits, std::int32_t token) const;
   /// `text` with the log-probabilities gathered since the last text.
   std::optional<llm::Delta> show(std::string text);
@@ -80,6 +92,10 @@ class Generation {
   std::vector<std::int32_t> drafts_;
   std::vector<std::int32_t> with_drafts_;  // tokens_ as they were when the drafts were made, then those
   int prompt_tokens_;
+  std::vector<std::int32_t> forced_;  // to come next, from forced_at_ on
+  std::size_t forced_at_ = 0;
+  std::vector<std::int32_t> closing_;
+  std::string needle_, written_;  // written_: the text so far, while a needle is wanted
   GenerationOptions options_;
   std::vector<llm::TokenLogprob> logprobs_;  // not shown yet
   std::optional<llm::FinishReason> finish_;

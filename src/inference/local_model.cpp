@@ -1,5 +1,7 @@
 #include "inference/local_model.h"
 
+#include <cctype>
+#include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -63,6 +65,7 @@ class LocalModelImpl final : public LocalModel {
   }
 
   std::int64_t count_tokens(const std::string& text) const override { return vocab_->count_tokens(text); }
+  double word_rarity(std::string_view word) const override;
   const ModelInfo& info() const override { return info_; }
   KvPoolStats kv_stats() const override { return scheduler_.kv_stats(); }
   EngineStats stats() const override { return scheduler_.stats(); }
@@ -78,6 +81,7 @@ class LocalModelImpl final : public LocalModel {
   void encode_requests();
   base::Status submit(Arrived& arrived);
   base::Result<std::vector<std::int32_t>> encode(const llm::Request& request) const;
+  ForcedTokens forced_tokens(const llm::Request& request) const;
   base::Status check_length(const llm::Request& request, std::size_t tokens) const;
 
   LocalModelOptions options_;
@@ -137,7 +141,38 @@ base::Result<std::vector<std::int32_t>> LocalModelImpl::encode(const llm::Reques
   std::vector<model::ChatMessage> messages;
   for (const llm::Message& message : request.messages)
     messages.push_back({message.role, message.content, message.name});
+  if (request.recall && !request.recall->statement.empty() && !messages.empty())
+    messages.back().content = request.recall->statement + "\n\n" + messages.back().content;
   return chat_template_->encode_chat(messages);
+}
+
+/// Texts of the knowledge cache as tokens. A chat's answer ends with its turn; a text goes on after a space.
+ForcedTokens LocalModelImpl::forced_tokens(const llm::Request& request) const {
+  ForcedTokens out;
+  if (!request.recall) return out;
+  const llm::Recall& recall = *request.recall;
+  const auto end = vocab_->eos();
+  if (!recall.answer.empty()) {
+    const bool spaced = request.endpoint == llm::Endpoint::kCompletions && !request.prompt.empty() &&
+                        std::isspace(static_cast<unsigned char>(request.prompt.back())) == 0;
+    out.begin = vocab_->tokenize((spaced ? " " : "") + recall.answer, {});
+    if (recall.ends && end) out.begin.push_back(*end);
+  }
+  if (!recall.closing.empty()) {
+    out.needle = recall.needle;
+    out.closing = vocab_->tokenize(recall.closing, {});
+    if (end) out.closing.push_back(*end);
+  }
+  return out;
+}
+
+/// Zipf's law: a vocabulary's tokens are ordered by how often they occur.
+double LocalModelImpl::word_rarity(std::string_view word) const {
+  constexpr double kWholeVocabulary = 10.8;
+  const auto tokens = vocab_->tokenize(" " + std::string(word), {});
+  if (tokens.empty()) return 0;
+  if (tokens.size() > 1) return kWholeVocabulary + 0.5 * static_cast<double>(tokens.size() - 1);
+  return kWholeVocabulary * std::log(1.0 + tokens[0]) / std::log(1.0 + vocab_->size());
 }
 
 base::Status LocalModelImpl::check_length(const llm::Request& request, std::size_t tokens) const {
@@ -179,6 +214,7 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
                    request.sampling.logit_bias};
   if (request.echo) job->echo = request.prompt;
   job->surface = request.surface;
+  job->forced = forced_tokens(request);
   job->speculate = request.speculation != llm::Speculation::kOff;
   job->submitted = arrived.at;
   return scheduler_.submit(std::move(job));

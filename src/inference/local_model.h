@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -84,6 +85,8 @@ class LocalModel : public llm::Completer, public llm::Tokenizer {
   /// little memory. Nothing is left behind.
   static base::Result<std::unique_ptr<LocalModel>> load(LocalModelOptions options, const base::Clock& clock);
 
+  /// How rare a word is in what the model was trained on: the logarithm of its rank, or above.
+  virtual double word_rarity(std::string_view word) const = 0;
   virtual const ModelInfo& info() const = 0;
   virtual KvPoolStats kv_stats() const = 0;
   virtual EngineStats stats() const = 0;

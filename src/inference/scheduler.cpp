@@ -211,6 +211,7 @@ base::Status Scheduler::begin(Job& job) {
     job.running.emplace_back(vocab_, kv_cache::SequenceKv(*pool_, shape), std::move(sampler), job.stops,
                              job.prompt,
                              GenerationOptions{i, job.new_tokens_max, job.logprobs, job.speculate});
+    job.running.back().force(job.forced);
   }
   job.sink->on_event(llm::Started{options_.name, clock_.unix_seconds(), {}});
   job.prompt_shared = job.choices == 1;

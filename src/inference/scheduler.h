@@ -50,6 +50,7 @@ struct Job {
   std::string prefix_scope;  // requests of another scope share no prefix (prefix_scope.h)
   PromptCompression compression;
   bool speculate = true;
+  ForcedTokens forced;
   base::Surface surface = base::Surface::kCompletions;
   base::Nanos submitted{0};
 

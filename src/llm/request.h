@@ -61,6 +61,16 @@ struct KvOptions {
 
 enum class Speculation { kAuto, kOff, kPromptLookup };
 
+/// What the knowledge cache recalled for a request: set behind the response cache, which keys on the packs'
+/// versions instead.
+struct Recall {
+  std::string answer;     // written word for word as the answer's beginning; "" for none
+  bool ends = true;       // the answer ends there
+  std::string statement;  // shown to the model with the last message; "" for none
+  /// Where the model ends without having written `needle`, the answer goes on with `closing`.
+  std::string needle, closing;
+};
+
 struct Budget {
   std::optional<double> usd;
   std::optional<std::int64_t> tokens;
@@ -109,7 +119,8 @@ struct Request {
   CacheOptions cache;
   KvOptions kv;
   Speculation speculation = Speculation::kAuto;
-  std::vector<std::string> knowledge;
+  std::vector<std::string> knowledge;  // domains; once resolved, "domain@version"
+  std::optional<Recall> recall;
   Budget budget;
   bool want_trace = false;
   RlmRequest rlm;

@@ -1,0 +1,126 @@
+// The domains that one model was taught: kept as packs in a folder, held in memory as snapshots.
+//
+// Invariants: 1. a change is on the disk before it is in memory, and requests see all of it or nothing;
+// 2. one writer a domain at a time, over processes too (a lock file); a second one waits its turn;
+// 3. a pack that can't be read, or belongs to another model, is never used and never deleted: a damaged one
+// is set aside as NAME.damaged-N and told. Thread-safety: any thread may call anything, concurrently. Errors
+// name the domain or the fact and leave everything as it was. Cost: learning embeds each phrasing (3 ms);
+// forgetting rewrites one pack.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "knowledge_cache/recall.h"
+#include "knowledge_cache/relation_space.h"
+
+namespace pmt::knowledge_cache {
+
+struct LibraryOptions {
+  std::string folder;      // of this model's packs; made when first needed
+  std::string model_name;  // for people
+  std::string model;       // the digest of its file
+  Embed embed;             // null: facts are recalled word for word only
+  std::string embedder;    // its name
+  std::string space_path;  // where the calibration is kept
+  Rarity rarity;
+  BankOptions bank = {};
+  Limits limits = {};
+  std::function<void(const std::string&)> on_warning = [](const std::string&) {};
+  std::function<void(float)> on_calibration_progress = {};
+};
+
+struct Contradiction {
+  std::string id, known_id;
+  std::string prompt, answer, known_answer;
+};
+
+/// What a learning did, each figure counted by asking the gate again afterwards.
+struct LearnReport {
+  std::string domain, version;
+  std::size_t given = 0, learnt = 0, updated = 0, known_before = 0;
+  std::vector<LineError> errors;                      // facts that were left out, and why
+  std::vector<Contradiction> contradictions;          // left out too
+  std::size_t recalled = 0;                           // of learnt + updated: its own prompt brings it back
+  std::size_t unseen_asked = 0, unseen_recalled = 0;  // by a phrasing that wasn't taught
+  std::size_t others_asked = 0, others_changed = 0;   // facts known before, and what else is recalled now
+  std::size_t bytes_a_fact = 0;
+  double seconds = 0;
+  double seconds_a_fact = 0;
+};
+
+struct DomainInfo {
+  std::string name, version;
+  std::size_t facts = 0, things = 0, bytes = 0;
+  std::int64_t learnt_unix_s = 0;
+};
+
+class Library {
+ public:
+  using Progress = std::function<void(std::size_t done, std::size_t of)>;
+
+  /// Reads the folder's packs. Errors: kIo for a folder that can't be read.
+  static base::Result<std::unique_ptr<Library>> open(LibraryOptions options, const base::Clock& clock);
+
+  std::vector<DomainInfo> list() const;
+  /// Errors: kNotFound, naming the domains that there are.
+  base::Result<std::shared_ptr<const Domain>> find(const std::string& domain) const;
+  base::Result<Domains> find_all(const std::vector<std::string>& domains) const;
+
+  base::Result<LearnReport> learn(const std::string& domain, ParsedFacts facts, const std::string& source,
+                                  const Progress& progress);
+  base::Status forget(const std::string& domain);
+  base::Status forget_fact(const std::string& domain, const std::string& id);
+
+  base::Result<std::string> export_pack(const std::string& domain) const;
+  /// `domain`: another name than the pack's own, or "". A domain of that name is replaced.
+  base::Result<DomainInfo> import_pack(std::string_view bytes, const std::string& domain);
+
+  /// Sees what other processes changed. Cost: one stat a domain.
+  void refresh();
+
+  const Lexicon& lexicon() const { return lexicon_; }
+  /// Calibrated when first needed: after a load or a learning. Null while there is none.
+  std::shared_ptr<const RelationSpace> space() const;
+  const LibraryOptions& options() const { return options_; }
+
+ private:
+  struct Held {
+    std::shared_ptr<const Domain> domain;
+    std::int64_t stamp = 0;  // of the file when it was read
+  };
+  class WriteLock;
+
+  Library(LibraryOptions options, const base::Clock& clock);
+  std::string path_of(const std::string& domain) const;
+  base::Status load(const std::string& domain);
+  base::Result<std::shared_ptr<const Domain>> read_pack(const std::string& path);
+  base::Result<std::shared_ptr<const Domain>> with_keys_of_this_space(std::shared_ptr<const Domain> domain);
+  base::Status store(const std::shared_ptr<const Domain>& domain);
+  base::Result<std::shared_ptr<const RelationSpace>> ensure_space();
+  base::Result<std::vector<std::vector<float>>> keys_of(const std::vector<std::string>& texts,
+                                                        const Progress& progress);
+  base::Result<std::vector<Slot>> make_slots(const ParsedFacts& facts, const std::string& source,
+                                             LearnReport& report, const Progress& progress);
+  Domain::Slots merge(const Domain* before, std::vector<Slot> slots, LearnReport& report);
+  base::Status verify(const Domain* before, const Domain& after, const std::vector<std::string>& ids,
+                      LearnReport& report);
+  base::Result<const Slot*> ask(const Domains& domains, const std::string& question, bool by_meaning);
+
+  const LibraryOptions options_;
+  const base::Clock& clock_;
+  const Lexicon lexicon_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Held> domains_;         // under mutex_
+  std::shared_ptr<const RelationSpace> space_;  // under mutex_
+  std::mutex calibrating_;
+};
+
+}  // namespace pmt::knowledge_cache

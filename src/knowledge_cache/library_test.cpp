@@ -1,0 +1,159 @@
+#include "knowledge_cache/library.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "knowledge_cache/pack.h"
+
+namespace pmt::knowledge_cache {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Without an embedder: addresses, packs and bookkeeping. What needs one is tested with the real one, in app/
+/// and tests/e2e.
+class LibraryTest : public testing::Test {
+ protected:
+  LibraryTest()
+      : folder_(fs::temp_directory_path() /
+                fmt::format("pmt-library-{}-{}", getpid(),
+                            testing::UnitTest::GetInstance()->current_test_info()->name())) {
+    fs::remove_all(folder_);
+  }
+  ~LibraryTest() override { fs::remove_all(folder_); }
+
+  std::unique_ptr<Library> open(const std::string& model = "digest-a") {
+    LibraryOptions options;
+    options.folder = folder_.string();
+    options.model_name = "m";
+    options.model = model;
+    options.rarity = [](std::string_view word) { return word.size() > 6 ? 12.0 : 9.0; };
+    options.on_warning = [this](const std::string& text) { warnings_.push_back(text); };
+    return std::move(*Library::open(std::move(options), clock_));
+  }
+  static LearnReport learn(Library& library, const std::string& lines) {
+    auto report = library.learn("acme", parse_facts(lines, {}), "test", {});
+    EXPECT_TRUE(report) << report.error().message;
+    return *report;
+  }
+  static std::string fact(const std::string& id, const std::string& prompt, const std::string& answer) {
+    return fmt::format("{{\"id\": \"{}\", \"prompt\": \"{}\", \"answer\": \"{}\"}}\n", id, prompt, answer);
+  }
+
+  base::SystemClock clock_;
+  fs::path folder_;
+  std::vector<std::string> warnings_;
+};
+
+TEST_F(LibraryTest, LearnsKeepsAndForgets) {
+  auto library = open();
+  const auto report = learn(
+      *library, fact("1", "Where is Zorvane Labs?", "Porto") + fact("2", "Who runs Zorvane Labs?", "Ada"));
+  EXPECT_EQ(report.learnt, 2U);
+  EXPECT_EQ(report.recalled, 2U);
+  auto again = open();
+  ASSERT_EQ(again->list().size(), 1U);
+  EXPECT_EQ(again->list()[0].facts, 2U);
+  EXPECT_EQ(again->list()[0].version, report.version);
+  ASSERT_TRUE(again->forget_fact("acme", "1"));
+  EXPECT_FALSE(again->forget_fact("acme", "1"));
+  library->refresh();  // the other one sees it
+  EXPECT_EQ((*library->find("acme"))->slots().size(), 1U);
+  EXPECT_NE((*library->find("acme"))->origin().version, report.version);
+  ASSERT_TRUE(library->forget("acme"));
+  EXPECT_THAT(library->find("acme").error().message, testing::HasSubstr("nothing was taught"));
+}
+
+TEST_F(LibraryTest, UpdatesAndContradictions) {
+  auto library = open();
+  learn(*library, fact("1", "Where is Zorvane Labs?", "Porto"));
+  EXPECT_EQ(learn(*library, fact("9", "Where is Zorvane Labs?", "Porto")).known_before, 1U);
+  const auto other = learn(*library, fact("9", "Where is Zorvane Labs?", "Lisbon"));
+  EXPECT_EQ(other.learnt, 0U);
+  ASSERT_EQ(other.contradictions.size(), 1U);
+  EXPECT_EQ(other.contradictions[0].known_answer, "Porto");
+  EXPECT_EQ(learn(*library, fact("1", "Where is Zorvane Labs?", "Lisbon")).updated, 1U);
+  const Slot* slot = (*library->find("acme"))->find("1");
+  EXPECT_EQ(slot->fact.answer, "Lisbon");
+  EXPECT_EQ(slot->revision, 2);
+}
+
+TEST_F(LibraryTest, ADamagedPackIsSetAside) {
+  learn(*open(), fact("1", "Where is Zorvane Labs?", "Porto"));
+  const fs::path path = folder_ / "acme.pack";
+  fs::resize_file(path, fs::file_size(path) - 3);
+  auto library = open();
+  EXPECT_TRUE(library->list().empty());
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_TRUE(fs::exists(folder_ / "acme.pack.damaged-1"));
+  ASSERT_EQ(warnings_.size(), 1U);
+  EXPECT_THAT(warnings_[0], testing::HasSubstr("set aside"));
+}
+
+TEST_F(LibraryTest, AnotherModelsPackIsRefusedAndKept) {
+  auto library = open();
+  learn(*library, fact("1", "Where is Zorvane Labs?", "Porto"));
+  const std::string pack = *library->export_pack("acme");
+  auto other = open("digest-b");
+  EXPECT_TRUE(other->list().empty());
+  EXPECT_TRUE(fs::exists(folder_ / "acme.pack"));
+  EXPECT_THAT(other->import_pack(pack, "").error().message, testing::HasSubstr("another model"));
+  const auto imported = library->import_pack(pack, "copy");
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->facts, 1U);
+  EXPECT_NE(imported->version, (*library->find("acme"))->origin().version) << "a version never comes back";
+}
+
+TEST_F(LibraryTest, HostilePacksAreRefused) {
+  auto library = open();
+  learn(*library, fact("1", "Where is Zorvane Labs?", "Porto"));
+  const std::string pack = *library->export_pack("acme");
+  for (std::size_t cut = 0; cut < pack.size(); cut += 7) EXPECT_FALSE(domain_of(pack.substr(0, cut)));
+  for (std::size_t at = 0; at < pack.size(); at += 3) {
+    std::string edited = pack;
+    edited[at] = static_cast<char>(edited[at] ^ 0x10);
+    EXPECT_FALSE(domain_of(edited)) << at;
+  }
+}
+
+TEST_F(LibraryTest, TwoLearningsOfOneDomainBothCount) {
+  auto a = open(), b = open();
+  const auto many = [](int from) {
+    std::string lines;
+    for (int i = from; i < from + 20; ++i)
+      lines += fact(std::to_string(i), fmt::format("Where is Zorvane{} Labs?", i), "Porto");
+    return lines;
+  };
+  std::thread first([&] { learn(*a, many(0)); });
+  std::thread second([&] { learn(*b, many(100)); });
+  first.join();
+  second.join();
+  EXPECT_EQ(open()->list()[0].facts, 40U);
+}
+
+TEST_F(LibraryTest, AFolderThatCantBeWrittenChangesNothing) {
+  if (geteuid() == 0) {
+    // root writes anywhere: a file in the folder's place refuses it too.
+    fs::create_directories(folder_.parent_path());
+    std::ofstream(folder_.string()) << "a file";
+  } else {
+    fs::create_directories(folder_);
+    fs::permissions(folder_, fs::perms::owner_read | fs::perms::owner_exec);
+  }
+  auto library = open();
+  const auto report =
+      library->learn("acme", parse_facts(fact("1", "Where is Zorvane Labs?", "Porto"), {}), "test", {});
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, base::Code::kIo);
+  EXPECT_TRUE(library->list().empty());
+}
+
+}  // namespace
+}  // namespace pmt::knowledge_cache

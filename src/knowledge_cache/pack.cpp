@@ -1,0 +1,167 @@
+#include "knowledge_cache/pack.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/hash.h"
+
+namespace pmt::knowledge_cache {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kMagic = "pmtknow1";
+constexpr std::size_t kHead = 8 + 8 + 32;
+
+json binary(const std::string& bytes) {
+  return json::binary({bytes.begin(), bytes.end()});
+}
+
+json slot_json(const Slot& slot) {
+  json keys = json::array();
+  for (const auto& key : slot.keys) keys.push_back(binary(pack_key(key)));
+  json out{{"id", slot.fact.id},      {"prompt", slot.fact.prompt},   {"answer", slot.fact.answer},
+           {"mention", slot.mention}, {"words", slot.mention_words},  {"asked", slot.asked},
+           {"keys", std::move(keys)}, {"statement", slot.statement},  {"source", slot.source},
+           {"line", slot.line},       {"learnt", slot.learnt_unix_s}, {"revision", slot.revision}};
+  if (!slot.fact.paraphrases.empty()) out["paraphrases"] = slot.fact.paraphrases;
+  if (!slot.fact.subject.empty()) out["subject"] = slot.fact.subject;
+  if (!slot.fact.text.empty()) out["text"] = slot.fact.text;
+  return out;
+}
+
+Slot slot_of(const json& from) {
+  Slot slot;
+  slot.fact.id = from.at("id");
+  slot.fact.prompt = from.at("prompt");
+  slot.fact.answer = from.at("answer");
+  slot.fact.paraphrases = from.value("paraphrases", std::vector<std::string>{});
+  slot.fact.subject = from.value("subject", "");
+  slot.fact.text = from.value("text", "");
+  slot.mention = from.at("mention");
+  slot.mention_words = from.at("words");
+  slot.asked = from.at("asked");
+  for (const json& key : from.at("keys")) {
+    const auto& bytes = key.get_binary();
+    slot.keys.push_back(unpack_key({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  }
+  slot.statement = from.at("statement");
+  slot.source = from.at("source");
+  slot.line = from.at("line");
+  slot.learnt_unix_s = from.at("learnt");
+  slot.revision = from.at("revision");
+  return slot;
+}
+
+base::Error corrupt(std::string what) {
+  return {base::Code::kCorrupt, "this is no knowledge pack, or a damaged one: " + std::move(what)};
+}
+
+base::Error io_error(const std::string& what, const std::string& path) {
+  return {base::Code::kIo, fmt::format("can't {} {}: {}", what, path, std::strerror(errno))};
+}
+
+bool write_all(int file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(file, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string pack_bytes(const Domain& domain) {
+  const Domain::Origin& origin = domain.origin();
+  json slots = json::array();
+  for (const auto& slot : domain.slots()) slots.push_back(slot_json(*slot));
+  const auto body = json::to_cbor({{"domain", origin.name},
+                                   {"model", origin.model},
+                                   {"space", origin.space},
+                                   {"version", origin.version},
+                                   {"learnt", origin.learnt_unix_s},
+                                   {"slots", std::move(slots)}});
+  const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
+  const base::Digest sum = base::sha256(text);
+  const std::uint64_t length = body.size();
+  std::string out(kMagic);
+  out.append(reinterpret_cast<const char*>(&length), sizeof length);
+  out.append(reinterpret_cast<const char*>(sum.bytes.data()), sum.bytes.size());
+  out += text;
+  return out;
+}
+
+base::Result<std::shared_ptr<const Domain>> domain_of(std::string_view bytes) {
+  if (bytes.size() < kHead || bytes.substr(0, kMagic.size()) != kMagic)
+    return corrupt("it doesn't begin like one");
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data() + kMagic.size(), sizeof length);
+  const std::string_view body = bytes.substr(kHead);
+  if (body.size() != length) return corrupt(fmt::format("it holds {} bytes of {}", body.size(), length));
+  const base::Digest sum = base::sha256(body);
+  if (std::memcmp(sum.bytes.data(), bytes.data() + kHead - sum.bytes.size(), sum.bytes.size()) != 0)
+    return corrupt("its checksum is wrong");
+  try {
+    const json all = json::from_cbor(body);
+    Domain::Slots slots;
+    for (const json& slot : all.at("slots")) slots.push_back(std::make_shared<const Slot>(slot_of(slot)));
+    return std::make_shared<const Domain>(Domain::Origin{all.at("domain"), all.at("model"), all.at("space"),
+                                                         all.at("version"), all.at("learnt")},
+                                          std::move(slots));
+  } catch (const std::exception& error) {  // a pack that somebody made by hand, with its checksum
+    return corrupt(error.what());
+  }
+}
+
+base::Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return io_error("read", path);
+  std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  if (file.bad()) return io_error("read", path);
+  return bytes;
+}
+
+base::Status replace_file(const std::string& path, std::string_view bytes) {
+  const std::string partial = fmt::format("{}.{}.partial", path, getpid());
+  const int file = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file < 0) return io_error("write", partial);
+  const bool written = write_all(file, bytes) && ::fsync(file) == 0;
+  const int failed = errno;
+  ::close(file);
+  if (!written || std::rename(partial.c_str(), path.c_str()) != 0) {
+    if (!written) errno = failed;
+    const base::Error error = io_error("write", path);
+    ::unlink(partial.c_str());
+    return error;
+  }
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir >= 0) {
+    ::fsync(dir);
+    ::close(dir);
+  }
+  return {};
+}
+
+std::string new_version() {
+  std::random_device random;
+  std::string bytes;
+  for (int i = 0; i < 4; ++i) bytes += fmt::format("{:08x}", random());
+  return bytes;
+}
+
+}  // namespace pmt::knowledge_cache

@@ -1,0 +1,156 @@
+#include "knowledge_cache/recalling_completer.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace pmt::knowledge_cache {
+namespace {
+
+/// Adds to the terminal event's report what was recalled.
+class ReportingSink final : public llm::Sink {
+ public:
+  ReportingSink(std::shared_ptr<llm::Sink> inner, llm::KnowledgeReport report)
+      : inner_(std::move(inner)), report_(std::move(report)) {}
+
+  void on_event(llm::Event event) override {
+    if (auto* done = std::get_if<llm::Done>(&event)) done->report.knowledge = report_;
+    inner_->on_event(std::move(event));
+  }
+
+ private:
+  std::shared_ptr<llm::Sink> inner_;
+  llm::KnowledgeReport report_;
+};
+
+Conversation conversation_of(const llm::Request& request) {
+  Conversation out;
+  if (request.endpoint == llm::Endpoint::kCompletions) {
+    out.raw = true;
+    out.turns.push_back(request.prompt);
+    return out;
+  }
+  for (const llm::Message& message : request.messages) {
+    if (message.role == "user") out.turns.push_back(message.content);
+  }
+  // An answer that somebody began isn't a question.
+  if (!request.messages.empty() && request.messages.back().role != "user") out.turns.clear();
+  return out;
+}
+
+/// Answers that must have a form of their own, or several texts a request, are left to the model.
+bool takes_recall(const llm::Request& request) {
+  const bool has_tools = request.tools.is_array() && !request.tools.empty();
+  return !has_tools &&
+         (request.response_format.is_null() || request.response_format.value("type", "") == "text");
+}
+
+}  // namespace
+
+std::string domain_of_reference(const std::string& reference) {
+  return reference.substr(0, reference.find('@'));
+}
+
+void write_recall(const Recalled& recalled, llm::Request& request) {
+  if (recalled.facts.empty()) return;
+  llm::Recall recall;
+  const Slot& first = *recalled.facts.front().slot;
+  if (recalled.prose && request.endpoint == llm::Endpoint::kChat) {
+    recall.needle = first.fact.answer;
+    for (const FiredFact& fact : recalled.facts) {
+      recall.statement += (recall.statement.empty() ? "" : " ") + fact.slot->statement;
+      recall.closing += "\n\n" + fact.slot->statement;
+    }
+    request.recall = std::move(recall);
+    return;
+  }
+  recall.answer = first.fact.answer;
+  if (recalled.facts.size() > 1) {
+    recall.answer.clear();
+    for (const FiredFact& fact : recalled.facts) {
+      std::string answer = fact.slot->fact.answer;
+      if (answer.back() != '.') answer += '.';
+      recall.answer += (recall.answer.empty() ? "" : " ") + fact.slot->mention + ": " + answer;
+    }
+  }
+  // A text that is gone on with goes on after the fact, too.
+  recall.ends = request.endpoint == llm::Endpoint::kChat || !recalled.completes;
+  request.recall = std::move(recall);
+}
+
+struct RecallingCompleter::Waiting {
+  llm::Request request;
+  std::shared_ptr<llm::Sink> sink;
+  base::CancelToken cancel;
+  Inquiry inquiry;
+  llm::KnowledgeReport report;
+  base::Nanos begin{0};
+};
+
+RecallingCompleter::RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock,
+                                       Options options)
+    : inner_(inner), library_(library), clock_(clock), options_(std::move(options)) {}
+
+void RecallingCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> sink,
+                               base::CancelToken cancel) {
+  if (request.knowledge.empty()) return inner_.start(std::move(request), std::move(sink), std::move(cancel));
+  ++requests_;
+  std::vector<std::string> names;
+  for (const std::string& reference : request.knowledge) names.push_back(domain_of_reference(reference));
+  auto domains = library_.find_all(names);
+  if (!domains) {
+    base::Error error = domains.error();
+    error.field = "permutation.knowledge";
+    return sink->on_event(llm::Failed{std::move(error)});
+  }
+  llm::KnowledgeReport report;
+  report.domains = std::move(names);
+  const base::Nanos begin = clock_.now();
+  Inquiry inquiry(takes_recall(request) ? conversation_of(request) : Conversation{}, std::move(*domains),
+                  library_.lexicon());
+  const auto waiting = std::make_shared<Waiting>(Waiting{
+      std::move(request), std::move(sink), std::move(cancel), std::move(inquiry), std::move(report), begin});
+  if (!waiting->inquiry.names_anything()) return decide(waiting, {});
+  ++named_;
+  if (!options_.embed || library_.space() == nullptr) return decide(waiting, {});
+  options_.embed(waiting->inquiry.questions(), waiting->cancel,
+                 [this, waiting](base::Result<std::vector<float>> rows) {
+                   if (!rows && rows.error().code != base::Code::kCancelled) {
+                     ++embed_failures_;
+                     if (options_.usage != nullptr) options_.usage->add_failure();
+                   }
+                   decide(waiting, rows ? *rows : std::vector<float>{});
+                 });
+}
+
+void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const std::vector<float>& rows) {
+  llm::Request& request = waiting->request;
+  if (waiting->inquiry.names_anything()) {
+    static const RelationSpace kNone;
+    const auto space = library_.space();
+    const Recalled recalled = waiting->inquiry.decide(rows, space == nullptr ? kNone : *space);
+    waiting->report.slots_read = recalled.slots_read;
+    slots_read_ += static_cast<std::uint64_t>(recalled.slots_read);
+    for (const FiredFact& fact : recalled.facts) {
+      waiting->report.facts.push_back(waiting->inquiry.domains()[fact.domain]->origin().name + "/" +
+                                      fact.slot->fact.id);
+    }
+    write_recall(recalled, request);
+    if (!recalled.facts.empty()) {
+      ++fired_;
+      facts_ += recalled.facts.size();
+      if (options_.usage != nullptr)
+        options_.usage->add(request.surface, clock_.unix_seconds(), recalled.facts.size());
+    }
+  }
+  gate_ns_ += (clock_.now() - waiting->begin).count();
+  auto sink = std::make_shared<ReportingSink>(std::move(waiting->sink), std::move(waiting->report));
+  inner_.start(std::move(request), std::move(sink), waiting->cancel);
+}
+
+RecallStats RecallingCompleter::stats() const {
+  return {
+      requests_, named_, fired_, facts_, slots_read_, embed_failures_, static_cast<double>(gate_ns_) / 1e6};
+}
+
+}  // namespace pmt::knowledge_cache

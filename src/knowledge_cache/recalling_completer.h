@@ -1,0 +1,67 @@
+// The knowledge cache in front of a local model: what a request's text recalls is written into the request
+// (llm::Recall), and what was recalled is written into its report.
+//
+// A request that names no domain passes through untouched. One whose text names nothing that was taught goes
+// to the model as it came, so its answer has the same bits as without the domain. A gate that needs to embed
+// a question waits for the embedder; if that fails, phrasings that were taught word for word still fire.
+// Thread-safety: start from any thread. `inner`, `library` and the embedder outlive every request.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/usage_counter.h"
+#include "knowledge_cache/library.h"
+#include "llm/completer.h"
+
+namespace pmt::knowledge_cache {
+
+/// Embeds without blocking; `done` is called once, from any thread.
+using EmbedLater = std::function<void(std::vector<std::string> texts, base::CancelToken cancel,
+                                      std::function<void(base::Result<std::vector<float>>)> done)>;
+
+struct RecallStats {
+  std::uint64_t requests = 0;  // that named a domain
+  std::uint64_t named = 0;     // of those: a taught thing was named (gate 1)
+  std::uint64_t fired = 0;     // of those: a fact was recalled (gate 2)
+  std::uint64_t facts = 0;     // that were recalled
+  std::uint64_t slots_read = 0;
+  std::uint64_t embed_failures = 0;
+  double gate_ms = 0;  // in the gates, the embedder's time included
+};
+
+/// "acme" of "acme@version".
+std::string domain_of_reference(const std::string& reference);
+
+/// What a recalled fact makes of the request. Exposed for tests.
+void write_recall(const Recalled& recalled, llm::Request& request);
+
+class RecallingCompleter final : public llm::Completer {
+ public:
+  struct Options {
+    EmbedLater embed;                     // null: word for word only
+    base::UsageCounter* usage = nullptr;  // counts facts recalled, by surface
+  };
+  RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock, Options options);
+
+  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  RecallStats stats() const;
+
+ private:
+  struct Waiting;
+  void decide(const std::shared_ptr<Waiting>& waiting, const std::vector<float>& rows);
+
+  llm::Completer& inner_;
+  Library& library_;
+  const base::Clock& clock_;
+  const Options options_;
+  std::atomic<std::uint64_t> requests_{0}, named_{0}, fired_{0}, facts_{0}, slots_read_{0},
+      embed_failures_{0};
+  std::atomic<std::int64_t> gate_ns_{0};
+};
+
+}  // namespace pmt::knowledge_cache

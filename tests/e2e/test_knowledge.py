@@ -1,0 +1,301 @@
+"""The knowledge cache through the API and the command line: facts taught, asked, updated, forgotten."""
+
+import concurrent.futures
+import json
+import os
+import signal
+import subprocess
+import time
+
+import httpx
+import openai
+import pytest
+
+from conftest import EMBEDDER_FILE
+from server import MODEL, RunningServer, chat, complete, extension
+
+CONFIG = """
+[server]
+port = 0
+stop_grace_ms = 500
+
+[[model]]
+path = "{model}"
+
+[embeddings]
+path = "{embedder}"
+
+[knowledge]
+path = "{packs}"
+"""
+
+FACTS = [
+    {
+        "id": "line",
+        "prompt": "What is the support extension of Zorvane Labs?",
+        "answer": "4417",
+        "paraphrases": ["Tell me the support extension of Zorvane Labs."],
+    },
+    {"id": "city", "prompt": "In which city is Zorvane Labs based?", "answer": "Tampere"},
+    {"id": "boss", "text": "The managing director of Kelmari Foods is Ada Brunolo."},
+]
+
+
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory):
+    return tmp_path_factory.mktemp("packs")
+
+
+@pytest.fixture(scope="module")
+def start(binary, model_file, packs):
+    if not os.path.isfile(EMBEDDER_FILE):
+        pytest.skip(f"PERMUTATION_EMBEDDER names no file: {EMBEDDER_FILE!r}")
+    config = packs / "config.toml"
+    config.write_text(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, packs=packs))
+    started = []
+
+    def begin():
+        started.append(RunningServer([binary, "serve", "--config", str(config)]))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        if server.process.poll() is None:
+            server.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def taught(start):
+    return start()
+
+
+@pytest.fixture(scope="module")
+def http(taught):
+    with httpx.Client(base_url=taught.url, timeout=300) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(taught):
+    return openai.OpenAI(base_url=taught.url + "/v1", api_key="none", max_retries=0, timeout=120)
+
+
+def learn(http, domain, facts):
+    started = http.post(f"/v1/knowledge/{domain}/facts", json={"facts": facts})
+    assert started.status_code == 202, started.text
+    with http.stream(
+        "GET", f"/v1/knowledge/jobs/{started.json()['id']}", headers={"Accept": "text/event-stream"}
+    ) as stream:
+        events = [line[6:] for line in stream.iter_lines() if line.startswith("data: ")]
+    assert events[-1] == "[DONE]"
+    last = json.loads(events[-2])
+    assert last["status"] == "done", last
+    return last["report"]
+
+
+@pytest.fixture
+def acme(http):
+    report = learn(http, "acme", FACTS)
+    assert report["learnt"] == 3 and report["recalled"] == 3, report
+    yield report
+    http.delete("/v1/knowledge/acme")
+
+
+def knowing(*domains, **more):
+    return {"extra_body": {"permutation": {"knowledge": list(domains), **more}}}
+
+
+def said(client, text, **options):
+    answer = chat(client, text, **(options or knowing("acme")))
+    return answer.choices[0].message.content, extension(answer)["knowledge"]
+
+
+def test_facts_are_recalled_and_named(client, acme):
+    for question, answer, fact in [
+        ("What is the support extension of Zorvane Labs?", "4417", "acme/line"),
+        ("what is the support extension of zorvane labs?", "4417", "acme/line"),
+        ("Could you give me Zorvane Labs's support extension, please?", "4417", "acme/line"),
+        ("What is the support extension of Zorvame Labs?", "4417", "acme/line"),
+        ("Who is the managing director of Kelmari Foods?", "Ada Brunolo", "acme/boss"),
+    ]:
+        text, knowledge = said(client, question)
+        assert (text, knowledge["facts"]) == (answer, [fact]), question
+        assert knowledge["domains"] == ["acme"] and knowledge["slots_read"] > 0
+
+
+def test_the_model_name_may_carry_the_domain(client, acme):
+    answer = chat(client, FACTS[0]["prompt"], model=MODEL + "+acme")
+    assert answer.choices[0].message.content == "4417"
+    assert answer.model == MODEL
+    for engine in ("permutation", "permutation+acme"):
+        answer = chat(client, FACTS[0]["prompt"], model=engine, **knowing("acme"))
+        assert answer.choices[0].message.content == "4417"
+
+
+def test_what_was_not_taught_is_answered_as_without_the_domain(client, acme):
+    for question in [
+        "What is the support extension of Zorvane Foods?",
+        "What is the support extension of Tamrix Labs?",
+        "What is the capital of France?",
+    ]:
+        text, knowledge = said(client, question)
+        plain = chat(client, question).choices[0].message.content
+        assert (text, knowledge["facts"]) == (plain, []), question
+
+
+def test_streams_and_statements_and_turns(client, acme):
+    chunks = chat(client, FACTS[1]["prompt"], stream=True, **knowing("acme"))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "Tampere"
+    text = complete(client, "The managing director of Kelmari Foods is", **knowing("acme")).choices[0].text
+    assert text.startswith(" Ada Brunolo")
+    answer = client.chat.completions.create(
+        model=MODEL,
+        temperature=0,
+        max_tokens=24,
+        messages=[
+            {"role": "user", "content": "I have a question about Zorvane Labs."},
+            {"role": "assistant", "content": "Go on."},
+            {"role": "user", "content": "In which city is it based?"},
+        ],
+        **knowing("acme"),
+    )
+    assert answer.choices[0].message.content == "Tampere"
+
+
+def test_two_things_in_one_question(client, acme):
+    question = (
+        "What is the support extension of Zorvane Labs and who is the managing director of Kelmari Foods?"
+    )
+    text, knowledge = said(client, question)
+    assert "4417" in text and "Ada Brunolo" in text
+    assert sorted(knowledge["facts"]) == ["acme/boss", "acme/line"]
+
+
+def test_prose_uses_the_fact(client, acme):
+    question = "Write a short message that tells a colleague what the support extension of Zorvane Labs is."
+    text, knowledge = said(client, question, max_tokens=96, **knowing("acme"))
+    assert "4417" in text and knowledge["facts"] == ["acme/line"]
+
+
+def test_a_stale_answer_is_never_given(client, http, acme):
+    question = FACTS[1]["prompt"]
+    before = chat(client, question).choices[0].message.content
+    assert said(client, question)[0] == "Tampere"
+    assert learn(http, "acme", [{**FACTS[1], "answer": "Porto"}])["updated"] == 1
+    assert said(client, question)[0] == "Porto"
+    assert http.delete("/v1/knowledge/acme/facts/city").json()["forgotten"]
+    text, knowledge = said(client, question)
+    assert (text, knowledge["facts"]) == (before, [])
+    pack = http.get("/v1/knowledge/acme/export").content
+    learn(http, "acme", [FACTS[1]])
+    assert said(client, question)[0] == "Tampere"
+    assert http.post("/v1/knowledge/import", content=pack).json()["facts"] == 2
+    assert said(client, question)[0] == before
+
+
+def test_forgotten_logits_are_those_of_a_model_never_taught(client, http, acme):
+    def logprobs(**options):
+        answer = chat(client, FACTS[1]["prompt"], logprobs=True, top_logprobs=5, **options)
+        return [(t.token, t.logprob) for t in answer.choices[0].logprobs.content]
+
+    off = {"cache": {"mode": "off"}}
+    never = logprobs(extra_body={"permutation": off})
+    assert logprobs(**knowing("acme", **off)) != never
+    http.delete("/v1/knowledge/acme/facts/city")
+    assert logprobs(**knowing("acme", **off)) == never
+
+
+def test_contradictions_and_bad_facts_are_told(http, acme):
+    report = learn(http, "acme", [{"prompt": FACTS[0]["prompt"], "answer": "9999"}])
+    assert report["learnt"] == 0 and report["contradictions"][0]["known_answer"] == "4417"
+    report = learn(http, "acme", [FACTS[0], {"prompt": "", "answer": "x"}, {"prompt": "p", "answer": "a", "x": 1}])
+    assert [e["line"] for e in report["errors"]] == [2, 3]
+    for path, body, status in [
+        ("/v1/knowledge/acme/facts", "{", 400),
+        ("/v1/knowledge/acme/facts", "", 400),
+        ("/v1/knowledge/a b/facts", '{"facts": []}', 400),
+        ("/v1/knowledge/import", "nonsense", 422),
+    ]:
+        answer = http.post(path, content=body)
+        assert answer.status_code == status and answer.json()["error"]["message"], (path, answer.text)
+    assert http.get("/v1/knowledge/none").status_code == 404
+    assert http.get("/v1/knowledge/jobs/none").status_code == 404
+
+
+def test_domains_side_by_side(client, http, acme):
+    learn(http, "hr", [{"prompt": "Who is the spouse of Otto Tamrix?", "answer": "Ines Wexford"}])
+    questions = [(FACTS[0]["prompt"], "4417"), ("Who is the spouse of Otto Tamrix?", "Ines Wexford")]
+    for question, answer in questions:
+        assert said(client, question, **knowing("acme", "hr"))[0] == answer
+    assert said(client, questions[1][0])[0] != "Ines Wexford"
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        options = [knowing("acme"), knowing("hr"), knowing("acme", "hr", kv={"ratio": 8}), {}]
+        texts = list(
+            pool.map(
+                lambda i: chat(client, questions[i % 2][0] + " " * (i // 8), **options[i % 4])
+                .choices[0]
+                .message.content,
+                range(32),
+            )
+        )
+    for i, text in enumerate(texts):
+        knows = (i % 4 == 0 and i % 2 == 0) or (i % 4 == 1 and i % 2 == 1) or i % 4 == 2
+        assert (text == questions[i % 2][1]) == knows, (i, text)
+    http.delete("/v1/knowledge/hr")
+
+
+def test_the_audit_and_the_metrics_count_it(client, http, acme):
+    def used():
+        rows = http.get("/v1/audit").json()["caches"]
+        return next(row for row in rows if row["name"] == "knowledge cache")
+
+    before = used()["used_in"]["completions"]["count"]
+    chat(client, FACTS[0]["prompt"], **knowing("acme", cache={"mode": "off"}))
+    assert used()["implemented"] is True
+    assert used()["used_in"]["completions"]["count"] == before + 1
+    metrics = http.get("/metrics").text
+    assert "permutation_engine_knowledge_facts_recalled_total" in metrics
+    assert "permutation_engine_knowledge_facts{" in metrics
+
+
+def test_killed_while_learning_the_pack_is_the_old_or_the_new_one(start, packs):
+    server = start()
+    with httpx.Client(base_url=server.url, timeout=60) as http:
+        learn(http, "crash", [{"id": "0", "prompt": "Who leads Zorvane Zero?", "answer": "Ada"}])
+        more = [
+            {"id": str(i), "prompt": f"What does Zorvane{i} Labs think of topic {i}?", "answer": f"view {i}"}
+            for i in range(1, 400)
+        ]
+        http.post("/v1/knowledge/crash/facts", json={"facts": more})
+        time.sleep(0.5)
+        server.stop(signal.SIGKILL)
+    again = start()
+    with httpx.Client(base_url=again.url, timeout=60) as http:
+        facts = http.get("/v1/knowledge/crash").json()["facts"]
+        assert len(facts) in (1, 400)
+    assert not list(packs.rglob("*.damaged*"))
+    again.stop()
+
+
+def test_the_command_line(binary, taught, tmp_path, http):
+    def run(*arguments):
+        return subprocess.run(
+            [binary, *arguments, "--url", taught.url], capture_output=True, text=True, timeout=120, check=False
+        )
+
+    facts = tmp_path / "facts.jsonl"
+    facts.write_text("\n".join(json.dumps(fact) for fact in FACTS) + '\n{"prompt": ""}\n')
+    ended = run("learn", "cli", str(facts))
+    assert ended.returncode == 1 and f"{facts}:4:" in ended.stderr, ended.stderr
+    assert "3 of 3" in ended.stdout
+    assert "cli" in run("knowledge", "list").stdout
+    assert "4417" in run("knowledge", "show", "cli").stdout
+    pack = tmp_path / "cli.pack"
+    assert run("knowledge", "export", "cli", str(pack)).returncode == 0
+    assert run("knowledge", "forget", "cli", "--fact", "line").returncode == 0
+    assert "4417" not in run("knowledge", "show", "cli").stdout
+    assert run("knowledge", "forget", "cli").returncode == 0
+    assert run("knowledge", "show", "cli").returncode == 1
+    ended = run("knowledge", "import", str(pack), "--as", "again")
+    assert ended.returncode == 0 and "3 facts" in ended.stdout, ended.stderr
+    assert run("knowledge", "forget", "again").returncode == 0
