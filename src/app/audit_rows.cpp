@@ -39,7 +39,7 @@ std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
        .self_test = [failure = sources.knowledge_self_test] { return failure; },
        .usage = sources.knowledge_usage,
        .counter_name = "engine.knowledge_facts_recalled",
-       .off_reason = engine_off,
+       .off_reason = [rlm = sources.rlm_enabled](base::Surface s) { return engine_off(s, rlm); },
        .on_by_default = true},
       {.name = "inference KV compression",
        .built = true,
