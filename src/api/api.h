@@ -58,7 +58,7 @@ struct ServedEmbedder {
 struct ApiOptions {
   std::map<std::string, ServedModel> models;
   std::map<std::string, ServedEmbedder> embedders = {};
-  std::string embedders_off = {};                    // without any: why, and what to do
+  std::string embedders_off = {};    // without any: why, and what to do
   std::string knowledge_model = {};  // whose knowledge /v1/knowledge is about where the query names no model
   response_cache::ResponseCache* cache = nullptr;    // null: the cache's endpoints answer 404
   response_cache::SemanticTier* semantic = nullptr;  // null: permutation.cache.semantic is refused

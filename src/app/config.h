@@ -123,7 +123,7 @@ struct Config {
   std::size_t cache_disk_bytes = 4ULL << 30;
   EmbeddingsConfig embeddings;
   RlmConfig rlm;                        // rlm_config.h has its keys
-  std::string knowledge_path = {};  // "": the home's
+  std::string knowledge_path = {};      // "": the home's
   std::map<std::string, Price> prices;  // by served model name
   ServiceConfig service;
 };

@@ -102,8 +102,8 @@ struct ServerApp::Impl {
   std::vector<std::unique_ptr<LocalModel>> models;
   std::vector<std::unique_ptr<knowledge_cache::Library>> libraries;  // one a model, null where there is none
   std::vector<std::unique_ptr<knowledge_cache::RecallingCompleter>> recalling;  // one a model
-  std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
-  std::unique_ptr<telemetry::OtlpExporter> traces;          // null: none
+  std::vector<std::unique_ptr<llm::Completer>> completers;                      // in front of the models
+  std::unique_ptr<telemetry::OtlpExporter> traces;                              // null: none
   std::unique_ptr<RlmEngines> rlm;
   std::unique_ptr<api::Api> api;
   std::unique_ptr<net::HttpServer> server;
@@ -286,7 +286,7 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (server) server->stop(grace_ms);
   server.reset();
   if (rlm) rlm->stop();
-  if (api) api->stop();  // a learning that runs needs what goes next
+  if (api) api->stop();            // a learning that runs needs what goes next
   if (embedder) embedder->stop();  // what waits for it goes on without, and ends with its model
   models.clear();
 }
