@@ -1,6 +1,7 @@
 """The binary's commands, as scripts use them."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -195,18 +196,25 @@ def test_prompts_are_not_logged(server, client, fresh):
     assert secret not in server.log()
 
 
-def test_demo(cli, model_file):
+def test_demo(cli, model_file, tmp_path):
+    embedder = os.environ.get("PERMUTATION_EMBEDDER", "")
+    if not os.path.isfile(embedder):
+        pytest.skip("PERMUTATION_EMBEDDER names no file; ./dev test fetches the embedding model")
+    models = tmp_path / "home" / "models"
+    models.mkdir(parents=True)
+    (models / "all-minilm-l6-v2").symlink_to(os.path.dirname(embedder))
     ended = cli("demo", "--json", "--model", model_file)
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout)
     assert result["ok"] is True
-    first, second, crowd, document, ratios, rlm, audit = result["steps"]
+    first, second, crowd, document, ratios, knowledge, rlm, audit = result["steps"]
     assert first["figures"]["cache"] == "miss"
     assert second["figures"]["cache"] == "hit"
     assert crowd["figures"]["computations"] == 1
     assert document["figures"]["prompt_tokens"] >= 1500
     sizes = [of["kv"]["bytes"] for of in ratios["figures"]]
     assert sizes[0] > 6 * sizes[1] > 12 * sizes[2] > 0
+    assert knowledge["ok"]
     assert rlm["figures"]["planted"] in rlm["figures"]["text"]
     assert audit["figures"]["verdict"]
 
