@@ -148,7 +148,7 @@ std::string folded_text(std::string_view text) {
 }
 
 bool is_function_word(std::string_view folded) {
-  static const WordSet words{
+  static const WordSet kWords{
       "a",         "about",  "above",    "after",  "again",  "all",      "also",    "am",       "an",
       "and",       "any",    "are",      "as",     "at",     "be",       "because", "been",     "before",
       "being",     "below",  "between",  "both",   "but",    "by",       "can",     "cannot",   "could",
@@ -170,25 +170,25 @@ bool is_function_word(std::string_view folded) {
       "yes",       "yet",    "you",      "your",   "yours",  "question", "answer",  "user",     "assistant",
       "i'm",       "i'd",    "whats",    "dont",   "name",   "named",    "called",  "actually", "exactly",
       "currently", "really", "nowadays", "anyway", "im",     "id",       "ill",     "lets",     "s"};
-  return words.contains(folded);
+  return kWords.contains(folded);
 }
 
 bool is_article(std::string_view folded) {
-  static const WordSet words{"the", "a", "an", "our", "this", "that", "your", "my", "their"};
-  return words.contains(folded);
+  static const WordSet kWords{"the", "a", "an", "our", "this", "that", "your", "my", "their"};
+  return kWords.contains(folded);
 }
 
 bool is_name_connector(std::string_view folded) {
-  static const WordSet words{"of",  "de",  "la",  "le", "van", "von", "der", "den", "du",
-                             "di",  "da",  "del", "y",  "al",  "bin", "ibn", "el",  "and",
-                             "the", "dos", "das", "do", "ten", "ter", "af",  "zu"};
-  return words.contains(folded);
+  static const WordSet kWords{"of",  "de",  "la",  "le", "van", "von", "der", "den", "du",
+                              "di",  "da",  "del", "y",  "al",  "bin", "ibn", "el",  "and",
+                              "the", "dos", "das", "do", "ten", "ter", "af",  "zu"};
+  return kWords.contains(folded);
 }
 
 bool is_title(std::string_view folded) {
-  static const WordSet words{"mr",        "mrs", "ms",    "miss", "dr",  "prof",
-                             "professor", "sir", "madam", "lady", "lord"};
-  return words.contains(folded);
+  static const WordSet kWords{"mr",        "mrs", "ms",    "miss", "dr",  "prof",
+                              "professor", "sir", "madam", "lady", "lord"};
+  return kWords.contains(folded);
 }
 
 bool one_letter_apart(std::string_view a, std::string_view b) {
