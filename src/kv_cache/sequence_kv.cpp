@@ -252,28 +252,18 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, bool rota
   compressed_tokens_ = tokens_;
   dropped_pages_ = 0;
   rotated_ = rotated;
-  // The large pages first: small ones then fill slots of their own.
-  for (const PageSize size : {PageSize::kLarge, PageSize::kSmall}) {
-    for (std::size_t t = 0; t < kept.size(); ++t) {
-      const std::size_t coded = pages_for(static_cast<int>(kept[t].coded.size()));
-      const bool is_large = size == PageSize::kLarge;
-      const std::size_t count = is_large ? pages_for(static_cast<int>(kept[t].exact.size())) : coded;
-      const std::byte* from = bytes.data() + begin[t] + (is_large ? coded * small : 0);
-      std::vector<PageId> pages;
-      for (std::size_t i = 0; i < count; ++i) {
-        const auto page = pool_->allocate(size);
-        CHECK(page.has_value());  // counted above
-        std::memcpy(pool_->data(*page), from, pool_->bytes_of(size));
-        pages.push_back(*page);
-        from += pool_->bytes_of(size);
-      }
-      tables_[t].insert(tables_[t].begin(), pages.begin(), pages.end());
-    }
-  }
-  for (const KeptTokens& each : kept) {
-    kept_.push_back(static_cast<int>(each.size()));
-    coded_.push_back(static_cast<int>(pages_for(static_cast<int>(each.coded.size()))));
+  for (std::size_t t = 0; t < kept.size(); ++t) {
+    kept_.push_back(static_cast<int>(kept[t].size()));
+    coded_.push_back(static_cast<int>(pages_for(static_cast<int>(kept[t].coded.size()))));
     longest_kept_ = std::max(longest_kept_, kept_.back());
+    const std::byte* from = bytes.data() + begin[t];
+    for (std::size_t i = 0; from < bytes.data() + begin[t + 1]; ++i) {
+      const auto page = pool_->allocate(size_of(t, i));
+      CHECK(page.has_value());  // counted above
+      std::memcpy(pool_->data(*page), from, page_bytes(t, i));
+      from += page_bytes(t, i);
+      tables_[t].push_back(*page);
+    }
   }
   return {};
 }

@@ -129,7 +129,7 @@ class SequenceKv {
   std::uint32_t references(PageId page) const { return pool_->references(page); }
   /// Bytes of page `page` of a table.
   std::size_t page_bytes(std::size_t table, std::size_t page) const {
-    return pool_->bytes_of(static_cast<int>(page) < coded_in(table) ? PageSize::kSmall : PageSize::kLarge);
+    return pool_->bytes_of(size_of(table, page));
   }
   std::int64_t bytes() const;
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
@@ -149,6 +149,9 @@ class SequenceKv {
   }
   std::size_t pages_of(std::size_t table) const;
   std::int64_t bytes_of(std::size_t table, std::size_t pages) const;
+  PageSize size_of(std::size_t table, std::size_t page) const {
+    return static_cast<int>(page) < coded_in(table) ? PageSize::kSmall : PageSize::kLarge;
+  }
   int coded_in(std::size_t table) const { return coded_.empty() ? 0 : coded_[table]; }
   void check_kept(const std::vector<KeptTokens>& kept) const;
   /// One table's kept tokens as pages, written to `to`.
