@@ -80,6 +80,41 @@ class Market {
   std::vector<std::tuple<float, std::uint32_t>> offers_;
 };
 
+/// What a ratio's budget comes to.
+struct Terms {
+  std::size_t pages_local = 0;    // of each local table
+  int certain = 0;                // tokens that every other table keeps
+  std::size_t pages_offered = 0;  // for which those tables compete
+};
+
+Terms terms_of(const KvShape& shape, int tokens, const EvictionOptions& options) {
+  const bool coded = is_coded(options.ratio);
+  const auto codec = coded ? kernels::PageCodec::kCompact : kernels::PageCodec::kF16;
+  const auto page_bytes = static_cast<double>(kernels::page_bytes(codec, shape.head_dim));
+  const double pages = static_cast<double>(shape.bytes_f16(tokens)) / options.ratio / page_bytes;
+  Terms out;
+  out.pages_local = local_pages(shape, tokens, static_cast<std::size_t>(pages));
+  const auto pages_of_local =
+      static_cast<double>(out.pages_local * static_cast<std::size_t>(shape.local_layers() * shape.kv_heads));
+  const double globals = (shape.layers - shape.local_layers()) * shape.kv_heads;
+  double offered = 0;
+  if (coded) {
+    // In the exact page that a table has anyway. The best of those tokens come free; where the others would
+    // take more than half of the budget, so does the rest of them.
+    const int paid = options.protect_first + options.protect_last;
+    const double exact = static_cast<double>(kernels::f16_page_bytes(shape.head_dim)) / page_bytes;
+    out.certain = paid + options.best_exact;
+    offered = std::max(pages / 2, pages - globals * exact * paid / kPage);
+  } else {
+    const double mean = (pages - pages_of_local) / std::max(1.0, globals);
+    out.certain = kPage * std::max(1, static_cast<int>(mean * options.floor_share));
+    offered = pages - globals * (std::min(out.certain, tokens) / kPage);
+  }
+  out.certain = std::min(out.certain, tokens);
+  out.pages_offered = static_cast<std::size_t>(std::max(0.0, offered - pages_of_local));
+  return out;
+}
+
 }  // namespace
 
 std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& shape, int tokens,
@@ -88,43 +123,25 @@ std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& sh
   const auto tables = static_cast<std::size_t>(shape.layers * shape.kv_heads);
   CHECK(scores.values.size() == tables * scores.stride);
   const bool coded = is_coded(options.ratio);
-  const auto codec = coded ? kernels::PageCodec::kCompact : kernels::PageCodec::kF16;
-  const auto page_bytes = static_cast<double>(kernels::page_bytes(codec, shape.head_dim));
-  const double whole = static_cast<double>(shape.bytes_f16(tokens)) / options.ratio;
-  const auto locals = static_cast<std::size_t>(shape.local_layers() * shape.kv_heads);
-  const std::size_t globals = tables - locals;
-  const std::size_t of_local = local_pages(shape, tokens, static_cast<std::size_t>(whole / page_bytes));
-  // What every table keeps for certain: coded, some tokens in the exact page that it has anyway; else a few
-  // pages' worth.
-  const double mean = (whole / page_bytes - static_cast<double>(of_local * locals)) /
-                      static_cast<double>(std::max<std::size_t>(1, globals));
-  const int certain =
-      std::min(tokens, coded ? options.protect_first + options.protect_last + options.best_exact
-                             : kPage * std::max(1, static_cast<int>(mean * options.floor_share)));
-  const double protected_bytes =
-      coded ? static_cast<double>(options.protect_first + options.protect_last) / kPage *
-                  static_cast<double>(kernels::f16_page_bytes(shape.head_dim) * globals)
-            : static_cast<double>(certain / kPage * globals) * page_bytes;
-  const double rest = std::max(coded ? whole / 2 : 0.0, whole - protected_bytes) -
-                      static_cast<double>(of_local * locals) * page_bytes;
-  const auto budget = static_cast<std::size_t>(std::max(0.0, rest) / page_bytes);
+  const Terms terms = terms_of(shape, tokens, options);
 
   std::vector<KeptTokens> kept(tables);
   std::vector<std::vector<std::int32_t>> orders(tables);
   Market market;
   for (std::size_t table = 0; table < tables; ++table) {
     if (is_local(shape, table)) {
-      kept[table] = last_tokens(shape, tokens, of_local, coded);
+      kept[table] = last_tokens(shape, tokens, terms.pages_local, coded);
       continue;
     }
     const float* row = scores.values.data() + table * scores.stride;
     orders[table] = ranked(row, tokens, options);
-    market.offer(table, row, std::span(orders[table]).subspan(static_cast<std::size_t>(certain)), coded);
+    market.offer(table, row, std::span(orders[table]).subspan(static_cast<std::size_t>(terms.certain)),
+                 coded);
   }
-  const auto pages = market.sell(budget, tables);
+  const auto pages = market.sell(terms.pages_offered, tables);
   for (std::size_t table = 0; table < tables; ++table) {
     if (is_local(shape, table)) continue;
-    const auto first = orders[table].begin() + certain;
+    const auto first = orders[table].begin() + terms.certain;
     const auto bought = static_cast<std::ptrdiff_t>(pages[table] * kPage);
     auto& into = coded ? kept[table].coded : kept[table].exact;
     kept[table].exact.assign(orders[table].begin(), first);
