@@ -1,10 +1,9 @@
 #include "response_cache/semantic_text.h"
 
 #include <algorithm>
-#include <array>
-#include <span>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 namespace pmt::response_cache {
 namespace {
@@ -102,74 +101,63 @@ const std::unordered_map<std::string_view, std::string_view>& unit_words() {
 }
 
 /// In one group: at most one of them is meant, so another one means another answer.
-using Group = std::span<const std::string_view>;
-constexpr std::array<std::string_view, 3> kQuantity{"more", "less", "fewer"};
-constexpr std::array<std::string_view, 2> kMost{"most", "least"};
-constexpr std::array<std::string_view, 4> kAsked{"who", "when", "where", "why"};
-constexpr std::array<std::string_view, 3> kDay{"today", "tomorrow", "yesterday"};
-constexpr std::array<std::string_view, 4> kCompass{"north", "south", "east", "west"};
-#define PMT_PAIR(name, a, b)                       \
-  constexpr std::array<std::string_view, 2> name { \
-    a, b                                           \
-  }
-PMT_PAIR(k1, "maximum", "minimum");
-PMT_PAIR(k2, "max", "min");
-PMT_PAIR(k3, "highest", "lowest");
-PMT_PAIR(k4, "increase", "decrease");
-PMT_PAIR(k5, "open", "close");
-PMT_PAIR(k6, "enable", "disable");
-PMT_PAIR(k7, "before", "after");
-PMT_PAIR(k8, "first", "last");
-PMT_PAIR(k9, "buy", "sell");
-PMT_PAIR(k10, "add", "remove");
-PMT_PAIR(k11, "start", "stop");
-PMT_PAIR(k12, "off", "on");
-PMT_PAIR(k13, "up", "down");
-PMT_PAIR(k14, "left", "right");
-PMT_PAIR(k15, "import", "export");
-PMT_PAIR(k16, "upload", "download");
-PMT_PAIR(k17, "encrypt", "decrypt");
-PMT_PAIR(k18, "send", "receive");
-PMT_PAIR(k19, "deposit", "withdraw");
-PMT_PAIR(k20, "husband", "wife");
-PMT_PAIR(k21, "father", "mother");
-PMT_PAIR(k22, "son", "daughter");
-PMT_PAIR(k23, "born", "die");
-PMT_PAIR(k24, "largest", "smallest");
-PMT_PAIR(k25, "biggest", "smallest");
-PMT_PAIR(k26, "oldest", "youngest");
-PMT_PAIR(k27, "longest", "shortest");
-PMT_PAIR(k28, "fastest", "slowest");
-PMT_PAIR(k29, "best", "worst");
-PMT_PAIR(k30, "hot", "cold");
-PMT_PAIR(k31, "legal", "illegal");
-PMT_PAIR(k32, "safe", "dangerous");
-PMT_PAIR(k33, "cheapest", "dearest");
-PMT_PAIR(k34, "winner", "loser");
-PMT_PAIR(k35, "above", "below");
-PMT_PAIR(k36, "over", "under");
-PMT_PAIR(k37, "old", "new");
-PMT_PAIR(k38, "install", "uninstall");
-PMT_PAIR(k39, "lock", "unlock");
-PMT_PAIR(k40, "male", "female");
-PMT_PAIR(k41, "arrive", "depart");
-PMT_PAIR(k42, "activate", "deactivate");
-PMT_PAIR(k43, "with", "without");
-PMT_PAIR(k44, "advantage", "disadvantage");
-PMT_PAIR(k45, "pro", "con");
-PMT_PAIR(k46, "cause", "prevent");
-PMT_PAIR(k47, "allow", "forbid");
-PMT_PAIR(k48, "birth", "death");
-#undef PMT_PAIR
-const std::array kOpposites{
-    Group(kQuantity), Group(kMost), Group(kAsked), Group(kDay), Group(kCompass), Group(k1),  Group(k2),
-    Group(k3),        Group(k4),    Group(k5),     Group(k6),   Group(k7),       Group(k8),  Group(k9),
-    Group(k10),       Group(k11),   Group(k12),    Group(k13),  Group(k14),      Group(k15), Group(k16),
-    Group(k17),       Group(k18),   Group(k19),    Group(k20),  Group(k21),      Group(k22), Group(k23),
-    Group(k24),       Group(k25),   Group(k26),    Group(k27),  Group(k28),      Group(k29), Group(k30),
-    Group(k31),       Group(k32),   Group(k33),    Group(k34),  Group(k35),      Group(k36), Group(k37),
-    Group(k38),       Group(k39),   Group(k40),    Group(k41),  Group(k42),      Group(k43), Group(k44),
-    Group(k45),       Group(k46),   Group(k47),    Group(k48)};
+using Group = std::vector<std::string_view>;
+const std::vector<Group>& opposites() {
+  static const std::vector<Group> kOpposites = {{"more", "less", "fewer"},
+                                                {"most", "least"},
+                                                {"who", "when", "where", "why"},
+                                                {"today", "tomorrow", "yesterday"},
+                                                {"north", "south", "east", "west"},
+                                                {"maximum", "minimum"},
+                                                {"max", "min"},
+                                                {"highest", "lowest"},
+                                                {"increase", "decrease"},
+                                                {"open", "close"},
+                                                {"enable", "disable"},
+                                                {"before", "after"},
+                                                {"first", "last"},
+                                                {"buy", "sell"},
+                                                {"add", "remove"},
+                                                {"start", "stop"},
+                                                {"off", "on"},
+                                                {"up", "down"},
+                                                {"left", "right"},
+                                                {"import", "export"},
+                                                {"upload", "download"},
+                                                {"encrypt", "decrypt"},
+                                                {"send", "receive"},
+                                                {"deposit", "withdraw"},
+                                                {"husband", "wife"},
+                                                {"father", "mother"},
+                                                {"son", "daughter"},
+                                                {"born", "die"},
+                                                {"largest", "smallest"},
+                                                {"biggest", "smallest"},
+                                                {"oldest", "youngest"},
+                                                {"longest", "shortest"},
+                                                {"fastest", "slowest"},
+                                                {"best", "worst"},
+                                                {"hot", "cold"},
+                                                {"legal", "illegal"},
+                                                {"safe", "dangerous"},
+                                                {"cheapest", "dearest"},
+                                                {"winner", "loser"},
+                                                {"above", "below"},
+                                                {"over", "under"},
+                                                {"old", "new"},
+                                                {"install", "uninstall"},
+                                                {"lock", "unlock"},
+                                                {"male", "female"},
+                                                {"arrive", "depart"},
+                                                {"activate", "deactivate"},
+                                                {"with", "without"},
+                                                {"advantage", "disadvantage"},
+                                                {"pro", "con"},
+                                                {"cause", "prevent"},
+                                                {"allow", "forbid"},
+                                                {"birth", "death"}};
+  return kOpposites;
+}
 
 bool is_negation(std::string_view word) {
   static const std::unordered_set<std::string_view> kWords = {"not",     "no",      "never",   "none",
@@ -252,7 +240,7 @@ bool has_any_form(const Words& words, std::string_view word) {
 }
 
 bool opposed(const QuestionFacts& a, const QuestionFacts& b) {
-  for (const Group& group : kOpposites) {
+  for (const Group& group : opposites()) {
     int only_a = 0, only_b = 0;
     for (const std::string_view word : group) {
       const bool in_a = has_any_form(a.words, word), in_b = has_any_form(b.words, word);
