@@ -22,6 +22,12 @@ class Families {
   void counter(const std::string& name, const char* help, double value, Labels labels = {}) {
     add(name, help, MetricType::Counter, std::move(labels)).counter.value = value;
   }
+  /// Adds PREFIX_NAME_total.
+  auto counters(std::string prefix) {
+    return [this, prefix = std::move(prefix)](const char* name, const char* help, std::uint64_t value) {
+      counter(prefix + name + "_total", help, static_cast<double>(value));
+    };
+  }
   void gauge(const std::string& name, const char* help, double value, Labels labels = {}) {
     add(name, help, MetricType::Gauge, std::move(labels)).gauge.value = value;
   }
@@ -40,9 +46,7 @@ class Families {
 
 void add_cache(Families& out, const response_cache::Stats& stats) {
   const std::string prefix = "permutation_response_cache_";
-  const auto count = [&](const char* name, const char* help, std::uint64_t value) {
-    out.counter(prefix + name + "_total", help, static_cast<double>(value));
-  };
+  const auto count = out.counters(prefix);
   count("hits", "Lookups that found a live entry", stats.hits);
   count("stale", "Of the hits, those that were given while they were computed anew", stats.stale);
   count("misses", "Lookups that found none", stats.misses);
@@ -61,9 +65,7 @@ void add_cache(Families& out, const response_cache::Stats& stats) {
 
 void add_semantic(Families& out, const response_cache::SemanticStats& stats) {
   const std::string prefix = "permutation_semantic_cache_";
-  const auto count = [&](const char* name, const char* help, std::uint64_t value) {
-    out.counter(prefix + name + "_total", help, static_cast<double>(value));
-  };
+  const auto count = out.counters(prefix);
   count("lookups", "Exact misses that asked the semantic tier", stats.lookups);
   count("hits", "Of those, answered from another question's entry", stats.hits);
   count("shadow_hits", "Of those, that would have been, in shadow mode", stats.shadow_hits);
