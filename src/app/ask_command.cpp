@@ -1,14 +1,13 @@
 // permutation ask: one answer, streamed to stdout; by a model loaded here, or by a server (--url).
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/context_file.h"
 #include "app/knowledge_setup.h"
 #include "app/model_choice.h"
 #include "app/report_error.h"
@@ -30,18 +29,9 @@ struct AskOptions {
   bool no_cache = false;
 };
 
-base::Result<std::string> read_context(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in || in.bad())
-    return base::Error{base::Code::kIo, fmt::format("can't read the context file {}", file)};
-  return text.str();
-}
-
 base::Result<std::string> prompt_of(const AskOptions& options) {
   if (options.context_file.empty()) return options.question;
-  TRY_ASSIGN(const std::string context, read_context(options.context_file));
+  TRY_ASSIGN(const std::string context, read_context_file(options.context_file));
   return fmt::format("{}\n\n{}", context, options.question);
 }
 

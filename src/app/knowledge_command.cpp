@@ -20,6 +20,7 @@
 #include "app/report_error.h"
 #include "app/server_call.h"
 #include "app/text_table.h"
+#include "base/file.h"
 #include "knowledge_cache/pack.h"
 
 namespace pmt::app {
@@ -67,7 +68,7 @@ std::string target_of(const KnowledgeOptions& options, const std::string& tail) 
 
 base::Result<std::string> read_input(const std::string& file) {
   if (file == "-") return std::string((std::istreambuf_iterator<char>(std::cin)), {});
-  return knowledge_cache::read_file(file);
+  return base::read_file(file);
 }
 
 void show_report(const json& report, const std::string& file) {
@@ -238,7 +239,7 @@ base::Result<std::string> pack_of(const KnowledgeOptions& options) {
 int export_pack(const KnowledgeOptions& options) {
   const auto pack = pack_of(options);
   if (!pack) return report_by_code(pack.error());
-  const base::Status written = knowledge_cache::replace_file(options.file, *pack);
+  const base::Status written = base::replace_file(options.file, *pack);
   return written ? kExitDone : report_by_code(written.error());
 }
 
@@ -254,7 +255,7 @@ base::Result<json> imported(const KnowledgeOptions& options, const std::string& 
 }
 
 int import_pack(const KnowledgeOptions& options) {
-  const auto pack = knowledge_cache::read_file(options.file);
+  const auto pack = base::read_file(options.file);
   if (!pack) return report_by_code(pack.error());
   const auto info = imported(options, *pack);
   if (!info) return report_by_code(info.error());

@@ -1,14 +1,13 @@
 // permutation rlm: a question about a context of any size; by a model loaded here, or by a server (--url).
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/context_file.h"
 #include "app/home.h"
 #include "app/model_choice.h"
 #include "app/report_error.h"
@@ -28,15 +27,6 @@ struct Options {
   std::optional<std::int64_t> budget_tokens;
   bool json = false;
 };
-
-base::Result<std::string> read_file(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in || in.bad())
-    return base::Error{base::Code::kIo, fmt::format("can't read the context file {}", file)};
-  return text.str();
-}
 
 /// What was done, on stderr: the answer alone is on stdout.
 void show_engine(const json& engine) {
@@ -131,7 +121,7 @@ base::Status ask_here(const Options& options, const std::string& context) {
 }
 
 int run(const Options& options) {
-  const auto context = read_file(options.context_file);
+  const auto context = read_context_file(options.context_file);
   if (!context) return report_error(context.error());
   const auto asked = options.url.empty() ? ask_here(options, *context) : ask_server(options, *context);
   return asked ? kExitDone : report_by_code(asked.error());

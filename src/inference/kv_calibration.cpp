@@ -1,7 +1,5 @@
 #include "inference/kv_calibration.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -15,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "inference/kv_scores.h"
 #include "model/sampler.h"
 
@@ -288,18 +287,13 @@ base::Result<Calibration> calibrate(model::Transformer& transformer, const model
 
 base::Status save(const Calibration& calibration, const model::Transformer& transformer,
                   const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-  const std::string partial = fmt::format("{}.{}.partial", path, getpid());
+  std::error_code ignored;  // where there is no folder, writing says so
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   const Header header = header_of(transformer, calibration.explained);
-  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
-  file.write(reinterpret_cast<const char*>(&header), sizeof(header));
   const auto& weights = calibration.predictor.weights;
-  file.write(reinterpret_cast<const char*>(weights.data()),
-             static_cast<std::streamsize>(weights.size() * sizeof(float)));
-  file.close();
-  if (file) std::filesystem::rename(partial, path, error);
-  if (!file || error) {
+  std::string bytes(reinterpret_cast<const char*>(&header), sizeof(header));
+  bytes.append(reinterpret_cast<const char*>(weights.data()), weights.size() * sizeof(float));
+  if (!base::replace_file(path, bytes)) {
     return base::Error{base::Code::kIo, fmt::format("the calibration can't be written to {}", path)};
   }
   return {};

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/file.h"
 #include "knowledge_cache/pack.h"
 
 namespace pmt::knowledge_cache {
@@ -129,7 +130,7 @@ void Library::refresh() {
 }
 
 base::Result<std::shared_ptr<const Domain>> Library::read_pack(const std::string& path) {
-  TRY_ASSIGN(const std::string bytes, read_file(path));
+  TRY_ASSIGN(const std::string bytes, base::read_file(path));
   auto domain = domain_of(bytes);
   if (!domain && domain.error().code == base::Code::kCorrupt) {
     int n = 1;
@@ -457,7 +458,7 @@ base::Result<LearnReport> Library::learn(const std::string& domain, ParsedFacts 
 
 base::Status Library::store(const std::shared_ptr<const Domain>& domain) {
   const std::string path = path_of(domain->origin().name);
-  TRY(replace_file(path, pack_bytes(*domain)));
+  TRY(base::replace_file(path, pack_bytes(*domain)));
   const std::lock_guard lock(mutex_);
   domains_[domain->origin().name] = {domain, stamp_of(path)};
   return {};

@@ -1,14 +1,7 @@
 #include "knowledge_cache/pack.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstring>
 #include <exception>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <random>
 #include <utility>
 
@@ -69,20 +62,6 @@ base::Error corrupt(std::string what) {
   return {base::Code::kCorrupt, "this is no knowledge pack, or a damaged one: " + std::move(what)};
 }
 
-base::Error io_error(const std::string& what, const std::string& path) {
-  return {base::Code::kIo, fmt::format("can't {} {}: {}", what, path, std::strerror(errno))};
-}
-
-bool write_all(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(file, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
-}
-
 }  // namespace
 
 std::string pack_bytes(const Domain& domain) {
@@ -125,36 +104,6 @@ base::Result<std::shared_ptr<const Domain>> domain_of(std::string_view bytes) {
   } catch (const std::exception& error) {  // a pack that somebody made by hand, with its checksum
     return corrupt(error.what());
   }
-}
-
-base::Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return io_error("read", path);
-  std::string bytes((std::istreambuf_iterator<char>(file)), {});
-  if (file.bad()) return io_error("read", path);
-  return bytes;
-}
-
-base::Status replace_file(const std::string& path, std::string_view bytes) {
-  const std::string partial = fmt::format("{}.{}.partial", path, getpid());
-  const int file = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0) return io_error("write", partial);
-  const bool written = write_all(file, bytes) && ::fsync(file) == 0;
-  const int failed = errno;
-  ::close(file);
-  if (!written || std::rename(partial.c_str(), path.c_str()) != 0) {
-    if (!written) errno = failed;
-    const base::Error error = io_error("write", path);
-    ::unlink(partial.c_str());
-    return error;
-  }
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir >= 0) {
-    ::fsync(dir);
-    ::close(dir);
-  }
-  return {};
 }
 
 std::string new_version() {

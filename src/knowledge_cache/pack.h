@@ -3,8 +3,8 @@
 //   "pmtknow1" | body's length, 8 bytes little-endian | SHA-256 of the body, 32 bytes | body: CBOR
 //   {domain, model, space, version, learnt_unix_s, slots: [{fact, mention, asked, keys: int8 vectors, ...}]}
 //
-// A file is replaced whole (written beside, synced, renamed): after a crash it is the old one or the new one.
-// Errors: kCorrupt for bytes that fail their checks (says which), kIo. Thread-safety: pure functions.
+// A file is replaced whole (base/file.h): after a crash it is the old one or the new one.
+// Errors: kCorrupt for bytes that fail their checks (says which). Thread-safety: pure functions.
 #pragma once
 
 #include <string>
@@ -17,10 +17,6 @@ namespace pmt::knowledge_cache {
 
 std::string pack_bytes(const Domain& domain);
 base::Result<std::shared_ptr<const Domain>> domain_of(std::string_view bytes);
-
-base::Result<std::string> read_file(const std::string& path);
-/// Errors leave the file as it was, and nothing beside it.
-base::Status replace_file(const std::string& path, std::string_view bytes);
 
 /// Never the same twice.
 std::string new_version();

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 
 namespace pmt::knowledge_cache {
@@ -294,15 +295,7 @@ base::Status Calibrator::save(const RelationSpace& space, const std::string& pat
   };
   each_part(part, space);
   bytes += base::sha256(bytes).hex();
-  const std::string partial = fmt::format("{}.{}.partial", path, getpid());
-  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
-  file << bytes;
-  file.close();
-  if (!file || std::rename(partial.c_str(), path.c_str()) != 0) {
-    std::remove(partial.c_str());
-    return base::Error{base::Code::kIo, fmt::format("can't write {}", path)};
-  }
-  return {};
+  return base::replace_file(path, bytes);
 }
 
 std::shared_ptr<RelationSpace> Calibrator::load(const std::string& path, const std::string& id) {

@@ -1,0 +1,13 @@
+// The file of `--context`, for the commands that take one.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace pmt::app {
+
+/// Errors: kIo, naming the file.
+base::Result<std::string> read_context_file(const std::string& file);
+
+}  // namespace pmt::app
