@@ -36,6 +36,7 @@ struct ServedModel {
   std::string description = {};
   std::int64_t created_unix_s = 0;
   std::string owned_by = "permutation";
+  bool remote = false;       // an upstream's: fields that we don't know are passed on to it
   nlohmann::json meta = {};  // null, or what GET /v1/models shows as "meta": context, parameters, file, ...
 };
 

@@ -54,7 +54,7 @@ class CountingResponder final : public net::Responder {
 void parse(benchmark::State& state) {
   for (auto _ : state) {
     auto call = parse_completion(llm::Endpoint::kChat, kRequestBody);
-    if (!call || !check_supported(*call)) state.SkipWithError("refused");
+    if (!call || !check_supported(*call, false)) state.SkipWithError("refused");
     benchmark::DoNotOptimize(call);
   }
 }

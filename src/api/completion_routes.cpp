@@ -13,11 +13,18 @@
 namespace pmt::api {
 namespace {
 
-base::Result<CompletionCall> read_call(llm::Endpoint endpoint, const ApiOptions& options,
-                                       const Exchange& exchange) {
+struct Wanted {
+  CompletionCall call;
+  const ServedModel* model = nullptr;
+};
+
+base::Result<Wanted> read_call(llm::Endpoint endpoint, const ApiOptions& options, const Exchange& exchange) {
   TRY_ASSIGN(CompletionCall call, parse_completion(endpoint, exchange.request.body));
   TRY(apply_cache_control(exchange.request.header("cache-control"), call.request.cache));
-  TRY(check_supported(call));
+  take_knowledge_of_name(options, call.request);
+  TRY_ASSIGN(const ServedModel* model, find_model(options, call.request.model));
+  TRY(check_supported(call, model->remote));
+  if (!model->remote) call.request.extra = nullptr;  // nobody here would read them
   if (call.request.cache.only_if_cached && options.cache == nullptr) {
     return base::Error{base::Code::kUnprocessable, "This server runs without a response cache.",
                        kOnlyIfCachedField};
@@ -29,9 +36,11 @@ base::Result<CompletionCall> read_call(llm::Endpoint endpoint, const ApiOptions&
                     options.embedders_off.empty() ? "" : ": ", options.embedders_off),
         "permutation.cache.semantic");
   }
+  TRY(resolve_knowledge(*model, call.request));
   call.request.id = exchange.id;
   call.request.tenant = exchange.caller->tenant();
-  return call;
+  call.request.stream = call.stream;
+  return Wanted{std::move(call), model};
 }
 
 AnswerShape shape_of(const CompletionCall& call, const ApiOptions& options) {
@@ -44,13 +53,9 @@ AnswerShape shape_of(const CompletionCall& call, const ApiOptions& options) {
 }
 
 void complete(llm::Endpoint endpoint, const ApiOptions& options, const Exchange& exchange) {
-  base::Result<CompletionCall> call = read_call(endpoint, options, exchange);
-  if (!call) return send_error(*exchange.responder, call.error());
-  take_knowledge_of_name(options, call->request);
-  const base::Result<const ServedModel*> model = find_model(options, call->request.model);
-  if (!model) return send_error(*exchange.responder, model.error());
-  if (const base::Status known = resolve_knowledge(**model, call->request); !known)
-    return send_error(*exchange.responder, known.error());
+  base::Result<Wanted> wanted = read_call(endpoint, options, exchange);
+  if (!wanted) return send_error(*exchange.responder, wanted.error());
+  CompletionCall* const call = &wanted->call;
 
   const SinkOptions sink_options{.shape = shape_of(*call, options),
                                  .only_if_cached = call->request.cache.only_if_cached};
@@ -60,7 +65,7 @@ void complete(llm::Endpoint endpoint, const ApiOptions& options, const Exchange&
   const base::CancelToken cancel;
   auto observed = observe_completion(call->request, call->stream, exchange.record, sink, *options.clock,
                                      {.keep_texts = options.keep_texts});
-  (*model)->completer->start(std::move(call->request), std::move(observed), cancel);
+  wanted->model->completer->start(std::move(call->request), std::move(observed), cancel);
   // A cache hit is answered by now, and needs nobody to watch its connection.
   if (!sink->finished()) exchange.responder->on_disconnect([cancel] { cancel.cancel(); });
 }

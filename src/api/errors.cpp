@@ -1,5 +1,8 @@
 #include "api/errors.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "api/json_writer.h"
 
 namespace pmt::api {
@@ -10,6 +13,7 @@ using base::Code;
 constexpr char kBadRequest[] = "invalid_request_error";
 constexpr char kServer[] = "server_error";
 constexpr int kRetryAfterS = 1;
+constexpr double kRetryAfterMaxS = 86'400;
 
 ErrorKind too_large(const base::Error& error) {
   // A field of a request is too long for the model; a whole body is too long for the server.
@@ -48,6 +52,8 @@ ErrorKind kind_of(const base::Error& error) {
       return {500, kServer, "corrupt"};
     case Code::kIo:
       return {500, kServer, "io"};
+    case Code::kBadGateway:
+      return {502, kServer, "bad_gateway"};
     case Code::kInternal:
       return {500, kServer, "internal_error"};
   }
@@ -79,8 +85,9 @@ std::string error_body(const base::Error& error) {
 net::HttpResponse error_response(const base::Error& error) {
   const ErrorKind kind = kind_of(error);
   net::HttpResponse response{kind.status, {{"content-type", "application/json"}}, error_body(error)};
-  if (kind.retry_after_s > 0)
-    response.headers.emplace_back("retry-after", std::to_string(kind.retry_after_s));
+  const int said_s = static_cast<int>(std::ceil(std::min(error.retry_after_s, kRetryAfterMaxS)));
+  if (const int seconds = std::max(kind.retry_after_s, said_s); seconds > 0)
+    response.headers.emplace_back("retry-after", std::to_string(seconds));
   return response;
 }
 

@@ -113,9 +113,14 @@ struct Rule {
 
 enum class UnknownKeys { kIgnored, kRefused };
 
+/// Gets each key that has no rule.
+template <class T>
+using KeepUnknown = void(std::string_view key, Json value, T& into);
+
 /// Reads an object by rules, in the document's order; of a repeated key the last one counts.
 template <class T>
-base::Status read_object(Json value, std::span<const Rule<T>> rules, UnknownKeys unknown, T& into) {
+base::Status read_object(Json value, std::span<const Rule<T>> rules, UnknownKeys unknown, T& into,
+                         KeepUnknown<T>* keep = nullptr) {
   simdjson::dom::object fields;
   if (value.get(fields) != simdjson::SUCCESS) return mismatch("an object", value);
   for (const auto field : fields) {
@@ -124,6 +129,7 @@ base::Status read_object(Json value, std::span<const Rule<T>> rules, UnknownKeys
       if (r.name == field.key) rule = &r;
     }
     if (rule == nullptr) {
+      if (keep != nullptr) keep(field.key, field.value, into);
       if (unknown == UnknownKeys::kIgnored) continue;
       std::vector<std::string_view> known;
       for (const Rule<T>& r : rules) known.push_back(r.name);

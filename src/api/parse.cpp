@@ -175,7 +175,17 @@ base::Status note_unsupported(Json value, Draft& d) {
                             (value.get(fields) == simdjson::SUCCESS && fields.size() == 0) ||
                             (value.get(s) == simdjson::SUCCESS && (s.empty() || s == "none"));
   if (!asks_nothing) d.call.unsupported.emplace_back(kName);
+  if (!asks_nothing) d.call.request.extra[kName] = to_nlohmann(value);
   return {};
+}
+
+/// An upstream may know it. What changes no answer stays out: it would only keep equal requests apart.
+void keep_extra(std::string_view key, Json value, Draft& d) {
+  static constexpr std::string_view kNoMatter[] = {"user",         "metadata",          "store",
+                                                   "service_tier", "safety_identifier", "prompt_cache_key"};
+  if (value.is_null() || std::find(std::begin(kNoMatter), std::end(kNoMatter), key) != std::end(kNoMatter))
+    return;
+  d.call.request.extra[std::string(key)] = to_nlohmann(value);
 }
 
 constexpr char kAudio[] = "audio";
@@ -208,6 +218,7 @@ constexpr Rule<Draft> kCompletions[] = {
        std::int64_t best_of = 1;
        TRY(integer(v, 1, 20, best_of));
        if (best_of > 1) d.call.unsupported.emplace_back("best_of");
+       if (best_of > 1) d.call.request.extra["best_of"] = best_of;
        return {};
      }},
     {kSuffix, note_unsupported<kSuffix>},
@@ -258,7 +269,7 @@ base::Status read_call(const std::string& body, Draft& d) {
   const bool chat = d.call.request.endpoint == llm::Endpoint::kChat;
   const std::span<const Rule<Draft>> rules =
       chat ? std::span<const Rule<Draft>>(kChatRules) : std::span<const Rule<Draft>>(kCompletionsRules);
-  TRY(read_object<Draft>(root, rules, UnknownKeys::kIgnored, d));
+  TRY(read_object<Draft>(root, rules, UnknownKeys::kIgnored, d, keep_extra));
   TRY(check_required(d));
   TRY(settle_logprobs(d));
   settle_max_tokens(d);

@@ -53,7 +53,8 @@ TEST(ParseFuzz, DamagedBodiesNeverCrash) {
     const int which = i % 2;
     const auto endpoint = which == 0 ? llm::Endpoint::kChat : llm::Endpoint::kCompletions;
     auto call = parse_completion(endpoint, damaged(kBodies[which], random));
-    const base::Status verdict = call ? check_supported(*call) : base::Status(base::Error(call.error()));
+    const base::Status verdict =
+        call ? check_supported(*call, false) : base::Status(base::Error(call.error()));
     if (verdict) continue;
     ++refused;
     const base::Error& error = verdict.error();

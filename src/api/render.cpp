@@ -88,6 +88,7 @@ std::string AnswerRenderer::finish(llm::Done& done) const {
   append_usage(w.member("usage"), done.usage, done.report);
   if (!done.report.cache) done.report.cache = started_.cache;
   append_report(w.member("permutation"), done.report);
+  append_members(w, done.extra);
   w.end();
   return out;
 }

@@ -66,7 +66,9 @@ class StreamRenderer {
   void open_chunk(std::string& out) const;
   void append_role(std::string& out, int index);
   void append_delta(std::string& out, const llm::Delta& delta);
-  void append_end(std::string& out, const llm::ChoiceEnd& end, const llm::Report* report);
+  void append_end(std::string& out, const llm::ChoiceEnd& end, const llm::Done* done);
+  /// What only the last chunk with data has: `permutation` and an upstream's own members.
+  static void append_last_members(std::string& out, const llm::Done& done);
   void append_logprobs(std::string& out, const llm::Delta& delta);
   std::int64_t& offset(int choice);
 

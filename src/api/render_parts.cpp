@@ -117,6 +117,15 @@ std::int64_t characters(std::string_view utf8) {
   return n;
 }
 
+void append_members(ObjectWriter& w, const nlohmann::json& members) {
+  if (!members.is_object()) return;
+  for (const auto& [name, value] : members.items()) {
+    std::string quoted;  // the name is foreign text
+    append_string(quoted, name);
+    append_json(w.member(std::string_view(quoted).substr(1, quoted.size() - 2)), value);
+  }
+}
+
 void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& report) {
   ObjectWriter w(out);
   w.integer("prompt_tokens", usage.prompt_tokens);
@@ -127,6 +136,7 @@ void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& 
     details.integer("cached_tokens", report.kv->prefix_tokens_reused);
     details.end();
   }
+  append_members(w, usage.details);
   w.end();
 }
 
@@ -143,6 +153,7 @@ void append_report(std::string& out, const llm::Report& report) {
   if (report.knowledge) append_knowledge(w.member("knowledge"), *report.knowledge);
   if (report.timing) append_timing(w.member("timing"), *report.timing);
   if (!report.engine.is_null()) append_json(w.member("engine"), report.engine);
+  if (!report.upstream.is_null()) append_json(w.member("upstream"), report.upstream);
   w.end();
 }
 

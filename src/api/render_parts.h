@@ -7,10 +7,14 @@
 #include <string_view>
 #include <vector>
 
+#include "api/json_writer.h"
 #include "llm/event.h"
 #include "net/http.h"
 
 namespace pmt::api {
+
+/// The members of `members`, an object or null, none of which the object has yet.
+void append_members(ObjectWriter& w, const nlohmann::json& members);
 
 /// `"usage"`'s value. With a kv report, prompt_tokens_details.cached_tokens says how many came from the
 /// prefix.

@@ -11,6 +11,14 @@ namespace {
 constexpr char kOpen[] = "data: ";
 constexpr char kClose[] = "\n\n";
 
+/// In a stream each call says which it is.
+nlohmann::json with_indices(nlohmann::json tool_calls) {
+  for (std::size_t i = 0; i < tool_calls.size(); ++i) {
+    if (tool_calls[i].is_object()) tool_calls[i]["index"] = i;
+  }
+  return tool_calls;
+}
+
 }  // namespace
 
 StreamRenderer::StreamRenderer(AnswerShape shape) : shape_(std::move(shape)) {}
@@ -86,13 +94,13 @@ void StreamRenderer::append_delta(std::string& out, const llm::Delta& delta) {
   out += kClose;
 }
 
-void StreamRenderer::append_end(std::string& out, const llm::ChoiceEnd& end, const llm::Report* report) {
+void StreamRenderer::append_end(std::string& out, const llm::ChoiceEnd& end, const llm::Done* done) {
   open_chunk(out);
   ObjectWriter w(out);
   w.integer("index", end.choice);
   if (shape_.endpoint == llm::Endpoint::kChat) {
     ObjectWriter d(w.member("delta"));
-    if (!end.tool_calls.is_null()) append_json(d.member("tool_calls"), end.tool_calls);
+    if (!end.tool_calls.is_null()) append_json(d.member("tool_calls"), with_indices(end.tool_calls));
     d.end();
   } else {
     w.string("text", "");
@@ -101,12 +109,18 @@ void StreamRenderer::append_end(std::string& out, const llm::ChoiceEnd& end, con
   w.string("finish_reason", llm::to_string(end.reason));
   w.end();
   out += ']';
-  if (report != nullptr) {
-    out += ",\"permutation\":";
-    append_report(out, *report);
-  }
+  if (done != nullptr) append_last_members(out, *done);
   out += '}';
   out += kClose;
+}
+
+void StreamRenderer::append_last_members(std::string& out, const llm::Done& done) {
+  std::string members;
+  ObjectWriter w(members);
+  append_report(w.member("permutation"), done.report);
+  append_members(w, done.extra);
+  out += ',';
+  out.append(members, 1);
 }
 
 std::string StreamRenderer::chunk(const llm::Delta& delta) {
@@ -131,13 +145,12 @@ std::string StreamRenderer::chunk(llm::ChoiceEnd end) {
 std::string StreamRenderer::finish(llm::Done& done) {
   std::string out;
   if (!done.report.cache) done.report.cache = cache_;
-  if (held_) append_end(out, *held_, shape_.include_usage ? nullptr : &done.report);
+  if (held_) append_end(out, *held_, shape_.include_usage ? nullptr : &done);
   if (shape_.include_usage) {
     out += head_;
     out += ",\"choices\":[],\"usage\":";
     append_usage(out, done.usage, done.report);
-    out += ",\"permutation\":";
-    append_report(out, done.report);
+    append_last_members(out, done);
     out += '}';
     out += kClose;
   }

@@ -7,39 +7,30 @@
 namespace pmt::api {
 namespace {
 
-base::Error not_built(std::string field, const char* instead) {
-  return name_field(base::invalid(fmt::format("is not built yet: {}", instead), std::move(field)));
-}
-
 base::Error not_by_this_model(std::string field) {
   return name_field(base::invalid("is not supported yet by this model: leave it out", std::move(field)));
 }
 
 base::Status check_openai_fields(const CompletionCall& call) {
-  const llm::Request& r = call.request;
   if (!call.unsupported.empty()) return not_by_this_model(call.unsupported.front());
-  if (r.tools.is_array() && !r.tools.empty()) return not_by_this_model("tools");
-  if (!r.tool_choice.is_null() && r.tool_choice != "none" && r.tool_choice != "auto") {
-    return not_by_this_model("tool_choice");
-  }
-  if (!r.response_format.is_null() && r.response_format.value("type", nlohmann::json()) != "text") {
-    return not_by_this_model("response_format");
-  }
   return {};
 }
 
-base::Status check_engine(const llm::Request& r) {
-  if (r.model == "rlm" || r.model == "unified") return {};  // their ledger keeps every limit
-  if (r.budget.seconds) return not_built("permutation.budget.seconds", "budget.tokens works");
-  if (r.budget.usd) return not_built("permutation.budget.usd", "budget.tokens works");
+/// What happens inside a local model can't be asked of another server.
+base::Status check_remote(const llm::Request& r) {
+  const auto local = [](std::string field) {
+    return name_field(base::invalid("works on local models only: leave it out", std::move(field)));
+  };
+  if (r.kv.ratio || r.kv.mode != llm::KvMode::kAuto) return local("permutation.kv");
+  if (r.speculation == llm::Speculation::kPromptLookup) return local("permutation.speculation");
+  if (!r.knowledge.empty()) return local("permutation.knowledge");
   return {};
 }
 
 }  // namespace
 
-base::Status check_supported(const CompletionCall& call) {
-  TRY(check_openai_fields(call));
-  return check_engine(call.request);
+base::Status check_supported(const CompletionCall& call, bool remote) {
+  return remote ? check_remote(call.request) : check_openai_fields(call);
 }
 
 }  // namespace pmt::api

@@ -7,7 +7,7 @@
 
 namespace pmt::api {
 
-/// Errors: kInvalidArgument naming the field.
-base::Status check_supported(const CompletionCall& call);
+/// `remote`: the model is an upstream's, which may know more. Errors: kInvalidArgument naming the field.
+base::Status check_supported(const CompletionCall& call, bool remote);
 
 }  // namespace pmt::api

@@ -106,6 +106,13 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file)
     TRY_ASSIGN(ModelConfig model, read_model(*table, file));
     config.models.push_back(std::move(model));
   }
+  for (const auto* table : reader.tables("upstream")) {
+    TRY_ASSIGN(UpstreamConfig upstream, read_upstream(*table, file));
+    config.upstreams.push_back(std::move(upstream));
+  }
+  if (const auto* engine = reader.table("permutation")) {
+    TRY_ASSIGN(config.engine, read_engine(*engine, file));
+  }
   if (const auto* cache = reader.table("cache")) TRY(read_cache(*cache, file, config));
   if (const auto* knowledge = reader.table("knowledge")) {
     TableReader of_knowledge(*knowledge, "[knowledge]", file);

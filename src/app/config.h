@@ -43,6 +43,12 @@
 //   name = "my-bert"             # as clients name it; unset: the catalogue's name or the file's stem
 //   threads = 0                  # 0: all cores
 //
+//   [[upstream]]                 # other servers that models are asked of (upstream_config.h); with one and
+//   no
+//                                # [[model]] there is no local model
+//
+//   [permutation]                # the engine: its student, teacher and thresholds: see engine_config.h
+//
 //   [prices."my-model"]          # US dollars a million tokens: what a cache hit saved
 //   input_per_mtok = 0.15
 //   output_per_mtok = 0.60
@@ -80,7 +86,9 @@
 #include <vector>
 
 #include "app/config_service.h"
+#include "app/engine_config.h"
 #include "app/rlm_config.h"
+#include "app/upstream_config.h"
 #include "base/result.h"
 #include "net/http_server.h"
 #include "response_cache/response_cache.h"
@@ -115,7 +123,9 @@ struct Price {
 struct Config {
   net::ServerOptions server;
   int stop_grace_ms = 5000;
-  std::vector<ModelConfig> models;
+  std::vector<ModelConfig> models;  // none, and no upstream either: the catalogue's default
+  std::vector<UpstreamConfig> upstreams;
+  EngineConfig engine;
   bool cache_enabled = true;
   response_cache::Limits cache;
   std::string cache_path;  // empty: RAM only

@@ -131,6 +131,22 @@ void TableReader::list(std::string_view key) {
   if (node != nullptr && !node->is_array()) wrong(*node, key, "a list");
 }
 
+void TableReader::texts(std::string_view key, std::vector<std::string>& out) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return;
+  std::vector<std::string> found;
+  if (const toml::array* items = node->as_array()) {
+    for (const toml::node& item : *items) {
+      const auto text = item.value<std::string>();
+      if (!text) return wrong(item, key, "a list of texts");
+      found.push_back(*text);
+    }
+    out = std::move(found);
+  } else {
+    wrong(*node, key, "a list of texts");
+  }
+}
+
 const toml::table* TableReader::table(std::string_view key) {
   const toml::node* node = find(key);
   if (node == nullptr) return nullptr;

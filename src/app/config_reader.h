@@ -53,6 +53,9 @@ class TableReader {
   }
   /// Known, and a list if it is there; the caller reads it.
   void list(std::string_view key);
+  void texts(std::string_view key, std::vector<std::string>& out);
+  /// A key that the caller reads itself.
+  void known(std::string_view key) { find(key); }
   /// Null when absent or of another type (which is a mistake).
   const toml::table* table(std::string_view key);
   /// The tables of `[[key]]`; empty when absent or of another type (which is a mistake).

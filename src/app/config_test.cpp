@@ -141,14 +141,16 @@ TEST(Config, TheExampleIsTakenAsItIsAndWithItsCommentsTakenAway) {
 
 TEST(Config, TheExampleNamesEveryOption) {
   const std::string text = example();
-  for (const char* table : {"[server]", "[[model]]", "[[key]]", "[cache]", "[log]", "[telemetry]",
-                            "[dashboard]", "[embeddings]", "[rlm]", "[unified]", "[prices.\"m\"]"}) {
+  for (const char* table :
+       {"[server]", "[[model]]", "[[key]]", "[cache]", "[log]", "[telemetry]", "[dashboard]", "[embeddings]",
+        "[rlm]", "[unified]", "[[upstream]]", "[permutation]", "[prices.\"m\"]"}) {
     const std::string error = error_of(std::string(table) + "\nzzzzzzzzzzzzzzz = 1");
     const std::size_t known = error.find("known: ");
     ASSERT_NE(known, std::string::npos) << table << ": " << error;
     std::istringstream names(error.substr(known + 7));
     for (std::string name; std::getline(names >> std::ws, name, ',');)
-      EXPECT_THAT(text, ::testing::AnyOf(HasSubstr("\n" + name + " = "), HasSubstr("\n# " + name + " = ")))
+      EXPECT_THAT(text, ::testing::AnyOf(HasSubstr("\n" + name + " = "), HasSubstr("\n# " + name + " = "),
+                                         HasSubstr("\n#   " + name + " = ")))
           << table;
   }
 }
@@ -177,6 +179,56 @@ TEST(Config, LoopbackIsThisMachineOnly) {
   for (const char* host :
        {"0.0.0.0", "::", "192.168.1.2", "example.org", "128.0.0.1", "", "127.0.0.1.example.org"}) {
     EXPECT_FALSE(is_loopback(host)) << host;
+  }
+}
+
+TEST(Config, ReadsUpstreams) {
+  const auto config = parse_config(R"(
+[[upstream]]
+name = "sonar"
+base_url = "https://api.example/v1/"
+api_key_env = "NO_SUCH_VARIABLE_HERE"
+models = { fast = "sonar-small" }
+retries = 0
+fallbacks = ["other/x"]
+cooldown_s = 5
+[[upstream]]
+name = "other"
+base_url = "http://127.0.0.1:9"
+models = ["x"]
+)",
+                                   "f.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->upstreams.size(), 2U);
+  const UpstreamConfig& sonar = config->upstreams[0];
+  EXPECT_EQ(sonar.models.at("fast"), "sonar-small");
+  EXPECT_TRUE(sonar.remote.base_url.tls);
+  EXPECT_EQ(sonar.remote.base_url.path, "/v1");
+  EXPECT_EQ(sonar.remote.retries.attempts_more, 0);
+  EXPECT_EQ(sonar.remote.cooldown.cooldown_s, 5);
+  EXPECT_EQ(sonar.fallbacks, std::vector<std::string>{"other/x"});
+  const auto without_key = remote_options(sonar, "fast");
+  ASSERT_FALSE(without_key);
+  EXPECT_NE(without_key.error().message.find("NO_SUCH_VARIABLE_HERE"), std::string::npos);
+  const auto plain = remote_options(config->upstreams[1], "x");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->name, "other/x");
+}
+
+TEST(Config, AnUpstreamThatCantBeIsRefusedByName) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"base_url = \"http://h\"\nmodels = [\"x\"]", "needs a name"},
+      {"name = \"a/b\"\nbase_url = \"http://h\"\nmodels = [\"x\"]", "needs a name"},
+      {"name = \"a\"\nmodels = [\"x\"]", "base_url"},
+      {"name = \"a\"\nbase_url = \"ftp://h\"\nmodels = [\"x\"]", "must begin with http"},
+      {"name = \"a\"\nbase_url = \"http://h\"", "needs models"},
+      {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [1]", "models must be names"},
+      {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [\"x\"]\nretrys = 1", "did you mean \"retries\""},
+      {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [\"x\"]\nfallbacks = \"b\"", "a list of texts"}};
+  for (const auto& [text, wanted] : cases) {
+    const auto config = parse_config(std::string("[[upstream]]\n") + text, "f.toml");
+    ASSERT_FALSE(config) << text;
+    EXPECT_NE(config.error().message.find(wanted), std::string::npos) << config.error().message;
   }
 }
 

@@ -11,10 +11,12 @@
 #include "api/request_log.h"
 #include "api/request_spans.h"
 #include "app/audit_rows.h"
+#include "app/cache_off.h"
 #include "app/knowledge_setup.h"
 #include "app/model_choice.h"
 #include "app/rlm_engines.h"
 #include "app/status_json.h"
+#include "app/upstreams.h"
 #include "base/version.h"
 #include "inference/local_embedder.h"
 #include "inference/local_model.h"
@@ -58,18 +60,13 @@ response_cache::Price price_of(const Config& config, const std::string& model) {
   };
 }
 
-/// For a config without the cache: every request goes past it, and its report says so.
-class CacheOff final : public llm::Completer {
- public:
-  explicit CacheOff(llm::Completer& inner) : inner_(inner) {}
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
-    request.cache.mode = llm::CacheMode::kOff;
-    inner_.start(std::move(request), std::move(sink), std::move(cancel));
-  }
-
- private:
-  llm::Completer& inner_;
-};
+/// Every pack as it stands now: "name@version".
+std::vector<std::string> pack_references(knowledge_cache::Library& library) {
+  library.refresh();
+  std::vector<std::string> out;
+  for (const auto& domain : library.list()) out.push_back(domain.name + "@" + domain.version);
+  return out;
+}
 
 }  // namespace
 
@@ -85,6 +82,9 @@ struct ServerApp::Impl {
   base::Status open_knowledge_of(LocalModel& model);
   /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
   base::Status wire();
+  base::Status wire_engine(api::ApiOptions& options);
+  /// A local or an upstream's model without its cache. Errors: none of that name.
+  base::Result<permutation::StageModel> stage_model(const std::string& model, const char* field) const;
   api::ServedModel serve(llm::Completer& completer, const LocalModel& model);
   void watch(api::ApiOptions& options);
   base::Status listen();
@@ -102,8 +102,9 @@ struct ServerApp::Impl {
   std::vector<std::unique_ptr<LocalModel>> models;
   std::vector<std::unique_ptr<knowledge_cache::Library>> libraries;  // one a model, null where there is none
   std::vector<std::unique_ptr<knowledge_cache::RecallingCompleter>> recalling;  // one a model
-  std::vector<std::unique_ptr<llm::Completer>> completers;                      // in front of the models
-  std::unique_ptr<telemetry::OtlpExporter> traces;                              // null: none
+  std::unique_ptr<Upstreams> upstreams;
+  std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
+  std::unique_ptr<telemetry::OtlpExporter> traces;          // null: none
   std::unique_ptr<RlmEngines> rlm;
   std::unique_ptr<api::Api> api;
   std::unique_ptr<net::HttpServer> server;
@@ -146,6 +147,7 @@ void ServerApp::Impl::open_embedder() {
 }
 
 base::Status ServerApp::Impl::load_models() {
+  if (config.models.empty() && !config.upstreams.empty()) return {};
   TRY_ASSIGN(auto wanted, resolve_models(config.models));
   for (inference::LocalModelOptions& options : wanted) {
     options.compression_usage = &compression_usage;
@@ -211,18 +213,18 @@ base::Status ServerApp::Impl::wire() {
     options.models[served_as] = serve(*completers.back(), *model);
     options.models[served_as].knowledge = libraries[i].get();
   }
-  name = models[0]->info().name;
-  completers.push_back(
-      std::make_unique<permutation::Engine>(*recalling[0], cache, clock,
-                                            permutation::EngineOptions{.student_model = name,
-                                                                       .versions = {},
-                                                                       .price = price_of(config, name),
-                                                                       .response_cache_usage = &cache_usage,
-                                                                       .semantic = semantic.get()}));
-  options.models[permutation::kModelName] = serve(*completers.back(), *models[0]);
-  options.models[permutation::kModelName].knowledge = libraries[0].get();
-  options.knowledge_model = name;
-  options.models[permutation::kModelName].description = "PermutationEngine: response cache, then " + name;
+  TRY_ASSIGN(upstreams,
+             Upstreams::create(config.upstreams,
+                               {.cache = &cache,
+                                .cache_enabled = config.cache_enabled,
+                                .price = [this](const std::string& model) { return price_of(config, model); },
+                                .cache_usage = &cache_usage,
+                                .semantic = semantic.get()},
+                               clock));
+  TRY(upstreams->serve(options.models));
+  TRY(wire_engine(options));
+  if (!models.empty()) options.knowledge_model = models[0]->info().name;
+  name = models.empty() ? options.models.begin()->first : models[0]->info().name;
 
   std::vector<const LocalModel*> local;
   for (const auto& model : models) local.push_back(model.get());
@@ -250,6 +252,55 @@ base::Status ServerApp::Impl::wire() {
                                       .prefix_usage = &prefix_usage})] { return audit::build_audit(rows); };
   watch(options);
   api = std::make_unique<api::Api>(std::move(options));
+  return {};
+}
+
+base::Result<permutation::StageModel> ServerApp::Impl::stage_model(const std::string& model,
+                                                                   const char* field) const {
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    if (models[i]->info().name == model)
+      return permutation::StageModel{
+          .name = model, .completer = recalling[i].get(), .price = price_of(config, model)};
+  }
+  if (llm::Completer* remote = upstreams->remote(model)) {
+    return permutation::StageModel{
+        .name = model, .completer = remote, .price = price_of(config, model), .local = false};
+  }
+  return base::invalid(fmt::format("[permutation] {} = \"{}\" is no model of this server", field, model),
+                       field);
+}
+
+base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
+  permutation::CascadeOptions cascade = config.engine.cascade;
+  const std::string student =
+      config.engine.student.empty() && !models.empty() ? models[0]->info().name : config.engine.student;
+  if (!student.empty()) {
+    TRY_ASSIGN(cascade.student, stage_model(student, "student"));
+  }
+  if (!config.engine.teacher.empty()) {
+    TRY_ASSIGN(cascade.teacher, stage_model(config.engine.teacher, "teacher"));
+  }
+  if (student.empty() && config.engine.teacher.empty()) return {};
+  cascade.response_cache_usage = &cache_usage;
+  cascade.semantic = semantic.get();
+  knowledge_cache::Library* library = nullptr;  // the student's
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    if (models[i]->info().name == student) library = libraries[i].get();
+  }
+  if (library != nullptr) cascade.packs = [library] { return pack_references(*library); };
+  completers.push_back(std::make_unique<permutation::Engine>(std::move(cascade), cache, clock));
+  api::ServedModel served{
+      .completer = completers.back().get(), .created_unix_s = clock.unix_seconds(), .meta = {}};
+  if (!models.empty()) served.meta = model_meta(models[0]->info());
+  served.knowledge = library;
+  if (!config.cache_enabled) {
+    completers.push_back(std::make_unique<CacheOff>(*completers.back()));
+    served.completer = completers.back().get();
+  }
+  served.description =
+      fmt::format("PermutationEngine: response cache, then {}{}{}", student,
+                  student.empty() || config.engine.teacher.empty() ? "" : ", then ", config.engine.teacher);
+  options.models[permutation::kModelName] = std::move(served);
   return {};
 }
 
@@ -288,6 +339,7 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (rlm) rlm->stop();
   if (api) api->stop();            // a learning that runs needs what goes next
   if (embedder) embedder->stop();  // what waits for it goes on without, and ends with its model
+  if (upstreams) upstreams->stop();
   models.clear();
 }
 
@@ -303,6 +355,7 @@ std::vector<api::EngineSample> ServerApp::Impl::engine_samples() const {
     samples.push_back(engine_sample(*models[i]));
     add_knowledge_sample(*libraries[i], recalling[i]->stats(), samples.back());
   }
+  for (auto& sample : upstreams->samples()) samples.push_back(std::move(sample));
   return samples;
 }
 

@@ -3,6 +3,7 @@
 //
 //   client -> net::HttpServer -> api::Api --"smollm2-..."--> CachedCompleter -> LocalModel
 //                                         --"permutation"--> Engine ----------> LocalModel (the first one)
+//                                         --"provider/..."--> CachedCompleter -> another server (upstreams.h)
 //
 // Thread-safety: one thread starts and stops it; the rest happens on its own threads.
 #pragma once
@@ -28,7 +29,7 @@ class ServerApp {
 
   /// http://host:port, with the port that was bound.
   std::string url() const;
-  /// The name of the first model.
+  /// The name of the first local model; without one, of an upstream's.
   const std::string& model_name() const;
   /// Takes no more requests, lets running answers finish for at most `grace_ms`, ends the rest. Idempotent.
   void stop(int grace_ms);

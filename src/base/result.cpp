@@ -28,6 +28,8 @@ const char* to_string(Code code) {
       return "corrupt";
     case Code::kIo:
       return "io";
+    case Code::kBadGateway:
+      return "bad_gateway";
     case Code::kInternal:
       return "internal";
   }

@@ -23,6 +23,7 @@ enum class Code {
   kDeadline,       // a time limit passed
   kCorrupt,        // foreign bytes (a file, a record) that fail their checks
   kIo,             // the operating system refused
+  kBadGateway,     // an upstream answered nonsense, or broke off in the middle
   kInternal,       // our own bug
 };
 
@@ -31,7 +32,8 @@ const char* to_string(Code code);
 struct Error {
   Code code = Code::kInternal;
   std::string message;
-  std::string field = {};  // the request's field at fault, "" if none: OpenAI's "param"
+  std::string field = {};    // the request's field at fault, "" if none: OpenAI's "param"
+  double retry_after_s = 0;  // kExhausted, kUnavailable: when to come back, 0 if nobody said
 };
 
 template <class T>

@@ -1,6 +1,7 @@
 #include "inference/generation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "model/logprobs.h"
@@ -9,10 +10,11 @@ namespace pmt::inference {
 
 Generation::Generation(const model::Vocab& vocab, kv_cache::SequenceKv sequence, model::Sampler sampler,
                        const std::vector<std::string>& stops, std::vector<std::int32_t> prompt,
-                       GenerationOptions options)
+                       GenerationOptions options, std::optional<model::Grammar> grammar)
     : vocab_(&vocab),
       sequence_(std::move(sequence)),
       sampler_(std::move(sampler)),
+      grammar_(std::move(grammar)),
       stops_(stops),
       tokens_(std::move(prompt)),
       prompt_tokens_(static_cast<int>(tokens_.size())),
@@ -43,12 +45,34 @@ void Generation::force(ForcedTokens tokens) {
   needle_ = std::move(tokens.needle);
 }
 
-std::int32_t Generation::choose(std::span<const float> logits) {
+std::optional<llm::Delta> Generation::cut_short() {
+  finish_ = llm::FinishReason::kLength;
+  std::string text = stops_.push(utf8_.flush());
+  text += stops_.flush();
+  return show(std::move(text));
+}
+
+/// The whole vocabulary is checked against the grammar only where the model's own choice isn't allowed. Null:
+/// the grammar has no way on.
+std::optional<std::int32_t> Generation::sample(std::span<const float> logits) {
+  std::int32_t token = sampler_.sample(logits);
+  if (!grammar_) return token;
+  if (!grammar_->allows(token)) {
+    std::vector<float> allowed(logits.begin(), logits.end());
+    grammar_->mask(allowed);
+    token = sampler_.sample(allowed);
+    if (std::isinf(allowed[static_cast<std::size_t>(token)])) return std::nullopt;
+  }
+  if (!grammar_->accept(token)) return std::nullopt;
+  return token;
+}
+
+std::optional<std::int32_t> Generation::choose(std::span<const float> logits) {
   if (forced_at_ < forced_.size()) return forced_[forced_at_++];
-  const std::int32_t token = sampler_.sample(logits);
-  if (needle_.empty()) return token;
-  if (!vocab_->is_eog(token)) {
-    written_ += vocab_->piece(token);
+  const std::optional<std::int32_t> token = sample(logits);
+  if (!token || needle_.empty()) return token;
+  if (!vocab_->is_eog(*token)) {
+    written_ += vocab_->piece(*token);
     return token;
   }
   const bool said = written_.find(std::exchange(needle_, {})) != std::string::npos;
@@ -59,7 +83,9 @@ std::int32_t Generation::choose(std::span<const float> logits) {
 }
 
 std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
-  const std::int32_t token = choose(logits);
+  const std::optional<std::int32_t> chosen = choose(logits);
+  if (!chosen) return cut_short();
+  const std::int32_t token = *chosen;
   sampler_.accept(token);
   if (vocab_->is_eog(token)) {
     finish_ = llm::FinishReason::kStop;

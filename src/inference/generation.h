@@ -12,6 +12,7 @@
 #include "inference/prompt_lookup.h"
 #include "kv_cache/sequence_kv.h"
 #include "llm/event.h"
+#include "model/grammar.h"
 #include "model/sampler.h"
 #include "model/stop_matcher.h"
 #include "model/utf8_stream.h"
@@ -37,7 +38,7 @@ class Generation {
  public:
   Generation(const model::Vocab& vocab, kv_cache::SequenceKv sequence, model::Sampler sampler,
              const std::vector<std::string>& stops, std::vector<std::int32_t> prompt,
-             GenerationOptions options);
+             GenerationOptions options, std::optional<model::Grammar> grammar = {});
 
   /// Before the first advance().
   void force(ForcedTokens tokens);
@@ -54,6 +55,9 @@ class Generation {
   bool came_true(int row) const;
   /// The step with the drafts is over: forgets those that didn't come true. Returns how many did.
   int settle_drafts();
+
+  /// Ends it here, as if its length were reached. Returns what was still held back. Requires: not finished.
+  std::optional<llm::Delta> cut_short();
 
   bool finished() const { return finish_.has_value(); }
   llm::FinishReason finish_reason() const { return *finish_; }
@@ -76,8 +80,9 @@ class Generation {
   int choice() const { return options_.choice; }
 
  private:
-  /// The token that comes next: a forced one, or a sampled one.
-  std::int32_t choose(std::span<const float> logits);
+  /// The token that comes next: a forced one, or a sampled one. Null: the grammar has no way on.
+  std::optional<std::int32_t> choose(std::span<const float> logits);
+  std::optional<std::int32_t> sample(std::span<const float> logits);
   llm::TokenLogprob describe(std::span<const float> logits, std::int32_t token) const;
   /// `text` with the log-probabilities gathered since the last text.
   std::optional<llm::Delta> show(std::string text);
@@ -85,6 +90,7 @@ class Generation {
   const model::Vocab* vocab_;
   kv_cache::SequenceKv sequence_;
   model::Sampler sampler_;
+  std::optional<model::Grammar> grammar_;
   model::StopMatcher stops_;
   model::Utf8Stream utf8_;
   std::vector<std::int32_t> tokens_;  // prompt, then generated

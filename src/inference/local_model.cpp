@@ -12,6 +12,7 @@
 
 #include "inference/prefix_scope.h"
 #include "inference/scheduler.h"
+#include "inference/structured_output.h"
 #include "model/chat_template.h"
 #include "model/llama_log.h"
 #include "model/transformer.h"
@@ -80,8 +81,9 @@ class LocalModelImpl final : public LocalModel {
 
   void encode_requests();
   base::Status submit(Arrived& arrived);
-  base::Result<std::vector<std::int32_t>> encode(const llm::Request& request) const;
   ForcedTokens forced_tokens(const llm::Request& request) const;
+  base::Result<std::vector<std::int32_t>> encode(const llm::Request& request,
+                                                 const std::string& instruction) const;
   base::Status check_length(const llm::Request& request, std::size_t tokens) const;
 
   LocalModelOptions options_;
@@ -121,7 +123,8 @@ const char* prompt_field(const llm::Request& request) {
   return request.endpoint == llm::Endpoint::kChat ? "messages" : "prompt";
 }
 
-base::Result<std::vector<std::int32_t>> LocalModelImpl::encode(const llm::Request& request) const {
+base::Result<std::vector<std::int32_t>> LocalModelImpl::encode(const llm::Request& request,
+                                                               const std::string& instruction) const {
   if (request.endpoint == llm::Endpoint::kCompletions) {
     std::vector<std::int32_t> tokens = request.prompt_tokens;
     for (const std::int32_t token : tokens) {
@@ -138,9 +141,7 @@ base::Result<std::vector<std::int32_t>> LocalModelImpl::encode(const llm::Reques
   if (chat_template_ == nullptr) {
     return base::invalid(fmt::format("{} has no chat template: use /v1/completions", options_.name), "model");
   }
-  std::vector<model::ChatMessage> messages;
-  for (const llm::Message& message : request.messages)
-    messages.push_back({message.role, message.content, message.name});
+  std::vector<model::ChatMessage> messages = chat_messages(request, instruction);
   if (request.recall && !request.recall->statement.empty() && !messages.empty())
     messages.back().content = request.recall->statement + "\n\n" + messages.back().content;
   return chat_template_->encode_chat(messages);
@@ -188,7 +189,8 @@ base::Status LocalModelImpl::check_length(const llm::Request& request, std::size
 
 base::Status LocalModelImpl::submit(Arrived& arrived) {
   const llm::Request& request = arrived.request;
-  TRY_ASSIGN(auto prompt, encode(request));
+  TRY_ASSIGN(StructuredOutput structure, structured_output(request));
+  TRY_ASSIGN(auto prompt, encode(request, structure.instruction));
   TRY(check_length(request, prompt.size()));
   auto job = std::make_unique<Job>();
   const int room = static_cast<int>(info_.context_tokens) - static_cast<int>(prompt.size());
@@ -199,7 +201,12 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   job->new_tokens_max = std::min(request.max_tokens.value_or(fit), room);
   job->prefix_scope = prefix_scope(request);
   job->prompt = std::move(prompt);
-  job->sink = arrived.sink;
+  job->sink = structure.calls ? make_tool_call_sink(arrived.sink, request.id, structure.bare) : arrived.sink;
+  job->grammar = std::move(structure.grammar);
+  if (request.budget.seconds) {
+    job->deadline = arrived.at + std::chrono::duration_cast<base::Nanos>(
+                                     std::chrono::duration<double>(*request.budget.seconds));
+  }
   job->cancel = arrived.cancel;
   job->choices = request.n;
   job->stops = request.stop;

@@ -130,6 +130,7 @@ void Scheduler::run() {
     drop_cancelled();
     admit();
     if (!running_.empty()) step();
+    end_late();
     retire_finished();
     if (running_.empty() || clock_.now() - published_ > kPublishEvery) publish();
   }
@@ -157,6 +158,32 @@ void Scheduler::drop_cancelled() {
         continue;
       }
       fail(**it, {base::Code::kCancelled, "the client left"});
+      (jobs == &running_ ? running_count_ : waiting_count_)--;
+      it = jobs->erase(it);
+    }
+  }
+}
+
+/// The request's seconds are over: what was said is the answer, cut short; without a word it is a failure.
+void Scheduler::end_late() {
+  for (Jobs* jobs : {&running_, &waiting_}) {
+    for (auto it = jobs->begin(); it != jobs->end();) {
+      Job& job = **it;
+      if (!job.deadline || !job.sink || clock_.now() < *job.deadline) {
+        ++it;
+        continue;
+      }
+      if (job.first_token != base::Nanos(0) && jobs == &running_) {
+        job.cut_short = true;
+        for (Generation& generation : job.running) {
+          if (generation.finished()) continue;
+          if (auto delta = generation.cut_short()) job.sink->on_event(std::move(*delta));
+        }
+        ++it;
+        continue;
+      }
+      fail(job, {base::Code::kDeadline, "permutation.budget.seconds were over before the first token",
+                 "permutation.budget.seconds"});
       (jobs == &running_ ? running_count_ : waiting_count_)--;
       it = jobs->erase(it);
     }
@@ -208,10 +235,15 @@ base::Status Scheduler::begin(Job& job) {
     model::SamplerParams params = job.sampling;
     params.choice = i;
     TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab_.size()));
-    job.running.emplace_back(vocab_, kv_cache::SequenceKv(*pool_, shape), std::move(sampler), job.stops,
-                             job.prompt,
-                             GenerationOptions{i, job.new_tokens_max, job.logprobs, job.speculate});
-    job.running.back().force(job.forced);
+    std::optional<model::Grammar> grammar;
+    if (!job.grammar.empty()) {
+      TRY_ASSIGN(grammar, model::Grammar::create(vocab_, job.grammar));
+    }
+    job.running.emplace_back(
+        vocab_, kv_cache::SequenceKv(*pool_, shape), std::move(sampler), job.stops, job.prompt,
+        GenerationOptions{i, job.new_tokens_max, job.logprobs, job.speculate}, std::move(grammar));
+    // A form that was asked for goes before what was taught.
+    if (job.grammar.empty()) job.running.back().force(job.forced);
   }
   job.sink->on_event(llm::Started{options_.name, clock_.unix_seconds(), {}});
   job.prompt_shared = job.choices == 1;
@@ -518,7 +550,9 @@ void Scheduler::finish(Job& job) {
       llm::Timing{base::ms_between(job.submitted, job.admitted),
                   base::ms_between(job.admitted, job.first_token), base::ms_between(job.first_token, now)};
   ++completed_;
-  std::exchange(job.sink, nullptr)->on_event(llm::Done{job.usage, std::move(report)});
+  std::exchange(job.sink, nullptr)
+      ->on_event(llm::Done{
+          .usage = job.usage, .report = std::move(report), .extra = {}, .transient = job.cut_short});
 }
 
 void Scheduler::fail(Job& job, base::Error error) {

@@ -44,6 +44,8 @@ struct Job {
   int choices = 1;
   int new_tokens_max = 0;
   std::vector<std::string> stops;
+  std::string grammar;                  // that the answers follow; "": none
+  std::optional<base::Nanos> deadline;  // the answers end there, cut short
   std::optional<int> logprobs;
   model::SamplerParams sampling;
   std::string echo;          // shown before the answer
@@ -59,6 +61,7 @@ struct Job {
   base::Nanos first_token{0};
   std::vector<Generation> running;  // not finished yet
   std::int64_t shared_bytes = 0;    // in prompt pages that all choices hold
+  bool cut_short = false;           // by its deadline
   bool prompt_shared = false;       // the other choices have forked from the first
   llm::Usage usage;
   llm::KvReport kv;
@@ -102,6 +105,7 @@ class Scheduler {
   void run();
   bool wait_for_work();
   void drop_cancelled();
+  void end_late();
   void admit();
   base::Status begin(Job& job);
   void reuse_prefix(Job& job);

@@ -10,6 +10,8 @@ const char* to_string(FinishReason reason) {
       return "length";
     case FinishReason::kToolCalls:
       return "tool_calls";
+    case FinishReason::kContentFilter:
+      return "content_filter";
   }
   return "stop";
 }

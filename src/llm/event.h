@@ -23,12 +23,14 @@ struct TokenLogprob {
   std::vector<std::pair<std::string, float>> top;  // best first
 };
 
-enum class FinishReason { kStop, kLength, kToolCalls };
+enum class FinishReason { kStop, kLength, kToolCalls, kContentFilter };
 const char* to_string(FinishReason reason);
 
 struct Usage {
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
+  std::optional<double> usd = {};  // what it cost, where that is known better than by a price table
+  nlohmann::json details = {};     // null, or what else an upstream said in its usage object, as it said it
 };
 
 enum class CacheStatus { kHit, kSemanticHit, kCoalesced, kStale, kMiss, kBypass };
@@ -81,7 +83,9 @@ struct Report {
   std::optional<SpeculationReport> speculation;
   std::optional<KnowledgeReport> knowledge;
   std::optional<Timing> timing;
-  nlohmann::json engine;  // null, or {"metadata": ..., "trace": ...}
+  nlohmann::json engine = {};  // null, or {"metadata": ..., "trace": ...}
+  nlohmann::json upstream =
+      {};  // null, or who answered elsewhere and what it took: upstream/remote_completer.h
 };
 
 /// First: what the answer's headers need, known before its first token.
@@ -106,6 +110,10 @@ struct ChoiceEnd {
 struct Done {
   Usage usage;
   Report report;
+  /// Null, or members of an upstream's answer that OpenAI's shape doesn't have, as sent: Sonar's citations
+  /// and search_results.
+  nlohmann::json extra = {};
+  bool transient = false;  // cut short or degraded: true now, but not to be given again
 };
 
 struct Failed {

@@ -115,6 +115,8 @@ struct Request {
   nlohmann::json tools;            // null or as sent
   nlohmann::json tool_choice;      // null or as sent
   nlohmann::json response_format;  // null or as sent
+  nlohmann::json extra;            // null, or fields that only an upstream may understand, as sent
+  bool stream = false;             // the caller takes pieces as they come: a hint, no part of the answer
 
   CacheOptions cache;
   KvOptions kv;

@@ -7,48 +7,14 @@
 
 #include "net/client_socket.h"
 #include "net/response_parser.h"
+#include "net/url.h"
 
 namespace pmt::net {
 namespace {
 
-struct Address {
-  std::string host;
-  std::string port;
-  std::string authority;  // as the Host header wants it
-};
-
-base::Result<Address> parse_url(const std::string& url) {
-  static constexpr std::string_view kScheme = "http://";
-  const auto bad = [&url](std::string_view why) {
-    return base::invalid(
-        fmt::format("'{}' is not a server's URL: {}; it looks like http://127.0.0.1:8080", url, why), "url");
-  };
-  std::string_view rest = url;
-  if (rest.starts_with("https://")) return bad("https is not supported");
-  if (!rest.starts_with(kScheme)) return bad("it must begin with http://");
-  rest.remove_prefix(kScheme.size());
-  if (rest.ends_with('/')) rest.remove_suffix(1);
-  if (rest.find_first_of("/?#@ ") != std::string_view::npos)
-    return bad("only a host and a port may follow http://");
-
-  Address address{.host = {}, .port = "80", .authority = std::string(rest)};
-  const std::size_t bracket = rest.starts_with('[') ? rest.find(']') : 0;
-  if (bracket == std::string_view::npos) return bad("a ] is missing");
-  const std::size_t colon = rest.find(':', bracket);
-  address.host = bracket > 0 ? rest.substr(1, bracket - 1) : rest.substr(0, colon);
-  if (address.host.empty()) return bad("the host is missing");
-  if (colon == std::string_view::npos) return address;
-  address.port = rest.substr(colon + 1);
-  const bool digits = address.port.find_first_not_of("0123456789") == std::string::npos;
-  if (address.port.empty() || address.port.size() > 5 || !digits || std::stoi(address.port) > 65535) {
-    return bad("the port must be a number up to 65535");
-  }
-  return address;
-}
-
 class Client final : public HttpClient {
  public:
-  Client(std::string url, Address address, int timeout_s)
+  Client(std::string url, Url address, int timeout_s)
       : url_(std::move(url)), address_(std::move(address)), timeout_s_(timeout_s) {}
 
   base::Status open();
@@ -74,7 +40,7 @@ class Client final : public HttpClient {
   }
 
   const std::string url_;
-  const Address address_;
+  const Url address_;
   const int timeout_s_;
   ClientSocket socket_;
   std::array<char, 16 * 1024> chunk_;
@@ -166,7 +132,13 @@ std::string_view ClientResponse::header(std::string_view name) const {
 }
 
 base::Result<std::unique_ptr<HttpClient>> HttpClient::connect(const std::string& url, int timeout_s) {
-  TRY_ASSIGN(Address address, parse_url(url));
+  TRY_ASSIGN(Url address, parse_url(url));
+  if (address.tls) {
+    return base::invalid(fmt::format("'{}': this client takes http:// only", url), "url");
+  }
+  if (!address.path.empty()) {
+    return base::invalid(fmt::format("'{}': only a host and a port may follow http://", url), "url");
+  }
   auto client = std::make_unique<Client>(url, std::move(address), timeout_s);
   TRY(client->open());
   return std::unique_ptr<HttpClient>(std::move(client));

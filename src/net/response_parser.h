@@ -34,6 +34,8 @@ class ResponseParser final : private boost::beast::http::basic_parser<false> {
   bool reusable() const { return is_done() && keep_alive(); }
   /// A 1xx: the real answer comes after it.
   bool interim() const { return is_done() && response_.status / 100 == 1; }
+  /// What is known of it so far.
+  const ClientResponse& response() const { return response_; }
   ClientResponse take_response() { return std::move(response_); }
 
  private:

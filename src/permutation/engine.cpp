@@ -9,64 +9,75 @@ namespace {
 
 using response_cache::Observation;
 
-/// The student's name and versions are in the key: another student's answer is another answer.
-response_cache::CachedCompleterOptions cache_options(const EngineOptions& options) {
+/// What decides who answers is in the key: another teacher or threshold may give another answer.
+response_cache::CachedCompleterOptions cache_options(const CascadeOptions& options) {
+  nlohmann::json versions = {{"student", options.student.name},
+                             {"teacher", options.teacher.name},
+                             {"escalation", to_string(options.escalation)},
+                             {"confidence_min", options.confidence_min},
+                             {"student_probability_min", options.student_probability_min},
+                             {"probe_tokens", options.probe_tokens},
+                             {"agreement_samples", options.agreement_samples},
+                             {"explore", options.explore},
+                             {"synthesis", options.synthesis},
+                             {"kv_ratio", options.kv_ratio},
+                             {"versions", options.versions}};
   return {.model = kModelName,
-          .versions = {{"student", options.student_model}, {"versions", options.versions}},
-          .price = options.price,
+          .versions = std::move(versions),
+          .price = {},  // the cascade says itself what it cost
           .usage = options.response_cache_usage,
           .semantic = options.semantic};
 }
 
-/// Between the cascade and the caller: passes everything on, and writes the engine's report into Done.
+/// Between the cascade and the caller: passes everything on, and completes the engine's report in Done.
 class ReportingSink final : public llm::Sink {
  public:
-  struct About {
-    std::string student_model;
-    bool want_trace = false;
-  };
-  ReportingSink(std::shared_ptr<llm::Sink> sink, const base::Clock& clock, About about)
-      : sink_(std::move(sink)), clock_(clock), about_(std::move(about)), began_at_(clock.now()) {}
+  ReportingSink(std::shared_ptr<llm::Sink> sink, const base::Clock& clock, bool want_trace)
+      : sink_(std::move(sink)), clock_(clock), want_trace_(want_trace), began_at_(clock.now()) {}
 
   std::shared_ptr<Observation> observation() const { return observation_; }
 
   void on_event(llm::Event event) override {
     if (auto* started = std::get_if<llm::Started>(&event)) started->model = kModelName;
+    if (const auto* delta = std::get_if<llm::Delta>(&event);
+        delta != nullptr && want_trace_ && delta->choice == 0) {
+      answer_ += delta->text;
+    }
     if (auto* done = std::get_if<llm::Done>(&event)) report(*done);
     sink_->on_event(std::move(event));
   }
 
  private:
-  void report(llm::Done& done) const {
-    const Outcome outcome{.cache = done.report.cache.value_or(llm::CacheReport{}),
-                          .seen = *observation_,
-                          .usage = done.usage,
-                          .student_model = about_.student_model,
-                          .total_ms = base::ms_between(began_at_, clock_.now())};
-    done.report.engine = {{"metadata", metadata_json(outcome)}};
-    if (about_.want_trace) done.report.engine["trace"] = trace_json(outcome);
+  void report(llm::Done& done) {
+    const Lookup lookup{.cache = done.report.cache.value_or(llm::CacheReport{}),
+                        .seen = *observation_,
+                        .total_ms = base::ms_between(began_at_, clock_.now())};
+    done.report.engine =
+        engine_report(std::move(done.report.engine), lookup, want_trace_, std::exchange(answer_, {}));
   }
 
   const std::shared_ptr<llm::Sink> sink_;
   const base::Clock& clock_;
-  const About about_;
+  const bool want_trace_;
   const base::Nanos began_at_;
+  std::string answer_;
   const std::shared_ptr<Observation> observation_ = std::make_shared<Observation>();
 };
 
 }  // namespace
 
-Engine::Engine(llm::Completer& student, response_cache::ResponseCache& cache, const base::Clock& clock,
-               EngineOptions options)
+Engine::Engine(CascadeOptions options, response_cache::ResponseCache& cache, const base::Clock& clock)
     : clock_(clock),
-      student_model_(options.student_model),
-      student_(student, options.student_model),
-      cached_(student_, cache, clock, cache_options(options)) {}
+      cascade_(std::move(options), cache, clock),
+      cached_(cascade_, cache, clock, cache_options(cascade_.options())) {}
 
 void Engine::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
   if (request.surface != base::Surface::kUnified) request.surface = base::Surface::kPermutation;
-  auto reporting = std::make_shared<ReportingSink>(std::move(sink), clock_,
-                                                   ReportingSink::About{student_model_, request.want_trace});
+  // Before the cache makes its key of them. The unified pipeline has decided for itself.
+  const auto& packs = cascade_.options().packs;
+  if (packs && request.knowledge.empty() && request.surface != base::Surface::kUnified)
+    request.knowledge = packs();
+  auto reporting = std::make_shared<ReportingSink>(std::move(sink), clock_, request.want_trace);
   auto observation = reporting->observation();
   cached_.start_observed(std::move(request), std::move(reporting), std::move(cancel), std::move(observation));
 }

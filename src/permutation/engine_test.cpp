@@ -60,14 +60,18 @@ class EngineTest : public testing::Test {
   base::UsageCounter usage_;
   response_cache::ResponseCache cache_{{}, clock_};
   response_cache::ScriptedCompleter student_;
-  Engine engine_{student_,
-                 cache_,
-                 clock_,
-                 {.student_model = "small",
-                  .versions = {},
-                  .price = [](const llm::Request& r,
-                              const llm::Usage& u) { return r.messages.size() * 0.5 * u.completion_tokens; },
-                  .response_cache_usage = &usage_}};
+  static CascadeOptions alone(const char* name, llm::Completer& student) {
+    return {.student = {.name = name, .completer = &student}};
+  }
+  CascadeOptions options() {
+    CascadeOptions out = alone("small", student_);
+    out.student.price = [](const llm::Request& r, const llm::Usage& u) {
+      return static_cast<double>(r.messages.size()) * 0.5 * static_cast<double>(u.completion_tokens);
+    };
+    out.response_cache_usage = &usage_;
+    return out;
+  }
+  Engine engine_{options(), cache_, clock_};
 };
 
 TEST_F(EngineTest, TheStudentAnswersAMissAndItsStreamPassesThrough) {
@@ -81,14 +85,15 @@ TEST_F(EngineTest, TheStudentAnswersAMissAndItsStreamPassesThrough) {
   EXPECT_TRUE(done_of(events).report.kv && done_of(events).report.timing) << "the student's own figures stay";
 
   const json metadata = engine_of(events).at("metadata");
-  EXPECT_EQ(metadata, json({{"components_used", {"response_cache", "student"}},
-                            {"duration_ms", 250.0},
-                            {"student_model", "small"},
-                            {"student_calls", 1},
-                            {"teacher_calls", 0},
-                            {"cost", 1.0}}));
+  EXPECT_EQ(metadata["components_used"], json({"response_cache", "router", "student"}));
+  EXPECT_EQ(metadata["duration_ms"], 250.0);
+  EXPECT_EQ(metadata["student_model"], "small");
+  EXPECT_EQ(metadata["student_calls"], 1);
+  EXPECT_EQ(metadata["teacher_calls"], 0);
+  EXPECT_EQ(metadata["cost"], 1.0);
+  EXPECT_EQ(metadata["domain"], "geography");
   auto steps = steps_of(events);
-  ASSERT_EQ(steps.size(), 4U);
+  ASSERT_EQ(steps.size(), 5U);
   for (const auto& [component, step] : steps) {
     for (const char* member : {"description", "input", "output", "duration_ms", "status", "metadata"}) {
       EXPECT_TRUE(step.contains(member)) << component << " " << member;
@@ -131,7 +136,7 @@ TEST_F(EngineTest, AHitTellsOfItsOwnWorkOnly) {
 
 TEST_F(EngineTest, TheLookupOfAHitIsReallyTimed) {
   const base::SystemClock clock;
-  Engine engine(student_, cache_, clock, {.student_model = "small", .versions = {}, .price = {}});
+  Engine engine(alone("small", student_), cache_, clock);
   const auto first = std::make_shared<llm::CollectingSink>();
   engine.start(question(), first, {});
   student_.answer(0, {"x"});
@@ -168,13 +173,13 @@ TEST_F(EngineTest, ABypassSaysWhy) {
   EXPECT_EQ(steps["response_cache"]["metadata"]["why"], "temperature > 0 and no seed");
   EXPECT_EQ(steps["student"]["duration_ms"], 250.0);
   EXPECT_EQ(steps["response_cache.store"]["status"], "skipped");
-  EXPECT_EQ(engine_of(events)["metadata"]["components_used"], json({"student"}));
+  EXPECT_EQ(engine_of(events)["metadata"]["components_used"], json({"router", "student"}));
   EXPECT_EQ(engine_of(events)["metadata"]["cost"], 1.0);
 }
 
 TEST_F(EngineTest, AFailedStoreIsInTheTrace) {
   response_cache::ResponseCache tiny({.entries_max = 4, .bytes_max = 500}, clock_);
-  Engine engine(student_, tiny, clock_, {.student_model = "small", .versions = {}, .price = {}});
+  Engine engine(alone("small", student_), tiny, clock_);
   const auto sink = std::make_shared<llm::CollectingSink>();
   engine.start(question(), sink, {});
   student_.answer(0, {std::string(2000, 'x')});
@@ -193,7 +198,7 @@ TEST_F(EngineTest, NoTraceUnlessAskedFor) {
 
 TEST_F(EngineTest, NeverSharesWithPlainCompletionsOrAnotherStudent) {
   complete(question());
-  Engine other(student_, cache_, clock_, {.student_model = "large", .versions = {}, .price = {}});
+  Engine other(alone("large", student_), cache_, clock_);
   const auto by_other = std::make_shared<llm::CollectingSink>();
   other.start(question(), by_other, {});
   EXPECT_EQ(student_.calls(), 2);

@@ -8,44 +8,23 @@ namespace {
 using json = nlohmann::json;
 using llm::CacheStatus;
 
-struct Step {
-  const char* component;
-  const char* description;
-  const char* status;  // success, failed, skipped
-  double duration_ms = 0;
-  json input = nullptr;
-  json output = nullptr;
-  json metadata = json::object();
-};
-
-json to_json(Step step) {
-  return {{"component", step.component},         {"description", step.description},
-          {"input", std::move(step.input)},      {"output", std::move(step.output)},
-          {"duration_ms", step.duration_ms},     {"status", step.status},
-          {"metadata", std::move(step.metadata)}};
-}
-
-Step skipped(const char* component, const char* description, std::string why) {
-  return {.component = component,
-          .description = description,
-          .status = "skipped",
-          .metadata = {{"why", std::move(why)}}};
-}
-
-bool computed(const Outcome& o) {
+bool computed(const Lookup& o) {
   return o.seen.computations > 0;
 }
 
-Step lookup_step(const Outcome& o) {
+Step lookup_step(const Lookup& o) {
   static constexpr char kDescription[] = "look for the answer to an identical request";
   if (o.cache.status == CacheStatus::kBypass) return skipped("response_cache", kDescription, o.cache.why);
   Step step{.component = "response_cache",
             .description = kDescription,
-            .status = "success",
             .duration_ms = o.seen.lookup_ms,
             .input = {{"key", o.cache.key}},
             .output = {{"status", llm::to_string(o.cache.status)}}};
   if (o.cache.status == CacheStatus::kHit) step.metadata = {{"age_s", o.cache.age_s}};
+  if (o.cache.status == CacheStatus::kSemanticHit) {
+    step.metadata = {{"age_s", o.cache.age_s}, {"similarity", o.cache.similarity.value_or(0)}};
+  }
+  if (o.cache.status == CacheStatus::kMiss && !o.cache.why.empty()) step.metadata = {{"why", o.cache.why}};
   if (o.cache.status == CacheStatus::kCoalesced) {
     step.description = "wait with an identical request that was being computed";
     step.duration_ms = o.total_ms;
@@ -53,28 +32,17 @@ Step lookup_step(const Outcome& o) {
   return step;
 }
 
-Step student_step(const Outcome& o) {
-  static constexpr char kDescription[] = "answer with the local model";
-  if (o.cache.status == CacheStatus::kCoalesced) {
-    return skipped("student", kDescription, "answered by an identical request's computation");
-  }
-  if (!computed(o)) return skipped("student", kDescription, "answered by the response cache");
-  return {.component = "student",
-          .description = kDescription,
-          .status = "success",
-          .duration_ms = o.seen.compute_ms,
-          .input = {{"model", o.student_model}, {"prompt_tokens", o.usage.prompt_tokens}},
-          .output = {{"completion_tokens", o.usage.completion_tokens}},
-          .metadata = {{"calls", o.seen.computations}}};
-}
-
-Step store_step(const Outcome& o) {
+Step store_step(const Lookup& o, bool degraded) {
   static constexpr char kDescription[] = "store the answer";
-  if (!computed(o))
+  if (!computed(o)) {
     return skipped("response_cache.store", kDescription, "nothing was computed for this request");
+  }
   if (!o.seen.stored && o.seen.store_note.empty()) {
+    const bool bypass = o.cache.status == CacheStatus::kBypass && !o.cache.why.empty();
     return skipped("response_cache.store", kDescription,
-                   o.cache.why.empty() ? "the request's cache mode does not write" : o.cache.why);
+                   degraded ? "a degraded answer is not kept"
+                   : bypass ? o.cache.why
+                            : "the request's cache mode does not write");
   }
   Step step{.component = "response_cache.store",
             .description = kDescription,
@@ -85,29 +53,83 @@ Step store_step(const Outcome& o) {
   return step;
 }
 
-}  // namespace
-
-json metadata_json(const Outcome& o) {
-  json components = json::array();
-  if (o.cache.status != CacheStatus::kBypass) components.push_back("response_cache");
-  if (computed(o)) components.push_back("student");
-  return {{"components_used", std::move(components)},
-          {"duration_ms", o.total_ms},
-          {"student_model", o.student_model},
-          {"student_calls", o.seen.computations},
-          {"teacher_calls", 0},
-          {"cost", o.seen.usd}};
+/// A stored answer's metadata, without what happened only when it was made.
+json reused_metadata(json first) {
+  for (const char* calls : {"student_calls", "teacher_calls", "synthesis_calls", "fallback_calls"})
+    first[calls] = 0;
+  first["cost"] = 0.0;
+  first["tokens"] = 0;
+  return first;
 }
 
-json trace_json(const Outcome& o) {
-  json steps = json::array();
-  steps.push_back(to_json(lookup_step(o)));
-  steps.push_back(to_json(student_step(o)));
-  steps.push_back(to_json(skipped("teacher", "answer with a larger model", "no upstream configured")));
-  steps.push_back(to_json(store_step(o)));
-  json errors = json::array();
+void add_skipped_stages(json& steps, const std::string& why) {
+  for (const auto& [component, description] : {std::pair("student", "answer with the local model"),
+                                               std::pair("teacher", "answer with a larger model"),
+                                               std::pair("synthesis", "one answer out of both drafts"),
+                                               std::pair("fallback", "answer although the teacher failed")}) {
+    steps.push_back(to_json(skipped(component, description, why)));
+  }
+}
+
+}  // namespace
+
+json to_json(Step step) {
+  return {{"component", std::move(step.component)}, {"description", std::move(step.description)},
+          {"input", std::move(step.input)},         {"output", std::move(step.output)},
+          {"duration_ms", step.duration_ms},        {"status", std::move(step.status)},
+          {"metadata", std::move(step.metadata)}};
+}
+
+Step skipped(std::string component, std::string description, std::string why) {
+  return {.component = std::move(component),
+          .description = std::move(description),
+          .status = "skipped",
+          .metadata = {{"why", std::move(why)}}};
+}
+
+Step failed(std::string component, std::string description, const base::Error& error, double duration_ms) {
+  return {.component = std::move(component),
+          .description = std::move(description),
+          .status = "failed",
+          .duration_ms = duration_ms,
+          .metadata = {{"error", error.message}, {"code", base::to_string(error.code)}}};
+}
+
+json engine_report(json cascade, const Lookup& o, bool want_trace, std::string answer) {
+  const bool own = computed(o);
+  json metadata = cascade.is_object() ? cascade.value("metadata", json::object()) : json::object();
+  if (!own) metadata = reused_metadata(std::move(metadata));
+  json components = json::array();
+  if (o.cache.status != CacheStatus::kBypass) components.push_back("response_cache");
+  if (own) {
+    for (const json& component : metadata.value("components_used", json::array()))
+      components.push_back(component);
+  }
+  metadata["components_used"] = std::move(components);
+  metadata["duration_ms"] = o.total_ms;
+  json out = {{"metadata", metadata}};
+  if (!want_trace) return out;
+
+  json steps = json::array({to_json(lookup_step(o))});
+  json errors = json::array(), reasoning = json::array();
+  if (own) {
+    for (json& step : cascade["trace"]["steps"]) steps.push_back(std::move(step));
+    errors = cascade["trace"]["errors"];
+    reasoning = cascade["reasoning"];
+  } else {
+    const bool shared = o.cache.status == CacheStatus::kCoalesced;
+    const std::string why =
+        shared ? "answered by an identical request's computation" : "answered by the response cache";
+    add_skipped_stages(steps, why);
+    reasoning.push_back(why);
+  }
+  steps.push_back(to_json(store_step(o, metadata.value("degraded", false))));
   if (!o.seen.store_note.empty()) errors.push_back(o.seen.store_note);
-  return {{"steps", std::move(steps)}, {"total_duration_ms", o.total_ms}, {"errors", std::move(errors)}};
+  out["answer"] = std::move(answer);
+  out["reasoning"] = std::move(reasoning);
+  out["trace"] = {
+      {"steps", std::move(steps)}, {"total_duration_ms", o.total_ms}, {"errors", std::move(errors)}};
+  return out;
 }
 
 }  // namespace pmt::permutation

@@ -1,7 +1,9 @@
-// What the engine tells about one request: metadata and trace, from what was observed while it ran.
+// What the engine tells about one request: steps with true durations and outcomes, and the metadata over
+// them. Thread-safety: none; one request's events never overlap.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -10,18 +12,31 @@
 
 namespace pmt::permutation {
 
-/// Everything that is known when the stream ends.
-struct Outcome {
+struct Step {
+  std::string component;
+  std::string description;
+  std::string status = "success";  // success, failed, skipped
+  double duration_ms = 0;
+  nlohmann::json input = nullptr;
+  nlohmann::json output = nullptr;
+  nlohmann::json metadata = nlohmann::json::object();
+};
+
+nlohmann::json to_json(Step step);
+Step skipped(std::string component, std::string description, std::string why);
+Step failed(std::string component, std::string description, const base::Error& error, double duration_ms);
+
+/// What is known of the response cache's own part when the stream ends.
+struct Lookup {
   llm::CacheReport cache;
   response_cache::Observation seen;
-  llm::Usage usage;
-  std::string student_model;
   double total_ms = 0;
 };
 
-/// {components_used, duration_ms, student_model, student_calls, teacher_calls, cost}
-nlohmann::json metadata_json(const Outcome& outcome);
-/// {steps, total_duration_ms, errors}
-nlohmann::json trace_json(const Outcome& outcome);
+/// The engine's whole report: the cascade's, as its Done carried it (or a stored answer's), with the response
+/// cache's steps around it. An answer that came from the cache tells of its own work only.
+/// {"metadata", and if `want_trace` "answer", "reasoning", "trace"}
+nlohmann::json engine_report(nlohmann::json cascade, const Lookup& lookup, bool want_trace,
+                             std::string answer);
 
 }  // namespace pmt::permutation

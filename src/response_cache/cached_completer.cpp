@@ -66,7 +66,8 @@ class LearningSink final : public llm::Sink {
     recorder_.add(event);
     auto* const done = std::get_if<llm::Done>(&event);
     if (done == nullptr) return sink_->on_event(std::move(event));
-    const bool first = done->report.cache && done->report.cache->status == llm::CacheStatus::kMiss;
+    const bool first =
+        done->report.cache && done->report.cache->status == llm::CacheStatus::kMiss && !done->transient;
     if (done->report.cache) done->report.cache->similarity = similarity_;
     sink_->on_event(std::move(event));
     if (first) tier_.computed(pending_, key_, recorder_.take());
@@ -208,7 +209,10 @@ void CachedCompleter::compute(Missed missed) {
                   .observation = std::move(missed.observation)},
       std::move(missed.sink), std::move(missed.cancel));
   waiter->watch_cancel();
-  if (reads(mode)) {
+  // What a budget cuts short is nobody else's answer.
+  const llm::Budget& budget = waiter->job().request->budget;
+  const bool bounded = budget.seconds || budget.tokens || budget.usd;
+  if (reads(mode) && !bounded) {
     flights_.join(waiter);
   } else {
     flights_.lead_alone(waiter);

@@ -182,6 +182,7 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
   Object object(out);
   object.member("echo", request.echo)
       .member("endpoint", request.endpoint)
+      .member("extra", request.extra)
       .member("knowledge", request.knowledge)
       .member("kv", request.kv)
       .member("logprobs", request.logprobs)

@@ -82,6 +82,7 @@ json tree(const Request& r, const std::string& model, const json& versions) {
                          {"logit_bias", bias}};
   return {{"tenant", r.tenant},
           {"namespace", r.cache.name_space},
+          {"extra", r.extra},
           {"endpoint", r.endpoint == llm::Endpoint::kChat ? "chat" : "completions"},
           {"model", model},
           {"messages", messages},

@@ -47,7 +47,8 @@ std::size_t heap(const llm::ChoiceEnd& e) {
 }
 
 std::size_t heap(const llm::Done& e) {
-  std::size_t bytes = heap_bytes(e.report.engine);
+  std::size_t bytes = heap_bytes(e.report.engine) + heap_bytes(e.report.upstream) +
+                      heap_bytes(e.usage.details) + heap_bytes(e.extra);
   if (e.report.cache) bytes += heap(e.report.cache->key) + heap(e.report.cache->why);
   if (e.report.kv) bytes += heap(e.report.kv->mode);
   if (e.report.knowledge) bytes += heap(e.report.knowledge->domains) + heap(e.report.knowledge->facts);

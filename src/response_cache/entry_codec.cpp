@@ -55,6 +55,12 @@ class Fields {
     if (value.is_number() && value >= 0 && std::isfinite(value.get<double>())) return value.get<double>();
     return fail_at(key, "must be a number, 0 or more"), 0;
   }
+  /// Null if absent.
+  const json& object(const char* key) {
+    const json& value = at(key);
+    if (!value.is_null() && !value.is_object()) fail_at(key, "must be an object");
+    return value;
+  }
   const json& array(const char* key) {
     static const json kEmpty = json::array();
     const json& value = at(key);
@@ -95,6 +101,8 @@ json event_json(const llm::Event& event) {
            {"prompt_tokens", done.usage.prompt_tokens},
            {"completion_tokens", done.usage.completion_tokens},
            {"engine", done.report.engine}};
+  if (!done.usage.details.is_null()) out["usage_details"] = done.usage.details;
+  if (!done.extra.is_null()) out["extra"] = done.extra;
   if (const auto& knowledge = done.report.knowledge)
     out["knowledge"] = {
         {"domains", knowledge->domains}, {"slots_read", knowledge->slots_read}, {"facts", knowledge->facts}};
@@ -158,8 +166,8 @@ base::Result<llm::Event> read_event(const json& value) {
     llm::ChoiceEnd end{.choice = choice, .reason = {}, .tool_calls = fields.at("tool_calls")};
     const std::string reason = fields.text("reason");
     bool known = false;
-    for (const auto one :
-         {llm::FinishReason::kStop, llm::FinishReason::kLength, llm::FinishReason::kToolCalls}) {
+    for (const auto one : {llm::FinishReason::kStop, llm::FinishReason::kLength,
+                           llm::FinishReason::kToolCalls, llm::FinishReason::kContentFilter}) {
       if (reason != llm::to_string(one)) continue;
       end.reason = one;
       known = true;
@@ -171,7 +179,9 @@ base::Result<llm::Event> read_event(const json& value) {
   } else if (type == "done") {
     llm::Done done;
     done.usage = {.prompt_tokens = fields.count("prompt_tokens"),
-                  .completion_tokens = fields.count("completion_tokens")};
+                  .completion_tokens = fields.count("completion_tokens"),
+                  .details = fields.object("usage_details")};
+    done.extra = fields.object("extra");
     done.report.engine = fields.at("engine");
     if (const json& knowledge = fields.at("knowledge"); !knowledge.is_null()) {
       Fields inner(knowledge, "knowledge");

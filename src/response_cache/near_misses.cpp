@@ -16,7 +16,7 @@ constexpr const char* kNames[RequestParts::kCount] = {"model",
                                                       "length, stop and n",
                                                       "tools",
                                                       "response format",
-                                                      "kv, knowledge or versions"};
+                                                      "kv, knowledge, versions or other fields"};
 
 class Hash {
  public:
@@ -73,7 +73,7 @@ RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohm
         .add(message.tool_call_id);
   }
   tools.json(r.tools).json(r.tool_choice);
-  rest.number(r.kv.ratio.value_or(0)).number(static_cast<int>(r.kv.mode)).json(versions);
+  rest.json(r.extra).number(r.kv.ratio.value_or(0)).number(static_cast<int>(r.kv.mode)).json(versions);
   for (const auto& domain : r.knowledge) rest.add(domain);
   return {
       .question = question.wide(),

@@ -25,7 +25,7 @@ void Recorder::add(const llm::Event& event) {
     answer_.events.emplace_back(
         llm::Started{.model = started->model, .created_unix_s = started->created_unix_s, .cache = {}});
   } else if (const auto* done = std::get_if<llm::Done>(&event)) {
-    answer_.events.emplace_back(llm::Done{done->usage, lasting_part(done->report)});
+    answer_.events.emplace_back(llm::Done{done->usage, lasting_part(done->report), done->extra});
   } else {
     answer_.events.push_back(event);
   }
@@ -74,7 +74,7 @@ void replay(const RecordedAnswer& answer, const llm::CacheReport& cache, llm::Si
     if (const auto* started = std::get_if<llm::Started>(&event)) {
       sink.on_event(llm::Started{started->model, started->created_unix_s, cache});
     } else if (const auto* done = std::get_if<llm::Done>(&event)) {
-      sink.on_event(llm::Done{done->usage, reused_report(done->report, cache)});
+      sink.on_event(llm::Done{done->usage, reused_report(done->report, cache), done->extra});
     } else {
       sink.on_event(event);
     }

@@ -11,6 +11,7 @@ SingleFlight::SingleFlight(llm::Completer& inner, ResponseCache& cache, const ba
     : inner_(inner), cache_(cache), clock_(clock), options_(std::move(options)) {}
 
 double SingleFlight::price(const llm::Request& request, const llm::Usage& usage) const {
+  if (usage.usd) return *usage.usd;
   return options_.price ? options_.price(request, usage) : 0;
 }
 
@@ -139,7 +140,7 @@ void Flight::store(const llm::Done& done) {
   seen_.compute_ms = base::ms_between(started_at_, computed_at);
   const llm::Request& request = *job_.request;
   seen_.usd = table_.price(request, done.usage);
-  if (!table_.must_store(*this)) return;
+  if (done.transient || !table_.must_store(*this)) return;
   const auto stored =
       table_.cache_.store(job_.key, Value{recorder_.take()},
                           StoreOptions{.tokens = total_tokens(done.usage),

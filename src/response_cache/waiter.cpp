@@ -95,7 +95,7 @@ void Waiter::finish_shared(llm::Done done) {
                                .tokens_saved = tokens,
                                .usd_saved = usd,
                                .why = {}};
-  forward(llm::Done{done.usage, reused_report(done.report, cache)});
+  forward(llm::Done{done.usage, reused_report(done.report, cache), std::move(done.extra)});
 }
 
 }  // namespace pmt::response_cache

@@ -1,0 +1,57 @@
+// [[upstream]]: other servers that models are asked of.
+//
+//   [[upstream]]
+//   name = "sonar"                        # its models are served as "sonar/..."
+//   base_url = "https://api.perplexity.ai"  # chat is at base_url + /chat/completions
+//   api_key_env = "PERPLEXITY_API_KEY"    # the environment variable that holds the key; unset: no key is
+//   sent models = { sonar = "sonar-pro" }      # as we serve it = as it calls it; or a list of names that are
+//   the same ca_file = "/etc/ssl/my-ca.pem"        # whom to trust for https; unset: the system's authorities
+//   stream = true                         # false: for a server that can't stream
+//   max_completion_tokens = false         # true: send the length under OpenAI's newer name
+//   connect_timeout_s = 10
+//   first_byte_timeout_s = 60             # of a streamed answer
+//   stall_timeout_s = 60                  # between two pieces
+//   total_timeout_s = 600                 # of one attempt
+//   concurrent_max = 256                  # requests at once to each model; more wait
+//   queue_max = 1024                      # waiting: above, 503
+//   retries = 2                           # more attempts at the same model
+//   backoff_s = 0.25                      # doubles, with jitter
+//   backoff_max_s = 8
+//   retry_after_max_s = 20                # a server that asks for a longer wait is left alone so long
+//   fallbacks = ["other/model"]           # served models to ask when it fails, in this order
+//   cooldown_failures = 3                 # attempts in a row that fail, until it is left alone; 0: never
+//   cooldown_s = 30
+//
+// Thread-safety: plain data.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <toml++/toml.h>
+
+#include "base/result.h"
+#include "upstream/remote_options.h"
+
+namespace pmt::app {
+
+struct UpstreamConfig {
+  std::string name;
+  std::string base_url;
+  std::string api_key_env;
+  std::map<std::string, std::string> models;  // as served, without the provider -> the upstream's own name
+  std::string ca_file;
+  std::vector<std::string> fallbacks;
+  upstream::RemoteOptions remote;  // the settings that all its models share
+};
+
+/// One [[upstream]] table. Errors: kInvalidArgument with file, line, key.
+base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::string& file);
+
+/// Everything that one of its models needs; the key is read from the environment now. Errors: the variable is
+/// not set.
+base::Result<upstream::RemoteOptions> remote_options(const UpstreamConfig& config, const std::string& model);
+
+}  // namespace pmt::app

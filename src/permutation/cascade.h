@@ -1,0 +1,89 @@
+// The stages of PermutationEngine behind its response cache: student, confidence, teacher, synthesis,
+// fallback.
+//
+//   router -> student -> sure enough? -> its answer
+//                |            | no
+//                |            v
+//                +-------> teacher -> its answer, or a synthesis of both drafts
+//                             | failed
+//                             v
+//                          fallback: the student's answer, marked degraded; without one, the teacher's error
+//
+// Each model's answer is cached under a key of its own (check, compute, store), so a teacher's answer is
+// there for other cascades too. While it is open whether the student is sure its words are held back, at most
+// `probe_tokens` of them; from then on the answer streams. A student that isn't sure is stopped there.
+//
+// Budgets: before each call the ledger is asked; a call gets what is left of the tokens and seconds as its
+// own limits. So dollars are overrun by one call at most, tokens by that call's prompt.
+//
+// Done carries report.engine = {"metadata", "trace", ...} (trace.h), usage summed over the calls, and their
+// true cost; `transient` for a degraded answer, which the response cache then doesn't keep.
+// Errors: as llm::Completer; the student's or the teacher's own.
+// Thread-safety: start from any thread. What the options name outlives every request.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "llm/completer.h"
+#include "permutation/difficulty.h"
+#include "permutation/domain.h"
+#include "response_cache/cached_completer.h"
+
+namespace pmt::permutation {
+
+enum class Escalation { kNever, kAlways, kConfidence };
+const char* to_string(Escalation escalation);
+
+/// One of the models of a cascade.
+struct StageModel {
+  std::string name;                     // as served
+  llm::Completer* completer = nullptr;  // null: there is none
+  response_cache::Price price = {};     // null: nothing
+  bool local = true;                    // takes knowledge packs and KV options
+};
+
+struct CascadeOptions {
+  StageModel student;
+  StageModel teacher;
+  Escalation escalation = Escalation::kConfidence;
+  double confidence_min = 0.6;         // below: the teacher is asked
+  double student_probability_min = 0;  // of being right, by difficulty: below, the student isn't asked
+  int probe_tokens = 24;               // the student is judged by so many of its first tokens; 0: by all
+  double explore = 0;         // share of questions asked of both, to learn the student's ability from
+  int agreement_samples = 0;  // further answers of an unsure student, drawn; agreement may save it
+  bool synthesis = false;     // the teacher writes one answer out of both drafts
+  double kv_ratio = 0;        // for requests that name none; 0: the model's own
+  /// The student's knowledge packs now, as "name@version"; null: none. A request that names none gets them
+  /// all: their own gates decide whether it is about what was taught, and the versions make the keys, so that
+  /// an answer from before a lesson is not given after it.
+  std::function<std::vector<std::string>()> packs = {};
+  nlohmann::json versions = {};  // of the models and packs: part of every stage's key
+  base::UsageCounter* response_cache_usage = nullptr;
+  response_cache::SemanticTier* semantic = nullptr;  // of the whole answer; null: none
+};
+
+class Cascade final : public llm::Completer {
+ public:
+  Cascade(CascadeOptions options, response_cache::ResponseCache& cache, const base::Clock& clock);
+  ~Cascade() override;
+  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+
+  const CascadeOptions& options() const { return options_; }
+  const AbilityLog& abilities() const { return abilities_; }
+
+ private:
+  friend class CascadeRun;
+  struct Stage;
+
+  const CascadeOptions options_;
+  const base::Clock& clock_;
+  const Domains domains_;
+  AbilityLog abilities_;
+  std::unique_ptr<Stage> student_, teacher_, synthesis_, fallback_;  // null without the model
+};
+
+}  // namespace pmt::permutation

@@ -1,0 +1,166 @@
+#include "upstream/answer_reader.h"
+
+#include <random>
+
+#include <gmock/gmock.h>
+
+#include "llm/sinks.h"
+
+namespace pmt::upstream {
+namespace {
+
+using json = nlohmann::json;
+using llm::Event;
+
+AnswerReader reader(llm::Endpoint endpoint = llm::Endpoint::kChat) {
+  return AnswerReader({.endpoint = endpoint, .model = "p/m", .now_unix_s = 9});
+}
+
+template <class T>
+std::vector<T> all_of(const std::vector<Event>& events) {
+  std::vector<T> out;
+  for (const Event& event : events) {
+    if (const auto* e = std::get_if<T>(&event)) out.push_back(*e);
+  }
+  return out;
+}
+
+TEST(AnswerReader, ReadsAStream) {
+  AnswerReader r = reader();
+  std::vector<Event> events;
+  for (
+      const char* chunk :
+      {R"({"id":"1","created":5,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]})",
+       R"({"created":5,"choices":[{"index":0,"delta":{"content":"Pa"},"finish_reason":null}]})",
+       R"({"choices":[{"index":0,"delta":{"content":"ris"}}]})",
+       R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})",
+       R"({"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}})", "[DONE]"}) {
+    ASSERT_TRUE(r.chunk(chunk, events)) << chunk;
+  }
+  ASSERT_EQ(events.size(), 5U);
+  EXPECT_EQ(std::get<llm::Started>(events[0]).model, "p/m");
+  EXPECT_EQ(std::get<llm::Started>(events[0]).created_unix_s, 5);
+  EXPECT_EQ(llm::text_of(events), "Paris");
+  EXPECT_EQ(std::get<llm::ChoiceEnd>(events[3]).reason, llm::FinishReason::kStop);
+  const auto& done = std::get<llm::Done>(events[4]);
+  EXPECT_EQ(done.usage.prompt_tokens, 7);
+  EXPECT_EQ(done.usage.completion_tokens, 2);
+  EXPECT_TRUE(done.extra.is_null() && done.usage.details.is_null());
+}
+
+TEST(AnswerReader, SonarsCitationsStay) {
+  AnswerReader r = reader();
+  std::vector<Event> events;
+  ASSERT_TRUE(r.whole(
+      R"({"id":"x","model":"sonar","object":"chat.completion","citations":["https://a.example"],
+          "search_results":[{"title":"A","url":"https://a.example","date":null}],
+          "choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"B [1]"}}],
+          "usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"search_context_size":"low"}})",
+      events));
+  const auto& done = std::get<llm::Done>(events.back());
+  EXPECT_EQ(done.extra.size(), 2U);
+  EXPECT_EQ(done.extra["citations"][0], "https://a.example");
+  EXPECT_EQ(done.extra["search_results"][0]["title"], "A");
+  EXPECT_EQ(done.usage.details, json({{"search_context_size", "low"}}));
+  EXPECT_EQ(std::get<llm::Started>(events.front()).created_unix_s, 9) << "ours, as it says none";
+}
+
+TEST(AnswerReader, PutsToolCallsTogether) {
+  AnswerReader r = reader();
+  std::vector<Event> events;
+  for (
+      const char* chunk :
+      {R"({"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"add","arguments":""}}]}}]})",
+       R"({"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]}}]})",
+       R"({"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"c2","function":{"name":"sub","arguments":"{}"}},{"index":0,"function":{"arguments":"1}"}}]}}]})",
+       R"({"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]})", "[DONE]"}) {
+    ASSERT_TRUE(r.chunk(chunk, events)) << chunk;
+  }
+  const auto ends = all_of<llm::ChoiceEnd>(events);
+  ASSERT_EQ(ends.size(), 1U);
+  EXPECT_EQ(ends[0].reason, llm::FinishReason::kToolCalls);
+  EXPECT_EQ(ends[0].tool_calls,
+            json::parse(
+                R"([{"id":"c1","type":"function","function":{"name":"add","arguments":"{\"a\":1}"}},
+                    {"id":"c2","type":"function","function":{"name":"sub","arguments":"{}"}}])"));
+}
+
+TEST(AnswerReader, ReadsLogprobsOfBothShapes) {
+  AnswerReader chat = reader();
+  std::vector<Event> events;
+  ASSERT_TRUE(chat.whole(
+      R"({"choices":[{"index":0,"message":{"content":"é"},"finish_reason":"length","logprobs":{"content":[
+          {"token":"é","logprob":-0.5,"bytes":[195,169],"top_logprobs":[{"token":"e","logprob":-1.5,"bytes":null}]}]}}]})",
+      events));
+  const auto deltas = all_of<llm::Delta>(events);
+  ASSERT_EQ(deltas.size(), 1U);
+  ASSERT_EQ(deltas[0].logprobs.size(), 1U);
+  EXPECT_EQ(deltas[0].logprobs[0].token, "\xc3\xa9");
+  EXPECT_FLOAT_EQ(deltas[0].logprobs[0].logprob, -0.5F);
+  EXPECT_EQ(deltas[0].logprobs[0].top, (std::vector<std::pair<std::string, float>>{{"e", -1.5F}}));
+  EXPECT_EQ(all_of<llm::ChoiceEnd>(events)[0].reason, llm::FinishReason::kLength);
+
+  AnswerReader text = reader(llm::Endpoint::kCompletions);
+  events.clear();
+  ASSERT_TRUE(text.whole(
+      R"({"choices":[{"index":0,"text":"ab","finish_reason":"stop","logprobs":{"tokens":["a","b"],
+          "token_logprobs":[null,-2],"top_logprobs":[null,{"b":-2,"c":-1}],"text_offset":[0,1]}}]})",
+      events));
+  const auto pieces = all_of<llm::Delta>(events);
+  ASSERT_EQ(pieces[0].logprobs.size(), 2U);
+  EXPECT_EQ(pieces[0].logprobs[1].top.front().first, "c") << "best first";
+}
+
+TEST(AnswerReader, WhatIsNoAnswerIsAnError) {
+  for (const char* body :
+       {"", "<html>", "[]", "{}", R"({"choices":{}})", R"({"choices":[3]})", R"({"choices":[]})",
+        R"({"choices":[{"index":-1,"message":{"content":"x"},"finish_reason":"stop"}]})",
+        R"({"choices":[{"index":100000,"message":{"content":"x"},"finish_reason":"stop"}]})",
+        R"({"choices":[{"index":0,"message":{"content":5},"finish_reason":"stop"}]})",
+        R"({"choices":[{"index":0,"message":{"tool_calls":{"a":1}},"finish_reason":"stop"}]})",
+        R"({"choices":[{"index":0,"message":{"content":"no end"}}]})"}) {
+    AnswerReader r = reader();
+    std::vector<Event> events;
+    const auto read = r.whole(body, events);
+    ASSERT_FALSE(read) << body;
+    EXPECT_EQ(read.error().code, base::Code::kBadGateway) << body;
+    EXPECT_TRUE(all_of<llm::Done>(events).empty());
+  }
+}
+
+TEST(AnswerReader, AStreamMayEndInAnErrorOrBreakOff) {
+  AnswerReader r = reader();
+  std::vector<Event> events;
+  ASSERT_TRUE(r.chunk(R"({"choices":[{"index":0,"delta":{"content":"Pa"}}]})", events));
+  EXPECT_EQ(r.finish(events).error().code, base::Code::kBadGateway);
+  const auto failed = r.chunk(R"({"error":{"message":"out of memory","code":503}})", events);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, base::Code::kUnavailable);
+  EXPECT_THAT(failed.error().message, testing::HasSubstr("out of memory"));
+}
+
+TEST(AnswerReader, NoInputBreaksIt) {
+  const std::string good =
+      R"({"choices":[{"index":0,"delta":{"content":"x","tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]},"logprobs":{"content":[{"token":"x","logprob":-1,"top_logprobs":[]}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}})";
+  std::mt19937 random(7);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bad = good;
+    for (int edits = 1 + static_cast<int>(random() % 3); edits > 0; --edits) {
+      const std::size_t at = random() % bad.size();
+      const std::size_t kind = random() % 3;
+      if (kind == 0) bad[at] = static_cast<char>(random());
+      if (kind == 1) bad.erase(at, 1 + random() % 20);
+      if (kind == 2) bad.insert(at, good, random() % good.size(), random() % 20);
+      if (bad.empty()) bad = "{}";
+    }
+    AnswerReader r = reader();
+    std::vector<Event> events;
+    if (r.chunk(bad, events)) (void)r.finish(events);
+    if (!events.empty()) {
+      EXPECT_TRUE(std::holds_alternative<llm::Started>(events.front())) << bad;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pmt::upstream
