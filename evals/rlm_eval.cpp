@@ -336,7 +336,9 @@ int run(std::vector<std::string> args) {
     return 2;
   }
   const base::SystemClock clock;
-  inference::LocalModelOptions options{.name = "smollm2-135m-instruct", .path = path};
+  inference::LocalModelOptions options;
+  options.name = "smollm2-135m-instruct";
+  options.path = path;
   options.kv_ratio = kv_ratio;
   const auto model = inference::LocalModel::load(options, clock);
   if (!model) {

@@ -61,7 +61,9 @@ class EngineTest : public testing::Test {
   response_cache::ResponseCache cache_{{}, clock_};
   response_cache::ScriptedCompleter student_;
   static CascadeOptions alone(const char* name, llm::Completer& student) {
-    return {.student = {.name = name, .completer = &student}};
+    CascadeOptions out;
+    out.student = {.name = name, .completer = &student};
+    return out;
   }
   CascadeOptions options() {
     CascadeOptions out = alone("small", student_);
