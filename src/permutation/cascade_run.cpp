@@ -10,7 +10,6 @@ namespace pmt::permutation {
 namespace {
 
 using json = nlohmann::json;
-using llm::CacheStatus;
 
 constexpr double kRightAgreement = 0.5;  // the student said what the teacher says
 

@@ -15,19 +15,29 @@ MODEL_FILE = os.environ.get("PERMUTATION_MODEL", "")
 
 
 @pytest.fixture(scope="session")
-def key():
+def binary():
     if not os.access(BIN, os.X_OK):
         pytest.skip("PERMUTATION_BIN names no program; ctest sets it")
-    made = subprocess.run([BIN, "keys", "new", "--scope", "admin", "--json"], capture_output=True, text=True, check=True)
+    return BIN
+
+
+@pytest.fixture(scope="session")
+def model_file():
+    if not pathlib.Path(MODEL_FILE).is_file():
+        pytest.skip(f"PERMUTATION_MODEL names no file: {MODEL_FILE!r}")
+    return MODEL_FILE
+
+
+@pytest.fixture(scope="session")
+def key(binary):
+    made = subprocess.run([binary, "keys", "new", "--scope", "admin", "--json"], capture_output=True, text=True, check=True)
     return json.loads(made.stdout)
 
 
 @pytest.fixture(scope="session")
-def server(key, tmp_path_factory):
-    if not pathlib.Path(MODEL_FILE).is_file():
-        pytest.skip(f"PERMUTATION_MODEL names no file: {MODEL_FILE!r}")
+def server(key, binary, model_file, tmp_path_factory):
     config = tmp_path_factory.mktemp("clients") / "config.toml"
-    config.write_text(f'[server]\nport = 0\nstop_grace_ms = 500\n[[model]]\npath = "{MODEL_FILE}"\n' + key["toml"])
-    running = RunningServer([BIN, "serve", "--config", str(config)])
+    config.write_text(f'[server]\nport = 0\nstop_grace_ms = 500\n[[model]]\npath = "{model_file}"\n' + key["toml"])
+    running = RunningServer([binary, "serve", "--config", str(config)])
     yield running
     assert running.stop() == 0, running.log()
