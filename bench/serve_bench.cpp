@@ -140,7 +140,7 @@ class Ours {
 
   kv_cache::SequenceKv compressed(const std::vector<kv_cache::KeptTokens>& kept, double ratio) {
     kv_cache::SequenceKv out = source_->fork();
-    check(out.compress(kept, kv_cache::is_coded(ratio), kernels::best_attention_kernels()));
+    check(out.compress(kept, kv_cache::ends_of(ratio), kernels::best_attention_kernels()));
     return out;
   }
 

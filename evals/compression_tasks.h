@@ -19,6 +19,8 @@ struct Question {
   /// Any of these in the free answer solves it: compared as words, without case and punctuation. Empty: there
   /// is no free answer (perplexity).
   std::vector<std::string> wanted = {};
+  /// Instead, none of them may be in it.
+  bool forbidden = false;
 };
 
 struct Item {
@@ -32,7 +34,7 @@ struct TaskText {
 };
 
 /// Names as in the table of results: needle_1400, needle_3200, longeval, xquad, many_questions,
-/// instructions, perplexity. Errors: an unknown name, data that isn't there.
+/// instructions, not_leaked, perplexity. Errors: an unknown name, data that isn't there.
 base::Result<TaskText> make_task(const std::string& name, const std::string& data, const model::Vocab& vocab,
                                  int items, int seed);
 

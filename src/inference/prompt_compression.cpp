@@ -73,7 +73,7 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence,
   kv_cache::EvictionOptions options;
   options.ratio = ratio_;
   return sequence.compress(kv_cache::choose_kept(scores_, sequence.shape(), prompt_tokens_, options),
-                           kv_cache::is_coded(ratio_), kernels, threads);
+                           kv_cache::ends_of(ratio_), kernels, threads);
 }
 
 }  // namespace pmt::inference

@@ -25,8 +25,8 @@ std::size_t page_count(int tokens) {
 /// Pages that a sequence may hold in a table beyond what its tokens fill: a copied one and the last.
 constexpr int kSparePages = 2;
 
-/// Exact pages that a compressed prompt takes in a table: sinks, prompt's end and best tokens.
-constexpr int kExactPages = 1;
+/// Pages beyond its share that a compressed prompt takes in a table: sinks, prompt's end and best tokens.
+constexpr int kEndPages = 1;
 
 kv_cache::PrefixKey prefix_key(const Job& job) {
   return {job.prefix_scope, job.compression.ratio()};
@@ -79,15 +79,17 @@ std::size_t Scheduler::pages_at_most(const Need& need) const {
     return kv_cache::SequenceKv::local_pages_at_most(shape, tokens, step);
   };
   if (need.kv_ratio > 1) {
-    // Exact while it is read; then its share, of which a choice takes a few exact pages more than its tokens
-    // fill.
+    // Exact while it is read; then its share, of which a choice takes a few pages more than its tokens fill.
     const double page = static_cast<double>(pool_->bytes_of(kv_cache::PageSize::kLarge));
-    const double prompt = static_cast<double>((global + local) * kExactPages) +
-                          static_cast<double>(shape.bytes_f16(need.prompt_tokens)) / need.kv_ratio / page;
+    const double prompt = static_cast<double>(shape.bytes_f16(need.prompt_tokens)) / need.kv_ratio / page;
     const std::size_t own = page_count(need.new_tokens) + kSparePages;
     const std::size_t own_local =
         std::min(own, local_pages(need.prompt_tokens + need.new_tokens) + kSparePages);
-    const auto later = static_cast<std::size_t>(prompt + 1) + (global * own + local * own_local) * choices;
+    const double pages =
+        static_cast<double>((global + local) * kEndPages + (global * own + local * own_local) * choices);
+    const double end_page =
+        static_cast<double>(kernels::page_bytes(kv_cache::ends_of(need.kv_ratio), shape.head_dim));
+    const auto later = static_cast<std::size_t>(prompt + pages * end_page / page) + 2;
     return std::max(kv_cache::SequenceKv::pages_at_most(shape, need.prompt_tokens, step), later);
   }
   // Full prompt pages are shared by the choices; the last, partial one and all later ones are each choice's

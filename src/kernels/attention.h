@@ -28,8 +28,10 @@ struct HeadPages {
   const std::byte* pool = nullptr;  // page i lies at pool + ids[i] * unit_bytes
   std::size_t unit_bytes = 0;
   const std::uint32_t* ids = nullptr;
-  int coded = 0;         // the first so many pages are compact, the others f16
-  bool rotated = false;  // every page holds vectors in the compact codec's rotation
+  int coded = 0;                     // the first so many pages are compact
+  PageCodec ends = PageCodec::kF16;  // of the others: kBytes where any is compact
+  /// Whether the pages hold vectors in the compact codec's rotation.
+  bool rotated() const { return ends == PageCodec::kBytes; }
   const std::byte* page(int i) const { return pool + unit_bytes * ids[i]; }
 };
 
@@ -87,13 +89,14 @@ struct AttentionKernels {
   void (*store_f16)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
   /// Reads them back.
   void (*load_f16)(const std::byte* page, int head_dim, int slot, float* k, float* v);
-  /// As store_f16, in the compact codec's rotation: exact pages of a table that has compact ones too.
-  void (*store_rotated)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
+  /// Codes one token's K and V rows [head_dim] f32 as token `slot` of a page of bytes. Tokens share no byte.
+  void (*store_bytes)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
   /// Codes one token's K and V rows [head_dim] f32 as token `slot` of a compact page.
   void (*store_compact)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
 
-  /// The one that writes exact pages.
-  auto store_exact(bool rotated) const { return rotated ? store_rotated : store_f16; }
+  auto store(PageCodec codec) const {
+    return codec == PageCodec::kF16 ? store_f16 : codec == PageCodec::kBytes ? store_bytes : store_compact;
+  }
 };
 
 enum class Isa { kScalar, kAvx2, kAvx512 };

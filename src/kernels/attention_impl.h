@@ -71,7 +71,7 @@ struct Attention {
       for (int d = 0; d < tile.group * tile.head_dim; d += V::kLanes) {
         V::store(to + d, V::mul(V::load(from + d), scale));
       }
-      for (int g = 0; tile.kv.rotated && g < tile.group; ++g)
+      for (int g = 0; tile.kv.rotated() && g < tile.group; ++g)
         Codec::rotate(to + g * tile.head_dim, to + g * tile.head_dim, tile.head_dim);
     }
   }
@@ -115,10 +115,17 @@ struct Attention {
     score_tail<kScoreRows - 1>(rows - r, q + r * page.head_dim, page, scores + r * kPageTokens);
   }
 
+  /// A page's scales, a code a token, and what the view's numbers count in.
+  struct Scales {
+    const std::uint8_t* keys;
+    const std::uint8_t* values;
+    float unit;
+  };
+
   /// Every row's 32 numbers times the page's 32 scales.
-  static void scale_tokens(int rows, const std::uint8_t* codes, float* rows32) {
+  static void scale_tokens(int rows, const std::uint8_t* codes, float unit, float* rows32) {
     alignas(64) float scales[kPageTokens];
-    for (int t = 0; t < kPageTokens; ++t) scales[t] = kScales.of[codes[t]];
+    for (int t = 0; t < kPageTokens; ++t) scales[t] = kScales.of[codes[t]] * unit;
     for (int v = 0; v < kTokenVecs; ++v) {
       const auto scale = V::load(scales + v * V::kLanes);
       for (int r = 0; r < rows; ++r) {
@@ -248,16 +255,22 @@ struct Attention {
     const int pages = (visible_last + kPageTokens - 1) / kPageTokens;
     const int end_page = pages < segment_page + kSegmentPages ? pages : segment_page + kSegmentPages;
     for (int p = first_page; p < end_page; ++p) {
-      const PageCodec next = p + 1 < tile.kv.coded ? PageCodec::kCompact : PageCodec::kF16;
+      const PageCodec next = p + 1 < tile.kv.coded ? PageCodec::kCompact : tile.kv.ends;
       if (p + 1 < pages) prefetch(tile.kv.page(p + 1), page_bytes(next, head_dim));
+      const std::byte* page = tile.kv.page(p);
       if (p < tile.kv.coded) {
-        const std::byte* page = tile.kv.page(p);
         const CompactLayout layout(head_dim);
-        const auto* key_scales = reinterpret_cast<const std::uint8_t*>(page + layout.key_scales);
-        const auto* value_scales = reinterpret_cast<const std::uint8_t*>(page + layout.value_scales);
-        attend_page(tile, p, CompactView<V>(page, head_dim), key_scales, value_scales, scratch, out);
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(page);
+        const Scales scales{bytes + layout.key_scales, bytes + layout.value_scales, 1};
+        attend_page(tile, p, CompactView<V>(page, head_dim), &scales, scratch, out);
+      } else if (tile.kv.ends == PageCodec::kBytes) {
+        std::uint8_t of_keys[kPageTokens];
+        std::uint8_t of_values[kPageTokens];
+        Codec::scales_of_bytes(page, head_dim, of_keys, of_values);
+        const Scales scales{of_keys, of_values, kStepOfScale};
+        attend_page(tile, p, bytes_view(page, head_dim), &scales, scratch, out);
       } else {
-        attend_page(tile, p, f16_view(tile.kv.page(p), head_dim), nullptr, nullptr, scratch, out);
+        attend_page(tile, p, f16_view(page, head_dim), nullptr, scratch, out);
       }
     }
   }
@@ -266,10 +279,15 @@ struct Attention {
     return {f16_page_keys(page), f16_page_values(page, head_dim), head_dim};
   }
 
-  /// Adds page p to `out`. The scales are null where the view's numbers are the real ones.
+  static DenseView<V, std::int8_t> bytes_view(const std::byte* page, int head_dim) {
+    const auto* keys = reinterpret_cast<const std::int8_t*>(page);
+    return {keys, keys + kPageTokens * head_dim, head_dim};
+  }
+
+  /// Adds page p to `out`. No scales: the view's numbers are the real ones.
   template <class View>
-  static void attend_page(const AttentionTile& tile, int p, const View& page, const std::uint8_t* key_scales,
-                          const std::uint8_t* value_scales, Scratch& scratch, Partial& out) {
+  static void attend_page(const AttentionTile& tile, int p, const View& page, const Scales* scales,
+                          Scratch& scratch, Partial& out) {
     const int head_dim = tile.head_dim;
     const int start = p * kPageTokens;
     const int rows = tile.queries * tile.group;
@@ -292,7 +310,7 @@ struct Attention {
     } else {
       score_page(live, q, page, probs);
     }
-    if (key_scales != nullptr) scale_tokens(live, key_scales, probs);
+    if (scales != nullptr) scale_tokens(live, scales->keys, scales->unit, probs);
     for (int r = 0; r < live; ++r) {
       const int row = row0 + r;
       const int seen = tile.visible_first + row / tile.group - start;
@@ -300,7 +318,7 @@ struct Attention {
       softmax_row(hidden, seen < kPageTokens ? seen : kPageTokens, probs + r * kPageTokens, out.max[row],
                   out.sum[row], scratch.correction[r]);
     }
-    if (value_scales != nullptr) scale_tokens(live, value_scales, probs);
+    if (scales != nullptr) scale_tokens(live, scales->values, scales->unit, probs);
     float* sums = out.out + row0 * head_dim;
     if (unpacked) {
       unpack_values(page, tokens, scratch.values);
@@ -359,7 +377,7 @@ struct Attention {
       float* to = out + (row / tile.group) * out_stride + (row % tile.group) * tile.head_dim;
       const float* from = partial.out + row * tile.head_dim;
       for (int d = 0; d < tile.head_dim; d += V::kLanes) V::store(to + d, V::mul(V::load(from + d), inverse));
-      if (tile.kv.rotated) Codec::unrotate(to, tile.head_dim);
+      if (tile.kv.rotated()) Codec::unrotate(to, tile.head_dim);
     }
   }
 
@@ -370,14 +388,6 @@ struct Attention {
     for (int d = 0; d < head_dim; ++d) values[d] = V::to_f16(v[d]);
   }
 
-  static void store_rotated(const float* k, const float* v, int head_dim, int slot, std::byte* page) {
-    float key[kHeadDimMax];
-    float value[kHeadDimMax];
-    Codec::rotate(k, key, head_dim);
-    Codec::rotate(v, value, head_dim);
-    store_f16(key, value, head_dim, slot, page);
-  }
-
   static void load_f16(const std::byte* page, int head_dim, int slot, float* k, float* v) {
     const std::uint16_t* keys = f16_page_keys(page);
     for (int d = 0; d < head_dim; ++d) k[d] = V::from_f16(keys[d * kPageTokens + slot]);
@@ -386,8 +396,8 @@ struct Attention {
   }
 
   static constexpr AttentionKernels table(const char* name) {
-    return {name,      load_queries, attend_segment, merge,         finish,
-            score_max, store_f16,    load_f16,       store_rotated, Codec::store};
+    return {name,      load_queries, attend_segment,     merge,       finish, score_max,
+            store_f16, load_f16,     Codec::store_bytes, Codec::store};
   }
 };
 

@@ -12,6 +12,7 @@ struct Scalar {
   static constexpr int kLanes = 1, kScoreRows = 1, kValueRows = 1, kValueVecs = 4;
   static float load(const float* p) { return *p; }
   static float load(const std::uint16_t* p) { return f16_to_f32(*p); }
+  static float load(const std::int8_t* p) { return *p; }
   static void store(float* p, float x) { *p = x; }
   static float broadcast(float x) { return x; }
   static float fma(float a, float b, float c) { return a * b + c; }

@@ -17,8 +17,8 @@
 namespace pmt::kernels {
 namespace {
 
-/// Mixed: the first half of the pages is compact, the others exact and rotated.
-enum class Pages { kExact, kCompact, kMixed };
+/// Mixed: the first half of the pages is compact, the others hold bytes.
+enum class Pages { kExact, kCompact, kMixed, kBytes };
 
 struct Shape {
   int head_dim, group, queries, visible_first;
@@ -48,6 +48,19 @@ void decode_compact(const std::byte* page, int head_dim, int slot, float* k, flo
   CompactCodec<void>::unrotate(v, head_dim);
 }
 
+/// The same of a page of bytes.
+void decode_bytes(const std::byte* page, int head_dim, int slot, float* k, float* v) {
+  const auto* keys = reinterpret_cast<const std::int8_t*>(page);
+  const auto decode = [&](const std::int8_t* from, int stride, float* to) {
+    unsigned scale = 0;
+    for (int i = 0; i < 8; ++i) scale |= (static_cast<unsigned>(from[(head_dim - 8 + i) * stride]) & 1U) << i;
+    for (int d = 0; d < head_dim; ++d) to[d] = static_cast<float>(from[d * stride]) * kScales.of[scale] / 32;
+    CompactCodec<void>::unrotate(to, head_dim);
+  };
+  decode(keys + slot, kPageTokens, k);
+  decode(keys + (kPageTokens + slot) * head_dim, 1, v);
+}
+
 /// A random sequence in pages, with the rounded keys and values kept beside for the naive answer.
 class Fixture {
  public:
@@ -55,7 +68,7 @@ class Fixture {
       : shape_(shape), rng_(seed) {
     tokens_ = shape.visible_first + shape.queries - 1;
     const int pages = (tokens_ + kPageTokens - 1) / kPageTokens;
-    coded_ = shape.pages == Pages::kExact ? 0 : shape.pages == Pages::kCompact ? pages : pages / 2;
+    coded_ = shape.pages == Pages::kCompact ? pages : shape.pages == Pages::kMixed ? pages / 2 : 0;
     page_bytes_ = f16_page_bytes(shape.head_dim);
     pool_.assign(page_bytes_ * static_cast<std::size_t>(pages + 1), std::byte{0});
     ids_.resize(static_cast<std::size_t>(pages));
@@ -71,7 +84,7 @@ class Fixture {
     fill(queries_, shape.queries * shape.group * shape.head_dim);
     for (int t = 0; t < tokens_; ++t) {
       std::byte* page = pool_.data() + page_bytes_ * ids_[static_cast<std::size_t>(t / kPageTokens)];
-      const auto store = is_coded(t) ? kernels.store_compact : kernels.store_exact(rotated());
+      const auto store = is_coded(t) ? kernels.store_compact : kernels.store(ends());
       store(&keys_[at(t)], &values_[at(t)], shape.head_dim, t % kPageTokens, page);
     }
     original_keys_ = keys_;
@@ -79,11 +92,10 @@ class Fixture {
     // From here on, what the pages hold.
     for (int t = 0; t < tokens_; ++t) {
       const std::byte* page = pool_.data() + page_bytes_ * ids_[static_cast<std::size_t>(t / kPageTokens)];
-      const auto load = is_coded(t) ? decode_compact : kernels.load_f16;
+      const auto load = is_coded(t)                 ? decode_compact
+                        : ends() == PageCodec::kF16 ? kernels.load_f16
+                                                    : decode_bytes;
       load(page, shape.head_dim, t % kPageTokens, &keys_[at(t)], &values_[at(t)]);
-      if (!rotated() || is_coded(t)) continue;
-      CompactCodec<void>::unrotate(&keys_[at(t)], shape.head_dim);
-      CompactCodec<void>::unrotate(&values_[at(t)], shape.head_dim);
     }
     // Whoever reads a page that no query sees finds something that isn't a number.
     std::fill_n(pool_.begin(), page_bytes_, std::byte{0xff});
@@ -163,7 +175,7 @@ class Fixture {
  private:
   AttentionTile tile_of(int first, int n) const {
     AttentionTile tile;
-    tile.kv = {pool_.data(), page_bytes_, ids_.data(), coded_, rotated()};
+    tile.kv = {pool_.data(), page_bytes_, ids_.data(), coded_, ends()};
     tile.q_stride = shape_.group * shape_.head_dim;
     tile.q = queries_.data() + first * tile.q_stride;
     tile.queries = n;
@@ -174,7 +186,7 @@ class Fixture {
     tile.window = shape_.window;
     return tile;
   }
-  bool rotated() const { return shape_.pages != Pages::kExact; }
+  PageCodec ends() const { return shape_.pages == Pages::kExact ? PageCodec::kF16 : PageCodec::kBytes; }
   bool is_coded(int t) const { return t / kPageTokens < coded_; }
   std::size_t at(int t) const { return static_cast<std::size_t>(t * shape_.head_dim); }
   std::size_t row_at(int row) const { return static_cast<std::size_t>(row * shape_.head_dim); }
@@ -221,8 +233,11 @@ TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
 TEST_P(AttentionKernelsTest, ARowHasTheSameBitsInEveryTile) {
   const AttentionKernels* kernels = attention_kernels(GetParam());
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
-  for (const auto& [pages, window] :
-       {std::pair(Pages::kExact, 0), {Pages::kCompact, 0}, {Pages::kMixed, 0}, {Pages::kExact, 506}}) {
+  for (const auto& [pages, window] : {std::pair(Pages::kExact, 0),
+                                      {Pages::kCompact, 0},
+                                      {Pages::kMixed, 0},
+                                      {Pages::kBytes, 0},
+                                      {Pages::kExact, 506}}) {
     const Shape shape{64, 3, 16, 1015, pages, window};  // crosses a page and a segment boundary
     Fixture fixture(shape, *kernels, 3);
     const auto whole = fixture.run(*kernels, 0, 16);
@@ -253,6 +268,18 @@ TEST_P(AttentionKernelsTest, ACompactPageKeepsItsVectorsWithinTheCodesOwnError) 
     EXPECT_GT(keys, keys_most * 0.75) << head_dim;
     EXPECT_LT(values, values_most * 1.02) << head_dim;
     EXPECT_GT(values, values_most * 0.75) << head_dim;
+  }
+}
+
+TEST_P(AttentionKernelsTest, APageOfBytesLosesLittle) {
+  const AttentionKernels* kernels = attention_kernels(GetParam());
+  if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  for (const int head_dim : {16, 48, 64, 128, 256}) {
+    const Fixture fixture({head_dim, 1, 1, 900, Pages::kBytes}, *kernels, 9);
+    const auto [keys, values] = fixture.coding_error();
+    EXPECT_LT(keys, 0.009) << head_dim;
+    EXPECT_LT(values, 0.009) << head_dim;
+    EXPECT_GT(keys, 0.003) << head_dim;
   }
 }
 

@@ -1,4 +1,4 @@
-// The compact page codec (page_layout.h, note 0005): rotation, levels, and coding one token. Included once
+// The coded pages (page_layout.h, notes 0005, 0017): rotation, levels, and coding one token. Included once
 // per instruction set through attention_impl.h, under the same rules as that file.
 //
 // After the rotation a vector's elements are close to normally distributed, so fixed Lloyd-Max levels for
@@ -134,10 +134,7 @@ struct CompactCodec {
       return 0;
     }
     const float rms = __builtin_sqrtf(power / static_cast<float>(head_dim));
-    int middle = 1;
-    for (int step = 128; step > 0; step /= 2) {  // the last code whose scale is not above
-      if (middle + step <= 255 && kScales.of[middle + step] <= rms) middle += step;
-    }
+    const int middle = scale_below(rms);
     float least = -1;
     int chosen = middle;
     for (int code = middle - kScaleReach; code <= middle + kScaleReach; ++code) {
@@ -149,6 +146,69 @@ struct CompactCodec {
     }
     quantise_at<true>(x, head_dim, tail, kScales.of[chosen], codes);
     return static_cast<std::uint8_t>(chosen);
+  }
+
+  /// The last scale that is at most `x`, or the first.
+  static int scale_below(float x) {
+    int code = 1;
+    for (int step = 128; step > 0; step /= 2) {
+      if (code + step <= 255 && kScales.of[code + step] <= x) code += step;
+    }
+    return code;
+  }
+
+  static int nearest(float x) { return static_cast<int>(x < 0 ? x - 0.5F : x + 0.5F); }
+
+  /// Codes x [head_dim] as bytes, `stride` apart: the scale is the least that reaches the largest element.
+  static void store_vector_bytes(const float* x, int head_dim, std::int8_t* to, int stride) {
+    float most = 0;
+    for (int d = 0; d < head_dim; ++d) most = __builtin_fabsf(x[d]) > most ? __builtin_fabsf(x[d]) : most;
+    const float reach = most / (127 * kStepOfScale);
+    int scale = 0;  // of a vector of zeros
+    if (most > 0) scale = scale_below(reach);
+    if (most > 0 && kScales.of[scale] < reach && scale < 255) ++scale;
+    const float inverse = most > 0 ? 1.0F / (kScales.of[scale] * kStepOfScale) : 0.0F;
+    const int plain = head_dim - kScaleDims;
+    for (int d = 0; d < head_dim; ++d) {
+      const float scaled = x[d] * inverse;
+      int code = nearest(scaled);
+      int most_code = 127;
+      if (d >= plain) {
+        const int bit = (scale >> (d - plain)) & 1;
+        code = 2 * nearest((scaled - static_cast<float>(bit)) / 2) + bit;
+        most_code = 126 + bit;
+      }
+      const int least_code = most_code - 254;
+      code = code < least_code ? least_code : code > most_code ? most_code : code;
+      to[d * stride] = static_cast<std::int8_t>(code);
+    }
+  }
+
+  static void store_bytes(const float* k, const float* v, int head_dim, int slot, std::byte* page) {
+    auto* keys = reinterpret_cast<std::int8_t*>(page);
+    float rotated[kHeadDimMax];
+    rotate(k, rotated, head_dim);
+    store_vector_bytes(rotated, head_dim, keys + slot, kPageTokens);
+    rotate(v, rotated, head_dim);
+    store_vector_bytes(rotated, head_dim, keys + (kPageTokens + slot) * head_dim, 1);
+  }
+
+  /// A page of bytes' scales, for each token.
+  static void scales_of_bytes(const std::byte* page, int head_dim, std::uint8_t* of_keys,
+                              std::uint8_t* of_values) {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(page);
+    for (int t = 0; t < kPageTokens; ++t) of_keys[t] = 0;
+    for (int i = 0; i < kScaleDims; ++i) {
+      const std::uint8_t* row = bytes + (head_dim - kScaleDims + i) * kPageTokens;
+      for (int t = 0; t < kPageTokens; ++t)
+        of_keys[t] = static_cast<std::uint8_t>(of_keys[t] | (row[t] & 1U) << i);
+    }
+    for (int t = 0; t < kPageTokens; ++t) {
+      std::uint64_t last;
+      __builtin_memcpy(&last, bytes + (kPageTokens + t + 1) * head_dim - kScaleDims, 8);
+      // Bit 8i goes to bit 56 + i: no other product reaches there.
+      of_values[t] = static_cast<std::uint8_t>((last & 0x0101010101010101U) * 0x0102040810204080U >> 56);
+    }
   }
 
   static void store(const float* k, const float* v, int head_dim, int slot, std::byte* page) {

@@ -16,6 +16,12 @@
 //   scales     K [kPageTokens], V [kPageTokens] a byte each, twelve steps an octave
 // The last 16 dimensions pay a bit each for the scales: that is what makes the page a quarter exactly.
 // A zeroed page has zero scales, so its rows read as exact zeros.
+//
+// kBytes, half of the bytes (note 0017): the same rotation, then a signed byte an element, of which a step is
+// a 32nd of the vector's scale:
+//   K  [head_dim, kPageTokens]  as in kF16, and so is V [kPageTokens, head_dim]
+// The scale's byte has no room of its own: its bits are the lowest bits of the vector's last eight elements,
+// lowest first, which are coded to the nearest number of that parity.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +36,7 @@ inline constexpr int kPageTokens = 32;
 inline constexpr int kSegmentPages = 16;
 inline constexpr int kSegmentTokens = kSegmentPages * kPageTokens;
 
-enum class PageCodec : std::uint8_t { kF16, kCompact };
+enum class PageCodec : std::uint8_t { kF16, kCompact, kBytes };
 
 /// What the compact codec can hold: its scales need the room that the last 16 dimensions give up.
 inline constexpr int kCompactHeadDimMin = 32;
@@ -56,8 +62,20 @@ constexpr std::size_t f16_page_bytes(int head_dim) {
          static_cast<std::size_t>(head_dim);
 }
 
+/// Of a kBytes page.
+inline constexpr int kScaleDims = 8;              // the last ones, whose lowest bits are the scale's
+inline constexpr float kStepOfScale = 1.0F / 32;  // so that the largest element is four times the scale
+
 constexpr std::size_t page_bytes(PageCodec codec, int head_dim) {
-  return codec == PageCodec::kCompact ? compact_page_bytes(head_dim) : f16_page_bytes(head_dim);
+  switch (codec) {
+    case PageCodec::kCompact:
+      return compact_page_bytes(head_dim);
+    case PageCodec::kBytes:
+      return f16_page_bytes(head_dim) / 2;
+    case PageCodec::kF16:
+      break;
+  }
+  return f16_page_bytes(head_dim);
 }
 
 inline std::uint16_t* f16_page_keys(std::byte* page) {

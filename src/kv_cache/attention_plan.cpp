@@ -85,7 +85,7 @@ kernels::AttentionTile AttentionPlan::tile_of(const Item& item, LayerId layer, c
   kernels::AttentionTile tile;
   const KvHeadId head(item.head);
   tile.kv = {pool_->base(), pool_->unit_bytes(), &span.sequence->page_ids(layer, head)->value,
-             span.sequence->coded_pages(layer, head), span.sequence->rotated()};
+             span.sequence->coded_pages(layer, head), span.sequence->ends()};
   const std::ptrdiff_t row_floats = std::ptrdiff_t{shape_.kv_heads} * shape_.group * shape_.head_dim;
   tile.q_stride = row_floats;
   tile.q = q + (span.row_first + item.query_first) * row_floats + item.head * shape_.group * shape_.head_dim;

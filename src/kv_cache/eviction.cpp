@@ -58,11 +58,14 @@ KeptTokens last_tokens(const KvShape& shape, int tokens, std::size_t pages, bool
 class Market {
  public:
   /// The table's order beyond its first `first` tokens; only whole pages when `whole`.
-  void offer(std::size_t table, const float* scores, std::span<const std::int32_t> order, bool whole) {
+  /// The first `floor` of them are sold before any other.
+  void offer(std::size_t table, const float* scores, std::span<const std::int32_t> order, bool whole,
+             std::size_t floor) {
     const std::size_t pages = (order.size() + (whole ? 0 : kPage - 1)) / kPage;
     for (std::size_t page = 0; page < pages; ++page) {
       const std::size_t middle = std::min(page * kPage + kPage / 2, order.size() - 1);
-      offers_.emplace_back(scores[order[middle]], static_cast<std::uint32_t>(table));
+      const float price = page < floor ? std::numeric_limits<float>::infinity() : scores[order[middle]];
+      offers_.emplace_back(price, static_cast<std::uint32_t>(table));
     }
   }
 
@@ -85,6 +88,7 @@ struct Terms {
   std::size_t pages_local = 0;    // of each local table
   int certain = 0;                // tokens that every other table keeps
   std::size_t pages_offered = 0;  // for which those tables compete
+  std::size_t pages_floor = 0;    // of them, what each table gets in any case
 };
 
 Terms terms_of(const KvShape& shape, int tokens, const EvictionOptions& options) {
@@ -99,12 +103,12 @@ Terms terms_of(const KvShape& shape, int tokens, const EvictionOptions& options)
   const double globals = (shape.layers - shape.local_layers()) * shape.kv_heads;
   double offered = 0;
   if (coded) {
-    // In the exact page that a table has anyway. The best of those tokens come free; where the others would
-    // take more than half of the budget, so does the rest of them.
+    // In the page of bytes that a table has anyway. The best of those tokens come free; where the others
+    // would take more than half of the budget, so does the rest of them.
+    const auto ends = static_cast<double>(kernels::page_bytes(ends_of(options.ratio), shape.head_dim));
     const int paid = options.protect_first + options.protect_last;
-    const double exact = static_cast<double>(kernels::f16_page_bytes(shape.head_dim)) / page_bytes;
     out.certain = paid + options.best_exact;
-    offered = std::max(pages / 2, pages - globals * exact * paid / kPage);
+    offered = std::max(pages / 2, pages - globals * ends / page_bytes * paid / kPage);
   } else {
     const double mean = (pages - pages_of_local) / std::max(1.0, globals);
     out.certain = kPage * std::max(1, static_cast<int>(mean * options.floor_share));
@@ -112,6 +116,10 @@ Terms terms_of(const KvShape& shape, int tokens, const EvictionOptions& options)
   }
   out.certain = std::min(out.certain, tokens);
   out.pages_offered = static_cast<std::size_t>(std::max(0.0, offered - pages_of_local));
+  if (coded) {
+    const double mean = static_cast<double>(out.pages_offered) / std::max(1.0, globals);
+    out.pages_floor = static_cast<std::size_t>(mean * options.coded_floor_share + 0.5);
+  }
   return out;
 }
 
@@ -135,8 +143,8 @@ std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& sh
     }
     const float* row = scores.values.data() + table * scores.stride;
     orders[table] = ranked(row, tokens, options);
-    market.offer(table, row, std::span(orders[table]).subspan(static_cast<std::size_t>(terms.certain)),
-                 coded);
+    market.offer(table, row, std::span(orders[table]).subspan(static_cast<std::size_t>(terms.certain)), coded,
+                 terms.pages_floor);
   }
   const auto pages = market.sell(terms.pages_offered, tables);
   for (std::size_t table = 0; table < tables; ++table) {

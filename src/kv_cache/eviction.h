@@ -1,9 +1,10 @@
 // Which tokens each (layer, KV head) keeps under a budget of bytes for the whole sequence (note 0005).
 //
-// From a ratio of 4 on, every table has an exact page: it holds the sinks, the prompt's end, the table's own
-// best tokens, and later the first of the answer (note 0009). The other tokens of all tables, ranked by score
-// and cut into compact pages' worth, compete for the budget: a head that spreads its attention gets many
-// pages, one that looks at the sink gets none. Below 4 there are only exact pages, which compete likewise.
+// From a ratio of 4 on, every table ends in a page of bytes: it holds the sinks, the prompt's end, the
+// table's own best tokens, and later the first of the answer (notes 0009, 0017). The other tokens of all
+// tables, ranked by score and cut into compact pages' worth, compete for the budget: a head that spreads its
+// attention gets many pages, one that looks at the sink gets none. Below 4 there are only exact pages, which
+// compete likewise.
 //
 // Pure functions. Cost: one sort of each table's scores.
 // Source: global allocation and page costs as in KV-Compress (arXiv 2410.00161); the scores are not its own.
@@ -21,18 +22,23 @@ struct EvictionOptions {
   double ratio = 8;          // f16 bytes of the sequence over bytes kept
   int protect_first = 4;     // attention sinks
   int protect_last = 8;      // the end of the prompt: the template's turn to answer
-  int best_exact = 12;       // of each table, beside those, when the others are coded
+  int best_exact = 8;        // of each table, beside those, when the others are coded
   double floor_share = 0.1;  // of the mean number of pages: what a table gets at least when none is coded
+  double coded_floor_share = 0.2;  // the same of coded pages, when those are coded
 };
 
 /// Under 4, keeping fewer tokens exact costs less than coding most.
 constexpr bool is_coded(double ratio) {
   return ratio >= 4;
 }
+/// What the pages hold that new tokens go to.
+constexpr kernels::PageCodec ends_of(double ratio) {
+  return is_coded(ratio) ? kernels::PageCodec::kBytes : kernels::PageCodec::kF16;
+}
 
-/// The tokens that each table keeps: what SequenceKv::compress takes, rotated where is_coded. Local layers
+/// The tokens that each table keeps: what SequenceKv::compress takes, with ends_of the ratio. Local layers
 /// don't compete: they keep the end of their window, for at most half the budget, whatever its scores. The
-/// budget pays for the sinks, the prompt's end and the coded pages; what else the exact page holds comes on
+/// budget pays for the sinks, the prompt's end and the coded pages; what else the last page holds comes on
 /// top, so that short sequences exceed the budget at high ratios.
 std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& shape, int tokens,
                                     const EvictionOptions& options);

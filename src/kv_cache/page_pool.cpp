@@ -67,28 +67,53 @@ base::Error PagePool::full() const {
 }
 
 base::Result<PageId> PagePool::allocate(PageSize size) {
-  if (size == PageSize::kSmall && !split_free_.empty()) {
-    const std::size_t slot = *split_free_.begin();
-    Slot& split = slots_[slot];
-    std::size_t unit = 0;
-    while ((split.small_used >> unit & 1U) != 0) ++unit;
-    split.small_used = static_cast<std::uint8_t>(split.small_used | 1U << unit);
-    if (split.small_used == (1U << kLargeUnits) - 1) split_free_.erase(split_free_.begin());
-    return handed_out(slot * kLargeUnits + unit, size);
+  const std::size_t count = units_of(size);
+  const bool in_lone_unit = size == PageSize::kSmall && !with_unit_.empty();
+  std::size_t unit = 0;
+  if (size != PageSize::kLarge && (in_lone_unit || !with_half_.empty())) {
+    const std::size_t slot = in_lone_unit ? *with_unit_.begin() : *with_half_.begin();
+    const std::size_t mask = (1U << count) - 1;
+    while ((slots_[slot].used & mask << unit) != 0) unit += count;
+    unit += slot * kLargeUnits;
+  } else {
+    if (with_free_.empty()) return full();
+    unit = take_slot() * kLargeUnits;
   }
-  if (with_free_.empty()) return full();
-  const std::size_t slot = take_slot();
-  if (size == PageSize::kSmall) {
-    slots_[slot].small_used = 1;
-    split_free_.insert(slot);
-  }
-  return handed_out(slot * kLargeUnits, size);
+  if (size != PageSize::kLarge) mark(unit, size, true);
+  return handed_out(unit, size);
+}
+
+void PagePool::mark(std::size_t unit, PageSize size, bool used) {
+  const std::size_t index = unit / kLargeUnits;
+  Slot& slot = slots_[index];
+  const std::size_t units = ((1U << units_of(size)) - 1) << unit % kLargeUnits;
+  slot.used = static_cast<std::uint8_t>(used ? slot.used | units : slot.used & ~units);
+  const std::size_t half = size == PageSize::kHalf ? 1U << unit % kLargeUnits : 0U;
+  slot.halves = static_cast<std::uint8_t>(used ? slot.halves | half : slot.halves & ~half);
+  const bool split = slot.used != 0;
+  const bool has_half = split && ((slot.used & 3U) == 0 || (slot.used & 12U) == 0);
+  const bool has_unit = split && !has_half && slot.used != 15;
+  const auto list = [&](std::set<std::size_t>& slots, bool member) {
+    if (member) {
+      slots.insert(index);
+    } else {
+      slots.erase(index);
+    }
+  };
+  list(with_half_, has_half);
+  list(with_unit_, has_unit);
+}
+
+PageSize PagePool::size_of(PageId page) const {
+  const Slot& slot = slots_[page.value / kLargeUnits];
+  if (slot.used == 0) return PageSize::kLarge;
+  return (slot.halves >> page.value % kLargeUnits & 1U) != 0 ? PageSize::kHalf : PageSize::kSmall;
 }
 
 PageId PagePool::handed_out(std::size_t unit, PageSize size) {
   const PageId page(static_cast<std::uint32_t>(unit));
   references_[unit] = 1;
-  (size == PageSize::kSmall ? small_used_ : large_used_).fetch_add(1, std::memory_order_relaxed);
+  units_used_.fetch_add(units_of(size), std::memory_order_relaxed);
   std::memset(data(page), 0, bytes_of(size));
   return page;
 }
@@ -133,8 +158,7 @@ void PagePool::count_holder(PageId page, Holder holder, int step) {
   all += static_cast<std::uint32_t>(step);
   if (holder == Holder::kPrefix) prefixes += static_cast<std::uint32_t>(step);
   CHECK(prefixes <= all);
-  const std::size_t bytes =
-      bytes_of(slots_[page.value / kLargeUnits].small_used != 0 ? PageSize::kSmall : PageSize::kLarge);
+  const std::size_t bytes = bytes_of(size_of(page));
   const auto follow = [&](std::atomic<std::size_t>& total, bool before, bool now) {
     if (now && !before) total.fetch_add(bytes, std::memory_order_relaxed);
     if (before && !now) total.fetch_sub(bytes, std::memory_order_relaxed);
@@ -152,21 +176,11 @@ void PagePool::release(PageId page, Holder holder) {
   CHECK(references_[page.value] > 0);
   count_holder(page, holder, -1);
   if (references_[page.value] > 0) return;
+  const PageSize size = size_of(page);
+  units_used_.fetch_sub(units_of(size), std::memory_order_relaxed);
   const std::size_t slot = page.value / kLargeUnits;
-  Slot& split = slots_[slot];
-  if (split.small_used == 0) {
-    large_used_.fetch_sub(1, std::memory_order_relaxed);
-    give_slot(slot);
-    return;
-  }
-  small_used_.fetch_sub(1, std::memory_order_relaxed);
-  split.small_used = static_cast<std::uint8_t>(split.small_used & ~(1U << (page.value % kLargeUnits)));
-  if (split.small_used != 0) {
-    split_free_.insert(slot);
-    return;
-  }
-  split_free_.erase(slot);
-  give_slot(slot);
+  if (size != PageSize::kLarge) mark(page.value, size, false);
+  if (slots_[slot].used == 0) give_slot(slot);
 }
 
 void PagePool::give_back(std::size_t granule) {
@@ -179,8 +193,7 @@ void PagePool::give_back(std::size_t granule) {
 PagePool::Stats PagePool::stats() const {
   Stats stats;
   stats.pages_used = slots_used_.load(std::memory_order_relaxed);
-  stats.bytes_used = large_used_.load(std::memory_order_relaxed) * bytes_of(PageSize::kLarge) +
-                     small_used_.load(std::memory_order_relaxed) * unit_bytes_;
+  stats.bytes_used = units_used_.load(std::memory_order_relaxed) * unit_bytes_;
   stats.bytes_prefixes = bytes_prefixes_.load(std::memory_order_relaxed);
   stats.bytes_prefixes_only = bytes_prefixes_only_.load(std::memory_order_relaxed);
   stats.bytes_resident =

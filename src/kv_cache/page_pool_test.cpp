@@ -1,6 +1,7 @@
 #include "kv_cache/page_pool.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 #include <random>
@@ -53,7 +54,7 @@ TEST(PagePool, EmptyGranulesGoBackToTheSystem) {
   EXPECT_LE(pool->stats().bytes_resident, 4 * kGranule);
 }
 
-TEST(PagePool, RandomTraceOfBothSizesAgainstANaiveModel) {
+TEST(PagePool, RandomTraceOfAllSizesAgainstANaiveModel) {
   auto pool = pool_of(2);
   struct Held {
     PageSize size;
@@ -71,8 +72,8 @@ TEST(PagePool, RandomTraceOfBothSizesAgainstANaiveModel) {
     // Long runs of mostly taking or mostly giving, so that the pool fills and empties.
     const bool taking = rng() % 10 < (step / 8000 % 2 == 0 ? 7U : 3U);
     if (taking || held.empty()) {
-      const PageSize size = rng() % 3 == 0 ? PageSize::kLarge : PageSize::kSmall;
-      const bool sure = size == PageSize::kLarge ? pool->pages_free() > 0 : bytes < pool->stats().bytes_max;
+      const PageSize size = std::array{PageSize::kLarge, PageSize::kHalf, PageSize::kSmall}[rng() % 3];
+      const bool sure = size == PageSize::kSmall ? bytes < pool->stats().bytes_max : pool->pages_free() > 0;
       const auto page = pool->allocate(size);
       if (sure) {
         ASSERT_TRUE(page) << "there was room";

@@ -103,7 +103,8 @@ TEST_F(PrefixIndexTest, SharedPagesCountOnce) {
 TEST_F(PrefixIndexTest, CompactEntriesServeOnlyWhatGoesOnFromThem) {
   PrefixIndex index(*pool_, kLots);
   SequenceKv sequence = read(200);
-  ASSERT_TRUE(sequence.compress({{{}, {0, 5, 9, 199}}}, true, kernels::best_attention_kernels()));
+  ASSERT_TRUE(sequence.compress({{{}, {0, 5, 9, 199}}}, kernels::PageCodec::kBytes,
+                                kernels::best_attention_kernels()));
   index.insert(kAt8, numbers(0, 200), sequence);
   EXPECT_FALSE(index.find(kExact, numbers(0, 220), 219)) << "an exact request never gets it";
   EXPECT_FALSE(index.find(PrefixKey{.scope = "", .ratio = 4}, numbers(0, 220), 219))
@@ -119,7 +120,8 @@ TEST_F(PrefixIndexTest, ACompactEntryBesideALongerCompression) {
   PrefixIndex index(*pool_, kLots);
   const auto compacted = [&](int tokens) {
     SequenceKv sequence = read(tokens);
-    EXPECT_TRUE(sequence.compress({{{}, {0, 5, 9}}}, true, kernels::best_attention_kernels()));
+    EXPECT_TRUE(
+        sequence.compress({{{}, {0, 5, 9}}}, kernels::PageCodec::kBytes, kernels::best_attention_kernels()));
     return sequence;
   };
   index.insert(kAt8, numbers(0, 300), compacted(300));

@@ -28,7 +28,7 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       compressed_tokens_(std::exchange(other.compressed_tokens_, 0)),
       longest_kept_(std::exchange(other.longest_kept_, 0)),
       dropped_pages_(std::exchange(other.dropped_pages_, 0)),
-      rotated_(std::exchange(other.rotated_, false)),
+      ends_(std::exchange(other.ends_, kernels::PageCodec::kF16)),
       kept_(std::exchange(other.kept_, {})),
       coded_(std::exchange(other.coded_, {})),
       tables_(std::exchange(other.tables_, {})) {}
@@ -41,7 +41,7 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(compressed_tokens_, other.compressed_tokens_);
   std::swap(longest_kept_, other.longest_kept_);
   std::swap(dropped_pages_, other.dropped_pages_);
-  std::swap(rotated_, other.rotated_);
+  std::swap(ends_, other.ends_);
   std::swap(kept_, other.kept_);
   std::swap(coded_, other.coded_);
   std::swap(tables_, other.tables_);
@@ -62,7 +62,7 @@ std::size_t SequenceKv::pages_needed(int tokens) const {
     fresh += want > tables_[t].size() ? want - tables_[t].size() : 0;
     fresh += last_page_is_shared(t) ? 1 : 0;
   }
-  return fresh;
+  return ends_size() == PageSize::kLarge ? fresh : (fresh + 1) / 2;
 }
 
 base::Status SequenceKv::reserve(int tokens) {
@@ -75,13 +75,13 @@ base::Status SequenceKv::reserve(int tokens) {
     auto& pages = tables_[t];
     if (last_page_is_shared(t)) {
       PageId& last = pages[pages_for(slot_of(t, tokens_)) - 1];
-      TRY_ASSIGN(const PageId copy, pool_->allocate(PageSize::kLarge));
-      std::memcpy(pool_->data(copy), pool_->data(last), pool_->bytes_of(PageSize::kLarge));
+      TRY_ASSIGN(const PageId copy, pool_->allocate(ends_size()));
+      std::memcpy(pool_->data(copy), pool_->data(last), pool_->bytes_of(ends_size()));
       release(std::exchange(last, copy));
     }
     const std::size_t want = pages_for(slot_of(t, tokens_ + tokens));
     while (pages.size() < want) {
-      TRY_ASSIGN(const PageId page, pool_->allocate(PageSize::kLarge));
+      TRY_ASSIGN(const PageId page, pool_->allocate(ends_size()));
       pages.push_back(page);
     }
   }
@@ -148,7 +148,7 @@ void SequenceKv::clear() {
   }
   kept_.clear();
   coded_.clear();
-  rotated_ = false;
+  ends_ = kernels::PageCodec::kF16;
   tokens_ = 0;
   compressed_tokens_ = 0;
   longest_kept_ = 0;
@@ -162,7 +162,7 @@ SequenceKv SequenceKv::fork(Holder holder) const {
   copy.compressed_tokens_ = compressed_tokens_;
   copy.longest_kept_ = longest_kept_;
   copy.dropped_pages_ = dropped_pages_;
-  copy.rotated_ = rotated_;
+  copy.ends_ = ends_;
   copy.kept_ = kept_;
   copy.coded_ = coded_;
   copy.tables_ = tables_;
@@ -191,7 +191,7 @@ void SequenceKv::check_kept(const std::vector<KeptTokens>& kept) const {
   }
 }
 
-void SequenceKv::code(std::size_t table, const KeptTokens& kept, bool rotated,
+void SequenceKv::code(std::size_t table, const KeptTokens& kept, kernels::PageCodec ends,
                       const kernels::AttentionKernels& kernels, std::byte* to) const {
   float key[kernels::kHeadDimMax];
   float value[kernels::kHeadDimMax];
@@ -208,37 +208,42 @@ void SequenceKv::code(std::size_t table, const KeptTokens& kept, bool rotated,
     to += page_bytes * pages_for(slot);
   };
   each(kept.coded, kernels.store_compact, pool_->bytes_of(PageSize::kSmall));
-  each(kept.exact, kernels.store_exact(rotated), pool_->bytes_of(PageSize::kLarge));
+  each(kept.exact, kernels.store(ends), pool_->bytes_of(size_of_ends(ends)));
 }
 
-base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, bool rotated,
+base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::PageCodec ends,
                                   const kernels::AttentionKernels& kernels, int threads) {
-  CHECK(!compact() && holder_ == Holder::kRequest);
+  CHECK(!compact() && holder_ == Holder::kRequest && ends != kernels::PageCodec::kCompact);
   check_kept(kept);
   const std::size_t small = pool_->bytes_of(PageSize::kSmall);
-  const std::size_t large = pool_->bytes_of(PageSize::kLarge);
+  const std::size_t of_ends = pool_->bytes_of(size_of_ends(ends));
   std::size_t coded_pages = 0;
   std::size_t exact_pages = 0;
   std::vector<std::size_t> begin{0};  // of each table's bytes
   for (const KeptTokens& each : kept) {
     const std::size_t coded = pages_for(static_cast<int>(each.coded.size()));
     const std::size_t exact = pages_for(static_cast<int>(each.exact.size()));
-    CHECK(coded == 0 || rotated);
+    CHECK(coded == 0 || ends == kernels::PageCodec::kBytes);
     coded_pages += coded;
     exact_pages += exact;
-    begin.push_back(begin.back() + coded * small + exact * large);
+    begin.push_back(begin.back() + coded * small + exact * of_ends);
   }
   // Coded beside the exact pages and moved in afterwards: when those are this sequence's own, their release
   // makes the room, so that a full pool can be compressed.
-  const std::size_t freed = static_cast<std::size_t>(private_bytes()) / large + pool_->pages_free();
-  if (exact_pages + (coded_pages + PagePool::kLargeUnits - 1) / PagePool::kLargeUnits > freed) {
+  const std::size_t freed =
+      static_cast<std::size_t>(private_bytes()) / pool_->bytes_of(PageSize::kLarge) + pool_->pages_free();
+  const auto large_pages = [](std::size_t pages, PageSize size) {
+    const std::size_t each = PagePool::kLargeUnits / PagePool::units_of(size);
+    return (pages + each - 1) / each;
+  };
+  if (large_pages(exact_pages, size_of_ends(ends)) + large_pages(coded_pages, PageSize::kSmall) > freed) {
     return base::Error{base::Code::kUnavailable, "the KV page pool has no room for the compressed pages"};
   }
   std::vector<std::byte> bytes(begin.back());
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t t = next++; t < kept.size(); t = next++)
-      code(t, kept[t], rotated, kernels, bytes.data() + begin[t]);
+      code(t, kept[t], ends, kernels, bytes.data() + begin[t]);
   };
   {
     std::vector<std::jthread> helpers;
@@ -251,7 +256,7 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, bool rota
   }
   compressed_tokens_ = tokens_;
   dropped_pages_ = 0;
-  rotated_ = rotated;
+  ends_ = ends;
   for (std::size_t t = 0; t < kept.size(); ++t) {
     kept_.push_back(static_cast<int>(kept[t].size()));
     coded_.push_back(static_cast<int>(pages_for(static_cast<int>(kept[t].coded.size()))));

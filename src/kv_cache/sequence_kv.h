@@ -2,9 +2,10 @@
 //
 // A sequence begins exact: every table is equally long and slot i of a table holds token i. compress() makes
 // it compact: each table keeps its own choice of tokens, first those in coded pages, all full, then those in
-// exact ones, where tokens that come later are appended (note 0009). Tables of a compact sequence differ in
-// length; the token at position p >= compressed_tokens() lies in slot kept + p - compressed_tokens(). Keys
-// carry their original positions (RoPE), so a slot's number means nothing to attention.
+// the ends, exact or a byte an element, where tokens that come later are appended (notes 0009, 0017). Tables
+// of a compact sequence differ in length; the token at position p >= compressed_tokens() lies in slot kept +
+// p - compressed_tokens(). Keys carry their original positions (RoPE), so a slot's number means nothing to
+// attention.
 //
 // Local layers (a sliding window) keep the same slots, but drop_unseen() gives back the pages at the front
 // that no later query sees; a compact sequence keeps of such a layer the last tokens only, without gaps.
@@ -88,10 +89,10 @@ class SequenceKv {
 
   /// Makes an exact sequence compact: table t keeps kept[t] (of a local layer the last tokens, the coded ones
   /// before the exact, as many in every such table, at most the window), and the pages that it had are
-  /// released. With `rotated` the exact pages too are kept in the compact codec's rotation, which coded pages
-  /// require. The same bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost: 70 us a
-  /// coded token of 90 tables of 64 dimensions, on two threads (bench decode).
-  base::Status compress(const std::vector<KeptTokens>& kept, bool rotated,
+  /// released. The pages of kept[t].exact and of all later tokens are `ends`: kF16, or kBytes, which coded
+  /// pages require. The same bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost:
+  /// 70 us a coded token of 90 tables of 64 dimensions, on two threads (bench decode).
+  base::Status compress(const std::vector<KeptTokens>& kept, kernels::PageCodec ends,
                         const kernels::AttentionKernels& kernels, int threads = 1);
   bool compact() const { return !kept_.empty(); }
   /// Tokens that compress() saw; 0 for an exact sequence.
@@ -116,8 +117,8 @@ class SequenceKv {
   int longest(int position) const { return longest_kept_ + position - compressed_tokens_ + 1; }
   /// Token slots in use over all tables, and what an exact sequence would use.
   std::int64_t slots() const;
-  /// Whether pages hold vectors in the compact codec's rotation.
-  bool rotated() const { return rotated_; }
+  /// Of the pages that new tokens go to.
+  kernels::PageCodec ends() const { return ends_; }
   /// Leading pages of the table that are compact.
   int coded_pages(LayerId layer, KvHeadId head) const { return coded_in(index(layer, head)); }
   /// An upper bound on the pool's large pages that reserve(tokens) takes.
@@ -150,13 +151,17 @@ class SequenceKv {
   std::size_t pages_of(std::size_t table) const;
   std::int64_t bytes_of(std::size_t table, std::size_t pages) const;
   PageSize size_of(std::size_t table, std::size_t page) const {
-    return static_cast<int>(page) < coded_in(table) ? PageSize::kSmall : PageSize::kLarge;
+    return static_cast<int>(page) < coded_in(table) ? PageSize::kSmall : ends_size();
   }
+  static PageSize size_of_ends(kernels::PageCodec ends) {
+    return ends == kernels::PageCodec::kBytes ? PageSize::kHalf : PageSize::kLarge;
+  }
+  PageSize ends_size() const { return size_of_ends(ends_); }
   int coded_in(std::size_t table) const { return coded_.empty() ? 0 : coded_[table]; }
   void check_kept(const std::vector<KeptTokens>& kept) const;
   /// One table's kept tokens as pages, written to `to`.
-  void code(std::size_t table, const KeptTokens& kept, bool rotated, const kernels::AttentionKernels& kernels,
-            std::byte* to) const;
+  void code(std::size_t table, const KeptTokens& kept, kernels::PageCodec ends,
+            const kernels::AttentionKernels& kernels, std::byte* to) const;
   bool last_page_is_shared(std::size_t table) const;
   bool is_local(std::size_t table) const {
     return shape_.window > 0 && shape_.local[table / static_cast<std::size_t>(shape_.kv_heads)];
@@ -172,7 +177,7 @@ class SequenceKv {
   int compressed_tokens_ = 0;
   int longest_kept_ = 0;
   int dropped_pages_ = 0;  // at the front of every local table
-  bool rotated_ = false;
+  kernels::PageCodec ends_ = kernels::PageCodec::kF16;
   std::vector<int> kept_;                    // [layers * kv_heads], empty: exact
   std::vector<int> coded_;                   // [layers * kv_heads] pages, empty: exact
   std::vector<std::vector<PageId>> tables_;  // [layers * kv_heads]

@@ -132,8 +132,8 @@ TEST_F(LocalLayerTest, ACompactOneKeepsTheEndOfTheWindow) {
   last.exact.resize(16);
   std::iota(last.exact.begin(), last.exact.end(), 304);
   const KeptTokens some{{}, {0, 7, 300}};
-  ASSERT_TRUE(
-      sequence.compress({some, some, some, last, last, last}, true, kernels::best_attention_kernels()));
+  ASSERT_TRUE(sequence.compress({some, some, some, last, last, last}, kernels::PageCodec::kBytes,
+                                kernels::best_attention_kernels()));
   EXPECT_EQ(sequence.pages(), 3U * (1 + 3));
   EXPECT_EQ(sequence.slot(LayerId(1), KvHeadId(0), 320), 80);
   ASSERT_TRUE(sequence.reserve(200));
@@ -191,7 +191,7 @@ class CompactSequenceTest : public SequenceKvTest {
       const std::byte* bytes = pool_->data(sequence.page_ids(layer, head)[page]);
       const bool coded = page < sequence.coded_pages(layer, head);
       const auto found =
-          known.find(signs_of(key_at(bytes, coded, sequence.rotated(), slot % kernels::kPageTokens).data()));
+          known.find(signs_of(key_at(bytes, coded, sequence.ends(), slot % kernels::kPageTokens).data()));
       out.push_back(found == known.end() ? -1 : found->second);
     }
     return out;
@@ -204,21 +204,21 @@ class CompactSequenceTest : public SequenceKvTest {
   }
 
   /// A page's key of one slot, as attention sees it: the one direction that answers each query.
-  std::vector<float> key_at(const std::byte* page, bool coded, bool rotated, int slot) {
+  std::vector<float> key_at(const std::byte* page, bool coded, kernels::PageCodec ends, int slot) {
     std::vector<float> key(64);
-    if (!rotated) {
+    if (ends == kernels::PageCodec::kF16) {
       float value[64];
       kernels_.load_f16(page, 64, slot, key.data(), value);
       return key;
     }
     // Alone in a page of zeros the token's value comes out of attention as it is, and its value is its key.
     std::vector<std::byte> alone(kernels::f16_page_bytes(64));
-    std::memcpy(alone.data(), page, pool_->bytes_of(coded ? PageSize::kSmall : PageSize::kLarge));
+    std::memcpy(alone.data(), page, pool_->bytes_of(coded ? PageSize::kSmall : PageSize::kHalf));
     const std::uint32_t id = 0;
     std::vector<float> query(64);
     auto scratch = std::make_unique<kernels::Scratch>();
     kernels::AttentionTile tile;
-    tile.kv = {alone.data(), alone.size(), &id, coded ? 1 : 0, true};
+    tile.kv = {alone.data(), alone.size(), &id, coded ? 1 : 0, ends};
     tile.q = query.data();
     tile.q_stride = 64;
     tile.queries = 1;
@@ -257,18 +257,18 @@ class CompactSequenceTest : public SequenceKvTest {
 TEST_F(CompactSequenceTest, KeepsEachTablesChoiceAndAppendsToAll) {
   SequenceKv sequence = exact(100);
   const auto kept = every(3, 100);
-  ASSERT_TRUE(sequence.compress(kept, true, kernels_));
+  ASSERT_TRUE(sequence.compress(kept, kernels::PageCodec::kBytes, kernels_));
   EXPECT_TRUE(sequence.compact());
   EXPECT_EQ(sequence.tokens(), 100);
   EXPECT_EQ(sequence.compressed_tokens(), 100);
-  // 34, 1, 33, 34, 33, 33 slots: a small page and a large one a table, a large one for the short one.
-  EXPECT_EQ(sequence.bytes(), 5 * 2048 + 6 * 8192);
-  EXPECT_EQ(pool_->stats().bytes_used, 5U * 2048 + 6 * 8192) << "the pages of before are free";
-  EXPECT_EQ(sequence.bytes(LayerId(0), KvHeadId(1)), 8192);
+  // 34, 1, 33, 34, 33, 33 slots: a small page and a half one a table, a half one for the short one.
+  EXPECT_EQ(sequence.bytes(), 5 * 2048 + 6 * 4096);
+  EXPECT_EQ(pool_->stats().bytes_used, 5U * 2048 + 6 * 4096) << "the pages of before are free";
+  EXPECT_EQ(sequence.bytes(LayerId(0), KvHeadId(1)), 4096);
   EXPECT_EQ(sequence.slots(), 34 + 1 + 33 + 34 + 33 + 33);
 
   ASSERT_TRUE(sequence.reserve(40));
-  for (int t = 100; t < 140; ++t) write(sequence, t, kernels_.store_rotated);
+  for (int t = 100; t < 140; ++t) write(sequence, t, kernels_.store_bytes);
   sequence.commit(40);
   for (std::uint32_t table = 0; table < kTables; ++table) {
     std::vector<int> want = all_of(kept[table]);
@@ -286,15 +286,15 @@ TEST_F(CompactSequenceTest, KeepsEachTablesChoiceAndAppendsToAll) {
 
 TEST_F(CompactSequenceTest, ForksShareCompactPagesUntilOneWrites) {
   SequenceKv first = exact(100);
-  ASSERT_TRUE(first.compress(every(3, 100), true, kernels_));
+  ASSERT_TRUE(first.compress(every(3, 100), kernels::PageCodec::kBytes, kernels_));
   const std::size_t before = pool_->stats().bytes_used;
   SequenceKv second = first.fork();
   EXPECT_EQ(pool_->stats().bytes_used, before);
   EXPECT_EQ(first.private_bytes(), 0);
   ASSERT_TRUE(second.reserve(1));
-  write(second, 100, kernels_.store_rotated);
+  write(second, 100, kernels_.store_bytes);
   second.commit(1);
-  EXPECT_EQ(pool_->stats().bytes_used, before + kTables * 8192) << "each table's last page was copied";
+  EXPECT_EQ(pool_->stats().bytes_used, before + kTables * 4096) << "each table's last page was copied";
   ASSERT_TRUE(first.reserve(1));
   for (std::uint32_t table = 0; table < kTables; ++table) {
     auto want = tokens_in(first, table);
@@ -310,13 +310,13 @@ TEST_F(CompactSequenceTest, AFullPoolCanBeCompressedAndASharedOneSaysNo) {
     const SequenceKv other = sequence.fork();
     const std::vector<KeptTokens> all = every(1, fits);
     while (pool_->pages_free() > 0) static_cast<void>(*pool_->allocate(PageSize::kLarge));
-    const auto refused = sequence.compress(all, true, kernels_);
+    const auto refused = sequence.compress(all, kernels::PageCodec::kBytes, kernels_);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, base::Code::kUnavailable);
     EXPECT_FALSE(sequence.compact());
     EXPECT_EQ(sequence.tokens(), fits);
   }
-  ASSERT_TRUE(sequence.compress(every(1, fits), true, kernels_));
+  ASSERT_TRUE(sequence.compress(every(1, fits), kernels::PageCodec::kBytes, kernels_));
   EXPECT_EQ(tokens_in(sequence, 0).size(), static_cast<std::size_t>(fits));
 }
 
@@ -327,9 +327,9 @@ TEST_F(CompactSequenceTest, TokensMayBeDroppedFromExactPages) {
     exact.insert(exact.begin(), coded.begin(), coded.end());
     coded.clear();
   }
-  ASSERT_TRUE(sequence.compress(kept, false, kernels_));
+  ASSERT_TRUE(sequence.compress(kept, kernels::PageCodec::kF16, kernels_));
   EXPECT_TRUE(sequence.compact());
-  EXPECT_FALSE(sequence.rotated());
+  EXPECT_EQ(sequence.ends(), kernels::PageCodec::kF16);
   EXPECT_EQ(pool_->stats().bytes_used, 11U * 8192);
   ASSERT_TRUE(sequence.reserve(1));
   write(sequence, 100, kernels_.store_f16);

@@ -66,8 +66,7 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
   float rotated[kernels::kHeadDimMax];
   const RopeTable& rope = rope_of(step, layer);
   rope.rotate(row, k, rotated);
-  step.kernels->store_exact(span.sequence->rotated())(rotated, v, h.head_dim, slot % kernels::kPageTokens,
-                                                      page);
+  step.kernels->store(span.sequence->ends())(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
   const int first = head * h.group() * h.head_dim;
   const float* q = row_of(dst->src[0], row) + first;
   float* out =

@@ -1,0 +1,217 @@
+#include "compression_runner.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <cstdlib>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "inference/kv_scores.h"
+#include "measure.h"
+
+namespace pmt::bench {
+namespace {
+
+constexpr int kChunk = 512;
+constexpr std::size_t kFreeTokens = 24;  // that a free answer may have beyond the gold one's
+
+template <class T>
+T need(base::Result<T> result) {
+  if (!result) {
+    progress("error: " + result.error().message);
+    std::exit(1);
+  }
+  return std::move(*result);
+}
+void need(const base::Status& status) {
+  if (!status) {
+    progress("error: " + status.error().message);
+    std::exit(1);
+  }
+}
+
+/// " in lower case, one space between words and around them ".
+std::string words_of(const std::string& text) {
+  std::string out = " ";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || byte >= 128) {
+      out += static_cast<char>(std::tolower(byte));
+    } else if (out.back() != ' ') {
+      out += ' ';
+    }
+  }
+  if (out.back() != ' ') out += ' ';
+  return out;
+}
+
+bool holds_any(const std::string& text, const std::vector<std::string>& wanted) {
+  const std::string words = words_of(text);
+  return std::any_of(wanted.begin(), wanted.end(), [&](const std::string& each) {
+    return words.find(words_of(each)) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+/// What has been read of an item, once for all settings.
+struct CompressionRunner::Context {
+  const Item* item;
+  kv_cache::SequenceKv read;
+  kv_cache::ScoreBuffer predicted;
+  kv_cache::ScoreBuffer repeated;  // empty until it is wanted
+};
+
+CompressionRunner::CompressionRunner(const RunnerOptions& options)
+    : scores_(options.scores),
+      transformer_(need(model::Transformer::load(options.model, options.threads, {}))),
+      vocab_(need(model::Vocab::load(options.model))),
+      pool_(need(transformer_->make_pool(std::size_t{2} << 30))) {
+  request_ = inference::repeat_request(*vocab_);
+  calibration_ = need(inference::load_or_calibrate(
+      *transformer_, *vocab_, options.calibration,
+      [](float done) { progress(fmt::format("calibrating: {:.0f}%", 100 * done)); }, progress));
+}
+
+CompressionRunner::~CompressionRunner() = default;
+
+kv_cache::SequenceKv CompressionRunner::sequence() const {
+  return {*pool_, transformer_->hparams().kv_shape()};
+}
+
+void CompressionRunner::append(kv_cache::SequenceKv& to, std::span<const std::int32_t> tokens,
+                               kv_cache::ScoreBuffer* predicted) {
+  for (std::size_t at = 0; at < tokens.size(); at += kChunk) {
+    model::BatchSpan span{&to, tokens.subspan(at, std::min<std::size_t>(kChunk, tokens.size() - at)), {}};
+    if (predicted != nullptr) {
+      span.predictor = &calibration_->predictor;
+      span.predicted = predicted;
+    }
+    need(transformer_->forward(*pool_, {&span, 1}));
+  }
+}
+
+void CompressionRunner::append_scored(kv_cache::SequenceKv& to, std::span<const std::int32_t> tokens,
+                                      kv_cache::ScoreBuffer& by_question) {
+  model::BatchSpan span{&to, tokens, {}};
+  span.scores = &by_question;
+  span.scored_tokens = to.tokens();
+  need(transformer_->forward(*pool_, {&span, 1}));
+}
+
+const kv_cache::ScoreBuffer& CompressionRunner::agnostic_scores(Context& context) {
+  if (scores_ != "repeated") return context.predicted;
+  if (context.repeated.values.empty())
+    context.repeated = need(
+        inference::score_by_repeating(*transformer_, *pool_, context.read, context.item->context, request_));
+  return context.repeated;
+}
+
+kv_cache::SequenceKv CompressionRunner::compressed(const kv_cache::SequenceKv& from,
+                                                   const kv_cache::ScoreBuffer& scores, double ratio) const {
+  kv_cache::EvictionOptions options;
+  options.ratio = ratio;
+  kv_cache::SequenceKv out = from.fork();
+  const auto kept = kv_cache::choose_kept(scores, out.shape(), out.tokens(), options);
+  need(out.compress(kept, kv_cache::ends_of(ratio), kernels::best_attention_kernels(),
+                    transformer_->threads()));
+  return out;
+}
+
+/// As a request does it: context and question are read, then both are compressed but for the last token,
+/// which is read again so that every answer token is seen compressed.
+kv_cache::SequenceKv CompressionRunner::aware(Context& context, const Question& question,
+                                              const Setting& setting) {
+  kv_cache::SequenceKv fork = context.read.fork();
+  const int first = fork.tokens();
+  auto by_question = inference::zero_scores(fork.shape(), first);
+  append_scored(fork, std::span(question.tokens).first(question.tokens.size() - 1), by_question);
+  const auto scores =
+      inference::combine(agnostic_scores(context), std::move(by_question), first, fork.tokens());
+  return compressed(fork, scores, setting.ratio);
+}
+
+/// Whether what the model answers by itself, greedily from its `first` token on, has the wanted words in it.
+bool CompressionRunner::answers_freely(kv_cache::SequenceKv sequence, const Question& question,
+                                       std::int32_t first) {
+  std::int32_t next = first;
+  std::string text;
+  for (std::size_t i = 0; i < question.gold.size() + kFreeTokens && !vocab_->is_eog(next); ++i) {
+    const std::string piece = vocab_->piece(next);
+    // A word is whole when the next one begins.
+    if (piece.starts_with(' ') && holds_any(text, question.wanted)) break;
+    text += piece;
+    model::BatchSpan span{&sequence, {&next, 1}, {0}};
+    const auto logits = need(transformer_->forward(*pool_, {&span, 1}));
+    next = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  }
+  return holds_any(text, question.wanted) != question.forbidden;
+}
+
+/// The question, then the gold answer in one batch: every gold token is predicted from what came before.
+CompressionRunner::Said CompressionRunner::ask(kv_cache::SequenceKv sequence, const Question& question,
+                                               bool freely) {
+  Said out;
+  const auto width = static_cast<std::size_t>(vocab_->size());
+  std::size_t at = 0;
+  const auto judge = [&](std::span<const float> row) {
+    const auto best = static_cast<std::int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
+    double sum = 0;
+    for (const float x : row) sum += std::exp(double{x} - row[static_cast<std::size_t>(best)]);
+    out.logprob += row[static_cast<std::size_t>(question.gold[at++])] - row[static_cast<std::size_t>(best)] -
+                   std::log(sum);
+    out.choices.push_back(best);
+  };
+  model::BatchSpan span{&sequence, question.tokens, {static_cast<int>(question.tokens.size()) - 1}};
+  judge(need(transformer_->forward(*pool_, {&span, 1})));
+  if (freely && !question.wanted.empty())
+    out.solved = answers_freely(sequence.fork(), question, out.choices[0]);
+  if (question.gold.size() > 1) {
+    span = {&sequence, std::span(question.gold).first(question.gold.size() - 1), {}};
+    for (int i = 0; i < static_cast<int>(span.tokens.size()); ++i) span.output_rows.push_back(i);
+    const auto logits = need(transformer_->forward(*pool_, {&span, 1}));
+    while (at < question.gold.size()) judge(logits.subspan((at - 1) * width, width));
+  }
+  out.logprob /= static_cast<double>(question.gold.size());
+  out.ratio = static_cast<double>(sequence.shape().bytes_f16(sequence.tokens())) /
+              static_cast<double>(sequence.bytes());
+  return out;
+}
+
+void CompressionRunner::run(const std::string& task, int number, const Item& item,
+                            const std::vector<Setting>& settings,
+                            const std::function<void(const Answer&)>& done) {
+  Context context{&item, sequence(), {}, {}};
+  context.predicted = inference::zero_scores(context.read.shape(), static_cast<int>(item.context.size()));
+  append(context.read, item.context, &context.predicted);
+  std::vector<Said> full;
+  for (const Question& question : item.questions) full.push_back(ask(context.read.fork(), question, true));
+  const auto report = [&](std::size_t i, const Setting& setting, const Said& said) {
+    Answer answer{task,           number,      static_cast<int>(i), setting,     said.ratio,
+                  full[i].solved, said.solved, full[i].logprob,     said.logprob};
+    for (std::size_t t = 0; t < said.choices.size(); ++t)
+      answer.agreed += said.choices[t] == full[i].choices[t] ? 1 : 0;
+    answer.agreed /= static_cast<double>(said.choices.size());
+    done(answer);
+  };
+  for (std::size_t i = 0; i < full.size(); ++i) report(i, {"full", 1}, full[i]);
+  for (const Setting& setting : settings) {
+    std::optional<kv_cache::SequenceKv> shared;
+    for (std::size_t i = 0; i < item.questions.size(); ++i) {
+      const Question& question = item.questions[i];
+      if (setting.mode == "query_aware" && question.tokens.size() > 1) {
+        report(i, setting,
+               ask(aware(context, question, setting),
+                   {{question.tokens.back()}, question.gold, question.wanted, question.forbidden},
+                   full[i].solved));
+        continue;
+      }
+      if (!shared) shared = compressed(context.read, agnostic_scores(context), setting.ratio);
+      report(i, setting, ask(shared->fork(), question, full[i].solved));
+    }
+  }
+}
+
+}  // namespace pmt::bench
