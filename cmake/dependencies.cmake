@@ -10,6 +10,7 @@ find_package(GTest REQUIRED)
 find_package(benchmark REQUIRED)
 find_package(CLI11 REQUIRED)
 find_library(PMT_LMDB lmdb REQUIRED)
+find_library(PMT_HIREDIS hiredis REQUIRED)
 
 if(PMT_SANITIZE)
   add_compile_options(-fsanitize=${PMT_SANITIZE} -fno-omit-frame-pointer -g)

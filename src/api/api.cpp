@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "api/background.h"
 #include "api/cache_routes.h"
 #include "api/completion_metrics.h"
 #include "api/completion_routes.h"
@@ -51,11 +52,11 @@ struct Api::Impl {
              .observer = [this](const std::shared_ptr<const RequestRecord>& record) { observe(record); }}) {
     add_completion_routes(router, options);
     add_embedding_routes(router, options);
-    add_cache_routes(router, options, tenants);
+    add_cache_routes(router, options, tenants, background);
     add_knowledge_routes(router, options, knowledge);
     add_status_routes(router, options);
     add_metrics_route(router, options, metrics);
-    if (options.dashboard) add_dashboard_routes(router, options, feed, recent);
+    if (options.dashboard) add_dashboard_routes(router, options, feed, recent, background);
   }
 
   void observe(const std::shared_ptr<const RequestRecord>& record) {
@@ -72,7 +73,9 @@ struct Api::Impl {
   RecentRequests recent;
   dashboard::Feed feed{{.snapshot = [this] { return dashboard_snapshot(options, recent); }}};
   Router router;
-  KnowledgeWorker knowledge;  // last: its thread answers through what is above
+  // The last two: their jobs answer through what is above.
+  KnowledgeWorker knowledge;
+  Background background;
 };
 
 Api::Api(ApiOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

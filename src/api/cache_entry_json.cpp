@@ -127,6 +127,31 @@ json semantic_json(const response_cache::SemanticStats& stats) {
           {"embed_ms", stats.embed_ms}};
 }
 
+json shared_json(const response_cache::SharedStats& stats) {
+  json out = {
+      {"state", stats.up ? "up" : "down"},
+      {"servers", stats.servers},
+      {"hits", stats.hits},
+      {"misses", stats.misses},
+      {"stores", stats.stores},
+      {"waited", stats.waited},
+      {"wait_limits", stats.wait_limits},
+      {"leases", stats.leases},
+      {"leases_taken_over", stats.taken_over},
+      {"void", stats.voided},
+      {"corrupt", stats.corrupt},
+      {"skipped", stats.skipped},
+      {"failures", stats.failures},
+      {"invalidations", {{"sent", stats.sent}, {"received", stats.received}, {"pending", stats.pending}}},
+      {"swept", stats.swept}};
+  if (!stats.last_error.empty()) out["error"] = stats.last_error;
+  return out;
+}
+
+json reach_json(const response_cache::Reach& reach) {
+  return {{"told", reach.told}, {"servers", reach.servers}, {"reached", reach.reached}};
+}
+
 json disk_json(const response_cache::DiskStats& stats) {
   return {{"entries", stats.entries},   {"bytes", stats.bytes},     {"hits", stats.hits},
           {"written", stats.written},   {"evicted", stats.evicted}, {"dropped", stats.dropped},

@@ -9,6 +9,7 @@
 #include "response_cache/disk_store.h"
 #include "response_cache/response_cache.h"
 #include "response_cache/semantic_tier.h"
+#include "response_cache/shared_store.h"
 
 namespace pmt::api {
 
@@ -28,8 +29,16 @@ nlohmann::json entry_json(const response_cache::Key& key, const response_cache::
 /// {"entries", "bytes", "lookups", "hits": {"exact", "stale", "coalesced"}, "misses", "hit_rate", ...}
 nlohmann::json stats_json(const response_cache::Stats& stats);
 
-/// GET /v1/cache's "disk"
+/// GET /v1/cache's "shared"
+nlohmann::json shared_json(const response_cache::SharedStats& stats);
+
+/// How far an invalidation came, in the answer to it.
+nlohmann::json reach_json(const response_cache::Reach& reach);
+
+/// GET /v1/cache's "semantic"
 nlohmann::json semantic_json(const response_cache::SemanticStats& stats);
+
+/// GET /v1/cache's "disk"
 nlohmann::json disk_json(const response_cache::DiskStats& stats);
 
 }  // namespace pmt::api

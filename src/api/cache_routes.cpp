@@ -1,6 +1,8 @@
 #include "api/cache_routes.h"
 
 #include <algorithm>
+#include <functional>
+#include <future>
 
 #include <fmt/format.h>
 
@@ -15,7 +17,9 @@ namespace pmt::api {
 namespace {
 
 using nlohmann::json;
+using response_cache::Filter;
 using response_cache::Key;
+using response_cache::Reach;
 using response_cache::ResponseCache;
 
 bool is_hex(std::string_view text) {
@@ -31,6 +35,8 @@ void no_entry(const Exchange& exchange) {
              {base::Code::kNotFound, "The cache holds no live entry under this key.", "key"});
 }
 
+using EntryPtr = std::shared_ptr<const response_cache::Entry>;
+
 /// Where `caller` keeps what it calls `text`. The operator's keys are plain; a tenant's can't meet another's.
 Key own_key(const Caller& caller, std::string_view text) {
   if (caller.is_operator()) return key_of(text);
@@ -40,26 +46,31 @@ Key own_key(const Caller& caller, std::string_view text) {
   return base::sha256(bytes(base::sha256(caller.tenant())) + bytes(base::sha256(text)));
 }
 
-bool may_see(const Caller& caller, const response_cache::StoreOptions& meta) {
-  return caller.is_operator() || meta.tenant == caller.tenant();
+EntryPtr if_seen(const Caller& caller, const EntryPtr& entry) {
+  const bool seen = entry != nullptr && (caller.is_operator() || entry->meta.tenant == caller.tenant());
+  return seen ? entry : nullptr;
 }
 
-/// The caller's entry of this name: its own, or the digest itself of an answer that is its tenant's.
-std::optional<std::pair<Key, std::shared_ptr<const response_cache::Entry>>> find_entry(
-    ResponseCache& cache, const Exchange& exchange) {
-  const Caller& caller = *exchange.caller;
-  for (const Key& key : {own_key(caller, exchange.tail), key_of(exchange.tail)}) {
-    auto entry = cache.get(key);
-    if (entry != nullptr && may_see(caller, entry->meta)) return std::pair(key, std::move(entry));
-    if (caller.is_operator()) break;
-  }
-  return std::nullopt;
+/// What the caller may see by this name: its own entry, else the one whose digest it is. Calls `done` once,
+/// perhaps later and on another thread.
+void find_entry(ResponseCache& cache, const Exchange& exchange,
+                const std::function<void(const Key&, const EntryPtr&)>& done) {
+  const Key own = own_key(*exchange.caller, exchange.tail);
+  cache.find_everywhere(own, [&cache, own, exchange, done](const EntryPtr& entry) {
+    const auto shown = Key::of_hex(exchange.tail);
+    const EntryPtr seen = if_seen(*exchange.caller, entry);
+    if (seen != nullptr || !shown) return done(own, seen);
+    cache.find_everywhere(*shown, [exchange, done, key = *shown](const EntryPtr& other) {
+      done(key, if_seen(*exchange.caller, other));
+    });
+  });
 }
 
 void get_entry(ResponseCache& cache, const base::Clock& clock, const Exchange& exchange) {
-  const auto found = find_entry(cache, exchange);
-  if (!found) return no_entry(exchange);
-  answer(exchange, entry_json(found->first, *found->second, clock.now()));
+  find_entry(cache, exchange, [exchange, &clock](const Key& key, const EntryPtr& entry) {
+    if (entry == nullptr) return no_entry(exchange);
+    answer(exchange, entry_json(key, *entry, clock.now()));
+  });
 }
 
 void put_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
@@ -72,10 +83,29 @@ void put_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchang
   answer(exchange, {{"key", key.hex()}, {"stored", *stored}});
 }
 
+/// Whether what is under this digest is the caller's. Blocks while another server's cache is asked.
+bool may_purge(ResponseCache& cache, const Exchange& exchange, const Key& key) {
+  if (exchange.caller->is_operator()) return true;
+  const auto found = std::make_shared<std::promise<EntryPtr>>();
+  cache.find_everywhere(key, [found](const EntryPtr& entry) { found->set_value(entry); });
+  return if_seen(*exchange.caller, found->get_future().get()) != nullptr;
+}
+
 void delete_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
-  const auto found = find_entry(cache, exchange);
-  if (!found || !cache.erase(found->first)) return no_entry(exchange);
-  answer(exchange, {{"key", found->first.hex()}, {"deleted", true}});
+  Reach reach;
+  Key key = own_key(*exchange.caller, exchange.tail);
+  const auto purge = [&] {
+    return cache.purge_everywhere(Filter::of_key(key), &reach) > 0 || reach.removed > 0;
+  };
+  bool gone = purge();
+  if (const auto shown = Key::of_hex(exchange.tail); !gone && shown && may_purge(cache, exchange, *shown)) {
+    key = *shown;
+    gone = purge();
+  }
+  if (!gone) return no_entry(exchange);
+  json body = {{"key", key.hex()}, {"deleted", true}};
+  if (cache.shared() != nullptr) body["shared"] = reach_json(reach);
+  answer(exchange, body);
 }
 
 /// What one tenant may know: its own entries and what became of its own requests.
@@ -108,11 +138,12 @@ void show_stats(ResponseCache& cache, const response_cache::SemanticTier* semant
     stats["semantic"] = semantic_json(of);
   }
   if (cache.disk() != nullptr) stats["disk"] = disk_json(cache.disk()->stats());
+  if (cache.shared() != nullptr) stats["shared"] = shared_json(cache.shared()->stats());
   answer(exchange, stats);
 }
 
-base::Result<ResponseCache::Filter> parse_filter(const Exchange& exchange) {
-  ResponseCache::Filter filter;
+base::Result<Filter> parse_filter(const Exchange& exchange) {
+  Filter filter;
   if (!exchange.caller->is_operator()) filter.tenant = exchange.caller->tenant();
   for (const auto& [name, value] : exchange.request.query) {
     std::optional<std::string>* part = name == "tag"         ? &filter.tag
@@ -138,13 +169,16 @@ base::Result<ResponseCache::Filter> parse_filter(const Exchange& exchange) {
 }
 
 void purge(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
-  const base::Result<ResponseCache::Filter> filter = parse_filter(exchange);
+  const base::Result<Filter> filter = parse_filter(exchange);
   if (!filter) return send_error(*exchange.responder, filter.error());
-  answer(exchange, {{"purged", cache.purge(*filter)}});
+  Reach reach;
+  json body = {{"purged", cache.purge_everywhere(*filter, &reach)}};
+  if (cache.shared() != nullptr) body["shared"] = reach_json(reach);
+  answer(exchange, body);
 }
 
 void export_entries(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
-  const base::Result<ResponseCache::Filter> filter = parse_filter(exchange);
+  const base::Result<Filter> filter = parse_filter(exchange);
   if (!filter) return send_error(*exchange.responder, filter.error());
   std::string lines;
   cache.visit(*filter, [&](const Key& key, const response_cache::Entry& entry) {
@@ -208,28 +242,37 @@ void flush(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
 }  // namespace
 
 Key key_of(std::string_view text) {
-  return Key::of_hex(text).value_or(base::sha256(text));
+  std::string named = "entry\n";
+  return base::sha256(named.append(text));
 }
 
-void add_cache_routes(Router& router, const ApiOptions& options, const TenantTallies& tenants) {
+void add_cache_routes(Router& router, const ApiOptions& options, const TenantTallies& tenants,
+                      Background& background) {
   using Act = void (*)(ResponseCache&, const base::Clock&, const Exchange&);
-  enum class For { kAll, kOperator };
-  const auto add = [&](const char* method, const char* pattern, Act act, For whom = For::kAll) {
-    router.add(method, pattern, [&options, act, whom](const Exchange& exchange) {
+  struct How {
+    Background* elsewhere = nullptr;  // null: at once, on the I/O thread
+    bool for_operator = false;
+  };
+  const auto add = [&](const char* method, const char* pattern, Act act, How how) {
+    router.add(method, pattern, [&options, act, how](const Exchange& exchange) {
       if (options.cache == nullptr) {
         return send_error(*exchange.responder,
                           {base::Code::kNotFound, "This server runs without a response cache."});
       }
-      if (whom == For::kOperator && !exchange.caller->is_operator()) {
+      if (how.for_operator && !exchange.caller->is_operator()) {
         return send_error(*exchange.responder,
                           {base::Code::kForbidden, "This needs a key with the scope admin."});
       }
-      act(*options.cache, *options.clock, exchange);
+      if (how.elsewhere == nullptr) return act(*options.cache, *options.clock, exchange);
+      const bool taken =
+          how.elsewhere->run([&options, act, exchange] { act(*options.cache, *options.clock, exchange); });
+      if (taken) return;
+      send_error(*exchange.responder,
+                 {base::Code::kUnavailable, "Too many purges, exports and imports wait: try again."});
     });
   };
-  add("GET", "/v1/cache/entries/{key}", get_entry);
-  add("PUT", "/v1/cache/entries/{key}", put_entry);
-  add("DELETE", "/v1/cache/entries/{key}", delete_entry);
+  add("GET", "/v1/cache/entries/{key}", get_entry, {});
+  add("PUT", "/v1/cache/entries/{key}", put_entry, {});
   router.add("GET", "/v1/cache", [&options, &tenants](const Exchange& exchange) {
     if (options.cache == nullptr) {
       return send_error(*exchange.responder,
@@ -238,10 +281,12 @@ void add_cache_routes(Router& router, const ApiOptions& options, const TenantTal
     if (!exchange.caller->is_operator()) return show_tenant_stats(*options.cache, tenants, exchange);
     show_stats(*options.cache, options.semantic, exchange);
   });
-  add("DELETE", "/v1/cache", purge);
-  add("GET", "/v1/cache/export", export_entries);
-  add("POST", "/v1/cache/import", import_entries, For::kOperator);
-  add("POST", "/v1/cache/flush", flush, For::kOperator);
+  // These read the whole disk, or wait for it or for other servers.
+  add("DELETE", "/v1/cache/entries/{key}", delete_entry, {.elsewhere = &background});
+  add("DELETE", "/v1/cache", purge, {.elsewhere = &background});
+  add("GET", "/v1/cache/export", export_entries, {.elsewhere = &background});
+  add("POST", "/v1/cache/import", import_entries, {.elsewhere = &background, .for_operator = true});
+  add("POST", "/v1/cache/flush", flush, {.elsewhere = &background, .for_operator = true});
 }
 
 }  // namespace pmt::api

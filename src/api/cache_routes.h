@@ -6,19 +6,21 @@
 #include <string_view>
 
 #include "api/api.h"
+#include "api/background.h"
 #include "api/completion_metrics.h"
 #include "api/router.h"
 
 namespace pmt::api {
 
-/// A key of 64 hex digits is the digest itself, as x-permutation-cache-key gives it; any other string is
-/// hashed.
+/// Of what a caller stored under `text`. It is never a completion's key, whatever the text: those can be read
+/// and deleted by the digest that x-permutation-cache-key shows, but not put.
 response_cache::Key key_of(std::string_view text);
 
-/// Who isn't the operator sees and touches its own tenant's entries only: they are marked with the tenant,
-/// the keys that it names are hashed together with the tenant, and the figures are its own. Import (which
-/// could place an answer under anybody's key) and flush are the operator's. `options` and `tenants` are kept
-/// by reference.
-void add_cache_routes(Router& router, const ApiOptions& options, const TenantTallies& tenants);
+/// Who isn't the operator sees and touches its own tenant's entries only, on this server and on those that
+/// share: they are marked with the tenant, the keys that it names are hashed together with the tenant, its
+/// purges carry the tenant in their filter, and the figures are its own. Import (which could place an answer
+/// under anybody's key) and flush are the operator's. All three are kept by reference.
+void add_cache_routes(Router& router, const ApiOptions& options, const TenantTallies& tenants,
+                      Background& background);
 
 }  // namespace pmt::api

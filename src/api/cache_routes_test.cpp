@@ -26,7 +26,7 @@ TEST_F(CacheRoutes, PutGetDelete) {
   const json put_answer =
       put("rlm%2Fa%20b", R"({"value": {"x": [1, null]}, "tokens": 7, "ttl_s": 60, "tags": ["t"]})");
   EXPECT_EQ(put_answer.at("stored"), true);
-  EXPECT_EQ(put_answer.at("key"), base::sha256("rlm/a b").hex());
+  EXPECT_EQ(put_answer.at("key"), key_of("rlm/a b").hex());
 
   const auto got = json::parse(send("GET", "/v1/cache/entries/rlm%2Fa%20b").body);
   EXPECT_EQ(got.at("value"), json::parse(R"({"x": [1, null]})"));

@@ -136,7 +136,7 @@ void flag_false_hit(const ApiOptions& options, std::atomic<std::uint64_t>& flagg
     return send_error(*exchange.responder,
                       {base::Code::kNotFound, "The cache holds no live entry under this key.", "key"});
   }
-  options.cache->erase(*key);
+  options.cache->purge_everywhere(response_cache::Filter::of_key(*key), nullptr);
   ++flagged;
   send_json(*exchange.responder, 200,
             to_text({{"key", key->hex()}, {"deleted", true}, {"false_hits", flagged.load()}}));
@@ -165,7 +165,7 @@ std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& 
 }
 
 void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::Feed& feed,
-                          const RecentRequests& recent) {
+                          const RecentRequests& recent, Background& background) {
   router.add("GET", "/", [](const Exchange& exchange) { exchange.responder->send(dashboard::page()); });
   router.add("GET", "/v1/dashboard/events", [&feed](const Exchange& exchange) {
     if (!feed.listen(exchange.responder))
@@ -179,7 +179,13 @@ void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::
   });
   const auto flagged = std::make_shared<std::atomic<std::uint64_t>>(0);
   router.add("POST", "/v1/cache/entries/{key}",
-             [&options, flagged](const Exchange& exchange) { flag_false_hit(options, *flagged, exchange); });
+             [&options, &background, flagged](const Exchange& exchange) {
+               const bool taken = background.run(
+                   [&options, flagged, exchange] { flag_false_hit(options, *flagged, exchange); });
+               if (!taken)
+                 send_error(*exchange.responder,
+                            {base::Code::kUnavailable, "Too many purges wait: try again."});
+             });
 }
 
 }  // namespace pmt::api

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "api/api.h"
+#include "api/background.h"
 #include "api/recent_requests.h"
 #include "api/router.h"
 #include "dashboard/feed.h"
@@ -18,7 +19,7 @@ namespace pmt::api {
 
 /// All are kept by reference.
 void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::Feed& feed,
-                          const RecentRequests& recent);
+                          const RecentRequests& recent, Background& background);
 
 /// What one event of the stream holds.
 std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& recent);

@@ -7,6 +7,7 @@
 #include <prometheus/text_serializer.h>
 
 #include "base/version.h"
+#include "response_cache/shared_store.h"
 
 namespace pmt::api {
 namespace {
@@ -76,6 +77,32 @@ void add_semantic(Families& out, const response_cache::SemanticStats& stats) {
   out.gauge(prefix + "entries", "Questions in the index", static_cast<double>(stats.entries));
 }
 
+void add_shared(Families& out, const response_cache::SharedStats& stats) {
+  const std::string prefix = "permutation_response_cache_shared_";
+  const auto count = [&](const char* name, const char* help, std::uint64_t value) {
+    out.counter(prefix + name + "_total", help, static_cast<double>(value));
+  };
+  count("hits", "Lookups that the shared tier answered", stats.hits);
+  count("misses", "Lookups that it had nothing for", stats.misses);
+  count("stores", "Values stored there", stats.stores);
+  count("waited", "Answers that another server was computing, and that were waited for", stats.waited);
+  count("wait_limits", "Waits for another server that ended with computing here", stats.wait_limits);
+  count("leases", "Rights to compute that were taken", stats.leases);
+  count("leases_taken_over", "Of those, after another server had it and did not answer", stats.taken_over);
+  count("void", "Values there that an invalidation had made void", stats.voided);
+  count("corrupt", "Values there that failed their checks", stats.corrupt);
+  count("skipped", "Lookups and stores left out while it was down or too busy", stats.skipped);
+  count("failures", "Times it went down", stats.failures);
+  count("invalidations_sent", "Invalidations that this server told the others", stats.sent);
+  count("invalidations_received", "Invalidations that others told this server", stats.received);
+  count("swept", "Void values whose memory this server freed there", stats.swept);
+  out.gauge(prefix + "up", "1 while the shared tier is in use", stats.up ? 1 : 0);
+  out.gauge(prefix + "servers", "Servers that share and are alive, this one included",
+            static_cast<double>(stats.servers));
+  out.gauge(prefix + "invalidations_pending", "Invalidations to be told when it is back",
+            static_cast<double>(stats.pending));
+}
+
 void add_audit(Families& out, const audit::Audit& audit) {
   for (const audit::RowResult& row : audit.rows) {
     for (int i = 0; i < base::kSurfaces; ++i) {
@@ -134,7 +161,10 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
   Families families;
   families.gauge("permutation_info", "What this server was built from", 1,
                  {{"version", base::kVersion}, {"build", base::kBuildFlags}});
-  if (options.cache != nullptr) add_cache(families, options.cache->stats());
+  if (options.cache != nullptr) {
+    add_cache(families, options.cache->stats());
+    if (const auto* shared = options.cache->shared()) add_shared(families, shared->stats());
+  }
   if (options.semantic != nullptr) add_semantic(families, options.semantic->stats());
   if (options.audit) add_audit(families, options.audit());
   if (options.engine_samples) {

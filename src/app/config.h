@@ -37,6 +37,19 @@
 //   [knowledge]
 //   path = "/var/lib/knowledge"  # the domain packs, a folder a model; unset: knowledge/ in the home
 //
+//   [cache.shared]               # one cache for several servers, through Redis or Valkey (note 0012)
+//   url = "redis://10.0.0.5:6379"  # redis://[user[:password]@]host[:port][/database]; any node of a Cluster
+//   password = ""                # rather than in the url
+//   password_file = ""           # or here: its first line
+//   prefix = "permutation"       # of every key there: servers that share have the same
+//   timeout_ms = 100             # of one command; the most that a Redis that hangs costs, once
+//   retry_ms = 1000              # between two probes while it is away
+//   lease_ms = 5000              # how long a server that died while computing keeps the others waiting
+//   wait_ms = 10000              # at most, for an answer that another server is computing
+//   reach_ms = 2000              # at most, for the other servers to have applied a purge
+//   ttl_s_max = 604800           # a value's life there, if its own is longer or has no end
+//   entry_bytes_max = 4194304    # a larger one is not shared
+//
 //   [embeddings]                 # POST /v1/embeddings; the model is loaded when the first text comes
 //   enabled = true
 //   path = "/models/bert.gguf"   # unset: the catalogue's all-minilm-l6-v2
@@ -81,6 +94,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,6 +105,7 @@
 #include "app/upstream_config.h"
 #include "base/result.h"
 #include "net/http_server.h"
+#include "response_cache/redis_store.h"
 #include "response_cache/response_cache.h"
 
 namespace pmt::app {
@@ -132,9 +147,10 @@ struct Config {
   bool semantic_shadow = false;
   std::size_t cache_disk_bytes = 4ULL << 30;
   EmbeddingsConfig embeddings;
-  RlmConfig rlm;                        // rlm_config.h has its keys
-  std::string knowledge_path = {};      // "": the home's
-  std::map<std::string, Price> prices;  // by served model name
+  RlmConfig rlm;                                             // rlm_config.h has its keys
+  std::string knowledge_path = {};                           // "": the home's
+  std::optional<response_cache::RedisOptions> cache_shared;  // unset: this server's own cache only
+  std::map<std::string, Price> prices;                       // by served model name
   ServiceConfig service;
 };
 

@@ -28,7 +28,9 @@
 #include "permutation/engine.h"
 #include "response_cache/cached_completer.h"
 #include "response_cache/disk_store.h"
+#include "response_cache/redis_store.h"
 #include "response_cache/self_test.h"
+#include "response_cache/shared_store.h"
 #include "telemetry/otlp_exporter.h"
 
 namespace pmt::app {
@@ -78,6 +80,7 @@ struct ServerApp::Impl {
 
   void open_disk();
   void open_embedder();
+  void open_shared();
   base::Status load_models();
   base::Status open_knowledge_of(LocalModel& model);
   /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
@@ -144,6 +147,18 @@ void ServerApp::Impl::open_embedder() {
   semantic = std::make_unique<response_cache::SemanticTier>(
       *embedder, cache, clock,
       response_cache::SemanticTier::Options{.index = {}, .shadow = config.semantic_shadow});
+}
+
+/// After the disk: what is void there must go before it is trusted.
+void ServerApp::Impl::open_shared() {
+  if (!config.cache_enabled || !config.cache_shared) return;
+  response_cache::RedisOptions options = *config.cache_shared;
+  options.drop = [this](const response_cache::Filter& filter) { cache.purge(filter); };
+  options.drop_if = [this](const auto& matches) { cache.purge_if(matches); };
+  options.on_warning = [](const std::string& text) { spdlog::warn(text); };
+  if (cache.disk() != nullptr) options.state_file = config.cache_path + "/shared-state";
+  spdlog::info("response cache: shared through Redis at {}, prefix {}", options.seed.text(), options.prefix);
+  cache.share_on(response_cache::open_redis(std::move(options), clock));
 }
 
 base::Status ServerApp::Impl::load_models() {
@@ -339,6 +354,7 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (rlm) rlm->stop();
   if (api) api->stop();            // a learning that runs needs what goes next
   if (embedder) embedder->stop();  // what waits for it goes on without, and ends with its model
+  if (cache.shared() != nullptr) cache.shared()->quiesce();
   if (upstreams) upstreams->stop();
   models.clear();
 }
@@ -366,6 +382,7 @@ base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, 
   auto impl = std::make_unique<Impl>(config, clock);
   impl->open_disk();
   impl->open_embedder();
+  impl->open_shared();
   TRY(impl->load_models());
   TRY(impl->wire());
   TRY(impl->listen());

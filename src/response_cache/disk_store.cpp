@@ -6,8 +6,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -23,60 +21,15 @@
 
 #include <fmt/format.h>
 
+#include "response_cache/entry_record.h"
+
 namespace pmt::response_cache {
 namespace {
-
-using nlohmann::json;
 
 constexpr const char* kFile = "responses.mdb";
 constexpr auto kGather = std::chrono::milliseconds(20);  // changes of so long make one transaction
 constexpr auto kAfterFailure = std::chrono::seconds(10);
 constexpr std::size_t kParts = 32;  // no transaction and no entry is larger than this part of the file
-constexpr std::size_t kHeader = sizeof(std::uint64_t) + sizeof(std::uint32_t);  // checksum, metadata's length
-
-std::string record_of(const Entry& entry) {
-  std::string body;
-  const auto meta = json::to_cbor(meta_json(entry.meta, entry.stored_unix_s));
-  const auto value = json::to_cbor(value_json(entry.value));
-  const auto length = static_cast<std::uint32_t>(meta.size());
-  body.resize(kHeader);
-  std::memcpy(body.data() + sizeof(std::uint64_t), &length, sizeof length);
-  body.append(reinterpret_cast<const char*>(meta.data()), meta.size());
-  body.append(reinterpret_cast<const char*>(value.data()), value.size());
-  const std::uint64_t sum = XXH3_64bits(body.data() + sizeof sum, body.size() - sizeof sum);
-  std::memcpy(body.data(), &sum, sizeof sum);
-  return body;
-}
-
-struct Record {
-  std::string_view meta, value;
-};
-
-std::optional<Record> parts_of(std::string_view bytes) {
-  std::uint64_t sum = 0;
-  std::uint32_t length = 0;
-  if (bytes.size() < kHeader) return std::nullopt;
-  std::memcpy(&sum, bytes.data(), sizeof sum);
-  std::memcpy(&length, bytes.data() + sizeof sum, sizeof length);
-  if (sum != XXH3_64bits(bytes.data() + sizeof sum, bytes.size() - sizeof sum)) return std::nullopt;
-  if (length > bytes.size() - kHeader) return std::nullopt;
-  return Record{bytes.substr(kHeader, length), bytes.substr(kHeader + length)};
-}
-
-std::optional<OutsideEntry> entry_of(const Key& key, std::string_view bytes) {
-  const auto record = parts_of(bytes);
-  if (!record) return std::nullopt;
-  const json meta = json::from_cbor(record->meta, true, false);
-  const json value = json::from_cbor(record->value, true, false);
-  OutsideEntry out;
-  out.key = key;
-  if (!read_meta(meta, out.meta, out.stored_unix_s)) return std::nullopt;
-  auto content = read_value(value);
-  if (!content) return std::nullopt;
-  out.value = std::move(*content);
-  return out;
-}
-
 MDB_val val(const Key& key) {
   return {key.bytes.size(), const_cast<std::uint8_t*>(key.bytes.data())};
 }
@@ -193,7 +146,7 @@ class LmdbStore final : public DiskStore {
       if (begin(env_.get(), MDB_RDONLY, txn) != 0) return std::nullopt;
       MDB_val at = val(key), bytes{};
       if (mdb_get(txn.get(), dbi_, &at, &bytes) != 0) return std::nullopt;
-      out = entry_of(key, view(bytes));
+      out = read_record(key, view(bytes));
       damaged = !out;
     }
     if (damaged) erase(key);
@@ -216,15 +169,12 @@ class LmdbStore final : public DiskStore {
     MDB_val at{}, bytes{};
     for (int rc = mdb_cursor_get(raw, &at, &bytes, MDB_FIRST); rc == 0;
          rc = mdb_cursor_get(raw, &at, &bytes, MDB_NEXT)) {
-      const auto record = parts_of(view(bytes));
-      StoreOptions meta;
-      std::int64_t stored = 0;
+      const auto meta = read_record_meta(view(bytes));
       Key key;
       std::memcpy(key.bytes.data(), at.mv_data, key.bytes.size());
-      const bool readable = record && read_meta(json::from_cbor(record->meta, true, false), meta, stored);
-      if (readable && !matches(key, meta)) continue;
+      if (meta && !matches(key, *meta)) continue;
       if (mdb_cursor_del(raw, 0) != 0) break;
-      if (readable) gone.push_back(key);
+      if (meta) gone.push_back(key);
     }
     cursor.reset();
     if (mdb_txn_commit(txn.release()) != 0) gone.clear();
@@ -243,7 +193,7 @@ class LmdbStore final : public DiskStore {
       Key key;
       std::memcpy(key.bytes.data(), at.mv_data, key.bytes.size());
       if (key > to) return;
-      if (auto entry = entry_of(key, view(bytes))) visit(std::move(*entry));
+      if (auto entry = read_record(key, view(bytes))) visit(std::move(*entry));
     }
   }
 

@@ -107,47 +107,6 @@ TEST_F(DiskStoreTest, AFullFileMakesRoom) {
   EXPECT_LE(fs::file_size(file()), 2U << 20);
 }
 
-/// A child writes until it is killed, telling through a pipe what it was promised to be durable.
-TEST_F(DiskStoreTest, AKillInTheMiddleOfWritingLosesNothingPromised) {
-  int next = 0, promised = -1;
-  for (int round = 0; round < 10; ++round) {
-    int ends[2];
-    ASSERT_EQ(pipe(ends), 0);
-    const pid_t child = fork();
-    if (child == 0) {
-      auto store = DiskStore::open(options());
-      if (!store) _exit(2);
-      for (int i = next;; ++i) {
-        (*store)->put(key_of(i),
-                      entry_of(std::string(static_cast<std::size_t>(i % 3000), 'a') + std::to_string(i)));
-        if (i % 7 != 0) continue;
-        if (!(*store)->flush()) _exit(3);
-        if (write(ends[1], &i, sizeof i) != sizeof i) _exit(4);
-      }
-    }
-    close(ends[1]);
-    int told = -1;
-    const int wanted = 5 + 3 * round;
-    for (int n = 0; n < wanted && read(ends[0], &told, sizeof told) == sizeof told; ++n) promised = told;
-    kill(child, SIGKILL);
-    int status = 0;
-    waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself: " << WEXITSTATUS(status);
-    while (read(ends[0], &told, sizeof told) == sizeof told) promised = told;
-    close(ends[0]);
-
-    const auto store = open();
-    ASSERT_TRUE(warnings_.empty()) << warnings_.front();
-    for (int i = 0; i <= promised; ++i) {
-      ASSERT_EQ(value_of(store->get(key_of(i))),
-                std::string(static_cast<std::size_t>(i % 3000), 'a') + std::to_string(i))
-          << i << " of " << promised << " promised, round " << round;
-    }
-    EXPECT_EQ(store->stats().corrupt, 0U);
-    next = promised + 1;
-  }
-}
-
 TEST_F(DiskStoreTest, ADamagedFileIsSetAside) {
   for (const bool truncated : {true, false}) {
     {

@@ -1,6 +1,7 @@
 #include "response_cache/response_cache.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstring>
@@ -12,10 +13,10 @@
 
 #include <fmt/format.h>
 
-#include "base/hex.h"
 #include "response_cache/deep_size.h"
 #include "response_cache/disk_store.h"
 #include "response_cache/key_table.h"
+#include "response_cache/shared_store.h"
 
 namespace pmt::response_cache {
 namespace {
@@ -107,41 +108,6 @@ double seconds_between(base::Nanos from, base::Nanos to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-/// The least and the greatest key whose hex begins with `prefix`; none does if it is too long.
-std::pair<Key, Key> range_of(std::string_view prefix) {
-  Key from, to;
-  to.bytes.fill(0xff);
-  if (prefix.size() > 2 * from.bytes.size()) return {to, from};
-  for (std::size_t i = 0; i < prefix.size(); ++i) {
-    const int digit = base::hex_digit(prefix[i]);
-    const int shift = i % 2 == 0 ? 4 : 0;
-    from.bytes[i / 2] = static_cast<std::uint8_t>(from.bytes[i / 2] | digit << shift);
-    to.bytes[i / 2] = static_cast<std::uint8_t>(to.bytes[i / 2] & ~((15 - digit) << shift));
-  }
-  return {from, to};
-}
-
-class Matcher {
- public:
-  explicit Matcher(const ResponseCache::Filter& filter)
-      : filter_(filter), range_(range_of(filter.key_prefix.value_or(""))) {}
-  bool operator()(const Key& key, const StoreOptions& meta) const {
-    if (key < from() || key > to()) return false;
-    if (filter_.tag && std::find(meta.tags.begin(), meta.tags.end(), *filter_.tag) == meta.tags.end())
-      return false;
-    if (filter_.tenant && meta.tenant != *filter_.tenant) return false;
-    if (filter_.model && meta.model != *filter_.model) return false;
-    return !filter_.name_space || meta.name_space == *filter_.name_space;
-  }
-  bool operator()(const Node& node) const { return (*this)(node.key, node.entry->meta); }
-  const Key& from() const { return range_.first; }
-  const Key& to() const { return range_.second; }
-
- private:
-  const ResponseCache::Filter& filter_;
-  const std::pair<Key, Key> range_;
-};
-
 /// What computing the value again would cost, in dollars. A token that has no price counts a little, so that
 /// of unpriced entries the longer computation stays.
 float worth_of(const StoreOptions& meta, const Limits& limits) {
@@ -163,7 +129,17 @@ struct ResponseCache::Impl {
   bool try_put(Shard& shard, const Key& key, const EntryPtr& entry, base::Nanos expires_at,
                std::vector<EntryPtr>& removed);
   void evict_elsewhere(const Shard& full);
-  base::Status put(const Key& key, const EntryPtr& entry, std::optional<std::uint64_t> generation);
+  struct Fill {  // of RAM with what was read elsewhere
+    std::uint64_t since = 0, changes = 0;
+  };
+  Fill before_fill(const Key& key) { return {voids.last(), changes_of(key)}; }
+  std::atomic<std::uint64_t>& changes_of(const Key& key) {
+    return changes[(std::size_t{key.bytes[1]} << 8U | key.bytes[2]) % changes.size()];
+  }
+  base::Result<bool> put(const Key& key, const EntryPtr& entry, std::uint64_t since, const Fill* fill);
+  /// `between`: after the disk's part.
+  std::size_t drop(const std::function<bool(const Key&, const StoreOptions&)>& matches,
+                   const std::function<void()>& between);
   EntryPtr entry_of(OutsideEntry outside) const;
   void bring_from_disk(const Key& key);
 
@@ -173,9 +149,13 @@ struct ResponseCache::Impl {
   const std::unique_ptr<Shard[]> shards;
   std::atomic<std::size_t> next_victim{0};
   std::unique_ptr<DiskStore> disk;
-  // Moves on with every store, erase and purge, in the shard's lock: what was read from the disk before is
-  // not brought into RAM after.
-  std::atomic<std::uint64_t> generation{0};
+  // What was purged, by this process's own numbers.
+  InvalidationTable voids;
+  std::atomic<std::uint64_t> purges{0};
+  // Of a part of the keys each, moved on with every store in the shard's lock: what was read from the disk
+  // before does not replace what is newer.
+  std::array<std::atomic<std::uint64_t>, 1024> changes{};
+  std::unique_ptr<SharedStore> shared;  // the last: its threads use all the others
 };
 
 ResponseCache::ResponseCache(Limits limits, const base::Clock& clock)
@@ -224,13 +204,13 @@ Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool
 
 /// Into RAM, unless it is there by now or was changed while it was read.
 void ResponseCache::Impl::bring_from_disk(const Key& key) {
-  const std::uint64_t before = generation;
+  const Fill before = before_fill(key);
   auto outside = disk->get(key);
   if (!outside) return;
   const EntryPtr entry = entry_of(std::move(*outside));
   const double left = seconds_between(clock.now(), expiry(entry->stored_at, entry->meta.ttl_s));
   if (left + entry->meta.stale_s <= 0) return disk->erase(key);
-  (void)put(key, entry, before);
+  (void)put(key, entry, before.since, &before);
 }
 
 Found ResponseCache::find(const Key& key, const Freshness& freshness) {
@@ -309,14 +289,14 @@ void ResponseCache::Impl::evict_elsewhere(const Shard& full) {
   std::this_thread::yield();  // another store holds the room for a moment and is about to link its entry
 }
 
-/// `at`: only if nothing was changed since that generation, and the key is absent.
-base::Status ResponseCache::Impl::put(const Key& key, const EntryPtr& entry,
-                                      std::optional<std::uint64_t> at) {
+/// False if it was purged since `since`. `fill`: only if the key was not stored since then, and is absent.
+base::Result<bool> ResponseCache::Impl::put(const Key& key, const EntryPtr& entry, std::uint64_t since,
+                                            const Fill* fill) {
   Shard& home = shard(key);
   const Limits& limits = room.limits();
   if (entry->bytes > limits.bytes_max || limits.entries_max == 0) {
     const std::lock_guard lock(home.mutex);
-    home.counted.refused += at ? 0 : 1;
+    home.counted.refused += fill != nullptr ? 0 : 1;
     return base::Error{base::Code::kTooLarge,
                        fmt::format("a value of {} bytes does not fit the response cache's "
                                    "limits of {} bytes and {} entries",
@@ -327,13 +307,18 @@ base::Status ResponseCache::Impl::put(const Key& key, const EntryPtr& entry,
   while (true) {
     {
       const std::lock_guard lock(home.mutex);
-      if (at && (generation != *at || home.nodes.find(key) != nullptr)) return {};
+      if (voids.covers(key, entry->meta, since)) {
+        home.counted.refused += fill != nullptr ? 0 : 1;
+        return false;
+      }
+      if (fill != nullptr && (changes_of(key) != fill->changes || home.nodes.find(key) != nullptr))
+        return false;
       if (try_put(home, key, entry, expires_at, removed)) {
-        home.counted.stores += at ? 0 : 1;
-        if (at) return {};
-        ++generation;
+        home.counted.stores += fill != nullptr ? 0 : 1;
+        if (fill != nullptr) return true;
+        ++changes_of(key);
         if (disk) disk->put(key, entry);
-        return {};
+        return true;
       }
     }
     evict_elsewhere(home);
@@ -352,7 +337,14 @@ EntryPtr ResponseCache::Impl::entry_of(OutsideEntry outside) const {
 }
 
 base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOptions options) {
+  return store(key, std::move(value), std::move(options), moment(), {});
+}
+
+base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOptions options,
+                                        const Moment& since, Lease lease) {
+  SharedStore* const shared = impl_->shared.get();
   if (!options.reusable) {
+    if (shared != nullptr) shared->release(std::move(lease));
     Shard& home = impl_->shard(key);
     const std::lock_guard lock(home.mutex);
     ++home.counted.refused;
@@ -364,16 +356,28 @@ base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOption
   entry->stored_at = impl_->clock.now();
   entry->stored_unix_s = impl_->clock.unix_seconds();
   entry->bytes = entry_bytes(*entry);
-  TRY(impl_->put(key, entry, std::nullopt));
-  return true;
+  const auto kept = impl_->put(key, entry, since.local, nullptr);
+  if (shared == nullptr) return kept;
+  if (kept && *kept) {
+    shared->put(key, entry, since.shared, std::move(lease));
+  } else {
+    shared->release(std::move(lease));
+  }
+  return kept;
 }
 
 base::Result<bool> ResponseCache::restore(OutsideEntry outside) {
   const Key key = outside.key;
   const EntryPtr entry = impl_->entry_of(std::move(outside));
   if (impl_->clock.now() >= expiry(entry->stored_at, entry->meta.ttl_s)) return false;
-  TRY(impl_->put(key, entry, std::nullopt));
-  return true;
+  const Moment since = moment();
+  TRY_ASSIGN(const bool kept, impl_->put(key, entry, since.local, nullptr));
+  if (kept && impl_->shared) impl_->shared->put(key, entry, since.shared, {});
+  return kept;
+}
+
+Moment ResponseCache::moment() const {
+  return {.local = impl_->voids.last(), .shared = impl_->shared ? impl_->shared->position() : 0};
 }
 
 void ResponseCache::keep_on(std::unique_ptr<DiskStore> disk) {
@@ -384,12 +388,48 @@ DiskStore* ResponseCache::disk() const {
   return impl_->disk.get();
 }
 
+void ResponseCache::share_on(std::unique_ptr<SharedStore> shared) {
+  impl_->shared = std::move(shared);
+}
+
+SharedStore* ResponseCache::shared() const {
+  return impl_->shared.get();
+}
+
+EntryPtr ResponseCache::take_shared(OutsideEntry outside, const Moment& since, bool waited) {
+  const Key key = outside.key;
+  const EntryPtr entry = impl_->entry_of(std::move(outside));
+  const Impl::Fill fill{.since = since.local, .changes = impl_->changes_of(key)};
+  (void)impl_->put(key, entry, since.local, &fill);
+  count_shared(*entry, waited);
+  return entry;
+}
+
+void ResponseCache::count_shared(const Entry& entry, bool waited) {
+  if (waited) return count_coalesced(entry.meta.tokens, entry.meta.usd);
+  Shard& any = impl_->shards[0];
+  const std::lock_guard lock(any.mutex);
+  ++any.counted.hits;
+  --any.counted.misses;  // a sum over the shards: one of them may be below 0
+  any.counted.tokens_saved += entry.meta.tokens;
+  any.counted.usd_saved += entry.meta.usd;
+}
+
+void ResponseCache::find_everywhere(const Key& key, std::function<void(EntryPtr)> done) {
+  Found found = find(key, {});
+  if (found || !impl_->shared) return done(std::move(found.entry));
+  impl_->shared->acquire(key, {.lease = false, .wait = false},
+                         [this, since = moment(), done = std::move(done)](SharedStore::Answer answer) {
+                           done(answer.entry ? take_shared(std::move(*answer.entry), since, false) : nullptr);
+                         });
+}
+
 bool ResponseCache::erase(const Key& key) {
   Shard& home = impl_->shard(key);
   const bool on_disk = impl_->disk && impl_->disk->get(key).has_value();
   EntryPtr removed;
   const std::lock_guard lock(home.mutex);
-  ++impl_->generation;
+  impl_->voids.add(Filter::of_key(key), ++impl_->purges);
   if (impl_->disk) impl_->disk->erase(key);
   Node* const found = home.nodes.find(key);
   if (found != nullptr) removed = home.remove(*found, impl_->room);
@@ -398,34 +438,56 @@ bool ResponseCache::erase(const Key& key) {
   return true;
 }
 
-/// The disk first: what a lookup brings from it meanwhile is either in RAM before the generation moves on,
-/// and goes with the rest, or is refused.
+/// The number moves on before anything is removed, for what is just being computed, and again after the
+/// disk's part, for what was read from there meanwhile.
 std::size_t ResponseCache::purge(const Filter& filter) {
+  const Filter only_key{.key_prefix = filter.key_prefix};
+  if (const auto key = filter.key(); key && filter == only_key) return erase(*key) ? 1 : 0;
   const Matcher matches(filter);
+  impl_->voids.add(filter, ++impl_->purges);
+  return impl_->drop([&](const Key& key, const StoreOptions& meta) { return matches(key, meta); },
+                     [&] { impl_->voids.add(filter, ++impl_->purges); });
+}
+
+std::size_t ResponseCache::purge_if(const std::function<bool(const Key&, const StoreOptions&)>& matches) {
+  // Which filter that is, is not known here: whatever was begun before counts as covered.
+  const auto all = [&] { impl_->voids.add(Filter{}, ++impl_->purges); };
+  all();
+  return impl_->drop(matches, all);
+}
+
+std::size_t ResponseCache::purge_everywhere(const Filter& filter, Reach* reach) {
+  if (!impl_->shared) return purge(filter);
+  Reach told = impl_->shared->announce(filter);
+  const std::size_t gone = purge(filter);
+  told = impl_->shared->await_reach(std::move(told));
+  if (reach != nullptr) *reach = std::move(told);
+  return gone;
+}
+
+std::size_t ResponseCache::Impl::drop(const std::function<bool(const Key&, const StoreOptions&)>& matches,
+                                      const std::function<void()>& between) {
   std::unordered_set<Key, base::DigestHash> gone;
-  if (impl_->disk) {
-    for (const Key& key :
-         impl_->disk->purge([&](const Key&one, const StoreOptions&meta) { return matches(one, meta); }))
-      gone.insert(key);
+  if (disk) {
+    for (const Key& key : disk->purge(matches)) gone.insert(key);
   }
-  ++impl_->generation;
-  for (std::size_t i = 0; i < impl_->shard_count; ++i) {
-    Shard& shard = impl_->shards[i];
+  between();
+  for (std::size_t i = 0; i < shard_count; ++i) {
+    Shard& shard_i = shards[i];
     std::vector<EntryPtr> removed;
-    const std::lock_guard lock(shard.mutex);
+    const std::lock_guard lock(shard_i.mutex);
     std::vector<Node*> matching;
-    shard.nodes.for_each([&](Node& node) {
-      if (matches(node)) matching.push_back(&node);
+    shard_i.nodes.for_each([&](Node& node) {
+      if (matches(node.key, node.entry->meta)) matching.push_back(&node);
     });
     for (Node* node : matching) {
       gone.insert(node->key);
-      if (impl_->disk) impl_->disk->erase(node->key);  // stored since the disk was purged
-      removed.push_back(shard.remove(*node, impl_->room));
+      if (disk) disk->erase(node->key);  // stored since the disk was purged
+      removed.push_back(shard_i.remove(*node, room));
     }
   }
-  Shard& any = impl_->shards[0];
-  const std::lock_guard lock(any.mutex);
-  any.counted.purged += gone.size();
+  const std::lock_guard lock(shards[0].mutex);
+  shards[0].counted.purged += gone.size();
   return gone.size();
 }
 
@@ -442,7 +504,8 @@ void ResponseCache::visit(const Filter& filter,
     {
       const std::lock_guard lock(shard.mutex);
       shard.nodes.for_each([&](const Node& node) {
-        if (node.expires_at > now && matches(node)) live.emplace_back(node.key, node.entry);
+        if (node.expires_at > now && matches(node.key, node.entry->meta))
+          live.emplace_back(node.key, node.entry);
       });
     }
     for (const auto& [key, entry] : live) {

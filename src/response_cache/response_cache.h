@@ -9,7 +9,8 @@
 // takes stale ones and refreshes them.
 //
 // Below RAM there may be a disk (keep_on): every store goes there too, and a lookup that finds nothing in RAM
-// looks there, at a few microseconds.
+// looks there, at a few microseconds. Below that there may be a store that several servers share (share_on):
+// single flight asks it before it computes.
 //
 // Thread-safety: any thread may call anything.
 //
@@ -32,11 +33,14 @@
 #include "base/result.h"
 #include "llm/event.h"
 #include "response_cache/eviction_policy.h"
+#include "response_cache/invalidation.h"
 
 namespace pmt::response_cache {
 
-using Key = base::Digest;
 class DiskStore;
+class SharedStore;
+struct Lease;
+struct Reach;
 struct OutsideEntry;
 
 /// A completed answer, as the events that were sent: replays as SSE or JSON. Ends with Done.
@@ -106,6 +110,11 @@ struct Stats {
   double usd_saved = 0;
 };
 
+/// Which invalidations were known: taken before a value is computed, and given when it is stored.
+struct Moment {
+  std::uint64_t local = 0, shared = 0;
+};
+
 class ResponseCache {
  public:
   ResponseCache(Limits limits, const base::Clock& clock);
@@ -115,6 +124,11 @@ class ResponseCache {
   void keep_on(std::unique_ptr<DiskStore> disk);
   /// Null without one.
   DiskStore* disk() const;
+
+  /// Requires: as keep_on; and `drop` and `drop_if` of the store lead to purge and purge_if here.
+  void share_on(std::unique_ptr<SharedStore> shared);
+  /// Null without one.
+  SharedStore* shared() const;
 
   /// The entry if it is fresh enough. Counts a hit or a miss.
   Found find(const Key& key, const Freshness& freshness);
@@ -129,24 +143,37 @@ class ResponseCache {
   /// The live entry, of RAM or disk, for whoever only looks: counts nothing, moves nothing.
   std::shared_ptr<const Entry> peek(const Key& key) const;
 
+  /// An entry of the shared tier, found after a lookup that missed: it is kept in RAM if nothing that was
+  /// purged since `since` covers it. Counted as below.
+  std::shared_ptr<const Entry> take_shared(OutsideEntry entry, const Moment& since, bool waited);
+  /// One more that was given the same entry, after a lookup of its own that missed: the miss becomes a hit,
+  /// or, if another server's computation was waited for, is coalesced.
+  void count_shared(const Entry& entry, bool waited);
+  /// Looks everywhere, the shared tier included, and calls `done` once, perhaps later and on another thread.
+  void find_everywhere(const Key& key, std::function<void(std::shared_ptr<const Entry>)> done);
+
+  Moment moment() const;
+
   /// Keeps `value` under `key`, replacing what was there. Errors: larger than the byte limit (kTooLarge);
-  /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable.
+  /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable, or when
+  /// it was purged since `since`. `lease` is given back in every case.
   base::Result<bool> store(const Key& key, Value value, StoreOptions options);
+  base::Result<bool> store(const Key& key, Value value, StoreOptions options, const Moment& since,
+                           Lease lease);
 
   /// Puts back what was stored before, elsewhere or earlier: it keeps its age. False: its life is over.
   /// Errors: as store.
   base::Result<bool> restore(OutsideEntry entry);
 
+  using Filter = response_cache::Filter;
   bool erase(const Key& key);
-  struct Filter {
-    std::optional<std::string> tag = {};
-    std::optional<std::string> model = {};
-    std::optional<std::string> tenant = {};
-    std::optional<std::string> name_space = {};
-    std::optional<std::string> key_prefix = {};  // of the key's hex, in lower case
-  };
-  /// Removes what matches all the set parts of `filter`; with none set, everything. Returns how many.
+  /// Removes from this process, disk included, what matches. Returns how many. Cost: reads every record's
+  /// metadata, 1.6 s a million on disk, unless the filter names one key.
   std::size_t purge(const Filter& filter);
+  std::size_t purge_if(const std::function<bool(const Key&, const StoreOptions&)>& matches);
+  /// The same here and on every server that shares. Blocks, bounded, until they have applied it: not for I/O
+  /// threads. `reach` (if not null) says how far it came; it stays as it is without a shared tier.
+  std::size_t purge_everywhere(const Filter& filter, Reach* reach);
 
   /// Every live entry that matches, of RAM and disk, in no order. Holds one shard's lock at a time; `visit`
   /// runs outside.

@@ -51,7 +51,7 @@ void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
       ++flight->waiting_;
     } else if (!(entry = cache_.get_after_miss(job.key, job.request->cache.max_age_s)) ||
                !std::holds_alternative<RecordedAnswer>(entry->value.content)) {
-      flight = std::make_shared<Flight>(*this, job);
+      flight = std::make_shared<Flight>(*this, job, Flight::Ask::kWait);
       flights_.emplace(job.key, flight);
       leads = true;
     }
@@ -71,7 +71,7 @@ void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
 }
 
 void SingleFlight::lead_alone(const std::shared_ptr<Waiter>& waiter) {
-  auto flight = std::make_shared<Flight>(*this, waiter->job());
+  auto flight = std::make_shared<Flight>(*this, waiter->job(), Flight::Ask::kNothing);
   flight->stores_ = waiter->job().writes;
   waiter->enter(flight, true);
   flight->log_.attach(waiter);
@@ -87,7 +87,7 @@ void SingleFlight::refresh(Waiter::Job job) {
     const std::lock_guard lock(mutex_);
     auto& place = flights_[waiter->job().key];
     if (place) return;
-    flight = place = std::make_shared<Flight>(*this, waiter->job());
+    flight = place = std::make_shared<Flight>(*this, waiter->job(), Flight::Ask::kDontWait);
     flight->stores_ = true;
     waiter->enter(flight, true);
   }
@@ -124,14 +124,63 @@ void SingleFlight::leave(const std::shared_ptr<Flight>& flight, const Waiter& wa
 }
 
 void Flight::run(const std::shared_ptr<Flight>& self) {
+  SharedStore* const shared = table_.cache_.shared();
+  if (shared == nullptr || ask_ == Ask::kNothing) return compute(self);
+  since_ = table_.cache_.moment();
+  shared->acquire(job_.key,
+                  {.lease = job_.writes,
+                   .wait = ask_ == Ask::kWait,
+                   .max_age_s = job_.request->cache.max_age_s,
+                   .given_up = [self] { return self->cancel_inner_.cancelled(); }},
+                  [self](SharedStore::Answer answer) { self->go_on(self, std::move(answer)); });
+}
+
+void Flight::go_on(const std::shared_ptr<Flight>& self, SharedStore::Answer answer) {
+  lease_ = std::move(answer.lease);
+  if (answer.entry && end_with(std::move(*answer.entry), answer.waited)) return;
+  if (answer.busy || cancel_inner_.cancelled()) {
+    const char* const why = answer.busy ? "another server computes it" : "the caller left";
+    return on_event(llm::Failed{base::Error{base::Code::kCancelled, why}});
+  }
+  compute(self);
+}
+
+/// False if what was found is no answer.
+bool Flight::end_with(OutsideEntry found, bool waited) {
+  if (!std::holds_alternative<RecordedAnswer>(found.value.content)) return false;
+  shared_ = table_.cache_.take_shared(std::move(found), since_, waited);
+  shared_waited_ = waited;
+  for (const llm::Event& event : std::get<RecordedAnswer>(shared_->value.content).events) {
+    if (llm::is_terminal(event)) table_.take_out(*this);
+    log_.append(event);
+  }
+  return true;
+}
+
+void Flight::compute(const std::shared_ptr<Flight>& self) {
+  if (job_.observation) ++job_.observation->computations;
+  since_ = table_.cache_.moment();
   started_at_ = table_.clock_.now();
   table_.inner_.start(*job_.request, self, cancel_inner_);
 }
 
+void Flight::give_back_lease() {
+  if (SharedStore* const shared = table_.cache_.shared(); shared != nullptr && !lease_.token.empty())
+    shared->release(std::exchange(lease_, {}));
+}
+
 void Flight::on_event(llm::Event event) {
-  recorder_.add(event);
-  if (const auto* done = std::get_if<llm::Done>(&event)) store(*done);
-  if (llm::is_terminal(event)) table_.take_out(*this);
+  const bool terminal = llm::is_terminal(event);
+  if (const auto* done = std::get_if<llm::Done>(&event)) {
+    recorder_.add(event);
+    store(*done);
+  } else if (!terminal) {
+    recorder_.add(event);
+  }
+  if (terminal) {
+    give_back_lease();
+    table_.take_out(*this);
+  }
   log_.append(std::move(event));
 }
 
@@ -154,9 +203,11 @@ void Flight::store(const llm::Done& done) {
                                        .semantic_scope = job_.semantic_scope,
                                        .usd = seen_.usd,
                                        .compute_s = seen_.compute_ms / 1e3,
-                                       .stale_s = request.cache.stale_while_revalidate_s.value_or(0)});
+                                       .stale_s = request.cache.stale_while_revalidate_s.value_or(0)},
+                          since_, std::exchange(lease_, {}));
   seen_.store_ms = base::ms_between(computed_at, table_.clock_.now());
-  seen_.stored = stored.has_value();
+  seen_.stored = stored.has_value() && *stored;
+  if (stored && !*stored) seen_.store_note = "not stored: what it was computed from was purged meanwhile";
   if (!stored) seen_.store_note = "not stored: " + stored.error().message;
 }
 

@@ -11,6 +11,9 @@
 // 3. The inner computation is cancelled only when its last waiter has left.
 // 4. A follower forwards Started only together with the next event. So when a flight fails, a follower that
 //    has seen nothing can join again, as if it came now: the first of them leads the next computation.
+// 5. With a shared tier the flight asks there before it computes, so of all servers that share one computes,
+//    and the others' flights end with its answer. What the flight holds of that (the lease) it gives back
+//    with its terminal event.
 // Thread-safety: as noted on each class.
 #pragma once
 
@@ -28,6 +31,7 @@
 #include "response_cache/event_log.h"
 #include "response_cache/recording.h"
 #include "response_cache/response_cache.h"
+#include "response_cache/shared_store.h"
 
 namespace pmt::response_cache {
 
@@ -74,6 +78,7 @@ class Waiter final : public llm::Sink, public std::enable_shared_from_this<Waite
   bool cancelled() const { return cancel_.cancelled(); }
 
  private:
+  bool take_shared(llm::Event& event);
   void finish(llm::Done done);
   void finish_shared(llm::Done done);
 
@@ -92,17 +97,29 @@ class Waiter final : public llm::Sink, public std::enable_shared_from_this<Waite
 /// One inner computation: the inner completer's sink.
 class Flight final : public llm::Sink {
  public:
-  Flight(SingleFlight& table, const Waiter::Job& leader) : table_(table), job_(leader) {}
+  /// What it asks of the shared tier before it computes.
+  enum class Ask { kWait, kDontWait, kNothing };
+  Flight(SingleFlight& table, const Waiter::Job& leader, Ask ask) : table_(table), job_(leader), ask_(ask) {}
   void run(const std::shared_ptr<Flight>& self);
   void on_event(llm::Event event) override;
 
  private:
   friend class SingleFlight;
   friend class Waiter;
+  void compute(const std::shared_ptr<Flight>& self);
+  void go_on(const std::shared_ptr<Flight>& self, SharedStore::Answer answer);
+  bool end_with(OutsideEntry found, bool waited);
   void store(const llm::Done& done);
+  void give_back_lease();
 
   SingleFlight& table_;
   const Waiter::Job job_;
+  const Ask ask_;
+  // What the shared tier had; written before the first event, and then read only.
+  std::shared_ptr<const Entry> shared_;
+  bool shared_waited_ = false;
+  Moment since_;  // before it computes
+  Lease lease_;
   EventLog log_;
   Recorder recorder_;
   base::CancelToken cancel_inner_;

@@ -16,7 +16,6 @@ void Waiter::watch_cancel() {
 void Waiter::enter(std::shared_ptr<Flight> flight, bool leads) {
   leads_ = leads;
   held_.reset();
-  if (leads && job_.observation) ++job_.observation->computations;
   const std::lock_guard lock(mutex_);
   flight_ = std::move(flight);
 }
@@ -42,7 +41,37 @@ void Waiter::forward(llm::Event event) {
   sink->on_event(std::move(event));
 }
 
+/// What the shared tier gave: a hit, or an answer that another server was computing.
+bool Waiter::take_shared(llm::Event& event) {
+  std::shared_ptr<Flight> flight;
+  {
+    const std::lock_guard lock(mutex_);
+    flight = flight_;
+  }
+  if (!flight || !flight->shared_) return false;
+  const Entry& entry = *flight->shared_;
+  const bool waited = flight->shared_waited_;
+  const llm::CacheReport report{
+      .status = waited ? llm::CacheStatus::kCoalesced : llm::CacheStatus::kHit,
+      .key = job_.key.hex(),
+      .age_s = std::chrono::duration<double>(table_.clock_.now() - entry.stored_at).count(),
+      .similarity = {},
+      .tokens_saved = entry.meta.tokens,
+      .usd_saved = entry.meta.usd,
+      .why = waited ? "another server computed it" : "another server had it"};
+  if (auto* started = std::get_if<llm::Started>(&event)) started->cache = report;
+  if (auto* done = std::get_if<llm::Done>(&event)) {
+    if (!leads_) table_.cache_.count_shared(entry, waited);
+    if (table_.options_.usage != nullptr)
+      table_.options_.usage->add(job_.request->surface, table_.clock_.unix_seconds());
+    done->report = reused_report(done->report, report);
+  }
+  forward(std::move(event));
+  return true;
+}
+
 void Waiter::on_event(llm::Event event) {
+  if (take_shared(event)) return;
   if (auto* started = std::get_if<llm::Started>(&event)) {
     started->cache =
         cache_report(leads_ ? llm::CacheStatus::kMiss : llm::CacheStatus::kCoalesced, job_.key.hex());

@@ -1,0 +1,49 @@
+#include "api/background.h"
+
+#include <exception>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+namespace pmt::api {
+
+Background::~Background() {
+  std::deque<std::function<void()>> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    dropped.swap(jobs_);
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+bool Background::run(std::function<void()> job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_ || jobs_.size() >= kWaitingMax) return false;
+    jobs_.push_back(std::move(job));
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void Background::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
+    if (stop_) return;
+    auto job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    try {
+      job();
+    } catch (const std::exception& e) {
+      spdlog::error("a request's work in the background failed: {}", e.what());
+    }
+    job = nullptr;  // its Responder with it, outside the lock
+    lock.lock();
+  }
+}
+
+}  // namespace pmt::api

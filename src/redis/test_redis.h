@@ -1,0 +1,120 @@
+// The real redis-server for tests, on a free port of this machine; skips where there is none.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "redis/link.h"
+
+extern char** environ;
+
+namespace pmt::redis {
+
+inline Deadline in_ms(int ms) {
+  return std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
+}
+
+/// Thread-safety: one thread.
+class TestRedis {
+ public:
+  static bool is_here() { return access(kProgram, X_OK) == 0; }
+
+  /// `options`: of redis-server, e.g. {"--cluster-enabled", "yes"}.
+  explicit TestRedis(std::vector<std::string> options = {}) : options_(std::move(options)) {
+    char folder[] = "/tmp/pmt-redis-XXXXXX";
+    folder_ = mkdtemp(folder);
+    for (int attempt = 0; attempt < 5 && pid_ == 0; ++attempt) {
+      port_ = free_port();
+      start();
+    }
+  }
+  ~TestRedis() {
+    send(SIGKILL);
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  TestRedis(const TestRedis&) = delete;
+  TestRedis& operator=(const TestRedis&) = delete;
+
+  int port() const { return port_; }
+  bool runs() const { return pid_ != 0; }
+  Endpoint endpoint() const { return {.host = "127.0.0.1", .port = port_}; }
+
+  /// SIGKILL is waited for.
+  void send(int signal) {
+    if (pid_ == 0) return;
+    kill(pid_, signal);
+    if (signal != SIGKILL) return;
+    waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
+  /// On the same port, empty again.
+  void start() {
+    std::vector<std::string> words = {kProgram,     "--port",       std::to_string(port_),
+                                      "--bind",     "127.0.0.1",    "--save",
+                                      "",           "--appendonly", "no",
+                                      "--dir",      folder_,        "--daemonize",
+                                      "no",         "--logfile",    folder_ + "/log",
+                                      "--loglevel", "warning"};
+    words.insert(words.end(), options_.begin(), options_.end());
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    if (posix_spawn(&pid_, kProgram, nullptr, nullptr, argv.data(), environ) != 0) {
+      pid_ = 0;
+      return;
+    }
+    Link link({.seed = endpoint(), .login = {}});
+    for (int i = 0; i < 500; ++i) {
+      auto pong = Connection::open(endpoint(), {}, in_ms(1000));
+      if (pong) return;
+      if (waitpid(pid_, nullptr, WNOHANG) == pid_) break;  // the port was taken meanwhile
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    send(SIGKILL);
+    pid_ = 0;
+  }
+
+ private:
+  static constexpr const char* kProgram = "/usr/bin/redis-server";
+
+  /// Also free 10,000 above, where a Cluster's nodes talk.
+  static int free_port() {
+    while (true) {
+      const int port = try_port(0);
+      if (port + 10'000 < 65'536 && try_port(port + 10'000) != 0) return port;
+    }
+  }
+  static int try_port(int port) {
+    const int s = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    socklen_t size = sizeof address;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    const bool bound = bind(s, generic, size) == 0 && getsockname(s, generic, &size) == 0;
+    close(s);
+    return bound ? ntohs(address.sin_port) : 0;
+  }
+
+  const std::vector<std::string> options_;
+  std::string folder_;
+  int port_ = 0;
+  pid_t pid_ = 0;
+};
+
+}  // namespace pmt::redis

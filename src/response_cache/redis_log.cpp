@@ -1,0 +1,304 @@
+#include "response_cache/redis_log.h"
+
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "response_cache/redis_scripts.h"
+
+namespace pmt::response_cache {
+namespace {
+
+using redis::Reply;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kBlock{300};  // a read of the log that finds nothing returns after this
+constexpr milliseconds kJoinEvery{1000};
+constexpr milliseconds kLife{5000};    // a server that has not joined for so long counts as gone
+constexpr std::size_t kOwnMax = 1000;  // of its own invalidations that a server says again to a new Redis
+constexpr int kForgottenAtOnce = 1000;
+
+std::uint64_t random_number() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U | device()) | 1U;
+}
+
+std::uint64_t number_of(const std::string& text, int base = 10) {
+  std::uint64_t out = 0;
+  std::from_chars(text.data(), text.data() + text.size(), out, base);
+  return out;
+}
+
+base::Error foreign(const char* what) {
+  return {base::Code::kCorrupt, fmt::format("Redis: {} has another form than this server's", what)};
+}
+
+base::Status check(const Reply& reply) {
+  if (reply.is(Reply::Kind::kError)) return base::Error{base::Code::kUnavailable, "Redis: " + reply.text};
+  return {};
+}
+
+/// The value of `name` in a record's [name, value, name, value, ...].
+const std::string& field(const Reply& fields, const char* name) {
+  static const std::string kNone;
+  for (std::size_t i = 0; i + 1 < fields.items.size(); i += 2)
+    if (fields.items[i].text == name) return fields.items[i + 1].text;
+  return kNone;
+}
+
+}  // namespace
+
+redis::Command script(const char* text, std::vector<std::string> keys, std::vector<std::string> args) {
+  redis::Command out{.words = {"EVAL", text, std::to_string(keys.size())}, .key = keys.front()};
+  for (auto* words : {&keys, &args})
+    for (std::string& word : *words) out.words.push_back(std::move(word));
+  return out;
+}
+
+RedisLog::RedisLog(const RedisOptions& options, const RedisNames& names, Breaker& breaker)
+    : options_(options),
+      names_(names),
+      breaker_(breaker),
+      id_(fmt::format("{:016x}", random_number())),
+      link_({.seed = options.seed, .login = options.login}) {
+  read_state();
+  thread_ = std::thread([this] { follow(); });
+}
+
+RedisLog::~RedisLog() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  moved_.notify_all();
+  thread_.join();
+}
+
+base::Result<Reply> RedisLog::call(redis::Command command, milliseconds more) {
+  TRY_ASSIGN(Reply reply,
+             link_.call(std::move(command), std::chrono::steady_clock::now() + options_.timeout + more));
+  TRY(check(reply));
+  return reply;
+}
+
+void RedisLog::follow() {
+  block_sigpipe();
+  const auto stopped = [this] {
+    const std::lock_guard lock(mutex_);
+    return stop_;
+  };
+  while (!stopped()) {
+    link_.close();
+    base::Status went = catch_up();
+    if (went) breaker_.set_up();
+    while (went && !stopped() && breaker_.is_up()) {
+      if (const auto read = read_log(true); !read) went = read.error();
+      bool same = true;
+      if (went && std::chrono::steady_clock::now() >= next_join_) went = join(same);
+      if (!same) break;  // Redis lost its state: catch up with the new one
+    }
+    if (!went) breaker_.set_down(went.error());
+    std::unique_lock lock(mutex_);
+    if (!breaker_.is_up()) moved_.wait_for(lock, options_.retry, [this] { return stop_; });
+  }
+  if (breaker_.is_up()) (void)call({.words = {"ZREM", names_.servers, id_}, .key = names_.servers});
+}
+
+base::Status RedisLog::catch_up() {
+  const auto until = std::chrono::steady_clock::now() + options_.timeout;
+  TRY_ASSIGN(const auto pongs, link_.call_each({.words = {"PING"}}, until));
+  for (const Reply& pong : pongs) TRY(check(pong));
+  bool same = true;
+  const bool was_known = known_;
+  const std::uint64_t since = position_;
+  TRY(join(same));
+  if (!same) table_.clear();
+  TRY(read_table());
+  if (was_known && same) {
+    if (position_ < forgotten_) lose_track();
+    while (true) {
+      TRY_ASSIGN(const std::size_t records, read_log(false));
+      if (records == 0) break;
+    }
+    if (position_ < told_number_) lose_track();  // the log was cut shorter than what was missed
+  }
+  // A first meeting, or a Redis that lost what it knew: what its table says is void is so here too.
+  if (table_.last() > (same && was_known ? since : 0)) {
+    const SharedStamp stamp{.epoch = epoch_, .number = same && was_known ? since : 0};
+    options_.drop_if([&](const Key& key, const StoreOptions& meta) { return covers(key, meta, stamp); });
+  }
+  TRY(say_own(same || !was_known));
+  write_state();
+  return {};
+}
+
+/// Says that this server is alive. `same_epoch`: whether Redis still is the one that was known.
+base::Status RedisLog::join(bool& same_epoch) {
+  next_join_ = std::chrono::steady_clock::now() + kJoinEvery;
+  TRY_ASSIGN(const Reply reply,
+             call(script(scripts::kJoin, {names_.state, names_.log, names_.servers},
+                         {fmt::format("{:016x}", random_number()), id_, std::to_string(kLife.count())})));
+  const std::uint64_t epoch = number_of(reply.at(0).text, 16);
+  if (epoch == 0) return foreign("the state");
+  same_epoch = known_ && epoch == epoch_;
+  told_number_ = number_of(reply.at(1).text);
+  servers_ = static_cast<std::uint64_t>(std::max<std::int64_t>(reply.at(3).integer, 0));
+  forgotten_ = number_of(reply.at(4).text);
+  if (same_epoch) return {};
+  known_ = true;
+  epoch_ = epoch;
+  set_position(told_number_);
+  last_id_ = reply.at(2).text;
+  return {};
+}
+
+base::Status RedisLog::read_table() {
+  TRY_ASSIGN(const Reply all, call({.words = {"HGETALL", names_.voids}, .key = names_.voids}));
+  const double now =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  int forgotten = 0;
+  for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
+    const std::string &name = all.items[i].text, &used = all.items[i + 1].text;
+    const auto filter = read_filter(nlohmann::json::parse(name, nullptr, false));
+    const auto colon = used.find(':');
+    if (!filter || colon == std::string::npos) return foreign("the table of invalidations");
+    const std::string number = used.substr(0, colon);
+    table_.add(*filter, number_of(number));
+    // No value can be older than its life: what was void before that matters to nobody.
+    const double age_s = now - static_cast<double>(number_of(used.substr(colon + 1)));
+    if (age_s < options_.ttl_s_max + 3600 || ++forgotten > kForgottenAtOnce) continue;
+    TRY(call(script(scripts::kForget, {names_.state, names_.voids}, {name, used, number})));
+  }
+  return {};
+}
+
+/// What could not be told while Redis was away; and all of its own, to a Redis that has lost it.
+base::Status RedisLog::say_own(bool same_epoch) {
+  std::deque<Filter> say;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!same_epoch && own_overflow_) say.emplace_back();
+    if (!same_epoch && !own_overflow_) say = own_;
+    say.insert(say.end(), pending_.begin(), pending_.end());
+  }
+  for (const Filter& filter : say) TRY(announce(filter));
+  const std::lock_guard lock(mutex_);
+  pending_.clear();
+  return {};
+}
+
+base::Status RedisLog::announce(const Filter& filter) {
+  TRY_ASSIGN(const Reply reply,
+             call(script(scripts::kAnnounce, {names_.state, names_.voids, names_.log, names_.servers},
+                         {filter_json(filter).dump(), id_, "void"})));
+  if (reply.at(0).integer <= 0) return foreign("an invalidation's answer");
+  table_.add(filter, static_cast<std::uint64_t>(reply.at(0).integer));
+  return {};
+}
+
+/// Returns how many records came. Blocks for kBlock at most.
+base::Result<std::size_t> RedisLog::read_log(bool block) {
+  redis::Command command{.words = {"XREAD", "COUNT", "500"}, .key = names_.log};
+  if (block) command.words.insert(command.words.end(), {"BLOCK", std::to_string(kBlock.count())});
+  command.words.insert(command.words.end(), {"STREAMS", names_.log, last_id_});
+  TRY_ASSIGN(const Reply reply, call(std::move(command), block ? kBlock : milliseconds(0)));
+  const Reply& records = reply.at(0).at(1);
+  for (const Reply& record : records.items) TRY(apply(record));
+  if (!records.items.empty()) write_state();
+  return records.items.size();
+}
+
+base::Status RedisLog::apply(const Reply& record) {
+  const Reply& fields = record.at(1);
+  const std::uint64_t number = number_of(field(fields, "n"));
+  const std::string& who = field(fields, "s");
+  const bool voids = field(fields, "k") == "void";
+  const auto filter = read_filter(nlohmann::json::parse(field(fields, "f"), nullptr, false));
+  if (number == 0 || !filter) return foreign("a record of the log");
+  last_id_ = record.at(0).text;
+  if (number <= position_) return {};
+  if (number != position_ + 1) lose_track();
+  if (voids) table_.add(*filter, number);
+  if (who != id_) {
+    options_.drop(*filter);
+    ++received_;
+  }
+  set_position(number);
+  if (!voids || who == id_) return {};
+  const std::string ack = names_.ack(number);
+  const auto until = std::chrono::steady_clock::now() + options_.timeout;
+  TRY(link_.call(
+      {{.words = {"SADD", ack, id_}, .key = ack}, {.words = {"PEXPIRE", ack, "60000"}, .key = ack}}, until));
+  return {};
+}
+
+/// Some records were missed for good: nothing that this process holds can be trusted.
+void RedisLog::lose_track() {
+  options_.on_warning(
+      "response cache: missed some of the other servers' invalidations, so all entries here were dropped");
+  options_.drop({});
+  set_position(std::max<std::uint64_t>(position_, told_number_));
+}
+
+void RedisLog::note(const Filter& filter, std::uint64_t number) {
+  table_.add(filter, number);
+  const std::lock_guard lock(mutex_);
+  own_.push_back(filter);
+  if (own_.size() <= kOwnMax) return;
+  own_.clear();
+  own_overflow_ = true;
+}
+
+void RedisLog::keep_pending(const Filter& filter) {
+  const std::lock_guard lock(mutex_);
+  pending_.push_back(filter);
+  if (pending_.size() > kOwnMax) pending_ = {Filter{}};  // everything, then
+}
+
+std::size_t RedisLog::pending() const {
+  const std::lock_guard lock(mutex_);
+  return pending_.size();
+}
+
+void RedisLog::set_position(std::uint64_t number) {
+  {
+    const std::lock_guard lock(mutex_);
+    position_ = number;
+  }
+  moved_.notify_all();
+}
+
+bool RedisLog::await_position(std::uint64_t number, SteadyTime until) const {
+  std::unique_lock lock(mutex_);
+  return moved_.wait_until(lock, until, [&] { return position_ >= number || stop_; });
+}
+
+void RedisLog::read_state() {
+  if (options_.state_file.empty()) return;
+  std::ifstream in(options_.state_file);
+  std::string epoch, number;
+  if (!(in >> epoch >> number >> last_id_)) return;
+  epoch_ = number_of(epoch, 16);
+  position_ = number_of(number);
+  known_ = epoch_ != 0;
+}
+
+/// Whole or not at all. A failure costs only that a restart drops more than it must.
+void RedisLog::write_state() const {
+  if (options_.state_file.empty()) return;
+  const std::string partial = options_.state_file + ".partial";
+  {
+    std::ofstream out(partial, std::ios::trunc);
+    out << fmt::format("{:016x} {} {}\n", epoch_.load(), position_.load(), last_id_);
+    if (!out.flush()) return;
+  }
+  std::error_code ignored;
+  std::filesystem::rename(partial, options_.state_file, ignored);
+}
+
+}  // namespace pmt::response_cache

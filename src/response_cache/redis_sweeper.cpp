@@ -1,0 +1,109 @@
+#include "response_cache/redis_sweeper.h"
+
+#include <utility>
+
+#include "response_cache/redis_scripts.h"
+#include "response_cache/shared_value.h"
+
+namespace pmt::response_cache {
+namespace {
+
+using redis::Reply;
+
+constexpr const char* kAtOnce = "300";
+constexpr const char* kBeginning = "4095";      // of a value: its metadata is in there
+constexpr std::chrono::milliseconds kPause{1};  // between two steps: others use this Redis too
+
+}  // namespace
+
+RedisSweeper::RedisSweeper(const RedisOptions& options, const RedisNames& names, const RedisLog& log)
+    : options_(options),
+      names_(names),
+      log_(log),
+      link_({.seed = options.seed, .login = options.login}),
+      thread_([this] { run(); }) {}
+
+RedisSweeper::~RedisSweeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void RedisSweeper::request() {
+  {
+    const std::lock_guard lock(mutex_);
+    wanted_ = true;
+  }
+  wake_.notify_all();
+}
+
+bool RedisSweeper::stopped() const {
+  const std::lock_guard lock(mutex_);
+  return stop_;
+}
+
+void RedisSweeper::run() {
+  block_sigpipe();
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stop_ || wanted_; });
+      if (stop_) return;
+      wanted_ = false;
+    }
+    (void)sweep();  // what it fails to free, the values' own lives end
+    link_.close();
+  }
+}
+
+base::Status RedisSweeper::sweep() {
+  const auto until = [this] {
+    return std::chrono::steady_clock::now() + options_.timeout + std::chrono::seconds(1);
+  };
+  TRY_ASSIGN(const std::size_t masters, link_.masters(until()));
+  for (std::size_t i = 0; i < masters; ++i) {
+    std::string cursor = "0";
+    do {
+      TRY_ASSIGN(
+          const Reply part,
+          link_.call_master(i, {.words = {"SCAN", cursor, "MATCH", names_.prefix + ":v:*", "COUNT", kAtOnce}},
+                            until()));
+      if (part.items.size() != 2) return base::Error{base::Code::kCorrupt, "SCAN: " + part.text};
+      cursor = part.at(0).text;
+      TRY(sweep_part(part.at(1).items));
+      if (stopped()) return {};
+      std::this_thread::sleep_for(kPause);
+    } while (cursor != "0");
+  }
+  return {};
+}
+
+base::Status RedisSweeper::sweep_part(const std::vector<Reply>& keys) {
+  const auto until = [this] {
+    return std::chrono::steady_clock::now() + options_.timeout + std::chrono::seconds(1);
+  };
+  std::vector<redis::Command> commands;
+  for (const Reply& key : keys)
+    commands.push_back({.words = {"GETRANGE", key.text, "0", kBeginning}, .key = key.text});
+  if (commands.empty()) return {};
+  TRY_ASSIGN(const auto beginnings, link_.call(commands, until()));
+  std::vector<redis::Command> removals;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string& name = keys[i].text;
+    const auto open = name.find('{');
+    const auto key = open == std::string::npos ? std::nullopt : Key::of_hex(name.substr(open + 1, 64));
+    const auto value = peek_shared(beginnings[i].text);
+    const auto meta = value ? peek_record_meta(value->record) : std::nullopt;
+    if (!key || !meta || !log_.covers(*key, *meta, value->stamp)) continue;
+    removals.push_back(script(scripts::kSweep, {name}, {beginnings[i].text.substr(0, SharedValue::kHeader)}));
+  }
+  if (removals.empty()) return {};
+  TRY_ASSIGN(const auto removed, link_.call(removals, until()));
+  for (const Reply& one : removed) swept_ += one.integer > 0 ? 1 : 0;
+  return {};
+}
+
+}  // namespace pmt::response_cache
