@@ -43,6 +43,22 @@ TEST_F(CacheRoutes, PutGetDelete) {
   EXPECT_EQ(send("DELETE", "/v1/cache/entries/rlm%2Fa%20b").status, 404);
 }
 
+/// A caller may not put words into the model's mouth: 64 hex digits are a name like any other.
+TEST_F(CacheRoutes, ACallersKeyNeverNamesACompletion) {
+  const auto completion = response_cache::Key::of_hex(std::string(64, 'a'));
+  const json put_answer = put(completion->hex(), R"({"value": "forged"})");
+  EXPECT_NE(put_answer.at("key"), completion->hex());
+  EXPECT_EQ(cache.get(*completion), nullptr);
+  EXPECT_EQ(json::parse(send("GET", "/v1/cache/entries/" + completion->hex()).body).at("value"), "forged");
+  ASSERT_TRUE(cache.store(*completion, {json("true")}, {}));
+  EXPECT_EQ(json::parse(send("GET", "/v1/cache/entries/" + completion->hex()).body).at("value"), "forged");
+  EXPECT_EQ(send("DELETE", "/v1/cache/entries/" + completion->hex()).status, 200);
+  // With the caller's own gone, the digest shows and deletes what it names.
+  EXPECT_EQ(json::parse(send("GET", "/v1/cache/entries/" + completion->hex()).body).at("value"), "true");
+  EXPECT_EQ(send("DELETE", "/v1/cache/entries/" + completion->hex()).status, 200);
+  EXPECT_EQ(send("GET", "/v1/cache/entries/" + completion->hex()).status, 404);
+}
+
 TEST_F(CacheRoutes, NullIsAValueAndNotReusableIsNotStored) {
   put("nothing", R"({"value": null})");
   EXPECT_EQ(json::parse(send("GET", "/v1/cache/entries/nothing").body).at("value"), nullptr);

@@ -53,9 +53,15 @@ class Gdsf final : public EvictionPolicy {
   void touch(Evictable& entry) override {
     entry.uses = std::min<std::uint32_t>(entry.uses + 1, kUsesMax);
     const unsigned queue = class_of(entry);
-    if (queue == entry.queue && queues_[queue].newest == &entry) {
-      entry.priority = floor_ + value_of(queue);
-      return;
+    if (queue == entry.queue) {
+      // Nothing went since it was filed: its priority is what it was, and its neighbours stay untouched. That
+      // is what lets hits of two cores go side by side.
+      const double priority = floor_ + value_of(queue);
+      if (priority == entry.priority) return;
+      if (queues_[queue].newest == &entry) {
+        entry.priority = priority;
+        return;
+      }
     }
     remove(entry);
     enter(entry);
@@ -90,7 +96,13 @@ class Gdsf final : public EvictionPolicy {
     return static_cast<unsigned>(std::clamp(steps, 0, static_cast<int>(kClasses) - 1));
   }
   static double value_of(unsigned queue) {
-    return std::ldexp(1 + (queue % 4) / 4.0, static_cast<int>(queue / 4) + kExponentMin);
+    static const auto kValues = [] {
+      std::array<double, kClasses> values;
+      for (unsigned i = 0; i < kClasses; ++i)
+        values[i] = std::ldexp(1 + (i % 4) / 4.0, static_cast<int>(i / 4) + kExponentMin);
+      return values;
+    }();
+    return kValues[queue];
   }
   void enter(Evictable& entry) {
     entry.queue = class_of(entry);

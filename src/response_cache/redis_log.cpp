@@ -98,9 +98,12 @@ void RedisLog::follow() {
     if (went) breaker_.set_up();
     while (went && !stopped() && breaker_.is_up()) {
       if (const auto read = read_log(true); !read) went = read.error();
-      bool same = true;
-      if (went && std::chrono::steady_clock::now() >= next_join_) went = join(same);
-      if (!same) break;  // Redis lost its state: catch up with the new one
+      if (!went || std::chrono::steady_clock::now() < next_join_) continue;
+      if (const auto joined = join(); !joined) {
+        went = joined.error();
+      } else if (joined->epoch != epoch_) {
+        went = base::Error{base::Code::kCorrupt, "Redis lost its state"};  // catch up with the new one
+      }
     }
     if (!went) breaker_.set_down(went.error());
     std::unique_lock lock(mutex_);
@@ -113,48 +116,54 @@ base::Status RedisLog::catch_up() {
   const auto until = std::chrono::steady_clock::now() + options_.timeout;
   TRY_ASSIGN(const auto pongs, link_.call_each({.words = {"PING"}}, until));
   for (const Reply& pong : pongs) TRY(check(pong));
-  bool same = true;
-  const bool was_known = known_;
-  const std::uint64_t since = position_;
-  TRY(join(same));
-  if (!same) table_.clear();
+  TRY_ASSIGN(const Joined joined, join());
+  const bool same = known_ && joined.epoch == epoch_;
+  if (!same) {
+    table_.clear();
+    {
+      const std::lock_guard lock(mutex_);
+      epoch_ = joined.epoch;
+      position_ = joined.number;
+    }
+    last_id_ = joined.last_id;
+    unsure_ = true;
+    must_say_own_ = must_say_own_ || known_;
+    known_ = true;
+  }
+  const std::uint64_t since = unsure_ ? 0 : position_.load();
   TRY(read_table());
-  if (was_known && same) {
-    if (position_ < forgotten_) lose_track();
+  if (same) {
+    if (position_ < joined.forgotten) lose_track(joined.number);
     while (true) {
       TRY_ASSIGN(const std::size_t records, read_log(false));
       if (records == 0) break;
     }
-    if (position_ < told_number_) lose_track();  // the log was cut shorter than what was missed
+    if (position_ < joined.number) lose_track(joined.number);  // the log was cut shorter than what was missed
   }
   // A first meeting, or a Redis that lost what it knew: what its table says is void is so here too.
-  if (table_.last() > (same && was_known ? since : 0)) {
-    const SharedStamp stamp{.epoch = epoch_, .number = same && was_known ? since : 0};
+  if (table_.last() > since) {
+    const SharedStamp stamp{.epoch = epoch_, .number = since};
     options_.drop_if([&](const Key& key, const StoreOptions& meta) { return covers(key, meta, stamp); });
   }
-  TRY(say_own(same || !was_known));
+  unsure_ = false;
+  TRY(say_own());
   write_state();
   return {};
 }
 
-/// Says that this server is alive. `same_epoch`: whether Redis still is the one that was known.
-base::Status RedisLog::join(bool& same_epoch) {
+/// Says that this server is alive, and hears where the log stands.
+base::Result<RedisLog::Joined> RedisLog::join() {
   next_join_ = std::chrono::steady_clock::now() + kJoinEvery;
   TRY_ASSIGN(const Reply reply,
              call(script(scripts::kJoin, {names_.state, names_.log, names_.servers},
                          {fmt::format("{:016x}", random_number()), id_, std::to_string(kLife.count())})));
-  const std::uint64_t epoch = number_of(reply.at(0).text, 16);
-  if (epoch == 0) return foreign("the state");
-  same_epoch = known_ && epoch == epoch_;
-  told_number_ = number_of(reply.at(1).text);
+  const Joined out{.epoch = number_of(reply.at(0).text, 16),
+                   .number = number_of(reply.at(1).text),
+                   .forgotten = number_of(reply.at(4).text),
+                   .last_id = reply.at(2).text};
+  if (out.epoch == 0) return foreign("the state");
   servers_ = static_cast<std::uint64_t>(std::max<std::int64_t>(reply.at(3).integer, 0));
-  forgotten_ = number_of(reply.at(4).text);
-  if (same_epoch) return {};
-  known_ = true;
-  epoch_ = epoch;
-  set_position(told_number_);
-  last_id_ = reply.at(2).text;
-  return {};
+  return out;
 }
 
 base::Status RedisLog::read_table() {
@@ -178,17 +187,22 @@ base::Status RedisLog::read_table() {
 }
 
 /// What could not be told while Redis was away; and all of its own, to a Redis that has lost it.
-base::Status RedisLog::say_own(bool same_epoch) {
+base::Status RedisLog::say_own() {
   std::deque<Filter> say;
+  std::size_t waiting = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (!same_epoch && own_overflow_) say.emplace_back();
-    if (!same_epoch && !own_overflow_) say = own_;
+    if (must_say_own_ && own_overflow_) say.emplace_back();
+    if (must_say_own_ && !own_overflow_) say = own_;
+    waiting = pending_.size();
     say.insert(say.end(), pending_.begin(), pending_.end());
   }
   for (const Filter& filter : say) TRY(announce(filter));
+  must_say_own_ = false;
   const std::lock_guard lock(mutex_);
-  pending_.clear();
+  // One that came meanwhile stays.
+  pending_.erase(pending_.begin(),
+                 pending_.begin() + static_cast<std::ptrdiff_t>(std::min(waiting, pending_.size())));
   return {};
 }
 
@@ -222,7 +236,7 @@ base::Status RedisLog::apply(const Reply& record) {
   if (number == 0 || !filter) return foreign("a record of the log");
   last_id_ = record.at(0).text;
   if (number <= position_) return {};
-  if (number != position_ + 1) lose_track();
+  if (number != position_ + 1) lose_track(number - 1);
   if (voids) table_.add(*filter, number);
   if (who != id_) {
     options_.drop(*filter);
@@ -238,11 +252,11 @@ base::Status RedisLog::apply(const Reply& record) {
 }
 
 /// Some records were missed for good: nothing that this process holds can be trusted.
-void RedisLog::lose_track() {
+void RedisLog::lose_track(std::uint64_t number) {
   options_.on_warning(
       "response cache: missed some of the other servers' invalidations, so all entries here were dropped");
   options_.drop({});
-  set_position(std::max<std::uint64_t>(position_, told_number_));
+  set_position(std::max<std::uint64_t>(position_, number));
 }
 
 void RedisLog::note(const Filter& filter, std::uint64_t number) {
@@ -286,6 +300,7 @@ void RedisLog::read_state() {
   epoch_ = number_of(epoch, 16);
   position_ = number_of(number);
   known_ = epoch_ != 0;
+  unsure_ = !known_;
 }
 
 /// Whole or not at all. A failure costs only that a restart drops more than it must.

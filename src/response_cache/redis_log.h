@@ -44,7 +44,10 @@ class RedisLog {
   ~RedisLog();
 
   const std::string& id() const { return id_; }
-  SharedStamp stamp() const { return {.epoch = epoch_, .number = position_}; }
+  SharedStamp stamp() const {
+    const std::lock_guard lock(mutex_);
+    return {.epoch = epoch_, .number = position_};
+  }
   bool covers(const Key& key, const StoreOptions& meta, const SharedStamp& stamp) const {
     return stamp.epoch != epoch_ || table_.covers(key, meta, stamp.number);
   }
@@ -61,12 +64,16 @@ class RedisLog {
  private:
   void follow();
   base::Status catch_up();
-  base::Status join(bool& same_epoch);
+  struct Joined {
+    std::uint64_t epoch = 0, number = 0, forgotten = 0;  // the last: no filter up to it need be in the table
+    std::string last_id;
+  };
+  base::Result<Joined> join();
   base::Status read_table();
-  base::Status say_own(bool same_epoch);
+  base::Status say_own();
   base::Result<std::size_t> read_log(bool block);
   base::Status apply(const redis::Reply& record);
-  void lose_track();
+  void lose_track(std::uint64_t number);
   base::Result<redis::Reply> call(redis::Command command, std::chrono::milliseconds more = {});
   base::Status announce(const Filter& filter);
   void set_position(std::uint64_t number);
@@ -82,9 +89,10 @@ class RedisLog {
   std::atomic<std::uint64_t> epoch_{0}, position_{0}, received_{0}, servers_{0};
 
   // The follower's own.
-  bool known_ = false;  // epoch_ and position_ were once true
+  bool known_ = false;         // epoch_ and position_ were once true
+  bool unsure_ = true;         // this process may hold what became void before it knew this Redis
+  bool must_say_own_ = false;  // this Redis has never heard of what this server invalidated
   std::string last_id_;
-  std::uint64_t told_number_ = 0, forgotten_ = 0;  // of the last join
   SteadyTime next_join_{};
 
   mutable std::mutex mutex_;

@@ -45,14 +45,20 @@ class RedisStore final : public SharedStore {
         sweeper_(options_, names_, log_) {}
 
   void acquire(const Key& key, Wish wish, std::function<void(Answer)> done) override {
+    ++asking_;
     if (quiet_ || !breaker_.is_up() || worker_.jobs_waiting() > kJobsMax) {
       ++counts_.skipped;
-      return done({});
+      done({});
+      --asking_;
+      return;
     }
     auto asking = std::make_shared<Asking>();
     asking->key = key;
     asking->wish = std::move(wish);
-    asking->done = std::move(done);
+    asking->done = [this, done = std::move(done)](Answer answer) {
+      done(std::move(answer));
+      --asking_;
+    };
     asking->token = asking->wish.lease ? new_token() : "";
     asking->until = steady_clock::now() + options_.wait_max;
     ask(asking, {});
@@ -111,7 +117,8 @@ class RedisStore final : public SharedStore {
                     {filter_json(filter).dump(), log_.id(), "void"});
     });
     const auto number = told ? told->at(0).integer : 0;
-    if (number <= 0) {
+    // A Redis that has just lost its state counts anew: nobody would listen to such a number.
+    if (number <= 0 || told->at(1).text != fmt::format("{:016x}", log_.stamp().epoch)) {
       log_.keep_pending(filter);
       return reach;
     }
@@ -153,6 +160,7 @@ class RedisStore final : public SharedStore {
   void quiesce() override {
     quiet_ = true;
     worker_.hurry();
+    while (asking_ > 0) std::this_thread::sleep_for(milliseconds(1));  // one command's time limit at most
   }
 
   SharedStats stats() const override {
@@ -376,6 +384,7 @@ class RedisStore final : public SharedStore {
   const RedisNames names_;
   Counts counts_;
   std::atomic<bool> quiet_{false};
+  std::atomic<int> asking_{0};
   mutable std::mutex mutex_;
   std::unordered_set<std::string> held_;  // tokens of leases
   std::uint64_t tokens_ = 0;

@@ -273,6 +273,24 @@ TEST_F(RedisStoreTest, AServerThatWasAwayCatchesUpBeforeItTrustsAgain) {
   EXPECT_EQ(b.get("y"), 1);
 }
 
+TEST_F(RedisStoreTest, ARedisThatLosesItsStateIsFoundOut) {
+  Server a(*redis), b(*redis);
+  ASSERT_TRUE(a.comes_up() && b.comes_up());
+  a.put("x", 1, {.tags = {"t"}});
+  ASSERT_TRUE(stored(a, 1));
+  ASSERT_EQ(b.get("x"), 1);
+  ask({"FLUSHALL"});
+  Reach reach;
+  a.cache.purge_everywhere({.tag = "t"}, &reach);
+  EXPECT_TRUE(within(milliseconds(4000), [&] { return b.get("x") == std::nullopt; }));
+  EXPECT_TRUE(within(milliseconds(4000), [&] { return a.stats().pending == 0 && a.stats().servers == 2; }));
+  a.put("y", 2, {.tags = {"t"}});
+  EXPECT_TRUE(within(milliseconds(2000), [&] { return b.get("y") == 2; }));
+  a.cache.purge_everywhere({.tag = "t"}, &reach);
+  EXPECT_EQ(reach.reached, 2U);
+  EXPECT_EQ(b.get("y"), std::nullopt);
+}
+
 /// Two servers that serve one scripted model each.
 struct Flights {
   explicit Flights(const TestRedis& redis, RedisOptions options = {})

@@ -63,11 +63,14 @@ class Room {
   std::atomic<std::size_t> bytes_{0};
 };
 
-/// An entry's place in its shard.
-struct Node : Evictable {
+/// An entry's place in its shard. What a hit needs is here, in two cache lines: the entry itself is read by
+/// whoever uses it.
+struct alignas(64) Node : Evictable {
   Key key;
   EntryPtr entry;
   base::Nanos expires_at = kNever;
+  std::int64_t tokens = 0;
+  double usd = 0;
 };
 static_assert(sizeof(Node) == kNodeBytes);
 
@@ -195,8 +198,8 @@ Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool
   }
   home.policy->touch(node);
   ++home.counted.hits;
-  home.counted.tokens_saved += node.entry->meta.tokens;
-  home.counted.usd_saved += node.entry->meta.usd;
+  home.counted.tokens_saved += node.tokens;
+  home.counted.usd_saved += node.usd;
   home.counted.stale += stale ? 1 : 0;
   home.counted.misses -= after_miss ? 1 : 0;
   return {.entry = node.entry, .stale = stale};
@@ -256,6 +259,8 @@ bool ResponseCache::Impl::try_put(Shard& home, const Key& key, const EntryPtr& e
     node.entry = entry;
     node.expires_at = expires_at;
     node.bytes = entry->bytes;
+    node.tokens = entry->meta.tokens;
+    node.usd = entry->meta.usd;
     node.worth = worth_of(entry->meta, room.limits());
     home.policy->add(node);
   };

@@ -126,7 +126,7 @@ def test_an_answer_of_one_server_is_a_hit_on_the_other(start):
     until(lambda: shared(one)["stores"] == 1)
     headers, warm = chat_raw(asking(two), "Name a colour.", **options)
     assert headers["x-permutation-cache"] == "hit"
-    assert warm.choices == cold.choices and warm.usage == cold.usage
+    assert warm.choices == cold.choices and warm.usage.total_tokens == cold.usage.total_tokens
     assert extension(warm)["cache"]["tokens_saved"] == cold.usage.total_tokens
     assert shared(two)["hits"] == 1
     metrics = httpx.get(f"{two.url}/metrics").text
