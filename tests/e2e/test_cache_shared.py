@@ -31,6 +31,7 @@ url = "redis://127.0.0.1:{port}"
 timeout_ms = 150
 retry_ms = 100
 lease_ms = 1500
+wait_ms = 120000
 {more}
 """
 
