@@ -194,10 +194,9 @@ def test_a_redis_that_hangs_costs_its_timeout_once(start, redis):
     begin = time.monotonic()
     assert get(server, "absent") is None
     assert time.monotonic() - begin < 1
-    begin = time.monotonic()
     for i in range(100):
         assert get(server, f"absent-{i}") is None
-    assert time.monotonic() - begin < 3
+    assert shared(server)["failures"] == 1 and shared(server)["skipped"] >= 101
     assert get(server, "kept") == 1
     answer = chat(asking(server), "Name a lake.", max_tokens=4)
     assert extension(answer)["cache"]["status"] == "miss"
@@ -270,7 +269,7 @@ def test_values_that_were_tampered_with_are_misses(start, redis):
         ("", "url is required"),
         ('url = "redis://x"\nprefix = "a{b"', "prefix must be 1 to 64"),
         ('url = "redis://x"\ntimeout_ms = 0', "timeout_ms"),
-        ('url = "redis://x"\nlease = 5', "did you mean"),
+        ('url = "redis://x"\nlease = 5', 'unknown key "lease"'),
         ('url = "redis://x"\npassword_file = "/nowhere"', "password_file"),
     ],
 )
