@@ -178,14 +178,12 @@ void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::
     list_requests(recent, exchange, *query);
   });
   const auto flagged = std::make_shared<std::atomic<std::uint64_t>>(0);
-  router.add("POST", "/v1/cache/entries/{key}",
-             [&options, &background, flagged](const Exchange& exchange) {
-               const bool taken = background.run(
-                   [&options, flagged, exchange] { flag_false_hit(options, *flagged, exchange); });
-               if (!taken)
-                 send_error(*exchange.responder,
-                            {base::Code::kUnavailable, "Too many purges wait: try again."});
-             });
+  router.add("POST", "/v1/cache/entries/{key}", [&options, &background, flagged](const Exchange& exchange) {
+    const bool taken =
+        background.run([&options, flagged, exchange] { flag_false_hit(options, *flagged, exchange); });
+    if (!taken)
+      send_error(*exchange.responder, {base::Code::kUnavailable, "Too many purges wait: try again."});
+  });
 }
 
 }  // namespace pmt::api

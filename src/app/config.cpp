@@ -56,55 +56,6 @@ base::Result<ModelConfig> read_model(const toml::table& table, const std::string
   return model;
 }
 
-void read_millis(TableReader& reader, const char* key, std::chrono::milliseconds& out, IntegerRange range) {
-  std::int64_t ms = out.count();
-  reader.integer(key, ms, range);
-  out = std::chrono::milliseconds(ms);
-}
-
-base::Status read_password(const std::string& file, const std::string& where, std::string& password) {
-  if (file.empty()) return {};
-  std::ifstream in(file);
-  if (!std::getline(in, password) || password.empty())
-    return base::invalid(
-        fmt::format("{}: [cache.shared] password_file {} can't be read or is empty", where, file),
-        "password_file");
-  return {};
-}
-
-base::Result<response_cache::RedisOptions> read_shared(const toml::table& table, const std::string& file) {
-  TableReader reader(table, "[cache.shared]", file);
-  response_cache::RedisOptions out;
-  std::string url, password, password_file;
-  reader.text("url", url);
-  reader.text("password", password);
-  reader.text("password_file", password_file);
-  reader.text("prefix", out.prefix);
-  read_millis(reader, "timeout_ms", out.timeout, {.min = 1, .max = 60'000});
-  read_millis(reader, "retry_ms", out.retry, {.min = 10, .max = 3'600'000});
-  read_millis(reader, "lease_ms", out.lease, {.min = 100, .max = 600'000});
-  read_millis(reader, "wait_ms", out.wait_max, {.min = 0, .max = 600'000});
-  read_millis(reader, "reach_ms", out.reach_max, {.min = 0, .max = 600'000});
-  reader.number("ttl_s_max", out.ttl_s_max, {.min = 1, .max = 3.2e9});
-  reader.integer("entry_bytes_max", out.entry_bytes_max, {.min = 1, .max = 512 << 20});
-  TRY(reader.finish());
-  const auto at = [&](const std::string& what, const char* key) {
-    return base::invalid(
-        fmt::format("{}:{}: [cache.shared] {} {}", file, table.source().begin.line, key, what), key);
-  };
-  if (url.empty()) return at("is required, e.g. \"redis://127.0.0.1:6379\"", "url");
-  const auto seed = redis::parse_url(url, out.login);
-  if (!seed) return at(seed.error().message, "url");
-  out.seed = *seed;
-  if (!password.empty()) out.login.password = password;
-  TRY(read_password(password_file, file, out.login.password));
-  // The braces choose a Cluster's slot, the rest must not be a pattern to SCAN.
-  if (out.prefix.empty() || out.prefix.size() > 64 ||
-      out.prefix.find_first_of("{}*?[]\\^ ") != std::string::npos)
-    return at("must be 1 to 64 characters without blanks and {}*?[]\\^", "prefix");
-  return out;
-}
-
 base::Status read_cache(const toml::table& table, const std::string& file, Config& out) {
   TableReader reader(table, "[cache]", file);
   reader.boolean("enabled", out.cache_enabled);
@@ -119,7 +70,7 @@ base::Status read_cache(const toml::table& table, const std::string& file, Confi
                  {"s3-fifo", response_cache::Eviction::kS3Fifo}});
   reader.number("usd_per_second", out.cache.usd_per_second);
   if (const auto* shared = reader.table("shared")) {
-    TRY_ASSIGN(out.cache_shared, read_shared(*shared, file));
+    TRY_ASSIGN(out.cache_shared, read_shared_cache(*shared, file));
   }
   return reader.finish();
 }

@@ -37,18 +37,7 @@
 //   [knowledge]
 //   path = "/var/lib/knowledge"  # the domain packs, a folder a model; unset: knowledge/ in the home
 //
-//   [cache.shared]               # one cache for several servers, through Redis or Valkey (note 0012)
-//   url = "redis://10.0.0.5:6379"  # redis://[user[:password]@]host[:port][/database]; any node of a Cluster
-//   password = ""                # rather than in the url
-//   password_file = ""           # or here: its first line
-//   prefix = "permutation"       # of every key there: servers that share have the same
-//   timeout_ms = 100             # of one command; the most that a Redis that hangs costs, once
-//   retry_ms = 1000              # between two probes while it is away
-//   lease_ms = 5000              # how long a server that died while computing keeps the others waiting
-//   wait_ms = 10000              # at most, for an answer that another server is computing
-//   reach_ms = 2000              # at most, for the other servers to have applied a purge
-//   ttl_s_max = 604800           # a value's life there, if its own is longer or has no end
-//   entry_bytes_max = 4194304    # a larger one is not shared
+//   [cache.shared]                # one cache for several servers: keys in shared_cache_config.h
 //
 //   [embeddings]                 # POST /v1/embeddings; the model is loaded when the first text comes
 //   enabled = true
@@ -102,10 +91,10 @@
 #include "app/config_service.h"
 #include "app/engine_config.h"
 #include "app/rlm_config.h"
+#include "app/shared_cache_config.h"
 #include "app/upstream_config.h"
 #include "base/result.h"
 #include "net/http_server.h"
-#include "response_cache/redis_store.h"
 #include "response_cache/response_cache.h"
 
 namespace pmt::app {

@@ -156,7 +156,10 @@ void ServerApp::Impl::open_shared() {
   options.drop = [this](const response_cache::Filter& filter) { cache.purge(filter); };
   options.drop_if = [this](const auto& matches) { cache.purge_if(matches); };
   options.on_warning = [](const std::string& text) { spdlog::warn(text); };
-  if (cache.disk() != nullptr) options.state_file = config.cache_path + "/shared-state";
+  if (response_cache::DiskStore* const disk = cache.disk(); disk != nullptr) {
+    options.state_file = config.cache_path + "/shared-state";
+    options.settle = [disk] { return disk->flush().has_value(); };
+  }
   spdlog::info("response cache: shared through Redis at {}, prefix {}", options.seed.text(), options.prefix);
   cache.share_on(response_cache::open_redis(std::move(options), clock));
 }

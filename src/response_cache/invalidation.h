@@ -57,8 +57,8 @@ class Matcher {
   const std::pair<Key, Key> range_;
 };
 
-/// `filters`, none lost and perhaps covering more, in as few as there are tenants: what is of one tenant stays
-/// its own.
+/// `filters`, none lost and perhaps covering more, in as few as there are tenants: what is of one tenant
+/// stays its own.
 std::vector<Filter> coarser(const std::vector<Filter>& filters);
 
 /// Which filters were used at which number. Above kFiltersMax different ones it forgets them, and covers

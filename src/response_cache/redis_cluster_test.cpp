@@ -1,4 +1,5 @@
 // The shared tier over a Redis Cluster of three real redis-server processes.
+#include <array>
 #include <future>
 
 #include <fmt/format.h>
@@ -31,7 +32,7 @@ struct Server {
   explicit Server(const TestRedis& seed) : cache({}, clock) {
     RedisOptions options;
     options.seed = seed.endpoint();
-    options.timeout = milliseconds(300);
+    options.timeout = milliseconds(5000);  // a busy machine is no broken Redis
     options.retry = milliseconds(100);
     options.drop = [this](const Filter& filter) { cache.purge(filter); };
     options.drop_if = [this](const auto& matches) { cache.purge_if(matches); };
@@ -89,27 +90,27 @@ class RedisClusterTest : public testing::Test {
     }
     return nodes.size();
   }
-  std::unique_ptr<TestRedis> nodes[3];
+  std::array<std::unique_ptr<TestRedis>, 3> nodes;
 };
 
 TEST_F(RedisClusterTest, TwoServersShareOverAllNodes) {
   Server a(*nodes[0]), b(*nodes[1]);
-  ASSERT_TRUE(within(milliseconds(5000), [&] { return a.is_up() && b.is_up(); }));
+  ASSERT_TRUE(within(milliseconds(20'000), [&] { return a.is_up() && b.is_up(); }));
   constexpr int kEntries = 60;
   for (int i = 0; i < kEntries; ++i) {
     ASSERT_TRUE(
         a.cache.store(base::sha256(std::to_string(i)), Value{i}, {.tags = {i % 2 == 0 ? "even" : "odd"}}));
   }
-  ASSERT_TRUE(within(milliseconds(3000), [&] { return a.cache.shared()->stats().stores == kEntries; }));
+  ASSERT_TRUE(within(milliseconds(20'000), [&] { return a.cache.shared()->stats().stores == kEntries; }));
   for (std::size_t i = 0; i < 3; ++i) EXPECT_GT(ask(i, {"DBSIZE"}).integer, 5);
   for (int i = 0; i < kEntries; ++i) EXPECT_TRUE(b.has(i)) << i;
-  ASSERT_TRUE(within(milliseconds(5000), [&] { return a.cache.shared()->stats().servers == 2; }));
+  ASSERT_TRUE(within(milliseconds(20'000), [&] { return a.cache.shared()->stats().servers == 2; }));
   Reach reach;
   a.cache.purge_everywhere({.tag = "even"}, &reach);
   EXPECT_EQ(reach.reached, 2U);
   for (int i = 0; i < kEntries; ++i) EXPECT_EQ(b.has(i), i % 2 == 1) << i;
   // The sweep frees the memory on every node.
-  EXPECT_TRUE(within(milliseconds(3000), [&] { return a.cache.shared()->stats().swept == kEntries / 2; }));
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return a.cache.shared()->stats().swept == kEntries / 2; }));
 
   // A dead node: local only, nobody waits. Redis Cluster itself gives up without that node's slots.
   nodes[2]->send(SIGKILL);
@@ -117,9 +118,9 @@ TEST_F(RedisClusterTest, TwoServersShareOverAllNodes) {
     for (int i = 0; i < kEntries && a.is_up(); ++i) (void)a.has(1000 + i);
     return !a.is_up();
   }));
-  const auto begin = std::chrono::steady_clock::now();
+  const auto skipped = a.cache.shared()->stats().skipped;
   for (int i = 0; i < 1000; ++i) EXPECT_FALSE(a.has(5000 + i));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(500));
+  EXPECT_EQ(a.cache.shared()->stats().skipped, skipped + 1000) << "not asked, so not waited for";
   EXPECT_TRUE(a.has(1));  // from RAM
 }
 

@@ -1,14 +1,14 @@
 #include "response_cache/redis_log.h"
 
+#include <algorithm>
 #include <charconv>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <random>
+#include <sstream>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "response_cache/redis_scripts.h"
 
 namespace pmt::response_cache {
@@ -188,21 +188,20 @@ base::Status RedisLog::read_table() {
 
 /// What could not be told while Redis was away; and all of its own, to a Redis that has lost it.
 base::Status RedisLog::say_own() {
-  std::deque<Filter> say;
-  std::size_t waiting = 0;
+  std::vector<Filter> say;
   {
     const std::lock_guard lock(mutex_);
-    if (must_say_own_ && own_overflow_) say.emplace_back();
-    if (must_say_own_ && !own_overflow_) say = own_;
-    waiting = pending_.size();
+    if (must_say_own_) say = own_;
     say.insert(say.end(), pending_.begin(), pending_.end());
+    pending_.clear();
   }
-  for (const Filter& filter : say) TRY(announce(filter));
+  for (std::size_t said = 0; said < say.size(); ++said) {
+    const base::Status went = announce(say[said]);
+    if (went) continue;
+    for (; said < say.size(); ++said) keep_pending(say[said]);
+    return went;
+  }
   must_say_own_ = false;
-  const std::lock_guard lock(mutex_);
-  // One that came meanwhile stays.
-  pending_.erase(pending_.begin(),
-                 pending_.begin() + static_cast<std::ptrdiff_t>(std::min(waiting, pending_.size())));
   return {};
 }
 
@@ -263,15 +262,14 @@ void RedisLog::note(const Filter& filter, std::uint64_t number) {
   table_.add(filter, number);
   const std::lock_guard lock(mutex_);
   own_.push_back(filter);
-  if (own_.size() <= kOwnMax) return;
-  own_.clear();
-  own_overflow_ = true;
+  if (own_.size() > kOwnMax) own_ = coarser(own_);
 }
 
 void RedisLog::keep_pending(const Filter& filter) {
   const std::lock_guard lock(mutex_);
+  if (std::find(pending_.begin(), pending_.end(), filter) != pending_.end()) return;
   pending_.push_back(filter);
-  if (pending_.size() > kOwnMax) pending_ = {Filter{}};  // everything, then
+  if (pending_.size() > kOwnMax) pending_ = coarser(pending_);
 }
 
 std::size_t RedisLog::pending() const {
@@ -294,26 +292,20 @@ bool RedisLog::await_position(std::uint64_t number, SteadyTime until) const {
 
 void RedisLog::read_state() {
   if (options_.state_file.empty()) return;
-  std::ifstream in(options_.state_file);
+  const auto state = base::read_file(options_.state_file);
+  std::istringstream in(state ? *state : "");
   std::string epoch, number;
   if (!(in >> epoch >> number >> last_id_)) return;
   epoch_ = number_of(epoch, 16);
   position_ = number_of(number);
   known_ = epoch_ != 0;
-  unsure_ = !known_;
 }
 
-/// Whole or not at all. A failure costs only that a restart drops more than it must.
+/// A failure costs only that a restart drops more than it must.
 void RedisLog::write_state() const {
-  if (options_.state_file.empty()) return;
-  const std::string partial = options_.state_file + ".partial";
-  {
-    std::ofstream out(partial, std::ios::trunc);
-    out << fmt::format("{:016x} {} {}\n", epoch_.load(), position_.load(), last_id_);
-    if (!out.flush()) return;
-  }
-  std::error_code ignored;
-  std::filesystem::rename(partial, options_.state_file, ignored);
+  if (options_.state_file.empty() || !options_.settle()) return;
+  (void)base::replace_file(options_.state_file,
+                           fmt::format("{:016x} {} {}\n", epoch_.load(), position_.load(), last_id_));
 }
 
 }  // namespace pmt::response_cache

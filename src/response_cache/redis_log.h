@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -97,8 +96,8 @@ class RedisLog {
 
   mutable std::mutex mutex_;
   mutable std::condition_variable moved_;
-  std::deque<Filter> own_, pending_;
-  bool own_overflow_ = false, stop_ = false;
+  std::vector<Filter> own_, pending_;
+  bool stop_ = false;
   std::thread thread_;
 };
 

@@ -37,6 +37,8 @@ struct RedisOptions {
   /// The same by a question.
   std::function<void(const std::function<bool(const Key&, const StoreOptions&)>&)> drop_if = [](const auto&) {
   };
+  /// Makes durable what was removed, before the state file says that it was. False: it is not.
+  std::function<bool()> settle = [] { return true; };
   std::function<void(const std::string&)> on_warning = [](const std::string&) {};
 };
 

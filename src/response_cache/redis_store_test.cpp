@@ -36,6 +36,8 @@ struct Server {
   explicit Server(const TestRedis& redis, RedisOptions options = {}) : cache({}, clock) {
     options.seed = redis.endpoint();
     options.retry = milliseconds(50);
+    // A busy machine must not look like a Redis that hangs: each server would go on alone.
+    if (options.timeout == RedisOptions{}.timeout) options.timeout = milliseconds(20'000);
     options.drop = [this](const Filter& filter) { cache.purge(filter); };
     options.drop_if = [this](const auto& matches) { cache.purge_if(matches); };
     options.on_warning = [this](const std::string& text) {
@@ -46,7 +48,7 @@ struct Server {
   }
   bool is_up() const { return cache.shared()->stats().up; }
   bool comes_up() const {
-    return within(milliseconds(5000), [&] { return is_up(); });
+    return within(milliseconds(20'000), [&] { return is_up(); });
   }
   std::optional<nlohmann::json> get(const char* name) {
     std::promise<std::optional<nlohmann::json>> got;
@@ -83,8 +85,9 @@ class RedisStoreTest : public testing::Test {
     EXPECT_TRUE(reply) << reply.error().message;
     return reply ? *reply : redis::Reply{};
   }
+  std::size_t count_values() { return ask({"KEYS", "permutation:v:*"}).items.size(); }
   bool stored(const Server& server, std::uint64_t count) {
-    return within(milliseconds(2000), [&] { return server.stats().stores >= count; });
+    return within(milliseconds(20'000), [&] { return server.stats().stores >= count; });
   }
   std::unique_ptr<TestRedis> redis;
 };
@@ -125,7 +128,7 @@ TEST_F(RedisStoreTest, AnInvalidationThatReturnedHoldsEverywhere) {
   for (const Filter& filter : matching) {
     SCOPED_TRACE(filter_json(filter).dump());
     fill();
-    ASSERT_TRUE(within(milliseconds(3000), [&] { return b.stats().servers == 2; }));
+    ASSERT_TRUE(within(milliseconds(20'000), [&] { return b.stats().servers == 2; }));
     Reach reach;
     a.cache.purge_everywhere(filter, &reach);
     EXPECT_TRUE(reach.told);
@@ -143,11 +146,11 @@ TEST_F(RedisStoreTest, AnInvalidationThatReturnedHoldsEverywhere) {
                                       {.tag = "t", .tenant = "two"}};
   for (const Filter& filter : others) a.cache.purge_everywhere(filter, nullptr);
   EXPECT_EQ(b.get("x"), 1);
-  // The memory is freed in the background.
+  // The memory is freed in the background, also where the question makes the metadata long.
+  a.put("long", 1, {.tags = {"t"}, .question = std::string(9000, 'q'), .semantic_scope = hex});
+  ASSERT_TRUE(within(milliseconds(20'000), [&] { return count_values() == 2; }));
   a.cache.purge_everywhere({.tag = "t"}, nullptr);
-  EXPECT_TRUE(within(milliseconds(2000), [&] {
-    return ask({"EXISTS", "permutation:v:{" + hex + "}"}).integer == 0;
-  }));
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return count_values() == 0; }));
 }
 
 TEST_F(RedisStoreTest, WhatWasBegunBeforeAnInvalidationIsVoidAfterIt) {
@@ -166,7 +169,8 @@ TEST_F(RedisStoreTest, WhatWasBegunBeforeAnInvalidationIsVoidAfterIt) {
   b.cache.shared()->put(base::sha256("x"), entry, before.shared, {});
   ASSERT_TRUE(stored(b, 1));
   EXPECT_EQ(a.get("x"), std::nullopt);
-  EXPECT_EQ(a.stats().voided, 1U);
+  // Void when it was looked at, if the purge's sweep had not freed it before.
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return a.stats().voided + a.stats().swept >= 1; }));
 }
 
 TEST_F(RedisStoreTest, AReplacedValueReachesTheOthersRam) {
@@ -176,7 +180,7 @@ TEST_F(RedisStoreTest, AReplacedValueReachesTheOthersRam) {
   ASSERT_TRUE(stored(a, 1));
   ASSERT_EQ(b.get("x"), 1);
   a.put("x", 2);
-  EXPECT_TRUE(within(milliseconds(2000), [&] { return b.get("x") == 2; }));
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return b.get("x") == 2; }));
 }
 
 TEST_F(RedisStoreTest, ALifeEndsThereToo) {
@@ -234,12 +238,12 @@ TEST_F(RedisStoreTest, AHungRedisCostsOneTimeoutAndThenNothing) {
   Server a(*redis, {.timeout = milliseconds(150)});
   ASSERT_TRUE(a.comes_up());
   redis->send(SIGSTOP);
-  auto begin = steady_clock::now();
+  const auto begin = steady_clock::now();
   EXPECT_EQ(a.get("x"), std::nullopt);
-  EXPECT_LT(steady_clock::now() - begin, milliseconds(400));
-  begin = steady_clock::now();
+  EXPECT_EQ(a.stats().failures, 1U);
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(a.get("x"), std::nullopt);
-  EXPECT_LT(steady_clock::now() - begin, milliseconds(100));
+  EXPECT_GE(a.stats().skipped, 1000U) << "not asked, so not waited for";
+  EXPECT_LT(steady_clock::now() - begin, milliseconds(1000 * 150 / 2)) << "each waits";
   EXPECT_THAT(a.told(), HasSubstr("no answer in time"));
   Reach reach;
   a.put("x", 1);
@@ -262,14 +266,14 @@ TEST_F(RedisStoreTest, AServerThatWasAwayCatchesUpBeforeItTrustsAgain) {
   ASSERT_EQ(b.get("x"), 1);
   ASSERT_EQ(b.get("y"), 1);
   redis->send(SIGKILL);
-  ASSERT_TRUE(within(milliseconds(2000), [&] { return !a.is_up() && !b.is_up(); }));
+  ASSERT_TRUE(within(milliseconds(20'000), [&] { return !a.is_up() && !b.is_up(); }));
   Reach reach;
   a.cache.purge_everywhere({.tag = "t"}, &reach);
   EXPECT_FALSE(reach.told);
   EXPECT_EQ(b.get("x"), 1);  // degraded to local: it can't know
   redis->start();            // empty
   ASSERT_TRUE(a.comes_up() && b.comes_up());
-  EXPECT_TRUE(within(milliseconds(2000), [&] { return b.get("x") == std::nullopt; }));
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return b.get("x") == std::nullopt; }));
   EXPECT_EQ(b.get("y"), 1);
 }
 
@@ -282,10 +286,10 @@ TEST_F(RedisStoreTest, ARedisThatLosesItsStateIsFoundOut) {
   ask({"FLUSHALL"});
   Reach reach;
   a.cache.purge_everywhere({.tag = "t"}, &reach);
-  EXPECT_TRUE(within(milliseconds(4000), [&] { return b.get("x") == std::nullopt; }));
-  EXPECT_TRUE(within(milliseconds(4000), [&] { return a.stats().pending == 0 && a.stats().servers == 2; }));
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return b.get("x") == std::nullopt; }));
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return a.stats().pending == 0 && a.stats().servers == 2; }));
   a.put("y", 2, {.tags = {"t"}});
-  EXPECT_TRUE(within(milliseconds(2000), [&] { return b.get("y") == 2; }));
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return b.get("y") == 2; }));
   a.cache.purge_everywhere({.tag = "t"}, &reach);
   EXPECT_EQ(reach.reached, 2U);
   EXPECT_EQ(b.get("y"), std::nullopt);
@@ -316,7 +320,7 @@ TEST_F(RedisStoreTest, OneServerComputesForBoth) {
   const auto first = a.ask();
   a.model.call(0);
   std::vector<std::shared_ptr<llm::CollectingSink>> others = {b.ask(), b.ask(), b.ask()};
-  std::this_thread::sleep_for(milliseconds(60));
+  std::this_thread::sleep_for(milliseconds(60));  // some time to do it wrong in
   EXPECT_EQ(b.model.calls(), 0);
   a.model.answer(0, {"the ", "answer"});
   EXPECT_EQ(started_report(first->wait()).status, llm::CacheStatus::kMiss);
@@ -333,14 +337,22 @@ TEST_F(RedisStoreTest, OneServerComputesForBoth) {
 }
 
 TEST_F(RedisStoreTest, AHolderThatDiesHandsOver) {
-  auto a = std::make_unique<Flights>(*redis, RedisOptions{.lease = milliseconds(300)});
-  Flights b(*redis, {.lease = milliseconds(300)});
+  auto a = std::make_unique<Flights>(*redis, RedisOptions{.lease = milliseconds(1500)});
+  Flights b(*redis, {.lease = milliseconds(1500)});
   ASSERT_TRUE(a->server.comes_up() && b.server.comes_up());
   // A lease of somebody who never comes back.
   (void)a->ask();
   a->model.call(0);
   const auto waiting = b.ask();
-  std::this_thread::sleep_for(milliseconds(700));  // more than a lease: it is renewed
+  const std::string lease = ask({"KEYS", "permutation:l:*"}).at(0).text;
+  std::int64_t left = 0;
+  int renewals = 0;
+  EXPECT_TRUE(within(milliseconds(10'000), [&] {
+    const std::int64_t now = ask({"PTTL", lease}).integer;
+    renewals += now > left && left != 0 ? 1 : 0;
+    left = now;
+    return renewals == 3;
+  }));
   EXPECT_EQ(b.model.calls(), 0);
   a->server.cache.shared()->quiesce();  // as if it had died: nothing is renewed
   b.model.answer(0, {"mine"});          // waits for the call

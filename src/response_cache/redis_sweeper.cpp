@@ -11,7 +11,8 @@ namespace {
 using redis::Reply;
 
 constexpr const char* kAtOnce = "300";
-constexpr const char* kBeginning = "4095";      // of a value: its metadata is in there
+constexpr const char* kBeginning = "4095";  // of a value: its metadata is mostly in there
+constexpr const char* kWhole = "-1";
 constexpr std::chrono::milliseconds kPause{1};  // between two steps: others use this Redis too
 
 }  // namespace
@@ -82,28 +83,41 @@ base::Status RedisSweeper::sweep() {
 }
 
 base::Status RedisSweeper::sweep_part(const std::vector<Reply>& keys) {
+  std::vector<std::string> names;
+  for (const Reply& key : keys) names.push_back(key.text);
+  TRY_ASSIGN(const auto too_long, sweep_values(names, kBeginning));
+  TRY(sweep_values(too_long, kWhole));
+  return {};
+}
+
+/// Judges values by their first bytes. Returns those whose metadata goes on past them.
+base::Result<std::vector<std::string>> RedisSweeper::sweep_values(const std::vector<std::string>& names,
+                                                                  const char* last_byte) {
   const auto until = [this] {
     return std::chrono::steady_clock::now() + options_.timeout + std::chrono::seconds(1);
   };
+  std::vector<std::string> too_long;
   std::vector<redis::Command> commands;
-  for (const Reply& key : keys)
-    commands.push_back({.words = {"GETRANGE", key.text, "0", kBeginning}, .key = key.text});
-  if (commands.empty()) return {};
-  TRY_ASSIGN(const auto beginnings, link_.call(commands, until()));
+  for (const std::string& name : names)
+    commands.push_back({.words = {"GETRANGE", name, "0", last_byte}, .key = name});
+  if (commands.empty()) return too_long;
+  TRY_ASSIGN(const auto values, link_.call(commands, until()));
   std::vector<redis::Command> removals;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const std::string& name = keys[i].text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string &name = names[i], &bytes = values[i].text;
     const auto open = name.find('{');
     const auto key = open == std::string::npos ? std::nullopt : Key::of_hex(name.substr(open + 1, 64));
-    const auto value = peek_shared(beginnings[i].text);
-    const auto meta = value ? peek_record_meta(value->record) : std::nullopt;
-    if (!key || !meta || !log_.covers(*key, *meta, value->stamp)) continue;
-    removals.push_back(script(scripts::kSweep, {name}, {beginnings[i].text.substr(0, SharedValue::kHeader)}));
+    const auto value = peek_shared(bytes);
+    if (!key || !value) continue;
+    const auto meta = peek_record_meta(value->record);
+    if (!meta) too_long.push_back(name);
+    if (!meta || !log_.covers(*key, *meta, value->stamp)) continue;
+    removals.push_back(script(scripts::kSweep, {name}, {bytes.substr(0, SharedValue::kHeader)}));
   }
-  if (removals.empty()) return {};
+  if (removals.empty()) return too_long;
   TRY_ASSIGN(const auto removed, link_.call(removals, until()));
   for (const Reply& one : removed) swept_ += one.integer > 0 ? 1 : 0;
-  return {};
+  return too_long;
 }
 
 }  // namespace pmt::response_cache

@@ -24,6 +24,8 @@ class RedisSweeper {
   void run();
   base::Status sweep();
   base::Status sweep_part(const std::vector<redis::Reply>& keys);
+  base::Result<std::vector<std::string>> sweep_values(const std::vector<std::string>& names,
+                                                      const char* last_byte);
   bool stopped() const;
 
   const RedisOptions& options_;

@@ -125,7 +125,9 @@ TEST_F(SemanticTierTest, EverythingElseOfTheRequestMustBeTheSame) {
   EXPECT_NE(why(missed).find("no other question of this scope"), std::string::npos) << why(missed);
   llm::Request tenant = question(kReworded);
   tenant.tenant = "b";
-  EXPECT_EQ(status(complete(tenant)), CacheStatus::kMiss);
+  const auto of_b = complete(tenant);
+  EXPECT_EQ(status(of_b), CacheStatus::kMiss);
+  EXPECT_NE(why(of_b).find("no other question of this scope"), std::string::npos) << why(of_b);
   llm::Request longer = question(kReworded);
   longer.max_tokens = 7;
   EXPECT_EQ(status(complete(longer)), CacheStatus::kMiss);
