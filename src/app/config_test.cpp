@@ -150,7 +150,8 @@ TEST(Config, TheExampleNamesEveryOption) {
     std::istringstream names(error.substr(known + 7));
     for (std::string name; std::getline(names >> std::ws, name, ',');)
       EXPECT_THAT(text, ::testing::AnyOf(HasSubstr("\n" + name + " = "), HasSubstr("\n# " + name + " = "),
-                                         HasSubstr("\n#   " + name + " = ")))
+                                         HasSubstr("\n#   " + name + " = "),
+                                         HasSubstr("." + name + "]\n")))  // a table of its own
           << table;
   }
 }
