@@ -26,7 +26,8 @@ base::Status read_password(const std::string& file, const std::string& where, st
 
 }  // namespace
 
-base::Result<response_cache::RedisOptions> read_shared_cache(const toml::table& table, const std::string& file) {
+base::Result<response_cache::RedisOptions> read_shared_cache(const toml::table& table,
+                                                             const std::string& file) {
   TableReader reader(table, "[cache.shared]", file);
   response_cache::RedisOptions out;
   std::string url, password, password_file;

@@ -33,8 +33,8 @@ class TestRedis {
 
   /// `options`: of redis-server, e.g. {"--cluster-enabled", "yes"}.
   explicit TestRedis(std::vector<std::string> options = {}) : options_(std::move(options)) {
-    char folder[] = "/tmp/pmt-redis-XXXXXX";
-    folder_ = mkdtemp(folder);
+    std::string folder = (std::filesystem::temp_directory_path() / "pmt-redis-XXXXXX").string();
+    folder_ = mkdtemp(folder.data());
     for (int attempt = 0; attempt < 5 && pid_ == 0; ++attempt) {
       port_ = free_port();
       start();
