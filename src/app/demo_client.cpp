@@ -33,11 +33,14 @@ base::Result<DemoClient> DemoClient::connect(const std::string& url) {
 
 base::Result<DemoAnswer> DemoClient::ask(const std::string& model, const std::string& question,
                                          int max_tokens, double kv_ratio) {
-  const nlohmann::json request = {{"model", model},
-                                  {"messages", {{{"role", "user"}, {"content", question}}}},
-                                  {"temperature", 0},
-                                  {"max_tokens", max_tokens},
-                                  {"permutation", {{"trace", true}, {"kv", {{"ratio", kv_ratio}}}}}};
+  return send({{"model", model},
+               {"messages", {{{"role", "user"}, {"content", question}}}},
+               {"temperature", 0},
+               {"max_tokens", max_tokens},
+               {"permutation", {{"trace", true}, {"kv", {{"ratio", kv_ratio}}}}}});
+}
+
+base::Result<DemoAnswer> DemoClient::send(const nlohmann::json& request) {
   const std::string body = request.dump();
   const base::SystemClock clock;
   const base::Nanos sent = clock.now();

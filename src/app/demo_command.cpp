@@ -101,11 +101,13 @@ int demo(const DemoOptions& options) {
   DemoReport report(options.json);
   report.start(server);
   for (const DemoStep& step : demo_miss_then_hit(server)) report.add(step);
+  report.add(demo_paraphrase(server));
   report.add(demo_many_at_once(server));
   report.add(demo_long_document(server));
   report.add(demo_compression(server));
   report.add(demo_knowledge(server));
   report.add(demo_rlm(server));
+  report.add(demo_engines(server));
   report.add(demo_audit(server));
   return report.finish();
 }

@@ -49,19 +49,6 @@ base::Result<Said> ask(const DemoServer& server, const char* question, bool with
   return said;
 }
 
-base::Result<json> learn(const DemoServer& server) {
-  TRY_ASSIGN(json job, server_call(server.url, "POST", "/v1/knowledge/demo/facts", kFacts));
-  const std::string id = job.at("id");
-  while (job.at("status") == "queued" || job.at("status") == "running") {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    TRY_ASSIGN(job, server_call(server.url, "GET", "/v1/knowledge/jobs/" + id));
-  }
-  if (job.at("status") != "done")
-    return base::Error{base::Code::kInternal,
-                       "the learning failed: " + job.at("error").at("message").get<std::string>()};
-  return job.at("report");
-}
-
 void claim(DemoStep& step, bool holds, const std::string& otherwise) {
   if (!holds && step.broken.empty()) step.broken = otherwise;
 }
@@ -73,7 +60,7 @@ std::string one_line(std::string text) {
 
 base::Status run(const DemoServer& server, DemoStep& step) {
   TRY_ASSIGN(const Said before, ask(server, kQuestions[0].text, false));
-  TRY_ASSIGN(const json report, learn(server));
+  TRY_ASSIGN(const json report, demo_teach(server, "demo", kFacts));
   const std::size_t learnt = report.at("learnt"), recalled = report.at("recalled");
   step.lines.push_back(fmt::format(
       "3 facts taught: {} learnt, {} recalled, {:.0f} bytes and {:.1f} ms a fact", learnt, recalled,
@@ -100,6 +87,19 @@ base::Status run(const DemoServer& server, DemoStep& step) {
 }
 
 }  // namespace
+
+base::Result<json> demo_teach(const DemoServer& server, const std::string& domain, const std::string& facts) {
+  TRY_ASSIGN(json job, server_call(server.url, "POST", fmt::format("/v1/knowledge/{}/facts", domain), facts));
+  const std::string id = job.at("id");
+  while (job.at("status") == "queued" || job.at("status") == "running") {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    TRY_ASSIGN(job, server_call(server.url, "GET", "/v1/knowledge/jobs/" + id));
+  }
+  if (job.at("status") != "done")
+    return base::Error{base::Code::kInternal,
+                       "the learning failed: " + job.at("error").at("message").get<std::string>()};
+  return job.at("report");
+}
 
 DemoStep demo_knowledge(const DemoServer& server) {
   DemoStep step{.title = "facts taught, asked in other words, forgotten"};

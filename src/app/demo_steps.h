@@ -23,6 +23,8 @@ struct DemoStep {
 
 /// Steps 1 and 2: a question, computed; the same again, from the cache.
 std::vector<DemoStep> demo_miss_then_hit(const DemoServer& server);
+/// The first question in other words: the semantic tier's answer, or why it gave none.
+DemoStep demo_paraphrase(const DemoServer& server);
 /// Step 3: a new question, many times at once.
 DemoStep demo_many_at_once(const DemoServer& server);
 /// Step 4: a long document, through the engine `permutation`, with its trace.
@@ -31,6 +33,8 @@ DemoStep demo_long_document(const DemoServer& server);
 DemoStep demo_compression(const DemoServer& server);
 /// A question about ten times as much as the model takes, through the engine `rlm`.
 DemoStep demo_rlm(const DemoServer& server);
+/// Each engine answers with a pack, compressed keys and values, and the second time out of the cache.
+DemoStep demo_engines(const DemoServer& server);
 /// Last: the audit must have counted what the steps before did. Its table is in `lines`, its JSON in
 /// `figures`.
 DemoStep demo_audit(const DemoServer& server);

@@ -117,7 +117,10 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
           .usage = parts.cache_usage}));
   completers.push_back(std::make_unique<OnBehalf>(*completers.back(), parts.cache_enabled));
   llm::Completer& rlm = *completers.back();
+  // What the leaves were taught, every call of the tree knows.
+  knowledge_cache::Library* const taught = served.at(leaf.name).knowledge;
   served[rlm::kModelName] = {.completer = &rlm,
+                             .knowledge = taught,
                              .description = "RecursiveLanguageModel: " + about,
                              .created_unix_s = clock.unix_seconds()};
   const auto permutation = served.find(permutation::kModelName);
@@ -126,7 +129,10 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
         pipeline::UnifiedPipeline::Engines{
             .permutation = *permutation->second.completer, .rlm = rlm, .tokenizer = *parts.local_models[0]},
         config.unified));
+    // One pack's version means nothing to another model: only where both routes ask the same one.
+    const bool same = permutation->second.knowledge == taught;
     served[pipeline::kModelName] = {.completer = completers.back().get(),
+                                    .knowledge = same ? taught : nullptr,
                                     .description = "unified pipeline: permutation, or rlm for long contexts",
                                     .created_unix_s = clock.unix_seconds()};
   }

@@ -59,7 +59,6 @@ void UnifiedPipeline::start(llm::Request request, std::shared_ptr<llm::Sink> sin
   request.surface = base::Surface::kUnified;
   if (!basic) request.cache.mode = llm::CacheMode::kOff;
   if (!continual) request.knowledge.clear();
-  if (continual && request.knowledge.empty()) request.knowledge = options_.knowledge;
   request.kv.ratio = inference ? ratio : 1;
 
   json about = {{"route", to_rlm ? "rlm" : "permutation"},

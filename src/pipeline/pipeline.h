@@ -3,9 +3,9 @@
 // `permutation`.
 //
 // | flag                | off                                          | on | | enable_basic_kv     | the
-// response cache is passed by              | as the request's cache options say        | |
-// enable_continual_kv | no knowledge pack                            | the request's, else the default packs
-// | | enable_inference_kv | exact keys and values                        | compressed `ratio` times |
+// response cache is passed by              | as the request's cache options say   | | enable_continual_kv |
+// no knowledge pack                            | the request's packs                  | | enable_inference_kv
+// | exact keys and values                        | compressed `ratio` times             |
 //
 // Flags come from the request (permutation.unified), else from the config. Done.report.engine gets `pipeline`
 // {route, why, context_tokens, flags, ratio} beside what the engine itself reports. Thread-safety: start from
@@ -26,7 +26,6 @@ struct PipelineOptions {
   bool basic_kv = true, continual_kv = true, inference_kv = true;
   double ratio = 8;
   std::int64_t rlm_context_threshold = 8'000;
-  std::vector<std::string> knowledge;  // packs where the request names none
 };
 
 class UnifiedPipeline final : public llm::Completer {

@@ -54,7 +54,7 @@ class PipelineTest : public testing::Test {
   Recording permutation_, rlm_;
   Words words_;
   UnifiedPipeline pipeline_{{.permutation = permutation_, .rlm = rlm_, .tokenizer = words_},
-                            {.rlm_context_threshold = 100, .knowledge = {"acme"}}};
+                            {.rlm_context_threshold = 100}};
 };
 
 TEST_F(PipelineTest, TheThresholdDecides) {
@@ -74,7 +74,9 @@ TEST_F(PipelineTest, TheThresholdDecides) {
 }
 
 TEST_F(PipelineTest, EachFlagTurnsItsCacheOff) {
-  ask(of_words(3));
+  llm::Request on = of_words(3);
+  on.knowledge = {"acme"};
+  ask(on);
   EXPECT_EQ(permutation_.last.surface, base::Surface::kUnified);
   EXPECT_EQ(permutation_.last.cache.mode, llm::CacheMode::kOn);
   EXPECT_EQ(permutation_.last.kv.ratio, 8);

@@ -143,6 +143,7 @@ void Asker::add(const std::string& model, const llm::Done& done, double usd) {
     totals_.prefix_tokens_reused += report.kv->prefix_tokens_reused;
     if (report.kv->ratio_achieved > 1.01) ++totals_.compressed;
   }
+  if (report.knowledge) add(*report.knowledge);
   if (report.speculation) {
     totals_.drafted += report.speculation->drafted;
     totals_.accepted += report.speculation->accepted;
@@ -156,6 +157,18 @@ void Asker::add(const std::string& model, const llm::Done& done, double usd) {
   usage.prompt_tokens += done.usage.prompt_tokens;
   usage.completion_tokens += done.usage.completion_tokens;
   usage.usd += usd;
+}
+
+void Asker::add(const llm::KnowledgeReport& report) {
+  const auto add_new = [](const std::vector<std::string>& names, std::vector<std::string>& to) {
+    for (const std::string& name : names) {
+      if (std::ranges::find(to, name) == to.end()) to.push_back(name);
+    }
+  };
+  if (!totals_.knowledge) totals_.knowledge.emplace();
+  add_new(report.domains, totals_.knowledge->domains);
+  add_new(report.facts, totals_.knowledge->facts);
+  totals_.knowledge->slots_read += report.slots_read;
 }
 
 base::Result<Answer> Asker::ask(const Model& model, std::vector<llm::Message> messages,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,7 @@ struct CallTotals {
   std::int64_t kv_bytes = 0, kv_bytes_f16 = 0, kv_tokens_kept = 0, kv_tokens_total = 0, compressed = 0;
   std::int64_t prefix_tokens_reused = 0, drafted = 0, accepted = 0;
   double prefill_ms = 0, decode_ms = 0;
+  std::optional<llm::KnowledgeReport> knowledge;  // each fact that fired once; null: no packs were asked for
 };
 
 struct ModelUsage {
@@ -75,6 +77,7 @@ class Asker {
                                 const AskOptions& options);
   base::Result<Answer> finish(const Model& model, Waiter& waiter);
   void add(const std::string& model, const llm::Done& done, double usd);
+  void add(const llm::KnowledgeReport& report);  // mutex_ is held
 
   const llm::Request pattern_;
   Ledger& ledger_;

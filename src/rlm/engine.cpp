@@ -70,6 +70,7 @@ void add_totals(const CallTotals& totals, const llm::Request& pattern, llm::Repo
         .tokens_total = totals.kv_tokens_total,
         .prefix_tokens_reused = totals.prefix_tokens_reused};
   }
+  report.knowledge = totals.knowledge;
   report.speculation = llm::SpeculationReport{.drafted = totals.drafted, .accepted = totals.accepted};
   report.timing = llm::Timing{.queue_ms = 0, .prefill_ms = totals.prefill_ms, .decode_ms = totals.decode_ms};
 }

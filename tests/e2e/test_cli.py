@@ -207,16 +207,26 @@ def test_demo(cli, model_file, tmp_path):
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout)
     assert result["ok"] is True
-    first, second, crowd, document, ratios, knowledge, rlm, audit = result["steps"]
+    first, second, paraphrase, crowd, document, ratios, knowledge, rlm, engines, audit = result["steps"]
     assert first["figures"]["cache"] == "miss"
     assert second["figures"]["cache"] == "hit"
+    assert [of["cache"]["status"] for of in paraphrase["figures"]][1] == "miss"
     assert crowd["figures"]["computations"] == 1
+    assert document["figures"]["another_question"]["prefix_tokens_reused"] > 1000
     assert document["figures"]["prompt_tokens"] >= 1500
     sizes = [of["kv"]["bytes"] for of in ratios["figures"]]
     assert sizes[0] > 6 * sizes[1] > 12 * sizes[2] > 0
     assert knowledge["ok"]
     assert rlm["figures"]["planted"] in rlm["figures"]["text"]
-    assert audit["figures"]["verdict"]
+    assert [(of["engine"], of["again"]) for of in engines["figures"]] == [
+        ("permutation", "hit"), ("rlm", "hit"), ("unified", "hit")
+    ]
+    # The question that it all began with.
+    assert audit["figures"]["verdict"].startswith("Yes")
+    rows = {row["name"]: row["used_in"] for row in audit["figures"]["caches"]}
+    for cache in ("response cache", "knowledge cache", "inference KV compression"):
+        for engine in ("permutation", "rlm", "unified"):
+            assert rows[cache][engine]["count"] > 0, (cache, engine)
 
 
 def test_demo_fails_without_a_model(cli):
