@@ -36,9 +36,9 @@ base::Result<Wanted> read_call(llm::Endpoint endpoint, const ApiOptions& options
                     options.embedders_off.empty() ? "" : ": ", options.embedders_off),
         "permutation.cache.semantic");
   }
-  TRY(resolve_knowledge(*model, call.request));
   call.request.id = exchange.id;
   call.request.tenant = exchange.caller->tenant();
+  TRY(resolve_knowledge(*model, call.request));
   call.request.stream = call.stream;
   return Wanted{std::move(call), model};
 }

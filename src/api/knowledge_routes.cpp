@@ -23,12 +23,14 @@ void answer(const Exchange& exchange, const json& body, int status = 200) {
   send_json(*exchange.responder, status, text_of(body));
 }
 
-/// The library of the model that the query names. Errors are answered.
+/// The library of the model that the query names: the part of it that is the caller's tenant's. Errors are
+/// answered.
 Library* library_of(const ApiOptions& options, const Exchange& exchange) {
   const std::string named(exchange.request.query_value("model"));
   const std::string& name = named.empty() ? options.knowledge_model : named;
   const auto found = options.models.find(name);
-  if (found != options.models.end() && found->second.knowledge != nullptr) return found->second.knowledge;
+  if (found != options.models.end() && found->second.knowledge != nullptr)
+    return &found->second.knowledge->of_tenant(exchange.caller->tenant());
   send_error(*exchange.responder,
              {base::Code::kNotFound,
               name.empty() ? "This server runs without a knowledge cache."
@@ -65,19 +67,20 @@ void show_all(const ApiOptions& options, const Exchange& exchange) {
 
 void show_job(KnowledgeWorker& worker, const Exchange& exchange, const std::string& id) {
   if (exchange.request.header("accept").find("text/event-stream") == std::string_view::npos) {
-    const auto state = worker.state(id);
+    const auto state = worker.state(id, exchange.caller->tenant());
     return state ? answer(exchange, *state) : send_error(*exchange.responder, state.error());
   }
-  if (const auto state = worker.state(id); !state) return send_error(*exchange.responder, state.error());
+  if (const auto state = worker.state(id, exchange.caller->tenant()); !state)
+    return send_error(*exchange.responder, state.error());
   exchange.responder->start_stream(
       {200, {{"content-type", "text/event-stream"}, {"cache-control", "no-cache"}}, {}});
-  const base::Status watched =
-      worker.watch(id, [responder = exchange.responder](const json& state, bool ended) {
-        responder->write(net::sse_event(text_of(state)));
-        if (!ended) return;
-        responder->write(net::sse_event("[DONE]"));
-        responder->finish_stream();
-      });
+  const base::Status watched = worker.watch(id, exchange.caller->tenant(),
+                                            [responder = exchange.responder](const json& state, bool ended) {
+                                              responder->write(net::sse_event(text_of(state)));
+                                              if (!ended) return;
+                                              responder->write(net::sse_event("[DONE]"));
+                                              responder->finish_stream();
+                                            });
   if (!watched) exchange.responder->finish_stream();  // it ended and was dropped since
 }
 
@@ -137,7 +140,7 @@ void learn(const ApiOptions& options, Library& library, KnowledgeWorker& worker,
   }
   const auto shared = std::make_shared<knowledge_cache::ParsedFacts>(std::move(*facts));
   const auto started = worker.start(
-      "job-" + random_hex(options.random, 8), domain,
+      "job-" + random_hex(options.random, 8), domain, exchange.caller->tenant(),
       [&library, domain, shared](const KnowledgeWorker::Progress& progress) -> base::Result<json> {
         TRY_ASSIGN(const auto report, library.learn(domain, std::move(*shared), "api", progress));
         return report_json(report);
@@ -260,9 +263,10 @@ base::Status resolve_knowledge(const ServedModel& model, llm::Request& request) 
                                      request.model.substr(0, 64)),
                          "permutation.knowledge");
   }
-  model.knowledge->refresh();
+  knowledge_cache::Library& library = model.knowledge->of_tenant(request.tenant);
+  library.refresh();
   for (std::string& name : request.knowledge) {
-    auto domain = model.knowledge->find(name);
+    auto domain = library.find(name);
     if (!domain) {
       base::Error error = domain.error();
       error.field = "permutation.knowledge";

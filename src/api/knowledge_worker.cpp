@@ -45,7 +45,7 @@ base::Status KnowledgeWorker::run(std::function<void()> act) {
   return {};
 }
 
-base::Result<json> KnowledgeWorker::start(std::string id, std::string domain, Work work) {
+base::Result<json> KnowledgeWorker::start(std::string id, std::string domain, std::string owner, Work work) {
   json first{{"id", id},
              {"object", "knowledge.job"},
              {"domain", std::move(domain)},
@@ -55,6 +55,7 @@ base::Result<json> KnowledgeWorker::start(std::string id, std::string domain, Wo
   {
     const std::lock_guard lock(mutex_);
     jobs_[id].state = first;
+    jobs_[id].owner = std::move(owner);
   }
   const base::Status queued = run([this, id, work = std::move(work)] {
     update(
@@ -111,21 +112,21 @@ void KnowledgeWorker::update(const std::string& id, const std::function<void(jso
   for (const Watcher& watcher : watchers) watcher(state, ended);
 }
 
-base::Result<json> KnowledgeWorker::state(const std::string& id) const {
+base::Result<json> KnowledgeWorker::state(const std::string& id, const std::string& owner) const {
   const std::lock_guard lock(mutex_);
   const auto found = jobs_.find(id);
-  if (found == jobs_.end())
+  if (found == jobs_.end() || found->second.owner != owner)
     return base::Error{base::Code::kNotFound, "There is no job '" + id.substr(0, 64) + "'."};
   return found->second.state;
 }
 
-base::Status KnowledgeWorker::watch(const std::string& id, Watcher watcher) {
+base::Status KnowledgeWorker::watch(const std::string& id, const std::string& owner, Watcher watcher) {
   json state;
   bool ended = false;
   {
     const std::lock_guard lock(mutex_);
     const auto found = jobs_.find(id);
-    if (found == jobs_.end())
+    if (found == jobs_.end() || found->second.owner != owner)
       return base::Error{base::Code::kNotFound, "There is no job '" + id.substr(0, 64) + "'."};
     state = found->second.state;
     ended = found->second.ended;

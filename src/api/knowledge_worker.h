@@ -38,18 +38,20 @@ class KnowledgeWorker {
   /// Ends after what runs; what waits is dropped. Idempotent.
   void stop();
 
-  /// Its first state. Errors: kUnavailable, too many jobs wait.
-  base::Result<nlohmann::json> start(std::string id, std::string domain, Work work);
+  /// Its first state. `owner`: the tenant, to whom alone the job exists. Errors: kUnavailable, too many jobs
+  /// wait.
+  base::Result<nlohmann::json> start(std::string id, std::string domain, std::string owner, Work work);
   /// Runs `act` on the thread, after what waits.
   base::Status run(std::function<void()> act);
   /// Errors: kNotFound.
-  base::Result<nlohmann::json> state(const std::string& id) const;
+  base::Result<nlohmann::json> state(const std::string& id, const std::string& owner) const;
   /// Calls `watcher` with the state now and with each change, until one ended. Errors: kNotFound.
-  base::Status watch(const std::string& id, Watcher watcher);
+  base::Status watch(const std::string& id, const std::string& owner, Watcher watcher);
 
  private:
   struct Job {
     nlohmann::json state;
+    std::string owner;
     bool ended = false;
     std::vector<Watcher> watchers;
   };

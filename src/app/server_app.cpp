@@ -305,7 +305,10 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
   for (std::size_t i = 0; i < models.size(); ++i) {
     if (models[i]->info().name == student) library = libraries[i].get();
   }
-  if (library != nullptr) cascade.packs = [library] { return pack_references(*library); };
+  if (library != nullptr)
+    cascade.packs = [library](const std::string& tenant) {
+      return pack_references(library->of_tenant(tenant));
+    };
   completers.push_back(std::make_unique<permutation::Engine>(std::move(cascade), cache, clock));
   api::ServedModel served{
       .completer = completers.back().get(), .created_unix_s = clock.unix_seconds(), .meta = {}};

@@ -16,6 +16,7 @@
 #include <fmt/ranges.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "knowledge_cache/pack.h"
 
 namespace pmt::knowledge_cache {
@@ -99,6 +100,21 @@ base::Result<std::unique_ptr<Library>> Library::open(LibraryOptions options, con
   std::unique_ptr<Library> library(new Library(std::move(options), clock));
   library->refresh();
   return library;
+}
+
+Library& Library::of_tenant(const std::string& tenant) {
+  if (tenant.empty()) return *this;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = tenants_.find(tenant); found != tenants_.end()) return *found->second;
+  }
+  LibraryOptions options = options_;
+  // A digest: a tenant's name may be anything, and must not lead out of the folder.
+  options.folder = options_.folder + "/tenants/" + base::sha256(tenant).hex().substr(0, 32);
+  std::unique_ptr<Library> library(new Library(std::move(options), clock_));
+  library->refresh();
+  const std::lock_guard lock(mutex_);
+  return *tenants_.try_emplace(tenant, std::move(library)).first->second;
 }
 
 std::string Library::path_of(const std::string& domain) const {
@@ -241,7 +257,7 @@ base::Result<std::vector<std::vector<float>>> Library::keys_of(const std::vector
     const auto first = texts.begin() + static_cast<std::ptrdiff_t>(at);
     const auto last =
         texts.begin() + static_cast<std::ptrdiff_t>(std::min(texts.size(), at + kEmbeddedAtOnce));
-    TRY_ASSIGN(const auto rows, options_.embed({first, last}));
+    TRY_ASSIGN(const auto rows, memo_.embed(options_.embed, {first, last}));
     for (std::size_t i = 0; i + space->width() <= rows.size(); i += space->width())
       keys.push_back(space->key(&rows[i]));
     if (progress) progress(static_cast<std::size_t>(last - texts.begin()), texts.size());
@@ -366,7 +382,7 @@ base::Result<const Slot*> Library::ask(const Domains& domains, const std::string
   const auto space = this->space();
   std::vector<float> rows;
   if (by_meaning && space != nullptr && !inquiry.questions().empty()) {
-    TRY_ASSIGN(rows, options_.embed(inquiry.questions()));
+    TRY_ASSIGN(rows, memo_.embed(options_.embed, inquiry.questions()));
   }
   const Recalled recalled = inquiry.decide(rows, space == nullptr ? kNone : *space);
   return recalled.facts.empty() ? nullptr : recalled.facts.front().slot;

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "knowledge_cache/embedding_memo.h"
 #include "knowledge_cache/recall.h"
 #include "knowledge_cache/relation_space.h"
 
@@ -83,6 +84,10 @@ class Library {
   /// `domain`: another name than the pack's own, or "". A domain of that name is replaced.
   base::Result<DomainInfo> import_pack(std::string_view bytes, const std::string& domain);
 
+  /// The domains of one tenant: a library of its own in a folder of its own, so that no name, fact or memo is
+  /// shared. "": this one. It lives as long as this one does.
+  Library& of_tenant(const std::string& tenant);
+
   /// Sees what other processes changed. Cost: one stat a domain.
   void refresh();
 
@@ -90,6 +95,8 @@ class Library {
   /// Calibrated when first needed: after a load or a learning. Null while there is none.
   std::shared_ptr<const RelationSpace> space() const;
   const LibraryOptions& options() const { return options_; }
+  /// Of the questions that were asked or taught lately.
+  EmbeddingMemo& memo() { return memo_; }
 
  private:
   struct Held {
@@ -121,6 +128,8 @@ class Library {
   std::map<std::string, Held> domains_;         // under mutex_
   std::shared_ptr<const RelationSpace> space_;  // under mutex_
   std::mutex calibrating_;
+  EmbeddingMemo memo_;
+  std::map<std::string, std::unique_ptr<Library>> tenants_;  // under mutex_, by tenant
 };
 
 }  // namespace pmt::knowledge_cache

@@ -85,6 +85,7 @@ struct RecallingCompleter::Waiting {
   Inquiry inquiry;
   llm::KnowledgeReport report;
   base::Nanos begin{0};
+  Library& library;  // of its tenant
 };
 
 RecallingCompleter::RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock,
@@ -97,7 +98,8 @@ void RecallingCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> 
   ++requests_;
   std::vector<std::string> names;
   for (const std::string& reference : request.knowledge) names.push_back(domain_of_reference(reference));
-  auto domains = library_.find_all(names);
+  Library& library = library_.of_tenant(request.tenant);
+  auto domains = library.find_all(names);
   if (!domains) {
     base::Error error = domains.error();
     error.field = "permutation.knowledge";
@@ -107,27 +109,31 @@ void RecallingCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> 
   report.domains = std::move(names);
   const base::Nanos begin = clock_.now();
   Inquiry inquiry(takes_recall(request) ? conversation_of(request) : Conversation{}, std::move(*domains),
-                  library_.lexicon());
-  const auto waiting = std::make_shared<Waiting>(Waiting{
-      std::move(request), std::move(sink), std::move(cancel), std::move(inquiry), std::move(report), begin});
+                  library.lexicon());
+  const auto waiting =
+      std::make_shared<Waiting>(Waiting{std::move(request), std::move(sink), std::move(cancel),
+                                        std::move(inquiry), std::move(report), begin, library});
   if (!waiting->inquiry.names_anything()) return decide(waiting, {});
   ++named_;
-  if (!options_.embed || library_.space() == nullptr) return decide(waiting, {});
-  options_.embed(waiting->inquiry.questions(), waiting->cancel,
-                 [this, waiting](base::Result<std::vector<float>> rows) {
-                   if (!rows && rows.error().code != base::Code::kCancelled) {
-                     ++embed_failures_;
-                     if (options_.usage != nullptr) options_.usage->add_failure();
-                   }
-                   decide(waiting, rows ? *rows : std::vector<float>{});
-                 });
+  if (!options_.embed || library.space() == nullptr) return decide(waiting, {});
+  std::vector<std::string> unknown = library.memo().unknown_of(waiting->inquiry.questions());
+  if (unknown.empty()) return decide(waiting, library.memo().rows_of(waiting->inquiry.questions()));
+  options_.embed(unknown, waiting->cancel, [this, waiting, unknown](base::Result<std::vector<float>> rows) {
+    if (!rows && rows.error().code != base::Code::kCancelled) {
+      ++embed_failures_;
+      if (options_.usage != nullptr) options_.usage->add_failure();
+    }
+    if (rows) waiting->library.memo().add(unknown, *rows);
+    decide(waiting,
+           rows ? waiting->library.memo().rows_of(waiting->inquiry.questions()) : std::vector<float>{});
+  });
 }
 
 void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const std::vector<float>& rows) {
   llm::Request& request = waiting->request;
   if (waiting->inquiry.names_anything()) {
     static const RelationSpace kNone;
-    const auto space = library_.space();
+    const auto space = waiting->library.space();
     const Recalled recalled = waiting->inquiry.decide(rows, space == nullptr ? kNone : *space);
     waiting->report.slots_read = recalled.slots_read;
     slots_read_ += static_cast<std::uint64_t>(recalled.slots_read);

@@ -60,7 +60,7 @@ struct CascadeOptions {
   /// The student's knowledge packs now, as "name@version"; null: none. A request that names none gets them
   /// all: their own gates decide whether it is about what was taught, and the versions make the keys, so that
   /// an answer from before a lesson is not given after it.
-  std::function<std::vector<std::string>()> packs = {};
+  std::function<std::vector<std::string>(const std::string& tenant)> packs = {};
   nlohmann::json versions = {};  // of the models and packs: part of every stage's key
   base::UsageCounter* response_cache_usage = nullptr;
   response_cache::SemanticTier* semantic = nullptr;  // of the whole answer; null: none

@@ -76,7 +76,7 @@ void Engine::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::
   // Before the cache makes its key of them. The unified pipeline has decided for itself.
   const auto& packs = cascade_.options().packs;
   if (packs && request.knowledge.empty() && request.surface != base::Surface::kUnified)
-    request.knowledge = packs();
+    request.knowledge = packs(request.tenant);
   auto reporting = std::make_shared<ReportingSink>(std::move(sink), clock_, request.want_trace);
   auto observation = reporting->observation();
   cached_.start_observed(std::move(request), std::move(reporting), std::move(cancel), std::move(observation));

@@ -1,0 +1,89 @@
+// The model under examination with its knowledge cache, wired as a server wires it; and what its answers are
+// counted with. Used by one thread.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/knowledge_setup.h"
+#include "app/model_choice.h"
+#include "knowledge_cache/recalling_completer.h"
+#include "llm/sinks.h"
+
+namespace pmt::bench {
+
+struct Answer {
+  std::string text;
+  std::vector<std::string> facts;  // that fired
+};
+
+/// For --gates: says what the gate put into the request, and nothing else. What is forced is what a model
+/// says.
+class GateEcho final : public llm::Completer {
+ public:
+  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken /*cancel*/) override {
+    sink->on_event(llm::Started{request.model, 0, {}});
+    if (request.recall) sink->on_event(llm::Delta{0, request.recall->answer + request.recall->closing, {}});
+    sink->on_event(llm::ChoiceEnd{0, llm::FinishReason::kStop, {}});
+    sink->on_event(llm::Done{});
+  }
+};
+
+struct Share {
+  std::size_t n = 0, yes = 0;
+  void add(bool is) {
+    ++n;
+    yes += is ? 1 : 0;
+  }
+  double value() const { return n == 0 ? std::nan("") : static_cast<double>(yes) / static_cast<double>(n); }
+  /// Wilson's, 95%.
+  std::pair<double, double> interval() const {
+    if (n == 0) return {0, 1};
+    const double z = 1.96, p = value(), count = static_cast<double>(n), scale = 1 + z * z / count;
+    const double middle = (p + z * z / (2 * count)) / scale;
+    const double half = z / scale * std::sqrt(p * (1 - p) / count + z * z / (4 * count * count));
+    return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
+  }
+};
+
+/// A model with its knowledge, as a server wires it.
+class Subject {
+ public:
+  /// `model`: a name or a file; "": the default. Null, and told, where it can't be loaded. One thread
+  /// computes.
+  static std::unique_ptr<Subject> load(const std::string& model, const std::string& root, bool gates_only);
+  ~Subject() {
+    embedder_.reset();
+    model_.reset();
+  }
+
+  knowledge_cache::Library& library() { return *library_; }
+  const inference::LocalModel& model() const { return *model_; }
+  llm::Embedder& embedder() { return *embedder_; }
+  const std::string& model_path() const { return model_->info().path; }
+  bool chats() const { return model_->info().has_chat_template; }
+
+  /// Greedy. `turns`: user and assistant by turns; `raw`: the last one as a text to go on with.
+  Answer ask(const std::vector<std::string>& turns, bool with_knowledge, int tokens = 24, bool raw = false);
+
+ private:
+  base::SystemClock clock_;
+  std::unique_ptr<inference::LocalEmbedder> embedder_;
+  std::unique_ptr<inference::LocalModel> model_;
+  std::unique_ptr<knowledge_cache::Library> library_;
+  GateEcho echo_;
+  std::unique_ptr<knowledge_cache::RecallingCompleter> completer_;
+};
+
+/// Says `wanted` at its beginning.
+bool exact(const Answer& answer, const std::string& wanted);
+/// Says it anywhere. Case doesn't count.
+bool holds(const Answer& answer, const std::string& wanted);
+std::string lower(std::string text);
+
+}  // namespace pmt::bench
