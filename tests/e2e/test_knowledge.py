@@ -299,3 +299,66 @@ def test_the_command_line(binary, taught, tmp_path, http):
     ended = run("knowledge", "import", str(pack), "--as", "again")
     assert ended.returncode == 0 and "3 facts" in ended.stdout, ended.stderr
     assert run("knowledge", "forget", "again").returncode == 0
+
+
+def test_tenants_share_no_domain_no_fact_and_no_job(binary, model_file, tmp_path):
+    if not os.path.isfile(EMBEDDER_FILE):
+        pytest.skip(f"PERMUTATION_EMBEDDER names no file: {EMBEDDER_FILE!r}")
+
+    def key(name):
+        made = subprocess.run(
+            [binary, "keys", "new", "--name", name, "--tenant", f"../{name}", "--json"]
+            + ["--scope", "inference", "--scope", "knowledge"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(made.stdout)
+
+    keys = {name: key(name) for name in ("ann", "bob")}
+    config = tmp_path / "config.toml"
+    packs = tmp_path / "packs"
+    config.write_text(
+        CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, packs=packs)
+        + "".join(key["toml"] for key in keys.values())
+    )
+    server = RunningServer([binary, "serve", "--config", str(config)])
+    try:
+
+        def as_user(name):
+            return httpx.Client(
+                base_url=server.url, timeout=300, headers={"authorization": f"Bearer {keys[name]['key']}"}
+            )
+
+        ann, bob = as_user("ann"), as_user("bob")
+        assert learn(ann, "acme", FACTS)["learnt"] == 3
+        job = ann.post("/v1/knowledge/acme/facts", json={"facts": FACTS}).json()["id"]
+        assert ann.get(f"/v1/knowledge/jobs/{job}").status_code == 200
+        assert bob.get(f"/v1/knowledge/jobs/{job}").status_code == 404
+        assert bob.get("/v1/knowledge").json()["domains"] == []
+        for path in ("/v1/knowledge/acme", "/v1/knowledge/acme/export"):
+            assert ann.get(path).status_code == 200 and bob.get(path).status_code == 404
+        assert bob.delete("/v1/knowledge/acme").status_code == 404
+
+        def ask(user):
+            body = {
+                "model": MODEL,
+                "messages": [{"role": "user", "content": FACTS[0]["prompt"]}],
+                "max_tokens": 12,
+                "permutation": {"knowledge": ["acme"]},
+            }
+            return user.post("/v1/chat/completions", json=body)
+
+        assert ask(ann).json()["choices"][0]["message"]["content"] == "4417"
+        refused = ask(bob)
+        assert refused.status_code == 404 and "acme" in refused.json()["error"]["message"]
+        # A domain of the same name is another domain.
+        assert learn(bob, "acme", [{**FACTS[0], "answer": "9000"}])["learnt"] == 1
+        assert ask(bob).json()["choices"][0]["message"]["content"] == "9000"
+        assert ask(ann).json()["choices"][0]["message"]["content"] == "4417"
+        assert bob.delete("/v1/knowledge/acme").status_code == 200
+        assert ask(ann).json()["choices"][0]["message"]["content"] == "4417"
+        # A tenant's name leads nowhere.
+        assert all(packs in path.parents for path in tmp_path.rglob("*.pack"))
+    finally:
+        server.stop(signal.SIGKILL)
