@@ -24,37 +24,6 @@ milliseconds left_until(Deadline until) {
   return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(until - steady_clock::now()));
 }
 
-/// Deeper than this no reply of ours is: a peer that nests more is no Redis.
-constexpr int kDepthMax = 8;
-
-Reply copied(const redisReply& from, int depth = 0) {
-  Reply out;
-  switch (from.type) {
-    case REDIS_REPLY_INTEGER:
-      out.kind = Reply::Kind::kInteger;
-      out.integer = from.integer;
-      break;
-    case REDIS_REPLY_STRING:
-      out.kind = Reply::Kind::kText;
-      break;
-    case REDIS_REPLY_STATUS:
-      out.kind = Reply::Kind::kStatus;
-      break;
-    case REDIS_REPLY_ERROR:
-      out.kind = Reply::Kind::kError;
-      break;
-    case REDIS_REPLY_ARRAY:
-      out.kind = Reply::Kind::kArray;
-      for (std::size_t i = 0; i < from.elements && depth < kDepthMax; ++i)
-        out.items.push_back(copied(*from.element[i], depth + 1));
-      break;
-    default:
-      break;
-  }
-  if (from.str != nullptr) out.text.assign(from.str, from.len);
-  return out;
-}
-
 base::Status set_up(Connection& connection, const Endpoint& where, const Login& login, Deadline until) {
   std::vector<Command> commands;
   if (!login.password.empty()) {
@@ -172,7 +141,7 @@ base::Status Connection::exchange(std::size_t wanted, std::vector<Reply>& replie
     void* raw = nullptr;
     if (redisGetReplyFromReader(context_, &raw) != REDIS_OK) return failure();
     if (raw != nullptr) {
-      replies.push_back(copied(*static_cast<redisReply*>(raw)));
+      replies.push_back(reply_of(*static_cast<redisReply*>(raw)));
       freeReplyObject(raw);
       continue;
     }

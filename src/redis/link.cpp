@@ -1,12 +1,12 @@
 #include "redis/link.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "redis/cluster_replies.h"
 #include "redis/slots.h"
 
 namespace pmt::redis {
@@ -16,20 +16,6 @@ constexpr int kHopsMax = 5;
 
 bool begins(const std::string& text, std::string_view with) {
   return text.compare(0, with.size(), with) == 0;
-}
-
-/// "MOVED 3999 127.0.0.1:6381" or "ASK ...": the node, or null.
-std::optional<Endpoint> redirect_of(const Reply& reply, const Endpoint& seed) {
-  if (!reply.is(Reply::Kind::kError) || (!begins(reply.text, "MOVED ") && !begins(reply.text, "ASK ")))
-    return std::nullopt;
-  const auto space = reply.text.rfind(' ');
-  const auto colon = reply.text.rfind(':');
-  if (colon == std::string::npos || colon < space) return std::nullopt;
-  Endpoint out{.host = reply.text.substr(space + 1, colon - space - 1),
-               .port = std::atoi(reply.text.c_str() + colon + 1)};
-  if (out.host.empty()) out.host = seed.host;
-  if (out.port <= 0 || out.port > 65'535) return std::nullopt;
-  return out;
 }
 
 /// A server that is there but can't work now.
@@ -59,14 +45,7 @@ base::Result<Connection*> Link::connection(const Endpoint& node, Deadline until)
 base::Status Link::read_map(const Endpoint& from, Deadline until) {
   TRY_ASSIGN(Connection * seed, connection(from, until));
   TRY_ASSIGN(const Reply reply, seed->call(Command{.words = {"CLUSTER", "SLOTS"}}, until));
-  ranges_.clear();
-  for (const Reply& range : reply.items) {  // an error reply (no Cluster) has none
-    const Reply& master = range.at(2);
-    Endpoint node{.host = master.at(0).text, .port = static_cast<int>(master.at(1).integer)};
-    if (node.host.empty()) node.host = from.host;
-    ranges_.push_back({static_cast<std::uint32_t>(range.at(0).integer),
-                       static_cast<std::uint32_t>(range.at(1).integer), std::move(node)});
-  }
+  ranges_ = ranges_of(reply, from);  // an error reply (no Cluster) has none
   if (ranges_.empty() && reply.is(Reply::Kind::kArray))
     return base::Error{base::Code::kUnavailable, fmt::format("the Cluster at {} has no slots", from.text())};
   mapped_ = true;
@@ -81,7 +60,7 @@ base::Status Link::ensure_map(Deadline until) {
 base::Result<Endpoint> Link::node_of(const Command& command) const {
   if (ranges_.empty() || command.key.empty()) return options_.seed;
   const std::uint32_t slot = slot_of(command.key);
-  for (const Range& range : ranges_)
+  for (const SlotRange& range : ranges_)
     if (range.first <= slot && slot <= range.last) return range.node;
   return base::Error{base::Code::kUnavailable, fmt::format("no node of the Cluster has slot {}", slot)};
 }
@@ -145,7 +124,7 @@ base::Result<Reply> Link::call(Command command, Deadline until) {
 std::vector<Endpoint> Link::master_list() const {
   if (ranges_.empty()) return {options_.seed};
   std::set<Endpoint> masters;
-  for (const Range& range : ranges_) masters.insert(range.node);
+  for (const SlotRange& range : ranges_) masters.insert(range.node);
   return {masters.begin(), masters.end()};
 }
 

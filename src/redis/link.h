@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "redis/cluster_replies.h"
 #include "redis/connection.h"
 
 namespace pmt::redis {
@@ -35,10 +36,6 @@ class Link {
   void close();
 
  private:
-  struct Range {
-    std::uint32_t first = 0, last = 0;
-    Endpoint node;
-  };
   base::Result<Connection*> connection(const Endpoint& node, Deadline until);
   base::Status read_map(const Endpoint& from, Deadline until);
   base::Status ensure_map(Deadline until);
@@ -49,7 +46,7 @@ class Link {
 
   const LinkOptions options_;
   bool mapped_ = false;
-  std::vector<Range> ranges_;  // empty: no Cluster, the seed has all
+  std::vector<SlotRange> ranges_;  // empty: no Cluster, the seed has all
   std::map<Endpoint, std::unique_ptr<Connection>> connections_;
 };
 

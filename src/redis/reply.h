@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+struct redisReply;
+
 namespace pmt::redis {
 
 struct Reply {
@@ -21,6 +23,9 @@ struct Reply {
     return i < items.size() ? items[i] : kNone;
   }
 };
+
+/// hiredis's as ours. What is nested deeper than any reply to our commands is left out.
+Reply reply_of(const redisReply& from);
 
 /// A command and the key that says which node of a Cluster it is for ("": any).
 struct Command {

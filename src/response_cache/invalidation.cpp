@@ -52,6 +52,10 @@ nlohmann::json filter_json(const Filter& filter) {
   return out;
 }
 
+std::string filter_text(const Filter& filter) {
+  return filter_json(filter).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 base::Result<Filter> read_filter(const nlohmann::json& json) {
   const base::Error wrong{base::Code::kCorrupt,
                           "a filter must be an object of tag, model, namespace, tenant, prefix"};

@@ -41,6 +41,8 @@ struct Filter {
 
 /// {"tag", "model", "namespace", "tenant", "prefix"}: those that are set. Equal filters give equal texts.
 nlohmann::json filter_json(const Filter& filter);
+/// Its text; bytes that are no UTF-8, which no entry has, are replaced.
+std::string filter_text(const Filter& filter);
 /// Errors: kCorrupt. An unknown part is an error: ignoring it would match too much.
 base::Result<Filter> read_filter(const nlohmann::json& json);
 

@@ -34,21 +34,9 @@ std::uint64_t number_of(const std::string& text, int base = 10) {
   return out;
 }
 
-base::Error foreign(const char* what) {
-  return {base::Code::kCorrupt, fmt::format("Redis: {} has another form than this server's", what)};
-}
-
 base::Status check(const Reply& reply) {
   if (reply.is(Reply::Kind::kError)) return base::Error{base::Code::kUnavailable, "Redis: " + reply.text};
   return {};
-}
-
-/// The value of `name` in a record's [name, value, name, value, ...].
-const std::string& field(const Reply& fields, const char* name) {
-  static const std::string kNone;
-  for (std::size_t i = 0; i + 1 < fields.items.size(); i += 2)
-    if (fields.items[i].text == name) return fields.items[i + 1].text;
-  return kNone;
 }
 
 }  // namespace
@@ -116,7 +104,7 @@ base::Status RedisLog::catch_up() {
   const auto until = std::chrono::steady_clock::now() + options_.timeout;
   TRY_ASSIGN(const auto pongs, link_.call_each({.words = {"PING"}}, until));
   for (const Reply& pong : pongs) TRY(check(pong));
-  TRY_ASSIGN(const Joined joined, join());
+  TRY_ASSIGN(const JoinReply joined, join());
   const bool same = known_ && joined.epoch == epoch_;
   if (!same) {
     table_.clear();
@@ -152,18 +140,14 @@ base::Status RedisLog::catch_up() {
 }
 
 /// Says that this server is alive, and hears where the log stands.
-base::Result<RedisLog::Joined> RedisLog::join() {
+base::Result<JoinReply> RedisLog::join() {
   next_join_ = std::chrono::steady_clock::now() + kJoinEvery;
   TRY_ASSIGN(const Reply reply,
              call(script(scripts::kJoin, {names_.state, names_.log, names_.servers},
                          {fmt::format("{:016x}", random_number()), id_, std::to_string(kLife.count())})));
-  const Joined out{.epoch = number_of(reply.at(0).text, 16),
-                   .number = number_of(reply.at(1).text),
-                   .forgotten = number_of(reply.at(4).text),
-                   .last_id = reply.at(2).text};
-  if (out.epoch == 0) return foreign("the state");
-  servers_ = static_cast<std::uint64_t>(std::max<std::int64_t>(reply.at(3).integer, 0));
-  return out;
+  auto joined = read_join(reply);
+  if (joined) servers_ = joined->servers;
+  return joined;
 }
 
 base::Status RedisLog::read_table() {
@@ -173,15 +157,12 @@ base::Status RedisLog::read_table() {
   int forgotten = 0;
   for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
     const std::string &name = all.items[i].text, &used = all.items[i + 1].text;
-    const auto filter = read_filter(nlohmann::json::parse(name, nullptr, false));
-    const auto colon = used.find(':');
-    if (!filter || colon == std::string::npos) return foreign("the table of invalidations");
-    const std::string number = used.substr(0, colon);
-    table_.add(*filter, number_of(number));
+    TRY_ASSIGN(const TableRow row, read_table_row(name, used));
+    table_.add(row.filter, row.number);
     // No value can be older than its life: what was void before that matters to nobody.
-    const double age_s = now - static_cast<double>(number_of(used.substr(colon + 1)));
-    if (age_s < options_.ttl_s_max + 3600 || ++forgotten > kForgottenAtOnce) continue;
-    TRY(call(script(scripts::kForget, {names_.state, names_.voids}, {name, used, number})));
+    if (now - row.used_unix_s < options_.ttl_s_max + 3600 || ++forgotten > kForgottenAtOnce) continue;
+    TRY(call(
+        script(scripts::kForget, {names_.state, names_.voids}, {name, used, std::to_string(row.number)})));
   }
   return {};
 }
@@ -208,9 +189,9 @@ base::Status RedisLog::say_own() {
 base::Status RedisLog::announce(const Filter& filter) {
   TRY_ASSIGN(const Reply reply,
              call(script(scripts::kAnnounce, {names_.state, names_.voids, names_.log, names_.servers},
-                         {filter_json(filter).dump(), id_, "void"})));
-  if (reply.at(0).integer <= 0) return foreign("an invalidation's answer");
-  table_.add(filter, static_cast<std::uint64_t>(reply.at(0).integer));
+                         {filter_text(filter), id_, "void"})));
+  TRY_ASSIGN(const AnnounceReply told, read_announce(reply));
+  table_.add(filter, told.number);
   return {};
 }
 
@@ -226,24 +207,19 @@ base::Result<std::size_t> RedisLog::read_log(bool block) {
   return records.items.size();
 }
 
-base::Status RedisLog::apply(const Reply& record) {
-  const Reply& fields = record.at(1);
-  const std::uint64_t number = number_of(field(fields, "n"));
-  const std::string& who = field(fields, "s");
-  const bool voids = field(fields, "k") == "void";
-  const auto filter = read_filter(nlohmann::json::parse(field(fields, "f"), nullptr, false));
-  if (number == 0 || !filter) return foreign("a record of the log");
-  last_id_ = record.at(0).text;
-  if (number <= position_) return {};
-  if (number != position_ + 1) lose_track(number - 1);
-  if (voids) table_.add(*filter, number);
-  if (who != id_) {
-    options_.drop(*filter);
+base::Status RedisLog::apply(const Reply& reply) {
+  TRY_ASSIGN(const LogRecord record, read_log_record(reply));
+  last_id_ = record.id;
+  if (record.number <= position_) return {};
+  if (record.number != position_ + 1) lose_track(record.number - 1);
+  if (record.voids) table_.add(record.filter, record.number);
+  if (record.who != id_) {
+    options_.drop(record.filter);
     ++received_;
   }
-  set_position(number);
-  if (!voids || who == id_) return {};
-  const std::string ack = names_.ack(number);
+  set_position(record.number);
+  if (!record.voids || record.who == id_) return {};
+  const std::string ack = names_.ack(record.number);
   const auto until = std::chrono::steady_clock::now() + options_.timeout;
   TRY(link_.call(
       {{.words = {"SADD", ack, id_}, .key = ack}, {.words = {"PEXPIRE", ack, "60000"}, .key = ack}}, until));

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "response_cache/redis_replies.h"
 #include "response_cache/redis_store.h"
 #include "response_cache/redis_worker.h"
 #include "response_cache/shared_value.h"
@@ -63,15 +64,11 @@ class RedisLog {
  private:
   void follow();
   base::Status catch_up();
-  struct Joined {
-    std::uint64_t epoch = 0, number = 0, forgotten = 0;  // the last: no filter up to it need be in the table
-    std::string last_id;
-  };
-  base::Result<Joined> join();
+  base::Result<JoinReply> join();
   base::Status read_table();
   base::Status say_own();
   base::Result<std::size_t> read_log(bool block);
-  base::Status apply(const redis::Reply& record);
+  base::Status apply(const redis::Reply& reply);
   void lose_track(std::uint64_t number);
   base::Result<redis::Reply> call(redis::Command command, std::chrono::milliseconds more = {});
   base::Status announce(const Filter& filter);

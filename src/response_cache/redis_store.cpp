@@ -25,8 +25,6 @@ using std::chrono::steady_clock;
 constexpr milliseconds kAskAgainFirst{10}, kAskAgainMax{100}, kAcksEvery{2};
 constexpr std::size_t kJobsMax = 100'000;
 constexpr std::chrono::minutes kTellCorruptEvery{1};
-// put's number: in the upper bits, how many Redises this server has known.
-constexpr unsigned kNumberBits = 48;
 
 struct Counts {
   std::atomic<std::uint64_t> hits{0}, misses{0}, stores{0}, voided{0}, corrupt{0}, waited{0}, wait_limits{0},
@@ -114,20 +112,20 @@ class RedisStore final : public SharedStore {
     Reach reach;
     const auto told = call([&] {
       return script(scripts::kAnnounce, {names_.state, names_.voids, names_.log, names_.servers},
-                    {filter_json(filter).dump(), log_.id(), "void"});
+                    {filter_text(filter), log_.id(), "void"});
     });
-    const auto number = told ? told->at(0).integer : 0;
+    const base::Result<AnnounceReply> heard = told ? read_announce(*told) : told.error();
     // A Redis that has just lost its state counts anew: nobody would listen to such a number.
-    if (number <= 0 || told->at(1).text != fmt::format("{:016x}", log_.stamp().epoch)) {
+    if (!heard || heard->epoch != log_.stamp().epoch) {
       log_.keep_pending(filter);
       return reach;
     }
     ++counts_.sent;
     reach.told = true;
-    reach.number = static_cast<std::uint64_t>(number);
+    reach.number = heard->number;
     log_.note(filter, reach.number);
-    for (const Reply& id : told->at(2).items)
-      if (id.text != log_.id()) reach.others.push_back(id.text);
+    for (const std::string& id : heard->alive)
+      if (id != log_.id()) reach.others.push_back(id);
     if (const auto key = filter.key()) {
       const std::string name = names_.value(*key);
       const auto gone = call([&] { return redis::Command{.words = {"UNLINK", name}, .key = name}; });
@@ -332,7 +330,7 @@ class RedisStore final : public SharedStore {
                      [this, key] {
                        return script(scripts::kAnnounce,
                                      {names_.state, names_.voids, names_.log, names_.servers},
-                                     {filter_json(Filter::of_key(key)).dump(), log_.id(), "replaced"});
+                                     {filter_text(Filter::of_key(key)), log_.id(), "replaced"});
                      },
                  .done = [](const base::Result<Reply>&) {}});
   }
