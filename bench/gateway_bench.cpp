@@ -296,11 +296,11 @@ int bench(const char* argv0, std::vector<std::string> args) {
   }
   std::signal(SIGPIPE, SIG_IGN);
   const LoopbackUpstream upstream;  // the first: it forks
-  char folder[] = "/tmp/pmt-gateway-XXXXXX";
+  std::string folder = (std::filesystem::temp_directory_path() / "pmt-gateway-XXXXXX").string();
   Setup setup{.binary = std::getenv("PERMUTATION_BIN") != nullptr
                             ? std::getenv("PERMUTATION_BIN")
                             : (std::filesystem::path(argv0).parent_path() / PMT_BINARY_FROM_HERE).string(),
-              .folder = mkdtemp(folder),
+              .folder = mkdtemp(folder.data()),
               .upstream = upstream.url()};
   Result result{.name = "gateway", .seed = 0, .rows = {}, .targets = {}};
   Bench measured(result, seconds);
