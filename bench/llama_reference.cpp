@@ -31,7 +31,10 @@ base::Result<std::unique_ptr<LlamaReference>> LlamaReference::load(const std::st
   params.n_threads_batch = options.threads;
   params.flash_attn_type =
       options.flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
-  if (options.kv_q8_0) params.type_k = params.type_v = GGML_TYPE_Q8_0;
+  if (options.kv != ReferenceKv::kF16) {
+    params.type_k = options.kv == ReferenceKv::kQ8_0 ? GGML_TYPE_Q8_0 : GGML_TYPE_Q4_0;
+    params.type_v = params.type_k;
+  }
   out->context_ = llama_init_from_model(out->model_, params);
   if (out->context_ == nullptr) return base::Error{base::Code::kInternal, "llama.cpp can't make a context"};
   out->sequences_ = options.sequences;
@@ -47,6 +50,11 @@ LlamaReference::~LlamaReference() {
 void LlamaReference::clear() {
   llama_memory_clear(llama_get_memory(context_), true);
   position_ = 0;
+}
+
+void LlamaReference::truncate(int tokens) {
+  llama_memory_seq_rm(llama_get_memory(context_), 0, tokens, -1);
+  position_ = tokens;
 }
 
 std::vector<float> LlamaReference::logits_of_all(std::span<const std::int32_t> tokens) {

@@ -15,12 +15,14 @@ struct llama_context;
 
 namespace pmt::bench {
 
+enum class ReferenceKv { kF16, kQ8_0, kQ4_0 };
+
 struct ReferenceOptions {
   int context_tokens = 8192;
   int threads = 2;
   bool flash_attention = false;
-  bool kv_q8_0 = false;  // else f16
-  int sequences = 1;     // each with context_tokens of its own
+  ReferenceKv kv = ReferenceKv::kF16;  // the others want flash attention
+  int sequences = 1;                   // each with context_tokens of its own
 };
 
 class LlamaReference {
@@ -30,6 +32,8 @@ class LlamaReference {
   ~LlamaReference();
 
   void clear();
+  /// Forgets every token from `tokens` on.
+  void truncate(int tokens);
   /// Reads `tokens` in batches of 512 and returns the logits of all of them: [tokens, vocabulary].
   std::vector<float> logits_of_all(std::span<const std::int32_t> tokens);
   /// Reads `tokens`; only the last one's logits are computed. Returns when they are there.
@@ -38,6 +42,7 @@ class LlamaReference {
   void copy_to_all();
   /// One token for each sequence in one batch, with logits: a step of continuous batching.
   void step_all(std::int32_t token);
+  int tokens() const { return position_; }
   int vocabulary() const { return vocabulary_; }
 
  private:

@@ -1,12 +1,15 @@
-// ./dev bench serve [--context TOKENS] [--json]: many answers at once in a fixed memory for keys and values,
-// that of eight f16 sequences of 6K tokens. Exact, eight fit; compressed, as many as the pool holds. Every
-// sequence is a physical copy, page by page, of a real prefill. Measured is the steady state: each step gives
-// every sequence one token. llama.cpp runs its eight in the same process, with and without flash attention;
-// the ratio is against the better.
+// ./dev bench serve [--context TOKENS] [--prompt TOKENS] [--answer TOKENS] [--exact-only] [--json]: many
+// answers at once in a fixed memory for keys and values, that of eight f16 sequences of 6K tokens. Exact,
+// eight fit; compressed, as many as the pool holds. Every sequence is a physical copy, page by page, of a
+// real prefill. Measured is the steady state: each step gives every sequence one token. llama.cpp runs its
+// eight in the same process, with and without flash attention; the ratio is against the better.
 //
 // Beside each: the bytes that a step must read (weights once, pages once) over the memory bandwidth measured
 // here, and the multiplications that it must do over the rate measured here for the same kernels on a full
 // batch; the greater of the two is the roofline, its share of the measured time roofline_share.
+//
+// Then the same end to end, prompts read and answers written by the whole engine, in the memory of eight f16
+// sequences of --prompt and --answer tokens.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -24,14 +27,18 @@
 #include "llama_reference.h"
 #include "measure.h"
 #include "model/transformer.h"
+#include "serve_end_to_end.h"
 
 namespace pmt::bench {
 namespace {
 
 constexpr int kExactSequences = 8;
+constexpr int kCompressedRequests = 32;  // end to end, in the memory of eight exact ones
 constexpr int kSteps = 12;
 constexpr int kRoomTokens = 64;  // a sequence's answer: its pages count too
 constexpr int kQuestionTokens = 32;
+constexpr int kContextMin = 128;
+constexpr int kBatchTokens = 512;
 constexpr std::int32_t kToken = 5000;
 
 void check(const base::Status& status) {
@@ -112,15 +119,16 @@ class Ours {
   double matmul_rate() {
     kv_cache::SequenceKv sequence(*pool_, transformer_->hparams().kv_shape());
     std::vector<double> seconds;
+    const auto batch = some_tokens(kBatchTokens);
     for (int i = 0; i < 5; ++i) {
-      model::BatchSpan span{&sequence, std::span(tokens_).first(512), {511}};
+      model::BatchSpan span{&sequence, batch, {kBatchTokens - 1}};
       const Stopwatch watch;
       const auto done = transformer_->forward(*pool_, {&span, 1});
       if (!done) check(done.error());
       seconds.push_back(watch.seconds());
       sequence.clear();
     }
-    return 512 / median(seconds);  // tokens a second
+    return kBatchTokens / median(seconds);  // tokens a second
   }
 
   const model::Transformer& transformer() const { return *transformer_; }
@@ -212,10 +220,16 @@ double bandwidth(int threads) {
 
 int run(std::vector<std::string> args) {
   const bool as_json = take_flag(args, "--json");
+  const bool exact_only = take_flag(args, "--exact-only");  // calibrates nothing
   const int context = std::stoi(take_value(args, "--context", "6144"));
+  const int prompt_tokens = std::stoi(take_value(args, "--prompt", "1024"));
+  const int answer_tokens = std::stoi(take_value(args, "--answer", "256"));
   const char* path = std::getenv("PERMUTATION_MODEL");
-  if (path == nullptr || !args.empty()) {
-    progress("usage: ./dev bench serve [--context TOKENS] [--json]");
+  if (path == nullptr || !args.empty() || context < kContextMin || prompt_tokens < kContextMin ||
+      answer_tokens < 2) {
+    progress(
+        "usage: ./dev bench serve [--context TOKENS] [--prompt TOKENS] [--answer TOKENS] [--exact-only] "
+        "[--json]; TOKENS of context and prompt from 128 on");
     return 2;
   }
   const int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -235,12 +249,14 @@ int run(std::vector<std::string> args) {
   result.seed = 1;
   const std::pair<double, double> asked[] = {{1, 2}, {8, 4}, {64, 7}};
   for (const auto& [ratio, wanted] : asked) {
+    if (exact_only && ratio > 1) continue;
     progress(fmt::format("ours at {}x", ratio));
     const Outcome outcome = ours.run(ratio);
     const double rate = outcome.sequences / outcome.step_s;
     const double bytes = outcome.kv_bytes + static_cast<double>(ours.transformer().file_bytes());
     const double roofline_s = std::max(bytes / read_rate, outcome.sequences / matmul_rate);
     nlohmann::ordered_json row;
+    row["what"] = "steady decode";
     row["kv_ratio"] = ratio;
     row["concurrent"] = outcome.sequences;
     row["tokens_per_s"] = rate;
@@ -254,6 +270,39 @@ int run(std::vector<std::string> args) {
     result.rows.push_back(row);
     result.targets.push_back({fmt::format("steady decode against llama.cpp's eight, {}x", ratio),
                               fmt::format(">= {}x", wanted), rate / llama, rate / llama >= wanted});
+  }
+  const EndToEndLoad eight{.prompt_tokens = prompt_tokens, .new_tokens = answer_tokens};
+  double llama_whole = 0;
+  for (const bool flash : {false, true}) {
+    progress(fmt::format("end to end: llama.cpp, flash attention {}", flash ? "on" : "off"));
+    const EndToEndTime time = llama_requests(path, threads, eight, flash);
+    llama_whole = std::max(llama_whole, static_cast<double>(time.new_tokens) / time.seconds);
+  }
+  for (const auto& [ratio, wanted] : asked) {
+    if (exact_only && ratio > 1) continue;
+    EndToEndLoad load = eight;
+    load.kv_ratio = ratio;
+    load.requests = ratio > 1 ? kCompressedRequests : kExactSequences;
+    progress(fmt::format("end to end: ours at {}x, {} requests", ratio, load.requests));
+    const EndToEndTime time = our_requests(path, threads, load);
+    const double rate = static_cast<double>(time.new_tokens) / time.seconds;
+    // Prompts at the rate of a full batch; then every token's multiplications, or reading the weights a step.
+    const double read_s = load.prompt_tokens * load.requests / matmul_rate;
+    const double step_s = std::max(load.requests / matmul_rate,
+                                   static_cast<double>(ours.transformer().file_bytes()) / read_rate);
+    nlohmann::ordered_json row;
+    row["what"] = "end to end";
+    row["kv_ratio"] = ratio;
+    row["concurrent"] = load.requests;
+    row["tokens_per_s"] = rate;
+    row["llama_cpp_tokens_per_s"] = llama_whole;
+    row["ratio_vs_llama_cpp"] = rate / llama_whole;
+    row["kv_bytes"] = time.kv_bytes;
+    row["step_ms"] = nullptr;
+    row["memory_roofline_ms"] = nullptr;
+    row["matmul_roofline_ms"] = nullptr;
+    row["roofline_share"] = (read_s + load.new_tokens * step_s) / time.seconds;
+    result.rows.push_back(row);
   }
   progress(fmt::format("measured here: {:.1f} GB/s read, {:.0f} tokens/s of matmuls", read_rate / 1e9,
                        matmul_rate));

@@ -9,8 +9,8 @@
 //
 // Ratios 8 and 64 get N items, the others M. With --record every answer is kept as it comes, and the same
 // command goes on where it was stopped; --part 1/2 and 2/2 share the items, and records may be concatenated
-// but for their first line. --dump FILE writes the questions for evals/peers and measures nothing; --report
-// only prints what the record holds.
+// but for their first line. --llama-cpp asks llama.cpp instead, with its f16, q8_0 and q4_0. --dump FILE
+// writes the questions for evals/peers and measures nothing; --report only prints what the record holds.
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -21,6 +21,7 @@
 
 #include <fmt/format.h>
 
+#include "compression_peers.h"
 #include "compression_record.h"
 #include "compression_runner.h"
 #include "compression_tasks.h"
@@ -31,7 +32,8 @@ namespace {
 
 const char* const kUsage =
     "usage: ./dev eval compression [--data DIR] [--tasks A,B] [--ratios 1,8] [--modes A,B] [--items N] "
-    "[--items-other M] [--record FILE] [--part I/N] [--report] [--dump FILE] [--seed S] [--threads T] "
+    "[--items-other M] [--record FILE] [--part I/N] [--report] [--llama-cpp] [--dump FILE] [--seed S] "
+    "[--threads T] "
     "[--scores predicted|repeated] [--calibration FILE] [--json]";
 
 std::vector<std::string> split(const std::string& text, char at) {
@@ -112,9 +114,21 @@ base::Status measure(const Plan& plan, CompressionRunner& runner, CompressionRec
   return {};
 }
 
+base::Status ask_peers(const Plan& plan, const RunnerOptions& options, CompressionRecord& record) {
+  TRY_ASSIGN(const auto vocab, model::Vocab::load(options.model));
+  for (const std::string& name : plan.tasks) {
+    TRY_ASSIGN(const TaskText task, make_task(name, plan.data, *vocab, plan.items, plan.seed));
+    if (name == "perplexity" || record.has(name, 0, {"llama.cpp_f16", 1})) continue;
+    ask_llama_cpp(options.model, options.threads, *vocab, task,
+                  [&](const Answer& answer) { record.add(answer); });
+  }
+  return {};
+}
+
 int run(std::vector<std::string> args) {
   const bool as_json = take_flag(args, "--json");
   const bool report = take_flag(args, "--report");
+  const bool peers = take_flag(args, "--llama-cpp");
   Plan plan;
   plan.data = take_value(args, "--data", "data");
   plan.tasks = split(take_value(args, "--tasks",
@@ -144,14 +158,17 @@ int run(std::vector<std::string> args) {
   plan.parts = std::max(1, std::stoi(part[1]));
 
   CompressionRecord record;
-  if (const auto opened = record.open(record_path, plan.seed); !opened) return fail(opened.error());
+  if (const auto opened = record.open(record_path, plan.seed, report); !opened) return fail(opened.error());
   if (!dump_path.empty()) {
     const auto vocab = model::Vocab::load(model);
     if (!vocab) return fail(vocab.error());
     const auto written = dump(plan, **vocab, dump_path);
     return written ? 0 : fail(written.error());
   }
-  if (!report) {
+  if (peers) {
+    const auto asked = ask_peers(plan, options, record);
+    if (!asked) return fail(asked.error());
+  } else if (!report) {
     CompressionRunner runner(options);
     if (const auto measured = measure(plan, runner, record); !measured) return fail(measured.error());
   }

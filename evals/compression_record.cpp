@@ -116,7 +116,7 @@ std::pair<double, double> wilson(double successes, double n) {
   return {(middle - half) / whole, (middle + half) / whole};
 }
 
-base::Status CompressionRecord::open(const std::string& path, int seed) {
+base::Status CompressionRecord::open(const std::string& path, int seed, bool only_read) {
   if (path.empty()) return {};
   std::vector<std::string> lines;
   {
@@ -132,6 +132,7 @@ base::Status CompressionRecord::open(const std::string& path, int seed) {
       return base::Error{base::Code::kCorrupt, fmt::format("{}: line {} is no answer", path, i + 1)};
     add(answer_of(line));
   }
+  if (only_read) return {};
   file_.open(path, std::ios::trunc);
   file_ << header << '\n';
   for (std::size_t i = 1; i < lines.size(); ++i) file_ << lines[i] << '\n';

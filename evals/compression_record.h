@@ -16,8 +16,9 @@ namespace pmt::bench {
 class CompressionRecord {
  public:
   /// Reads what `path` has of this seed (an unfinished last line is dropped) and goes on writing there; "":
-  /// nothing is kept on disk. Errors: kIo; kCorrupt when the file is of another seed or no such file.
-  base::Status open(const std::string& path, int seed);
+  /// or `only_read`: nothing is written. Errors: kIo; kCorrupt when the file is of another seed or no such
+  /// file.
+  base::Status open(const std::string& path, int seed, bool only_read);
   void add(const Answer& answer);
   bool has(const std::string& task, int item, const Setting& setting) const;
   /// A row for each task, mode and ratio, and for ratio 1 one a mode.

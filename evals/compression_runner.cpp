@@ -1,13 +1,13 @@
 #include "compression_runner.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "compression_answer.h"
 #include "inference/kv_scores.h"
 #include "measure.h"
 
@@ -15,7 +15,6 @@ namespace pmt::bench {
 namespace {
 
 constexpr int kChunk = 512;
-constexpr std::size_t kFreeTokens = 24;  // that a free answer may have beyond the gold one's
 
 template <class T>
 T need(base::Result<T> result) {
@@ -30,28 +29,6 @@ void need(const base::Status& status) {
     progress("error: " + status.error().message);
     std::exit(1);
   }
-}
-
-/// " in lower case, one space between words and around them ".
-std::string words_of(const std::string& text) {
-  std::string out = " ";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || byte >= 128) {
-      out += static_cast<char>(std::tolower(byte));
-    } else if (out.back() != ' ') {
-      out += ' ';
-    }
-  }
-  if (out.back() != ' ') out += ' ';
-  return out;
-}
-
-bool holds_any(const std::string& text, const std::vector<std::string>& wanted) {
-  const std::string words = words_of(text);
-  return std::any_of(wanted.begin(), wanted.end(), [&](const std::string& each) {
-    return words.find(words_of(each)) != std::string::npos;
-  });
 }
 
 }  // namespace
@@ -136,18 +113,10 @@ kv_cache::SequenceKv CompressionRunner::aware(Context& context, const Question& 
 /// Whether what the model answers by itself, greedily from its `first` token on, has the wanted words in it.
 bool CompressionRunner::answers_freely(kv_cache::SequenceKv sequence, const Question& question,
                                        std::int32_t first) {
-  std::int32_t next = first;
-  std::string text;
-  for (std::size_t i = 0; i < question.gold.size() + kFreeTokens && !vocab_->is_eog(next); ++i) {
-    const std::string piece = vocab_->piece(next);
-    // A word is whole when the next one begins.
-    if (piece.starts_with(' ') && holds_any(text, question.wanted)) break;
-    text += piece;
-    model::BatchSpan span{&sequence, {&next, 1}, {0}};
-    const auto logits = need(transformer_->forward(*pool_, {&span, 1}));
-    next = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  }
-  return holds_any(text, question.wanted) != question.forbidden;
+  return answers_well(question, *vocab_, first, [&](std::int32_t token) {
+    model::BatchSpan span{&sequence, {&token, 1}, {0}};
+    return need(transformer_->forward(*pool_, {&span, 1}));
+  });
 }
 
 /// The question, then the gold answer in one batch: every gold token is predicted from what came before.

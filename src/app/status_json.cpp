@@ -1,5 +1,7 @@
 #include "app/status_json.h"
 
+#include "inference/kv_quality.h"
+
 namespace pmt::app {
 
 namespace {
@@ -10,6 +12,20 @@ nlohmann::json last_json(const std::optional<inference::CompressedPrompt>& last)
           {"tokens_kept", last->tokens_kept},
           {"ratio", last->ratio},
           {"kept_by_layer_head", last->kept_by_layer_head}};
+}
+
+/// What compression was measured to keep on this model, and which tasks that makes safe.
+nlohmann::json quality_json(std::int64_t file_bytes) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const inference::KvMeasurement& each : inference::kv_measurements(file_bytes)) {
+    out.push_back({{"task", each.task},
+                   {"mode", each.mode == llm::KvMode::kQueryAware ? "query_aware" : "query_agnostic"},
+                   {"ratio", each.ratio},
+                   {"kept", each.kept},
+                   {"n", each.n},
+                   {"safe", each.kept >= inference::kSafeShare}});
+  }
+  return out;
 }
 
 }  // namespace
@@ -30,6 +46,7 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
           {"tokens_evicted", pool.tokens - pool.tokens_kept},
           {"bytes_by_layer_head", pool.bytes_by_layer_head},
           {"last_compressed", last_json(pool.last_compressed)},
+          {"measured", quality_json(model.info().file_bytes)},
           {"engine",
            {{"requests", engine.requests},
             {"completed", engine.completed},

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "inference/kv_quality.h"
 #include "kernels/attention.h"
 #include "kernels/page_layout.h"
 #include "kv_cache/eviction.h"
@@ -254,6 +255,7 @@ base::Status Scheduler::begin(Job& job) {
   job.kv.tokens_kept = job.usage.prompt_tokens;
   job.kv.mode = job.compression.mode_name();
   job.kv.ratio_target = job.compression.ratio();
+  job.kv.safe_for = safe_tasks(transformer_.file_bytes(), job.compression.mode(), job.compression.ratio());
   reuse_prefix(job);
   return {};
 }
@@ -425,6 +427,7 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
     if (!part.job->compression.compress(sequence, kernels::best_attention_kernels(),
                                         transformer_.threads())) {
       part.job->kv.mode = "exact";
+      part.job->kv.safe_for = safe_tasks(transformer_.file_bytes(), llm::KvMode::kExact, 1);
       continue;
     }
     const std::int64_t tables = std::int64_t{sequence.shape().layers} * sequence.shape().kv_heads;

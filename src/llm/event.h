@@ -57,6 +57,7 @@ struct KvReport {
   std::int64_t tokens_kept = 0;
   std::int64_t tokens_total = 0;
   std::int64_t prefix_tokens_reused = 0;
+  std::vector<std::string> safe_for = {};  // measured tasks that this mode and ratio keep
 };
 
 struct SpeculationReport {

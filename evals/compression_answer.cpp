@@ -1,0 +1,53 @@
+#include "compression_answer.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace pmt::bench {
+namespace {
+
+constexpr std::size_t kFreeTokens = 24;  // that a free answer may have beyond the gold one's
+
+/// " in lower case, one space between words and around them ".
+std::string words_of(const std::string& text) {
+  std::string out = " ";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || byte >= 128) {
+      out += static_cast<char>(std::tolower(byte));
+    } else if (out.back() != ' ') {
+      out += ' ';
+    }
+  }
+  if (out.back() != ' ') out += ' ';
+  return out;
+}
+
+bool holds_any(const std::string& text, const std::vector<std::string>& wanted) {
+  const std::string words = words_of(text);
+  return std::any_of(wanted.begin(), wanted.end(), [&](const std::string& each) {
+    return words.find(words_of(each)) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+std::int32_t best_of(std::span<const float> logits) {
+  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+bool answers_well(const Question& question, const model::Vocab& vocab, std::int32_t first,
+                  const std::function<std::span<const float>(std::int32_t)>& next) {
+  std::int32_t token = first;
+  std::string text;
+  for (std::size_t i = 0; i < question.gold.size() + kFreeTokens && !vocab.is_eog(token); ++i) {
+    const std::string piece = vocab.piece(token);
+    // A word is whole when the next one begins.
+    if (piece.starts_with(' ') && holds_any(text, question.wanted)) break;
+    text += piece;
+    token = best_of(next(token));
+  }
+  return holds_any(text, question.wanted) != question.forbidden;
+}
+
+}  // namespace pmt::bench
