@@ -40,7 +40,7 @@ PROGRAMS = {
             "said = llm_query('Text: ' + lines[0] + '\\n\\nWhat is the secret password of the brewery?')\n"
             "print(said)"
         ),
-        block("answer['content'] = said\nanswer['ready'] = True"),
+        block("answer['content'] = lines[0] + ' // ' + said\nanswer['ready'] = True"),
     ],
     "ours": [block("FINAL(llm_query('Say hello.') + rlm_query('play:child'))")],
     "child": [block("FINAL('from below')")],
@@ -79,9 +79,12 @@ def test_our_server_provides_the_models(url, root):
         other_backend_kwargs=[{"model_name": MODEL, **here}],
         environment="local",
         max_iterations=4,
+        sub_sampling_args={"temperature": 0, "max_tokens": 32},
     )
     done = rlm.completion("\n".join(lines), root_prompt="play:official What is the password of the brewery?")
-    assert "walnut" in done.response.lower()
+    # What the program found, and what our small model made of it (its reading is not what is tested here).
+    found, said = done.response.split(" // ", 1)
+    assert found == FACT and said
     # Both models were asked at our server, and their tokens are counted.
     usage = done.usage_summary.model_usage_summaries
     assert usage["t/root"].total_calls == 2 and usage["t/root"].total_input_tokens > 0
