@@ -22,17 +22,6 @@ namespace {
 constexpr int kSeed = 1;
 constexpr int kEntries = 10'000;
 
-[[noreturn]] void fail(const std::string& why) {
-  fmt::print(stderr, "{}\n", why);
-  std::exit(1);
-}
-
-template <class T>
-T value_of(base::Result<T> result) {
-  if (!result) fail(result.error().message);
-  return std::move(*result);
-}
-
 nlohmann::ordered_json row(const std::string& what, double ops_per_s, double cpu_us) {
   return {
       {"what", what}, {"ops_per_s", ops_per_s}, {"cpu_us", cpu_us}, {"p50_us", nullptr}, {"p99_us", nullptr}};
@@ -52,7 +41,7 @@ double get_hit_seconds() {
   std::vector<response_cache::Key> keys;
   for (int i = 0; i < kEntries; ++i) {
     keys.push_back(base::sha256(std::to_string(i)));
-    value_of(cache.store(keys.back(), an_answer(), {.tokens = 100}));
+    need(cache.store(keys.back(), an_answer(), {.tokens = 100}));
   }
   std::shuffle(keys.begin(), keys.end(), std::mt19937(kSeed));
   std::vector<double> seconds;
@@ -82,14 +71,14 @@ struct HttpCost {
 
 net::ClientResponse ask(net::HttpClient& client, const Call& call) {
   auto answer =
-      value_of(client.request(call.method, call.target, {{"content-type", "application/json"}}, call.body));
+      need(client.request(call.method, call.target, {{"content-type", "application/json"}}, call.body));
   if (answer.status != 200) fail(fmt::format("{} answered {}: {}", call.target, answer.status, answer.body));
   return answer;
 }
 
 /// Asks `count` times on one kept connection; returns each request's time.
 std::vector<double> ask_many(const std::string& url, const Call& call, int count) {
-  const auto client = value_of(net::HttpClient::connect(url, 60));
+  const auto client = need(net::HttpClient::connect(url, 60));
   std::vector<double> latencies_us;
   for (int i = 0; i < count; ++i) {
     const Stopwatch watch;
@@ -121,7 +110,7 @@ HttpCost measure(const ServerProcess& server, const Call& call, int connections,
 
 /// The chat request whose answer is in the cache once this returns.
 Call primed_call(const ServerProcess& server, bool stream) {
-  const auto client = value_of(net::HttpClient::connect(server.url(), 300));
+  const auto client = need(net::HttpClient::connect(server.url(), 300));
   const auto models = nlohmann::json::parse(ask(*client, {"GET", "/v1/models", ""}).body);
   const nlohmann::json body = {
       {"model", models.at("data").at(0).at("id")},
@@ -155,7 +144,7 @@ int bench(const char* argv0, std::vector<std::string> args) {
   result.rows.push_back(row("get hit, in process", 1 / get_s, get_s * 1e6));
   result.targets.push_back({"get hits a second on one core", ">= 3e6", 1 / get_s, 1 / get_s >= 3e6});
 
-  const auto server = value_of(ServerProcess::start(binary_path(argv0), {"--model", path}));
+  const auto server = need(ServerProcess::start(binary_path(argv0), {"--model", path}));
   const auto over_http = [&](const std::string& what, const Call& call, int connections) {
     progress(what);
     const HttpCost cost = measure(*server, call, connections, requests);

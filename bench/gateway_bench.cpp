@@ -28,17 +28,6 @@ namespace {
 
 using Row = nlohmann::ordered_json;
 
-[[noreturn]] void fail(const std::string& why) {
-  fmt::print(stderr, "{}\n", why);
-  std::exit(1);
-}
-
-template <class T>
-T value_of(base::Result<T> result) {
-  if (!result) fail(result.error().message);
-  return std::move(*result);
-}
-
 /// A chat request; past every cache unless `cached`.
 std::string chat(const std::string& model, bool stream, bool cached, const std::string& question,
                  int max_tokens = 64) {
@@ -65,9 +54,9 @@ class Bench {
     LoadOptions warm = options;
     warm.seconds = 0.5;
     warm.rate = std::min(options.rate, 500.0);
-    (void)value_of(run_load(warm));
+    (void)need(run_load(warm));
     const double before = server != nullptr ? server->cpu_seconds() : 0;
-    Measured out{.load = value_of(run_load(options))};
+    Measured out{.load = need(run_load(options))};
     if (server != nullptr) out.cpu_us = (server->cpu_seconds() - before) * 1e6 / out.load.sent;
     if (out.load.wrong > 0)
       fail(fmt::format("{}, {}: {} of {} answers were wrong, the first: {}", what, who, out.load.wrong,
@@ -121,8 +110,7 @@ Gateway start_gateway(const Setup& setup) {
                  fmt::format("[server]\nport = {}\nconnections_max = 8192\n\n[[upstream]]\nname = \"up\"\n"
                              "base_url = \"{}/v1\"\nmodels = [\"fixed\", \"idle\"]\nconcurrent_max = 4096\n",
                              port, setup.upstream));
-  out.process =
-      value_of(PeerProcess::start({setup.binary, "serve", "--config", config}, out.url, "/health", 60));
+  out.process = need(PeerProcess::start({setup.binary, "serve", "--config", config}, out.url, "/health", 60));
   return out;
 }
 
@@ -274,9 +262,9 @@ void peers(Bench& bench, const Setup& setup, const Gateway& gateway, const std::
   const std::string script = write_file(setup.folder, "gptcache_serve.py", kGptCacheServer);
   const auto server = PeerProcess::start({python, script, std::to_string(port)}, url, "/", 180);
   if (!server) return progress("GPTCache left out: " + server.error().message);
-  auto client = value_of(net::HttpClient::connect(url, 60));
-  (void)value_of(client->request("POST", "/put", {{"content-type", "application/json"}},
-                                 R"({"prompt":"Where is Paris?","answer":"It lies on the Seine."})"));
+  auto client = need(net::HttpClient::connect(url, 60));
+  (void)need(client->request("POST", "/put", {{"content-type", "application/json"}},
+                             R"({"prompt":"Where is Paris?","answer":"It lies on the Seine."})"));
   bench.run("hit, 100/s", "GPTCache server",
             {.url = url,
              .request = [r = post_of("/get", R"({"prompt":"Where is Paris?"})")](int) { return r; },

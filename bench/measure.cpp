@@ -1,7 +1,9 @@
 #include "measure.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 
@@ -59,6 +61,15 @@ double median(std::vector<double> values) {
   return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
+std::pair<double, double> wilson(double successes, double n) {
+  if (n == 0) return {0, 1};
+  constexpr double kZ = 1.959964;
+  const double p = successes / n, scale = 1 + kZ * kZ / n;
+  const double middle = (p + kZ * kZ / (2 * n)) / scale;
+  const double half = kZ * std::sqrt(p * (1 - p) / n + kZ * kZ / (4 * n * n)) / scale;
+  return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
+}
+
 std::string machine() {
   std::ifstream cpuinfo("/proc/cpuinfo");
   std::string line;
@@ -101,6 +112,11 @@ void print(const Result& result, bool json) {
 
 void progress(const std::string& what) {
   fmt::print(stderr, "{}\n", what);
+}
+
+[[noreturn]] void fail(const std::string& why) {
+  progress("error: " + why);
+  std::exit(1);
 }
 
 bool take_flag(std::vector<std::string>& args, std::string_view flag) {

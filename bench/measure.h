@@ -5,9 +5,12 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
+
+#include "base/result.h"
 
 namespace pmt::bench {
 
@@ -23,6 +26,9 @@ class Stopwatch {
 
 /// Requires a value at least.
 double median(std::vector<double> values);
+
+/// Wilson's 95% interval of a rate; 0 to 1 where nothing was tried.
+std::pair<double, double> wilson(double successes, double n);
 
 /// CPU model, cores in use and the vector extensions that matter to kernels.
 std::string machine();
@@ -46,6 +52,18 @@ void print(const Result& result, bool json);
 
 /// One line on stderr, so that a long measurement is seen to move.
 void progress(const std::string& what);
+
+/// A measurement that can't go on: "error: WHY" on stderr, exit status 1.
+[[noreturn]] void fail(const std::string& why);
+/// The value, or the end of the measurement.
+template <class T>
+T need(base::Result<T> result) {
+  if (!result) fail(result.error().message);
+  return std::move(*result);
+}
+inline void need(const base::Status& status) {
+  if (!status) fail(status.error().message);
+}
 
 /// Takes `flag` out of argv; true if it was there.
 bool take_flag(std::vector<std::string>& args, std::string_view flag);

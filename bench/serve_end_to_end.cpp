@@ -28,13 +28,6 @@ namespace {
 
 constexpr int kExactSequences = 8;
 
-template <class T>
-T or_exit(base::Result<T> result) {
-  if (result) return std::move(*result);
-  progress("error: " + result.error().message);
-  std::exit(1);
-}
-
 std::vector<std::int32_t> some_prompt(int tokens, int request) {
   std::mt19937 rng(static_cast<unsigned>(request));
   std::vector<std::int32_t> out(static_cast<std::size_t>(tokens));
@@ -55,9 +48,9 @@ std::map<std::int32_t, float> no_end(const model::Vocab& vocab) {
 
 EndToEndTime our_requests(const std::string& model_path, int threads, const EndToEndLoad& load) {
   const base::SystemClock clock;
-  const auto file = or_exit(model::GgufFile::open(model_path));
-  const auto shape = or_exit(model::read_hparams(file)).kv_shape();
-  const auto vocab = or_exit(model::Vocab::load(model_path));
+  const auto file = need(model::GgufFile::open(model_path));
+  const auto shape = need(model::read_hparams(file)).kv_shape();
+  const auto vocab = need(model::Vocab::load(model_path));
   inference::LocalModelOptions options;
   options.name = "model";
   options.path = model_path;
@@ -68,7 +61,7 @@ EndToEndTime our_requests(const std::string& model_path, int threads, const EndT
   options.kv_ratio = load.kv_ratio;  // calibrates while it loads, not in the measured time
   options.calibration_path =
       std::filesystem::temp_directory_path() / fmt::format("permutation-bench-{}.kv", file.bytes());
-  const auto model = or_exit(inference::LocalModel::load(options, clock));
+  const auto model = need(inference::LocalModel::load(options, clock));
   std::vector<std::shared_ptr<llm::CollectingSink>> sinks;
   const Stopwatch watch;
   for (int i = 0; i < load.requests; ++i) {
@@ -106,11 +99,10 @@ EndToEndTime our_requests(const std::string& model_path, int threads, const EndT
 
 EndToEndTime llama_requests(const std::string& model_path, int threads, const EndToEndLoad& load,
                             bool flash) {
-  auto llama =
-      or_exit(LlamaReference::load(model_path, {.context_tokens = load.prompt_tokens + load.new_tokens,
-                                                .threads = threads,
-                                                .flash_attention = flash,
-                                                .sequences = load.requests}));
+  auto llama = need(LlamaReference::load(model_path, {.context_tokens = load.prompt_tokens + load.new_tokens,
+                                                      .threads = threads,
+                                                      .flash_attention = flash,
+                                                      .sequences = load.requests}));
   const Stopwatch watch;
   for (int i = 0; i < load.requests; ++i) {
     llama->clear();

@@ -1,27 +1,13 @@
 #include "compression_answer.h"
 
 #include <algorithm>
-#include <cctype>
+
+#include "words.h"
 
 namespace pmt::bench {
 namespace {
 
 constexpr std::size_t kFreeTokens = 24;  // that a free answer may have beyond the gold one's
-
-/// " in lower case, one space between words and around them ".
-std::string words_of(const std::string& text) {
-  std::string out = " ";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || byte >= 128) {
-      out += static_cast<char>(std::tolower(byte));
-    } else if (out.back() != ' ') {
-      out += ' ';
-    }
-  }
-  if (out.back() != ' ') out += ' ';
-  return out;
-}
 
 bool holds_any(const std::string& text, const std::vector<std::string>& wanted) {
   const std::string words = words_of(text);

@@ -106,16 +106,6 @@ const std::vector<Asked>& asked_table() {
 
 }  // namespace
 
-std::pair<double, double> wilson(double successes, double n) {
-  if (n == 0) return {0, 1};
-  constexpr double kZ = 1.959964;
-  const double p = successes / n;
-  const double middle = p + kZ * kZ / (2 * n);
-  const double half = kZ * std::sqrt(p * (1 - p) / n + kZ * kZ / (4 * n * n));
-  const double whole = 1 + kZ * kZ / n;
-  return {(middle - half) / whole, (middle + half) / whole};
-}
-
 base::Status CompressionRecord::open(const std::string& path, int seed, bool only_read) {
   if (path.empty()) return {};
   std::vector<std::string> lines;

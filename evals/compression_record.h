@@ -30,9 +30,6 @@ class CompressionRecord {
   std::ofstream file_;
 };
 
-/// Wilson's 95% interval of a rate.
-std::pair<double, double> wilson(double successes, double n);
-
 /// What was asked of a row, or nothing.
 std::vector<Target> compression_targets(const std::vector<nlohmann::ordered_json>& rows);
 

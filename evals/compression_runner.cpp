@@ -16,21 +16,6 @@ namespace {
 
 constexpr int kChunk = 512;
 
-template <class T>
-T need(base::Result<T> result) {
-  if (!result) {
-    progress("error: " + result.error().message);
-    std::exit(1);
-  }
-  return std::move(*result);
-}
-void need(const base::Status& status) {
-  if (!status) {
-    progress("error: " + status.error().message);
-    std::exit(1);
-  }
-}
-
 }  // namespace
 
 /// What has been read of an item, once for all settings.

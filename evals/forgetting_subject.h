@@ -14,6 +14,7 @@
 #include "app/model_choice.h"
 #include "knowledge_cache/recalling_completer.h"
 #include "llm/sinks.h"
+#include "measure.h"
 
 namespace pmt::bench {
 
@@ -43,11 +44,7 @@ struct Share {
   double value() const { return n == 0 ? std::nan("") : static_cast<double>(yes) / static_cast<double>(n); }
   /// Wilson's, 95%.
   std::pair<double, double> interval() const {
-    if (n == 0) return {0, 1};
-    const double z = 1.96, p = value(), count = static_cast<double>(n), scale = 1 + z * z / count;
-    const double middle = (p + z * z / (2 * count)) / scale;
-    const double half = z / scale * std::sqrt(p * (1 - p) / count + z * z / (4 * count * count));
-    return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
+    return wilson(static_cast<double>(yes), static_cast<double>(n));
   }
 };
 

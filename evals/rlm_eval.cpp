@@ -276,16 +276,15 @@ class Runner {
 
 nlohmann::ordered_json row_of(const Context& context, const std::string& task, const std::string& method,
                               const Score& score) {
-  const double n = score.n, p = score.right / n, z = 1.96;
-  const double middle = (p + z * z / (2 * n)) / (1 + z * z / n);
-  const double half = z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n);
+  const double n = score.n, p = score.right / n;
+  const auto [low, high] = wilson(score.right, n);
   return {{"context_tokens", context.tokens},
           {"task", task},
           {"method", method},
           {"n", score.n},
           {"right", score.right},
           {"accuracy", std::round(1e3 * p) / 1e3},
-          {"ci95", fmt::format("{:.2f}-{:.2f}", std::max(0.0, middle - half), std::min(1.0, middle + half))},
+          {"ci95", fmt::format("{:.2f}-{:.2f}", low, high)},
           {"tokens_read", std::round(score.tokens / n)},
           {"seconds", std::round(1e3 * score.seconds / n) / 1e3}};
 }

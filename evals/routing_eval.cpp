@@ -31,6 +31,7 @@
 #include "measure.h"
 #include "net/http_client.h"
 #include "server_process.h"
+#include "words.h"
 
 namespace pmt::bench {
 namespace {
@@ -49,23 +50,11 @@ struct Outcome {
   double seconds = 0;
 };
 
-template <class T>
-T need(base::Result<T> result) {
-  if (!result) {
-    progress("error: " + result.error().message);
-    std::exit(1);
-  }
-  return std::move(*result);
-}
-
 json read_json(const std::filesystem::path& file) {
   std::ifstream in(file);
   json value = json::parse(in, nullptr, false);
-  if (value.is_discarded()) {
-    progress(
-        fmt::format("error: can't read {}; --data DIR names the folder with the data sets", file.string()));
-    std::exit(1);
-  }
+  if (value.is_discarded())
+    fail(fmt::format("can't read {}; --data DIR names the folder with the data sets", file.string()));
   return value;
 }
 
@@ -104,24 +93,10 @@ std::vector<Question> draw(const std::vector<std::string>& sets, const std::file
   return out;
 }
 
-/// Lower-case ASCII words with a space around each; other bytes stay.
-std::string normal(const std::string& text) {
-  std::string out = " ";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || byte >= 0x80) {
-      out += static_cast<char>(std::tolower(byte));
-    } else if (out.back() != ' ') {
-      out += ' ';
-    }
-  }
-  return out.back() == ' ' ? out : out + ' ';
-}
-
 bool is_right(const Question& question, const std::string& said) {
-  const std::string text = normal(said);
+  const std::string text = words_of(said);
   return std::any_of(question.answers.begin(), question.answers.end(), [&](const std::string& answer) {
-    const std::string wanted = normal(answer);
+    const std::string wanted = words_of(answer);
     return wanted.size() > 1 && text.find(wanted) != std::string::npos;
   });
 }

@@ -58,17 +58,6 @@ struct Served {
   double error_rate() const { return hits == 0 ? 0 : static_cast<double>(wrong) / static_cast<double>(hits); }
 };
 
-/// Wilson's 95% interval.
-std::pair<double, double> interval(std::size_t k, std::size_t n) {
-  if (n == 0) return {0, 1};
-  constexpr double kZ = 1.96;
-  const double count = static_cast<double>(n), p = static_cast<double>(k) / count;
-  const double middle = (p + kZ * kZ / (2 * count)) / (1 + kZ * kZ / count);
-  const double reach =
-      kZ * std::sqrt(p * (1 - p) / count + kZ * kZ / (4 * count * count)) / (1 + kZ * kZ / count);
-  return {std::max(0.0, middle - reach), std::min(1.0, middle + reach)};
-}
-
 /// Embeddings by text, kept in a file between runs if one is named: records of a text's SHA-256 and its
 /// vector.
 class Vectors {
@@ -328,7 +317,8 @@ nlohmann::ordered_json row_of(const std::string& set, const std::vector<Half>& h
       through(halves[1], cold_rule, {.error_max = error_max, .shadow = false, .seed = kSeed + 1});
   const StaticBest best = best_static(halves[1], error_max);
   const Served theirs = vcache(halves, error_max);
-  const auto ci = interval(ours.wrong, ours.hits), hit_ci = interval(ours.hits, ours.requests);
+  const auto ci = wilson(static_cast<double>(ours.wrong), static_cast<double>(ours.hits));
+  const auto hit_ci = wilson(static_cast<double>(ours.hits), static_cast<double>(ours.requests));
   const double lead = ours.hit_rate() - best.served.hit_rate();
   result.targets.push_back({fmt::format("{} at {}: wrong of what is served", set, error_max),
                             fmt::format("<= {}", error_max), ours.error_rate(),

@@ -8,6 +8,7 @@
 
 #include "llm/sinks.h"
 #include "permutation/engine.h"
+#include "permutation/test_engine.h"
 #include "response_cache/scripted_completer.h"
 
 namespace pmt::permutation {
@@ -31,13 +32,7 @@ class CascadeTest : public testing::Test {
             .response_cache_usage = &usage_};
   }
   static llm::Request question(const std::string& text = "Who wrote Hamlet?") {
-    llm::Request request;
-    request.model = kModelName;
-    request.messages.push_back(
-        {.role = "user", .content = text, .name = {}, .tool_calls = {}, .tool_call_id = {}});
-    request.sampling.temperature = 0;
-    request.want_trace = true;
-    return request;
+    return permutation::question(text);
   }
   std::shared_ptr<llm::CollectingSink> ask(Engine& engine, llm::Request request = question(),
                                            const base::CancelToken& cancel = {}) {
@@ -54,13 +49,6 @@ class CascadeTest : public testing::Test {
           .text = word,
           .logprobs = {{.token = word, .logprob = static_cast<float>(std::log(probability)), .top = {}}}});
     }
-  }
-  static json engine_of(const std::vector<llm::Event>& events) { return done_of(events).report.engine; }
-  static std::map<std::string, json> steps_of(const std::vector<llm::Event>& events) {
-    std::map<std::string, json> steps;
-    const json engine = engine_of(events);
-    for (const auto& step : engine.at("trace").at("steps")) steps[step.at("component")] = step;
-    return steps;
   }
 
   base::FakeClock clock_;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "llm/sinks.h"
+#include "permutation/test_engine.h"
 #include "response_cache/scripted_completer.h"
 
 namespace pmt::permutation {
@@ -16,16 +17,6 @@ using response_cache::done_of;
 using response_cache::failure_of;
 using response_cache::started_report;
 using std::chrono::milliseconds;
-
-llm::Request question(const std::string& text = "What is the capital of France?") {
-  llm::Request request;
-  request.model = kModelName;
-  request.messages.push_back(
-      {.role = "user", .content = text, .name = {}, .tool_calls = {}, .tool_call_id = {}});
-  request.sampling.temperature = 0;
-  request.want_trace = true;
-  return request;
-}
 
 class EngineTest : public testing::Test {
  protected:
@@ -46,14 +37,6 @@ class EngineTest : public testing::Test {
       student_.finish(before, 2);
     }
     return sink->wait();
-  }
-  static json engine_of(const std::vector<llm::Event>& events) { return done_of(events).report.engine; }
-  /// component -> step
-  static std::map<std::string, json> steps_of(const std::vector<llm::Event>& events) {
-    std::map<std::string, json> steps;
-    const json engine = engine_of(events);
-    for (const auto& step : engine.at("trace").at("steps")) steps[step.at("component")] = step;
-    return steps;
   }
 
   base::FakeClock clock_;

@@ -8,30 +8,10 @@ import pytest
 from rlm import RLM
 from rlm.core.types import RLMChatCompletion
 
-from scripted_root import ScriptedRoot, block
-from server import MODEL, RunningServer
+from scripted_root import ScriptedRoot, block, serve_with_root
+from server import MODEL
 
 FACT = "The secret password of the brewery in Trieste is walnut."
-
-CONFIG = """
-[server]
-port = 0
-stop_grace_ms = 500
-
-[[model]]
-path = "{model}"
-
-[[upstream]]
-name = "t"
-base_url = "{url}"
-models = ["root"]
-
-[rlm]
-root = "t/root"
-leaf = "{leaf}"
-max_depth = 3
-trajectory_dir = "{trajectories}"
-"""
 
 PROGRAMS = {
     "official": [
@@ -61,9 +41,8 @@ def trajectories(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def url(root, trajectories, tmp_path_factory, binary, model_file):
-    config = tmp_path_factory.mktemp("rlms") / "config.toml"
-    config.write_text(CONFIG.format(model=model_file, leaf=MODEL, url=root.url, trajectories=trajectories))
-    running = RunningServer([binary, "serve", "--config", str(config)])
+    folder = tmp_path_factory.mktemp("rlms")
+    running = serve_with_root(binary, model_file, root, trajectories, folder)
     yield running.url + "/v1"
     assert running.stop() == 0, running.log()
 

@@ -5,6 +5,36 @@ import json
 import re
 
 from scripted_upstream import ScriptedUpstream
+from server import MODEL, RunningServer
+
+CONFIG = """
+[server]
+port = 0
+stop_grace_ms = 500
+
+[[model]]
+path = "{model}"
+
+[[upstream]]
+name = "t"
+base_url = "{url}"
+models = ["root"]
+retries = 0
+cooldown_failures = 0
+
+[rlm]
+root = "t/root"
+leaf = "{leaf}"
+max_depth = 3
+trajectory_dir = "{trajectories}"
+"""
+
+
+def serve_with_root(binary, model_file, root, trajectories, folder, more=""):
+    """A server whose `rlm` has the scripted root and the real model as leaf. `more`: lines of [rlm]."""
+    config = folder / "config.toml"
+    config.write_text(CONFIG.format(model=model_file, leaf=MODEL, url=root.url, trajectories=trajectories) + more)
+    return RunningServer([binary, "serve", "--config", str(config)])
 
 
 def block(code):

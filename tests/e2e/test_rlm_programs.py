@@ -7,34 +7,10 @@ import time
 import openai
 import pytest
 
-from scripted_root import ScriptedRoot, block
-from server import MODEL, RunningServer, extension
+from scripted_root import ScriptedRoot, block, serve_with_root
+from server import MODEL, extension
 
 FACT = "The secret password of the brewery in Trieste is walnut."
-
-CONFIG = """
-[server]
-port = 0
-stop_grace_ms = 500
-
-[[model]]
-path = "{model}"
-
-[[upstream]]
-name = "t"
-base_url = "{url}"
-models = ["root"]
-retries = 0
-cooldown_failures = 0
-
-[rlm]
-root = "t/root"
-leaf = "{leaf}"
-max_depth = 3
-max_iterations = 4
-block_seconds = 1.0
-trajectory_dir = "{trajectories}"
-"""
 
 PROGRAMS = {
     "needle": [
@@ -83,9 +59,8 @@ def trajectories(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(binary, model_file, root, trajectories, tmp_path_factory):
-    config = tmp_path_factory.mktemp("rlm") / "config.toml"
-    config.write_text(CONFIG.format(model=model_file, leaf=MODEL, url=root.url, trajectories=trajectories))
-    running = RunningServer([binary, "serve", "--config", str(config)])
+    folder = tmp_path_factory.mktemp("rlm")
+    running = serve_with_root(binary, model_file, root, trajectories, folder, "max_iterations = 4\nblock_seconds = 1.0\n")
     yield openai.OpenAI(base_url=running.url + "/v1", api_key="none", max_retries=0, timeout=120)
     assert running.stop() == 0, running.log()
 
