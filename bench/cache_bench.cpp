@@ -108,12 +108,18 @@ HttpCost measure(const ServerProcess& server, const Call& call, int connections,
   return cost;
 }
 
+/// The name of the local model: the one that tells its context.
+std::string local_model(const ServerProcess& server) {
+  const auto client = need(net::HttpClient::connect(server.url(), 60));
+  const auto kv = nlohmann::json::parse(ask(*client, {"GET", "/v1/kv", ""}).body);
+  return kv.at("models").at(0).at("model");
+}
+
 /// The chat request whose answer is in the cache once this returns.
-Call primed_call(const ServerProcess& server, bool stream) {
+Call primed_call(const ServerProcess& server, const std::string& model, bool stream) {
   const auto client = need(net::HttpClient::connect(server.url(), 300));
-  const auto models = nlohmann::json::parse(ask(*client, {"GET", "/v1/models", ""}).body);
   const nlohmann::json body = {
-      {"model", models.at("data").at(0).at("id")},
+      {"model", model},
       {"messages", {{{"role", "user"}, {"content", "What is the capital of France?"}}}},
       {"temperature", 0},
       {"max_tokens", 16},
@@ -159,11 +165,13 @@ int bench(const char* argv0, std::vector<std::string> args) {
     return cost.cpu_us;
   };
   over_http("GET /health, 1 connection", {"GET", "/health", ""}, 1);
-  const Call whole = primed_call(*server, false);
+  const std::string name = local_model(*server);
+  const Call whole = primed_call(*server, name, false);
   const double hit_us = over_http("hit over HTTP, 1 connection", whole, 1);
   over_http("hit over HTTP, 8 connections", whole, 8);
-  over_http("streamed hit over HTTP, 1 connection", primed_call(*server, true), 1);
-  result.targets.push_back({"CPU us of a hit over HTTP", "<= 60", hit_us, hit_us <= 60});
+  over_http("streamed hit over HTTP, 1 connection", primed_call(*server, name, true), 1);
+  over_http("hit of the permutation engine, 1 connection", primed_call(*server, "permutation", false), 1);
+  result.targets.push_back({"CPU us of a hit over HTTP", "<= 30", hit_us, hit_us <= 30});
   print(result, json);
   return 0;
 }

@@ -121,7 +121,22 @@ std::string Library::path_of(const std::string& domain) const {
   return options_.folder + "/" + domain + kSuffix;
 }
 
+bool Library::unchanged() {
+  // A pack is written aside and renamed, which sets its folder's time. A time of this very second may hide
+  // the next change, so it isn't relied on yet.
+  constexpr std::int64_t kSettled_s = 2;
+  struct stat info {};
+  FolderTime seen{-1, 0};  // no folder
+  if (::stat(options_.folder.c_str(), &info) == 0) seen = {info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+  const std::lock_guard lock(mutex_);
+  const bool same = read_at_ && *read_at_ == seen;
+  read_at_.reset();
+  if (clock_.unix_seconds() - seen.first >= kSettled_s) read_at_ = seen;
+  return same;
+}
+
 void Library::refresh() {
+  if (unchanged()) return;
   std::set<std::string> there;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(options_.folder, error)) {

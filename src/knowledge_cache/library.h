@@ -13,7 +13,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -88,7 +90,7 @@ class Library {
   /// shared. "": this one. It lives as long as this one does.
   Library& of_tenant(const std::string& tenant);
 
-  /// Sees what other processes changed. Cost: one stat a domain.
+  /// Sees what other processes changed, by renaming as store() does. Cost: one stat while nothing changed.
   void refresh();
 
   const Lexicon& lexicon() const { return lexicon_; }
@@ -104,9 +106,12 @@ class Library {
     std::int64_t stamp = 0;  // of the file when it was read
   };
   class WriteLock;
+  using FolderTime = std::pair<std::int64_t, std::int64_t>;  // s, ns
 
   Library(LibraryOptions options, const base::Clock& clock);
   std::string path_of(const std::string& domain) const;
+  /// The folder is as it was when the packs were read last.
+  bool unchanged();
   base::Status load(const std::string& domain);
   base::Result<std::shared_ptr<const Domain>> read_pack(const std::string& path);
   base::Result<std::shared_ptr<const Domain>> with_keys_of_this_space(std::shared_ptr<const Domain> domain);
@@ -126,6 +131,7 @@ class Library {
   const Lexicon lexicon_;
   mutable std::mutex mutex_;
   std::map<std::string, Held> domains_;         // under mutex_
+  std::optional<FolderTime> read_at_;           // under mutex_; none: read it again
   std::shared_ptr<const RelationSpace> space_;  // under mutex_
   std::mutex calibrating_;
   EmbeddingMemo memo_;

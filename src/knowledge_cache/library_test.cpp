@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -69,6 +70,23 @@ TEST_F(LibraryTest, LearnsKeepsAndForgets) {
   EXPECT_NE((*library->find("acme"))->origin().version, report.version);
   ASSERT_TRUE(library->forget("acme"));
   EXPECT_THAT(library->find("acme").error().message, testing::HasSubstr("nothing was taught"));
+}
+
+TEST_F(LibraryTest, SeesWhatAnotherProcessDoesToAFolderAtRest) {
+  auto library = open();
+  learn(*library, fact("1", "Where is Zorvane Labs?", "Porto"));
+  const auto an_hour_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  fs::last_write_time(folder_, an_hour_ago);
+  library->refresh();  // has read it as it is
+  fs::remove(folder_ / "acme.pack");
+  fs::last_write_time(folder_, an_hour_ago);
+  library->refresh();
+  EXPECT_TRUE(library->find("acme")) << "a folder at rest isn't read again";
+  learn(*open(), fact("2", "Who runs Zorvane Labs?", "Ada"));
+  library->refresh();
+  ASSERT_TRUE(library->find("acme"));
+  EXPECT_NE((*library->find("acme"))->find("2"), nullptr);
+  EXPECT_EQ((*library->find("acme"))->find("1"), nullptr);
 }
 
 TEST_F(LibraryTest, UpdatesAndContradictions) {
