@@ -119,10 +119,8 @@ std::string local_model(const ServerProcess& server) {
 Call primed_call(const ServerProcess& server, const std::string& model, bool stream) {
   const auto client = need(net::HttpClient::connect(server.url(), 300));
   const nlohmann::json body = {
-      {"model", model},
-      {"messages", {{{"role", "user"}, {"content", "What is the capital of France?"}}}},
-      {"temperature", 0},
-      {"max_tokens", 16},
+      {"model", model},   {"messages", {{{"role", "user"}, {"content", "What is the capital of France?"}}}},
+      {"temperature", 0}, {"max_tokens", 16},
       {"stream", stream},
   };
   const Call call = {"POST", "/v1/chat/completions", body.dump(), true};

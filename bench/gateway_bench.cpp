@@ -278,8 +278,9 @@ int bench(const char* argv0, std::vector<std::string> args) {
   const std::string python =
       take_value(args, "--peers", std::getenv("PMT_PEERS") != nullptr ? std::getenv("PMT_PEERS") : "");
   const double seconds = std::stod(take_value(args, "--seconds", "5"));
+  const bool only_pass_through = take_flag(args, "--pass-through");
   if (!args.empty() || seconds <= 0) {
-    fmt::print(stderr, "usage: bench gateway [--seconds S] [--peers PYTHON] [--json]\n");
+    fmt::print(stderr, "usage: bench gateway [--seconds S] [--pass-through] [--peers PYTHON] [--json]\n");
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);
@@ -296,16 +297,18 @@ int bench(const char* argv0, std::vector<std::string> args) {
   const double rss = gateway.process->rss_mb();
   measured.target("RSS with no model loaded, MB", "< 60", rss, rss < 60);
   pass_through(measured, setup, gateway);
-  measured.run("hit", "permutation",
-               {.url = gateway.url,
-                .request = [r = chat("up/fixed", false, true, "Where is Paris?")](int) { return r; },
-                .rate = 5000,
-                .must_contain = "x-permutation-cache: hit"},
-               gateway.process.get());
-  idle_streams(measured, gateway);
-  const double rss_after = gateway.process->rss_mb();
-  measured.target("RSS after all of it, MB", "< 60", rss_after, rss_after < 60);
-  if (!python.empty()) peers(measured, setup, gateway, python);
+  if (!only_pass_through) {
+    measured.run("hit", "permutation",
+                 {.url = gateway.url,
+                  .request = [r = chat("up/fixed", false, true, "Where is Paris?")](int) { return r; },
+                  .rate = 5000,
+                  .must_contain = "x-permutation-cache: hit"},
+                 gateway.process.get());
+    idle_streams(measured, gateway);
+    const double rss_after = gateway.process->rss_mb();
+    measured.target("RSS after all of it, MB", "< 60", rss_after, rss_after < 60);
+    if (!python.empty()) peers(measured, setup, gateway, python);
+  }
   print(result, json);
   std::error_code ignored;
   std::filesystem::remove_all(setup.folder, ignored);

@@ -124,14 +124,14 @@ std::string Library::path_of(const std::string& domain) const {
 bool Library::unchanged() {
   // A pack is written aside and renamed, which sets its folder's time. A time of this very second may hide
   // the next change, so it isn't relied on yet.
-  constexpr std::int64_t kSettled_s = 2;
+  constexpr std::int64_t kSettledSeconds = 2;
   struct stat info {};
   FolderTime seen{-1, 0};  // no folder
   if (::stat(options_.folder.c_str(), &info) == 0) seen = {info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
   const std::lock_guard lock(mutex_);
   const bool same = read_at_ && *read_at_ == seen;
   read_at_.reset();
-  if (clock_.unix_seconds() - seen.first >= kSettled_s) read_at_ = seen;
+  if (clock_.unix_seconds() - seen.first >= kSettledSeconds) read_at_ = seen;
   return same;
 }
 

@@ -1,5 +1,7 @@
-// An HTTP/1.1 client for many requests at once, over TCP or TLS: one I/O thread, a coroutine a request,
-// connections kept alive and used again.
+// An HTTP/1.1 client for many requests at once, over TCP or TLS: a coroutine a request, connections kept
+// alive and used again. A request that a server's handler starts on its own thread is carried out there
+// (io_loop.h): waking another thread twice would cost more than the rest. Every other one runs on the
+// client's I/O thread.
 //
 // TLS verifies the server's certificate against the system's authorities (or `ca_file`) and its name; there
 // is no way to turn that off. Nothing is read while a piece is being handled, so a listener that is slow
@@ -35,7 +37,8 @@ struct AsyncCall {
   double total_timeout_s = 600;
 };
 
-/// Hears of one exchange, on the client's thread, never two calls at once; must not block.
+/// Hears of one exchange, on one thread (the starting one if it is a server's, else the client's), never
+/// before start() has returned unless the client has stopped; must not block.
 class ExchangeListener {
  public:
   virtual ~ExchangeListener() = default;
@@ -50,9 +53,9 @@ class ExchangeListener {
 };
 
 struct AsyncClientOptions {
-  std::string ca_file = {};  // PEM; empty: the system's
-  std::size_t idle_connections_max = 64;
-  double idle_timeout_s = 50;  // a kept connection is not used after it
+  std::string ca_file = {};               // PEM; empty: the system's
+  std::size_t idle_connections_max = 64;  // on each thread
+  double idle_timeout_s = 50;             // a kept connection is not used after it
 };
 
 struct AsyncClientStats {
@@ -73,7 +76,8 @@ class AsyncClient {
                      const base::CancelToken& cancel) = 0;
   /// Calls `fn` on the client's thread after `seconds`, or soon after `cancel` or stop().
   virtual void after(double seconds, std::function<void()> fn, const base::CancelToken& cancel) = 0;
-  /// Cancels what runs; returns when every listener has had its end. Later calls end at once, kUnavailable.
+  /// Cancels what runs, on every thread; returns when every listener has had its end. Later calls end at
+  /// once, kUnavailable.
   virtual void stop() = 0;
   virtual AsyncClientStats stats() const = 0;
 };

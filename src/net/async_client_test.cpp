@@ -1,5 +1,6 @@
 #include "net/async_client.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
@@ -105,6 +106,100 @@ TEST(AsyncClient, AsksAndKeepsTheConnection) {
   EXPECT_EQ(first->body(), second->body()) << "the same port of ours: the same connection";
   EXPECT_EQ(client->stats().opened, 1U);
   EXPECT_EQ(client->stats().reused, 1U);
+}
+
+/// A server whose handler asks `client` and passes its answer on.
+std::unique_ptr<HttpServer> gateway_to(AsyncClient& client, std::uint16_t port, std::atomic<int>* elsewhere) {
+  struct Passed final : ExchangeListener {
+    std::shared_ptr<Responder> responder;
+    std::thread::id asked_on;
+    std::atomic<int>* elsewhere = nullptr;
+    std::string body;
+    void on_head(int, const Headers&) override {}
+    bool on_body(std::string_view bytes) override {
+      body.append(bytes);
+      return true;
+    }
+    void on_end(base::Status end) override {
+      if (std::this_thread::get_id() != asked_on) ++*elsewhere;
+      responder->send({.status = end ? 200 : 502, .body = end ? body : end.error().message});
+    }
+  };
+  return start_server(
+      [&client, port, elsewhere](const HttpRequest&, const std::shared_ptr<Responder>& responder) {
+        auto passed = std::make_shared<Passed>();
+        passed->responder = responder;
+        passed->asked_on = std::this_thread::get_id();
+        passed->elsewhere = elsewhere;
+        client.start(call_to(port), passed, {});
+      });
+}
+
+TEST(AsyncClient, WorksOnTheThreadOfTheHandlerThatAsks) {
+  const auto upstream =
+      start_server([](const HttpRequest& request, const std::shared_ptr<Responder>& responder) {
+        responder->send({.body = request.body});
+      });
+  const auto client = make_client();
+  std::atomic<int> elsewhere{0};
+  const auto gateway = gateway_to(*client, upstream->port(), &elsewhere);
+  const auto asking = client_of(*gateway);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(asking->request("GET", "/", {}, "")->body, "hello");
+  EXPECT_EQ(elsewhere, 0);
+  EXPECT_EQ(client->stats().opened, 1U) << "its connection is kept";
+  EXPECT_TRUE(start(*client, call_to(upstream->port()))->wait()) << "others ask on its own thread";
+  EXPECT_EQ(client->stats().opened, 2U);
+}
+
+/// A server that takes requests and answers none.
+class SilentServer {
+ public:
+  SilentServer()
+      : server_(start_server([this](const HttpRequest&, const std::shared_ptr<Responder>& responder) {
+          const std::lock_guard lock(mutex_);
+          unanswered_.push_back(responder);
+          changed_.notify_all();
+        })) {}
+  std::uint16_t port() const { return server_->port(); }
+  bool wait_until_asked() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return !unanswered_.empty(); });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::shared_ptr<Responder>> unanswered_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST(AsyncClient, AServerThatStopsEndsWhatItsHandlersAsked) {
+  SilentServer upstream;
+  const auto client = make_client();
+  std::atomic<int> elsewhere{0};
+  const auto gateway = gateway_to(*client, upstream.port(), &elsewhere);
+  TestPeer peer(*gateway);
+  peer.request("GET /");
+  ASSERT_TRUE(upstream.wait_until_asked());
+  EXPECT_EQ(client->stats().running, 1);
+  gateway->stop(0);
+  EXPECT_EQ(client->stats().running, 0) << "its thread has ended, and so has what ran there";
+  client->stop();
+}
+
+TEST(AsyncClient, StopsBeforeTheServerThatAsksIt) {
+  SilentServer upstream;
+  const auto client = make_client();
+  std::atomic<int> elsewhere{0};
+  const auto gateway = gateway_to(*client, upstream.port(), &elsewhere);
+  TestPeer peer(*gateway);
+  peer.request("GET /");
+  ASSERT_TRUE(upstream.wait_until_asked());
+  client->stop();
+  EXPECT_EQ(client->stats().running, 0);
+  EXPECT_THAT(peer.read_until("cancelled"), HasSubstr("502"));
+  peer.request("GET /");
+  EXPECT_THAT(peer.read_until("shutting down"), HasSubstr("502"));
 }
 
 TEST(AsyncClient, ManyAtOnce) {

@@ -5,7 +5,6 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "net/response_head.h"
 
@@ -13,7 +12,6 @@ namespace pmt::net {
 namespace asio = boost::asio;
 namespace {
 
-constexpr asio::use_awaitable_t<Executor> kAwait;
 // Pipelined bytes kept while an answer runs; past this the client has to wait.
 constexpr std::size_t kPipelinedBytesMax = 64 * 1024;
 // Memory that an idle connection keeps for its next answer.
@@ -78,11 +76,29 @@ Task<void> Connection::run() {
         co_await socket_.async_read_some(asio::buffer(chunk_), asio::redirect_error(kAwait, ec));
     if (ec) {
       on_read_end(ec);
-    } else if (tls_) {
-      receive_sealed({chunk_.data(), size});
     } else {
-      receive({chunk_.data(), size});
+      take({chunk_.data(), size});
+      if (size == chunk_.size()) read_more();
     }
+  }
+}
+
+void Connection::take(std::string_view bytes) {
+  if (tls_) {
+    receive_sealed(bytes);
+  } else {
+    receive(bytes);
+  }
+}
+
+/// A large body: more of it is there, and a chunk that each idle connection keeps is small.
+void Connection::read_more() {
+  thread_local std::array<char, 64 * 1024> large;
+  while (state_ != State::kClosed && !must_pause()) {
+    error_code ec;
+    const std::size_t size = socket_.read_some(asio::buffer(large), ec);
+    if (ec) return;  // nothing there yet, or an end that the next read is told of
+    take({large.data(), size});
   }
 }
 

@@ -10,36 +10,17 @@
 // 3. Nothing here blocks and no operation has a timer: `deadline_` is checked by the shard's sweep.
 #pragma once
 
-#include <utility>  // asio/awaitable.hpp of Boost 1.74 uses std::exchange without it
-
 #include <array>
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-
+#include "net/asio_types.h"
 #include "net/http_server.h"
 #include "net/outbox.h"
 #include "net/request_parser.h"
 
 namespace pmt::net {
-
-// The executor by its own type: Asio's default one is type-erased and costs a virtual call and more per
-// operation.
-using Executor = boost::asio::io_context::executor_type;
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
-using Timer =
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                      boost::asio::wait_traits<std::chrono::steady_clock>, Executor>;
-template <class T>
-using Task = boost::asio::awaitable<T, Executor>;
-using TimePoint = std::chrono::steady_clock::time_point;
 
 /// Thread-safety: the thread of its io_context only; requires that thread to be the only one that runs it.
 class Connection final : public std::enable_shared_from_this<Connection> {
@@ -66,6 +47,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   bool must_pause() const;
   void on_read_end(const error_code& ec);
   void receive(std::string_view bytes);
+  void take(std::string_view bytes);
+  void read_more();
   void receive_sealed(std::string_view bytes);
   std::string& wire() { return tls_ ? sealed_ : out_; }
   std::string_view serve(std::string_view bytes);
@@ -105,7 +88,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::string sealed_;    // the same encrypted, where there is TLS
   std::size_t sent_ = 0;  // of wire()
   std::optional<TlsSession> tls_;
-  std::array<char, 16 * 1024> chunk_;  // the outstanding read's own: nothing else touches it
+  std::array<char, 2 * 1024> chunk_;  // the outstanding read's own: nothing else touches it
 };
 
 }  // namespace pmt::net

@@ -12,7 +12,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "net/shard.h"
 
@@ -24,7 +23,6 @@ using asio::ip::tcp;
 using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
 using boost::system::error_code;
 
-constexpr asio::use_awaitable_t<Executor> kAwait;
 // Connections above the limit that are told so at one time; any more are closed without a word.
 constexpr std::size_t kRefusalsMax = 64;
 // Accepting fails when the process has no file descriptor left: try again after this.

@@ -18,6 +18,7 @@ Shard::Shard(const ServerOptions& options, const Handler& handler, std::atomic<s
 
 void Shard::run() {
   thread_ = std::thread([this] {
+    loop_.enter();
     for (;;) {
       try {
         context_.run();
@@ -91,6 +92,7 @@ void Shard::end_if_empty() {
   if (!stopping_ || !connections_.empty()) return;
   sweep_timer_.cancel();
   grace_timer_.cancel();
+  loop_.end();
   work_.reset();
 }
 

@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "net/connection.h"
+#include "net/io_loop.h"
 
 namespace pmt::net {
 
@@ -43,6 +44,7 @@ class Shard {
   const Handler& handler_;
   std::atomic<std::size_t>* const connection_count_;
   boost::asio::io_context context_{1};  // one thread: posts from it need no wake-up
+  IoLoop loop_{context_};
   boost::asio::executor_work_guard<Executor> work_{context_.get_executor()};
   Timer sweep_timer_{context_.get_executor()};
   Timer grace_timer_{context_.get_executor()};
