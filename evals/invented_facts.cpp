@@ -44,7 +44,7 @@ class Inventor {
 
   std::size_t below(std::size_t n) { return random_() % n; }
 
-  /// Two or three syllables that no other name of this world is.
+  /// Two or three syllables that no other name of this world is; more where those run out.
   std::string name() {
     static const char* const kBegin[] = {"Bra", "Cel", "Dro", "Fen", "Gor", "Hal", "Jun", "Kel",
                                          "Lus", "Mor", "Nim", "Orv", "Pel", "Quo", "Ras", "Sko",
@@ -52,9 +52,11 @@ class Inventor {
     static const char* const kMiddle[] = {"da", "ri", "lo", "mi", "sa", "tu", "ne", "vo", "ka", "pe"};
     static const char* const kEnd[] = {"nar",  "vane", "teth", "rix",  "dinne", "lorth", "quin",
                                        "mund", "sal",  "borg", "wick", "tova",  "grel",  "phine"};
-    for (;;) {
+    constexpr int kTries = 100;  // with each number of syllables
+    for (int i = 0;; ++i) {
       std::string made = kBegin[below(std::size(kBegin))];
       if (below(2) == 0) made += kMiddle[below(std::size(kMiddle))];
+      for (int more = i / kTries; more > 0; --more) made += kMiddle[below(std::size(kMiddle))];
       made += kEnd[below(std::size(kEnd))];
       if (names_.insert(made).second) return made;
     }

@@ -197,8 +197,11 @@ std::string pack_key(const std::vector<float>& key) {
   std::string out(sizeof(float) + key.size(), '\0');
   const float scale = largest / 127;
   std::copy_n(reinterpret_cast<const char*>(&scale), sizeof scale, out.begin());
-  for (std::size_t i = 0; i < key.size(); ++i)
-    out[sizeof scale + i] = static_cast<char>(static_cast<std::int8_t>(std::lround(key[i] / scale)));
+  // As std::lround, which is a call for each element: forgetting a fact writes its whole domain's keys.
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    const float steps = key[i] / scale;
+    out[sizeof scale + i] = static_cast<char>(static_cast<std::int8_t>(steps + std::copysign(0.5F, steps)));
+  }
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "knowledge_cache/sighting.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace pmt::knowledge_cache {
 namespace {
@@ -76,13 +77,20 @@ class Finder {
   bool enough(const Thing& of, std::size_t low, std::size_t high, int wrong_letters) const {
     for (std::size_t i = low; i < high; ++i) {
       const std::string& word = of.words[i];
-      if (is_name_connector(word) || !lexicon_.is_distinctive(word)) continue;
-      if (wrong_letters > 0 && word.size() < 6) continue;
+      if (is_name_connector(word) || (wrong_letters > 0 && word.size() < 6)) continue;
+      if (!is_distinctive(word)) continue;
       std::size_t things = 0;
       for (const auto& domain : domains_) things += domain->things_with(word).size();
       if (things == 1 || same_name_everywhere(word, of)) return true;
     }
     return false;
+  }
+
+  /// Asked once a word, not once for each thing that is called "Labs".
+  bool is_distinctive(const std::string& word) const {
+    const auto [known, is_new] = distinctive_.try_emplace(word);
+    if (is_new) known->second = lexicon_.is_distinctive(word);
+    return known->second;
   }
 
   /// Several domains may teach about one thing.
@@ -152,6 +160,7 @@ class Finder {
   const std::vector<Word>& words_;
   const Domains& domains_;
   const Lexicon& lexicon_;
+  mutable std::unordered_map<std::string, bool> distinctive_;
   std::vector<Sighting> found_;
 };
 
