@@ -240,6 +240,22 @@ TEST_F(RlmTest, ASmallRootGetsTheFixedProgramAndTheAnswerSaysSo) {
   EXPECT_EQ(leaf_calls_, 1);
 }
 
+TEST_F(RlmTest, ThingsThatAreAskedAlikeAreNotRead) {
+  root_parameters_ = 135'000'000;
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "Nothing happened on day " + std::to_string(i) + ", as ever.\n\n";
+  text += "He went on and on\nThe password of the mill in Oslo is heron.\n\n";
+  text += "The password of the mill in Porto is cedar.\n\nThe password of the bank in Oslo is amber.\n\n";
+  run({""}, ask("What is the password of the mill in Oslo?", text));
+  const std::string read = last_leaf_.messages.back().content;
+  EXPECT_THAT(read, HasSubstr("heron"));
+  EXPECT_THAT(read, testing::Not(testing::AnyOf(HasSubstr("cedar"), HasSubstr("amber"))));
+  EXPECT_THAT(read, testing::Not(HasSubstr("on and on"))) << "a line before it that lost its stop";
+  // No sentence tells of both: then what comes near is read.
+  run({""}, ask("What is the password of the mill in Turin?", text));
+  EXPECT_THAT(last_leaf_.messages.back().content, testing::AllOf(HasSubstr("heron"), HasSubstr("cedar")));
+}
+
 TEST_F(RlmTest, AggregatesOfRecordsAreComputedAndOthersReadEverything) {
   root_parameters_ = 135'000'000;
   std::string records;

@@ -40,7 +40,9 @@ std::vector<std::string_view> sentences_of(std::string_view text) {
     const bool blank = text[i] == '\n' && i + 1 < text.size() && text[i + 1] == '\n';
     const bool last = i + 1 == text.size();
     const bool spaced = last || text[i + 1] == ' ' || text[i + 1] == '\n' || text[i + 1] == '"';
-    if (!last && !blank && !(stop && spaced && i - begin > 20)) continue;
+    // Verse, tables and broken-off sentences have no stop for long: they end with a line.
+    const bool long_enough = text[i] == '\n' && i - begin > kSentenceBytesMax / 2;
+    if (!last && !blank && !long_enough && !(stop && spaced && i - begin > 20)) continue;
     const auto sentence = text.substr(begin, i + 1 - begin);
     if (sentence.find_first_not_of(" \n\r\t") != std::string_view::npos) sentences.push_back(sentence);
     begin = i + 1;
@@ -50,9 +52,16 @@ std::vector<std::string_view> sentences_of(std::string_view text) {
 
 struct Evidence {
   double score = 0;
+  bool whole = false;  // it holds every word that the question asks by
   std::size_t at = 0;
   std::string text;
 };
+
+std::set<std::string> word_set(std::string_view text) {
+  std::set<std::string> words;
+  for (std::string& word : words_of(text)) words.insert(std::move(word));
+  return words;
+}
 
 /// The sentences of the found passages by how much of the question they hold, each word weighted by its
 /// rarity.
@@ -65,10 +74,19 @@ std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Fo
   std::vector<Evidence> evidence;
   for (const Found& passage : found) {
     std::size_t order = 0;
-    for (const std::string_view sentence : sentences_of(passages.text_of(passage))) {
-      std::set<std::string> words;
-      for (std::string& word : words_of(sentence)) words.insert(std::move(word));
+    for (std::string_view sentence : sentences_of(passages.text_of(passage))) {
+      std::set<std::string> words = word_set(sentence);
+      // Lines before it that lost their stop don't belong to it.
+      for (auto line = sentence.find('\n');
+           line != std::string_view::npos && std::ranges::includes(words, asked);
+           line = sentence.find('\n')) {
+        std::set<std::string> rest = word_set(sentence.substr(line + 1));
+        if (!std::ranges::includes(rest, asked)) break;
+        sentence.remove_prefix(line + 1);
+        words = std::move(rest);
+      }
       Evidence e{.score = 0,
+                 .whole = std::ranges::includes(words, asked),
                  .at = passage.begin + order++,
                  .text = std::string(sentence.substr(0, kSentenceBytesMax))};
       for (const std::string& word : asked) {
@@ -161,6 +179,9 @@ class Program {
     auto evidence = evidence_of(passages, found, question_);
     evidence.resize(std::min(evidence.size(), kSentencesMax));
     while (evidence.size() > 1 && evidence.back().score < 0.5 * evidence.front().score) evidence.pop_back();
+    // Beside a sentence with all of the question's words those with some, which are of other things that are
+    // asked alike, only mislead a small model.
+    if (evidence.front().whole) std::erase_if(evidence, [](const Evidence& e) { return !e.whole; });
     std::ranges::sort(evidence, {}, &Evidence::at);
     std::string text;
     json shown = json::array();
