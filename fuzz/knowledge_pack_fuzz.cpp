@@ -3,27 +3,13 @@
 #include <cstdint>
 #include <string>
 
-#include "base/hash.h"
 #include "fuzz.h"
 #include "knowledge_cache/pack.h"
 
 using pmt::fuzz::require;
 using pmt::knowledge_cache::domain_of;
 using pmt::knowledge_cache::pack_bytes;
-
-namespace {
-
-std::string with_head(std::string_view body) {
-  const std::uint64_t length = body.size();
-  const auto sum = pmt::base::sha256(body);
-  std::string out = "pmtknow1";
-  out.append(reinterpret_cast<const char*>(&length), sizeof length);
-  out.append(reinterpret_cast<const char*>(sum.bytes.data()), sum.bytes.size());
-  out += body;
-  return out;
-}
-
-}  // namespace
+using pmt::knowledge_cache::with_head;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::string_view input = pmt::fuzz::text_of(data, size);

@@ -74,13 +74,16 @@ std::string pack_bytes(const Domain& domain) {
                                    {"version", origin.version},
                                    {"learnt", origin.learnt_unix_s},
                                    {"slots", std::move(slots)}});
-  const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
-  const base::Digest sum = base::sha256(text);
+  return with_head({reinterpret_cast<const char*>(body.data()), body.size()});
+}
+
+std::string with_head(std::string_view body) {
+  const base::Digest sum = base::sha256(body);
   const std::uint64_t length = body.size();
   std::string out(kMagic);
   out.append(reinterpret_cast<const char*>(&length), sizeof length);
   out.append(reinterpret_cast<const char*>(sum.bytes.data()), sum.bytes.size());
-  out += text;
+  out += body;
   return out;
 }
 

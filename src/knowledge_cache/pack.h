@@ -16,6 +16,8 @@
 namespace pmt::knowledge_cache {
 
 std::string pack_bytes(const Domain& domain);
+/// A pack of this body: the magic, its length and its checksum before it.
+std::string with_head(std::string_view body);
 base::Result<std::shared_ptr<const Domain>> domain_of(std::string_view bytes);
 
 /// Never the same twice.

@@ -25,4 +25,8 @@ using Task = boost::asio::awaitable<T, Executor>;
 inline constexpr boost::asio::use_awaitable_t<Executor> kAwait;
 using TimePoint = std::chrono::steady_clock::time_point;
 
+inline TimePoint::duration seconds(double s) {
+  return std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(s));
+}
+
 }  // namespace pmt::net

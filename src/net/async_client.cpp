@@ -1,6 +1,5 @@
 #include "net/async_client.h"
 
-#include <cmath>
 #include <condition_variable>
 #include <list>
 #include <map>
@@ -162,8 +161,7 @@ void Client::after(double delay_s, std::function<void()> fn, const base::CancelT
       asio::post(context_, [this, delay, delay_s, cancel] {
         const auto entry = delays_.insert(delays_.end(), delay);
         const bool now_already = stopping_ || cancel.cancelled();
-        delay->timer.expires_after(now_already ? std::chrono::nanoseconds(0)
-                                               : std::chrono::nanoseconds(std::llround(delay_s * 1e9)));
+        delay->timer.expires_after(seconds(now_already ? 0 : delay_s));
         delay->timer.async_wait([this, entry, delay](const boost::system::error_code&) {
           delay->fire();
           delays_.erase(entry);

@@ -173,33 +173,35 @@ class SilentServer {
   std::unique_ptr<HttpServer> server_;
 };
 
-TEST(AsyncClient, AServerThatStopsEndsWhatItsHandlersAsked) {
+/// A gateway that has asked on behalf of `peer` and waits.
+struct WaitingGateway {
   SilentServer upstream;
-  const auto client = make_client();
+  std::unique_ptr<AsyncClient> client = make_client();
   std::atomic<int> elsewhere{0};
-  const auto gateway = gateway_to(*client, upstream.port(), &elsewhere);
-  TestPeer peer(*gateway);
-  peer.request("GET /");
-  ASSERT_TRUE(upstream.wait_until_asked());
-  EXPECT_EQ(client->stats().running, 1);
-  gateway->stop(0);
-  EXPECT_EQ(client->stats().running, 0) << "its thread has ended, and so has what ran there";
-  client->stop();
+  std::unique_ptr<HttpServer> server = gateway_to(*client, upstream.port(), &elsewhere);
+  TestPeer peer{*server};
+
+  WaitingGateway() {
+    peer.request("GET /");
+    EXPECT_TRUE(upstream.wait_until_asked());
+    EXPECT_EQ(client->stats().running, 1);
+  }
+};
+
+TEST(AsyncClient, AServerThatStopsEndsWhatItsHandlersAsked) {
+  WaitingGateway gateway;
+  gateway.server->stop(0);
+  EXPECT_EQ(gateway.client->stats().running, 0) << "its thread has ended, and so has what ran there";
+  gateway.client->stop();
 }
 
 TEST(AsyncClient, StopsBeforeTheServerThatAsksIt) {
-  SilentServer upstream;
-  const auto client = make_client();
-  std::atomic<int> elsewhere{0};
-  const auto gateway = gateway_to(*client, upstream.port(), &elsewhere);
-  TestPeer peer(*gateway);
-  peer.request("GET /");
-  ASSERT_TRUE(upstream.wait_until_asked());
-  client->stop();
-  EXPECT_EQ(client->stats().running, 0);
-  EXPECT_THAT(peer.read_until("cancelled"), HasSubstr("502"));
-  peer.request("GET /");
-  EXPECT_THAT(peer.read_until("shutting down"), HasSubstr("502"));
+  WaitingGateway gateway;
+  gateway.client->stop();
+  EXPECT_EQ(gateway.client->stats().running, 0);
+  EXPECT_THAT(gateway.peer.read_until("cancelled"), HasSubstr("502"));
+  gateway.peer.request("GET /");
+  EXPECT_THAT(gateway.peer.read_until("shutting down"), HasSubstr("502"));
 }
 
 TEST(AsyncClient, ManyAtOnce) {

@@ -20,10 +20,6 @@ TimePoint now() {
   return std::chrono::steady_clock::now();
 }
 
-std::chrono::steady_clock::duration seconds(double s) {
-  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(s));
-}
-
 base::Error cancelled() {
   return {base::Code::kCancelled, "cancelled"};
 }

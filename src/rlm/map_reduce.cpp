@@ -75,18 +75,16 @@ std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Fo
   for (const Found& passage : found) {
     std::size_t order = 0;
     for (std::string_view sentence : sentences_of(passages.text_of(passage))) {
-      std::set<std::string> words = word_set(sentence);
+      const std::set<std::string> words = word_set(sentence);
+      const bool whole = std::ranges::includes(words, asked);
       // Lines before it that lost their stop don't belong to it.
-      for (auto line = sentence.find('\n');
-           line != std::string_view::npos && std::ranges::includes(words, asked);
+      for (auto line = sentence.find('\n'); whole && line != std::string_view::npos;
            line = sentence.find('\n')) {
-        std::set<std::string> rest = word_set(sentence.substr(line + 1));
-        if (!std::ranges::includes(rest, asked)) break;
+        if (!std::ranges::includes(word_set(sentence.substr(line + 1)), asked)) break;
         sentence.remove_prefix(line + 1);
-        words = std::move(rest);
       }
       Evidence e{.score = 0,
-                 .whole = std::ranges::includes(words, asked),
+                 .whole = whole,
                  .at = passage.begin + order++,
                  .text = std::string(sentence.substr(0, kSentenceBytesMax))};
       for (const std::string& word : asked) {

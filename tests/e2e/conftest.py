@@ -49,18 +49,27 @@ def model_file():
     return pathlib.Path(MODEL_FILE)
 
 
-@pytest.fixture(scope="session")
-def server(binary, model_file, tmp_path_factory):
-    config = tmp_path_factory.mktemp("serve") / "config.toml"
+def serving(binary, model_file, folder):
+    """A server with the model and the embedder, until it is no longer asked for."""
+    config = folder / "config.toml"
     config.write_text(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, name=MODEL))
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running
     assert running.stop() == 0, running.log()
 
 
+def client_of(server):
+    return openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def server(binary, model_file, tmp_path_factory):
+    yield from serving(binary, model_file, tmp_path_factory.mktemp("serve"))
+
+
 @pytest.fixture(scope="session")
 def client(server):
-    return openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=120)
+    return client_of(server)
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,10 @@
 import os
 
 import httpx
-import openai
 import pytest
 
-from conftest import CONFIG, EMBEDDER_FILE
-from server import MODEL, RunningServer, chat, extension, until
+from conftest import client_of, serving
+from server import chat, extension, until
 
 
 @pytest.fixture(autouse=True)
@@ -19,16 +18,12 @@ def installed():
 @pytest.fixture
 def server(binary, model_file, tmp_path):
     """One of its own for each test: what a pair must reach is learnt, so another test's questions move it."""
-    config = tmp_path / "config.toml"
-    config.write_text(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, name=MODEL))
-    running = RunningServer([binary, "serve", "--config", str(config)])
-    yield running
-    assert running.stop() == 0, running.log()
+    yield from serving(binary, model_file, tmp_path)
 
 
 @pytest.fixture
 def client(server):
-    return openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=120)
+    return client_of(server)
 
 
 @pytest.fixture
