@@ -4,6 +4,7 @@
 // to look at. PMT_PRESET=asan-ubsan finds more. Exit status 0: nothing crashed.
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,17 +25,6 @@ std::string load(std::span<const std::byte> bytes) {
   return pmt::model::testing::try_load(kFile);
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  load(std::as_bytes(std::span(data, size)));
-  return 0;
-}
-
-#ifndef PMT_LIBFUZZER
-
-namespace {
-
 struct Seed {
   pmt::model::testing::FileBytes bytes;
   std::size_t header_bytes;
@@ -54,7 +44,8 @@ std::vector<Seed> seeds() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  int seconds = 60;
+  const char* configured = std::getenv("PMT_FUZZ_SECONDS");
+  int seconds = configured != nullptr ? std::stoi(configured) : 60;
   std::uint32_t seed = 1;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
@@ -74,5 +65,3 @@ int main(int argc, char** argv) {
              refused, loads - refused);
   return 0;
 }
-
-#endif

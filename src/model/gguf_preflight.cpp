@@ -141,6 +141,8 @@ class Header {
     const std::string what = fmt::format("key {}", printable(name));
     if (name.empty() || !names_.insert(name).second) return wrong(what + " is empty or given twice");
     TRY_ASSIGN(const auto type, number<std::uint32_t>(what));
+    if (name == "general.alignment" && type != GGUF_TYPE_UINT32)
+      return wrong(fmt::format("{} has the type {}, not a whole number of 32 bits", what, type));
     if (type == GGUF_TYPE_ARRAY) return list(what);
     if (type == GGUF_TYPE_STRING) {
       TRY_ASSIGN(texts_[name], text(what, kTextMax));
@@ -236,7 +238,13 @@ class Header {
       return wrong(fmt::format("{} has rows of {}, not of whole blocks of {}", what, columns, block));
     TRY_ASSIGN(const auto offset, number<std::uint64_t>(what));
     if (offset % alignment_ != 0) return wrong(fmt::format("{} lies at {}, not aligned", what, offset));
-    places_.push_back({name, offset, elements / block * ggml_type_size(known)});
+    if (offset != data_bytes_) {
+      return wrong(
+          fmt::format("{} lies at {}, not at {} where the tensor before it ends", what, offset, data_bytes_));
+    }
+    const std::uint64_t bytes = elements / block * ggml_type_size(known);
+    data_bytes_ += (bytes + alignment_ - 1) / alignment_ * alignment_;
+    places_.push_back({name, offset, bytes});
     return {};
   }
 
@@ -262,6 +270,7 @@ class Header {
   std::uint64_t bytes_;
   std::uint64_t at_ = 0;
   std::uint64_t alignment_ = GGUF_DEFAULT_ALIGNMENT;
+  std::uint64_t data_bytes_ = 0;  // of the tensors so far, each padded
   std::unordered_set<std::string> names_, tensors_;
   std::map<std::string, std::int64_t> integers_;
   std::map<std::string, std::string> texts_;

@@ -88,7 +88,8 @@ TEST_F(HostileGguf, EachLieIsNamed) {
       {[&] { put<std::uint64_t>(tensor + 12, 65); }, name},
       {[&] { put<std::uint32_t>(tensor + 20, 4000); }, name + " has the type 4000"},
       {[&] { put<std::uint32_t>(tensor + 20, 24); }, name + " has the type 24"},  // 8-bit integers
-      {[&] { put<std::uint64_t>(tensor + 24, std::uint64_t{1} << 40); }, "truncated: tensor " + name},
+      {[&] { put<std::uint64_t>(tensor + 24, std::uint64_t{1} << 40); }, name + " lies at 1099511627776"},
+      {[&] { put<std::uint64_t>(tensor + 24, 32); }, name + " lies at 32, not at"},  // over another
       {[&] { put<std::uint64_t>(tensor + 24, 3); }, name + " lies at 3"},
       {[&] { put<std::uint32_t>(layers, 0); }, "llama.block_count is 0"},
       {[&] { put<std::uint32_t>(layers, 100000); }, "llama.block_count is 100000"},

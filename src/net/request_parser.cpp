@@ -41,6 +41,7 @@ std::size_t RequestParser::parse(std::string_view bytes) {
   while (!started() && bytes.size() >= taken + 2 && bytes.substr(taken, 2) == "\r\n") taken += 2;
   bytes.remove_prefix(taken);
   if (bytes.empty() || (!started() && bytes == "\r")) return taken;
+  if (header_done() && chunked() && framing_.may_be_cut_end(bytes)) return taken;
   error_code ec;
   const std::size_t parsed = put(boost::asio::buffer(bytes.data(), bytes.size()), ec);
   taken += parsed;
@@ -94,7 +95,8 @@ std::size_t RequestParser::on_body_impl(string_view body, error_code&) {
   return body.size();
 }
 
-std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) {
+std::size_t RequestParser::on_chunk_body_impl(std::uint64_t remain, string_view body, error_code& ec) {
+  framing_.take(remain, body.size());
   return on_body_impl(body, ec);
 }
 

@@ -9,6 +9,7 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 
+#include "net/chunk_framing.h"
 #include "net/http.h"
 
 namespace pmt::net {
@@ -53,7 +54,7 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
   void on_header_impl(error_code& ec) override;
   void on_body_init_impl(const boost::optional<std::uint64_t>& content_length, error_code& ec) override;
   std::size_t on_body_impl(string_view body, error_code& ec) override;
-  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t size, string_view, error_code&) override { framing_.begin(size); }
   std::size_t on_chunk_body_impl(std::uint64_t remain, string_view body, error_code& ec) override;
   void on_finish_impl(error_code&) override {}
 
@@ -62,6 +63,7 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
 
   Limits limits_;
   HttpRequest request_;
+  ChunkFraming framing_;
   std::size_t header_bytes_ = 0;
   bool http_1_1_ = false;
   bool has_host_ = false;

@@ -45,6 +45,18 @@ TEST(RequestParser, ReadsTheSameRequestInPiecesOfAnySize) {
   }
 }
 
+TEST(RequestParser, TheEndOfAChunkedBodyMayComeInPieces) {
+  const std::string head = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+  for (const std::string_view body : {"0\r\n\r\n", "1\r\n0\r\n0\r\n\r\n", "00;a=b\r\nx: 0\r\n\r\n"}) {
+    for (std::size_t piece = 1; piece <= body.size(); ++piece) {
+      RequestParser parser(kLimits);
+      feed(&parser, head, head.size());
+      EXPECT_EQ(feed(&parser, body, piece), 0u);
+      EXPECT_TRUE(parser.done()) << body << " in pieces of " << piece;
+    }
+  }
+}
+
 TEST(RequestParser, RefusesWhatIsNotHttp) {
   for (const std::string_view bytes : {
            "nonsense\r\n\r\n",

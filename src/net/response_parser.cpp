@@ -19,6 +19,7 @@ ResponseParser::ResponseParser(bool to_head, const OnBytes* on_bytes) : on_bytes
 }
 
 base::Result<std::size_t> ResponseParser::parse(std::string_view bytes) {
+  if (is_header_done() && chunked() && framing_.may_be_cut_end(bytes)) return std::size_t{0};
   error_code ec;
   const std::size_t taken = put(boost::asio::buffer(bytes.data(), bytes.size()), ec);
   if (!ec || ec == http::error::need_more || stopped_) return taken;
@@ -53,7 +54,8 @@ std::size_t ResponseParser::on_body_impl(string_view body, error_code& ec) {
   return body.size();
 }
 
-std::size_t ResponseParser::on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) {
+std::size_t ResponseParser::on_chunk_body_impl(std::uint64_t remain, string_view body, error_code& ec) {
+  framing_.take(remain, body.size());
   return on_body_impl(body, ec);
 }
 

@@ -9,6 +9,7 @@
 #include <boost/beast/http/basic_parser.hpp>
 
 #include "base/result.h"
+#include "net/chunk_framing.h"
 #include "net/http_client.h"
 
 namespace pmt::net {
@@ -48,12 +49,13 @@ class ResponseParser final : private boost::beast::http::basic_parser<false> {
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
   std::size_t on_body_impl(string_view body, error_code& ec) override;
-  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t size, string_view, error_code&) override { framing_.begin(size); }
   std::size_t on_chunk_body_impl(std::uint64_t remain, string_view body, error_code& ec) override;
   void on_finish_impl(error_code&) override {}
 
   const OnBytes* const on_bytes_;
   ClientResponse response_;
+  ChunkFraming framing_;
   bool stopped_ = false;
 };
 
