@@ -153,3 +153,6 @@ class ScriptedUpstream:
                 self.left.set()
         except OSError:
             pass
+
+    def do_silent(self, handler, body):
+        self.do_wait_for_leave(handler)

@@ -1,5 +1,6 @@
 """Starting and stopping `permutation serve`, and reading what it answers."""
 
+import os
 import queue
 import re
 import signal
@@ -13,8 +14,9 @@ MODEL = "smollm2-135m-instruct"
 class RunningServer:
     """A server process. `argv` must ask for port 0: the port is read from its log."""
 
-    def __init__(self, argv):
-        self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    def __init__(self, argv, env=None):
+        environment = {**os.environ, **(env or {})}
+        self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environment)
         self._lines = []
         self._ready = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -7,13 +7,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 
 import httpx
 import openai
 import pytest
 
+from redis_server import Redis
 from server import RunningServer, chat, chat_raw, extension
 from server import until as until_within
 
@@ -43,39 +43,6 @@ wait_ms = 300000
 reach_ms = 30000
 {keys}
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Redis:
-    def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
-        self.start()
-
-    def start(self):
-        argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
-        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-        until(self.answers)
-
-    def answers(self):
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 0.5).close()
-            return True
-        except OSError:
-            return False
-
-    def send(self, what):
-        self.process.send_signal(what)
-        if what == signal.SIGKILL:
-            self.process.wait()
-
-    def cli(self, *words):
-        argv = ["redis-cli", "-p", str(self.port), *words]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
 
 @pytest.fixture

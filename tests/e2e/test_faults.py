@@ -1,178 +1,128 @@
-"""Mixed load while things break: clients that vanish, clients that don't read, kill -9, a disk that is full. After
-it: every answer was right, what was flushed is there, the pool is idle, memory doesn't grow.
+"""Mixed load while things break: clients that vanish, clients that don't read, a Redis and an upstream that stall, a
+clock that jumps, kill -9, a disk that is full. After it: every answer was right, what was flushed is there, the pool
+is idle, memory doesn't grow.
 
 FAULT_SECONDS is how long the load runs: short by default, half an hour as ctest's `faults.long`."""
 
-import itertools
 import json
 import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 import time
 
 import httpx
 import pytest
 
-from server import MODEL, RunningServer, until
+from faults import ClockJumps, Faults, RedisStalls
+from mixed_load import Load, ask_body, config_of, idle_now, rss_kib, start
+from redis_server import Redis
+from scripted_upstream import ScriptedUpstream
+from server import until
 
-SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))
+SECONDS = float(os.environ.get("FAULT_SECONDS", "25"))
 
-
-def config_of(model_file, cache, more=""):
-    return f"""
-[server]
-port = 0
-stop_grace_ms = 2000
-[[model]]
-path = "{model_file}"
-kv_bytes = 134217728
-[cache]
-path = "{cache}"
-bytes_max = 16777216
-{more}
+AROUND = """
+[cache.shared]
+url = "redis://127.0.0.1:{redis}"
+timeout_ms = 200
+retry_ms = 200
+[[upstream]]
+name = "s"
+base_url = "{upstream}"
+models = ["sonar"]
+first_byte_timeout_s = 3
+stall_timeout_s = 3
+retries = 1
+backoff_s = 0.02
+cooldown_failures = 0
 """
 
 
-def start(binary, config):
-    return RunningServer([binary, "serve", "--config", str(config)])
+@pytest.fixture
+def scripted():
+    upstream = ScriptedUpstream()
+    yield upstream
+    upstream.stop()
 
 
-def ask_body(text, **more):
-    return {"model": MODEL, "temperature": 0, "max_tokens": 8, "messages": [{"role": "user", "content": text}], **more}
+@pytest.fixture
+def redis(tmp_path):
+    if not shutil.which("redis-server"):
+        pytest.skip("no redis-server: apt-get install redis-server")
+    running = Redis(tmp_path)
+    yield running
+    running.send(signal.SIGCONT)
+    running.send(signal.SIGKILL)
 
 
-class Load:
-    """Clients of every temper, until told to stop. Each answer is compared with the first to its question."""
-
-    def __init__(self, url):
-        self.url = url
-        self.answers, self.wrong, self.errors = {}, [], []
-        self.counts = {"whole": 0, "streamed": 0, "dropped": 0, "stalled": 0, "stored": 0}
-        self.stored = {}
-        self.lock = threading.Lock()
-        self.stop = threading.Event()
-        self.threads = [
-            threading.Thread(target=self.loop, args=(act, seed), daemon=True)
-            for seed, act in enumerate([self.whole, self.whole, self.streamed, self.drop, self.stall, self.store])
-        ]
-        for thread in self.threads:
-            thread.start()
-
-    def loop(self, act, seed):
-        rng = random.Random(seed)
-        with httpx.Client(base_url=self.url, timeout=60) as client:
-            while not self.stop.is_set():
-                try:
-                    act(client, rng)
-                except (httpx.HTTPError, OSError) as error:
-                    if not self.stop.is_set():
-                        with self.lock:
-                            self.errors.append(f"{act.__name__}: {error!r}")
-
-    def count(self, what):
-        with self.lock:
-            self.counts[what] += 1
-
-    def check(self, text, answer):
-        with self.lock:
-            if self.answers.setdefault(text, answer) != answer:
-                self.wrong.append((text, self.answers[text], answer))
-
-    @staticmethod
-    def question(rng):
-        return f"Count from {rng.randrange(40)} upwards." + " Go on." * rng.choice([0, 0, 30])
-
-    def whole(self, client, rng):
-        text = self.question(rng)
-        cache = {"permutation": {"cache": {"mode": rng.choice(["on", "on", "off", "refresh"])}}}
-        answer = client.post("/v1/chat/completions", json=ask_body(text, **cache))
-        if answer.status_code == 200:
-            self.check(text, answer.json()["choices"][0]["message"]["content"])
-            self.count("whole")
-        else:
-            assert answer.status_code in (429, 503), answer.text
-
-    def streamed(self, client, rng):
-        text, said = self.question(rng), ""
-        with client.stream("POST", "/v1/chat/completions", json=ask_body(text, stream=True)) as answer:
-            for line in answer.iter_lines():
-                if line.startswith("data: {"):
-                    chunk = json.loads(line[6:])
-                    assert "error" not in chunk, chunk
-                    said += "".join(c["delta"].get("content") or "" for c in chunk["choices"])
-        self.check(text, said)
-        self.count("streamed")
-
-    def drop(self, client, rng):
-        """Leaves in the middle of a stream."""
-        body = ask_body(f"Tell a long story {rng.random()}", stream=True, max_tokens=400)
-        with client.stream("POST", "/v1/chat/completions", json=body) as answer:
-            for _ in itertools.islice(answer.iter_lines(), rng.randrange(1, 12)):
-                pass
-        self.count("dropped")
-
-    def stall(self, client, rng):
-        """Asks for much and reads nothing; or begins a request and never ends it."""
-        with socket.create_connection((client.base_url.host, client.base_url.port)) as raw:
-            if rng.random() < 0.5:
-                raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 500\r\n\r\n{")
-            else:
-                raw.sendall(b"GET /v1/cache/export HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" * 3)
-            time.sleep(rng.uniform(0.1, 0.6))
-        self.count("stalled")
-
-    def store(self, client, rng):
-        """Values of one's own, flushed: from then on they must outlive anything."""
-        key = f"kept-{rng.random()}"
-        value = "v" * rng.randrange(10, 2000)
-        client.put(f"/v1/cache/entries/{key}", json={"value": value}).raise_for_status()
-        client.post("/v1/cache/flush").raise_for_status()
-        with self.lock:
-            self.stored[key] = value
-        self.count("stored")
-        time.sleep(0.05)
-
-    def end(self):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(timeout=90)
-            assert not thread.is_alive(), "a client hangs: the server owes it an answer"
+@pytest.fixture
+def clock(tmp_path):
+    if not ClockJumps.library():
+        pytest.skip("no libfaketime: apt-get install faketime")
+    return ClockJumps(tmp_path)
 
 
-def rss_kib(pid):
-    with open(f"/proc/{pid}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+def shared(server):
+    return httpx.get(f"{server.url}/v1/cache", timeout=60).json()["shared"]
 
 
-def idle_now(url):
-    (model,) = httpx.get(url + "/v1/kv").json()["models"]
-    engine = model["engine"]
-    return engine["running"] == engine["waiting"] == model["sequences"] == 0 and model["bytes"] == model["bytes_prefixes"]
+def says_the_time(server, clock):
+    """The server's wall clock is where it was set."""
+    answer = httpx.post(server.url + "/v1/chat/completions", json=ask_body(f"Time? {time.time()}"), timeout=60)
+    return abs(answer.json()["created"] - time.time() - clock.offset) < 10
 
 
-def test_mixed_load_leaves_no_wrong_answer_no_leak_and_an_idle_pool(binary, model_file, tmp_path):
+def check_what_was_stored(server, load):
+    """All, or two thousand of them."""
+    keys = random.Random(1).sample(sorted(load.stored), min(2000, len(load.stored)))
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        for key in keys:
+            got = client.get(f"/v1/cache/entries/{key}")
+            assert got.status_code == 200 and got.json()["value"] == load.stored[key], key
+
+
+def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
+    binary, model_file, tmp_path, redis, scripted, clock
+):
     config = tmp_path / "c.toml"
-    config.write_text(config_of(model_file, tmp_path / "cache"))
-    server = start(binary, config)
-    load = Load(server.url)
+    around = AROUND.format(redis=redis.port, upstream=scripted.url)
+    config.write_text(config_of(model_file, tmp_path / "cache", around))
+    server = start(binary, config, env=clock.env())
+    until(lambda: shared(server)["state"] == "up", seconds=30)
+    clock.set(-7200)
+    until(lambda: says_the_time(server, clock), seconds=30)
+    load = Load(server.url, upstream="s/sonar")
+    stalls = RedisStalls(redis)
+    faults = Faults([stalls, clock])
     samples = []
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         time.sleep(min(1, SECONDS / 20))
         samples.append(rss_kib(server.process.pid))
+    faults.end()
     load.end()
     assert not load.wrong, load.wrong[:3]
     assert not load.errors, load.errors[:3]
     assert all(count > 0 for count in load.counts.values()), load.counts
     until(lambda: idle_now(server.url), seconds=20)
+    until(lambda: shared(server)["state"] == "up", seconds=60)
+    check_what_was_stored(server, load)
+    state = httpx.get(server.url + "/v1/cache").json()
+    assert state["shared"]["failures"] >= 1, "a Redis that hangs was noticed"
+    assert state["disk"]["corrupt"] == state["shared"]["corrupt"] == 0
     # The first half fills the caches; from then on memory may only breathe.
     half = len(samples) // 2
     early, late = max(samples[: half + 1]), max(samples[half:])
-    print(json.dumps({"seconds": SECONDS, "counts": load.counts, "rss_early_kib": early, "rss_late_kib": late}))
+    print(
+        json.dumps({
+            "seconds": SECONDS, "counts": load.counts, "redis_stalls": stalls.count, "clock_jumps": clock.count,
+            "shared": {k: state["shared"][k] for k in ("hits", "misses", "stores", "failures")},
+            "upstream_requests": len(scripted.requests), "disk_entries": state["disk"]["entries"],
+            "rss_early_kib": early, "rss_late_kib": late, "rss_kib": samples[:: max(1, len(samples) // 30)],
+        })
+    )
     assert late <= early * 1.15 + 48 * 1024, f"RSS grew from {early} to {late} KiB"
     assert server.stop() == 0
 
