@@ -51,7 +51,7 @@ class Gdsf final : public EvictionPolicy {
     enter(entry);
   }
   void touch(Evictable& entry) override {
-    entry.uses = std::min<std::uint32_t>(entry.uses + 1, kUsesMax);
+    count_use(entry);
     const unsigned queue = class_of(entry);
     if (queue == entry.queue) {
       // Nothing went since it was filed: its priority is what it was, and its neighbours stay untouched. That
@@ -87,6 +87,7 @@ class Gdsf final : public EvictionPolicy {
  private:
   static constexpr unsigned kClasses = 256;
   static constexpr std::uint32_t kUsesMax = (1U << 22) - 1;
+  static constexpr std::uint32_t kUsesExact = 256, kUsesStep = 16;
   static constexpr int kExponentMin = -48;  // of uses x worth / bytes in powers of two; 64 octaves from there
 
   /// A float's exponent and its first two bits after the point: a quarter of an octave, without a logarithm.
@@ -103,6 +104,19 @@ class Gdsf final : public EvictionPolicy {
       return values;
     }();
     return kValues[queue];
+  }
+  /// Above kUsesExact one in kUsesStep counts for as many: a class is a fifth wide there, and an entry that
+  /// is not written is one that two cores can read at once. Which, a generator of the thread's own says: the
+  /// uses themselves may come in any rhythm.
+  static void count_use(Evictable& entry) {
+    if (entry.uses < kUsesExact) {
+      ++entry.uses;
+      return;
+    }
+    thread_local std::uint64_t generator = 1;
+    generator = generator * 6364136223846793005ULL + 1442695040888963407ULL;
+    if (generator >> 32U >= (1ULL << 32U) / kUsesStep) return;
+    entry.uses = std::min<std::uint32_t>(entry.uses + kUsesStep, kUsesMax);
   }
   void enter(Evictable& entry) {
     entry.queue = class_of(entry);
