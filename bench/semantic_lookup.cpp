@@ -16,6 +16,7 @@
 #include <random>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "base/clock.h"
 #include "inference/local_embedder.h"
@@ -151,6 +152,7 @@ class Scope {
 }  // namespace
 
 SemanticCost semantic_cost(const std::string& embedder_path, std::size_t entries, unsigned seed) {
+  spdlog::set_level(spdlog::level::warn);  // what the embedder says would stand among the JSON
   const base::SystemClock clock;
   SemanticCost cost;
   const auto model = embedder(embedder_path, clock);

@@ -51,7 +51,7 @@ class BypassSink final : public llm::Sink {
   const std::function<void(const llm::Usage&)> on_done_;
 };
 
-/// Hands the computed answer of a question to the semantic tier, once the caller has it.
+/// Hands the answer of a question to the semantic tier, once the caller has it.
 class LearningSink final : public llm::Sink {
  public:
   LearningSink(SemanticTier& tier, std::shared_ptr<SemanticTier::Pending> pending, const Key& key,
@@ -66,11 +66,15 @@ class LearningSink final : public llm::Sink {
     recorder_.add(event);
     auto* const done = std::get_if<llm::Done>(&event);
     if (done == nullptr) return sink_->on_event(std::move(event));
-    const bool first =
-        done->report.cache && done->report.cache->status == llm::CacheStatus::kMiss && !done->transient;
+    const auto status = done->report.cache ? done->report.cache->status : llm::CacheStatus::kBypass;
+    const bool whole = !done->transient;
     if (done->report.cache) done->report.cache->similarity = similarity_;
     sink_->on_event(std::move(event));
-    if (first) tier_.computed(pending_, key_, recorder_.take());
+    if (!whole) return;
+    if (status == llm::CacheStatus::kMiss) return tier_.computed(pending_, key_, recorder_.take());
+    // From the shared tier, or of a request beside this one: if nobody has handed it in yet.
+    const bool elsewhere = status == llm::CacheStatus::kHit || status == llm::CacheStatus::kCoalesced;
+    if (elsewhere) tier_.found(pending_, key_, recorder_.take());
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <random>
 #include <sstream>
 #include <utility>
@@ -22,6 +23,7 @@ constexpr milliseconds kJoinEvery{1000};
 constexpr milliseconds kLife{5000};    // a server that has not joined for so long counts as gone
 constexpr std::size_t kOwnMax = 1000;  // of its own invalidations that a server says again to a new Redis
 constexpr int kForgottenAtOnce = 1000;
+constexpr std::size_t kFoldedAtOnce = 1000;  // filters and their values, so an even number
 
 std::uint64_t random_number() {
   std::random_device device;
@@ -91,6 +93,8 @@ void RedisLog::follow() {
         went = joined.error();
       } else if (joined->epoch != epoch_) {
         went = base::Error{base::Code::kCorrupt, "Redis lost its state"};  // catch up with the new one
+      } else if (joined->filters > options_.filters_max) {
+        went = fold();
       }
     }
     if (!went) breaker_.set_down(went.error());
@@ -143,7 +147,7 @@ base::Status RedisLog::catch_up() {
 base::Result<JoinReply> RedisLog::join() {
   next_join_ = std::chrono::steady_clock::now() + kJoinEvery;
   TRY_ASSIGN(const Reply reply,
-             call(script(scripts::kJoin, {names_.state, names_.log, names_.servers},
+             call(script(scripts::kJoin, {names_.state, names_.log, names_.servers, names_.voids},
                          {fmt::format("{:016x}", random_number()), id_, std::to_string(kLife.count())})));
   auto joined = read_join(reply);
   if (joined) servers_ = joined->servers;
@@ -164,6 +168,41 @@ base::Status RedisLog::read_table() {
     TRY(call(
         script(scripts::kForget, {names_.state, names_.voids}, {name, used, std::to_string(row.number)})));
   }
+  return {};
+}
+
+/// Too many different filters: those of the tenant that used most become one, which covers all that is that
+/// tenant's (of those that name no tenant: everything). One server at a time does it.
+base::Status RedisLog::fold() {
+  const redis::Command alone{.words = {"SET", names_.folding, id_, "NX", "PX", "60000"},
+                             .key = names_.folding};
+  TRY_ASSIGN(const Reply mine, call(alone));
+  if (mine.text != "OK") return {};
+  TRY_ASSIGN(const Reply all, call({.words = {"HGETALL", names_.voids}, .key = names_.voids}));
+  std::map<std::optional<std::string>, std::vector<std::string>> by_tenant;
+  for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
+    const std::string &name = all.items[i].text, &used = all.items[i + 1].text;
+    TRY_ASSIGN(const TableRow row, read_table_row(name, used));
+    auto& rows = by_tenant[row.filter.tenant];
+    rows.insert(rows.end(), {name, used});
+  }
+  const auto most = std::max_element(by_tenant.begin(), by_tenant.end(), [](const auto& a, const auto& b) {
+    return a.second.size() < b.second.size();
+  });
+  if (most == by_tenant.end()) return {};
+  const Filter wide{.tenant = most->first};
+  TRY(announce(wide));  // the others drop what it covers when they read it in the log
+  options_.drop(wide);
+  const std::vector<std::string>& rows = most->second;
+  for (std::size_t i = 0; i < rows.size(); i += kFoldedAtOnce) {
+    const auto first = rows.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto count = static_cast<std::ptrdiff_t>(std::min(kFoldedAtOnce, rows.size() - i));
+    TRY(call(script(scripts::kFold, {names_.voids}, {first, first + count})));
+  }
+  options_.on_warning(
+      fmt::format("response cache: {} different purges of {} became one of all that is theirs: their shared "
+                  "entries are computed again",
+                  rows.size() / 2, most->first ? "tenant '" + *most->first + "'" : "the operators"));
   return {};
 }
 

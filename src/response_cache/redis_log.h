@@ -29,11 +29,12 @@ struct RedisNames {
         state("{" + name + "}:state"),
         voids("{" + name + "}:void"),
         log("{" + name + "}:log"),
-        servers("{" + name + "}:servers") {}
+        servers("{" + name + "}:servers"),
+        folding("{" + name + "}:folding") {}
   std::string ack(std::uint64_t number) const { return "{" + prefix + "}:ack:" + std::to_string(number); }
   std::string value(const Key& key) const { return prefix + ":v:{" + key.hex() + "}"; }
   std::string lease(const Key& key) const { return prefix + ":l:{" + key.hex() + "}"; }
-  const std::string prefix, state, voids, log, servers;
+  const std::string prefix, state, voids, log, servers, folding;
 };
 
 redis::Command script(const char* text, std::vector<std::string> keys, std::vector<std::string> args);
@@ -66,6 +67,7 @@ class RedisLog {
   base::Status catch_up();
   base::Result<JoinReply> join();
   base::Status read_table();
+  base::Status fold();
   base::Status say_own();
   base::Result<std::size_t> read_log(bool block);
   base::Status apply(const redis::Reply& reply);

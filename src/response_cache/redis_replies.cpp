@@ -50,6 +50,7 @@ base::Result<JoinReply> read_join(const Reply& reply) {
                    .number = *number,
                    .servers = static_cast<std::uint64_t>(std::max<std::int64_t>(reply.at(3).integer, 0)),
                    .forgotten = *forgotten,
+                   .filters = static_cast<std::uint64_t>(std::max<std::int64_t>(reply.at(5).integer, 0)),
                    .last_id = reply.at(2).text};
 }
 

@@ -20,6 +20,7 @@ struct JoinReply {
   std::uint64_t epoch = 0, number = 0;
   std::uint64_t servers = 0;    // that are alive
   std::uint64_t forgotten = 0;  // no filter up to this number need be in the table
+  std::uint64_t filters = 0;    // in the table
   std::string last_id = {};     // of the log
 };
 base::Result<JoinReply> read_join(const redis::Reply& reply);

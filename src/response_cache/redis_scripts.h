@@ -41,8 +41,8 @@ if redis.call('GETRANGE', KEYS[1], 0, 31) == ARGV[1] then return redis.call('UNL
 return 0
 )";
 
-/// KEYS state, log, servers; ARGV an epoch if there is none, id, ms to live
-/// -> [epoch, number, id of the log's last record, servers alive, highest number forgotten]
+/// KEYS state, log, servers, void; ARGV an epoch if there is none, id, ms to live
+/// -> [epoch, number, id of the log's last record, servers alive, highest number forgotten, filters kept]
 inline constexpr const char* kJoin = R"(
 redis.call('HSETNX', KEYS[1], 'epoch', ARGV[1])
 local t = redis.call('TIME')
@@ -53,7 +53,8 @@ local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 local id = '0-0'
 if last[1] then id = last[1][1] end
 return {redis.call('HGET', KEYS[1], 'epoch'), redis.call('HGET', KEYS[1], 'n') or '0', id,
-        redis.call('ZCARD', KEYS[3]), redis.call('HGET', KEYS[1], 'pruned') or '0'}
+        redis.call('ZCARD', KEYS[3]), redis.call('HGET', KEYS[1], 'pruned') or '0',
+        redis.call('HLEN', KEYS[4])}
 )";
 
 /// KEYS state, void, log, servers; ARGV filter, id, "void" or "replaced" -> [number, epoch, [ids alive]]
@@ -73,6 +74,15 @@ if tonumber(ARGV[3]) > tonumber(redis.call('HGET', KEYS[1], 'pruned') or '0') th
   redis.call('HSET', KEYS[1], 'pruned', ARGV[3])
 end
 return redis.call('HDEL', KEYS[2], ARGV[1])
+)";
+
+/// KEYS void; ARGV filters and their values as read, in turn: removes those that were not used again. Only
+/// for filters that a newer, wider one covers.
+inline constexpr const char* kFold = R"(
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
+end
+return 1
 )";
 
 }  // namespace pmt::response_cache::scripts

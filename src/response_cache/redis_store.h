@@ -30,6 +30,7 @@ struct RedisOptions {
   double ttl_s_max = 7 * 86'400;               // a value's life, if its own is longer or has no end
   std::size_t entry_bytes_max = 4 << 20;       // a larger one stays with its server
   std::size_t waiting_bytes_max = 64 << 20;    // of stores: above, they stay with their server
+  std::size_t filters_max = InvalidationTable::kFiltersMax;  // of invalidations that Redis keeps
   std::string state_file = {};  // where a server with a disk notes which invalidations it has applied
 
   /// Removes from this process what matches; by the log's thread.

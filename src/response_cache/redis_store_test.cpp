@@ -173,6 +173,31 @@ TEST_F(RedisStoreTest, WhatWasBegunBeforeAnInvalidationIsVoidAfterIt) {
   EXPECT_TRUE(within(milliseconds(20'000), [&] { return a.stats().voided + a.stats().swept >= 1; }));
 }
 
+TEST_F(RedisStoreTest, ATenantsManyPurgesBecomeOneThatCostsTheOthersNothing) {
+  Server a(*redis, {.filters_max = 40}), b(*redis, {.filters_max = 40});
+  ASSERT_TRUE(a.comes_up() && b.comes_up());
+  a.put("theirs", 1, {.tenant = "many"});
+  a.put("others", 2, {.tenant = "few"});
+  ASSERT_TRUE(stored(a, 2));
+  ASSERT_EQ(b.get("theirs"), 1);
+  ASSERT_EQ(b.get("others"), 2);
+  a.cache.purge_everywhere({.tag = "of the few", .tenant = "few"}, nullptr);
+  for (int i = 0; i < 60; ++i)
+    a.cache.purge_everywhere({.tag = std::to_string(i), .tenant = "many"}, nullptr);
+  // 61 filters: too many. Theirs become one; that of the others stays.
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return ask({"HLEN", "{permutation}:void"}).integer == 2; }));
+  EXPECT_EQ(ask({"HEXISTS", "{permutation}:void", R"({"tenant":"many"})"}).integer, 1);
+  EXPECT_TRUE(within(milliseconds(20'000), [&] { return b.get("theirs") == std::nullopt; }));
+  EXPECT_EQ(a.get("theirs"), std::nullopt);
+  EXPECT_EQ(b.get("others"), 2);
+  EXPECT_EQ(a.get("others"), 2);
+  EXPECT_THAT(a.told() + b.told(), HasSubstr("60 different purges of tenant 'many' became one"));
+  // What is computed from now on is kept.
+  a.put("theirs", 3, {.tenant = "many"});
+  ASSERT_TRUE(stored(a, 3));
+  EXPECT_EQ(b.get("theirs"), 3);
+}
+
 TEST_F(RedisStoreTest, AReplacedValueReachesTheOthersRam) {
   Server a(*redis), b(*redis);
   ASSERT_TRUE(a.comes_up() && b.comes_up());

@@ -74,6 +74,11 @@ void SemanticMatcher::remove(std::uint64_t id) {
   items_.erase(id);
 }
 
+bool SemanticMatcher::contains(std::uint64_t id) const {
+  const std::lock_guard lock(mutex_);
+  return items_.contains(id);
+}
+
 void SemanticMatcher::learn(const Match::Candidate& candidate, bool agree) {
   rule_.learn(candidate.figures, agree);
   const std::lock_guard lock(mutex_);

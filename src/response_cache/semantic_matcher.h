@@ -45,6 +45,7 @@ class SemanticMatcher {
   std::uint64_t add(const Scope& scope, const Key& key, QuestionFacts question, const PackedVector& vector,
                     std::uint64_t same_answer_as = 0);
   void remove(std::uint64_t id);
+  bool contains(std::uint64_t id) const;
   /// Both answers are known: the rule and the entry's record learn.
   void learn(const Match::Candidate& candidate, bool agree);
   std::size_t size() const { return index_.size(); }
@@ -58,7 +59,7 @@ class SemanticMatcher {
 
   SemanticIndex index_;
   SemanticRule& rule_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_map<std::uint64_t, Item> items_;
 };
 

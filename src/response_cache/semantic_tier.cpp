@@ -20,6 +20,8 @@ struct SemanticTier::Pending {
 
 namespace {
 
+constexpr std::uint64_t kOnItsWay = 0;  // an id that the index gives to nobody
+
 /// Answers may differ in case, space and final punctuation.
 std::string plain(std::string_view text) {
   std::string out;
@@ -217,6 +219,10 @@ void SemanticTier::add(const Pending& pending, const Key& key, std::uint64_t sam
   {
     const std::lock_guard lock(mutex_);
     older = std::exchange(ids_[key], id);
+    // The index drops its oldest by itself.
+    constexpr std::size_t kSpare = 1000;
+    if (ids_.size() > 2 * matcher_.size() + kSpare)
+      std::erase_if(ids_, [&](const auto& one) { return !matcher_.contains(one.second); });
   }
   if (older != 0) matcher_.remove(older);
 }
@@ -247,6 +253,17 @@ void SemanticTier::computed(const std::shared_ptr<Pending>& pending, const Key& 
                           if (!two) return add(*pending, key, 0);
                           learn(*pending, key, cosine_of_two(*two) >= kSameAnswer);
                         });
+}
+
+void SemanticTier::found(const std::shared_ptr<Pending>& pending, const Key& key,
+                         const RecordedAnswer& answer) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [place, is_new] = ids_.try_emplace(key, kOnItsWay);
+    if (!is_new && (place->second == kOnItsWay || matcher_.contains(place->second))) return;
+    place->second = kOnItsWay;
+  }
+  computed(pending, key, answer);
 }
 
 /// What durable entries were asked, by the disk's records.

@@ -13,7 +13,8 @@
 //
 // Entries are looked up in the cache before they serve: one that was evicted, purged or has expired is
 // dropped from the index then. What a durable entry was asked is stored with it; after a restart the
-// questions are embedded again, in the background, when the first semantic lookup comes. Thread-safety: any
+// questions are embedded again, in the background, when the first semantic lookup comes. What another server
+// computed enters this one's index when it is first asked here by its exact key. Thread-safety: any
 // thread may call anything. The embedder, the cache and the clock outlive this. Cost: an embedding
 // (milliseconds) on an exact miss of a request that asks for this tier, nothing otherwise.
 #pragma once
@@ -91,6 +92,8 @@ class SemanticTier {
   void look_up(Question question, Ask ask, std::function<void(Decision)> done);
   /// The answer to a pending question is computed, and stored under `key`.
   void computed(const std::shared_ptr<Pending>& pending, const Key& key, const RecordedAnswer& answer);
+  /// The answer to a pending question came from elsewhere, by its exact key: as computed, once a key.
+  void found(const std::shared_ptr<Pending>& pending, const Key& key, const RecordedAnswer& answer);
 
   SemanticStats stats() const;
 
