@@ -207,8 +207,4 @@ std::string post_of(const std::string& target, const std::string& body, const st
       target, headers, body.size(), body);
 }
 
-double percentile(const std::vector<double>& sorted, double share) {
-  return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
-}
-
 }  // namespace pmt::bench

@@ -37,7 +37,4 @@ base::Result<Load> run_load(const LoadOptions& options);
 
 std::string post_of(const std::string& target, const std::string& body, const std::string& headers = "");
 
-/// Requires sorted values, one at least.
-double percentile(const std::vector<double>& sorted, double share);
-
 }  // namespace pmt::bench

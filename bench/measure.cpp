@@ -61,6 +61,10 @@ double median(std::vector<double> values) {
   return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
+double percentile(const std::vector<double>& sorted, double share) {
+  return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
+}
+
 std::pair<double, double> wilson(double successes, double n) {
   if (n == 0) return {0, 1};
   constexpr double kZ = 1.959964;

@@ -27,6 +27,9 @@ class Stopwatch {
 /// Requires a value at least.
 double median(std::vector<double> values);
 
+/// Requires sorted values, one at least.
+double percentile(const std::vector<double>& sorted, double share);
+
 /// Wilson's 95% interval of a rate; 0 to 1 where nothing was tried.
 std::pair<double, double> wilson(double successes, double n);
 

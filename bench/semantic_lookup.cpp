@@ -8,6 +8,7 @@
 // a cone with cosines of .2 to .7 between them. The texts are all different.
 #include "semantic_lookup.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -21,7 +22,6 @@
 #include "base/clock.h"
 #include "inference/local_embedder.h"
 #include "measure.h"
-#include "response_cache/response_cache.h"
 #include "response_cache/semantic_matcher.h"
 
 namespace pmt::bench {
@@ -108,21 +108,14 @@ std::vector<Vector> embed_all(llm::Embedder& embedder, std::size_t count) {
   return out;
 }
 
-response_cache::Value an_answer() {
-  response_cache::RecordedAnswer answer;
-  answer.events = {llm::Started{}, llm::Delta{.choice = 0, .text = "an answer", .logprobs = {}},
-                   llm::ChoiceEnd{}, llm::Done{}};
-  return {std::move(answer)};
-}
-
 /// One scope of the tier, full.
 class Scope {
  public:
-  Scope(Maker& maker, std::size_t entries, const base::Clock& clock)
+  Scope(Maker& maker, std::size_t entries, const response_cache::Value& answer, const base::Clock& clock)
       : cache_({.bytes_max = 1ULL << 30}, clock), matcher_({}, rule_) {
     for (std::size_t i = 0; i < entries; ++i) {
       const auto key = base::sha256(question(i));
-      need(cache_.store(key, an_answer(), {.tokens = 10}));
+      need(cache_.store(key, answer, {.tokens = 10}));
       vectors_.push_back(maker.between());
       matcher_.add({}, key, response_cache::facts_of(question(i)), PackedVector::of(vectors_.back()));
     }
@@ -151,7 +144,8 @@ class Scope {
 
 }  // namespace
 
-SemanticCost semantic_cost(const std::string& embedder_path, std::size_t entries, unsigned seed) {
+SemanticCost semantic_cost(const std::string& embedder_path, std::size_t entries,
+                           const response_cache::Value& answer, unsigned seed) {
   spdlog::set_level(spdlog::level::warn);  // what the embedder says would stand among the JSON
   const base::SystemClock clock;
   SemanticCost cost;
@@ -162,7 +156,7 @@ SemanticCost semantic_cost(const std::string& embedder_path, std::size_t entries
     need(model->embed(question(kSeeds + i)));
     cost.embed_us.push_back(watch.seconds() * 1e6);
   }
-  Scope scope(maker, entries, clock);
+  Scope scope(maker, entries, answer, clock);
   std::mt19937 random(seed + 1);
   std::uniform_int_distribution<std::size_t> any(0, entries - 1);
   for (std::size_t i = 0; i < kAsked; ++i) {
@@ -175,6 +169,8 @@ SemanticCost semantic_cost(const std::string& embedder_path, std::size_t entries
     cost.nearest_hit += hit.cosine / kAsked;
     cost.nearest_miss += miss.cosine / kAsked;
   }
+  for (auto* const times : {&cost.embed_us, &cost.hit_us, &cost.miss_us})
+    std::sort(times->begin(), times->end());
   return cost;
 }
 

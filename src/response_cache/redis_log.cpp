@@ -154,14 +154,23 @@ base::Result<JoinReply> RedisLog::join() {
   return joined;
 }
 
-base::Status RedisLog::read_table() {
+base::Result<std::vector<RedisLog::StoredRow>> RedisLog::stored_rows() {
   TRY_ASSIGN(const Reply all, call({.words = {"HGETALL", names_.voids}, .key = names_.voids}));
+  std::vector<StoredRow> out;
+  for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
+    const std::string &name = all.items[i].text, &used = all.items[i + 1].text;
+    TRY_ASSIGN(TableRow row, read_table_row(name, used));
+    out.push_back({name, used, std::move(row)});
+  }
+  return out;
+}
+
+base::Status RedisLog::read_table() {
+  TRY_ASSIGN(const auto rows, stored_rows());
   const double now =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   int forgotten = 0;
-  for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
-    const std::string &name = all.items[i].text, &used = all.items[i + 1].text;
-    TRY_ASSIGN(const TableRow row, read_table_row(name, used));
+  for (const auto& [name, used, row] : rows) {
     table_.add(row.filter, row.number);
     // No value can be older than its life: what was void before that matters to nobody.
     if (now - row.used_unix_s < options_.ttl_s_max + 3600 || ++forgotten > kForgottenAtOnce) continue;
@@ -178,11 +187,9 @@ base::Status RedisLog::fold() {
                              .key = names_.folding};
   TRY_ASSIGN(const Reply mine, call(alone));
   if (mine.text != "OK") return {};
-  TRY_ASSIGN(const Reply all, call({.words = {"HGETALL", names_.voids}, .key = names_.voids}));
+  TRY_ASSIGN(const auto all, stored_rows());
   std::map<std::optional<std::string>, std::vector<std::string>> by_tenant;
-  for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
-    const std::string &name = all.items[i].text, &used = all.items[i + 1].text;
-    TRY_ASSIGN(const TableRow row, read_table_row(name, used));
+  for (const auto& [name, used, row] : all) {
     auto& rows = by_tenant[row.filter.tenant];
     rows.insert(rows.end(), {name, used});
   }

@@ -66,6 +66,12 @@ class RedisLog {
   void follow();
   base::Status catch_up();
   base::Result<JoinReply> join();
+  /// A filter of Redis's table: its field and value there, and what they say.
+  struct StoredRow {
+    std::string name, used;
+    TableRow row;
+  };
+  base::Result<std::vector<StoredRow>> stored_rows();
   base::Status read_table();
   base::Status fold();
   base::Status say_own();

@@ -83,10 +83,14 @@ struct alignas(64) Shard {
     std::uint64_t count = 0;
     std::int64_t tokens_saved = 0;
     double usd_saved = 0;
+    void save(std::int64_t tokens, double usd) {
+      tokens_saved += tokens;
+      usd_saved += usd;
+    }
   } hits;
   KeyTable<Node> nodes;
   std::unique_ptr<EvictionPolicy> policy;
-  Stats counted;  // all but the hits
+  Stats counted;  // all but the hits and what was saved
 
   Node* pick(const Node* spared) { return static_cast<Node*>(policy->pick(spared)); }
   /// Returns the entry, so that the caller can free it after the lock.
@@ -205,8 +209,7 @@ Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool
   }
   home.policy->touch(node);
   ++home.hits.count;
-  home.hits.tokens_saved += node.tokens;
-  home.hits.usd_saved += node.usd;
+  home.hits.save(node.tokens, node.usd);
   if (stale) ++home.counted.stale;
   if (after_miss) --home.counted.misses;
   return {.entry = node.entry, .stale = stale};
@@ -423,8 +426,7 @@ void ResponseCache::count_shared(const Entry& entry, bool waited) {
   const std::lock_guard lock(any.mutex);
   ++any.hits.count;
   --any.counted.misses;  // a sum over the shards: one of them may be below 0
-  any.counted.tokens_saved += entry.meta.tokens;
-  any.counted.usd_saved += entry.meta.usd;
+  any.hits.save(entry.meta.tokens, entry.meta.usd);
 }
 
 void ResponseCache::find_everywhere(const Key& key, std::function<void(EntryPtr)> done) {
@@ -541,7 +543,7 @@ Stats ResponseCache::stats() const {
     Shard& shard = impl_->shards[i];
     const std::lock_guard lock(shard.mutex);
     const Stats& s = shard.counted;
-    sum.hits += s.hits + shard.hits.count;
+    sum.hits += shard.hits.count;
     sum.stale += s.stale;
     sum.misses += s.misses;
     sum.coalesced += s.coalesced;
@@ -550,8 +552,8 @@ Stats ResponseCache::stats() const {
     sum.evictions += s.evictions;
     sum.expired += s.expired;
     sum.purged += s.purged;
-    sum.tokens_saved += s.tokens_saved + shard.hits.tokens_saved;
-    sum.usd_saved += s.usd_saved + shard.hits.usd_saved;
+    sum.tokens_saved += shard.hits.tokens_saved;
+    sum.usd_saved += shard.hits.usd_saved;
   }
   sum.entries = impl_->room.entries();
   sum.bytes = impl_->room.bytes();
@@ -562,8 +564,7 @@ void ResponseCache::count_coalesced(std::int64_t tokens, double usd) {
   Shard& any = impl_->shards[0];
   const std::lock_guard lock(any.mutex);
   ++any.counted.coalesced;
-  any.counted.tokens_saved += tokens;
-  any.counted.usd_saved += usd;
+  any.hits.save(tokens, usd);
 }
 
 }  // namespace pmt::response_cache

@@ -3,6 +3,8 @@
 import itertools
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import time
 import uuid
@@ -11,6 +13,7 @@ import httpx
 import openai
 import pytest
 
+from redis_server import Redis
 from server import MODEL, RunningServer
 
 BIN = os.environ.get("PERMUTATION_BIN", "")
@@ -56,6 +59,15 @@ def serving(binary, model_file, folder):
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running
     assert running.stop() == 0, running.log()
+
+
+@pytest.fixture
+def redis(tmp_path):
+    if not shutil.which("redis-server"):
+        pytest.skip("no redis-server: apt-get install redis-server")
+    running = Redis(tmp_path)
+    yield running
+    running.send(signal.SIGKILL)
 
 
 def client_of(server):

@@ -5,7 +5,6 @@ import functools
 import hashlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 
@@ -13,7 +12,6 @@ import httpx
 import openai
 import pytest
 
-from redis_server import Redis
 from server import RunningServer, chat, chat_raw, extension
 from server import until as until_within
 
@@ -43,15 +41,6 @@ wait_ms = 300000
 reach_ms = 30000
 {keys}
 """
-
-
-@pytest.fixture
-def redis(tmp_path):
-    if not shutil.which("redis-server"):
-        pytest.skip("no redis-server: apt-get install redis-server")
-    running = Redis(tmp_path)
-    yield running
-    running.send(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ import pytest
 
 from faults import ClockJumps, Faults, RedisStalls
 from mixed_load import Load, ask_body, config_of, idle_now, rss_kib, start
-from redis_server import Redis
 from scripted_upstream import ScriptedUpstream
 from server import until
 
@@ -45,16 +44,6 @@ def scripted():
     upstream = ScriptedUpstream()
     yield upstream
     upstream.stop()
-
-
-@pytest.fixture
-def redis(tmp_path):
-    if not shutil.which("redis-server"):
-        pytest.skip("no redis-server: apt-get install redis-server")
-    running = Redis(tmp_path)
-    yield running
-    running.send(signal.SIGCONT)
-    running.send(signal.SIGKILL)
 
 
 @pytest.fixture
