@@ -51,6 +51,7 @@ class Load:
         self.counts = {"whole": 0, "streamed": 0, "dropped": 0, "stalled": 0, "stored": 0}
         self.stored = {}
         self.lock = threading.Lock()
+        self.begun = time.monotonic()
         self.stop = threading.Event()
         acts = [self.whole, self.whole, self.streamed, self.drop, self.stall, self.store]
         if upstream:
@@ -71,7 +72,7 @@ class Load:
                 except (httpx.HTTPError, OSError, AssertionError) as error:
                     if not self.stop.is_set():
                         with self.lock:
-                            self.errors.append(f"{act.__name__}: {error!r}")
+                            self.errors.append(f"{act.__name__} at {time.monotonic() - self.begun:.0f} s: {error!r}")
                 self.stop.wait(PAUSE_S)
 
     def count(self, what):
@@ -113,9 +114,11 @@ class Load:
         """Through an upstream that stalls, breaks off or never begins: told so, and soon."""
         does = rng.choice(["ok", "ok", "500,ok", "stall", "silent", "break"])
         begun = time.monotonic()
-        answer = client.post(
-            "/v1/chat/completions", json=ask_body(f"do:{does} {rng.random()}", model=self.upstream)
-        )
+        body = ask_body(f"do:{does} {rng.random()}", model=self.upstream)
+        try:
+            answer = client.post("/v1/chat/completions", json=body)
+        except httpx.TimeoutException as error:
+            raise AssertionError(f"no answer to {body['messages']}") from error
         assert time.monotonic() - begun < 40, "a stalled upstream holds its client"
         if does.endswith("ok"):
             assert answer.status_code == 200, answer.text

@@ -32,6 +32,7 @@ name = "s"
 base_url = "{upstream}"
 models = ["sonar"]
 first_byte_timeout_s = 3
+total_timeout_s = 10
 stall_timeout_s = 3
 retries = 1
 backoff_s = 0.02
@@ -92,26 +93,27 @@ def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
         samples.append(rss_kib(server.process.pid))
     faults.end()
     load.end()
+    state = httpx.get(server.url + "/v1/cache").json()
+    half = len(samples) // 2
+    early, late = max(samples[: half + 1]), max(samples[half:])
+    print(
+        json.dumps({
+            "seconds": SECONDS, "wrong": len(load.wrong), "errors": load.errors[:20], "counts": load.counts,
+            "redis_stalls": stalls.count, "clock_jumps": clock.count,
+            "shared": {k: state["shared"][k] for k in ("hits", "misses", "stores", "failures")},
+            "upstream_requests": len(scripted.requests), "disk_entries": state["disk"]["entries"],
+            "rss_early_kib": early, "rss_late_kib": late, "rss_kib": samples[:: max(1, len(samples) // 30)],
+        })
+    )
     assert not load.wrong, load.wrong[:3]
     assert not load.errors, load.errors[:3]
     assert all(count > 0 for count in load.counts.values()), load.counts
     until(lambda: idle_now(server.url), seconds=20)
     until(lambda: shared(server)["state"] == "up", seconds=60)
     check_what_was_stored(server, load)
-    state = httpx.get(server.url + "/v1/cache").json()
     assert state["shared"]["failures"] >= 1, "a Redis that hangs was noticed"
     assert state["disk"]["corrupt"] == state["shared"]["corrupt"] == 0
     # The first half fills the caches; from then on memory may only breathe.
-    half = len(samples) // 2
-    early, late = max(samples[: half + 1]), max(samples[half:])
-    print(
-        json.dumps({
-            "seconds": SECONDS, "counts": load.counts, "redis_stalls": stalls.count, "clock_jumps": clock.count,
-            "shared": {k: state["shared"][k] for k in ("hits", "misses", "stores", "failures")},
-            "upstream_requests": len(scripted.requests), "disk_entries": state["disk"]["entries"],
-            "rss_early_kib": early, "rss_late_kib": late, "rss_kib": samples[:: max(1, len(samples) // 30)],
-        })
-    )
     assert late <= early * 1.15 + 48 * 1024, f"RSS grew from {early} to {late} KiB"
     assert server.stop() == 0
 
