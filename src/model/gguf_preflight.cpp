@@ -136,10 +136,20 @@ class Header {
     return out;
   }
 
+  /// A name that none of `others` has. ggml compares names up to their first zero byte: there may be none.
+  base::Result<std::string> read_name(std::string_view kind, std::uint64_t most,
+                                      std::unordered_set<std::string>& others) {
+    TRY_ASSIGN(std::string out, text(fmt::format("a {}'s name", kind), most));
+    if (out.find('\0') != std::string::npos)
+      return wrong(fmt::format("{} {} has a zero byte in its name", kind, printable(out)));
+    if (out.empty() || !others.insert(out).second)
+      return wrong(fmt::format("{} {} is empty or given twice", kind, printable(out)));
+    return out;
+  }
+
   base::Status key() {
-    TRY_ASSIGN(const std::string name, text("a key's name", kNameMax));
+    TRY_ASSIGN(const std::string name, read_name("key", kNameMax, names_));
     const std::string what = fmt::format("key {}", printable(name));
-    if (name.empty() || !names_.insert(name).second) return wrong(what + " is empty or given twice");
     TRY_ASSIGN(const auto type, number<std::uint32_t>(what));
     if (name == "general.alignment" && type != GGUF_TYPE_UINT32)
       return wrong(fmt::format("{} has the type {}, not a whole number of 32 bits", what, type));
@@ -214,9 +224,8 @@ class Header {
   }
 
   base::Status tensor() {
-    TRY_ASSIGN(const std::string name, text("a tensor's name", GGML_MAX_NAME - 1));
+    TRY_ASSIGN(const std::string name, read_name("tensor", GGML_MAX_NAME - 1, tensors_));
     const std::string what = fmt::format("tensor {}", printable(name));
-    if (name.empty() || !tensors_.insert(name).second) return wrong(what + " is empty or given twice");
     TRY_ASSIGN(const auto dimensions, number<std::uint32_t>(what));
     if (dimensions < 1 || dimensions > GGML_MAX_DIMS)
       return wrong(fmt::format("{} has {} dimensions", what, dimensions));

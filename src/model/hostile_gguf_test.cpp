@@ -81,6 +81,8 @@ TEST_F(HostileGguf, EachLieIsNamed) {
       {[&] { put<std::uint64_t>(8, ~std::uint64_t{0}); }, "tensors and"},
       {[&] { put<std::uint64_t>(16, std::uint64_t{1} << 60); }, "keys"},
       {[&] { put<std::uint64_t>(24, std::uint64_t{1} << 63); }, "a key's name has"},
+      {[&] { bytes_[tensor - 3] = std::byte{0}; }, "has a zero byte in its name"},
+      {[&] { bytes_[find("llama.block_count") + 6] = std::byte{0}; }, "has a zero byte in its name"},
       {[&] { put<std::uint32_t>(tensor, 9); }, name + " has 9 dimensions"},
       {[&] { put<std::uint32_t>(tensor, 0); }, name + " has 0 dimensions"},
       {[&] { put<std::uint64_t>(tensor + 4, std::uint64_t{1} << 62); }, name + " has a dimension of"},
