@@ -1,5 +1,6 @@
 // The `permutation` binary: reads the command line and runs the one command that it names.
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -70,6 +71,8 @@ int wrong_usage(const std::string& what) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Past a limit on file sizes a write fails, and whoever wrote says so; the process doesn't end over it.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App root("A local model server with the API of OpenAI and caches that it accounts for.",
                 "permutation");
   pmt::app::Command chosen;

@@ -262,11 +262,7 @@ def test_killed_while_learning_the_pack_is_the_old_or_the_new_one(start, packs):
     server = start()
     with httpx.Client(base_url=server.url, timeout=60) as http:
         learn(http, "crash", [{"id": "0", "prompt": "Who leads Zorvane Zero?", "answer": "Ada"}])
-        more = [
-            {"id": str(i), "prompt": f"What does Zorvane{i} Labs think of topic {i}?", "answer": f"view {i}"}
-            for i in range(1, 400)
-        ]
-        http.post("/v1/knowledge/crash/facts", json={"facts": more})
+        http.post("/v1/knowledge/crash/facts", json={"facts": many(1, 399)})
         time.sleep(0.5)
         server.stop(signal.SIGKILL)
     again = start()
@@ -275,6 +271,85 @@ def test_killed_while_learning_the_pack_is_the_old_or_the_new_one(start, packs):
         assert len(facts) in (1, 400)
     assert not list(packs.rglob("*.damaged*"))
     again.stop()
+
+
+def many(first, count):
+    return [
+        {"id": str(i), "prompt": f"What does Zorvane{i} Labs think of topic {i}?", "answer": f"view {i}"}
+        for i in range(first, first + count)
+    ]
+
+
+def job_of(http, domain, facts):
+    started = http.post(f"/v1/knowledge/{domain}/facts", json={"facts": facts})
+    assert started.status_code == 202, started.text
+    for _ in range(600):
+        job = http.get(f"/v1/knowledge/jobs/{started.json()['id']}").json()
+        if job["status"] not in ("queued", "running"):
+            return job
+        time.sleep(0.1)
+    raise AssertionError(job)
+
+
+def serving(binary, model_file, folder, packs, before=()):
+    config = folder / "config.toml"
+    config.write_text(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, packs=packs))
+    return RunningServer([*before, binary, "serve", "--config", str(config)])
+
+
+@pytest.fixture(params=["a full disk", "a limit on file sizes"])
+def little_room(request, tmp_path):
+    """A folder that holds a pack of few facts and not one of many, and how a server starts to see it so."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if request.param == "a limit on file sizes":
+        yield folder, ["bash", "-c", 'ulimit -f 64; exec "$@"', "-"], "too large"
+        return
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("can't mount a small tmpfs here (needs root): no full disk to be had")
+    yield folder, [], "No space left"
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_learning_onto_a_full_disk_is_told_and_changes_nothing(binary, model_file, tmp_path, little_room):
+    if not os.path.isfile(EMBEDDER_FILE):
+        pytest.skip(f"PERMUTATION_EMBEDDER names no file: {EMBEDDER_FILE!r}")
+    packs, before, reason = little_room
+    server = serving(binary, model_file, tmp_path, packs, before)
+    with httpx.Client(base_url=server.url, timeout=300) as http:
+        assert job_of(http, "acme", FACTS)["status"] == "done"
+        old = http.get("/v1/knowledge/acme/export").content
+        job = job_of(http, "acme", many(0, 200))
+        assert job["status"] == "failed" and reason in json.dumps(job), job
+        assert http.get("/v1/knowledge/acme/export").content == old
+        client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=120)
+        assert said(client, FACTS[0]["prompt"])[0] == "4417"
+        assert http.get("/health").status_code == 200
+        assert not list(packs.rglob("*.partial")), "what was half written is gone"
+        assert job_of(http, "acme", [{**FACTS[1], "answer": "Porto"}])["status"] == "done"
+        assert said(client, FACTS[1]["prompt"])[0] == "Porto"
+    assert server.stop() == 0
+    again = serving(binary, model_file, tmp_path, packs, before)
+    with httpx.Client(base_url=again.url, timeout=60) as http:
+        assert len(http.get("/v1/knowledge/acme").json()["facts"]) == 3
+    assert again.stop() == 0
+
+
+def test_two_learnings_of_one_domain_at_once_both_count(http, start):
+    other = start()  # another process over the same folder
+    with httpx.Client(base_url=other.url, timeout=300) as second, concurrent.futures.ThreadPoolExecutor(3) as pool:
+        jobs = [
+            pool.submit(job_of, http, "both", many(0, 60)),
+            pool.submit(job_of, http, "both", many(100, 60)),
+            pool.submit(job_of, second, "both", many(200, 60)),
+        ]
+        assert [job.result()["status"] for job in jobs] == ["done"] * 3
+        for each in (http, second):
+            facts = each.get("/v1/knowledge/both").json()["facts"]
+            assert sorted(int(f["id"]) for f in facts) == [*range(60), *range(100, 160), *range(200, 260)]
+    other.stop()
+    http.delete("/v1/knowledge/both")
 
 
 def test_the_command_line(binary, taught, tmp_path, http):
