@@ -169,7 +169,22 @@ def rss_kib(pid):
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
-def idle_now(url):
-    (model,) = httpx.get(url + "/v1/kv").json()["models"]
-    engine = model["engine"]
-    return engine["running"] == engine["waiting"] == model["sequences"] == 0 and model["bytes"] == model["bytes_prefixes"]
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def pool_at_rest(url, seconds=20.0):
+    """The page pool once nothing runs and no page is held but by prompts kept for reuse; or as it is after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        (model,) = httpx.get(url + "/v1/kv").json()["models"]
+        engine = model["engine"]
+        pool = {
+            "running": engine["running"], "waiting": engine["waiting"], "sequences": model["sequences"],
+            "bytes": model["bytes"], "bytes_prefixes": model["bytes_prefixes"],
+        }
+        busy = engine["running"] + engine["waiting"] + model["sequences"]
+        pool["idle"] = busy == 0 and model["bytes"] == model["bytes_prefixes"]
+        if pool["idle"] or time.monotonic() > end:
+            return pool
+        time.sleep(0.05)

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from faults import ClockJumps, Faults, RedisStalls
-from mixed_load import Load, ask_body, config_of, idle_now, rss_kib, start
+from mixed_load import Load, ask_body, config_of, open_files, pool_at_rest, rss_kib, start
 from scripted_upstream import ScriptedUpstream
 from server import until
 
@@ -86,13 +86,15 @@ def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
     load = Load(server.url, upstream="s/sonar")
     stalls = RedisStalls(redis)
     faults = Faults([stalls, clock])
-    samples = []
+    samples, files = [], []
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         time.sleep(min(1, SECONDS / 20))
         samples.append(rss_kib(server.process.pid))
+        files.append(open_files(server.process.pid))
     faults.end()
     load.end()
+    pool = pool_at_rest(server.url)
     state = httpx.get(server.url + "/v1/cache").json()
     half = len(samples) // 2
     early, late = max(samples[: half + 1]), max(samples[half:])
@@ -103,18 +105,20 @@ def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
             "shared": {k: state["shared"][k] for k in ("hits", "misses", "stores", "failures")},
             "upstream_requests": len(scripted.requests), "disk_entries": state["disk"]["entries"],
             "rss_early_kib": early, "rss_late_kib": late, "rss_kib": samples[:: max(1, len(samples) // 30)],
+            "open_files_early": max(files[: half + 1]), "open_files_late": max(files[half:]), "pool": pool,
         })
     )
     assert not load.wrong, load.wrong[:3]
     assert not load.errors, load.errors[:3]
     assert all(count > 0 for count in load.counts.values()), load.counts
-    until(lambda: idle_now(server.url), seconds=20)
+    assert pool["idle"], pool
     until(lambda: shared(server)["state"] == "up", seconds=60)
     check_what_was_stored(server, load)
     assert state["shared"]["failures"] >= 1, "a Redis that hangs was noticed"
     assert state["disk"]["corrupt"] == state["shared"]["corrupt"] == 0
     # The first half fills the caches; from then on memory may only breathe.
     assert late <= early * 1.15 + 48 * 1024, f"RSS grew from {early} to {late} KiB"
+    assert max(files[half:]) <= max(files[: half + 1]) + 8, "files or sockets are left open"
     assert server.stop() == 0
 
 
