@@ -1,32 +1,40 @@
 # Built by itself: docker build -t permutation .
 # A build for other machines: ggml is not tuned to the one that builds (PMT_NATIVE=OFF).
 FROM debian:12-slim AS build
-COPY tools/apt-packages.txt /packages/apt-packages.txt
+COPY tools/apt-packages.txt /packages/
+# Without what only the tests, the lint and the fuzzer need.
 RUN apt-get update \
- && sed -e 's/#.*//' /packages/apt-packages.txt | awk 'NF { print $1 }' | grep -vE '^(chromium|fonts-|clang-|shellcheck)' \
-  | xargs apt-get install -y --no-install-recommends dpkg-dev file \
+ && sed -e 's/#.*//' /packages/apt-packages.txt | awk 'NF { print $1 }' \
+  | grep -vE '^(bubblewrap|ccache|chromium|clang-.*|faketime|fonts-.*|git|libclang-rt-.*|openssl|redis-server|shellcheck)$' \
+  | xargs apt-get install -y --no-install-recommends \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY . .
 ENV PERMUTATION_HOME=/opt/permutation
-RUN python3 tools/fetch.py --home "$PERMUTATION_HOME" \
- && cmake --preset release -DPMT_NATIVE=OFF \
+COPY tools tools
+RUN python3 tools/fetch.py --home "$PERMUTATION_HOME"
+COPY . .
+RUN cmake --preset release -DPMT_NATIVE=OFF \
       -DPMT_LLAMA_SOURCE="$PERMUTATION_HOME/src/llama-cpp-python-0.3.36/vendor/llama.cpp" \
  && ninja -C build/release permutation \
  && (cd build/release && cpack -G DEB)
 
 FROM debian:12-slim
 COPY --from=build /src/build/release/permutation_*.deb /packages/
+# python3: the sandbox's programs (pydantic-monty, since a container is refused namespaces of its own).
 RUN apt-get update \
- && apt-get install -y --no-install-recommends /packages/permutation_*.deb ca-certificates \
- && rm -rf /var/lib/apt/lists/* /packages/permutation_*.deb \
- && useradd --system --home-dir /var/lib/permutation --create-home permutation
-COPY --from=build --chown=permutation /opt/permutation/models /var/lib/permutation/models
+ && apt-get install -y --no-install-recommends /packages/permutation_*.deb ca-certificates python3-minimal \
+ && rm -rf /var/lib/apt/lists/* /packages \
+ && useradd --system --home-dir /var/lib/permutation --create-home permutation \
+ && cd /var/lib/permutation && mkdir responses knowledge calibrations \
+ && chown permutation: responses knowledge calibrations
+COPY --from=build /opt/permutation/models /var/lib/permutation/models
+COPY --from=build /opt/permutation/sandbox /var/lib/permutation/sandbox
 USER permutation
 ENV PERMUTATION_HOME=/var/lib/permutation
 WORKDIR /var/lib/permutation
 EXPOSE 8080
-VOLUME /var/lib/permutation/responses
+# All that it writes; a volume of its own begins as the folder of the image: owned by the user above.
+VOLUME ["/var/lib/permutation/responses", "/var/lib/permutation/knowledge", "/var/lib/permutation/calibrations"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
   CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q '200 OK' <&3"]
 # A container's loopback is its own: it listens for its network, so give it a [[key]] in /etc/permutation.

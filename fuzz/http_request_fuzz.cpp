@@ -8,7 +8,7 @@ namespace {
 struct Outcome {
   bool done = false;
   int rejected = 0;
-  std::string method, path, body;
+  std::string method = {}, path = {}, body = {};
   std::size_t headers = 0;
   bool operator==(const Outcome&) const = default;
 };

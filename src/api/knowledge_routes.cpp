@@ -15,6 +15,14 @@ namespace {
 using knowledge_cache::Library;
 using nlohmann::json;
 
+constexpr char kJobs[] = "jobs";  // where a domain's name stands, so no domain can be called so here
+
+base::Status check_name(const std::string& domain) {
+  if (domain == kJobs)
+    return base::invalid("'jobs' is a path of this API: call the domain something else.", "domain");
+  return knowledge_cache::check_domain_name(domain);
+}
+
 std::string text_of(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -104,7 +112,9 @@ void export_domain(Library& library, const Exchange& exchange, const std::string
 
 void get(const ApiOptions& options, KnowledgeWorker& worker, const Exchange& exchange) {
   const auto parts = parts_of(exchange.tail);
-  if (parts.size() == 2 && parts[0] == "jobs") return show_job(worker, exchange, parts[1]);
+  if (parts.size() == 2 && parts[0] == kJobs) return show_job(worker, exchange, parts[1]);
+  if (parts.size() == 1 && parts[0] == kJobs)
+    return answer(exchange, {{"jobs", worker.states(exchange.caller->tenant())}});
   Library* library = library_of(options, exchange);
   if (library == nullptr) return;
   if (parts.size() == 1) return show_domain(*library, exchange, parts[0]);
@@ -128,7 +138,7 @@ base::Result<knowledge_cache::ParsedFacts> read_facts(const std::string& body) {
 
 void learn(const ApiOptions& options, Library& library, KnowledgeWorker& worker, const Exchange& exchange,
            const std::string& domain) {
-  if (const base::Status named = knowledge_cache::check_domain_name(domain); !named)
+  if (const base::Status named = check_name(domain); !named)
     return send_error(*exchange.responder, named.error());
   auto facts = read_facts(exchange.request.body);
   if (!facts) return send_error(*exchange.responder, facts.error());
@@ -141,9 +151,11 @@ void learn(const ApiOptions& options, Library& library, KnowledgeWorker& worker,
   const auto shared = std::make_shared<knowledge_cache::ParsedFacts>(std::move(*facts));
   const auto started = worker.start(
       "job-" + random_hex(options.random, 8), domain, exchange.caller->tenant(),
-      [&library, domain, shared](const KnowledgeWorker::Progress& progress) -> base::Result<json> {
+      [&library, &options, domain, shared](const KnowledgeWorker::Progress& progress) -> base::Result<json> {
         TRY_ASSIGN(const auto report, library.learn(domain, std::move(*shared), "api", progress));
-        return report_json(report);
+        json told = report_json(report);
+        told["ended_unix_s"] = options.clock->unix_seconds();
+        return told;
       });
   if (!started) return send_error(*exchange.responder, started.error());
   answer(exchange, *started, 202);
@@ -151,6 +163,7 @@ void learn(const ApiOptions& options, Library& library, KnowledgeWorker& worker,
 
 void import_pack(Library& library, KnowledgeWorker& worker, const Exchange& exchange) {
   const std::string name(exchange.request.query_value("domain"));
+  if (name == kJobs) return send_error(*exchange.responder, check_name(name).error());
   const auto bytes = std::make_shared<std::string>(exchange.request.body);
   const base::Status queued = worker.run([&library, name, bytes, responder = exchange.responder] {
     const auto info = library.import_pack(*bytes, name);

@@ -120,6 +120,18 @@ base::Result<json> KnowledgeWorker::state(const std::string& id, const std::stri
   return found->second.state;
 }
 
+json KnowledgeWorker::states(const std::string& owner) const {
+  const std::lock_guard lock(mutex_);
+  json out = json::array();
+  for (const std::string& id : finished_) {
+    if (const Job& job = jobs_.at(id); job.owner == owner) out.push_back(job.state);
+  }
+  for (const auto& [id, job] : jobs_) {
+    if (!job.ended && job.owner == owner) out.push_back(job.state);
+  }
+  return out;
+}
+
 base::Status KnowledgeWorker::watch(const std::string& id, const std::string& owner, Watcher watcher) {
   json state;
   bool ended = false;

@@ -45,6 +45,8 @@ class KnowledgeWorker {
   base::Status run(std::function<void()> act);
   /// Errors: kNotFound.
   base::Result<nlohmann::json> state(const std::string& id, const std::string& owner) const;
+  /// The states of an owner's jobs: what ended, in that order, then what runs or waits.
+  nlohmann::json states(const std::string& owner) const;
   /// Calls `watcher` with the state now and with each change, until one ended. Errors: kNotFound.
   base::Status watch(const std::string& id, const std::string& owner, Watcher watcher);
 

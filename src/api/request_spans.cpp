@@ -71,18 +71,29 @@ class Spans {
     mark_failure(model, !facts.completed);
     const std::string parent = model.span_id;
     out_.push_back(std::move(model));
-    if (facts.completed && facts.report.timing) add_phases(*facts.report.timing, parent);
+    if (facts.completed && facts.report.timing) add_phases(facts, *facts.report.timing, parent);
   }
 
-  /// The model's phases follow one another; the first begins when the request came.
-  void add_phases(const llm::Timing& timing, const std::string& parent) {
+  /// The engine's phases follow one another; the first begins when the request came.
+  void add_phases(const CompletionFacts& facts, const llm::Timing& timing, const std::string& parent) {
     base::Nanos at = record_.begun;
-    for (const auto& [name, ms] :
-         {std::pair{"queue", timing.queue_ms}, std::pair{"prefill", timing.prefill_ms},
-          std::pair{"decode", timing.decode_ms}}) {
+    const auto phase = [&](const char* name, double ms) -> Span& {
       const base::Nanos end = at + base::Nanos(static_cast<std::int64_t>(ms * 1e6));
       out_.push_back(span(name, parent, at, end));
       at = end;
+      return out_.back();
+    };
+    phase("queue", timing.queue_ms);
+    auto& prefill = phase("prefill", timing.prefill_ms).attributes;
+    const std::int64_t reused = facts.report.kv ? facts.report.kv->prefix_tokens_reused : 0;
+    prefill = {{"permutation.prefill.tokens", facts.usage.prompt_tokens - reused},
+               {"permutation.prefill.tokens_reused", reused}};
+    if (facts.report.kv) prefill.emplace_back("permutation.kv.mode", facts.report.kv->mode);
+    auto& decode = phase("decode", timing.decode_ms).attributes;
+    decode = {{"permutation.decode.tokens", facts.usage.completion_tokens}};
+    if (facts.report.speculation) {
+      decode.emplace_back("permutation.speculation.drafted", facts.report.speculation->drafted);
+      decode.emplace_back("permutation.speculation.accepted", facts.report.speculation->accepted);
     }
   }
 

@@ -9,8 +9,9 @@ namespace pmt::dashboard {
 
 // Of the generated source.
 // NOLINTBEGIN(readability-identifier-naming): named after the files, by the generator
-extern const char k_page_html[], k_page_css[], k_page_js[];
-extern const std::size_t k_page_html_size, k_page_css_size, k_page_js_size;
+extern const char k_page_html[], k_page_css[], k_page_js[], k_knowledge_js[], k_trajectories_js[];
+extern const std::size_t k_page_html_size, k_page_css_size, k_page_js_size, k_knowledge_js_size,
+    k_trajectories_js_size;
 // NOLINTEND(readability-identifier-naming)
 
 namespace {
@@ -32,7 +33,10 @@ void replace(std::string& text, std::string_view what, std::string_view by) {
 }
 
 net::HttpResponse make_page() {
-  const std::string css(k_page_css, k_page_css_size), js(k_page_js, k_page_js_size);
+  const std::string css(k_page_css, k_page_css_size);
+  const std::string js = std::string(k_page_js, k_page_js_size)
+                             .append(k_knowledge_js, k_knowledge_js_size)
+                             .append(k_trajectories_js, k_trajectories_js_size);
   std::string html(k_page_html, k_page_html_size);
   replace(html, "/*page.css*/", css);
   replace(html, "/*page.js*/", js);

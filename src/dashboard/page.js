@@ -6,7 +6,7 @@ const el = (tag, props = {}, ...children) => {
   node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;
 };
-const fill = (node, ...children) => node.replaceChildren(...children);
+const fill = (node, ...children) => node.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
 const number = (n) => n === null || n === undefined ? '–' : n.toLocaleString('en', { maximumFractionDigits: n < 10 ? 2 : n < 100 ? 1 : 0 });
 const bytes = (n) => { let i = 0; while (n >= 1024 && i < 4) { n /= 1024; ++i; } return number(n) + ' ' + ['B', 'KiB', 'MiB', 'GiB', 'TiB'][i]; };
 const percent = (share) => number(share * 100) + ' %';
@@ -83,14 +83,15 @@ function remember() {
 }
 
 // --- overview -----------------------------------------------------------------------------------------------
-function spark(values) {
+/** The last 90 readings; with `most`, all of them over the whole width, up to that. */
+function spark(values, most) {
   const svg = document.createElementNS('http:' + '//www.w3.org/2000/svg', 'svg');
   svg.setAttribute('viewBox', '0 0 90 20');
   svg.setAttribute('preserveAspectRatio', 'none');
   svg.setAttribute('aria-hidden', 'true');
-  const top = Math.max(...values, 1);
+  const top = most ?? Math.max(...values, 1);
   const line = document.createElementNS(svg.namespaceURI, 'polyline');
-  line.setAttribute('points', values.map((v, i) => `${90 - values.length + i},${19 - 18 * v / top}`).join(' '));
+  line.setAttribute('points', values.map((v, i) => `${most === undefined ? 90 - values.length + i : 90 * i / (values.length - 1)},${19 - 18 * v / top}`).join(' '));
   for (const [name, value] of [['fill', 'none'], ['stroke', 'currentColor'], ['stroke-width', '1'], ['vector-effect', 'non-scaling-stroke']]) line.setAttribute(name, value);
   svg.append(line);
   return svg;
@@ -239,42 +240,16 @@ function drawKv() {
   }));
 }
 
-// --- knowledge ----------------------------------------------------------------------------------------------
-async function drawKnowledge() {
-  const answer = await call('/v1/knowledge');
-  if (!answer.ok) return fill($('knowledge-list'), el('p', { className: 'note', textContent: await message(answer) }));
-  const { domains = [] } = await answer.json();
-  if (!domains.length) return fill($('knowledge-list'), el('p', { className: 'note', textContent: 'Nothing was learnt yet: permutation learn DOMAIN FACTS.jsonl' }));
-  fill($('knowledge-list'), ...domains.map((domain) => {
-    const name = domain.domain ?? domain.name;
-    const forget = el('button', { type: 'button', className: 'danger', textContent: 'Forget' });
-    forget.addEventListener('click', async () => {
-      if (!confirm(`Forget everything of ${name}?`)) return;
-      await call('/v1/knowledge/' + encodeURIComponent(name), { method: 'DELETE' });
-      drawKnowledge();
-    });
-    const facts = Object.entries(domain).filter(([, v]) => typeof v !== 'object').map(([k, v]) => `${k} ${typeof v === 'number' ? number(v) : v}`);
-    return el('div', { className: 'model' }, el('b', { textContent: name }), el('p', { className: 'note', textContent: facts.join(' · ') }), el('div', { className: 'row' }, forget));
-  }));
-}
-
-// --- trajectories and requests ------------------------------------------------------------------------------
-function tree(value, name = '') {
+// --- requests -----------------------------------------------------------------------------------------------
+function tree(value, name = '', open = true) {
   if (value === null || typeof value !== 'object') {
     const text = String(value);
     return el('div', {}, name ? el('b', { textContent: name + ' ' }) : null, text.includes('\n') ? el('pre', { textContent: text }) : el('span', { textContent: text }));
   }
   const entries = Object.entries(value);
-  const node = el('details', { className: 'tree', open: entries.length < 12 }, el('summary', { textContent: name || `${entries.length} parts` }));
+  const node = el('details', { className: 'tree', open: open && entries.length < 12 }, el('summary', { textContent: name || `${entries.length} parts` }));
   for (const [k, v] of entries) node.append(tree(v, Array.isArray(value) ? '' + (+k + 1) : k));
   return node;
-}
-async function drawTrajectories() {
-  try {
-    const list = await items('trajectories', 0);
-    fill($('trajectory-list'), ...list.items.map((r) => el('div', { className: 'model' }, el('b', { textContent: `${clock(r.time)} · ${time(r.ms)}` }), tree(r.completion.engine, 'trajectory'))));
-    if (!list.items.length) fill($('trajectory-list'), el('p', { className: 'note', textContent: 'None among the last requests. Ask the model "rlm" with "permutation": {"trace": true}.' }));
-  } catch (error) { fill($('trajectory-list'), el('p', { className: 'bad', textContent: error.message })); }
 }
 function flow(request, longest) {
   const timing = request.completion?.timing, line = el('div', { className: 'flow' });
@@ -287,6 +262,22 @@ function flow(request, longest) {
   }
   return line;
 }
+/** What the engine did, stage by stage. A stage's place in the line is the sum of those before it: they run one by one. */
+function stages(request) {
+  const steps = request.completion?.engine?.trace?.steps;
+  if (!steps) return null;
+  const whole = Math.max(1e-6, steps.reduce((sum, step) => sum + step.duration_ms, 0));
+  let at = 0;
+  return el('ol', { className: 'stages' }, ...steps.map((step) => {
+    const mark = el('i', { className: step.status === 'failed' ? 'failed' : '' });
+    mark.style.marginLeft = 100 * at / whole + '%';
+    mark.style.width = 100 * step.duration_ms / whole + '%';
+    at += step.duration_ms;
+    const why = step.metadata?.why ?? step.metadata?.error ?? step.output?.status ?? '';
+    return el('li', { className: step.status }, el('b', { textContent: step.component }), el('span', { textContent: step.status === 'skipped' ? 'skipped' : time(step.duration_ms), className: 'num' }),
+      el('div', { className: 'line' }, mark), el('small', { textContent: [step.description, why].filter(Boolean).join(': ') }));
+  }));
+}
 async function drawRequests() {
   try {
     const list = await items('requests', requestPage);
@@ -297,7 +288,7 @@ async function drawRequests() {
         el('span', {}, `${r.method} ${r.route}${r.completion ? ' · ' + r.completion.model : ''}`, flow(r, longest)),
         el('span', { className: r.status >= 400 ? 'bad' : '', textContent: r.completion?.cache?.status ?? r.status }),
         el('span', { className: 'num', textContent: time(r.ms) })),
-      el('div', {}, tree(r, r.id))))));
+      el('div', {}, stages(r), tree(r, r.id))))));
     $('req-page').textContent = `page ${requestPage + 1}, ${number(list.total)} requests kept`;
     $('req-prev').disabled = requestPage === 0;
     $('req-next').disabled = (requestPage + 1) * list.page_size >= list.total;
@@ -379,4 +370,8 @@ $('theme').addEventListener('click', () => {
 document.querySelector('.skip').addEventListener('click', (event) => { event.preventDefault(); $('main').focus(); });
 show();
 listen().catch((error) => link('lost', error.message));
-setInterval(() => { if (view() === 'requests' && requestPage === 0 && now) drawRequests(); }, 2000);
+setInterval(() => {
+  if (!now) return;
+  if (view() === 'requests' && requestPage === 0) drawRequests();
+  if (view() === 'knowledge' && !document.querySelector('#knowledge-list details[open]')) drawKnowledge();
+}, 2000);

@@ -37,6 +37,16 @@ output_per_mtok = 4.0
 """
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A test that fails between a server's start and its stop() leaves no server behind."""
+    before = list(RunningServer.running)
+    outcome = yield
+    if outcome.excinfo is not None:
+        for server in [s for s in RunningServer.running if s not in before]:
+            server.kill()
+
+
 @pytest.fixture(scope="session")
 def binary():
     if not BIN:

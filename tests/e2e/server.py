@@ -1,5 +1,6 @@
 """Starting and stopping `permutation serve`, and reading what it answers."""
 
+import atexit
 import os
 import queue
 import re
@@ -14,9 +15,12 @@ MODEL = "smollm2-135m-instruct"
 class RunningServer:
     """A server process. `argv` must ask for port 0: the port is read from its log."""
 
+    running = []  # all that were not seen to end, oldest first: conftest.py ends what a failed test left
+
     def __init__(self, argv, env=None):
         environment = {**os.environ, **(env or {})}
         self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environment)
+        RunningServer.running.append(self)
         self._lines = []
         self._ready = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -43,7 +47,23 @@ class RunningServer:
         self.process.send_signal(how)
         status = self.process.wait(timeout=30)
         self._reader.join(timeout=5)
+        self._forget()
         return status
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(timeout=30)
+        self._forget()
+
+    def _forget(self):
+        if self in RunningServer.running:
+            RunningServer.running.remove(self)
+
+
+@atexit.register
+def kill_all():
+    for server in list(RunningServer.running):
+        server.kill()
 
 
 def extension(answer):

@@ -220,6 +220,16 @@ def test_contradictions_and_bad_facts_are_told(http, acme):
         assert answer.status_code == status and answer.json()["error"]["message"], (path, answer.text)
     assert http.get("/v1/knowledge/none").status_code == 404
     assert http.get("/v1/knowledge/jobs/none").status_code == 404
+    taken = http.post("/v1/knowledge/jobs/facts", json={"facts": FACTS})
+    assert taken.status_code == 400 and taken.json()["error"]["param"] == "domain"
+
+
+def test_learnings_are_listed_with_what_they_left_of_the_rest(http, acme):
+    report = learn(http, "acme", [{"id": "sun", "prompt": "How many suns has Zorvane Labs?", "answer": "two"}])
+    *_, before, last = http.get("/v1/knowledge/jobs").json()["jobs"]
+    assert before["report"] == acme and last["report"] == report
+    assert last["status"] == "done" and last["domain"] == "acme" and abs(report["ended_unix_s"] - time.time()) < 60
+    assert report["others"]["asked"] >= 3
 
 
 def test_domains_side_by_side(client, http, acme):

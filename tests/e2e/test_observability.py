@@ -174,6 +174,10 @@ def test_traces_follow_the_conventions_and_the_callers_trace(user, collector, fr
     assert {"queue", "prefill", "decode"} <= phases.keys()
     decode_ms = (int(phases["decode"]["endTimeUnixNano"]) - int(phases["decode"]["startTimeUnixNano"])) / 1e6
     assert decode_ms == pytest.approx(answer.model_extra["permutation"]["timing"]["decode_ms"], rel=0.01)
+    assert phases["decode"]["attributes"]["permutation.decode.tokens"] == answer.usage.completion_tokens
+    prefill = phases["prefill"]["attributes"]
+    assert prefill["permutation.prefill.tokens"] + prefill["permutation.prefill.tokens_reused"] == answer.usage.prompt_tokens
+    assert prefill["permutation.kv.mode"] == "exact"
     assert len({s["spanId"] for s in spans}) == len(spans)
 
 

@@ -1,0 +1,49 @@
+
+// --- trajectories -------------------------------------------------------------------------------------------
+// Part of page.js: only functions here, which that file calls.
+const text = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
+const line = (value, most = 140) => { const flat = text(value).replace(/\s+/g, ' '); return flat.length > most ? flat.slice(0, most) + '…' : flat; };
+const seconds = (s) => time(s * 1000);
+async function drawTrajectories() {
+  try {
+    const list = await items('trajectories', 0);
+    fill($('trajectory-list'), ...list.items.map(trajectoryBox));
+    if (!list.items.length) fill($('trajectory-list'), el('p', { className: 'note', textContent: 'None among the last requests. Ask the model "rlm" with "permutation": {"trace": true}.' }));
+  } catch (error) { fill($('trajectory-list'), el('p', { className: 'bad', textContent: error.message })); }
+}
+function trajectoryBox(request) {
+  const engine = request.completion.engine, what = engine.context_strategy, spent = engine.performance;
+  const facts = [];
+  if (what) facts.push(`program: ${what.program}${what.why ? ` (${what.why})` : ''}`, what.kind, what.chunks_total ? `${number(what.chunks_read)} of ${number(what.chunks_total)} pieces read` : null);
+  if (spent) facts.push(spent.context_tokens ? `context of ${number(spent.context_tokens)} tokens` : null, `${number(spent.context_tokens_processed)} tokens read`, `${number(spent.total_calls)} calls${spent.calls_failed ? `, ${number(spent.calls_failed)} failed` : ''}`, '$' + number(spent.cost_estimate));
+  return el('div', { className: 'model' }, el('b', { textContent: `${request.completion.model} · ${clock(request.time)} · ${time(request.ms)}` }),
+    el('p', { className: 'note', textContent: facts.filter(Boolean).join(' · ') }),
+    engine.trace?.iterations ? runTree(engine.trace, true) : engine.reasoning_trace ? fixedTree(engine.reasoning_trace) : stages(request),
+    engine.final_answer === undefined ? null : el('p', { className: 'answer' }, el('b', { textContent: 'Answer ' }), text(engine.final_answer)),
+    tree(engine, 'all that was recorded', false));
+}
+const branch = (title, open, ...children) => el('details', { className: 'tree', open }, el('summary', {}, ...title), ...children);
+const shown = (label, value, className = '') => (value ? el('div', { className: 'shown ' + className }, el('small', { textContent: label }), el('pre', { textContent: text(value), tabIndex: 0 })) : null);
+/** A run, its turns, the code of each, what the code printed, and the calls that it made, which may be runs. */
+function runTree(run, open) {
+  const meta = run.run_metadata ?? {};
+  return branch([el('b', { textContent: meta.root_model ?? 'run' }), ` depth ${meta.depth ?? 0}, ${run.iterations.length} turns, sandbox: ${meta.environment_type ?? '–'}`], open,
+    ...run.iterations.map((turn, i) => branch([el('b', { textContent: `Turn ${turn.iteration ?? i + 1}` }), ' ' + line(turn.response ?? '')], open,
+      shown('the model wrote', turn.response && !turn.code_blocks?.length ? turn.response : ''),
+      ...(turn.code_blocks ?? []).map(({ code, result }) => el('div', { className: 'block' }, shown('code', code, 'code'), shown('it printed', result.stdout), shown('error', result.stderr, 'bad'),
+        ...result.rlm_calls.map(callTree), result.final_answer === null ? null : shown('final answer', result.final_answer, 'used'),
+        el('p', { className: 'note', textContent: `${seconds(result.execution_time)} of its own, ${number(result.rlm_calls.length)} calls` }))))));
+}
+function callTree(made) {
+  const used = made.usage_summary?.model_usage_summaries?.[made.root_model];
+  const cost = used ? `, ${number(used.total_input_tokens)} + ${number(used.total_output_tokens)} tokens` : '';
+  return branch([el('b', { textContent: 'asked ' + made.root_model }), ` ${seconds(made.execution_time)}${cost}: ${line(made.error || made.response)}`], false,
+    shown('asked', made.prompt), shown('answered', made.response), shown('error', made.error, 'bad'), made.metadata ? runTree(made.metadata, false) : null);
+}
+/** The fixed program's steps: it writes no code. */
+function fixedTree(steps) {
+  return branch([el('b', { textContent: 'fixed program' }), ` ${number(steps.length)} steps`], true, ...steps.map(({ step, ...rest }) => {
+    const said = rest.answer ?? rest.computed ?? rest.why_not ?? '';
+    return branch([el('b', { textContent: step }), said ? ' ' + line(said) : ''], false, ...Object.entries(rest).filter(([, v]) => v !== '' && v !== null).map(([name, value]) => tree(value, name)));
+  }));
+}
