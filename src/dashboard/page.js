@@ -9,8 +9,10 @@ const el = (tag, props = {}, ...children) => {
 const fill = (node, ...children) => node.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
 const number = (n) => n === null || n === undefined ? '–' : n.toLocaleString('en', { maximumFractionDigits: n < 10 ? 2 : n < 100 ? 1 : 0 });
 const bytes = (n) => { let i = 0; while (n >= 1024 && i < 4) { n /= 1024; ++i; } return number(n) + ' ' + ['B', 'KiB', 'MiB', 'GiB', 'TiB'][i]; };
+const dollars = (n) => '$' + n.toLocaleString('en', { maximumSignificantDigits: 3 });
 const percent = (share) => number(share * 100) + ' %';
 const time = (ms) => ms === null || ms === undefined ? '–' : ms < 1000 ? number(ms) + ' ms' : number(ms / 1000) + ' s';
+const age = (s) => s < 120 ? number(s) + ' s' : s < 7200 ? number(Math.floor(s / 60)) + ' min' : s < 172800 ? number(Math.floor(s / 3600)) + ' h' : number(Math.floor(s / 86400)) + ' d';
 const clock = (unix) => new Date(unix * 1000).toLocaleTimeString('en-GB');
 
 // --- the server ---------------------------------------------------------------------------------------------
@@ -113,7 +115,7 @@ function drawOverview() {
   if (cache) tiles.push(
     tile(percent(cache.hit_rate), `of ${number(cache.lookups)} lookups hit`, bar(cache.hit_rate)),
     tile(number(cache.tokens_saved), 'tokens not computed again'),
-    tile('$' + cache.usd_saved.toLocaleString('en', { maximumFractionDigits: 4 }), 'not spent, by the configured prices'),
+    tile(dollars(cache.usd_saved), 'not spent, by the configured prices'),
     tile(number(cache.entries), `responses kept, ${bytes(cache.bytes)}`));
   tiles.push(
     tile(number(total(now, 'prefix_tokens')), 'prompt tokens reused, not read again'),
@@ -181,7 +183,7 @@ function entryCard(entry) {
     return button;
   };
   const path = '/v1/cache/entries/' + entry.key;
-  const facts = [entry.model || 'a value', `${number(entry.tokens)} tokens`, `${time(entry.age_s * 1000)} old`, bytes(entry.bytes)];
+  const facts = [entry.model || 'a value', `${number(entry.tokens)} tokens`, `${age(entry.age_s)} old`, bytes(entry.bytes)];
   if (entry.tenant) facts.push('tenant ' + entry.tenant);
   if (entry.namespace) facts.push('namespace ' + entry.namespace);
   if (entry.tags.length) facts.push('tags ' + entry.tags.join(', '));
@@ -270,7 +272,7 @@ function stages(request) {
   let at = 0;
   return el('ol', { className: 'stages' }, ...steps.map((step) => {
     const mark = el('i', { className: step.status === 'failed' ? 'failed' : '' });
-    mark.style.marginLeft = 100 * at / whole + '%';
+    mark.style.marginLeft = `min(${100 * at / whole}%, 100% - 2px)`;
     mark.style.width = 100 * step.duration_ms / whole + '%';
     at += step.duration_ms;
     const why = step.metadata?.why ?? step.metadata?.error ?? step.output?.status ?? '';
@@ -288,7 +290,7 @@ async function drawRequests() {
         el('span', {}, `${r.method} ${r.route}${r.completion ? ' · ' + r.completion.model : ''}`, flow(r, longest)),
         el('span', { className: r.status >= 400 ? 'bad' : '', textContent: r.completion?.cache?.status ?? r.status }),
         el('span', { className: 'num', textContent: time(r.ms) })),
-      el('div', {}, stages(r), tree(r, r.id))))));
+      el('div', {}, stages(r), tree(r, 'all that was recorded', !r.completion?.engine))))));
     $('req-page').textContent = `page ${requestPage + 1}, ${number(list.total)} requests kept`;
     $('req-prev').disabled = requestPage === 0;
     $('req-next').disabled = (requestPage + 1) * list.page_size >= list.total;

@@ -15,7 +15,7 @@ function trajectoryBox(request) {
   const engine = request.completion.engine, what = engine.context_strategy, spent = engine.performance;
   const facts = [];
   if (what) facts.push(`program: ${what.program}${what.why ? ` (${what.why})` : ''}`, what.kind, what.chunks_total ? `${number(what.chunks_read)} of ${number(what.chunks_total)} pieces read` : null);
-  if (spent) facts.push(spent.context_tokens ? `context of ${number(spent.context_tokens)} tokens` : null, `${number(spent.context_tokens_processed)} tokens read`, `${number(spent.total_calls)} calls${spent.calls_failed ? `, ${number(spent.calls_failed)} failed` : ''}`, '$' + number(spent.cost_estimate));
+  if (spent) facts.push(spent.context_tokens ? `context of ${number(spent.context_tokens)} tokens` : null, `${number(spent.context_tokens_processed)} tokens read`, `calls: ${number(spent.total_calls)}${spent.calls_failed ? `, ${number(spent.calls_failed)} failed` : ''}`, dollars(spent.cost_estimate));
   return el('div', { className: 'model' }, el('b', { textContent: `${request.completion.model} · ${clock(request.time)} · ${time(request.ms)}` }),
     el('p', { className: 'note', textContent: facts.filter(Boolean).join(' · ') }),
     engine.trace?.iterations ? runTree(engine.trace, true) : engine.reasoning_trace ? fixedTree(engine.reasoning_trace) : stages(request),
@@ -27,12 +27,12 @@ const shown = (label, value, className = '') => (value ? el('div', { className: 
 /** A run, its turns, the code of each, what the code printed, and the calls that it made, which may be runs. */
 function runTree(run, open) {
   const meta = run.run_metadata ?? {};
-  return branch([el('b', { textContent: meta.root_model ?? 'run' }), ` depth ${meta.depth ?? 0}, ${run.iterations.length} turns, sandbox: ${meta.environment_type ?? '–'}`], open,
+  return branch([el('b', { textContent: meta.root_model ?? 'run' }), ` depth ${meta.depth ?? 0}, turns: ${run.iterations.length}, sandbox: ${meta.environment_type ?? '–'}`], open,
     ...run.iterations.map((turn, i) => branch([el('b', { textContent: `Turn ${turn.iteration ?? i + 1}` }), ' ' + line(turn.response ?? '')], open,
       shown('the model wrote', turn.response && !turn.code_blocks?.length ? turn.response : ''),
       ...(turn.code_blocks ?? []).map(({ code, result }) => el('div', { className: 'block' }, shown('code', code, 'code'), shown('it printed', result.stdout), shown('error', result.stderr, 'bad'),
         ...result.rlm_calls.map(callTree), result.final_answer === null ? null : shown('final answer', result.final_answer, 'used'),
-        el('p', { className: 'note', textContent: `${seconds(result.execution_time)} of its own, ${number(result.rlm_calls.length)} calls` }))))));
+        el('p', { className: 'note', textContent: `${seconds(result.execution_time)} of its own, calls: ${number(result.rlm_calls.length)}` }))))));
 }
 function callTree(made) {
   const used = made.usage_summary?.model_usage_summaries?.[made.root_model];
@@ -42,7 +42,7 @@ function callTree(made) {
 }
 /** The fixed program's steps: it writes no code. */
 function fixedTree(steps) {
-  return branch([el('b', { textContent: 'fixed program' }), ` ${number(steps.length)} steps`], true, ...steps.map(({ step, ...rest }) => {
+  return branch([el('b', { textContent: 'fixed program' }), `, steps: ${number(steps.length)}`], true, ...steps.map(({ step, ...rest }) => {
     const said = rest.answer ?? rest.computed ?? rest.why_not ?? '';
     return branch([el('b', { textContent: step }), said ? ' ' + line(said) : ''], false, ...Object.entries(rest).filter(([, v]) => v !== '' && v !== null).map(([name, value]) => tree(value, name)));
   }));

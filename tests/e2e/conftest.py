@@ -31,6 +31,9 @@ path = "{model}"
 [embeddings]
 path = "{embedder}"
 
+[knowledge]
+path = "{knowledge}"
+
 [prices."{name}"]
 input_per_mtok = 1.0
 output_per_mtok = 4.0
@@ -65,7 +68,7 @@ def model_file():
 def serving(binary, model_file, folder):
     """A server with the model and the embedder, until it is no longer asked for."""
     config = folder / "config.toml"
-    config.write_text(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, name=MODEL))
+    config.write_text(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, name=MODEL, knowledge=folder / "knowledge"))
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running
     assert running.stop() == 0, running.log()

@@ -164,9 +164,10 @@ class Load:
             assert not thread.is_alive(), "a client hangs: the server owes it an answer"
 
 
-def rss_kib(pid):
+def rss_kib(pid, part="VmRSS"):
+    """`part`: or RssAnon, without the pages of files that are mapped (the model, the cache on disk)."""
     with open(f"/proc/{pid}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) for line in status if line.startswith(part))
 
 
 def open_files(pid):

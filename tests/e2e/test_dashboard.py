@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 
+import httpx
 import pytest
 
+from scripted_root import ScriptedRoot, block, serve_with_root
 from server import MODEL, RunningServer, chat, off, until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -110,6 +112,61 @@ def test_the_heat_map_shows_what_compression_kept(page, client, pool, fresh):
     last = model["last_compressed"]
     playwright.expect(page.locator("#kv")).to_contain_text(f"{last['tokens']:,} tokens")
     assert cells.first.get_attribute("title") == f"layer 0, head 0: {last['kept_by_layer_head'][0][0]} of {last['tokens']} tokens kept"
+
+
+def teach(http, domain, facts):
+    job = http.post(f"/v1/knowledge/{domain}/facts", json={"facts": facts}).json()["id"]
+    until(lambda: http.get(f"/v1/knowledge/jobs/{job}").json()["status"] == "done", seconds=120)
+
+
+def test_knowledge_is_shown_as_it_was_learnt_and_forgotten_from_here(page, http):
+    teach(http, "harbour", [{"id": "boss", "prompt": "Who runs Quinset Harbour?", "answer": "Ada Brunolo"}])
+    teach(http, "harbour", [{"id": "depth", "prompt": "How deep is Quinset Harbour?", "answer": "nine metres"}])
+    open_view(page, "knowledge")
+    rows = page.locator("#learning-table tbody tr", has_text="harbour")
+    playwright.expect(rows).to_have_count(2)
+    playwright.expect(rows.first).to_contain_text("100 % of 1")  # the latest: what it learnt, and what it left
+    box = page.locator("#knowledge-list .model", has_text="harbour")
+    playwright.expect(box).to_contain_text("2 facts about 1 things")
+    box.locator("summary").click()
+    slots = box.locator("tbody tr")
+    playwright.expect(slots).to_have_count(2)
+    page.on("dialog", lambda dialog: dialog.accept())
+    slots.filter(has_text="nine metres").get_by_role("button", name="Forget").click()
+    playwright.expect(box.locator("tbody tr")).to_have_count(1)
+    assert [f["id"] for f in http.get("/v1/knowledge/harbour").json()["facts"]] == ["boss"]
+    box.get_by_role("button", name="Forget the domain").click()
+    playwright.expect(box).to_have_count(0)
+    assert http.get("/v1/knowledge/harbour").status_code == 404
+
+
+def test_a_trajectory_is_a_tree_with_code_and_output(browser, binary, model_file, tmp_path):
+    programs = {
+        "tour": [block("print('size', len(context))\nprint(rlm_query('play:child Look.', 'a walnut'))"), block("FINAL('walnut')")],
+        "child": [block("FINAL('seen: ' + context)")],
+    }
+    root = ScriptedRoot(programs)
+    server = serve_with_root(binary, model_file, root, tmp_path, tmp_path)
+    body = {
+        "model": "rlm", "messages": [{"role": "user", "content": "play:tour What is it?"}],
+        "permutation": {"trace": True, "rlm": {"context": "x" * 5000}},
+    }  # fmt: skip
+    assert httpx.post(server.url + "/v1/chat/completions", json=body, timeout=120).status_code == 200
+    page = browser.new_page()
+    page.goto(server.url + "#trajectories")
+    box = page.locator("#trajectory-list .model")
+    playwright.expect(box).to_have_count(1)
+    playwright.expect(box.locator(".code pre").first).to_contain_text("print('size', len(context))")
+    playwright.expect(box.locator(".shown", has_text="it printed").first).to_contain_text("size 5000")
+    call = box.locator("details", has_text="asked t/root").last
+    call.locator("summary").first.click()
+    playwright.expect(call).to_contain_text("seen: a walnut")
+    playwright.expect(call.locator("details summary", has_text="depth 1")).to_be_visible()
+    if SHOTS:
+        page.screenshot(path=f"{SHOTS}/trajectory-tree.png", full_page=True)
+    page.close()
+    root.stop()
+    assert server.stop() == 0
 
 
 def test_the_waterfall_has_the_phases_of_a_request(page, client, fresh):

@@ -86,11 +86,12 @@ def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
     load = Load(server.url, upstream="s/sonar")
     stalls = RedisStalls(redis)
     faults = Faults([stalls, clock])
-    samples, files = [], []
+    samples, anonymous, files = [], [], []
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         time.sleep(min(1, SECONDS / 20))
         samples.append(rss_kib(server.process.pid))
+        anonymous.append(rss_kib(server.process.pid, "RssAnon"))
         files.append(open_files(server.process.pid))
     faults.end()
     load.end()
@@ -105,6 +106,7 @@ def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
             "shared": {k: state["shared"][k] for k in ("hits", "misses", "stores", "failures")},
             "upstream_requests": len(scripted.requests), "disk_entries": state["disk"]["entries"],
             "rss_early_kib": early, "rss_late_kib": late, "rss_kib": samples[:: max(1, len(samples) // 30)],
+            "rss_anon_kib": anonymous[:: max(1, len(samples) // 30)],
             "open_files_early": max(files[: half + 1]), "open_files_late": max(files[half:]), "pool": pool,
         })
     )
