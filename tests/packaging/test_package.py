@@ -2,6 +2,7 @@
 
 Environment: PERMUTATION_BUILD, the build folder; PERMUTATION_SOURCE, the checkout."""
 
+import json
 import os
 import pathlib
 import re
@@ -69,6 +70,27 @@ class Package(unittest.TestCase):
             if step[0] == "COPY" and not step[1].startswith("--from"):
                 for source in step[1:-1]:
                     self.assertTrue((SOURCE / source).exists(), source)
+
+    def test_what_the_image_writes_is_kept_by_compose_and_the_rest_stays_out_of_the_build(self):
+        dockerfile = (SOURCE / "Dockerfile").read_text()
+        (volumes,) = re.findall(r"^VOLUME (\[.*\])$", dockerfile, re.M)
+        compose = (SOURCE / "compose.yaml").read_text()
+        for folder in json.loads(volumes):
+            name = folder.rsplit("/", 1)[1]
+            self.assertIn(f"- {name}:{folder}\n", compose)
+            self.assertRegex(compose, rf"(?m)^  {name}:$")
+            self.assertRegex(dockerfile, rf"mkdir .*\b{name}\b")
+        ignored = (SOURCE / ".dockerignore").read_text().splitlines()
+        self.assertTrue({".git", "**/build", "**/.venv*"} <= set(ignored))
+
+    def test_the_compose_config_lacks_nothing_but_a_key(self):
+        config = SOURCE / "packaging/compose.toml"
+        binary = BUILD / "src/app/permutation"
+        done = subprocess.run([binary, "serve", "--config", config, "--port", "0"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("[[key]]", done.stderr)
+        host = re.search(r'^url = "redis://(\w+):6379"$', config.read_text(), re.M)[1]
+        self.assertRegex((SOURCE / "compose.yaml").read_text(), rf"(?m)^  {host}:$")
 
     def test_the_compose_file_is_one_that_compose_understands(self):
         docker = shutil.which("docker")
