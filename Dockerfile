@@ -20,9 +20,9 @@ RUN cmake --preset release -DPMT_NATIVE=OFF \
 
 FROM debian:12-slim
 COPY --from=build /src/build/release/permutation_*.deb /packages/
-# python3: the sandbox's programs (pydantic-monty, since a container is refused namespaces of its own).
+# python3: the sandbox of programs that a model writes (pydantic-monty: a container is refused namespaces of its own).
 RUN apt-get update \
- && apt-get install -y --no-install-recommends /packages/permutation_*.deb ca-certificates python3-minimal \
+ && apt-get install -y --no-install-recommends /packages/permutation_*.deb ca-certificates python3 \
  && rm -rf /var/lib/apt/lists/* /packages \
  && useradd --system --home-dir /var/lib/permutation --create-home permutation \
  && cd /var/lib/permutation && mkdir responses knowledge calibrations \

@@ -16,19 +16,21 @@ from server import MODEL, RunningServer
 
 
 PAUSE_S = float(os.environ.get("FAULT_PAUSE_S", "0"))
+PATIENCE_S = 150  # of a client: what is slow only because others have the machine is no fault
 
 
 def config_of(model_file, cache, more=""):
+    """Small memories, so that they are soon full and what grows after that is a leak."""
     return f"""
 [server]
 port = 0
 stop_grace_ms = 2000
 [[model]]
 path = "{model_file}"
-kv_bytes = 134217728
+kv_bytes = 67108864
 [cache]
 path = "{cache}"
-bytes_max = 16777216
+bytes_max = 4194304
 {more}
 """
 
@@ -65,7 +67,7 @@ class Load:
 
     def loop(self, act, seed):
         rng = random.Random(seed)
-        with httpx.Client(base_url=self.url, timeout=60) as client:
+        with httpx.Client(base_url=self.url, timeout=PATIENCE_S) as client:
             while not self.stop.is_set():
                 try:
                     act(client, rng)
@@ -119,7 +121,7 @@ class Load:
             answer = client.post("/v1/chat/completions", json=body)
         except httpx.TimeoutException as error:
             raise AssertionError(f"no answer to {body['messages']}") from error
-        assert time.monotonic() - begun < 40, "a stalled upstream holds its client"
+        assert time.monotonic() - begun < 60, "a stalled upstream holds its client"
         if does.endswith("ok"):
             assert answer.status_code == 200, answer.text
             assert answer.json()["choices"][0]["message"]["content"] == "It is so."
@@ -160,7 +162,7 @@ class Load:
     def end(self):
         self.stop.set()
         for thread in self.threads:
-            thread.join(timeout=90)
+            thread.join(timeout=PATIENCE_S + 30)
             assert not thread.is_alive(), "a client hangs: the server owes it an answer"
 
 
