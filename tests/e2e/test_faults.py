@@ -59,9 +59,9 @@ def shared(server):
 
 
 def says_the_time(server, clock):
-    """The server's wall clock is where it was set."""
-    answer = httpx.post(server.url + "/v1/chat/completions", json=ask_body(f"Time? {time.time()}"), timeout=60)
-    return abs(answer.json()["created"] - time.time() - clock.offset) < 10
+    """The server's wall clock is where it was set; an answer may take its time on a machine that others use too."""
+    answer = httpx.post(server.url + "/v1/chat/completions", json=ask_body(f"Time? {time.time()}"), timeout=110)
+    return abs(answer.json()["created"] - time.time() - clock.offset) < 120
 
 
 def check_what_was_stored(server, load):
@@ -82,7 +82,7 @@ def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
     server = start(binary, config, env=clock.env())
     until(lambda: shared(server)["state"] == "up", seconds=30)
     clock.set(-7200)
-    until(lambda: says_the_time(server, clock), seconds=30)
+    until(lambda: says_the_time(server, clock), seconds=120)
     load = Load(server.url, upstream="s/sonar")
     stalls = RedisStalls(redis)
     faults = Faults([stalls, clock])
