@@ -273,7 +273,10 @@ TEST_P(Hostile, AFloodThatSwallowsTheRefusalIsEnded) {
   EXPECT_TRUE(block.ended);
 }
 TEST_P(Hostile, ManyLargeCallsAreTooManyBytes) {
-  const BlockResult block = attack("for i in range(20):\n  llm_query('x' * 900000)");
+  Limits patient = kTight;  // the bytes are to end it, not a busy machine
+  patient.block_s = 60;
+  open(patient, {.context = "", .functions = {"llm_query"}});
+  const BlockResult block = run("for i in range(20):\n  llm_query('x' * 900000)");
   EXPECT_TRUE(block.ended);
   EXPECT_THAT(block.error, HasSubstr("bytes sent in one block"));
 }
