@@ -79,9 +79,11 @@ class Ours {
     }
     // Cut down by what the last tokens attend to, so that heads differ in length as they do in use.
     const Stopwatch scoring;
-    const auto scores =
-        inference::score_by_question(*transformer_, *pool_, sequence_,
-                                     tokens.first(static_cast<std::size_t>(depth)), depth - kQuestionTokens);
+    auto queries =
+        inference::room_for_queries(transformer_->hparams(), depth - kQuestionTokens, kQuestionTokens);
+    const auto scores = inference::score_by_question(*transformer_, *pool_, sequence_,
+                                                     tokens.first(static_cast<std::size_t>(depth)),
+                                                     depth - kQuestionTokens, &queries);
     speed.scoring_s = scoring.seconds();
     for (std::size_t i = 0; scores && i < std::size(kRatios); ++i) {
       const Stopwatch compression;
@@ -95,11 +97,12 @@ class Ours {
                     depth - kQuestionTokens,
                     all.values.begin() + static_cast<std::ptrdiff_t>(t * all.stride));
       const auto kept = kv_cache::choose_kept(all, compact.shape(), depth, options);
-      if (!compact.compress(kept, kv_cache::ends_of(kRatios[i]), kernels::best_attention_kernels(), threads_))
+      if (!compact.compress(kept, kv_cache::ends_of(kRatios[i]), kernels::best_attention_kernels(), threads_,
+                            {&queries, kv_cache::summary_share(kRatios[i], true)}))
         continue;
       if (i == 0) speed.compression_s = compression.seconds();
       speed.ratio_achieved[i] = static_cast<double>(compact.shape().token_bytes_f16()) * depth /
-                                static_cast<double>(compact.bytes());
+                                static_cast<double>(compact.bytes() + compact.side_bytes());
       speed.compressed_decode_s[i] = decode(compact, tokens, depth);
     }
     speed.decode_s = decode(sequence_, tokens, depth);

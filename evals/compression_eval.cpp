@@ -4,7 +4,7 @@
 //
 // Each item's context is read once, exact; then, for every mode and ratio, it is compressed and its questions
 // are put to it. A question counts as solved when the model's own greedy answer has the wanted words in it
-// (what a user would look for). Accuracy is over the questions that the full cache solves; beside it stands
+// (what a user would look for). "kept" is over the questions that the full cache solves; beside it stands
 // the gold answer's mean log-probability over all. Perplexity is kept as full / compressed.
 //
 // Ratios 8 and 64 get N items, the others M. With --record every answer is kept as it comes, and the same

@@ -52,15 +52,33 @@ std::pair<double, double> interval(const std::vector<double>& values) {
   return {means[49], means[1949]};
 }
 
+/// 95% interval of mean(above) / mean(below), which belong together item by item, by bootstrap.
+std::pair<double, double> ratio_interval(const std::vector<double>& above, const std::vector<double>& below) {
+  std::mt19937 rng(1);
+  std::vector<double> ratios(2000);
+  for (double& each : ratios) {
+    double up = 0, down = 0;
+    for (std::size_t i = 0; i < above.size(); ++i) {
+      const std::size_t at = rng() % above.size();
+      up += above[at];
+      down += below[at];
+    }
+    each = down > 0 ? up / down : 1;
+  }
+  std::sort(ratios.begin(), ratios.end());
+  return {ratios[49], ratios[1949]};
+}
+
 ordered_json row_of(const std::string& task, const std::string& mode, double ratio,
                     const std::vector<const Answer*>& answers) {
   const bool is_text = task == "perplexity";
-  std::vector<double> kept, change, agreed, full, achieved;
+  std::vector<double> kept, change, agreed, full, achieved, solved;
   for (const Answer* a : answers) {
     change.push_back(a->logprob - a->full_logprob);
     agreed.push_back(a->agreed);
     achieved.push_back(a->ratio_achieved);
     full.push_back(is_text ? std::exp(-a->full_logprob) : a->full_solved ? 1 : 0);
+    solved.push_back(a->solved ? 1 : 0);
     if (is_text) {
       kept.push_back(std::exp(change.back()));  // full perplexity / compressed perplexity
     } else if (a->full_solved) {
@@ -70,16 +88,24 @@ ordered_json row_of(const std::string& task, const std::string& mode, double rat
   const double rate = mean(kept);
   const auto n = static_cast<double>(kept.size());
   const auto [low, high] = is_text ? interval(kept) : wilson(rate * n, n);
+  const double accuracy = mean(solved);
+  const double whole = mean(full);
+  const auto [worst, best] =
+      is_text || whole == 0 ? std::pair<double, double>{0, 0} : ratio_interval(solved, full);
   return {{"task", task},
           {"mode", mode},
           {"ratio", ratio},
           {"ratio_achieved", mean(achieved)},
           {"n", kept.size()},
           {"asked", answers.size()},
-          {"full", mean(full)},
-          {"score", is_text && rate > 0 ? mean(full) / rate : mean(full) * rate},
+          {"full", whole},
+          {"score", is_text ? (rate > 0 ? whole / rate : 0) : accuracy},
           {"kept", rate},
           {"ci95", {low, high}},
+          {"of_full", is_text     ? rate
+                      : whole > 0 ? accuracy / whole
+                                  : 0},
+          {"of_full_ci95", {is_text ? low : worst, is_text ? high : best}},
           {"logprob_change", mean(change)},
           {"top1_agreement", mean(agreed)}};
 }
@@ -113,9 +139,10 @@ base::Status CompressionRecord::open(const std::string& path, int seed, bool onl
     std::ifstream old(path);
     for (std::string line; std::getline(old, line) && !old.eof();) lines.push_back(line);
   }
-  const std::string header = json{{"eval", "compression"}, {"seed", seed}}.dump();
+  const std::string header = json{{"eval", "compression"}, {"seed", seed}, {"asks", "all"}}.dump();
   if (!lines.empty() && lines[0] != header)
-    return base::Error{base::Code::kCorrupt, path + " is not a record of this seed: name another file"};
+    return base::Error{base::Code::kCorrupt,
+                       path + " is not a record of this seed and version: name another file"};
   for (std::size_t i = 1; i < lines.size(); ++i) {
     const json line = json::parse(lines[i], nullptr, false);
     if (line.is_discarded())

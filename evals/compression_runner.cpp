@@ -24,6 +24,7 @@ struct CompressionRunner::Context {
   kv_cache::SequenceKv read;
   kv_cache::ScoreBuffer predicted;
   kv_cache::ScoreBuffer repeated;  // empty until it is wanted
+  kv_cache::ReferenceQueries queries;
 };
 
 CompressionRunner::CompressionRunner(const RunnerOptions& options)
@@ -56,10 +57,12 @@ void CompressionRunner::append(kv_cache::SequenceKv& to, std::span<const std::in
 }
 
 void CompressionRunner::append_scored(kv_cache::SequenceKv& to, std::span<const std::int32_t> tokens,
-                                      kv_cache::ScoreBuffer& by_question) {
+                                      kv_cache::ScoreBuffer& by_question,
+                                      kv_cache::ReferenceQueries& queries) {
   model::BatchSpan span{&to, tokens, {}};
   span.scores = &by_question;
   span.scored_tokens = to.tokens();
+  span.queries = &queries;
   need(transformer_->forward(*pool_, {&span, 1}));
 }
 
@@ -72,13 +75,15 @@ const kv_cache::ScoreBuffer& CompressionRunner::agnostic_scores(Context& context
 }
 
 kv_cache::SequenceKv CompressionRunner::compressed(const kv_cache::SequenceKv& from,
-                                                   const kv_cache::ScoreBuffer& scores, double ratio) const {
+                                                   const kv_cache::ScoreBuffer& scores,
+                                                   const kv_cache::ReferenceQueries& queries,
+                                                   bool by_question, double ratio) const {
   kv_cache::EvictionOptions options;
   options.ratio = ratio;
   kv_cache::SequenceKv out = from.fork();
   const auto kept = kv_cache::choose_kept(scores, out.shape(), out.tokens(), options);
   need(out.compress(kept, kv_cache::ends_of(ratio), kernels::best_attention_kernels(),
-                    transformer_->threads()));
+                    transformer_->threads(), {&queries, kv_cache::summary_share(ratio, by_question)}));
   return out;
 }
 
@@ -89,10 +94,12 @@ kv_cache::SequenceKv CompressionRunner::aware(Context& context, const Question& 
   kv_cache::SequenceKv fork = context.read.fork();
   const int first = fork.tokens();
   auto by_question = inference::zero_scores(fork.shape(), first);
-  append_scored(fork, std::span(question.tokens).first(question.tokens.size() - 1), by_question);
+  const std::size_t asked = question.tokens.size() - 1;
+  auto queries = inference::room_for_queries(transformer_->hparams(), first, static_cast<int>(asked));
+  append_scored(fork, std::span(question.tokens).first(asked), by_question, queries);
   const auto scores =
       inference::combine(agnostic_scores(context), std::move(by_question), first, fork.tokens());
-  return compressed(fork, scores, setting.ratio);
+  return compressed(fork, scores, queries, true, setting.ratio);
 }
 
 /// Whether what the model answers by itself, greedily from its `first` token on, has the wanted words in it.
@@ -105,8 +112,7 @@ bool CompressionRunner::answers_freely(kv_cache::SequenceKv sequence, const Ques
 }
 
 /// The question, then the gold answer in one batch: every gold token is predicted from what came before.
-CompressionRunner::Said CompressionRunner::ask(kv_cache::SequenceKv sequence, const Question& question,
-                                               bool freely) {
+CompressionRunner::Said CompressionRunner::ask(kv_cache::SequenceKv sequence, const Question& question) {
   Said out;
   const auto width = static_cast<std::size_t>(vocab_->size());
   std::size_t at = 0;
@@ -120,8 +126,7 @@ CompressionRunner::Said CompressionRunner::ask(kv_cache::SequenceKv sequence, co
   };
   model::BatchSpan span{&sequence, question.tokens, {static_cast<int>(question.tokens.size()) - 1}};
   judge(need(transformer_->forward(*pool_, {&span, 1})));
-  if (freely && !question.wanted.empty())
-    out.solved = answers_freely(sequence.fork(), question, out.choices[0]);
+  if (!question.wanted.empty()) out.solved = answers_freely(sequence.fork(), question, out.choices[0]);
   if (question.gold.size() > 1) {
     span = {&sequence, std::span(question.gold).first(question.gold.size() - 1), {}};
     for (int i = 0; i < static_cast<int>(span.tokens.size()); ++i) span.output_rows.push_back(i);
@@ -130,18 +135,20 @@ CompressionRunner::Said CompressionRunner::ask(kv_cache::SequenceKv sequence, co
   }
   out.logprob /= static_cast<double>(question.gold.size());
   out.ratio = static_cast<double>(sequence.shape().bytes_f16(sequence.tokens())) /
-              static_cast<double>(sequence.bytes());
+              static_cast<double>(sequence.bytes() + sequence.side_bytes());
   return out;
 }
 
 void CompressionRunner::run(const std::string& task, int number, const Item& item,
                             const std::vector<Setting>& settings,
                             const std::function<void(const Answer&)>& done) {
-  Context context{&item, sequence(), {}, {}};
+  Context context{&item, sequence(), {}, {}, {}};
   context.predicted = inference::zero_scores(context.read.shape(), static_cast<int>(item.context.size()));
   append(context.read, item.context, &context.predicted);
+  context.queries =
+      need(inference::queries_of_repeating(*transformer_, *pool_, context.read, item.context, request_));
   std::vector<Said> full;
-  for (const Question& question : item.questions) full.push_back(ask(context.read.fork(), question, true));
+  for (const Question& question : item.questions) full.push_back(ask(context.read.fork(), question));
   const auto report = [&](std::size_t i, const Setting& setting, const Said& said) {
     Answer answer{task,           number,      static_cast<int>(i), setting,     said.ratio,
                   full[i].solved, said.solved, full[i].logprob,     said.logprob};
@@ -158,12 +165,12 @@ void CompressionRunner::run(const std::string& task, int number, const Item& ite
       if (setting.mode == "query_aware" && question.tokens.size() > 1) {
         report(i, setting,
                ask(aware(context, question, setting),
-                   {{question.tokens.back()}, question.gold, question.wanted, question.forbidden},
-                   full[i].solved));
+                   {{question.tokens.back()}, question.gold, question.wanted, question.forbidden}));
         continue;
       }
-      if (!shared) shared = compressed(context.read, agnostic_scores(context), setting.ratio);
-      report(i, setting, ask(shared->fork(), question, full[i].solved));
+      if (!shared)
+        shared = compressed(context.read, agnostic_scores(context), context.queries, false, setting.ratio);
+      report(i, setting, ask(shared->fork(), question));
     }
   }
 }

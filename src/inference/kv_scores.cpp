@@ -9,17 +9,21 @@ namespace pmt::inference {
 namespace {
 
 constexpr int kRepeatChunk = 512;
-constexpr int kLeadIn = 16;     // tokens of the chunk before, so that the repetition knows where it is
+constexpr int kLeadIn = 16;         // tokens of the chunk before, so that the repetition knows where it is
+constexpr std::size_t kPieces = 3;  // of the context, spread over it, that stand for a repetition
+constexpr std::size_t kPieceTokens = 16;
 constexpr int kNeighbours = 6;  // a question's score reaches this far to each side
 
 base::Status read_scored(model::Transformer& transformer, kv_cache::PagePool& pool,
                          kv_cache::SequenceKv& sequence, std::span<const std::int32_t> tokens,
-                         kv_cache::ScoreBuffer& scores, int scored_tokens) {
+                         kv_cache::ScoreBuffer& scores, int scored_tokens,
+                         kv_cache::ReferenceQueries* queries = nullptr) {
   std::vector<model::BatchSpan> batch(1);
   batch[0].sequence = &sequence;
   batch[0].tokens = tokens;
   batch[0].scores = &scores;
   batch[0].scored_tokens = scored_tokens;
+  batch[0].queries = queries;
   TRY(transformer.forward(pool, batch));
   return {};
 }
@@ -45,6 +49,13 @@ kv_cache::ScoreBuffer zero_scores(const kv_cache::KvShape& shape, int tokens) {
   return {std::vector<float>(static_cast<std::size_t>(shape.layers * shape.kv_heads) * stride), stride};
 }
 
+kv_cache::ReferenceQueries room_for_queries(const model::Hparams& hparams, int first, int tokens) {
+  kv_cache::ReferenceQueries out{first, tokens, hparams.heads, hparams.head_dim, hparams.attention_scale, {}};
+  out.values.resize(static_cast<std::size_t>(hparams.layers) * static_cast<std::size_t>(tokens) *
+                    static_cast<std::size_t>(hparams.heads) * static_cast<std::size_t>(hparams.head_dim));
+  return out;
+}
+
 base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& transformer,
                                                        kv_cache::PagePool& pool,
                                                        const kv_cache::SequenceKv& read,
@@ -66,17 +77,38 @@ base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& trans
   return scores;
 }
 
-base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
-                                                      kv_cache::PagePool& pool,
-                                                      const kv_cache::SequenceKv& read,
-                                                      std::span<const std::int32_t> context,
-                                                      int question_first) {
+int repeating_tokens(std::span<const std::int32_t> request) {
+  return static_cast<int>(request.size() + kPieces * kPieceTokens);
+}
+
+base::Result<kv_cache::ReferenceQueries> queries_of_repeating(model::Transformer& transformer,
+                                                              kv_cache::PagePool& pool,
+                                                              const kv_cache::SequenceKv& read,
+                                                              std::span<const std::int32_t> context,
+                                                              std::span<const std::int32_t> request) {
+  std::vector<std::int32_t> again(request.begin(), request.end());
+  for (std::size_t piece = 0; piece < kPieces; ++piece) {
+    const std::size_t first = context.size() * (2 * piece + 1) / (2 * kPieces);
+    const auto some = context.subspan(first, std::min(kPieceTokens, context.size() - first));
+    again.insert(again.end(), some.begin(), some.end());
+  }
+  kv_cache::SequenceKv fork = read.fork();
+  auto queries = room_for_queries(transformer.hparams(), fork.tokens(), static_cast<int>(again.size()));
+  model::BatchSpan span{&fork, again, {}};
+  span.queries = &queries;
+  TRY(transformer.forward(pool, {&span, 1}));
+  return queries;
+}
+
+base::Result<kv_cache::ScoreBuffer> score_by_question(
+    model::Transformer& transformer, kv_cache::PagePool& pool, const kv_cache::SequenceKv& read,
+    std::span<const std::int32_t> context, int question_first, kv_cache::ReferenceQueries* queries) {
   CHECK(read.tokens() == static_cast<int>(context.size()));
   kv_cache::ScoreBuffer scores = zero_scores(read.shape(), question_first);
   kv_cache::SequenceKv fork = read.fork();
   fork.truncate(question_first);
   const auto question = context.subspan(static_cast<std::size_t>(question_first));
-  TRY(read_scored(transformer, pool, fork, question, scores, question_first));
+  TRY(read_scored(transformer, pool, fork, question, scores, question_first, queries));
   return scores;
 }
 

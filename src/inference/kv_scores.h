@@ -19,6 +19,9 @@ namespace pmt::inference {
 
 kv_cache::ScoreBuffer zero_scores(const kv_cache::KvShape& shape, int tokens);
 
+/// Room for the queries of the tokens [first, first + tokens).
+kv_cache::ReferenceQueries room_for_queries(const model::Hparams& hparams, int first, int tokens);
+
 /// Query-agnostic: the model is asked to repeat the context, and a token's score is the greatest probability
 /// that it gets from any query of its repetition. `context` is what `read` (exact) has read, `request` the
 /// tokens that ask for the repetition. Cost: about two more prefills; pages for one chunk at a time.
@@ -29,14 +32,24 @@ base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& trans
                                                        std::span<const std::int32_t> context,
                                                        std::span<const std::int32_t> request);
 
+/// How many tokens queries_of_repeating() reads at most.
+int repeating_tokens(std::span<const std::int32_t> request);
+
+/// The queries of a reader who looks all over the text: those of `request` and of a few pieces of `context`,
+/// read as its repetition. Cost: some 60 tokens read, and their pages for as long. Errors: kUnavailable.
+base::Result<kv_cache::ReferenceQueries> queries_of_repeating(model::Transformer& transformer,
+                                                              kv_cache::PagePool& pool,
+                                                              const kv_cache::SequenceKv& read,
+                                                              std::span<const std::int32_t> context,
+                                                              std::span<const std::int32_t> request);
+
 /// Query-aware: the greatest probability that any of the question's queries gives each token before it. The
 /// question is `context` from `question_first` on (0 < question_first < read.tokens()). Cost: reading it once
-/// more. Source: SnapKV (arXiv 2404.14469); we take the maximum over queries and group.
-base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
-                                                      kv_cache::PagePool& pool,
-                                                      const kv_cache::SequenceKv& read,
-                                                      std::span<const std::int32_t> context,
-                                                      int question_first);
+/// more; `queries`, with room for the question's, receives them. Source: SnapKV (arXiv 2404.14469); we take
+/// the maximum over queries and group.
+base::Result<kv_cache::ScoreBuffer> score_by_question(
+    model::Transformer& transformer, kv_cache::PagePool& pool, const kv_cache::SequenceKv& read,
+    std::span<const std::int32_t> context, int question_first, kv_cache::ReferenceQueries* queries = nullptr);
 
 /// A token must matter to both: agnostic score times the question's, the latter spread over its neighbours.
 /// The question's own tokens, those from `question_first` to `tokens`, score 1.

@@ -1,6 +1,7 @@
 #include "inference/prompt_compression.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "inference/kv_scores.h"
@@ -46,34 +47,47 @@ bool PromptCompression::scores_question(const kv_cache::SequenceKv& sequence) co
   return window_ > 0 && !scored_ && sequence.tokens() >= question_first();
 }
 
-void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor& predictor) {
+void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor& predictor,
+                                const model::Hparams& hparams) {
   const kv_cache::SequenceKv& sequence = *span.sequence;
   if (!active() || scored_ || sequence.compact()) return;
   if (scores_.values.empty()) {
     scores_ = zero_scores(sequence.shape(), prompt_tokens_);
-    if (window_ > 0) by_question_ = zero_scores(sequence.shape(), question_first());
+    if (window_ > 0) {
+      by_question_ = zero_scores(sequence.shape(), question_first());
+      queries_ = room_for_queries(hparams, question_first(), window_);
+    }
   }
   span.predictor = &predictor;
   span.predicted = &scores_;
   if (!scores_question(sequence)) return;
   span.scores = &by_question_;
   span.scored_tokens = question_first();
+  span.queries = &queries_;
 }
 
 bool PromptCompression::due(const kv_cache::SequenceKv& sequence) const {
   return active() && !sequence.compact() && sequence.tokens() == prompt_tokens_;
 }
 
-base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence,
-                                         const kernels::AttentionKernels& kernels, int threads) {
+base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
+                                         std::span<const std::int32_t> request,
+                                         model::Transformer& transformer, kv_cache::PagePool& pool) {
   CHECK(due(sequence));
+  if (queries_.values.empty()) {
+    // A full pool may have no room for it: then nothing is summed up.
+    if (auto queries = queries_of_repeating(transformer, pool, sequence, prompt, request))
+      queries_ = std::move(*queries);
+  }
   if (!scored_ && window_ > 0)
     scores_ = combine(scores_, std::move(by_question_), question_first(), prompt_tokens_);
   scored_ = true;
   kv_cache::EvictionOptions options;
   options.ratio = ratio_;
-  return sequence.compress(kv_cache::choose_kept(scores_, sequence.shape(), prompt_tokens_, options),
-                           kv_cache::ends_of(ratio_), kernels, threads);
+  return sequence.compress(
+      kv_cache::choose_kept(scores_, sequence.shape(), prompt_tokens_, options), kv_cache::ends_of(ratio_),
+      kernels::best_attention_kernels(), transformer.threads(),
+      {queries_.values.empty() ? nullptr : &queries_, kv_cache::summary_share(ratio_, window_ > 0)});
 }
 
 }  // namespace pmt::inference

@@ -2,7 +2,9 @@
 //
 // Every prompt token's scores are guessed as it is read. Query-aware, the prompt's last tokens are the
 // question: they are read in a span of their own, whose attention says what it looks for. When the whole
-// prompt has been read, the sequence is cut down to its share; the first token comes from the exact pages.
+// prompt has been read, the sequence is cut down to its share; what goes is summed up for queries like the
+// question's, or query-agnostic for those of a short repetition (note 0018). The first token comes from the
+// exact pages.
 // Thread-safety: the scheduler's thread.
 #pragma once
 
@@ -35,13 +37,16 @@ class PromptCompression {
   int span_tokens(const kv_cache::SequenceKv& sequence, int pending) const;
   /// Whether a span that starts after `read` tokens belongs to the question. One such span a batch.
   bool scores_question(const kv_cache::SequenceKv& sequence) const;
-  /// Asks for this span's scores.
-  void observe(model::BatchSpan& span, const model::KvPredictor& predictor);
+  /// Asks for this span's scores and queries.
+  void observe(model::BatchSpan& span, const model::KvPredictor& predictor, const model::Hparams& hparams);
   /// Whether the prompt has been read and the sequence is still exact.
   bool due(const kv_cache::SequenceKv& sequence) const;
-  /// Cuts the sequence down. Errors: kUnavailable, and it is still exact.
-  base::Status compress(kv_cache::SequenceKv& sequence, const kernels::AttentionKernels& kernels,
-                        int threads);
+  /// Cuts the sequence, which has read `prompt`, down. `request`: repeat_request(). Reads a batch of its own
+  /// when query-agnostic, so the transformer's last logits are gone. Errors: kUnavailable, and it is still
+  /// exact.
+  base::Status compress(kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
+                        std::span<const std::int32_t> request, model::Transformer& transformer,
+                        kv_cache::PagePool& pool);
 
  private:
   int question_first() const { return prompt_tokens_ - window_; }
@@ -52,7 +57,8 @@ class PromptCompression {
   int window_ = 0;                     // tokens of the question; 0 when query-agnostic
   kv_cache::ScoreBuffer scores_;       // of every prompt token: guessed, and combined once scored_
   kv_cache::ScoreBuffer by_question_;  // of those before the question
-  bool scored_ = false;                // a choice that is read again is cut by the same scores
+  kv_cache::ReferenceQueries queries_;
+  bool scored_ = false;  // a choice that is read again is cut by the same scores
 };
 
 }  // namespace pmt::inference

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "inference/kv_quality.h"
+#include "inference/kv_scores.h"
 #include "kernels/attention.h"
 #include "kernels/page_layout.h"
 #include "kv_cache/eviction.h"
@@ -44,7 +45,8 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       clock_(clock),
       options_(options),
       prefixes_(*pool_, static_cast<std::int64_t>(options.prefix_bytes_max)),
-      calibration_(std::move(calibration)) {
+      calibration_(std::move(calibration)),
+      repeat_request_(repeat_request(vocab)) {
   publish();
   thread_ = std::thread([this] { run(); });
 }
@@ -400,7 +402,8 @@ void Scheduler::step() {
         &generation.sequence(), generation.pending().first(static_cast<std::size_t>(part.tokens)), {}};
     for (int row = part.tokens - 1 - generation.drafted(); part.samples && row < part.tokens; ++row)
       span.output_rows.push_back(row);
-    if (part.job->compression.active()) part.job->compression.observe(span, calibration_->predictor);
+    if (part.job->compression.active())
+      part.job->compression.observe(span, calibration_->predictor, transformer_.hparams());
     batch.push_back(std::move(span));
   }
   const auto logits = transformer_.forward(*pool_, batch);
@@ -413,8 +416,17 @@ void Scheduler::step() {
     }
     return;
   }
-  compress_when_read(parts);
-  distribute(parts, *logits);
+  const bool compresses = std::any_of(parts.begin(), parts.end(), [](const Part& part) {
+    return part.job->compression.due(part.job->running[part.generation].sequence());
+  });
+  std::span<const float> rows = *logits;
+  std::vector<float> kept_rows;
+  if (compresses) {  // which may read a batch of its own
+    kept_rows.assign(rows.begin(), rows.end());
+    rows = kept_rows;
+    compress_when_read(parts);
+  }
+  distribute(parts, rows);
   drop_unseen(parts);
 }
 
@@ -423,9 +435,9 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
   for (const Part& part : parts) {
     kv_cache::SequenceKv& sequence = part.job->running[part.generation].sequence();
     if (!part.job->compression.due(sequence)) continue;
+    give_up_prefixes(sequence.pages_needed(repeating_tokens(repeat_request_)));
     // A pool with no room for the small pages leaves it exact, and the report says so.
-    if (!part.job->compression.compress(sequence, kernels::best_attention_kernels(),
-                                        transformer_.threads())) {
+    if (!part.job->compression.compress(sequence, part.job->prompt, repeat_request_, transformer_, *pool_)) {
       part.job->kv.mode = "exact";
       part.job->kv.safe_for = safe_tasks(transformer_.file_bytes(), llm::KvMode::kExact, 1);
       continue;
@@ -454,7 +466,8 @@ void Scheduler::note_compressed(const kv_cache::SequenceKv& sequence, std::int64
           sequence.slot(kv_cache::LayerId(layer), kv_cache::KvHeadId(head), sequence.tokens() - 1) + 1);
   }
   const double f16_bytes = 2.0 * 2 * sequence.tokens() * shape.layers * shape.kv_heads * shape.head_dim;
-  out.ratio = f16_bytes / static_cast<double>(std::max<std::int64_t>(sequence.bytes(), 1));
+  out.ratio =
+      f16_bytes / static_cast<double>(std::max<std::int64_t>(sequence.bytes() + sequence.side_bytes(), 1));
   last_compressed_ = std::move(out);
 }
 
@@ -538,7 +551,8 @@ void Scheduler::end_generation(Job& job, Generation& generation) {
   const kv_cache::KvShape& shape = generation.sequence().shape();
   job.kv.bytes_f16 += shape.bytes_f16(generation.sequence().tokens()) -
                       (job.kv.bytes > 0 ? shape.bytes_f16(static_cast<std::int64_t>(job.prompt.size())) : 0);
-  job.kv.bytes += generation.sequence().bytes() - (job.kv.bytes > 0 ? job.shared_bytes : 0);
+  job.kv.bytes += generation.sequence().bytes() + generation.sequence().side_bytes() -
+                  (job.kv.bytes > 0 ? job.shared_bytes : 0);
   remember(job, generation);
   generation.sequence().clear();
   job.sink->on_event(llm::ChoiceEnd{generation.choice(), generation.finish_reason(), {}});

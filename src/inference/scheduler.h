@@ -143,6 +143,7 @@ class Scheduler {
 
   kv_cache::PrefixIndex prefixes_;  // after the pool, whose pages it holds
   std::optional<Calibration> calibration_;
+  const std::vector<std::int32_t> repeat_request_;
 
   std::optional<CompressedPrompt> last_compressed_;
 

@@ -35,8 +35,18 @@ struct HeadPages {
   const std::byte* page(int i) const { return pool + unit_bytes * ids[i]; }
 };
 
+/// What stands for the tokens that a compressed table evicted: one more key and value, which every query
+/// sees, a number added to its score, and the most that the score may be (note 0018).
+struct Summary {
+  const std::uint16_t* vectors =
+      nullptr;  // f16 [2, head_dim]: key, value, in the pages' rotation; null: none
+  float bias = 0;
+  float score_max = 0;
+};
+
 struct AttentionTile {
   HeadPages kv;
+  Summary summary;
   const float* q = nullptr;     // query i's group starts at q + i * q_stride: [group, head_dim], after RoPE
   std::ptrdiff_t q_stride = 0;  // floats
   int queries = 0;
@@ -76,6 +86,8 @@ struct AttentionKernels {
   void (*load_queries)(const AttentionTile& tile, Scratch& scratch);
   /// The partial softmax over segment `segment` (tokens [segment, segment + 1) * kSegmentTokens).
   void (*attend_segment)(const AttentionTile& tile, int segment, Scratch& scratch, Partial& out);
+  /// into = into (+) the tile's summary, which it has. After load_queries.
+  void (*attend_summary)(const AttentionTile& tile, const Scratch& scratch, Partial& into);
   /// into = into (+) from. Fold from left to right.
   void (*merge)(int rows, int head_dim, Partial& into, const Partial& from);
   /// out[row] = partial.out[row] / partial.sum[row]; query i's group at out + i * out_stride.
@@ -93,6 +105,9 @@ struct AttentionKernels {
   void (*store_bytes)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
   /// Codes one token's K and V rows [head_dim] f32 as token `slot` of a compact page.
   void (*store_compact)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
+
+  /// to = from [head_dim] in the compact codec's rotation.
+  void (*rotate)(const float* from, float* to, int head_dim);
 
   auto store(PageCodec codec) const {
     return codec == PageCodec::kF16 ? store_f16 : codec == PageCodec::kBytes ? store_bytes : store_compact;

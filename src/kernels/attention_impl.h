@@ -354,6 +354,28 @@ struct Attention {
     }
   }
 
+  static void attend_summary(const AttentionTile& tile, const Scratch& scratch, Partial& into) {
+    const std::uint16_t* key = tile.summary.vectors;
+    const std::uint16_t* value = key + tile.head_dim;
+    for (int r = 0; r < tile.queries * tile.group; ++r) {
+      const float* q = scratch.q + r * tile.head_dim;
+      auto dot = V::broadcast(0.0F);
+      for (int d = 0; d < tile.head_dim; d += V::kLanes) dot = V::fma(V::load(q + d), V::load(key + d), dot);
+      const float fitted = V::reduce_add(dot) + tile.summary.bias;
+      const float score = fitted < tile.summary.score_max ? fitted : tile.summary.score_max;
+      const float top = score > into.max[r] ? score : into.max[r];
+      const float a = into.max[r] == kMinusInf ? 0.0F : V::exp_scalar(into.max[r] - top);
+      const float b = V::exp_scalar(score - top);
+      into.sum[r] = into.sum[r] * a + b;
+      into.max[r] = top;
+      const auto va = V::broadcast(a);
+      const auto vb = V::broadcast(b);
+      float* out = into.out + r * tile.head_dim;
+      for (int d = 0; d < tile.head_dim; d += V::kLanes)
+        V::store(out + d, V::fma(V::load(value + d), vb, V::mul(V::load(out + d), va)));
+    }
+  }
+
   static void merge(int rows, int head_dim, Partial& into, const Partial& from) {
     for (int r = 0; r < rows; ++r) {
       if (from.max[r] == kMinusInf) continue;
@@ -396,8 +418,8 @@ struct Attention {
   }
 
   static constexpr AttentionKernels table(const char* name) {
-    return {name,      load_queries, attend_segment,     merge,       finish, score_max,
-            store_f16, load_f16,     Codec::store_bytes, Codec::store};
+    return {name,      load_queries, attend_segment, attend_summary,     merge,        finish,
+            score_max, store_f16,    load_f16,       Codec::store_bytes, Codec::store, Codec::rotate};
   }
 };
 

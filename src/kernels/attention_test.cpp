@@ -119,6 +119,42 @@ class Fixture {
     return out;
   }
 
+  /// The same with a summary, and without it but with what it should add.
+  std::pair<std::vector<float>, std::vector<double>> run_summed_up(const AttentionKernels& kernels,
+                                                                   float bias, float score_max) {
+    std::normal_distribution<float> normal(0.0F, 1.5F);
+    const auto width = static_cast<std::size_t>(shape_.head_dim);
+    std::vector<float> vectors(2 * width);
+    for (float& x : vectors) x = f16_to_f32(f32_to_f16(normal(rng_)));
+    std::vector<float> rotated = vectors;
+    if (ends() == PageCodec::kBytes) {
+      for (const std::size_t at : {std::size_t{0}, width}) {
+        kernels.rotate(vectors.data() + at, rotated.data() + at, shape_.head_dim);
+        for (std::size_t d = at; d < at + width; ++d) rotated[d] = f16_to_f32(f32_to_f16(rotated[d]));
+      }
+    }
+    std::vector<std::uint16_t> halves;
+    for (const float x : rotated) halves.push_back(f32_to_f16(x));
+
+    AttentionTile tile = tile_of(0, shape_.queries);
+    tile.summary = {halves.data(), bias, score_max};
+    const std::vector<float> without = run(kernels, 0, shape_.queries);
+    std::vector<double> want(without.begin(), without.end());
+    for (std::size_t row = 0; row < want.size() / width; ++row) {
+      double score = bias;
+      for (std::size_t d = 0; d < width; ++d)
+        score += double{queries_[row * width + d]} * tile.scale * vectors[d];
+      const double seen = scratch_->total.max[row] + std::log(double{scratch_->total.sum[row]});
+      const double share = 1 / (1 + std::exp(seen - std::min<double>(score, score_max)));
+      for (std::size_t d = 0; d < width; ++d)
+        want[row * width + d] += share * (vectors[width + d] - want[row * width + d]);
+    }
+    kernels.attend_summary(tile, *scratch_, scratch_->total);
+    std::vector<float> got(want.size());
+    kernels.finish(tile, scratch_->total, got.data(), shape_.group * shape_.head_dim);
+    return {got, want};
+  }
+
   /// score_max over the first `tokens` tokens, from the given starting values.
   void score(const AttentionKernels& kernels, int tokens, std::vector<float>& into) {
     run(kernels, 0, shape_.queries);
@@ -226,6 +262,19 @@ TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
           << "round " << round << " element " << i << " head_dim " << shape.head_dim << " group "
           << shape.group << " queries " << shape.queries << " visible " << shape.visible_first << " window "
           << shape.window;
+    }
+  }
+}
+
+TEST_P(AttentionKernelsTest, ASummaryCountsAsOneMoreToken) {
+  const AttentionKernels* kernels = attention_kernels(GetParam());
+  if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  for (const Pages pages : {Pages::kExact, Pages::kMixed, Pages::kBytes}) {
+    for (const float bias : {-3.0F, 4.0F}) {
+      Fixture fixture({64, 3, 16, 300, pages}, *kernels, 12);
+      const auto [got, want] = fixture.run_summed_up(*kernels, bias, 6.0F);
+      for (std::size_t i = 0; i < want.size(); ++i)
+        ASSERT_NEAR(got[i], want[i], 4e-3) << i << " bias " << bias;
     }
   }
 }

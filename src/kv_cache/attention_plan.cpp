@@ -87,6 +87,7 @@ kernels::AttentionTile AttentionPlan::tile_of(const Item& item, LayerId layer, c
   tile.kv = {pool_->base(), pool_->unit_bytes(), &span.sequence->page_ids(layer, head)->value,
              span.sequence->coded_pages(layer, head), span.sequence->ends()};
   const std::ptrdiff_t row_floats = std::ptrdiff_t{shape_.kv_heads} * shape_.group * shape_.head_dim;
+  tile.summary = span.sequence->summary(layer, head);
   tile.q_stride = row_floats;
   tile.q = q + (span.row_first + item.query_first) * row_floats + item.head * shape_.group * shape_.head_dim;
   tile.queries = item.queries;
@@ -101,10 +102,8 @@ kernels::AttentionTile AttentionPlan::tile_of(const Item& item, LayerId layer, c
 /// Attends over the item's segments; the tile's folded partial when this item was the last of the tile.
 /// Tables of a compact sequence end before the planned segments do, and a local layer sees only the last
 /// ones: the others have nothing to attend to.
-const kernels::Partial* AttentionPlan::attend(const Item& item, LayerId layer,
-                                              const kernels::AttentionTile& tile,
-                                              const kernels::AttentionKernels& kernels,
-                                              kernels::Scratch& scratch) {
+kernels::Partial* AttentionPlan::attend(const Item& item, LayerId layer, const kernels::AttentionTile& tile,
+                                        const kernels::AttentionKernels& kernels, kernels::Scratch& scratch) {
   const int rows = tile.queries * tile.group;
   const int present = segments_of(tile.visible_first + tile.queries - 1);
   const int seen = tile.hidden(0) / kernels::kSegmentTokens;
@@ -133,8 +132,9 @@ void AttentionPlan::run_item(const Item& item, LayerId layer, const kernels::Att
                              const float* q, float* out, kernels::Scratch& scratch, ScoreBuffer* scores) {
   const kernels::AttentionTile tile = tile_of(item, layer, q);
   kernels.load_queries(tile, scratch);
-  const kernels::Partial* folded = attend(item, layer, tile, kernels, scratch);
+  kernels::Partial* folded = attend(item, layer, tile, kernels, scratch);
   if (folded == nullptr) return;
+  if (tile.summary.vectors != nullptr) kernels.attend_summary(tile, scratch, *folded);
   kernels.finish(tile, *folded, out + (tile.q - q), tile.q_stride);
   const int scored = spans_[item.span].scored_tokens;
   if (scores == nullptr || scored == 0) return;

@@ -78,8 +78,8 @@ class AttentionPlan {
   kernels::AttentionTile tile_of(const Item& item, LayerId layer, const float* q) const;
   void run_item(const Item& item, LayerId layer, const kernels::AttentionKernels& kernels, const float* q,
                 float* out, kernels::Scratch& scratch, ScoreBuffer* scores);
-  const kernels::Partial* attend(const Item& item, LayerId layer, const kernels::AttentionTile& tile,
-                                 const kernels::AttentionKernels& kernels, kernels::Scratch& scratch);
+  kernels::Partial* attend(const Item& item, LayerId layer, const kernels::AttentionTile& tile,
+                           const kernels::AttentionKernels& kernels, kernels::Scratch& scratch);
   void add_tile(std::uint32_t span, int head, int query_first, int queries, int segments_per_item);
 
   const PagePool* pool_;

@@ -31,6 +31,7 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       ends_(std::exchange(other.ends_, kernels::PageCodec::kF16)),
       kept_(std::exchange(other.kept_, {})),
       coded_(std::exchange(other.coded_, {})),
+      summaries_(std::exchange(other.summaries_, {})),
       tables_(std::exchange(other.tables_, {})) {}
 
 SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
@@ -44,6 +45,7 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(ends_, other.ends_);
   std::swap(kept_, other.kept_);
   std::swap(coded_, other.coded_);
+  std::swap(summaries_, other.summaries_);
   std::swap(tables_, other.tables_);
   return *this;
 }
@@ -148,6 +150,7 @@ void SequenceKv::clear() {
   }
   kept_.clear();
   coded_.clear();
+  summaries_.reset();
   ends_ = kernels::PageCodec::kF16;
   tokens_ = 0;
   compressed_tokens_ = 0;
@@ -165,6 +168,7 @@ SequenceKv SequenceKv::fork(Holder holder) const {
   copy.ends_ = ends_;
   copy.kept_ = kept_;
   copy.coded_ = coded_;
+  copy.summaries_ = summaries_;
   copy.tables_ = tables_;
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     // Pages that were reserved past the committed tokens belong to this sequence alone.
@@ -211,8 +215,27 @@ void SequenceKv::code(std::size_t table, const KeptTokens& kept, kernels::PageCo
   each(kept.exact, kernels.store(ends), pool_->bytes_of(size_of_ends(ends)));
 }
 
+void SequenceKv::sum_up(std::size_t table, const KeptTokens& kept, const SummaryRequest& request,
+                        SummaryFit& fit, Summaries& to) const {
+  if (is_local(table)) return;
+  std::vector<bool> stays(static_cast<std::size_t>(tokens_));
+  for (const auto* part : {&kept.coded, &kept.exact}) {
+    for (const std::int32_t token : *part) stays[static_cast<std::size_t>(token)] = true;
+  }
+  fit.begin();
+  float key[kernels::kHeadDimMax];
+  float value[kernels::kHeadDimMax];
+  for (int token = 0; token < tokens_; ++token) {
+    const PageId page = tables_[table][static_cast<std::size_t>(token / kernels::kPageTokens)];
+    fit.kernels().load_f16(pool_->data(page), shape_.head_dim, token % kernels::kPageTokens, key, value);
+    fit.add(key, value, stays[static_cast<std::size_t>(token)]);
+  }
+  fit.finish(request, table, shape_.kv_heads, to);
+}
+
 base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::PageCodec ends,
-                                  const kernels::AttentionKernels& kernels, int threads) {
+                                  const kernels::AttentionKernels& kernels, int threads,
+                                  const SummaryRequest& to_sum_up) {
   CHECK(!compact() && holder_ == Holder::kRequest && ends != kernels::PageCodec::kCompact);
   check_kept(kept);
   const std::size_t small = pool_->bytes_of(PageSize::kSmall);
@@ -240,10 +263,15 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::
     return base::Error{base::Code::kUnavailable, "the KV page pool has no room for the compressed pages"};
   }
   std::vector<std::byte> bytes(begin.back());
+  const bool summed_up = to_sum_up.queries != nullptr;
+  auto summaries = std::make_shared<Summaries>(summed_up ? kept.size() : 0, shape_.head_dim);
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    for (std::size_t t = next++; t < kept.size(); t = next++)
+    SummaryFit fit(kernels, shape_.head_dim, ends == kernels::PageCodec::kBytes);
+    for (std::size_t t = next++; t < kept.size(); t = next++) {
       code(t, kept[t], ends, kernels, bytes.data() + begin[t]);
+      if (summed_up) sum_up(t, kept[t], to_sum_up, fit, *summaries);
+    }
   };
   {
     std::vector<std::jthread> helpers;
@@ -255,6 +283,7 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::
     table.clear();
   }
   compressed_tokens_ = tokens_;
+  if (summed_up) summaries_ = std::move(summaries);
   dropped_pages_ = 0;
   ends_ = ends;
   for (std::size_t t = 0; t < kept.size(); ++t) {

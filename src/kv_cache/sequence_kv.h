@@ -19,18 +19,17 @@
 #include <algorithm>
 #include <bitset>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
 #include "kernels/attention.h"
 #include "kernels/page_layout.h"
+#include "kv_cache/evicted_summary.h"
 #include "kv_cache/page_pool.h"
 
 namespace pmt::kv_cache {
-
-using LayerId = base::Id<struct LayerTag>;
-using KvHeadId = base::Id<struct KvHeadTag>;
 
 /// Of models with local layers.
 inline constexpr std::size_t kLayersMax = 256;
@@ -90,10 +89,13 @@ class SequenceKv {
   /// Makes an exact sequence compact: table t keeps kept[t] (of a local layer the last tokens, the coded ones
   /// before the exact, as many in every such table, at most the window), and the pages that it had are
   /// released. The pages of kept[t].exact and of all later tokens are `ends`: kF16, or kBytes, which coded
-  /// pages require. The same bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost:
-  /// 70 us a coded token of 90 tables of 64 dimensions, on two threads (bench decode).
+  /// pages require. With `to_sum_up`, so is what each table evicts (note 0018; not in local layers). The same
+  /// bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost: 70 us a coded token of 90
+  /// tables of 64 dimensions, on two threads (bench decode); the summaries read every page once for each 48
+  /// query rows.
   base::Status compress(const std::vector<KeptTokens>& kept, kernels::PageCodec ends,
-                        const kernels::AttentionKernels& kernels, int threads = 1);
+                        const kernels::AttentionKernels& kernels, int threads = 1,
+                        const SummaryRequest& to_sum_up = {});
   bool compact() const { return !kept_.empty(); }
   /// Tokens that compress() saw; 0 for an exact sequence.
   int compressed_tokens() const { return compressed_tokens_; }
@@ -134,6 +136,12 @@ class SequenceKv {
   }
   std::int64_t bytes() const;
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
+  /// Beside the pages: the summaries.
+  std::int64_t side_bytes() const { return summaries_ ? summaries_->bytes() : 0; }
+  /// What stands for the table's evicted tokens.
+  kernels::Summary summary(LayerId layer, KvHeadId head) const {
+    return summaries_ ? summaries_->of(index(layer, head)) : kernels::Summary{};
+  }
   /// Bytes in pages that have no room left, which forks therefore go on sharing; without local layers, whose
   /// pages go when they are out of sight.
   std::int64_t full_bytes() const;
@@ -162,6 +170,9 @@ class SequenceKv {
   /// One table's kept tokens as pages, written to `to`.
   void code(std::size_t table, const KeptTokens& kept, kernels::PageCodec ends,
             const kernels::AttentionKernels& kernels, std::byte* to) const;
+  /// Fits the table's summary to `queries`.
+  void sum_up(std::size_t table, const KeptTokens& kept, const SummaryRequest& request, SummaryFit& fit,
+              Summaries& to) const;
   bool last_page_is_shared(std::size_t table) const;
   bool is_local(std::size_t table) const {
     return shape_.window > 0 && shape_.local[table / static_cast<std::size_t>(shape_.kv_heads)];
@@ -178,9 +189,10 @@ class SequenceKv {
   int longest_kept_ = 0;
   int dropped_pages_ = 0;  // at the front of every local table
   kernels::PageCodec ends_ = kernels::PageCodec::kF16;
-  std::vector<int> kept_;                    // [layers * kv_heads], empty: exact
-  std::vector<int> coded_;                   // [layers * kv_heads] pages, empty: exact
-  std::vector<std::vector<PageId>> tables_;  // [layers * kv_heads]
+  std::vector<int> kept_;                       // [layers * kv_heads], empty: exact
+  std::vector<int> coded_;                      // [layers * kv_heads] pages, empty: exact
+  std::shared_ptr<const Summaries> summaries_;  // shared by forks
+  std::vector<std::vector<PageId>> tables_;     // [layers * kv_heads]
 };
 
 }  // namespace pmt::kv_cache

@@ -72,6 +72,11 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
   float* out =
       static_cast<float*>(dst->data) + static_cast<std::ptrdiff_t>(row) * h.heads * h.head_dim + first;
   for (int g = 0; g < h.group(); ++g) rope.rotate(row, q + g * h.head_dim, out + g * h.head_dim);
+  kv_cache::ReferenceQueries* wish =
+      step.batch[static_cast<std::size_t>(step.row_span[static_cast<std::size_t>(row)])].queries;
+  const int position = span.start + row - span.row_first;
+  if (wish == nullptr || position < wish->first || position >= wish->first + wish->tokens) return;
+  std::copy_n(out, h.group() * h.head_dim, wish->at(layer.value, position, head * h.group()));
 }
 
 /// What a span asks of its attention input: to have scores guessed from it, or to have it.

@@ -43,6 +43,8 @@ struct BatchSpan {
   /// the buffer has room for it.
   const KvPredictor* predictor = nullptr;
   kv_cache::ScoreBuffer* predicted = nullptr;
+  /// Where set: receives the queries of those new tokens that it has room for; it is allocated.
+  kv_cache::ReferenceQueries* queries = nullptr;
   /// Where set: receives each layer's attention input, [layers, tokens of this span, hidden].
   std::vector<float>* attention_inputs = nullptr;
 };

@@ -1,0 +1,181 @@
+#include "kv_cache/evicted_summary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/check.h"
+#include "kernels/f16.h"
+#include "kernels/page_layout.h"
+
+namespace pmt::kv_cache {
+namespace {
+
+constexpr int kRows = 2 * kernels::kRowsMax;  // queries of a head's group that a summary is fitted to
+constexpr float kShareMin = 1e-4F;  // a query that hardly sees the evicted tokens still counts so much
+constexpr double kRidge = 1e-2;     // of the mean diagonal; pulls the key towards the evicted keys' mean
+
+/// Solves a x = b for a symmetric positive definite a [n, n], in place; x is left in b.
+void solve(std::vector<double>& a, std::vector<double>& b) {
+  const std::size_t n = b.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      double sum = a[i * n + j];
+      for (std::size_t k = 0; k < j; ++k) sum -= a[i * n + k] * a[j * n + k];
+      a[i * n + j] = i == j ? std::sqrt(std::max(sum, 1e-30)) : sum / a[j * n + j];
+    }
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t k = 0; k < i; ++k) b[i] -= a[i * n + k] * b[k];
+    b[i] /= a[i * n + i];
+  }
+  for (std::size_t i = n; i-- > 0;) {
+    for (std::size_t k = i + 1; k < n; ++k) b[i] -= a[k * n + i] * b[k];
+    b[i] /= a[i * n + i];
+  }
+}
+
+}  // namespace
+
+float summary_share(double ratio, bool by_question) {
+  return static_cast<float>(std::min(1.0, 8 / ratio) * (by_question ? 1 : 0.5));
+}
+
+/// What some tokens are to each query row: the logarithm of their exponentials' sum, and their mean value.
+struct SummaryFit::Seen {
+  std::vector<float> log_sum;  // [rows]
+  std::vector<float> mean;     // [rows, head_dim]
+};
+
+struct SummaryFit::Work {
+  kernels::Scratch scratch;
+};
+
+SummaryFit::SummaryFit(const kernels::AttentionKernels& kernels, int head_dim, bool rotated)
+    : kernels_(kernels),
+      head_dim_(head_dim),
+      rotated_(rotated),
+      key_sum_(static_cast<std::size_t>(head_dim)),
+      work_(std::make_unique<Work>()) {}
+
+SummaryFit::~SummaryFit() = default;
+
+void SummaryFit::begin() {
+  kept_.count = evicted_.count = 0;
+  std::fill(key_sum_.begin(), key_sum_.end(), 0.0);
+}
+
+void SummaryFit::append(Tokens& to, const float* key, const float* value) {
+  const std::size_t page_bytes = kernels::f16_page_bytes(head_dim_);
+  const auto page = static_cast<std::size_t>(to.count / kernels::kPageTokens);
+  if (to.pages.size() < (page + 1) * page_bytes) to.pages.resize((page + 1) * page_bytes * 2);
+  kernels_.store_f16(key, value, head_dim_, to.count % kernels::kPageTokens,
+                     to.pages.data() + page * page_bytes);
+  ++to.count;
+}
+
+void SummaryFit::add(const float* key, const float* value, bool kept) {
+  append(kept ? kept_ : evicted_, key, value);
+  if (kept) return;
+  for (std::size_t d = 0; d < key_sum_.size(); ++d) key_sum_[d] += key[d];
+}
+
+/// `rows` [count, head_dim]: all of them see all the tokens, as the heads of one query's group do.
+void SummaryFit::attend(const Tokens& tokens, const float* rows, int count, float scale, Seen& out) {
+  const auto width = static_cast<std::size_t>(head_dim_);
+  out.log_sum.resize(static_cast<std::size_t>(count));
+  out.mean.resize(static_cast<std::size_t>(count) * width);
+  std::vector<std::uint32_t> ids(static_cast<std::size_t>(tokens.count / kernels::kPageTokens + 1));
+  std::iota(ids.begin(), ids.end(), 0U);
+  kernels::Scratch& scratch = work_->scratch;
+  for (int first = 0; first < count; first += kernels::kRowsMax) {
+    kernels::AttentionTile tile;
+    tile.kv.pool = tokens.pages.data();
+    tile.kv.unit_bytes = kernels::f16_page_bytes(head_dim_);
+    tile.kv.ids = ids.data();
+    tile.q = rows + static_cast<std::size_t>(first) * width;
+    tile.queries = 1;
+    tile.group = std::min(kernels::kRowsMax, count - first);
+    tile.head_dim = head_dim_;
+    tile.scale = scale;
+    tile.visible_first = tokens.count;
+    kernels_.load_queries(tile, scratch);
+    const int segments = (tokens.count + kernels::kSegmentTokens - 1) / kernels::kSegmentTokens;
+    kernels_.attend_segment(tile, 0, scratch, scratch.total);
+    for (int s = 1; s < segments; ++s) {
+      kernels_.attend_segment(tile, s, scratch, scratch.part);
+      kernels_.merge(tile.group, head_dim_, scratch.total, scratch.part);
+    }
+    for (int r = 0; r < tile.group; ++r) {
+      const auto row = static_cast<std::size_t>(first + r);
+      out.log_sum[row] = scratch.total.max[r] + std::log(scratch.total.sum[r]);
+      for (std::size_t d = 0; d < width; ++d)
+        out.mean[row * width + d] =
+            scratch.total.out[static_cast<std::size_t>(r) * width + d] / scratch.total.sum[r];
+    }
+  }
+}
+
+void SummaryFit::finish(const SummaryRequest& request, std::size_t table, int kv_heads, Summaries& to) {
+  const ReferenceQueries& queries = *request.queries;
+  CHECK(queries.head_dim == head_dim_ && kept_.count > 0);
+  if (evicted_.count == 0) return;
+  const auto width = static_cast<std::size_t>(head_dim_);
+  const std::size_t layer = table / static_cast<std::size_t>(kv_heads);
+  const int group = queries.heads / kv_heads;
+  const int head = static_cast<int>(table % static_cast<std::size_t>(kv_heads)) * group;
+  std::vector<float> rows;
+  int count = 0;
+  const int step = (queries.tokens * group + kRows - 1) / kRows;
+  for (int t = queries.tokens - 1; t >= 0; t -= step, count += group) {
+    const float* from = queries.at(layer, queries.first + t, head);
+    rows.insert(rows.end(), from, from + static_cast<std::size_t>(group) * width);
+  }
+  Seen evicted, kept;
+  attend(evicted_, rows.data(), count, queries.scale, evicted);
+  attend(kept_, rows.data(), count, queries.scale, kept);
+
+  // (key's difference from the mean, bias) by weighted ridge regression; the value by weighted mean.
+  const std::size_t n = width + 1;
+  std::vector<double> a(n * n), b(n), x(n), value(width);
+  std::vector<double> mean(width);
+  for (std::size_t d = 0; d < width; ++d) mean[d] = key_sum_[d] / evicted_.count;
+  double weights = 0;
+  for (std::size_t r = 0; r < static_cast<std::size_t>(count); ++r) {
+    const double share = 1 / (1 + std::exp(double{kept.log_sum[r]} - evicted.log_sum[r]));
+    const double weight = std::max<double>(share, kShareMin);
+    double wanted = evicted.log_sum[r];
+    for (std::size_t d = 0; d < width; ++d) {
+      x[d] = double{rows[r * width + d]} * queries.scale;
+      wanted -= x[d] * mean[d];
+      value[d] += weight * weight * evicted.mean[r * width + d];
+    }
+    x[width] = 1;
+    weights += weight * weight;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double scaled = weight * x[i];
+      for (std::size_t j = 0; j <= i; ++j) a[i * n + j] += scaled * x[j];
+      b[i] += scaled * wanted;
+    }
+  }
+  double diagonal = 0;
+  for (std::size_t d = 0; d < n; ++d) diagonal += a[d * n + d] / static_cast<double>(n);
+  for (std::size_t d = 0; d < width; ++d) a[d * n + d] += kRidge * diagonal;
+  solve(a, b);
+
+  std::vector<float> vectors(2 * width);
+  for (std::size_t d = 0; d < width; ++d) {
+    vectors[d] = static_cast<float>(mean[d] + b[d]);
+    vectors[width + d] = static_cast<float>(value[d] / weights);
+  }
+  if (rotated_) {
+    kernels_.rotate(vectors.data(), vectors.data(), head_dim_);
+    kernels_.rotate(vectors.data() + width, vectors.data() + width, head_dim_);
+  }
+  std::transform(vectors.begin(), vectors.end(), to.vectors(table), kernels::f32_to_f16);
+  const float share = std::log(request.share);
+  const float top = *std::max_element(evicted.log_sum.begin(), evicted.log_sum.end());
+  to.set(table, static_cast<float>(b[width]) + share, top + share);
+}
+
+}  // namespace pmt::kv_cache
