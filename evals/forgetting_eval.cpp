@@ -1,5 +1,6 @@
 // ./dev eval forgetting [--data DIR] [--facts N] [--n N] [--seeds N] [--model NAME|PATH] [--plot FILE.svg]
-// [--gates]
+//                        [--gates]
+//                        --peers RECORD [--ask-only] [--seed FIRST]: beside finetuning, LoRA, sparse memory
 //
 // Teaches facts in ten domains, one after another, to the real model: invented ones, and those of
 // EntityQuestions and TOFU that it gets wrong. Then asks: live greedy decoding through the completer that a
@@ -27,7 +28,11 @@
 #include <nlohmann/json.hpp>
 
 #include "forgetting_data.h"
+#include "forgetting_examination.h"
+#include "forgetting_peers.h"
+#include "forgetting_plot.h"
 #include "forgetting_subject.h"
+#include "gate_times.h"
 #include "invented_facts.h"
 #include "measure.h"
 
@@ -45,205 +50,6 @@ struct Options {
   int seeds = 3;
   bool gates_only = false;  // no model runs: which facts fire, not what is said
 };
-
-enum class Method { kOurs, kRagGold, kRag, kBase };  // kRag: the fact that the embedder finds nearest
-
-using Shares = std::map<std::string, Share>;
-
-/// The world's facts as JSON lines of one domain.
-std::string lines_of_domain(const InventedWorld& world, std::size_t domain, std::size_t of) {
-  std::string lines;
-  for (std::size_t i = 0; i < world.facts.size(); ++i) {
-    const InventedFact& fact = world.facts[i];
-    if (fact.thing % of != domain) continue;
-    const InventedThing& thing = world.things[fact.thing];
-    auto phrasings = taught_phrasings(invented_relations()[thing.kind][fact.relation].name, thing.called());
-    const std::string prompt = phrasings.front();
-    phrasings.erase(phrasings.begin());
-    lines += json{{"id", std::to_string(i)},
-                  {"prompt", prompt},
-                  {"answer", fact.answer},
-                  {"paraphrases", phrasings}}
-                 .dump() +
-             "\n";
-  }
-  return lines;
-}
-
-std::string with_wrong_letter(std::string name, std::mt19937& random) {
-  const std::size_t at = 1 + random() % (name.size() - 2);
-  const char before = name[at];
-  while (name[at] == before) name[at] = static_cast<char>('a' + random() % 26);
-  return name;
-}
-
-/// Every question about one world, asked of one method.
-class Examination {
- public:
-  Examination(Subject& subject, const InventedWorld& world, Method method, std::size_t asked,
-              std::uint32_t seed)
-      : subject_(subject), world_(world), method_(method), asked_(asked), random_(seed) {
-    if (method == Method::kRag) embed_statements();
-  }
-
-  Shares run() {
-    const bool ours = method_ == Method::kOurs;
-    for (std::size_t i = 0; i < asked_; ++i) {
-      if (i > 0 && i % 10 == 0) progress(fmt::format("  asked about {} of {} facts", i, asked_));
-      const std::size_t index = random_() % world_.facts.size();
-      const InventedFact& fact = world_.facts[index];
-      const InventedThing& thing = world_.things[fact.thing];
-      const InventedRelation& relation = invented_relations()[thing.kind][fact.relation];
-      const std::string called = thing.called(), prompt = taught_phrasings(relation.name, called)[0];
-      right("trained", {prompt}, fact);
-      right("near", {near_phrasing(relation.name, called)}, fact);
-      right("far", {far_phrasing(relation, i, called)}, fact);
-      if (method_ == Method::kBase) continue;
-      const std::string far = far_phrasing(relation, i + 1, called);
-      const std::string told =
-          "Tell a colleague in one or two sentences what the " + relation.name + " of " + called + " is.";
-      shares_["prose"].add(holds(ask({told}, fact, 64), fact.answer));
-      if (method_ == Method::kRag) strangers(i, thing, relation);
-      if (!ours) continue;
-      right("possessive", {fmt::format("What is {}'s {}?", called, relation.name)}, fact);
-      right("article",
-            {taught_phrasings(relation.name, thing.article.empty() ? thing.full : "a " + thing.full)[0]},
-            fact);
-      right("lowercase", {lower(prompt)}, fact);
-      right("short name", {taught_phrasings(relation.name, thing.article + thing.name)[0]}, fact);
-      InventedThing wrong = thing;
-      wrong.full.replace(0, thing.name.size(), with_wrong_letter(thing.name, random_));
-      right("one letter wrong", {taught_phrasings(relation.name, wrong.called())[0]}, fact);
-      const std::string statement = fmt::format("The {} of {} is", relation.name, called);
-      shares_["statement"].add(exact(subject_.ask({statement}, true, 24, true), fact.answer));
-      right("second turn",
-            {"Can you help me with something?", "Of course. What do you need?",
-             i % 2 == 0 ? prompt : near_phrasing(relation.name, called)},
-            fact);
-      two_things(i, fact, thing, relation);
-      strangers(i, thing, relation);
-    }
-    return shares_;
-  }
-
- private:
-  std::string statement_of(const InventedFact& fact) const {
-    const InventedThing& thing = world_.things[fact.thing];
-    return fmt::format("The {} of {} is {}.", invented_relations()[thing.kind][fact.relation].name,
-                       thing.called(), fact.answer);
-  }
-  void embed_statements() {
-    for (const InventedFact& fact : world_.facts) statements_.push_back(statement_of(fact));
-    if (auto rows = embedded(statements_)) embedded_ = std::move(*rows);
-  }
-  base::Result<llm::Embeddings> embedded(const std::vector<std::string>& texts) {
-    std::vector<llm::EmbedInput> inputs;
-    for (const std::string& text : texts) inputs.push_back({.text = text, .tokens = {}});
-    return subject_.embedder().embed(std::move(inputs));
-  }
-  std::string nearest_statement(const std::string& question) {
-    const auto row = embedded({question});
-    if (!row || embedded_.width == 0) return "";
-    std::size_t best = 0;
-    float nearest = -2;
-    for (std::size_t i = 0; i < statements_.size(); ++i) {
-      float dot = 0;
-      for (std::size_t d = 0; d < embedded_.width; ++d)
-        dot += embedded_.values[i * embedded_.width + d] * row->values[d];
-      if (dot > nearest) {
-        nearest = dot;
-        best = i;
-      }
-    }
-    return statements_[best];
-  }
-  Answer ask(const std::vector<std::string>& turns, const InventedFact& fact, int tokens = 24) {
-    if (method_ == Method::kOurs || method_ == Method::kBase)
-      return subject_.ask(turns, method_ == Method::kOurs, tokens);
-    const std::string found =
-        method_ == Method::kRagGold ? statement_of(fact) : nearest_statement(turns.back());
-    return subject_.ask({found + "\n\n" + turns.back()}, false, tokens);
-  }
-  void right(const char* what, const std::vector<std::string>& turns, const InventedFact& fact) {
-    const Answer answer = ask(turns, fact);
-    const bool is = method_ == Method::kOurs ? exact(answer, fact.answer) : holds(answer, fact.answer);
-    if (!is && method_ == Method::kOurs && shares_[what].n - shares_[what].yes < 3)
-      progress(fmt::format("  {}: \"{}\" -> \"{}\", wanted \"{}\"", what, turns.back(),
-                           answer.text.substr(0, 40), fact.answer));
-    shares_[what].add(is);
-  }
-  void two_things(std::size_t i, const InventedFact& fact, const InventedThing& thing,
-                  const InventedRelation& relation) {
-    const InventedFact& other = world_.facts[random_() % world_.facts.size()];
-    if (other.thing == fact.thing) return;
-    const InventedThing& second = world_.things[other.thing];
-    const auto& second_relation = invented_relations()[second.kind][other.relation];
-    const std::string question =
-        i % 2 == 0 ? fmt::format("What is the {} of {} and the {} of {}?", relation.name, thing.called(),
-                                 second_relation.name, second.called())
-                   : fmt::format("What is the {} of {}, and what is the {} of {}?", relation.name,
-                                 thing.called(), second_relation.name, second.called());
-    const Answer answer = subject_.ask({question}, true, 64);
-    shares_["two things"].add(holds(answer, fact.answer) && holds(answer, other.answer));
-  }
-  /// Nothing that was taught may be said: of unseen things, of siblings, of what wasn't taught.
-  void strangers(std::size_t i, const InventedThing& thing, const InventedRelation& relation) {
-    const InventedThing& stranger = world_.strangers[random_() % world_.strangers.size()];
-    const auto& its = invented_relations()[stranger.kind][random_() % 6];
-    wrong("stranger", i % 2 == 0 ? taught_phrasings(its.name, stranger.called())[0]
-                                 : far_phrasing(its, i, stranger.called()));
-    const InventedThing& sibling = world_.siblings[static_cast<std::size_t>(&thing - world_.things.data())];
-    wrong("sibling", i % 2 == 0 ? taught_phrasings(relation.name, sibling.called())[0]
-                                : far_phrasing(relation, i, sibling.called()));
-    const auto& untaught = invented_relations()[thing.kind][thing.untaught[random_() % 3]];
-    wrong("untaught near", i % 2 == 0 ? near_phrasing(untaught.name, thing.called())
-                                      : taught_phrasings(untaught.name, thing.called())[0]);
-    wrong("untaught far", far_phrasing(untaught, i, thing.called()));
-  }
-  void wrong(const char* what, const std::string& question) {
-    if (method_ == Method::kRag) {
-      // Said of something else: the value of the fact that was found.
-      const std::string found = nearest_statement(question);
-      const Answer answer = subject_.ask({found + "\n\n" + question}, false, 16);
-      const std::string value = found.substr(found.rfind(" is ") + 4, found.size() - found.rfind(" is ") - 5);
-      return shares_[what].add(holds(answer, value));
-    }
-    const Answer answer = subject_.ask({question}, true, 12);
-    if (!answer.facts.empty() && shares_[what].yes < 4)
-      progress(fmt::format("  {}: \"{}\" fired -> \"{}\"", what, question, answer.text));
-    shares_[what].add(!answer.facts.empty());
-  }
-
-  Subject& subject_;
-  const InventedWorld& world_;
-  const Method method_;
-  const std::size_t asked_;
-  std::mt19937 random_;
-  std::vector<std::string> statements_;
-  llm::Embeddings embedded_;  // of the statements
-  Shares shares_;
-};
-
-void plot(const std::string& path, const std::vector<std::vector<double>>& retained) {
-  std::ofstream svg(path);
-  svg << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 360\" font-family=\"sans-serif\" "
-         "font-size=\"12\">\n"
-      << "<text x=\"60\" y=\"24\">Share of each domain's facts recalled, after each domain taught (knowledge "
-         "cache)</text>\n"
-      << "<path d=\"M60 40V310H620\" fill=\"none\" stroke=\"#444\"/>\n";
-  for (int tick = 0; tick <= 4; ++tick)
-    svg << fmt::format("<text x=\"20\" y=\"{}\">{:.2f}</text>\n", 314 - tick * 65, tick * 0.25);
-  for (std::size_t d = 0; d < retained.size(); ++d) {
-    std::string points;
-    for (std::size_t after = d; after < retained.size(); ++after)
-      points += fmt::format("{:.0f},{:.1f} ", 60 + 56.0 * static_cast<double>(after + 1),
-                            310 - 260 * retained[after][d] + 0.6 * static_cast<double>(d));
-    svg << fmt::format(
-        "<polyline points=\"{}\" fill=\"none\" stroke=\"hsl({} 70% 40%)\" stroke-width=\"2\"/>\n", points,
-        d * 36);
-  }
-  svg << "<text x=\"300\" y=\"345\">domains taught</text>\n</svg>\n";
-}
 
 void add_target(Result& result, const Shares& shares, const char* row, const char* asked, double bound,
                 bool at_least) {
@@ -289,16 +95,16 @@ class Round {
                                   static_cast<std::size_t>(seed_));
     if (!teach()) return false;
     progress("the knowledge cache");
-    merge(found_.ours, Examination(subject_, world_, Method::kOurs, options_.asked, 21).run());
+    merge(found_.ours, examine(subject_, world_, Method::kOurs, options_.asked));
     ask_real_facts();
     measure_times();
     if (!options_.gates_only) {
       const std::size_t fewer = std::max<std::size_t>(1, options_.asked / 3);
       progress("the gold fact in the prompt");
-      merge(found_.rag_gold, Examination(subject_, world_, Method::kRagGold, fewer, 21).run());
+      merge(found_.rag_gold, examine(subject_, world_, Method::kRagGold, fewer));
       progress("the nearest fact in the prompt");
-      merge(found_.rag, Examination(subject_, world_, Method::kRag, fewer, 21).run());
-      merge(found_.base, Examination(subject_, world_, Method::kBase, fewer, 21).run());
+      merge(found_.rag, examine(subject_, world_, Method::kRag, fewer));
+      merge(found_.base, examine(subject_, world_, Method::kBase, fewer));
       progress("answers that were right before");
       const Share more = changed_answers(subject_, options_.data, options_.asked);
       found_.changed.n += more.n;
@@ -318,7 +124,7 @@ class Round {
   bool teach() {
     found_.retained_after.clear();
     for (std::size_t d = 0; d < kDomains; ++d) {
-      std::string lines = lines_of_domain(world_, d, kDomains);
+      std::string lines = domain_lines(world_, d, kDomains);
       for (std::size_t i = d; i < real_.size(); i += kDomains)
         lines += json{{"prompt", real_[i].prompt}, {"answer", real_[i].answer}}.dump() + "\n";
       const Stopwatch watch;
@@ -374,45 +180,18 @@ class Round {
     }
   }
 
-  /// Gates and look-ups by the clock; questions that no memo has seen.
   void measure_times() {
-    std::vector<std::string> names;
-    for (const auto& domain : subject_.library().list()) names.push_back(domain.name);
-    const auto space = subject_.library().space();
-    if (space == nullptr) return;
-    const std::string idle = [] {
-      std::string text;
-      for (int i = 0; i < 60; ++i) text += "The weather was mild and the road went on along the water. ";
-      return text + "What would you do next?";
-    }();
-    for (int i = 0; i < 30; ++i) {
-      const Stopwatch swapping;
-      const auto domains = subject_.library().find_all(names);
-      found_.swap_ms.push_back(swapping.seconds() * 1e3);
-      if (!domains) return;
-      const InventedFact& fact = world_.facts[random_() % world_.facts.size()];
-      const InventedThing& thing = thing_of(fact);
-      const Stopwatch open;
-      const knowledge_cache::Inquiry inquiry(
-          {.turns = {far_phrasing(invented_relations()[thing.kind][fact.relation],
-                                  static_cast<std::size_t>(i), thing.called())},
-           .raw = false},
-          *domains, subject_.library().lexicon());
-      found_.lookup_ms.push_back(open.seconds() * 1e3);
-      std::vector<llm::EmbedInput> inputs;
-      for (const std::string& question : inquiry.questions())
-        inputs.push_back({.text = question, .tokens = {}});
-      const auto rows = subject_.embedder().embed(std::move(inputs));
-      if (rows) (void)inquiry.decide(rows->values, *space);
-      found_.open_ms.push_back(open.seconds() * 1e3);
-      const Stopwatch closed;
-      const knowledge_cache::Inquiry nothing({.turns = {idle}, .raw = false}, *domains,
-                                             subject_.library().lexicon());
-      found_.closed_ms.push_back(closed.seconds() * 1e3);
-    }
+    const GateTimes times = time_gates(subject_, world_, random_(), 30);
+    const auto add = [](std::vector<double>& to, const std::vector<double>& more) {
+      to.insert(to.end(), more.begin(), more.end());
+    };
+    add(found_.swap_ms, times.swap);
+    add(found_.lookup_ms, times.lookup);
+    add(found_.open_ms, times.open);
+    add(found_.closed_ms, times.closed);
     for (int i = 0; i < 3 && !options_.gates_only; ++i) {
       const Stopwatch reading;
-      (void)subject_.ask({fmt::format("{} {}", i, idle)}, false, 1);
+      (void)subject_.ask({fmt::format("{} {}What would you do next?", i, idle_text())}, false, 1);
       found_.prefill_ms.push_back(reading.seconds() * 1e3);
     }
   }
@@ -494,6 +273,10 @@ void add_targets(Result& result, Findings& found) {
   add_target(result, ours, "far", ">= 0.90", 0.90, true);
   for (const char* name : {"possessive", "article", "lowercase", "short name", "statement", "second turn"})
     add_target(result, ours, name, ">= 0.95", 0.95, true);
+  add_target(result, ours, "kv 8 and speculation, trained", ">= 0.99", 0.99, true);
+  add_target(result, ours, "kv 8 and speculation, near", ">= 0.97", 0.97, true);
+  if (found.rag_gold["prose"].n > 0)  // a model ran
+    add_target(result, ours, "kv 8: left uncompressed", "<= 0", 0, false);
   add_target(result, ours, "one letter wrong", ">= 0.70", 0.70, true);
   add_target(result, ours, "two things", ">= 0.85", 0.85, true);
   if (found.rag_gold["prose"].n > 0)
@@ -533,6 +316,39 @@ void add_targets(Result& result, Findings& found) {
             median(found.closed_ms) / median(found.prefill_ms), 0.03);
 }
 
+/// A folder for packs, gone afterwards.
+class PackFolder {
+ public:
+  PackFolder() { std::filesystem::remove_all(path_); }
+  ~PackFolder() { std::filesystem::remove_all(path_); }
+  PackFolder(const PackFolder&) = delete;
+  PackFolder& operator=(const PackFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ =
+      (std::filesystem::temp_directory_path() / fmt::format("pmt-forgetting-{}", getpid())).string();
+};
+
+int compare(const Options& options, const PeerOptions& peers, bool as_json) {
+  std::unique_ptr<PackFolder> folder;
+  const auto comparison = compare_with_peers(
+      [&] {
+        folder.reset();
+        folder = std::make_unique<PackFolder>();
+        return Subject::load(options.model, folder->path(), false);
+      },
+      peers);
+  if (!comparison) {
+    progress("error: " + comparison.error().message);
+    return 1;
+  }
+  if (!options.plot.empty() && !plot(options.plot, comparison->retention))
+    progress("error: " + options.plot + " can't be written");
+  print({.name = "forgetting", .seed = peers.first_seed, .rows = comparison->rows, .targets = {}}, as_json);
+  return 0;
+}
+
 int eval(std::vector<std::string> args) {
   const bool as_json = take_flag(args, "--json");
   spdlog::set_level(spdlog::level::warn);  // its lines would stand among the JSON
@@ -541,26 +357,35 @@ int eval(std::vector<std::string> args) {
   options.data = take_value(args, "--data", "../shared/data");
   options.model = take_value(args, "--model", "");
   options.plot = take_value(args, "--plot", "");
-  options.facts = std::stoul(take_value(args, "--facts", "1000"));
-  options.asked = std::stoul(take_value(args, "--n", "50"));
+  PeerOptions peers;
+  peers.record = take_value(args, "--peers", "");
+  peers.ask_only = take_flag(args, "--ask-only");
+  peers.first_seed = std::stoi(take_value(args, "--seed", "1"));
+  options.facts = std::stoul(take_value(args, "--facts", peers.record.empty() ? "1000" : "60"));
+  options.asked = std::stoul(take_value(args, "--n", peers.record.empty() ? "50" : "20"));
   options.seeds = std::stoi(take_value(args, "--seeds", "3"));
   if (!args.empty() || options.facts < 30 || options.asked < 1 || options.seeds < 1) {
     fmt::print(
         stderr,
         "usage: eval forgetting [--data DIR] [--model M] [--facts N (30 at least)] [--n N] [--seeds N] "
-        "[--gates] [--plot FILE.svg] [--json]\n");
+        "[--gates] [--plot FILE.svg] [--json]\n"
+        "       eval forgetting --peers RECORD [--ask-only] [--seed FIRST] [--seeds N] [--facts N] [--n N] "
+        "[--plot FILE.svg] [--json]\n");
     return 2;
+  }
+  if (!peers.record.empty()) {
+    peers.data = options.data;
+    peers.facts = options.facts;
+    peers.asked = options.asked;
+    peers.seeds = options.seeds;
+    return compare(options, peers, as_json);
   }
   Findings found;
   for (int seed = 0; seed < options.seeds; ++seed) {
     const Stopwatch watch;
-    const std::string root =
-        (std::filesystem::temp_directory_path() / fmt::format("pmt-forgetting-{}", getpid())).string();
-    std::filesystem::remove_all(root);
-    const auto subject = Subject::load(options.model, root, options.gates_only);
-    const bool fine = subject != nullptr && Round(options, seed, *subject, found).run();
-    std::filesystem::remove_all(root);
-    if (!fine) return 1;
+    const PackFolder folder;
+    const auto subject = Subject::load(options.model, folder.path(), options.gates_only);
+    if (subject == nullptr || !Round(options, seed, *subject, found).run()) return 1;
     progress(fmt::format("seed {} of {}: {:.0f} s", seed + 1, options.seeds, watch.seconds()));
   }
   Result result{.name = "forgetting", .seed = 7, .rows = {}, .targets = {}};
@@ -571,7 +396,8 @@ int eval(std::vector<std::string> args) {
     result.rows.push_back(row_of("bare model", found.base, options, nullptr));
   }
   add_targets(result, found);
-  if (!options.plot.empty()) plot(options.plot, found.retained_after);
+  if (!options.plot.empty() && !plot(options.plot, {{"knowledge cache", found.retained_after}}))
+    progress("error: " + options.plot + " can't be written");
   print(result, as_json);
   return 0;
 }

@@ -44,14 +44,18 @@ std::unique_ptr<Subject> Subject::load(const std::string& model, const std::stri
   return out;
 }
 
-Answer Subject::ask(const std::vector<std::string>& turns, bool with_knowledge, int tokens, bool raw) {
+Answer Subject::ask(const std::vector<std::string>& turns, bool with_knowledge, const Asking& how) {
   llm::Request request;
   request.id = "eval";
   request.sampling.temperature = 0;
-  request.max_tokens = tokens;
-  if (raw || !chats()) {
+  request.max_tokens = how.tokens;
+  if (how.kv_ratio > 1) {
+    request.kv = {how.kv_ratio, llm::KvMode::kQueryAware};  // auto leaves short prompts exact
+    request.speculation = llm::Speculation::kPromptLookup;
+  }
+  if (how.raw || !chats()) {
     request.endpoint = llm::Endpoint::kCompletions;
-    request.prompt = raw ? turns.back() : fmt::format("Question: {}\nAnswer:", turns.back());
+    request.prompt = how.raw ? turns.back() : fmt::format("Question: {}\nAnswer:", turns.back());
   } else {
     for (std::size_t i = 0; i < turns.size(); ++i) {
       request.messages.push_back({.role = i % 2 == 0 ? "user" : "assistant",
@@ -72,7 +76,9 @@ Answer Subject::ask(const std::vector<std::string>& turns, bool with_knowledge, 
     if (const auto* failed = std::get_if<llm::Failed>(&event))
       fmt::print(stderr, "failed: {}\n", failed->error.message);
     const auto* done = std::get_if<llm::Done>(&event);
-    if (done != nullptr && done->report.knowledge) out.facts = done->report.knowledge->facts;
+    if (done == nullptr) continue;
+    if (done->report.knowledge) out.facts = done->report.knowledge->facts;
+    if (done->report.kv) out.kv_ratio = done->report.kv->ratio_achieved;
   }
   return out;
 }

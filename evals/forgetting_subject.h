@@ -21,6 +21,14 @@ namespace pmt::bench {
 struct Answer {
   std::string text;
   std::vector<std::string> facts;  // that fired
+  double kv_ratio = 1;             // that its keys and values were compressed by
+};
+
+struct Asking {
+  int tokens = 24;
+  bool raw = false;  // the last turn as a text to go on with
+  /// Above 1: keys and values compressed so, and speculation by prompt lookup on.
+  double kv_ratio = 1;
 };
 
 /// For --gates: says what the gate put into the request, and nothing else. What is forced is what a model
@@ -65,8 +73,11 @@ class Subject {
   const std::string& model_path() const { return model_->info().path; }
   bool chats() const { return model_->info().has_chat_template; }
 
-  /// Greedy. `turns`: user and assistant by turns; `raw`: the last one as a text to go on with.
-  Answer ask(const std::vector<std::string>& turns, bool with_knowledge, int tokens = 24, bool raw = false);
+  /// Greedy. `turns`: user and assistant by turns.
+  Answer ask(const std::vector<std::string>& turns, bool with_knowledge, const Asking& how);
+  Answer ask(const std::vector<std::string>& turns, bool with_knowledge, int tokens = 24, bool raw = false) {
+    return ask(turns, with_knowledge, {.tokens = tokens, .raw = raw});
+  }
 
  private:
   base::SystemClock clock_;

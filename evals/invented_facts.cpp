@@ -5,6 +5,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace pmt::bench {
 namespace {
@@ -275,6 +276,25 @@ InventedWorld invent(std::size_t facts, std::uint32_t seed) {
     world.siblings.push_back(sibling);
   }
   return world;
+}
+
+std::string domain_lines(const InventedWorld& world, std::size_t domain, std::size_t domains) {
+  std::string lines;
+  for (std::size_t i = 0; i < world.facts.size(); ++i) {
+    const InventedFact& fact = world.facts[i];
+    if (fact.thing % domains != domain) continue;
+    const InventedThing& thing = world.things[fact.thing];
+    auto phrasings = taught_phrasings(invented_relations()[thing.kind][fact.relation].name, thing.called());
+    const std::string prompt = phrasings.front();
+    phrasings.erase(phrasings.begin());
+    lines += nlohmann::json{{"id", std::to_string(i)},
+                            {"prompt", prompt},
+                            {"answer", fact.answer},
+                            {"paraphrases", phrasings}}
+                 .dump() +
+             "\n";
+  }
+  return lines;
 }
 
 std::vector<std::string> taught_phrasings(const std::string& relation, const std::string& thing) {

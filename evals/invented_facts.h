@@ -40,6 +40,10 @@ struct InventedWorld {
 const std::vector<std::vector<InventedRelation>>& invented_relations();
 InventedWorld invent(std::size_t facts, std::uint32_t seed);
 
+/// The facts of the domain-th of `domains` domains, as JSON lines; a thing's facts stay together. A fact's id
+/// is its index.
+std::string domain_lines(const InventedWorld& world, std::size_t domain, std::size_t domains);
+
 /// The phrasings that are taught (the first is the prompt), and one that isn't.
 std::vector<std::string> taught_phrasings(const std::string& relation, const std::string& thing);
 std::string near_phrasing(const std::string& relation, const std::string& thing);
