@@ -19,7 +19,7 @@ PAUSE_S = float(os.environ.get("FAULT_PAUSE_S", "0"))
 PATIENCE_S = 150  # of a client: what is slow only because others have the machine is no fault
 
 
-def config_of(model_file, cache, more=""):
+def config_of(model_file, cache, more="", answer_bytes=4194304):
     """Small memories, so that they are soon full and what grows after that is a leak."""
     return f"""
 [server]
@@ -30,7 +30,7 @@ path = "{model_file}"
 kv_bytes = 67108864
 [cache]
 path = "{cache}"
-bytes_max = 4194304
+bytes_max = {answer_bytes}
 {more}
 """
 

@@ -165,7 +165,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_costs_copies_on_disk_and_nothing_else(binary, model_file, tmp_path, small_disk):
     config = tmp_path / "c.toml"
     config.write_text(
-        config_of(model_file, small_disk / "cache", "disk_bytes_max = 1073741824")
+        config_of(model_file, small_disk / "cache", "disk_bytes_max = 1073741824", answer_bytes=67108864)
     )
     server = start(binary, config)
     with httpx.Client(base_url=server.url, timeout=60) as client:
