@@ -126,7 +126,7 @@ struct Scores {
   Score ours{"knowledge cache"}, gold{"RAG, the gold fact"}, bare{"bare model"};
   std::vector<std::pair<std::string, Score>> peers{{"full", Score("full finetuning")},
                                                    {"lora", Score("LoRA, rank 16")},
-                                                   {"memory", Score("sparse memory finetuning")}};
+                                                   {"memory", Score("sparse memory")}};
 };
 
 base::Status compare_on(Subject& subject, const PeerOptions& options, int seed, Scores& scores) {
