@@ -117,7 +117,9 @@ std::map<std::string, json> recorded(const std::string& path, const std::string&
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     json peer = json::parse(line, nullptr, false);
-    if (peer.is_object() && peer.value("set", "") == set) out[peer.at("method")] = std::move(peer);
+    if (!peer.is_object() || peer.value("set", "") != set) continue;
+    const std::string method = peer.at("method");  // read before `peer` is moved from
+    out[method] = std::move(peer);
   }
   return out;
 }
