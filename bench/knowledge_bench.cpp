@@ -19,6 +19,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
@@ -315,6 +316,7 @@ void measure_many(const std::string& folder, std::size_t facts, Result& result) 
 
 int bench(std::vector<std::string> args) {
   const bool as_json = take_flag(args, "--json");
+  spdlog::set_level(spdlog::level::warn);  // its lines would stand among the JSON
   Options options;
   options.facts = std::stoul(take_value(args, "--facts", "1000"));
   options.repeats = std::stoi(take_value(args, "--repeats", "15"));

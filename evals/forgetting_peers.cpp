@@ -49,16 +49,17 @@ base::Result<Said> ask_ours(Subject& subject, const QuestionSet& set, const std:
   return out;
 }
 
-/// The bare model, or with the fact's sentence in the prompt.
+/// The bare model; or, where the fact is asked for, with its sentence in the prompt.
 Said ask_bare(Subject& subject, const QuestionSet& set, bool gold) {
   Said out;
+  out.asked_for_taught_only = gold;
   for (const SetQuestion& question : set.questions) {
+    if (gold && !asks_for_taught(question.row)) continue;
     const std::string statement =
         fmt::format("The {} of {} is {}.\n\n", set.relation(question.fact).name,
                     set.thing(question.fact).called(), set.world.facts[question.fact].answer);
-    const bool with_fact = gold && asks_for_taught(question.row);
     out.answers.push_back(
-        subject.ask({(with_fact ? statement : "") + question.text}, false, kSetAnswerTokens).text);
+        subject.ask({(gold ? statement : "") + question.text}, false, kSetAnswerTokens).text);
   }
   return out;
 }

@@ -55,6 +55,7 @@ void Score::add_answers(const QuestionSet& set, const Said& said) {
   const auto& facts = set.world.facts;
   std::size_t at = 0;
   for (const SetQuestion& question : set.questions) {
+    if (said.asked_for_taught_only && !asks_for_taught(question.row)) continue;
     if (at == said.answers.size()) return;
     const std::string& answer = said.answers[at++];
     shares_[question.row].add(asks_for_taught(question.row)

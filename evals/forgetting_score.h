@@ -23,6 +23,7 @@ bool asks_for_taught(const std::string& row);
 /// What one method said about one set, in the set's order. Empty: it wasn't asked that.
 struct Said {
   std::vector<std::string> answers, known_before, known;
+  bool asked_for_taught_only = false;              // `answers` are of those questions alone
   std::vector<std::vector<std::string>> retained;  // [domains taught - 1], of QuestionSet::kept()
   double perplexity_before = 0, perplexity = 0, bytes_per_fact = 0;
   std::vector<double> s_per_fact;
