@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/cholesky.h"
 #include "base/file.h"
 #include "inference/kv_scores.h"
 #include "model/sampler.h"
@@ -120,39 +121,18 @@ class Regression {
         matrix[i * size_ + j] = products_[i * size_ + j] / (scale[i] * scale[j]);
       matrix[i * size_ + i] += kRidge;
     }
-    factor(matrix);
+    base::factor_cholesky(matrix.data(), size_);
     std::vector<float> weights(heads_ * size_);
     std::vector<double> x(size_);
     for (std::size_t h = 0; h < heads_; ++h) {
       for (std::size_t i = 0; i < size_; ++i) x[i] = answers_[i * heads_ + h] / scale[i];
-      substitute(matrix, x);
+      base::solve_cholesky(matrix.data(), size_, x.data());
       for (std::size_t i = 0; i < size_; ++i) weights[h * size_ + i] = static_cast<float>(x[i] / scale[i]);
     }
     return weights;
   }
 
  private:
-  /// Cholesky, in place, lower triangle.
-  void factor(std::vector<double>& m) const {
-    for (std::size_t i = 0; i < size_; ++i) {
-      for (std::size_t j = 0; j <= i; ++j) {
-        double sum = m[i * size_ + j];
-        for (std::size_t k = 0; k < j; ++k) sum -= m[i * size_ + k] * m[j * size_ + k];
-        m[i * size_ + j] = i == j ? std::sqrt(sum) : sum / m[j * size_ + j];
-      }
-    }
-  }
-  void substitute(const std::vector<double>& m, std::vector<double>& x) const {
-    for (std::size_t i = 0; i < size_; ++i) {
-      for (std::size_t k = 0; k < i; ++k) x[i] -= m[i * size_ + k] * x[k];
-      x[i] /= m[i * size_ + i];
-    }
-    for (std::size_t i = size_; i-- > 0;) {
-      for (std::size_t k = i + 1; k < size_; ++k) x[i] -= m[k * size_ + i] * x[k];
-      x[i] /= m[i * size_ + i];
-    }
-  }
-
   std::size_t size_, heads_;
   std::size_t count_ = 0;
   std::vector<float> products_;  // lower triangle

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "base/cholesky.h"
 #include "base/file.h"
 #include "base/hash.h"
 
@@ -88,14 +89,8 @@ Whitening Whitening::fit(const Vector& rows, const std::vector<std::size_t>& rel
   for (std::size_t i = 0; i < width; ++i) trace += covariance[i * width + i];
   for (std::size_t i = 0; i < width; ++i)
     covariance[i * width + i] += kShrinkage * trace / static_cast<double>(width) + 1e-12;
-  // Cholesky, in place. Whitening by it differs from the symmetric one by a rotation: cosines are the same.
-  for (std::size_t i = 0; i < width; ++i) {
-    for (std::size_t j = 0; j <= i; ++j) {
-      double sum = covariance[i * width + j];
-      for (std::size_t k = 0; k < j; ++k) sum -= covariance[i * width + k] * covariance[j * width + k];
-      covariance[i * width + j] = i == j ? std::sqrt(sum) : sum / covariance[j * width + j];
-    }
-  }
+  // Whitening by it differs from the symmetric one by a rotation: cosines are the same.
+  base::factor_cholesky(covariance.data(), width);
   out.mean.assign(mean.begin(), mean.end());
   out.factor.assign(covariance.begin(), covariance.end());
   return out;

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "base/cholesky.h"
 #include "kernels/f16.h"
 #include "kernels/page_layout.h"
 
@@ -14,26 +15,6 @@ namespace {
 constexpr int kRows = 2 * kernels::kRowsMax;  // queries of a head's group that a summary is fitted to
 constexpr float kShareMin = 1e-4F;  // a query that hardly sees the evicted tokens still counts so much
 constexpr double kRidge = 1e-2;     // of the mean diagonal; pulls the key towards the evicted keys' mean
-
-/// Solves a x = b for a symmetric positive definite a [n, n], in place; x is left in b.
-void solve(std::vector<double>& a, std::vector<double>& b) {
-  const std::size_t n = b.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j <= i; ++j) {
-      double sum = a[i * n + j];
-      for (std::size_t k = 0; k < j; ++k) sum -= a[i * n + k] * a[j * n + k];
-      a[i * n + j] = i == j ? std::sqrt(std::max(sum, 1e-30)) : sum / a[j * n + j];
-    }
-  }
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t k = 0; k < i; ++k) b[i] -= a[i * n + k] * b[k];
-    b[i] /= a[i * n + i];
-  }
-  for (std::size_t i = n; i-- > 0;) {
-    for (std::size_t k = i + 1; k < n; ++k) b[i] -= a[k * n + i] * b[k];
-    b[i] /= a[i * n + i];
-  }
-}
 
 }  // namespace
 
@@ -161,7 +142,8 @@ void SummaryFit::finish(const SummaryRequest& request, std::size_t table, int kv
   double diagonal = 0;
   for (std::size_t d = 0; d < n; ++d) diagonal += a[d * n + d] / static_cast<double>(n);
   for (std::size_t d = 0; d < width; ++d) a[d * n + d] += kRidge * diagonal;
-  solve(a, b);
+  base::factor_cholesky(a.data(), n, 1e-30);
+  base::solve_cholesky(a.data(), n, b.data());
 
   std::vector<float> vectors(2 * width);
   for (std::size_t d = 0; d < width; ++d) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/cholesky.h"
+
 namespace pmt::response_cache {
 namespace {
 
@@ -24,26 +26,6 @@ double dot(const Vector& a, const Vector& b) {
 
 double sigmoid(double z) {
   return 1 / (1 + std::exp(-std::clamp(z, -30.0, 30.0)));
-}
-
-/// Solves a x = b for a symmetric positive definite a, in place (Cholesky).
-Vector solve(std::array<Vector, kFigures>& a, Vector b) {
-  for (int i = 0; i < kFigures; ++i) {
-    for (int j = 0; j <= i; ++j) {
-      double sum = a[i][j];
-      for (int k = 0; k < j; ++k) sum -= a[i][k] * a[j][k];
-      a[i][j] = i == j ? std::sqrt(std::max(sum, 1e-12)) : sum / a[j][j];
-    }
-  }
-  for (int i = 0; i < kFigures; ++i) {
-    for (int k = 0; k < i; ++k) b[i] -= a[i][k] * b[k];
-    b[i] /= a[i][i];
-  }
-  for (int i = kFigures - 1; i >= 0; --i) {
-    for (int k = i + 1; k < kFigures; ++k) b[i] -= a[k][i] * b[k];
-    b[i] /= a[i][i];
-  }
-  return b;
 }
 
 /// The regularised incomplete beta function, by its continued fraction (Lentz; Numerical Recipes, 6.4).
@@ -107,20 +89,22 @@ void SemanticRule::learn(const PairFigures& pair, bool agree) {
 void SemanticRule::refit() {
   Vector w = weights_;
   for (int round = 0; round < 8; ++round) {
-    std::array<Vector, kFigures> curvature{};
-    Vector gradient{};
+    std::array<double, std::size_t{kFigures} * kFigures> curvature{};  // its lower triangle
+    Vector step{};                                                     // the gradient, then what it comes to
     for (int i = 0; i < kFigures; ++i) {
-      curvature[i][i] = kPriorPrecision;
-      gradient[i] = kPriorPrecision * (kShipped[i] - w[i]);
+      curvature[i * kFigures + i] = kPriorPrecision;
+      step[i] = kPriorPrecision * (kShipped[i] - w[i]);
     }
     for (const Label& label : labels_) {
       const double p = sigmoid(dot(w, label.pair.x));
       for (int i = 0; i < kFigures; ++i) {
-        gradient[i] += ((label.agree ? 1 : 0) - p) * label.pair.x[i];
-        for (int j = 0; j <= i; ++j) curvature[i][j] += p * (1 - p) * label.pair.x[i] * label.pair.x[j];
+        step[i] += ((label.agree ? 1 : 0) - p) * label.pair.x[i];
+        for (int j = 0; j <= i; ++j)
+          curvature[i * kFigures + j] += p * (1 - p) * label.pair.x[i] * label.pair.x[j];
       }
     }
-    const Vector step = solve(curvature, gradient);
+    base::factor_cholesky(curvature.data(), kFigures, 1e-12);
+    base::solve_cholesky(curvature.data(), kFigures, step.data());
     double moved = 0;
     for (int i = 0; i < kFigures; ++i) {
       w[i] += step[i];
