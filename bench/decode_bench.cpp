@@ -102,7 +102,7 @@ class Ours {
         continue;
       if (i == 0) speed.compression_s = compression.seconds();
       speed.ratio_achieved[i] = static_cast<double>(compact.shape().token_bytes_f16()) * depth /
-                                static_cast<double>(compact.bytes() + compact.side_bytes());
+                                static_cast<double>(compact.held_bytes());
       speed.compressed_decode_s[i] = decode(compact, tokens, depth);
     }
     speed.decode_s = decode(sequence_, tokens, depth);

@@ -135,7 +135,7 @@ CompressionRunner::Said CompressionRunner::ask(kv_cache::SequenceKv sequence, co
   }
   out.logprob /= static_cast<double>(question.gold.size());
   out.ratio = static_cast<double>(sequence.shape().bytes_f16(sequence.tokens())) /
-              static_cast<double>(sequence.bytes() + sequence.side_bytes());
+              static_cast<double>(sequence.held_bytes());
   return out;
 }
 

@@ -24,6 +24,9 @@ const base::SystemClock kClock;
 /// In the build folder, so that calibrating costs its minute once and not in every test's process.
 const char* const kCalibrationFile = "kv_compression_test.kv";
 
+/// Of 90 tables, each with 2 * 64 halves and two floats; the rest of what is held are pages.
+constexpr std::int64_t kSummaryBytes = 90 * (2 * 64 * 2 + 8);
+
 /// About 17 tokens a line.
 std::string list_prompt(int lines) {
   std::string text = "This is the list of crates.\n";
@@ -108,8 +111,7 @@ TEST_F(KvCompressionTest, ReportsWhatThePoolHeld) {
       // Each head's exact page, where the answer's own tokens go too, comes on top.
       EXPECT_GT(kv.ratio_achieved, ratio == 8 ? 5.5 : 13) << name << ratio;
       EXPECT_LT(kv.ratio_achieved, ratio * 1.1) << name << ratio;
-      // Pages, and a summary of 2 * 64 halves and two floats for each of 90 tables.
-      EXPECT_EQ((kv.bytes - std::int64_t{90} * (2 * 64 * 2 + 8)) % 2048, 0);
+      EXPECT_EQ((kv.bytes - kSummaryBytes) % 2048, 0);
       EXPECT_LT(kv.tokens_kept, kv.tokens_total * 4.5 / ratio + 32);
     }
   }
@@ -153,6 +155,7 @@ TEST_F(KvCompressionTest, ChoicesShareTheCompressedPrompt) {
   const Answer answer = wait(start(*model, request));
   EXPECT_EQ(answer.done.report.kv->mode, "query_aware");
   EXPECT_GT(answer.done.report.kv->ratio_achieved, 3.5) << "each choice has exact pages of its own";
+  EXPECT_EQ((answer.done.report.kv->bytes - kSummaryBytes) % 2048, 0) << "the summaries count once";
   EXPECT_EQ(answer.text.rfind(one, 0), 0U) << "the first choice is the single answer";
   expect_idle(*model);
 }

@@ -74,7 +74,7 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
                                          std::span<const std::int32_t> request,
                                          model::Transformer& transformer, kv_cache::PagePool& pool) {
   CHECK(due(sequence));
-  if (queries_.values.empty()) {
+  if (reads_more()) {
     // A full pool may have no room for it: then nothing is summed up.
     if (auto queries = queries_of_repeating(transformer, pool, sequence, prompt, request))
       queries_ = std::move(*queries);

@@ -41,9 +41,10 @@ class PromptCompression {
   void observe(model::BatchSpan& span, const model::KvPredictor& predictor, const model::Hparams& hparams);
   /// Whether the prompt has been read and the sequence is still exact.
   bool due(const kv_cache::SequenceKv& sequence) const;
-  /// Cuts the sequence, which has read `prompt`, down. `request`: repeat_request(). Reads a batch of its own
-  /// when query-agnostic, so the transformer's last logits are gone. Errors: kUnavailable, and it is still
-  /// exact.
+  /// Whether compress() reads a batch of its own: the transformer's last logits are gone then.
+  bool reads_more() const { return queries_.values.empty(); }
+  /// Cuts the sequence, which has read `prompt`, down. `request`: repeat_request(). Errors: kUnavailable, and
+  /// it is still exact.
   base::Status compress(kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
                         std::span<const std::int32_t> request, model::Transformer& transformer,
                         kv_cache::PagePool& pool);

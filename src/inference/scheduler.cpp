@@ -416,16 +416,17 @@ void Scheduler::step() {
     }
     return;
   }
-  const bool compresses = std::any_of(parts.begin(), parts.end(), [](const Part& part) {
-    return part.job->compression.due(part.job->running[part.generation].sequence());
+  const bool reads_more = std::any_of(parts.begin(), parts.end(), [](const Part& part) {
+    return part.job->compression.due(part.job->running[part.generation].sequence()) &&
+           part.job->compression.reads_more();
   });
   std::span<const float> rows = *logits;
   std::vector<float> kept_rows;
-  if (compresses) {  // which may read a batch of its own
+  if (reads_more) {  // a batch of its own, which takes the logits' place
     kept_rows.assign(rows.begin(), rows.end());
     rows = kept_rows;
-    compress_when_read(parts);
   }
+  compress_when_read(parts);
   distribute(parts, rows);
   drop_unseen(parts);
 }
@@ -435,7 +436,8 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
   for (const Part& part : parts) {
     kv_cache::SequenceKv& sequence = part.job->running[part.generation].sequence();
     if (!part.job->compression.due(sequence)) continue;
-    give_up_prefixes(sequence.pages_needed(repeating_tokens(repeat_request_)));
+    if (part.job->compression.reads_more())
+      give_up_prefixes(sequence.pages_needed(repeating_tokens(repeat_request_)));
     // A pool with no room for the small pages leaves it exact, and the report says so.
     if (!part.job->compression.compress(sequence, part.job->prompt, repeat_request_, transformer_, *pool_)) {
       part.job->kv.mode = "exact";
@@ -466,8 +468,7 @@ void Scheduler::note_compressed(const kv_cache::SequenceKv& sequence, std::int64
           sequence.slot(kv_cache::LayerId(layer), kv_cache::KvHeadId(head), sequence.tokens() - 1) + 1);
   }
   const double f16_bytes = 2.0 * 2 * sequence.tokens() * shape.layers * shape.kv_heads * shape.head_dim;
-  out.ratio =
-      f16_bytes / static_cast<double>(std::max<std::int64_t>(sequence.bytes() + sequence.side_bytes(), 1));
+  out.ratio = f16_bytes / static_cast<double>(std::max<std::int64_t>(sequence.held_bytes(), 1));
   last_compressed_ = std::move(out);
 }
 
@@ -503,7 +504,8 @@ void Scheduler::settle_drafts(Job& job, Generation& generation) {
 
 void Scheduler::fork_prompt(Job& job, std::span<const float> logits) {
   job.prompt_shared = true;
-  job.shared_bytes = job.running[0].sequence().full_bytes();
+  const kv_cache::SequenceKv& prompt = job.running[0].sequence();
+  job.shared_bytes = prompt.full_bytes() + prompt.summary_bytes();
   // Forked before the first choice goes on: its partial page is copied when one of them writes.
   for (std::size_t i = 1; i < job.running.size(); ++i) job.running[i].adopt(job.running[0].sequence().fork());
   for (std::size_t i = 1; i < job.running.size(); ++i) sample(job, job.running[i], logits);
@@ -551,8 +553,7 @@ void Scheduler::end_generation(Job& job, Generation& generation) {
   const kv_cache::KvShape& shape = generation.sequence().shape();
   job.kv.bytes_f16 += shape.bytes_f16(generation.sequence().tokens()) -
                       (job.kv.bytes > 0 ? shape.bytes_f16(static_cast<std::int64_t>(job.prompt.size())) : 0);
-  job.kv.bytes += generation.sequence().bytes() + generation.sequence().side_bytes() -
-                  (job.kv.bytes > 0 ? job.shared_bytes : 0);
+  job.kv.bytes += generation.sequence().held_bytes() - (job.kv.bytes > 0 ? job.shared_bytes : 0);
   remember(job, generation);
   generation.sequence().clear();
   job.sink->on_event(llm::ChoiceEnd{generation.choice(), generation.finish_reason(), {}});

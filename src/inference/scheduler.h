@@ -60,7 +60,7 @@ struct Job {
   base::Nanos admitted{0};
   base::Nanos first_token{0};
   std::vector<Generation> running;  // not finished yet
-  std::int64_t shared_bytes = 0;    // in prompt pages that all choices hold
+  std::int64_t shared_bytes = 0;    // of the prompt, that all choices hold
   bool cut_short = false;           // by its deadline
   bool prompt_shared = false;       // the other choices have forked from the first
   llm::Usage usage;

@@ -22,24 +22,12 @@ float summary_share(double ratio, bool by_question) {
   return static_cast<float>(std::min(1.0, 8 / ratio) * (by_question ? 1 : 0.5));
 }
 
-/// What some tokens are to each query row: the logarithm of their exponentials' sum, and their mean value.
-struct SummaryFit::Seen {
-  std::vector<float> log_sum;  // [rows]
-  std::vector<float> mean;     // [rows, head_dim]
-};
-
-struct SummaryFit::Work {
-  kernels::Scratch scratch;
-};
-
 SummaryFit::SummaryFit(const kernels::AttentionKernels& kernels, int head_dim, bool rotated)
     : kernels_(kernels),
       head_dim_(head_dim),
       rotated_(rotated),
       key_sum_(static_cast<std::size_t>(head_dim)),
-      work_(std::make_unique<Work>()) {}
-
-SummaryFit::~SummaryFit() = default;
+      scratch_(std::make_unique<kernels::Scratch>()) {}
 
 void SummaryFit::begin() {
   kept_.count = evicted_.count = 0;
@@ -68,7 +56,7 @@ void SummaryFit::attend(const Tokens& tokens, const float* rows, int count, floa
   out.mean.resize(static_cast<std::size_t>(count) * width);
   std::vector<std::uint32_t> ids(static_cast<std::size_t>(tokens.count / kernels::kPageTokens + 1));
   std::iota(ids.begin(), ids.end(), 0U);
-  kernels::Scratch& scratch = work_->scratch;
+  kernels::Scratch& scratch = *scratch_;
   for (int first = 0; first < count; first += kernels::kRowsMax) {
     kernels::AttentionTile tile;
     tile.kv.pool = tokens.pages.data();
@@ -109,7 +97,7 @@ void SummaryFit::finish(const SummaryRequest& request, std::size_t table, int kv
   int count = 0;
   const int step = (queries.tokens * group + kRows - 1) / kRows;
   for (int t = queries.tokens - 1; t >= 0; t -= step, count += group) {
-    const float* from = queries.at(layer, queries.first + t, head);
+    const float* from = queries.values.data() + queries.at(layer, queries.first + t, head);
     rows.insert(rows.end(), from, from + static_cast<std::size_t>(group) * width);
   }
   Seen evicted, kept;

@@ -34,14 +34,12 @@ struct ReferenceQueries {
   float scale = 1;            // of a score
   std::vector<float> values;  // [layers, tokens, heads, head_dim]
 
-  float* at(std::size_t layer, int position, int head) {
+  /// Where in `values` a query begins.
+  std::size_t at(std::size_t layer, int position, int head) const {
     const auto row = (layer * static_cast<std::size_t>(tokens) + static_cast<std::size_t>(position - first)) *
                          static_cast<std::size_t>(heads) +
                      static_cast<std::size_t>(head);
-    return values.data() + row * static_cast<std::size_t>(head_dim);
-  }
-  const float* at(std::size_t layer, int position, int head) const {
-    return const_cast<ReferenceQueries*>(this)->at(layer, position, head);
+    return row * static_cast<std::size_t>(head_dim);
   }
 };
 
@@ -88,7 +86,6 @@ class SummaryFit {
  public:
   /// `rotated`: the summary is stored in the compact codec's rotation.
   SummaryFit(const kernels::AttentionKernels& kernels, int head_dim, bool rotated);
-  ~SummaryFit();
 
   const kernels::AttentionKernels& kernels() const { return kernels_; }
   void begin();
@@ -100,8 +97,11 @@ class SummaryFit {
     std::vector<std::byte> pages;  // f16
     int count = 0;
   };
-  struct Seen;
-  struct Work;
+  /// What some tokens are to each query row: the logarithm of their exponentials' sum, and their mean value.
+  struct Seen {
+    std::vector<float> log_sum;  // [rows]
+    std::vector<float> mean;     // [rows, head_dim]
+  };
 
   void append(Tokens& to, const float* key, const float* value);
   void attend(const Tokens& tokens, const float* rows, int count, float scale, Seen& out);
@@ -111,7 +111,7 @@ class SummaryFit {
   bool rotated_;
   Tokens kept_, evicted_;
   std::vector<double> key_sum_;
-  std::unique_ptr<Work> work_;
+  std::unique_ptr<kernels::Scratch> scratch_;
 };
 
 }  // namespace pmt::kv_cache

@@ -74,8 +74,8 @@ class EvictedSummaryTest : public testing::Test {
     SequenceKv summed_up = exact.fork();
     EXPECT_TRUE(plain.compress(first_tokens(), ends, kernels_));
     EXPECT_TRUE(summed_up.compress(first_tokens(), ends, kernels_, 1, {&queries, 1}));
-    EXPECT_EQ(plain.side_bytes(), 0);
-    EXPECT_EQ(summed_up.side_bytes(), 2 * 64 * 2 + 8);
+    EXPECT_EQ(plain.summary_bytes(), 0);
+    EXPECT_EQ(summed_up.summary_bytes(), 2 * 64 * 2 + 8);
     double without = 0, with = 0;
     for (int i = 0; i < 20; ++i) {
       std::vector<float> q;

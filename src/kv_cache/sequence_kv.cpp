@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -264,13 +265,14 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::
   }
   std::vector<std::byte> bytes(begin.back());
   const bool summed_up = to_sum_up.queries != nullptr;
-  auto summaries = std::make_shared<Summaries>(summed_up ? kept.size() : 0, shape_.head_dim);
+  auto summaries = summed_up ? std::make_shared<Summaries>(kept.size(), shape_.head_dim) : nullptr;
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    SummaryFit fit(kernels, shape_.head_dim, ends == kernels::PageCodec::kBytes);
+    std::optional<SummaryFit> fit;
+    if (summed_up) fit.emplace(kernels, shape_.head_dim, ends == kernels::PageCodec::kBytes);
     for (std::size_t t = next++; t < kept.size(); t = next++) {
       code(t, kept[t], ends, kernels, bytes.data() + begin[t]);
-      if (summed_up) sum_up(t, kept[t], to_sum_up, fit, *summaries);
+      if (fit) sum_up(t, kept[t], to_sum_up, *fit, *summaries);
     }
   };
   {
@@ -283,7 +285,7 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::
     table.clear();
   }
   compressed_tokens_ = tokens_;
-  if (summed_up) summaries_ = std::move(summaries);
+  summaries_ = std::move(summaries);
   dropped_pages_ = 0;
   ends_ = ends;
   for (std::size_t t = 0; t < kept.size(); ++t) {

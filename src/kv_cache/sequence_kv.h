@@ -89,10 +89,10 @@ class SequenceKv {
   /// Makes an exact sequence compact: table t keeps kept[t] (of a local layer the last tokens, the coded ones
   /// before the exact, as many in every such table, at most the window), and the pages that it had are
   /// released. The pages of kept[t].exact and of all later tokens are `ends`: kF16, or kBytes, which coded
-  /// pages require. With `to_sum_up`, so is what each table evicts (note 0018; not in local layers). The same
-  /// bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost: 70 us a coded token of 90
-  /// tables of 64 dimensions, on two threads (bench decode); the summaries read every page once for each 48
-  /// query rows.
+  /// pages require. What each table evicts, save in local layers, is summed up for `to_sum_up` (note 0018).
+  /// The same bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost: 70 us a coded
+  /// token of 90 tables of 64 dimensions, on two threads (bench decode); the summaries read every page once
+  /// for each 48 query rows.
   base::Status compress(const std::vector<KeptTokens>& kept, kernels::PageCodec ends,
                         const kernels::AttentionKernels& kernels, int threads = 1,
                         const SummaryRequest& to_sum_up = {});
@@ -136,8 +136,10 @@ class SequenceKv {
   }
   std::int64_t bytes() const;
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
-  /// Beside the pages: the summaries.
-  std::int64_t side_bytes() const { return summaries_ ? summaries_->bytes() : 0; }
+  /// Of the summaries, which lie beside the pages and are shared by forks.
+  std::int64_t summary_bytes() const { return summaries_ ? summaries_->bytes() : 0; }
+  /// Pages and summaries.
+  std::int64_t held_bytes() const { return bytes() + summary_bytes(); }
   /// What stands for the table's evicted tokens.
   kernels::Summary summary(LayerId layer, KvHeadId head) const {
     return summaries_ ? summaries_->of(index(layer, head)) : kernels::Summary{};
@@ -170,7 +172,7 @@ class SequenceKv {
   /// One table's kept tokens as pages, written to `to`.
   void code(std::size_t table, const KeptTokens& kept, kernels::PageCodec ends,
             const kernels::AttentionKernels& kernels, std::byte* to) const;
-  /// Fits the table's summary to `queries`.
+  /// Fits the table's summary to the request's queries.
   void sum_up(std::size_t table, const KeptTokens& kept, const SummaryRequest& request, SummaryFit& fit,
               Summaries& to) const;
   bool last_page_is_shared(std::size_t table) const;

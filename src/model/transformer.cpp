@@ -76,7 +76,8 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
       step.batch[static_cast<std::size_t>(step.row_span[static_cast<std::size_t>(row)])].queries;
   const int position = span.start + row - span.row_first;
   if (wish == nullptr || position < wish->first || position >= wish->first + wish->tokens) return;
-  std::copy_n(out, h.group() * h.head_dim, wish->at(layer.value, position, head * h.group()));
+  std::copy_n(out, h.group() * h.head_dim,
+              wish->values.data() + wish->at(layer.value, position, head * h.group()));
 }
 
 /// What a span asks of its attention input: to have scores guessed from it, or to have it.
