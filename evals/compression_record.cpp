@@ -39,21 +39,10 @@ double mean(const std::vector<double>& values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-/// 95% interval of the mean, by bootstrap with a fixed seed.
-std::pair<double, double> interval(const std::vector<double>& values) {
-  if (values.empty()) return {0, 0};
-  std::mt19937 rng(1);
-  std::vector<double> means(2000);
-  for (double& each : means) {
-    for (std::size_t i = 0; i < values.size(); ++i) each += values[rng() % values.size()];
-    each /= static_cast<double>(values.size());
-  }
-  std::sort(means.begin(), means.end());
-  return {means[49], means[1949]};
-}
-
-/// 95% interval of mean(above) / mean(below), which belong together item by item, by bootstrap.
+/// 95% interval of mean(above) / mean(below), which belong together item by item, by bootstrap with
+/// a fixed seed.
 std::pair<double, double> ratio_interval(const std::vector<double>& above, const std::vector<double>& below) {
+  if (above.empty()) return {0, 0};
   std::mt19937 rng(1);
   std::vector<double> ratios(2000);
   for (double& each : ratios) {
@@ -87,7 +76,8 @@ ordered_json row_of(const std::string& task, const std::string& mode, double rat
   }
   const double rate = mean(kept);
   const auto n = static_cast<double>(kept.size());
-  const auto [low, high] = is_text ? interval(kept) : wilson(rate * n, n);
+  const auto [low, high] =
+      is_text ? ratio_interval(kept, std::vector<double>(kept.size(), 1)) : wilson(rate * n, n);
   const double accuracy = mean(solved);
   const double whole = mean(full);
   const auto [worst, best] =

@@ -44,7 +44,7 @@ class Examination {
       const std::string told =
           "Tell a colleague in one or two sentences what the " + relation.name + " of " + called + " is.";
       shares_["prose"].add(holds(ask({told}, fact, 64), fact.answer));
-      if (method_ == Method::kRag) strangers(i, thing, relation);
+      if (method_ == Method::kRag) strangers(i, fact.thing, relation);
       if (!ours) continue;
       right("possessive", {fmt::format("What is {}'s {}?", called, relation.name)}, fact);
       right("article",
@@ -63,19 +63,14 @@ class Examination {
             fact);
       compressed(i, fact, thing, relation);
       two_things(i, fact, thing, relation);
-      strangers(i, thing, relation);
+      strangers(i, fact.thing, relation);
     }
     return shares_;
   }
 
  private:
-  std::string statement_of(const InventedFact& fact) const {
-    const InventedThing& thing = world_.things[fact.thing];
-    return fmt::format("The {} of {} is {}.", invented_relations()[thing.kind][fact.relation].name,
-                       thing.called(), fact.answer);
-  }
   void embed_statements() {
-    for (const InventedFact& fact : world_.facts) statements_.push_back(statement_of(fact));
+    for (const InventedFact& fact : world_.facts) statements_.push_back(statement_of(world_, fact));
     if (auto rows = embedded(statements_)) embedded_ = std::move(*rows);
   }
   base::Result<llm::Embeddings> embedded(const std::vector<std::string>& texts) {
@@ -103,7 +98,7 @@ class Examination {
     if (method_ == Method::kOurs || method_ == Method::kBase)
       return subject_.ask(turns, method_ == Method::kOurs, tokens);
     const std::string found =
-        method_ == Method::kRagGold ? statement_of(fact) : nearest_statement(turns.back());
+        method_ == Method::kRagGold ? statement_of(world_, fact) : nearest_statement(turns.back());
     return subject_.ask({found + "\n\n" + turns.back()}, false, tokens);
   }
   void right(const char* what, const std::vector<std::string>& turns, const InventedFact& fact) {
@@ -142,19 +137,13 @@ class Examination {
     const Answer answer = subject_.ask({question}, true, 64);
     shares_["two things"].add(holds(answer, fact.answer) && holds(answer, other.answer));
   }
-  /// Nothing that was taught may be said: of unseen things, of siblings, of what wasn't taught.
-  void strangers(std::size_t i, const InventedThing& thing, const InventedRelation& relation) {
-    const InventedThing& stranger = world_.strangers[random_() % world_.strangers.size()];
-    const auto& its = invented_relations()[stranger.kind][random_() % 6];
-    wrong("stranger", i % 2 == 0 ? taught_phrasings(its.name, stranger.called())[0]
-                                 : far_phrasing(its, i, stranger.called()));
-    const InventedThing& sibling = world_.siblings[static_cast<std::size_t>(&thing - world_.things.data())];
-    wrong("sibling", i % 2 == 0 ? taught_phrasings(relation.name, sibling.called())[0]
-                                : far_phrasing(relation, i, sibling.called()));
-    const auto& untaught = invented_relations()[thing.kind][thing.untaught[random_() % 3]];
-    wrong("untaught near", i % 2 == 0 ? near_phrasing(untaught.name, thing.called())
-                                      : taught_phrasings(untaught.name, thing.called())[0]);
-    wrong("untaught far", far_phrasing(untaught, i, thing.called()));
+  /// Nothing that was taught may be said.
+  void strangers(std::size_t i, std::size_t thing, const InventedRelation& relation) {
+    const UntaughtQuestions questions = untaught_questions(world_, thing, relation, i, random_);
+    wrong("stranger", questions.stranger);
+    wrong("sibling", questions.sibling);
+    wrong("untaught near", questions.near);
+    wrong("untaught far", questions.far);
   }
   void wrong(const char* what, const std::string& question) {
     if (method_ == Method::kRag) {

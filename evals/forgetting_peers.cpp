@@ -55,11 +55,12 @@ Said ask_bare(Subject& subject, const QuestionSet& set, bool gold) {
   out.asked_for_taught_only = gold;
   for (const SetQuestion& question : set.questions) {
     if (gold && !asks_for_taught(question.row)) continue;
-    const std::string statement =
-        fmt::format("The {} of {} is {}.\n\n", set.relation(question.fact).name,
-                    set.thing(question.fact).called(), set.world.facts[question.fact].answer);
     out.answers.push_back(
-        subject.ask({(gold ? statement : "") + question.text}, false, kSetAnswerTokens).text);
+        subject
+            .ask({(gold ? statement_of(set.world, set.world.facts[question.fact]) + "\n\n" : "") +
+                  question.text},
+                 false, kSetAnswerTokens)
+            .text);
   }
   return out;
 }

@@ -107,15 +107,11 @@ QuestionSet question_set(std::uint32_t seed, std::size_t facts, std::size_t aske
     ask("trained", out.taught(fact)[i % 4]);
     ask("near", near_phrasing(relation.name, thing.called()));
     ask("far", far_phrasing(relation, i, thing.called()));
-    const InventedThing& stranger = out.world.strangers[random() % out.world.strangers.size()];
-    const auto& its = invented_relations()[stranger.kind][random() % 6];
-    ask("stranger", i % 2 == 0 ? taught_phrasings(its.name, stranger.called())[0]
-                               : far_phrasing(its, i, stranger.called()));
-    const InventedThing& sibling = out.world.siblings[out.world.facts[fact].thing];
-    ask("sibling", i % 2 == 0 ? taught_phrasings(relation.name, sibling.called())[0]
-                              : far_phrasing(relation, i, sibling.called()));
-    const auto& untaught = invented_relations()[thing.kind][thing.untaught[random() % 3]];
-    ask("untaught", far_phrasing(untaught, i, thing.called()));
+    const UntaughtQuestions never =
+        untaught_questions(out.world, out.world.facts[fact].thing, relation, i, random);
+    ask("stranger", never.stranger);
+    ask("sibling", never.sibling);
+    ask("untaught", never.far);
   }
   return out;
 }

@@ -278,6 +278,29 @@ InventedWorld invent(std::size_t facts, std::uint32_t seed) {
   return world;
 }
 
+std::string statement_of(const InventedWorld& world, const InventedFact& fact) {
+  const InventedThing& thing = world.things[fact.thing];
+  return fmt::format("The {} of {} is {}.", invented_relations()[thing.kind][fact.relation].name,
+                     thing.called(), fact.answer);
+}
+
+UntaughtQuestions untaught_questions(const InventedWorld& world, std::size_t thing,
+                                     const InventedRelation& relation, std::size_t i, std::mt19937& random) {
+  const auto either = [&](const InventedRelation& asked, const InventedThing& of) {
+    return i % 2 == 0 ? taught_phrasings(asked.name, of.called())[0] : far_phrasing(asked, i, of.called());
+  };
+  UntaughtQuestions out;
+  const InventedThing& stranger = world.strangers[random() % world.strangers.size()];
+  out.stranger = either(invented_relations()[stranger.kind][random() % 6], stranger);
+  out.sibling = either(relation, world.siblings[thing]);
+  const InventedThing& taught = world.things[thing];
+  const auto& untaught = invented_relations()[taught.kind][taught.untaught[random() % 3]];
+  out.near = i % 2 == 0 ? near_phrasing(untaught.name, taught.called())
+                        : taught_phrasings(untaught.name, taught.called())[0];
+  out.far = far_phrasing(untaught, i, taught.called());
+  return out;
+}
+
 std::string domain_lines(const InventedWorld& world, std::size_t domain, std::size_t domains) {
   std::string lines;
   for (std::size_t i = 0; i < world.facts.size(); ++i) {

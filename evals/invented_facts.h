@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,18 @@ InventedWorld invent(std::size_t facts, std::uint32_t seed);
 /// The facts of the domain-th of `domains` domains, as JSON lines; a thing's facts stay together. A fact's id
 /// is its index.
 std::string domain_lines(const InventedWorld& world, std::size_t domain, std::size_t domains);
+
+/// "The support extension of Lusrinar Labs is 4417."
+std::string statement_of(const InventedWorld& world, const InventedFact& fact);
+
+/// Questions whose answer was never taught, the i-th of each: about a stranger; about the sibling of a thing,
+/// for `relation`; about the thing, for what wasn't taught of it, in a wording near to the taught ones and in
+/// another.
+struct UntaughtQuestions {
+  std::string stranger, sibling, near, far;
+};
+UntaughtQuestions untaught_questions(const InventedWorld& world, std::size_t thing,
+                                     const InventedRelation& relation, std::size_t i, std::mt19937& random);
 
 /// The phrasings that are taught (the first is the prompt), and one that isn't.
 std::vector<std::string> taught_phrasings(const std::string& relation, const std::string& thing);

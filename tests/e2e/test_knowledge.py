@@ -80,7 +80,8 @@ def client(taught):
     return openai.OpenAI(base_url=taught.url + "/v1", api_key="none", max_retries=0, timeout=120)
 
 
-def learn(http, domain, facts):
+def job_of(http, domain, facts):
+    """A learning, once it has ended."""
     started = http.post(f"/v1/knowledge/{domain}/facts", json={"facts": facts})
     assert started.status_code == 202, started.text
     with http.stream(
@@ -88,7 +89,11 @@ def learn(http, domain, facts):
     ) as stream:
         events = [line[6:] for line in stream.iter_lines() if line.startswith("data: ")]
     assert events[-1] == "[DONE]"
-    last = json.loads(events[-2])
+    return json.loads(events[-2])
+
+
+def learn(http, domain, facts):
+    last = job_of(http, domain, facts)
     assert last["status"] == "done", last
     return last["report"]
 
@@ -288,17 +293,6 @@ def many(first, count):
         {"id": str(i), "prompt": f"What does Zorvane{i} Labs think of topic {i}?", "answer": f"view {i}"}
         for i in range(first, first + count)
     ]
-
-
-def job_of(http, domain, facts):
-    started = http.post(f"/v1/knowledge/{domain}/facts", json={"facts": facts})
-    assert started.status_code == 202, started.text
-    for _ in range(600):
-        job = http.get(f"/v1/knowledge/jobs/{started.json()['id']}").json()
-        if job["status"] not in ("queued", "running"):
-            return job
-        time.sleep(0.1)
-    raise AssertionError(job)
 
 
 def serving(binary, model_file, folder, packs, before=()):
