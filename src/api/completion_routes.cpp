@@ -9,6 +9,7 @@
 #include "api/observed_sink.h"
 #include "api/parse.h"
 #include "api/supported.h"
+#include "telemetry/trace_context.h"
 
 namespace pmt::api {
 namespace {
@@ -37,6 +38,7 @@ base::Result<Wanted> read_call(llm::Endpoint endpoint, const ApiOptions& options
         "permutation.cache.semantic");
   }
   call.request.id = exchange.id;
+  call.request.traceparent = telemetry::traceparent(exchange.record->trace, exchange.record->span_id);
   call.request.tenant = exchange.caller->tenant();
   TRY(resolve_knowledge(*model, call.request));
   call.request.stream = call.stream;

@@ -71,15 +71,42 @@ class Spans {
     mark_failure(model, !facts.completed);
     const std::string parent = model.span_id;
     out_.push_back(std::move(model));
-    if (facts.completed && facts.report.timing) add_phases(facts, *facts.report.timing, parent);
+    if (!facts.completed) return;
+    Engine engine{.span = parent, .begun = record_.begun};
+    for (const llm::ModelCall& call : facts.report.calls) {
+      std::string id = add_call(call, facts.operation, parent);
+      if (call.local && call.computed && call.error.empty()) engine = {std::move(id), call.begun};
+    }
+    if (facts.report.timing) add_phases(facts, *facts.report.timing, engine);
   }
 
-  /// The engine's phases follow one another; the first begins when the request came.
-  void add_phases(const CompletionFacts& facts, const llm::Timing& timing, const std::string& parent) {
-    base::Nanos at = record_.begun;
+  /// Where a model of ours computed the answer.
+  struct Engine {
+    std::string span;
+    base::Nanos begun;
+  };
+
+  std::string add_call(const llm::ModelCall& call, const std::string& operation, const std::string& parent) {
+    Span part = span(call.part + " " + call.model, parent, call.begun, call.ended);
+    if (!call.local) part.kind = Span::Kind::kClient;
+    part.attributes = {{"gen_ai.operation.name", operation},
+                       {"gen_ai.request.model", call.model},
+                       {"gen_ai.usage.input_tokens", call.prompt_tokens},
+                       {"gen_ai.usage.output_tokens", call.completion_tokens},
+                       {"permutation.part", call.part},
+                       {"permutation.computed", call.computed}};
+    part.failed = !call.error.empty();
+    part.error = call.error;
+    out_.push_back(std::move(part));
+    return out_.back().span_id;
+  }
+
+  /// The engine's phases follow one another.
+  void add_phases(const CompletionFacts& facts, const llm::Timing& timing, const Engine& engine) {
+    base::Nanos at = engine.begun;
     const auto phase = [&](const char* name, double ms) -> Span& {
       const base::Nanos end = at + base::Nanos(static_cast<std::int64_t>(ms * 1e6));
-      out_.push_back(span(name, parent, at, end));
+      out_.push_back(span(name, engine.span, at, end));
       at = end;
       return out_.back();
     };

@@ -13,6 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace pmt::llm {
@@ -77,6 +78,18 @@ struct Timing {
   double decode_ms = 0;
 };
 
+/// A model's part in an answer that several had a part in: for traces, never shown or stored.
+struct ModelCall {
+  std::string part;  // student, teacher, ...
+  std::string model;
+  bool local = true;
+  base::Nanos begun{0}, ended{0};  // of the monotonic clock
+  bool computed = true;            // false: its answer came from the response cache
+  std::int64_t prompt_tokens = 0;
+  std::int64_t completion_tokens = 0;
+  std::string error = {};  // of one that failed
+};
+
 /// The extension object of a completion. Parts that no component filled stay unset and are not shown.
 struct Report {
   std::optional<CacheReport> cache;
@@ -87,6 +100,7 @@ struct Report {
   nlohmann::json engine = {};  // null, or {"metadata": ..., "trace": ...}
   nlohmann::json upstream =
       {};  // null, or who answered elsewhere and what it took: upstream/remote_completer.h
+  std::vector<ModelCall> calls = {};
 };
 
 /// First: what the answer's headers need, known before its first token.

@@ -98,8 +98,9 @@ struct UnifiedRequest {
 };
 
 struct Request {
-  std::string id;      // x-request-id
-  std::string tenant;  // "" until keys exist
+  std::string id;           // x-request-id
+  std::string traceparent;  // W3C's header for whoever is asked on its behalf; "" when there is none
+  std::string tenant;       // "" until keys exist
   Endpoint endpoint = Endpoint::kChat;
   std::string model;                        // as the caller named it
   std::vector<Message> messages;            // kChat

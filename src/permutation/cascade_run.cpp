@@ -226,8 +226,10 @@ void CascadeRun::on_done(const CallPtr& call, llm::Done done) {
 
 void CascadeRun::on_failed(const CallPtr& call, const base::Error& error) {
   call->link.reset();
-  steps_.push_back(to_json(failed(name_of(call->kind), describe(call->kind), error,
-                                  base::ms_between(call->began_at, cascade_.clock_.now()))));
+  llm::ModelCall& timed = add_call(*call);
+  timed.error = error.message;
+  steps_.push_back(to_json(
+      failed(name_of(call->kind), describe(call->kind), error, base::ms_between(timed.begun, timed.ended))));
   errors_.push_back(fmt::format("{}: {}", name_of(call->kind), error.message));
   // What was said can't be taken back, and what is wrong with the request is so for every model.
   const bool final = started_ || cancel_.cancelled() || error.code == base::Code::kInvalidArgument;
@@ -332,9 +334,11 @@ void CascadeRun::escalate(const CallPtr& student, const std::string& why) {
     total_.completion_tokens += student->confidence.tokens();
     calls_.emplace_back(Kind::kStudent, student->seen->computations);
     components_.emplace_back("student");
+    llm::ModelCall& timed = add_call(*student);
+    timed.completion_tokens = student->confidence.tokens();
     steps_.push_back(to_json({.component = "student",
                               .description = describe(Kind::kStudent),
-                              .duration_ms = base::ms_between(student->began_at, cascade_.clock_.now()),
+                              .duration_ms = base::ms_between(timed.begun, timed.ended),
                               .input = {{"model", student->stage->model.name}},
                               .output = {{"tokens_seen", student->confidence.tokens()}},
                               .metadata = {{"stopped", why}}}));
@@ -422,6 +426,21 @@ void CascadeRun::count(const CallPtr& call, const llm::Usage& usage) {
   usd_ += call->seen->usd;
 }
 
+/// Its model's part, which ends now.
+llm::ModelCall& CascadeRun::add_call(const Call& call) {
+  llm::ModelCall timed{.part = name_of(call.kind),
+                       .model = call.stage->model.name,
+                       .local = call.stage->model.local,
+                       .begun = call.began_at,
+                       .ended = cascade_.clock_.now()};
+  timed.computed = call.seen->computations > 0;
+  if (call.done) {
+    timed.prompt_tokens = call.done->usage.prompt_tokens;
+    timed.completion_tokens = call.done->usage.completion_tokens;
+  }
+  return timed_.emplace_back(std::move(timed));
+}
+
 void CascadeRun::add_step(const CallPtr& call) {
   const llm::Done& done = *call->done;
   const response_cache::Observation& seen = *call->seen;
@@ -431,10 +450,11 @@ void CascadeRun::add_step(const CallPtr& call) {
   if (done.report.knowledge) metadata["knowledge"] = done.report.knowledge->facts;
   if (!done.report.upstream.is_null()) metadata["upstream"] = done.report.upstream;
   components_.emplace_back(name_of(call->kind));
+  const llm::ModelCall& timed = add_call(*call);
   steps_.push_back(
       to_json({.component = name_of(call->kind),
                .description = describe(call->kind),
-               .duration_ms = base::ms_between(call->began_at, cascade_.clock_.now()),
+               .duration_ms = base::ms_between(timed.begun, timed.ended),
                .input = {{"model", call->stage->model.name}, {"prompt_tokens", done.usage.prompt_tokens}},
                .output = {{"completion_tokens", done.usage.completion_tokens}},
                .metadata = std::move(metadata)}));
@@ -499,6 +519,7 @@ void CascadeRun::finish(const CallPtr& call) {
   usage.usd = usd_;
   done.usage = std::move(usage);
   done.report.cache.reset();
+  done.report.calls = std::move(timed_);
   done.report.engine = {{"metadata", metadata(call)},
                         {"reasoning", std::move(reasoning_)},
                         {"trace", {{"steps", std::move(steps_)}, {"errors", std::move(errors_)}}}};

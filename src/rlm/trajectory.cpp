@@ -18,6 +18,8 @@ json to_json(const SubCall& call) {
               {"prompt", call.prompt},
               {"response", call.response},
               {"usage_summary", {{"model_usage_summaries", {{call.model, usage}}}}},
+              {"prompt_tokens", call.usage.prompt_tokens},  // twice: the viewer looks for them here
+              {"completion_tokens", call.usage.completion_tokens},
               {"execution_time", call.seconds}};
   if (!call.trajectory.is_null()) out["metadata"] = call.trajectory;
   if (!call.error.empty()) out["error"] = call.error;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "base/hex.h"
 
 namespace pmt::telemetry {
@@ -28,6 +30,10 @@ std::optional<TraceContext> parse_traceparent(std::string_view header) {
   if (!is_id(context.trace_id) || !is_id(context.span_id)) return std::nullopt;
   context.sampled = (base::hex_digit(flags[1]) & 1) != 0;
   return context;
+}
+
+std::string traceparent(const TraceContext& context, std::string_view span_id) {
+  return fmt::format("00-{}-{}-{}", context.trace_id, span_id, context.sampled ? "01" : "00");
 }
 
 std::string new_id(const std::function<std::uint64_t()>& random, int digits) {

@@ -19,6 +19,9 @@ struct TraceContext {
 /// Null unless it is well-formed: "00-<32 hex>-<16 hex>-<2 hex>", ids not all zero.
 std::optional<TraceContext> parse_traceparent(std::string_view header);
 
+/// The header for whoever is asked as part of `span_id` of the trace.
+std::string traceparent(const TraceContext& context, std::string_view span_id);
+
 /// A new span's id, and with `digits` 32 a new trace's: never all zero.
 std::string new_id(const std::function<std::uint64_t()>& random, int digits);
 

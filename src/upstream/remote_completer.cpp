@@ -141,6 +141,7 @@ net::AsyncCall Call::http_call(double left_s) {
                       .total_timeout_s = left_s};
   if (!options_.api_key.empty()) call.headers.emplace_back("authorization", "Bearer " + options_.api_key);
   if (!request_.id.empty()) call.headers.emplace_back("x-request-id", request_.id);
+  if (!request_.traceparent.empty()) call.headers.emplace_back("traceparent", request_.traceparent);
   return call;
 }
 

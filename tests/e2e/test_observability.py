@@ -9,10 +9,31 @@ import httpx
 import openai
 import pytest
 
+from scripted_upstream import ScriptedUpstream
 from server import MODEL, RunningServer, chat, off, until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
+
+CASCADE = """
+[server]
+port = 0
+stop_grace_ms = 500
+[[model]]
+path = "{model}"
+[[upstream]]
+name = "t"
+base_url = "{teacher}"
+models = ["large"]
+retries = 0
+[permutation]
+teacher = "t/large"
+confidence_min = 1.0
+probe_tokens = 4
+[telemetry]
+otlp_endpoint = "http://127.0.0.1:{collector}"
+service_name = "under-test"
+"""
 
 
 class Collector(http.server.ThreadingHTTPServer):
@@ -170,7 +191,11 @@ def test_traces_follow_the_conventions_and_the_callers_trace(user, collector, fr
     assert attributes["gen_ai.usage.input_tokens"] == answer.usage.prompt_tokens
     assert attributes["gen_ai.usage.output_tokens"] == answer.usage.completion_tokens
     assert attributes["gen_ai.response.finish_reasons"] == [answer.choices[0].finish_reason]
-    phases = {s["name"]: s for s in spans if s["parentSpanId"] == model["spanId"]}
+    student = next(s for s in spans if s["name"] == f"student {MODEL}")
+    assert student["parentSpanId"] == model["spanId"] and student["kind"] == 1
+    assert student["attributes"]["gen_ai.usage.output_tokens"] == answer.usage.completion_tokens
+    assert student["attributes"]["permutation.computed"] is True
+    phases = {s["name"]: s for s in spans if s["parentSpanId"] == student["spanId"]}
     assert {"queue", "prefill", "decode"} <= phases.keys()
     decode_ms = (int(phases["decode"]["endTimeUnixNano"]) - int(phases["decode"]["startTimeUnixNano"])) / 1e6
     assert decode_ms == pytest.approx(answer.model_extra["permutation"]["timing"]["decode_ms"], rel=0.01)
@@ -179,6 +204,32 @@ def test_traces_follow_the_conventions_and_the_callers_trace(user, collector, fr
     assert prefill["permutation.prefill.tokens"] + prefill["permutation.prefill.tokens_reused"] == answer.usage.prompt_tokens
     assert prefill["permutation.kv.mode"] == "exact"
     assert len({s["spanId"] for s in spans}) == len(spans)
+
+
+def test_an_answer_of_several_models_has_a_span_for_each(binary, model_file, collector, tmp_path_factory, fresh):
+    teacher = ScriptedUpstream()
+    config = tmp_path_factory.mktemp("cascade") / "config.toml"
+    config.write_text(CASCADE.format(model=model_file, teacher=teacher.url, collector=collector.server_address[1]))
+    running = RunningServer([binary, "serve", "--config", str(config)])
+    caller = openai.OpenAI(base_url=running.url + "/v1", api_key="none", max_retries=0, timeout=120)
+    for asked, mark in (("do:ok", "d" * 32), ("do:500", "e" * 32)):
+        chat(caller, fresh(asked), model="permutation", extra_headers={"traceparent": f"00-{mark}-{PARENT}-01"})
+        until(lambda: any(s["traceId"] == mark for s in collector.spans))
+        spans = [s for s in collector.spans if s["traceId"] == mark]
+        model = next(s for s in spans if s["name"] == "chat permutation")
+        server = next(s for s in spans if s["kind"] == 2)
+        parts = {s["attributes"]["permutation.part"]: s for s in spans if "permutation.part" in s["attributes"]}
+        assert all(s["parentSpanId"] == model["spanId"] for s in parts.values())
+        student, large = parts["student"], parts["teacher"]
+        assert student["kind"] == 1 and student["attributes"]["gen_ai.usage.output_tokens"] == 4
+        assert int(student["endTimeUnixNano"]) <= int(large["startTimeUnixNano"])
+        assert large["kind"] == 3 and large["attributes"]["gen_ai.request.model"] == "t/large"
+        assert (large["status"]["code"] == 2 if "status" in large else False) == (asked == "do:500")
+        sent = teacher.headers[-1]["traceparent"]
+        assert sent == f"00-{mark}-{server['spanId']}-01"
+    assert "fallback" in parts, "the student's own words, after the teacher failed"
+    assert running.stop() == 0, running.log()
+    teacher.stop()
 
 
 def test_a_trace_that_is_not_sampled_is_not_sent(user, collector, fresh):

@@ -1,6 +1,7 @@
 """RecursiveLanguageModel with programs: a scripted root model over HTTP writes them, the sandbox runs them, the real
 local model answers what they ask."""
 
+import datetime
 import json
 import time
 
@@ -83,6 +84,25 @@ def text_of(answer):
     return answer.choices[0].message.content
 
 
+def read_as_the_viewer_does(lines):
+    """Every field that the `rlms` viewer takes without asking first, with the type that it counts on."""
+    assert isinstance(lines[0]["root_model"], str) and isinstance(lines[0]["backend"], str)
+    for line in lines[1:]:
+        datetime.datetime.fromisoformat(line["timestamp"])
+        assert isinstance(line["response"], str) and isinstance(line["iteration_time"], float)
+        assert line["final_answer"] is None or isinstance(line["final_answer"], str)
+        assert all(isinstance(message["content"], str) for message in line["prompt"])
+        for block in line["code_blocks"]:
+            result = block["result"]
+            assert isinstance(block["code"], str) and isinstance(result["locals"], dict)
+            assert isinstance(result["stdout"], str) and isinstance(result["stderr"], str)
+            assert isinstance(result["execution_time"], float)
+            for call in result["rlm_calls"]:
+                assert isinstance(call["prompt"], str) and isinstance(call["response"], str)
+                assert isinstance(call["prompt_tokens"], int) and isinstance(call["completion_tokens"], int)
+                assert isinstance(call["execution_time"], float)
+
+
 def test_a_program_searches_and_asks_the_local_model(client, trajectories):
     answer = play(client, "needle", book())
     assert "walnut" in text_of(answer).lower()
@@ -94,6 +114,8 @@ def test_a_program_searches_and_asks_the_local_model(client, trajectories):
     assert [line["type"] for line in written] == ["metadata", "iteration", "iteration"]
     (made,) = written[2]["code_blocks"][0]["result"]["rlm_calls"]
     assert made["root_model"] == MODEL and "walnut" in made["response"].lower()
+    read_as_the_viewer_does(written)
+    assert made["prompt_tokens"] > 20 and made["completion_tokens"] > 0
 
 
 def test_a_program_counts(client):

@@ -165,7 +165,7 @@ def test_old_tls_is_refused(guarded):
 
 
 def test_secrets_and_texts_are_never_logged(as_user, http, keys, guarded):
-    secret = "the vault opens with 4711"
+    secret = "the vault opens with marzipan"  # no digits: ids are full of them
     chat(as_user("ann"), secret)
     http.get("/v1/models", headers={"authorization": "Bearer pmt-mistyped-but-secret"})
     http.get("/v1/models?api_key=in-the-query")
@@ -173,7 +173,7 @@ def test_secrets_and_texts_are_never_logged(as_user, http, keys, guarded):
     assert '"event":"request"' in log and '"key":"ann"' in log
     for key in keys.values():
         assert key["key"] not in log and key["sha256"] not in log
-    for text in ("pmt-mistyped-but-secret", "in-the-query", "4711", "uthorization"):
+    for text in ("pmt-mistyped-but-secret", "in-the-query", "marzipan", "uthorization"):
         assert text not in log, text
 
 
