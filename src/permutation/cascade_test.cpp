@@ -363,8 +363,9 @@ TEST_F(CascadeTest, WhatTheStudentWasTaughtGoesAlongAndMakesTheKey) {
   version = "2";
   ask(engine);
   EXPECT_EQ(student_.calls(), 2) << "a lesson makes new keys";
-  student_.fail(1, base::Code::kCancelled, "stopped");
+  student_.fail(1, base::Code::kUnavailable, "down");
   teacher_.fail(0, base::Code::kUnavailable, "down");
+  student_.fail(2, base::Code::kUnavailable, "the fallback is down too");
 }
 
 }  // namespace

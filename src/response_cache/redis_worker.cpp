@@ -97,7 +97,8 @@ void RedisWorker::run() {
     if (jobs_.empty()) {
       wake_.wait(lock);
     } else {
-      wake_.wait_until(lock, jobs_.begin()->first);
+      const SteadyTime next = jobs_.begin()->first;  // the wait reads it again, when the job may be gone
+      wake_.wait_until(lock, next);
     }
   }
 }
