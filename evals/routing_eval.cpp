@@ -248,7 +248,6 @@ int run(const std::string& self, std::vector<std::string> args) {
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
   const Point never = mean_of(outcomes[0], all), always = mean_of(outcomes[1], all);
   int above = 0;
-  double area = 0;
   for (std::size_t p = 0; p < policies.size(); ++p) {
     const Point at = mean_of(outcomes[p], all);
     const auto accuracy_ci = bootstrap(
@@ -277,29 +276,29 @@ int run(const std::string& self, std::vector<std::string> args) {
     result.rows.push_back(std::move(row));
     if (policies[p].escalation != "confidence") continue;
     above += gain > 0 ? 1 : 0;
-    area += gain / static_cast<double>(thresholds.size());
   }
   result.targets.push_back({.what = "points of the router's curve above the straight line",
                             .asked = fmt::format("all {}", thresholds.size()),
                             .measured = static_cast<double>(above),
                             .holds = above == static_cast<int>(thresholds.size())});
-  const auto area_ci = bootstrap(all.size(), result.seed, [&](const auto& which) {
+  const auto mean_height = [&](const std::vector<std::size_t>& which) {
     const Point low = mean_of(outcomes[0], which), high = mean_of(outcomes[1], which);
     double sum = 0;
     for (std::size_t p = 2; p < policies.size(); ++p)
       sum += above_line(mean_of(outcomes[p], which), low, high);
     return sum / static_cast<double>(thresholds.size());
-  });
+  };
+  const auto height_ci = bootstrap(all.size(), result.seed, mean_height);
   nlohmann::ordered_json mean;
   mean["policy"] = "mean of the router's points";
   mean["n"] = questions.size();
-  mean["above_line"] = area;
-  mean["above_line_ci95"] = {area_ci.low, area_ci.high};
+  mean["above_line"] = mean_height(all);
+  mean["above_line_ci95"] = {height_ci.low, height_ci.high};
   result.rows.push_back(std::move(mean));
   result.targets.push_back({.what = "mean height above the line, in accuracy: the 95% interval's lower end",
                             .asked = "> 0",
-                            .measured = area_ci.low,
-                            .holds = area_ci.low > 0});
+                            .measured = height_ci.low,
+                            .holds = height_ci.low > 0});
   print(result, as_json);
   return 0;
 }

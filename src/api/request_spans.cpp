@@ -75,7 +75,7 @@ class Spans {
     Engine engine{.span = parent, .begun = record_.begun};
     for (const llm::ModelCall& call : facts.report.calls) {
       std::string id = add_call(call, facts.operation, parent);
-      if (call.local && call.computed && call.error.empty()) engine = {std::move(id), call.begun};
+      if (call.local && call.computations > 0 && call.error.empty()) engine = {std::move(id), call.begun};
     }
     if (facts.report.timing) add_phases(facts, *facts.report.timing, engine);
   }
@@ -94,7 +94,7 @@ class Spans {
                        {"gen_ai.usage.input_tokens", call.prompt_tokens},
                        {"gen_ai.usage.output_tokens", call.completion_tokens},
                        {"permutation.part", call.part},
-                       {"permutation.computed", call.computed}};
+                       {"permutation.computed", call.computations > 0}};
     part.failed = !call.error.empty();
     part.error = call.error;
     out_.push_back(std::move(part));

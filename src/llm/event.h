@@ -84,7 +84,7 @@ struct ModelCall {
   std::string model;
   bool local = true;
   base::Nanos begun{0}, ended{0};  // of the monotonic clock
-  bool computed = true;            // false: its answer came from the response cache
+  int computations = 0;            // 0: its answer came from the response cache
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
   std::string error = {};  // of one that failed

@@ -207,7 +207,7 @@ void CascadeRun::on_delta(const CallPtr& call, llm::Delta delta) {
 }
 
 void CascadeRun::on_done(const CallPtr& call, llm::Done done) {
-  count(call, done.usage);
+  count(*call, done.usage);
   call->done = std::move(done);
   call->link.reset();
   add_step(call);
@@ -332,7 +332,6 @@ void CascadeRun::escalate(const CallPtr& student, const std::string& why) {
     student->link.reset();
     student->cancel.cancel();
     total_.completion_tokens += student->confidence.tokens();
-    calls_.emplace_back(Kind::kStudent, student->seen->computations);
     components_.emplace_back("student");
     llm::ModelCall& timed = add_call(*student);
     timed.completion_tokens = student->confidence.tokens();
@@ -418,12 +417,11 @@ void CascadeRun::skip(Kind kind, const std::string& why) {
   steps_.push_back(to_json(skipped(name_of(kind), describe(kind), why)));
 }
 
-void CascadeRun::count(const CallPtr& call, const llm::Usage& usage) {
-  calls_.emplace_back(call->kind, call->seen->computations);
-  if (call->seen->computations == 0) return;
+void CascadeRun::count(const Call& call, const llm::Usage& usage) {
+  if (call.seen->computations == 0) return;
   total_.prompt_tokens += usage.prompt_tokens;
   total_.completion_tokens += usage.completion_tokens;
-  usd_ += call->seen->usd;
+  usd_ += call.seen->usd;
 }
 
 /// Its model's part, which ends now.
@@ -432,13 +430,13 @@ llm::ModelCall& CascadeRun::add_call(const Call& call) {
                        .model = call.stage->model.name,
                        .local = call.stage->model.local,
                        .begun = call.began_at,
-                       .ended = cascade_.clock_.now()};
-  timed.computed = call.seen->computations > 0;
+                       .ended = cascade_.clock_.now(),
+                       .computations = call.seen->computations};
   if (call.done) {
     timed.prompt_tokens = call.done->usage.prompt_tokens;
     timed.completion_tokens = call.done->usage.completion_tokens;
   }
-  return timed_.emplace_back(std::move(timed));
+  return calls_.emplace_back(std::move(timed));
 }
 
 void CascadeRun::add_step(const CallPtr& call) {
@@ -483,7 +481,9 @@ void CascadeRun::flush(Call& call) {
 json CascadeRun::metadata(const CallPtr& answering) const {
   const auto calls = [this](Kind kind) {
     int sum = 0;
-    for (const auto& [which, count] : calls_) sum += which == kind ? count : 0;
+    for (const llm::ModelCall& call : calls_) {
+      if (call.part == name_of(kind) && call.error.empty()) sum += call.computations;
+    }
     return sum;
   };
   json out = {{"domain", domain_.name},
@@ -519,10 +519,10 @@ void CascadeRun::finish(const CallPtr& call) {
   usage.usd = usd_;
   done.usage = std::move(usage);
   done.report.cache.reset();
-  done.report.calls = std::move(timed_);
   done.report.engine = {{"metadata", metadata(call)},
                         {"reasoning", std::move(reasoning_)},
                         {"trace", {{"steps", std::move(steps_)}, {"errors", std::move(errors_)}}}};
+  done.report.calls = std::move(calls_);
   done.transient = done.transient || !degraded_why_.empty();
   if (!started_)
     pass(

@@ -101,7 +101,7 @@ class CascadeRun : public std::enable_shared_from_this<CascadeRun> {
   void skip(Kind kind, const std::string& why);
   void add_step(const CallPtr& call);
   llm::ModelCall& add_call(const Call& call);
-  void count(const CallPtr& call, const llm::Usage& usage);
+  void count(const Call& call, const llm::Usage& usage);
   void pass(llm::Event event);
   void flush(Call& call);
   /// `call` gave the answer, and all of it but its Done was passed on.
@@ -128,8 +128,7 @@ class CascadeRun : public std::enable_shared_from_this<CascadeRun> {
   std::string degraded_why_;
   llm::Usage total_;
   double usd_ = 0;
-  std::vector<std::pair<Kind, int>> calls_;
-  std::vector<llm::ModelCall> timed_;
+  std::vector<llm::ModelCall> calls_;
   std::vector<std::string> components_;
   nlohmann::json steps_ = nlohmann::json::array();
   nlohmann::json errors_ = nlohmann::json::array();

@@ -4,24 +4,10 @@ by the turns of the program NAME in order, one a turn; past its last turn that o
 import json
 import re
 
-from scripted_upstream import ScriptedUpstream
+from scripted_upstream import CONFIG, ScriptedUpstream
 from server import MODEL, RunningServer
 
-CONFIG = """
-[server]
-port = 0
-stop_grace_ms = 500
-
-[[model]]
-path = "{model}"
-
-[[upstream]]
-name = "t"
-base_url = "{url}"
-models = ["root"]
-retries = 0
-cooldown_failures = 0
-
+RLM = """
 [rlm]
 root = "t/root"
 leaf = "{leaf}"
@@ -33,7 +19,8 @@ trajectory_dir = "{trajectories}"
 def serve_with_root(binary, model_file, root, trajectories, folder, more=""):
     """A server whose `rlm` has the scripted root and the real model as leaf. `more`: lines of [rlm]."""
     config = folder / "config.toml"
-    config.write_text(CONFIG.format(model=model_file, leaf=MODEL, url=root.url, trajectories=trajectories) + more)
+    text = CONFIG.format(model=model_file, url=root.url, models='["root"]')
+    config.write_text(text + RLM.format(leaf=MODEL, trajectories=trajectories) + more)
     return RunningServer([binary, "serve", "--config", str(config)])
 
 

@@ -11,6 +11,30 @@ import re
 import threading
 import time
 
+# A server with the real model and one upstream, "t", that is asked once. `models`: as in the config file.
+CONFIG = """
+[server]
+port = 0
+stop_grace_ms = 500
+
+[[model]]
+path = "{model}"
+
+[[upstream]]
+name = "t"
+base_url = "{url}"
+models = {models}
+retries = 0
+cooldown_failures = 0
+"""
+# An engine with it as teacher that trusts its student never: only a probability of 1 would do.
+UNSURE = """
+[permutation]
+teacher = "t/large"
+confidence_min = 1.0
+probe_tokens = 4
+"""
+
 
 class ScriptedUpstream:
     def __init__(self):

@@ -4,32 +4,13 @@ import httpx
 import openai
 import pytest
 
-from scripted_upstream import ScriptedUpstream
+from scripted_upstream import CONFIG, UNSURE, ScriptedUpstream
 from server import MODEL, RunningServer, chat, extension, streamed
 
-CONFIG = """
-[server]
-port = 0
-stop_grace_ms = 500
-
-[[model]]
-path = "{model}"
-
-[[upstream]]
-name = "t"
-base_url = "{url}"
-models = ["large"]
-retries = 0
-cooldown_failures = 0
-
+PRICES = """
 [prices."t/large"]
 input_per_mtok = 1000.0
 output_per_mtok = 1000.0
-
-[permutation]
-teacher = "t/large"
-confidence_min = {confidence_min}
-probe_tokens = 4
 """
 
 
@@ -40,16 +21,15 @@ def teacher():
     upstream.stop()
 
 
-def engine_server(binary, tmp_path_factory, **values):
+def engine_server(binary, model_file, tmp_path_factory, url, models='["large"]'):
     config = tmp_path_factory.mktemp("cascade") / "config.toml"
-    config.write_text(CONFIG.format(**values))
+    config.write_text(CONFIG.format(model=model_file, url=url, models=models) + PRICES + UNSURE)
     return RunningServer([binary, "serve", "--config", str(config)])
 
 
 @pytest.fixture(scope="module")
 def unsure(binary, model_file, teacher, tmp_path_factory):
-    """An engine that trusts its student never: only a probability of 1 would do."""
-    running = engine_server(binary, tmp_path_factory, model=model_file, url=teacher.url, confidence_min=1.0)
+    running = engine_server(binary, model_file, tmp_path_factory, teacher.url)
     yield openai.OpenAI(base_url=running.url + "/v1", api_key="none", max_retries=0, timeout=120)
     assert running.stop() == 0, running.log()
 
@@ -124,10 +104,7 @@ def test_budgets_are_not_overrun_by_more_than_a_call(unsure, teacher, fresh):
 
 
 def test_a_second_server_of_our_own_as_teacher(binary, server, model_file, tmp_path_factory, fresh, client):
-    config = tmp_path_factory.mktemp("own") / "config.toml"
-    text = CONFIG.format(model=model_file, url=server.url + "/v1", confidence_min=1.0)
-    config.write_text(text.replace('["large"]', f'{{ large = "{MODEL}" }}'))
-    running = RunningServer([binary, "serve", "--config", str(config)])
+    running = engine_server(binary, model_file, tmp_path_factory, server.url + "/v1", f'{{ large = "{MODEL}" }}')
     try:
         own = openai.OpenAI(base_url=running.url + "/v1", api_key="none", max_retries=0, timeout=120)
         question = fresh("Name three colours.")
