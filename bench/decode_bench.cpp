@@ -98,7 +98,7 @@ class Ours {
                     all.values.begin() + static_cast<std::ptrdiff_t>(t * all.stride));
       const auto kept = kv_cache::choose_kept(all, compact.shape(), depth, options);
       if (!compact.compress(kept, kv_cache::ends_of(kRatios[i]), kernels::best_attention_kernels(), threads_,
-                            {&queries, kv_cache::summary_share(kRatios[i], true)}))
+                            kv_cache::summary_request(&queries, kRatios[i], true)))
         continue;
       if (i == 0) speed.compression_s = compression.seconds();
       speed.ratio_achieved[i] = static_cast<double>(compact.shape().token_bytes_f16()) * depth /

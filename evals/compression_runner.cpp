@@ -83,7 +83,7 @@ kv_cache::SequenceKv CompressionRunner::compressed(const kv_cache::SequenceKv& f
   kv_cache::SequenceKv out = from.fork();
   const auto kept = kv_cache::choose_kept(scores, out.shape(), out.tokens(), options);
   need(out.compress(kept, kv_cache::ends_of(ratio), kernels::best_attention_kernels(),
-                    transformer_->threads(), {&queries, kv_cache::summary_share(ratio, by_question)}));
+                    transformer_->threads(), kv_cache::summary_request(&queries, ratio, by_question)));
   return out;
 }
 

@@ -12,7 +12,7 @@ namespace pmt::app {
 
 namespace {
 
-constexpr int kTimeoutS = 600;  // a long prompt on a small machine
+constexpr int kTimeoutS = 3'600;  // a calibration at first use, on a small machine that is busy
 
 base::Result<nlohmann::json> json_of(const std::string& target, const net::ClientResponse& response) {
   if (response.status != 200) {

@@ -87,7 +87,7 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
   return sequence.compress(
       kv_cache::choose_kept(scores_, sequence.shape(), prompt_tokens_, options), kv_cache::ends_of(ratio_),
       kernels::best_attention_kernels(), transformer.threads(),
-      {queries_.values.empty() ? nullptr : &queries_, kv_cache::summary_share(ratio_, window_ > 0)});
+      kv_cache::summary_request(queries_.values.empty() ? nullptr : &queries_, ratio_, window_ > 0));
 }
 
 }  // namespace pmt::inference

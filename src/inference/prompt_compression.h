@@ -2,7 +2,7 @@
 //
 // Every prompt token's scores are guessed as it is read. Query-aware, the prompt's last tokens are the
 // question: they are read in a span of their own, whose attention says what it looks for. When the whole
-// prompt has been read, the sequence is cut down to its share; what goes is summed up for queries like the
+// prompt has been read, the sequence is cut down to its share; what goes is made up for, to queries like the
 // question's, or query-agnostic for those of a short repetition (note 0018). The first token comes from the
 // exact pages.
 // Thread-safety: the scheduler's thread.

@@ -23,6 +23,13 @@ namespace pmt::kernels {
 inline constexpr int kRowsMax = 48;      // rows (queries x group) of a tile
 inline constexpr int kHeadDimMax = 256;  // a multiple of 16
 
+/// Added to the scores of a table's first tokens, in steps of kBiasStep (note 0018).
+struct Biases {
+  const std::int8_t* steps = nullptr;
+  int tokens = 0;
+};
+inline constexpr float kBiasStep = 1.0F / 32;
+
 /// The pages of one (sequence, layer, KV head), in order.
 struct HeadPages {
   const std::byte* pool = nullptr;  // page i lies at pool + ids[i] * unit_bytes
@@ -30,6 +37,7 @@ struct HeadPages {
   const std::uint32_t* ids = nullptr;
   int coded = 0;                     // the first so many pages are compact
   PageCodec ends = PageCodec::kF16;  // of the others: kBytes where any is compact
+  Biases biases = {};
   /// Whether the pages hold vectors in the compact codec's rotation.
   bool rotated() const { return ends == PageCodec::kBytes; }
   const std::byte* page(int i) const { return pool + unit_bytes * ids[i]; }

@@ -135,6 +135,20 @@ struct Attention {
     }
   }
 
+  /// Every row's 32 numbers plus the biases of the page's tokens, as far as there are any.
+  static void bias_tokens(int rows, const Biases& biases, int start, float* rows32) {
+    alignas(64) float added[kPageTokens];
+    for (int t = 0; t < kPageTokens; ++t)
+      added[t] = start + t < biases.tokens ? static_cast<float>(biases.steps[start + t]) * kBiasStep : 0.0F;
+    for (int v = 0; v < kTokenVecs; ++v) {
+      const auto bias = V::load(added + v * V::kLanes);
+      for (int r = 0; r < rows; ++r) {
+        float* at = rows32 + r * kPageTokens + v * V::kLanes;
+        V::store(at, V::add(V::load(at), bias));
+      }
+    }
+  }
+
   // --- online softmax: scores become probabilities, and the running maximum moves -------------------------
 
   /// Of the page's tokens, [hidden, visible) are seen: at least one.
@@ -311,6 +325,7 @@ struct Attention {
       score_page(live, q, page, probs);
     }
     if (scales != nullptr) scale_tokens(live, scales->keys, scales->unit, probs);
+    if (start < tile.kv.biases.tokens) bias_tokens(live, tile.kv.biases, start, probs);
     for (int r = 0; r < live; ++r) {
       const int row = row0 + r;
       const int seen = tile.visible_first + row / tile.group - start;

@@ -155,6 +155,12 @@ class Fixture {
     return {got, want};
   }
 
+  /// Gives the first `tokens` tokens biases, which naive() takes into account.
+  void bias(int tokens) {
+    biases_.clear();
+    for (int t = 0; t < tokens; ++t) biases_.push_back(static_cast<std::int8_t>(rng_()));
+  }
+
   /// score_max over the first `tokens` tokens, from the given starting values.
   void score(const AttentionKernels& kernels, int tokens, std::vector<float>& into) {
     run(kernels, 0, shape_.queries);
@@ -190,8 +196,9 @@ class Fixture {
       for (int t = hidden; t < visible; ++t) {
         double dot = 0;
         for (int d = 0; d < shape_.head_dim; ++d) dot += double{queries_[row_at(row) + d]} * keys_[at(t) + d];
-        p[static_cast<std::size_t>(t)] = dot * scale;
-        top = std::max(top, dot * scale);
+        const auto ti = static_cast<std::size_t>(t);
+        p[ti] = dot * scale + (ti < biases_.size() ? double{kBiasStep} * biases_[ti] : 0.0);
+        top = std::max(top, p[ti]);
       }
       for (int t = hidden; t < visible; ++t) {
         double& x = p[static_cast<std::size_t>(t)];
@@ -211,7 +218,8 @@ class Fixture {
  private:
   AttentionTile tile_of(int first, int n) const {
     AttentionTile tile;
-    tile.kv = {pool_.data(), page_bytes_, ids_.data(), coded_, ends()};
+    tile.kv = {pool_.data(), page_bytes_, ids_.data(),
+               coded_,       ends(),      {biases_.data(), static_cast<int>(biases_.size())}};
     tile.q_stride = shape_.group * shape_.head_dim;
     tile.q = queries_.data() + first * tile.q_stride;
     tile.queries = n;
@@ -231,6 +239,7 @@ class Fixture {
   std::mt19937 rng_;
   int tokens_ = 0;
   int coded_ = 0;  // leading compact pages
+  std::vector<std::int8_t> biases_;
   std::size_t page_bytes_ = 0;
   std::vector<std::byte> pool_;
   std::vector<std::uint32_t> ids_;
@@ -262,6 +271,23 @@ TEST_P(AttentionKernelsTest, AgreesWithDoublePrecisionOnRandomShapes) {
           << "round " << round << " element " << i << " head_dim " << shape.head_dim << " group "
           << shape.group << " queries " << shape.queries << " visible " << shape.visible_first << " window "
           << shape.window;
+    }
+  }
+}
+
+TEST_P(AttentionKernelsTest, BiasesAreAddedToTheScoresOfTheFirstTokens) {
+  const AttentionKernels* kernels = attention_kernels(GetParam());
+  if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  for (const Pages pages : {Pages::kExact, Pages::kMixed, Pages::kBytes}) {
+    for (const int biased : {1, 32, 77, 300}) {
+      Fixture fixture({64, 3, 16, 300, pages}, *kernels, 12);
+      const auto before = fixture.run(*kernels, 0, 16);
+      fixture.bias(biased);
+      const auto got = fixture.run(*kernels, 0, 16);
+      const auto want = fixture.naive();
+      EXPECT_NE(got, before);
+      for (std::size_t i = 0; i < want.size(); ++i)
+        ASSERT_NEAR(got[i], want[i], 2e-5) << i << " of " << biased;
     }
   }
 }

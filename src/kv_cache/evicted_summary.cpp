@@ -14,12 +14,13 @@ namespace {
 
 constexpr int kRows = 2 * kernels::kRowsMax;  // queries of a head's group that a summary is fitted to
 constexpr float kShareMin = 1e-4F;  // a query that hardly sees the evicted tokens still counts so much
-constexpr double kRidge = 1e-2;     // of the mean diagonal; pulls the key towards the evicted keys' mean
+constexpr double kSummaryRatioMax = 8;
+constexpr double kRidge = 1e-2;  // of the mean diagonal; pulls the key towards the evicted keys' mean
 
 }  // namespace
 
-float summary_share(double ratio, bool by_question) {
-  return static_cast<float>(std::min(1.0, 8 / ratio) * (by_question ? 1 : 0.5));
+SummaryRequest summary_request(const ReferenceQueries* queries, double ratio, bool by_question) {
+  return {queries, by_question ? 1.0F : 0.5F, ratio > kSummaryRatioMax};
 }
 
 SummaryFit::SummaryFit(const kernels::AttentionKernels& kernels, int head_dim, bool rotated)
@@ -49,40 +50,14 @@ void SummaryFit::add(const float* key, const float* value, bool kept) {
   for (std::size_t d = 0; d < key_sum_.size(); ++d) key_sum_[d] += key[d];
 }
 
-/// `rows` [count, head_dim]: all of them see all the tokens, as the heads of one query's group do.
-void SummaryFit::attend(const Tokens& tokens, const float* rows, int count, float scale, Seen& out) {
-  const auto width = static_cast<std::size_t>(head_dim_);
-  out.log_sum.resize(static_cast<std::size_t>(count));
-  out.mean.resize(static_cast<std::size_t>(count) * width);
+Seen SummaryFit::see_tokens(const Tokens& tokens, const std::vector<float>& rows) {
   std::vector<std::uint32_t> ids(static_cast<std::size_t>(tokens.count / kernels::kPageTokens + 1));
   std::iota(ids.begin(), ids.end(), 0U);
-  kernels::Scratch& scratch = *scratch_;
-  for (int first = 0; first < count; first += kernels::kRowsMax) {
-    kernels::AttentionTile tile;
-    tile.kv.pool = tokens.pages.data();
-    tile.kv.unit_bytes = kernels::f16_page_bytes(head_dim_);
-    tile.kv.ids = ids.data();
-    tile.q = rows + static_cast<std::size_t>(first) * width;
-    tile.queries = 1;
-    tile.group = std::min(kernels::kRowsMax, count - first);
-    tile.head_dim = head_dim_;
-    tile.scale = scale;
-    tile.visible_first = tokens.count;
-    kernels_.load_queries(tile, scratch);
-    const int segments = (tokens.count + kernels::kSegmentTokens - 1) / kernels::kSegmentTokens;
-    kernels_.attend_segment(tile, 0, scratch, scratch.total);
-    for (int s = 1; s < segments; ++s) {
-      kernels_.attend_segment(tile, s, scratch, scratch.part);
-      kernels_.merge(tile.group, head_dim_, scratch.total, scratch.part);
-    }
-    for (int r = 0; r < tile.group; ++r) {
-      const auto row = static_cast<std::size_t>(first + r);
-      out.log_sum[row] = scratch.total.max[r] + std::log(scratch.total.sum[r]);
-      for (std::size_t d = 0; d < width; ++d)
-        out.mean[row * width + d] =
-            scratch.total.out[static_cast<std::size_t>(r) * width + d] / scratch.total.sum[r];
-    }
-  }
+  kernels::HeadPages pages;
+  pages.pool = tokens.pages.data();
+  pages.unit_bytes = kernels::f16_page_bytes(head_dim_);
+  pages.ids = ids.data();
+  return see(pages, tokens.count, rows, head_dim_, kernels_, *scratch_);
 }
 
 void SummaryFit::finish(const SummaryRequest& request, std::size_t table, int kv_heads, Summaries& to) {
@@ -90,19 +65,9 @@ void SummaryFit::finish(const SummaryRequest& request, std::size_t table, int kv
   CHECK(queries.head_dim == head_dim_ && kept_.count > 0);
   if (evicted_.count == 0) return;
   const auto width = static_cast<std::size_t>(head_dim_);
-  const std::size_t layer = table / static_cast<std::size_t>(kv_heads);
-  const int group = queries.heads / kv_heads;
-  const int head = static_cast<int>(table % static_cast<std::size_t>(kv_heads)) * group;
-  std::vector<float> rows;
-  int count = 0;
-  const int step = (queries.tokens * group + kRows - 1) / kRows;
-  for (int t = queries.tokens - 1; t >= 0; t -= step, count += group) {
-    const float* from = queries.values.data() + queries.at(layer, queries.first + t, head);
-    rows.insert(rows.end(), from, from + static_cast<std::size_t>(group) * width);
-  }
-  Seen evicted, kept;
-  attend(evicted_, rows.data(), count, queries.scale, evicted);
-  attend(kept_, rows.data(), count, queries.scale, kept);
+  const std::vector<float> rows = rows_for(queries, table, kv_heads, kRows);
+  const Seen evicted = see_tokens(evicted_, rows);
+  const Seen kept = see_tokens(kept_, rows);
 
   // (key's difference from the mean, bias) by weighted ridge regression; the value by weighted mean.
   const std::size_t n = width + 1;
@@ -110,12 +75,12 @@ void SummaryFit::finish(const SummaryRequest& request, std::size_t table, int kv
   std::vector<double> mean(width);
   for (std::size_t d = 0; d < width; ++d) mean[d] = key_sum_[d] / evicted_.count;
   double weights = 0;
-  for (std::size_t r = 0; r < static_cast<std::size_t>(count); ++r) {
+  for (std::size_t r = 0; r < evicted.log_sum.size(); ++r) {
     const double share = 1 / (1 + std::exp(double{kept.log_sum[r]} - evicted.log_sum[r]));
     const double weight = std::max<double>(share, kShareMin);
     double wanted = evicted.log_sum[r];
     for (std::size_t d = 0; d < width; ++d) {
-      x[d] = double{rows[r * width + d]} * queries.scale;
+      x[d] = rows[r * width + d];
       wanted -= x[d] * mean[d];
       value[d] += weight * weight * evicted.mean[r * width + d];
     }

@@ -17,41 +17,21 @@
 #include <memory>
 #include <vector>
 
-#include "base/ids.h"
 #include "kernels/attention.h"
+#include "kv_cache/reference_queries.h"
 
 namespace pmt::kv_cache {
 
-using LayerId = base::Id<struct LayerTag>;
-using KvHeadId = base::Id<struct KvHeadTag>;
-
-/// Queries after RoPE of the tokens [first, first + tokens).
-struct ReferenceQueries {
-  int first = 0;
-  int tokens = 0;
-  int heads = 0;
-  int head_dim = 0;
-  float scale = 1;            // of a score
-  std::vector<float> values;  // [layers, tokens, heads, head_dim]
-
-  /// Where in `values` a query begins.
-  std::size_t at(std::size_t layer, int position, int head) const {
-    const auto row = (layer * static_cast<std::size_t>(tokens) + static_cast<std::size_t>(position - first)) *
-                         static_cast<std::size_t>(heads) +
-                     static_cast<std::size_t>(head);
-    return row * static_cast<std::size_t>(head_dim);
-  }
-};
-
-/// What compress() is to sum up, and for whom.
+/// For whom compress() makes up for what it evicts, and how.
 struct SummaryRequest {
-  const ReferenceQueries* queries = nullptr;  // null: nothing is summed up
+  const ReferenceQueries* queries = nullptr;  // null: nothing is made up for
   float share = 1;                            // of the evicted tokens' softmax share, given to the summary
+  bool match = false;                         // no summary: the kept tokens are matched (attention_match.h)
 };
 
-/// Past 8x the whole share flattens what few tokens are left: 1 up to 8x, 8 / ratio beyond. Half of it where
-/// the queries are not the question's own (note 0018).
-float summary_share(double ratio, bool by_question);
+/// A summary up to a ratio of 8, with half of the share where the queries are not the question's own; past
+/// it, where few tokens are left, those are matched (note 0018).
+SummaryRequest summary_request(const ReferenceQueries* queries, double ratio, bool by_question);
 
 /// All tables' summaries.
 class Summaries {
@@ -97,14 +77,8 @@ class SummaryFit {
     std::vector<std::byte> pages;  // f16
     int count = 0;
   };
-  /// What some tokens are to each query row: the logarithm of their exponentials' sum, and their mean value.
-  struct Seen {
-    std::vector<float> log_sum;  // [rows]
-    std::vector<float> mean;     // [rows, head_dim]
-  };
-
   void append(Tokens& to, const float* key, const float* value);
-  void attend(const Tokens& tokens, const float* rows, int count, float scale, Seen& out);
+  Seen see_tokens(const Tokens& tokens, const std::vector<float>& rows);
 
   const kernels::AttentionKernels& kernels_;
   int head_dim_;

@@ -12,6 +12,8 @@
 namespace pmt::kv_cache {
 namespace {
 
+constexpr int kMatchRows = 4 * kernels::kRowsMax;  // queries of a head's group that a table is matched for
+
 std::size_t pages_for(int slots) {
   return static_cast<std::size_t>((slots + kernels::kPageTokens - 1) / kernels::kPageTokens);
 }
@@ -33,6 +35,7 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       kept_(std::exchange(other.kept_, {})),
       coded_(std::exchange(other.coded_, {})),
       summaries_(std::exchange(other.summaries_, {})),
+      biases_(std::exchange(other.biases_, {})),
       tables_(std::exchange(other.tables_, {})) {}
 
 SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
@@ -47,6 +50,7 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(kept_, other.kept_);
   std::swap(coded_, other.coded_);
   std::swap(summaries_, other.summaries_);
+  std::swap(biases_, other.biases_);
   std::swap(tables_, other.tables_);
   return *this;
 }
@@ -152,6 +156,7 @@ void SequenceKv::clear() {
   kept_.clear();
   coded_.clear();
   summaries_.reset();
+  biases_.reset();
   ends_ = kernels::PageCodec::kF16;
   tokens_ = 0;
   compressed_tokens_ = 0;
@@ -170,6 +175,7 @@ SequenceKv SequenceKv::fork(Holder holder) const {
   copy.kept_ = kept_;
   copy.coded_ = coded_;
   copy.summaries_ = summaries_;
+  copy.biases_ = biases_;
   copy.tables_ = tables_;
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     // Pages that were reserved past the committed tokens belong to this sequence alone.
@@ -196,24 +202,47 @@ void SequenceKv::check_kept(const std::vector<KeptTokens>& kept) const {
   }
 }
 
-void SequenceKv::code(std::size_t table, const KeptTokens& kept, kernels::PageCodec ends,
-                      const kernels::AttentionKernels& kernels, std::byte* to) const {
-  float key[kernels::kHeadDimMax];
-  float value[kernels::kHeadDimMax];
-  const auto each = [&](const std::vector<std::int32_t>& tokens, auto store, std::size_t page_bytes) {
-    int slot = 0;
-    for (const std::int32_t token : tokens) {
+SequenceKv::Kept SequenceKv::load(std::size_t table, const KeptTokens& kept,
+                                  const kernels::AttentionKernels& kernels) const {
+  const auto width = static_cast<std::size_t>(shape_.head_dim);
+  Kept out{std::vector<float>(kept.size() * width), std::vector<float>(kept.size() * width)};
+  std::size_t at = 0;
+  for (const auto* part : {&kept.coded, &kept.exact}) {
+    for (const std::int32_t token : *part) {
       CHECK(token >= 0 && token < tokens_);
-      const PageId from = tables_[table][static_cast<std::size_t>(token / kernels::kPageTokens)];
-      kernels.load_f16(pool_->data(from), shape_.head_dim, token % kernels::kPageTokens, key, value);
-      store(key, value, shape_.head_dim, slot % kernels::kPageTokens,
-            to + page_bytes * static_cast<std::size_t>(slot / kernels::kPageTokens));
-      ++slot;
+      const PageId page = tables_[table][static_cast<std::size_t>(token / kernels::kPageTokens)];
+      kernels.load_f16(pool_->data(page), shape_.head_dim, token % kernels::kPageTokens, &out.keys[at],
+                       &out.values[at]);
+      at += width;
     }
-    to += page_bytes * pages_for(slot);
+  }
+  return out;
+}
+
+void SequenceKv::code(const Kept& vectors, const KeptTokens& kept, kernels::PageCodec ends,
+                      const kernels::AttentionKernels& kernels, std::byte* to) const {
+  std::size_t at = 0;
+  const auto each = [&](std::size_t tokens, auto store, std::size_t page_bytes) {
+    for (std::size_t slot = 0; slot < tokens; ++slot, at += static_cast<std::size_t>(shape_.head_dim)) {
+      store(&vectors.keys[at], &vectors.values[at], shape_.head_dim,
+            static_cast<int>(slot % kernels::kPageTokens), to + page_bytes * (slot / kernels::kPageTokens));
+    }
+    to += page_bytes * pages_for(static_cast<int>(tokens));
   };
-  each(kept.coded, kernels.store_compact, pool_->bytes_of(PageSize::kSmall));
-  each(kept.exact, kernels.store(ends), pool_->bytes_of(size_of_ends(ends)));
+  each(kept.coded.size(), kernels.store_compact, pool_->bytes_of(PageSize::kSmall));
+  each(kept.exact.size(), kernels.store(ends), pool_->bytes_of(size_of_ends(ends)));
+}
+
+void SequenceKv::match(std::size_t table, const SummaryRequest& request,
+                       const kernels::AttentionKernels& kernels, kernels::Scratch& scratch, Kept& vectors,
+                       KeptBiases& to) const {
+  const int kept = static_cast<int>(vectors.keys.size()) / shape_.head_dim;
+  if (!misses(table, kept)) return;
+  const std::vector<float> rows = rows_for(*request.queries, table, shape_.kv_heads, kMatchRows);
+  static_assert(sizeof(PageId) == sizeof(std::uint32_t));
+  const kernels::HeadPages pages{pool_->base(), pool_->unit_bytes(), &tables_[table].data()->value};
+  const Seen whole = see(pages, tokens_, rows, shape_.head_dim, kernels, scratch);
+  MatchFit(shape_.head_dim).fit(rows, whole, vectors.keys, vectors.values, to.of(table, kept));
 }
 
 void SequenceKv::sum_up(std::size_t table, const KeptTokens& kept, const SummaryRequest& request,
@@ -264,14 +293,25 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::
     return base::Error{base::Code::kUnavailable, "the KV page pool has no room for the compressed pages"};
   }
   std::vector<std::byte> bytes(begin.back());
-  const bool summed_up = to_sum_up.queries != nullptr;
+  const bool matched = to_sum_up.queries != nullptr && to_sum_up.match;
+  const bool summed_up = to_sum_up.queries != nullptr && !matched;
   auto summaries = summed_up ? std::make_shared<Summaries>(kept.size(), shape_.head_dim) : nullptr;
+  std::vector<int> counts;
+  for (const KeptTokens& each : kept) counts.push_back(static_cast<int>(each.size()));
+  std::vector<int> biased = counts;
+  for (std::size_t t = 0; t < kept.size(); ++t) {
+    if (!misses(t, counts[t])) biased[t] = 0;
+  }
+  auto biases = matched ? std::make_shared<KeptBiases>(biased) : nullptr;
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     std::optional<SummaryFit> fit;
     if (summed_up) fit.emplace(kernels, shape_.head_dim, ends == kernels::PageCodec::kBytes);
+    const auto scratch = matched ? std::make_unique<kernels::Scratch>() : nullptr;
     for (std::size_t t = next++; t < kept.size(); t = next++) {
-      code(t, kept[t], ends, kernels, bytes.data() + begin[t]);
+      Kept vectors = load(t, kept[t], kernels);
+      if (matched) match(t, to_sum_up, kernels, *scratch, vectors, *biases);
+      code(vectors, kept[t], ends, kernels, bytes.data() + begin[t]);
       if (fit) sum_up(t, kept[t], to_sum_up, *fit, *summaries);
     }
   };
@@ -286,10 +326,11 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::
   }
   compressed_tokens_ = tokens_;
   summaries_ = std::move(summaries);
+  biases_ = std::move(biases);
   dropped_pages_ = 0;
   ends_ = ends;
   for (std::size_t t = 0; t < kept.size(); ++t) {
-    kept_.push_back(static_cast<int>(kept[t].size()));
+    kept_.push_back(counts[t]);
     coded_.push_back(static_cast<int>(pages_for(static_cast<int>(kept[t].coded.size()))));
     longest_kept_ = std::max(longest_kept_, kept_.back());
     const std::byte* from = bytes.data() + begin[t];

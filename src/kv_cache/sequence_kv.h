@@ -26,6 +26,7 @@
 #include "base/result.h"
 #include "kernels/attention.h"
 #include "kernels/page_layout.h"
+#include "kv_cache/attention_match.h"
 #include "kv_cache/evicted_summary.h"
 #include "kv_cache/page_pool.h"
 
@@ -89,10 +90,10 @@ class SequenceKv {
   /// Makes an exact sequence compact: table t keeps kept[t] (of a local layer the last tokens, the coded ones
   /// before the exact, as many in every such table, at most the window), and the pages that it had are
   /// released. The pages of kept[t].exact and of all later tokens are `ends`: kF16, or kBytes, which coded
-  /// pages require. What each table evicts, save in local layers, is summed up for `to_sum_up` (note 0018).
-  /// The same bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost: 70 us a coded
-  /// token of 90 tables of 64 dimensions, on two threads (bench decode); the summaries read every page once
-  /// for each 48 query rows.
+  /// pages require. What each table evicts, save in local layers, is made up for as `to_sum_up` says (note
+  /// 0018). The same bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost: 70 us a
+  /// coded token of 90 tables of 64 dimensions, on two threads (bench decode); the summaries read every page
+  /// once for each 48 query rows.
   base::Status compress(const std::vector<KeptTokens>& kept, kernels::PageCodec ends,
                         const kernels::AttentionKernels& kernels, int threads = 1,
                         const SummaryRequest& to_sum_up = {});
@@ -137,12 +138,18 @@ class SequenceKv {
   std::int64_t bytes() const;
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
   /// Of the summaries, which lie beside the pages and are shared by forks.
-  std::int64_t summary_bytes() const { return summaries_ ? summaries_->bytes() : 0; }
+  std::int64_t summary_bytes() const {
+    return (summaries_ ? summaries_->bytes() : 0) + (biases_ ? biases_->bytes() : 0);
+  }
   /// Pages and summaries.
   std::int64_t held_bytes() const { return bytes() + summary_bytes(); }
   /// What stands for the table's evicted tokens.
   kernels::Summary summary(LayerId layer, KvHeadId head) const {
     return summaries_ ? summaries_->of(index(layer, head)) : kernels::Summary{};
+  }
+  /// Of the table's kept tokens.
+  kernels::Biases biases(LayerId layer, KvHeadId head) const {
+    return biases_ ? biases_->of(index(layer, head)) : kernels::Biases{};
   }
   /// Bytes in pages that have no room left, which forks therefore go on sharing; without local layers, whose
   /// pages go when they are out of sight.
@@ -169,9 +176,17 @@ class SequenceKv {
   PageSize ends_size() const { return size_of_ends(ends_); }
   int coded_in(std::size_t table) const { return coded_.empty() ? 0 : coded_[table]; }
   void check_kept(const std::vector<KeptTokens>& kept) const;
-  /// One table's kept tokens as pages, written to `to`.
-  void code(std::size_t table, const KeptTokens& kept, kernels::PageCodec ends,
+  /// Keys and values of one table's kept tokens, in slot order.
+  struct Kept {
+    std::vector<float> keys, values;  // [kept, head_dim]
+  };
+  Kept load(std::size_t table, const KeptTokens& kept, const kernels::AttentionKernels& kernels) const;
+  /// Those as pages, written to `to`.
+  void code(const Kept& vectors, const KeptTokens& kept, kernels::PageCodec ends,
             const kernels::AttentionKernels& kernels, std::byte* to) const;
+  /// Fits biases, and the values, to the request's queries.
+  void match(std::size_t table, const SummaryRequest& request, const kernels::AttentionKernels& kernels,
+             kernels::Scratch& scratch, Kept& vectors, KeptBiases& to) const;
   /// Fits the table's summary to the request's queries.
   void sum_up(std::size_t table, const KeptTokens& kept, const SummaryRequest& request, SummaryFit& fit,
               Summaries& to) const;
@@ -179,6 +194,8 @@ class SequenceKv {
   bool is_local(std::size_t table) const {
     return shape_.window > 0 && shape_.local[table / static_cast<std::size_t>(shape_.kv_heads)];
   }
+  /// Whether later queries miss tokens of a table that keeps so many.
+  bool misses(std::size_t table, int kept) const { return !is_local(table) && kept < tokens_; }
   void release(PageId page) {
     if (page != kNoPage) pool_->release(page, holder_);
   }
@@ -194,6 +211,7 @@ class SequenceKv {
   std::vector<int> kept_;                       // [layers * kv_heads], empty: exact
   std::vector<int> coded_;                      // [layers * kv_heads] pages, empty: exact
   std::shared_ptr<const Summaries> summaries_;  // shared by forks
+  std::shared_ptr<const KeptBiases> biases_;    // likewise
   std::vector<std::vector<PageId>> tables_;     // [layers * kv_heads]
 };
 
