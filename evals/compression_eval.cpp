@@ -87,7 +87,8 @@ base::Status dump(const Plan& plan, const model::Vocab& vocab, const std::string
                               {"context_tokens", task.items[i].context},
                               {"question_tokens", question.tokens},
                               {"gold_tokens", question.gold},
-                              {"wanted", question.wanted}}
+                              {"wanted", question.wanted},
+                              {"forbidden", question.forbidden}}
                    .dump()
             << '\n';
       }

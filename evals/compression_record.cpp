@@ -184,6 +184,7 @@ std::vector<Target> compression_targets(const std::vector<ordered_json>& rows) {
       const std::string mode = row["mode"];
       const double ratio = row["ratio"];
       if (std::find(asked.tasks.begin(), asked.tasks.end(), task) == asked.tasks.end()) continue;
+      if (!mode.starts_with("query_")) continue;  // a peer's
       if ((!asked.mode.empty() && asked.mode != mode) || (ratio != 8 && ratio != 64)) continue;
       const double want = ratio == 8 ? asked.at_8 : asked.at_64;
       const double got = row[asked.column];

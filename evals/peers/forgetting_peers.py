@@ -3,7 +3,8 @@
 Started by the eval. SET.json holds everything as tokens, prompts as our engine renders them: the facts by domain, what
 is asked, and texts. The weights are the served GGUF's, dequantised to f32; products run in bf16 (autocast). Domains are
 taught one after another; after each, the facts so far are asked. Prints one JSON object: answers as tokens, judged by
-the eval with the rule that our own answers are judged with. The seconds are of CPU, so that a busy machine doesn't count.
+the eval with the rule that our own answers are judged with. The seconds are of CPU, so that a busy machine doesn't
+count; with --device cuda they are wall time.
 
 The sparse memory is the paper's (arXiv 2510.15103) put on a model that wasn't pretrained with one: product keys over
 the whitened hidden states that enter one layer, from k-means over a background; values from zero, added to the residual
@@ -30,8 +31,8 @@ ANSWER_TOKENS, KNOWN_TOKENS, BATCH, END = 16, 8, 8, 2
 TUNED = {"full": {"lr": 5e-5, "epochs": 20}, "lora": {"lr": 5e-4, "epochs": 20}, "memory": {"lr": 0.1, "epochs": 20}}
 
 
-def mixed():
-    return torch.autocast("cpu", torch.bfloat16)
+def mixed(model):
+    return torch.autocast(model.device.type, torch.bfloat16)
 
 
 def load(path):
@@ -45,7 +46,7 @@ def load(path):
 # --- teaching ---------------------------------------------------------------------------------------------------------
 
 
-def packed(prefix, examples):
+def packed(prefix, examples, device):
     """Examples that share `prefix` as one sequence that reads it once: no example sees another."""
     ids, positions, owner, rows, wanted = list(prefix), list(range(len(prefix))), [0] * len(prefix), [], []
     for number, (prompt, target) in enumerate(examples, 1):
@@ -58,27 +59,29 @@ def packed(prefix, examples):
     who = torch.tensor(owner)
     seen = ((who[:, None] == who[None]) | (who[None] == 0)).tril()
     mask = torch.zeros(seen.shape).masked_fill(~seen, float("-inf"))[None, None]
-    return {"input_ids": torch.tensor([ids]), "position_ids": torch.tensor([positions]), "attention_mask": mask,
-            }, torch.tensor(rows), torch.tensor(wanted)
+    inputs = {"input_ids": torch.tensor([ids]), "position_ids": torch.tensor([positions]), "attention_mask": mask}
+    return ({name: tensor.to(device) for name, tensor in inputs.items()},
+            torch.tensor(rows, device=device), torch.tensor(wanted, device=device))
 
 
 def loss_of(model, trunk, prefix, examples):
-    inputs, rows, wanted = packed(prefix, examples)
-    with mixed():
+    inputs, rows, wanted = packed(prefix, examples, model.device)
+    with mixed(model):
         hidden = trunk(**inputs, use_cache=False).last_hidden_state[0, rows]
         return F.cross_entropy(model.lm_head(hidden).float(), wanted)
 
 
 def teach(method, prefix, facts, options, shuffle):
-    """One domain, until it is learnt or the epochs are over; the CPU seconds that it took."""
+    """One domain, until it is learnt or the epochs are over; the seconds that it took."""
     examples = [(prompt, fact["target"]) for fact in facts for prompt in fact["taught"]]
-    begin, step = time.process_time(), method.begin_domain()
+    clock = time.process_time if options.device == "cpu" else time.perf_counter
+    begin, step = clock(), method.begin_domain()
     for epoch in range(options.epochs):
         shuffle.shuffle(examples)
         losses = [step(examples[i:i + BATCH]) for i in range(0, len(examples), BATCH)]
         if sum(losses) / len(losses) < options.enough:
             break
-    seconds = time.process_time() - begin
+    seconds = clock() - begin
     print(f"  {epoch + 1} epochs, loss {sum(losses) / len(losses):.3f}, {seconds:.0f} s", file=sys.stderr, flush=True)
     return seconds
 
@@ -130,19 +133,20 @@ class SparseMemory:
         model.model.layers[options.layer].register_forward_pre_hook(self.read, with_kwargs=True)
         states = []
         self.seen = lambda hidden: states.append(hidden[0])
-        with torch.inference_mode(), mixed():
+        with torch.inference_mode(), mixed(model):
             for text in data["background"]:
-                model.model(input_ids=torch.tensor([text]), use_cache=False)
+                model.model(input_ids=torch.tensor([text], device=model.device), use_cache=False)
         self.seen = None
         self.make_keys(torch.cat(states).float())
         n = options.codes ** 2
-        counted = torch.zeros(n)
+        counted = torch.zeros(n, device=model.device)
         for batch in states:
             counted[self.slots_of(batch.float())[0].unique()] += 1
         self.rarity = torch.log((len(states) + 1) / (counted + 1))
-        self.values = torch.zeros(n, states[0].shape[-1])
-        self.moments = torch.zeros(2, n, states[0].shape[-1])
-        self.steps, self.trained = torch.zeros(n, 1), torch.zeros(n, dtype=torch.bool)
+        self.values = torch.zeros(n, states[0].shape[-1], device=model.device)
+        self.moments = torch.zeros(2, n, states[0].shape[-1], device=model.device)
+        self.steps = torch.zeros(n, 1, device=model.device)
+        self.trained = torch.zeros(n, dtype=torch.bool, device=model.device)
         self.scale = torch.cat(states).abs().median().item()
 
     def make_keys(self, states):
@@ -151,11 +155,11 @@ class SparseMemory:
         self.mean = states.mean(0)
         size, axes = torch.linalg.eigh(torch.cov((states - self.mean).T))
         kept = axes[:, -256:] / (size[-256:] + 0.1 * size.mean()).sqrt()
-        self.whiten = kept @ torch.linalg.qr(torch.randn(256, 256, generator=random_))[0]
+        self.whiten = kept @ torch.linalg.qr(torch.randn(256, 256, generator=random_))[0].to(kept.device)
         unit = F.normalize((states - self.mean) @ self.whiten, dim=-1)
         self.books = []
         for half in unit.chunk(2, dim=1):
-            book = half[torch.randperm(len(half), generator=random_)[: self.options.codes]].clone()
+            book = half[torch.randperm(len(half), generator=random_)[: self.options.codes].to(half.device)].clone()
             for _ in range(8):
                 nearest = torch.cdist(half, book).argmin(1)
                 sums = torch.zeros_like(book).index_add_(0, nearest, half)
@@ -177,7 +181,7 @@ class SparseMemory:
             self.seen(hidden.detach())
         if self.values is None:
             return None
-        with torch.autocast("cpu", enabled=False), torch.no_grad():
+        with torch.autocast(hidden.device.type, enabled=False), torch.no_grad():
             slots, weights = self.slots_of(hidden.float().flatten(0, 1))
             rows, at = slots.unique(return_inverse=True)
         values = self.values[rows]
@@ -231,17 +235,17 @@ def answers(model, prompts, tokens_max, prefix=()):
     out, by_length = [None] * len(prompts), {}
     for number, prompt in enumerate(prompts):
         by_length.setdefault(len(prompt), []).append(number)
-    with mixed():
+    with mixed(model):
         shared = DynamicCache()
         if prefix:
-            model.model(input_ids=torch.tensor([prefix]), past_key_values=shared)
+            model.model(input_ids=torch.tensor([prefix], device=model.device), past_key_values=shared)
         for numbers in by_length.values():
             for i in range(0, len(numbers), 16):
                 some = numbers[i:i + 16]
                 cache = DynamicCache()
                 for layer, kept in enumerate(shared.layers if prefix else []):
                     cache.update(kept.keys.repeat(len(some), 1, 1, 1), kept.values.repeat(len(some), 1, 1, 1), layer)
-                step = torch.tensor([prompts[n][len(prefix):] for n in some])
+                step = torch.tensor([prompts[n][len(prefix):] for n in some], device=model.device)
                 said = []
                 for _ in range(tokens_max):
                     hidden = model.model(input_ids=step, past_key_values=cache).last_hidden_state[:, -1]
@@ -258,8 +262,8 @@ def answers(model, prompts, tokens_max, prefix=()):
 def perplexity(model, texts):
     total, count = 0.0, 0
     for text in texts:
-        ids = torch.tensor([text])
-        with mixed():
+        ids = torch.tensor([text], device=model.device)
+        with mixed(model):
             logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
         total += F.cross_entropy(logits, ids[0, 1:], reduction="sum").item()
         count += len(text) - 1
@@ -278,6 +282,7 @@ def main():
     parser.add_argument("--codes", type=int, default=128)
     parser.add_argument("--slots", type=int, default=500)
     parser.add_argument("--domains", type=int, default=1000)  # to tune with fewer
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=1)  # as ours; and threads that wait for each other spin
     options = parser.parse_args()
     for name, value in TUNED[options.method].items():
@@ -287,7 +292,8 @@ def main():
     torch.manual_seed(0)
     with open(options.set, encoding="utf-8") as file:
         data = json.load(file)
-    model = load(options.model)
+    model = load(options.model).to(options.device)
+    machine = torch.cuda.get_device_name() if options.device == "cuda" else "cpu"
     known = [item["tokens"] for item in data["known"]]
     before = {"perplexity_before": perplexity(model, data["texts"]),
               "known_before": answers(model, known, KNOWN_TOKENS)}
@@ -299,7 +305,8 @@ def main():
         asked = [fact["taught"][0] for fact in data["facts"] if fact["domain"] <= domain and fact["kept"]]
         retained.append(answers(model, asked, ANSWER_TOKENS, data["prefix"]))
     questions = [q["tokens"] for q in data["questions"] if q["domain"] < options.domains]
-    print(json.dumps({"set": data["set"], "method": options.method, "options": vars(options) | {"set": "", "model": ""},
+    print(json.dumps({"set": data["set"], "method": options.method, "machine": machine,
+                      "options": vars(options) | {"set": "", "model": ""},
                       "retained": retained, "answers": answers(model, questions, ANSWER_TOKENS, data["prefix"]),
                       "known": answers(model, known, KNOWN_TOKENS), "s_per_fact": seconds,
                       "bytes_per_fact": method.bytes() / sum(f["domain"] < options.domains for f in data["facts"]),

@@ -1,24 +1,54 @@
 """kvpress's methods on the questions of ./dev eval compression, same weights, same bytes.
 
-Usage: ./dev eval peers --prompts DUMP.jsonl [--items N] [--ratios 8,64] [--presses snapkv,...]
+Usage: ./dev eval peers --prompts DUMP.jsonl --record FILE [--items N] [--ratios 8,64] [--presses snapkv,...]
+                        [--device cpu|cuda]
+       ./dev eval compression --record FILE --report --json
 
 DUMP.jsonl is what `eval compression --dump` wrote. A method at ratio r keeps 1/r of the tokens in full precision: the
-bytes of an f16 cache over r. "full" is the same model without a press. Answers are greedy and judged as in the eval: the
-wanted words must be in them. Prints one JSON object a method, ratio and task.
+bytes of an f16 cache over r. "torch" is the same model without a press. Answers are greedy and judged as in the eval.
+Every answer is kept in FILE as it comes, in the form of the eval's own records, which counts them; the same command
+goes on where it was stopped.
 """
 
 import argparse
+import copy
+import itertools
 import json
-import math
 import os
+import sys
 import time
 
+os.environ["TQDM_DISABLE"] = "1"
+
 import torch
+import transformers
 from kvpress import ExpectedAttentionPress, KVzipPress, SnapKVPress
+from kvpress.presses import kvzip_press
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 FREE_TOKENS = 24
 PRESSES = {"snapkv": SnapKVPress, "expected_attention": ExpectedAttentionPress, "kvzip": KVzipPress}
+# What our prompts are rendered with; the model's own puts a system message first, which KVzip would look for.
+CHAT = ("{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+
+
+def load(path):
+    transformers.utils.logging.disable_progress_bar()
+    folder, name = os.path.split(path)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    model.eval()
+    return model, AutoTokenizer.from_pretrained(folder, gguf_file=name)
+
+
+class Tokenizers:
+    """For KVzip, which loads a tokenizer each time: a GGUF's folder has none."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def from_pretrained(self, _):
+        return self.tokenizer
 
 
 def words_of(text):
@@ -26,66 +56,102 @@ def words_of(text):
     return " " + " ".join(kept.split()) + " "
 
 
-def wilson(successes, n):
-    if n == 0:
-        return [0.0, 1.0]
-    z, p = 1.959964, successes / n
-    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return [(middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)]
-
-
 @torch.inference_mode()
-def answers(model, tokenizer, press, item):
-    """Whether the greedy answer to `item` has the wanted words, its context read under `press`."""
-    context = torch.tensor([item["context_tokens"]])
-    cache = DynamicCache()
+def read(model, press, tokens):
+    context, cache = torch.tensor([tokens], device=model.device), DynamicCache()
     if press is None:
         model.model(input_ids=context, past_key_values=cache)
     else:
         with press(model):
             model.model(input_ids=context, past_key_values=cache)
-    at, following, said = context.shape[1], item["question_tokens"], []
-    for _ in range(len(item["gold_tokens"]) + FREE_TOKENS):
-        step = torch.tensor([following])
-        positions = torch.arange(at, at + step.shape[1])[None]
+    return cache
+
+
+@torch.inference_mode()
+def solves(model, tokenizer, cache, question):
+    """Whether the greedy answer has the wanted words, or has none of them where they are forbidden."""
+    def holds_any(said):
+        text = words_of(tokenizer.decode(said))
+        return any(words_of(wanted) in text for wanted in question["wanted"])
+
+    at, following, said = len(question["context_tokens"]), question["question_tokens"], []
+    for _ in range(len(question["gold_tokens"]) + FREE_TOKENS):
+        step = torch.tensor([following], device=model.device)
+        positions = torch.arange(at, at + len(following), device=model.device)[None]
         logits = model(input_ids=step, past_key_values=cache, position_ids=positions, logits_to_keep=1).logits
-        at += step.shape[1]
+        at += len(following)
         following = [int(logits[0, -1].argmax())]
-        if following[0] in (0, 2):
+        # A word is whole when the next one begins.
+        if following[0] in (0, 2) or tokenizer.decode(following).startswith(" ") and holds_any(said):
             break
         said += following
-    text = words_of(tokenizer.decode(said))
-    return any(words_of(wanted) in text for wanted in item["wanted"])
+    return holds_any(said) != question.get("forbidden", False)
+
+
+def known(path, header):
+    """The answers that the record has; a new record is begun."""
+    if not os.path.exists(path) or os.path.getsize(path) == 0:
+        with open(path, "w", encoding="utf-8") as record:
+            print(header, file=record)
+    with open(path, encoding="utf-8") as record:
+        lines = record.read().splitlines()
+    if lines[0] != header:
+        raise SystemExit(f"{path} is not a record of this seed: name another file")
+    return {tuple(json.loads(line)[name] for name in ("task", "item", "mode", "ratio")) for line in lines[1:]}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True)
     parser.add_argument("--prompts", required=True)
-    parser.add_argument("--items", type=int, default=20)
+    parser.add_argument("--record", required=True)
+    parser.add_argument("--items", type=int, default=1000)
     parser.add_argument("--ratios", default="8,64")
     parser.add_argument("--presses", default=",".join(PRESSES))
+    parser.add_argument("--seed", type=int, default=1)  # that the questions were dumped with
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    folder, name = os.path.split(options.model)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model.config.name_or_path = folder
-    model.eval()
+    model, tokenizer = load(options.model)
+    model.to(options.device)
+    tokenizer.chat_template = CHAT
+    kvzip_press.AutoTokenizer = Tokenizers(tokenizer)
     with open(options.prompts, encoding="utf-8") as lines:
-        items = [json.loads(line) for line in lines]
-    for task in dict.fromkeys(item["task"] for item in items):
-        chosen = [item for item in items if item["task"] == task][: options.items]
-        solved = [item for item in chosen if answers(model, tokenizer, None, item)]
-        for press_name in options.presses.split(","):
-            for ratio in map(float, options.ratios.split(",")):
-                press, begin = PRESSES[press_name](compression_ratio=1 - 1 / ratio), time.time()
-                kept = sum(answers(model, tokenizer, press, item) for item in solved)
-                row = {"task": task, "mode": "kvpress_" + press_name, "ratio": ratio, "n": len(solved),
-                       "asked": len(chosen), "full": len(solved) / max(1, len(chosen)),
-                       "kept": kept / max(1, len(solved)), "ci95": wilson(kept, len(solved)),
-                       "seconds": round(time.time() - begin, 1)}
-                print(json.dumps(row), flush=True)
+        asked = [json.loads(line) for line in lines]
+    header = json.dumps({"asks": "all", "eval": "compression", "seed": options.seed}, separators=(",", ":"))
+    done = known(options.record, header)
+    settings = [("torch", 1.0)] + [("kvpress_" + press, float(ratio)) for press in options.presses.split(",")
+                                   for ratio in options.ratios.split(",")]
+    record = open(options.record, "a", encoding="utf-8")
+    for (task, item), group in itertools.groupby(asked, lambda q: (q["task"], q["item"])):
+        questions = [q for q in group if q["wanted"]]
+        if item >= options.items or not questions:
+            continue
+        context, full = questions[0]["context_tokens"], {}
+        for mode, ratio in settings:
+            if mode != "torch" and (task, item, mode, ratio) in done:
+                continue
+            begin = time.time()
+            press = PRESSES[mode.removeprefix("kvpress_")](compression_ratio=1 - 1 / ratio) if ratio > 1 else None
+            if isinstance(press, SnapKVPress):  # whose window must be shorter than the context
+                press.window_size = min(press.window_size, len(context) // 2)
+            try:
+                cache = read(model, press, context)
+                solved = [solves(model, tokenizer, copy.deepcopy(cache), question) for question in questions]
+            except ValueError as error:  # KVzip in kvpress finds no key that masks a token from every query
+                print(f"{task} {item} {mode} {ratio}: left out: {error}", file=sys.stderr, flush=True)
+                continue
+            if mode == "torch":
+                full = solved
+                if (task, item, mode, ratio) in done:
+                    continue
+            achieved = len(context) / max(1, int(len(context) / ratio))
+            seconds = round((time.time() - begin) / len(questions), 3)
+            for question, was, now in zip(questions, full, solved):
+                print(json.dumps({"task": task, "item": item, "question": question["question"], "mode": mode,
+                                  "ratio": ratio, "ratio_achieved": achieved, "full": was, "solved": now,
+                                  "full_logprob": 0, "logprob": 0, "agreed": 0, "seconds": seconds}),
+                      file=record, flush=True)
 
 
 if __name__ == "__main__":
