@@ -84,7 +84,7 @@ def redis(tmp_path):
 
 
 def client_of(server):
-    return openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=120)
+    return openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=600)
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +99,7 @@ def client(server):
 
 @pytest.fixture(scope="session")
 def http(server):
-    with httpx.Client(base_url=server.url, timeout=120) as client:
+    with httpx.Client(base_url=server.url, timeout=600) as client:
         yield client
 
 

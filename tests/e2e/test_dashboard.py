@@ -151,7 +151,7 @@ def test_a_trajectory_is_a_tree_with_code_and_output(browser, binary, model_file
         "model": "rlm", "messages": [{"role": "user", "content": "play:tour What is it?"}],
         "permutation": {"trace": True, "rlm": {"context": "x" * 5000}},
     }  # fmt: skip
-    assert httpx.post(server.url + "/v1/chat/completions", json=body, timeout=120).status_code == 200
+    assert httpx.post(server.url + "/v1/chat/completions", json=body, timeout=600).status_code == 200
     page = browser.new_page()
     page.goto(server.url + "#trajectories")
     box = page.locator("#trajectory-list .model")
