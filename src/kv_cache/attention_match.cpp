@@ -67,7 +67,6 @@ void MatchFit::find_biases(std::span<std::int8_t> biases) {
   const float least = std::exp(-kBiasMax), most = 1 / least;
   weights_.assign(kept_, 1);
   ahead_ = before_ = weights_;
-  off_.resize(rows_);
   gradient_.resize(kept_);
   double momentum = 1;
   for (int i = 0; i < kSteps; ++i) {

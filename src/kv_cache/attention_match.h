@@ -25,14 +25,14 @@ namespace pmt::kv_cache {
 /// The biases of all tables' kept tokens, in slot order.
 class KeptBiases {
  public:
-  /// `kept`: tokens of each table.
+  /// `kept`: tokens of each table that get one.
   explicit KeptBiases(const std::vector<int>& kept);
 
   kernels::Biases of(std::size_t table) const {
     return {all_.data() + begin_[table], static_cast<int>(begin_[table + 1] - begin_[table])};
   }
-  std::span<std::int8_t> of(std::size_t table, int kept) {
-    return {all_.data() + begin_[table], static_cast<std::size_t>(kept)};
+  std::span<std::int8_t> steps(std::size_t table) {
+    return {all_.data() + begin_[table], all_.data() + begin_[table + 1]};
   }
   std::int64_t bytes() const {
     return static_cast<std::int64_t>(all_.size() + begin_.size() * sizeof(std::uint32_t));
@@ -60,7 +60,7 @@ class MatchFit {
   std::size_t head_dim_;
   std::size_t rows_ = 0, kept_ = 0;
   std::vector<float> shares_;  // [rows, kept]
-  std::vector<float> weights_, ahead_, before_, gradient_, off_;
+  std::vector<float> weights_, ahead_, before_, gradient_;
 };
 
 }  // namespace pmt::kv_cache

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -233,16 +234,25 @@ void SequenceKv::code(const Kept& vectors, const KeptTokens& kept, kernels::Page
   each(kept.exact.size(), kernels.store(ends), pool_->bytes_of(size_of_ends(ends)));
 }
 
+std::vector<int> SequenceKv::biased(const std::vector<KeptTokens>& kept) const {
+  std::vector<int> out;
+  for (std::size_t t = 0; t < kept.size(); ++t) {
+    const int count = static_cast<int>(kept[t].size());
+    out.push_back(is_local(t) || count == tokens_ ? 0 : count);
+  }
+  return out;
+}
+
 void SequenceKv::match(std::size_t table, const SummaryRequest& request,
                        const kernels::AttentionKernels& kernels, kernels::Scratch& scratch, Kept& vectors,
                        KeptBiases& to) const {
-  const int kept = static_cast<int>(vectors.keys.size()) / shape_.head_dim;
-  if (!misses(table, kept)) return;
+  const std::span<std::int8_t> biases = to.steps(table);
+  if (biases.empty()) return;
   const std::vector<float> rows = rows_for(*request.queries, table, shape_.kv_heads, kMatchRows);
   static_assert(sizeof(PageId) == sizeof(std::uint32_t));
   const kernels::HeadPages pages{pool_->base(), pool_->unit_bytes(), &tables_[table].data()->value};
   const Seen whole = see(pages, tokens_, rows, shape_.head_dim, kernels, scratch);
-  MatchFit(shape_.head_dim).fit(rows, whole, vectors.keys, vectors.values, to.of(table, kept));
+  MatchFit(shape_.head_dim).fit(rows, whole, vectors.keys, vectors.values, biases);
 }
 
 void SequenceKv::sum_up(std::size_t table, const KeptTokens& kept, const SummaryRequest& request,
@@ -296,13 +306,7 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::
   const bool matched = to_sum_up.queries != nullptr && to_sum_up.match;
   const bool summed_up = to_sum_up.queries != nullptr && !matched;
   auto summaries = summed_up ? std::make_shared<Summaries>(kept.size(), shape_.head_dim) : nullptr;
-  std::vector<int> counts;
-  for (const KeptTokens& each : kept) counts.push_back(static_cast<int>(each.size()));
-  std::vector<int> biased = counts;
-  for (std::size_t t = 0; t < kept.size(); ++t) {
-    if (!misses(t, counts[t])) biased[t] = 0;
-  }
-  auto biases = matched ? std::make_shared<KeptBiases>(biased) : nullptr;
+  auto biases = matched ? std::make_shared<KeptBiases>(biased(kept)) : nullptr;
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     std::optional<SummaryFit> fit;
@@ -330,7 +334,7 @@ base::Status SequenceKv::compress(const std::vector<KeptTokens>& kept, kernels::
   dropped_pages_ = 0;
   ends_ = ends;
   for (std::size_t t = 0; t < kept.size(); ++t) {
-    kept_.push_back(counts[t]);
+    kept_.push_back(static_cast<int>(kept[t].size()));
     coded_.push_back(static_cast<int>(pages_for(static_cast<int>(kept[t].coded.size()))));
     longest_kept_ = std::max(longest_kept_, kept_.back());
     const std::byte* from = bytes.data() + begin[t];

@@ -137,7 +137,7 @@ class SequenceKv {
   }
   std::int64_t bytes() const;
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
-  /// Of the summaries, which lie beside the pages and are shared by forks.
+  /// Of the summaries or biases, which lie beside the pages and are shared by forks.
   std::int64_t summary_bytes() const {
     return (summaries_ ? summaries_->bytes() : 0) + (biases_ ? biases_->bytes() : 0);
   }
@@ -184,6 +184,8 @@ class SequenceKv {
   /// Those as pages, written to `to`.
   void code(const Kept& vectors, const KeptTokens& kept, kernels::PageCodec ends,
             const kernels::AttentionKernels& kernels, std::byte* to) const;
+  /// Tokens of each table that get a bias: all, or none where later queries miss nothing.
+  std::vector<int> biased(const std::vector<KeptTokens>& kept) const;
   /// Fits biases, and the values, to the request's queries.
   void match(std::size_t table, const SummaryRequest& request, const kernels::AttentionKernels& kernels,
              kernels::Scratch& scratch, Kept& vectors, KeptBiases& to) const;
@@ -194,8 +196,6 @@ class SequenceKv {
   bool is_local(std::size_t table) const {
     return shape_.window > 0 && shape_.local[table / static_cast<std::size_t>(shape_.kv_heads)];
   }
-  /// Whether later queries miss tokens of a table that keeps so many.
-  bool misses(std::size_t table, int kept) const { return !is_local(table) && kept < tokens_; }
   void release(PageId page) {
     if (page != kNoPage) pool_->release(page, holder_);
   }
