@@ -2,9 +2,8 @@
 
 #include <csignal>
 #include <cstring>
-#include <fstream>
+#include <ctime>
 #include <regex>
-#include <sstream>
 #include <thread>
 
 #include <fcntl.h>
@@ -91,16 +90,10 @@ base::Status ServerProcess::wait_until_it_listens() {
 }
 
 double ServerProcess::cpu_seconds() const {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid_));
-  std::string line;
-  std::getline(file, line);
-  // The name in parentheses may hold spaces; utime and stime are the 12th and 13th fields after it.
-  std::istringstream fields(line.substr(line.rfind(')') + 1));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return 0;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 }  // namespace pmt::bench

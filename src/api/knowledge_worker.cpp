@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/priority.h"
+
 namespace pmt::api {
 
 using nlohmann::json;
@@ -22,6 +24,7 @@ void KnowledgeWorker::stop() {
 }
 
 void KnowledgeWorker::loop() {
+  base::give_way();
   for (;;) {
     std::function<void()> act;
     {

@@ -17,7 +17,7 @@ namespace pmt::app {
 struct KnowledgeSetup {
   std::string model_name, model_path;
   const inference::LocalModel* model = nullptr;  // null: to list, show, forget and export only
-  llm::Embedder* embedder = nullptr;             // null: facts are recalled word for word only
+  llm::Embedder* embedder = nullptr;             // of what is taught; null: recalled word for word only
   std::string embedder_name = {};
   std::string root = {};  // of all models' packs; "": the home's
   knowledge_cache::BankOptions bank = {};

@@ -100,6 +100,7 @@ struct ServerApp::Impl {
   base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, knowledge_usage;
   response_cache::ResponseCache cache;
   std::unique_ptr<inference::LocalEmbedder> embedder;  // null: none
+  std::unique_ptr<inference::LocalEmbedder> learner;   // its twin for what is learnt: gives way to answers
   std::string no_embedder_because;
   std::unique_ptr<response_cache::SemanticTier> semantic;  // null without cache or embedder
   std::vector<std::unique_ptr<LocalModel>> models;
@@ -142,7 +143,9 @@ void ServerApp::Impl::open_embedder() {
     spdlog::info("no embeddings: {}", no_embedder_because);
     return;
   }
-  embedder = inference::LocalEmbedder::create(std::move(*options), clock);
+  embedder = inference::LocalEmbedder::create(*options, clock);
+  options->gives_way = true;
+  learner = inference::LocalEmbedder::create(std::move(*options), clock);
   if (!config.cache_enabled) return;
   semantic = std::make_unique<response_cache::SemanticTier>(
       *embedder, cache, clock,
@@ -182,7 +185,7 @@ base::Status ServerApp::Impl::open_knowledge_of(LocalModel& model) {
   TRY_ASSIGN(auto library, open_knowledge({.model_name = model.info().name,
                                            .model_path = model.info().path,
                                            .model = &model,
-                                           .embedder = embedder.get(),
+                                           .embedder = learner.get(),
                                            .embedder_name = embedder ? embedder->name() : "",
                                            .root = config.knowledge_path},
                                           clock));
@@ -358,7 +361,8 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (server) server->stop(grace_ms);
   server.reset();
   if (rlm) rlm->stop();
-  if (api) api->stop();            // a learning that runs needs what goes next
+  if (api) api->stop();  // a learning that runs needs what goes next
+  if (learner) learner->stop();
   if (embedder) embedder->stop();  // what waits for it goes on without, and ends with its model
   if (cache.shared() != nullptr) cache.shared()->quiesce();
   if (upstreams) upstreams->stop();

@@ -16,6 +16,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/check.h"
+#include "base/priority.h"
 #include "model/llama_log.h"
 #include "model/token_list_check.h"
 
@@ -384,6 +385,7 @@ void Worker::take_new() {
 }
 
 void Worker::run() {
+  if (options_.gives_way) base::give_way();
   while (true) {
     take_new();
     {

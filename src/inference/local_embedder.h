@@ -27,6 +27,8 @@ struct LocalEmbedderOptions {
   /// Tokens encoded at once. A text longer than this has a batch of its own.
   int batch_tokens = 256;
   std::size_t texts_waiting_max = 32'768;
+  bool gives_way =
+      false;  // to whoever answers: for texts by the thousand that nobody waits for by the second
 };
 
 struct EmbedderStats {

@@ -1,6 +1,7 @@
 #include "knowledge_cache/domain.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "knowledge_cache/words.h"
@@ -25,7 +26,11 @@ void each_shortened(const std::string& word, Visit&& visit) {
 }  // namespace
 
 Domain::Domain(Origin origin, Slots slots) : origin_(std::move(origin)), slots_(std::move(slots)) {
-  for (std::size_t i = 0; i < slots_.size(); ++i) index(i);
+  std::unordered_set<const Phrasings*> counted;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    index(i);
+    if (counted.insert(slots_[i]->phrasings.get()).second) bytes_ += slots_[i]->phrasings->bytes();
+  }
 }
 
 void Domain::index(std::size_t slot) {

@@ -197,7 +197,7 @@ std::string pack_key(const std::vector<float>& key) {
   std::string out(sizeof(float) + key.size(), '\0');
   const float scale = largest / 127;
   std::copy_n(reinterpret_cast<const char*>(&scale), sizeof scale, out.begin());
-  // As std::lround, which is a call for each element: forgetting a fact writes its whole domain's keys.
+  // As std::lround, which is a call for each element.
   for (std::size_t i = 0; i < key.size(); ++i) {
     const float steps = key[i] / scale;
     out[sizeof scale + i] = static_cast<char>(static_cast<std::int8_t>(steps + std::copysign(0.5F, steps)));
@@ -216,13 +216,18 @@ std::vector<float> unpack_key(std::string_view bytes) {
   return key;
 }
 
+std::size_t Phrasings::bytes() const {
+  std::size_t out = 0;
+  for (const auto& text : asked) out += text.size();
+  for (const auto& key : keys) out += key.size() + sizeof(float);
+  return out;
+}
+
 std::size_t Slot::bytes() const {
   std::size_t out = fact.id.size() + fact.prompt.size() + fact.answer.size() + fact.subject.size() +
                     fact.text.size() + mention.size() + statement.size() + source.size();
   for (const auto& text : fact.paraphrases) out += text.size();
   for (const auto& text : mention_words) out += text.size();
-  for (const auto& text : asked) out += text.size();
-  for (const auto& key : keys) out += key.size() + sizeof(float);
   return out;
 }
 

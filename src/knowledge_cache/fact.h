@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,18 +62,26 @@ using Rarity = std::function<double(std::string_view word)>;
 std::string pack_key(const std::vector<float>& key);
 std::vector<float> unpack_key(std::string_view bytes);
 
+/// How a fact is asked for, with the mention masked. Facts of one relation are asked for alike and share one:
+/// it is most of what a fact takes.
+struct Phrasings {
+  std::vector<std::string> asked = {};        // folded: an exact match needs no key
+  std::vector<std::vector<float>> keys = {};  // relation keys of these, and of other wordings
+  std::size_t bytes() const;                  // that it takes in a pack
+};
+
 struct Slot {
   Fact fact;
   std::string mention;                     // as written in the prompt
   std::vector<std::string> mention_words;  // folded; the address
-  std::vector<std::string> asked;  // folded phrasings with the mention masked: an exact match needs no key
-  std::vector<std::vector<float>> keys;  // relation keys of the phrasings
-  std::string statement;                 // the fact as a sentence
-  std::string source;                    // where it was learnt from
-  std::size_t line = 0;                  // of the source
+  /// Never null.
+  std::shared_ptr<const Phrasings> phrasings = std::make_shared<const Phrasings>();
+  std::string statement;  // the fact as a sentence
+  std::string source;     // where it was learnt from
+  std::size_t line = 0;   // of the source
   std::int64_t learnt_unix_s = 0;
   std::int64_t revision = 1;  // counts its updates
-  std::size_t bytes() const;  // that the slot takes in a pack, keys included
+  std::size_t bytes() const;  // that the slot takes in a pack, its phrasings apart
 };
 
 }  // namespace pmt::knowledge_cache

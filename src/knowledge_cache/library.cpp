@@ -53,6 +53,13 @@ std::string relation_named(const std::string& question) {
   return std::count(name.begin(), name.end(), ' ') < 3 ? name : "";
 }
 
+/// The same words and, to a pack's eight bits, the same keys.
+bool are_alike(const Phrasings& a, const Phrasings& b) {
+  constexpr float kAlike = 0.999F;
+  return a.asked == b.asked && std::equal(a.keys.begin(), a.keys.end(), b.keys.begin(), b.keys.end(),
+                                          [](const auto& x, const auto& y) { return cosine(x, y) > kAlike; });
+}
+
 base::Error no_such_domain(const std::string& domain, const std::vector<std::string>& known) {
   return {
       base::Code::kNotFound,
@@ -201,11 +208,18 @@ base::Result<std::shared_ptr<const Domain>> Library::with_keys_of_this_space(
   }
   if ((*space)->id() == domain->origin().space) return domain;
   Domain::Slots slots;
+  std::map<const Phrasings*, std::shared_ptr<const Phrasings>> anew;
   for (const auto& slot : domain->slots()) {
+    auto& phrasings = anew[slot->phrasings.get()];
+    if (phrasings == nullptr) {
+      Phrasings made{slot->phrasings->asked, {}};
+      TRY_ASSIGN(made.keys, keys_of(made.asked, {}));
+      const auto more = (*space)->other_wordings(made.keys);
+      made.keys.insert(made.keys.end(), more.begin(), more.end());
+      phrasings = std::make_shared<const Phrasings>(std::move(made));
+    }
     Slot again = *slot;
-    TRY_ASSIGN(again.keys, keys_of(again.asked, {}));
-    const auto more = (*space)->other_wordings(again.keys);
-    again.keys.insert(again.keys.end(), more.begin(), more.end());
+    again.phrasings = phrasings;
     slots.push_back(std::make_shared<const Slot>(std::move(again)));
   }
   Domain::Origin origin = domain->origin();
@@ -284,8 +298,7 @@ base::Result<std::vector<std::vector<float>>> Library::keys_of(const std::vector
 base::Result<std::vector<Slot>> Library::make_slots(const ParsedFacts& facts, const std::string& source,
                                                     LearnReport& report, const Progress& progress) {
   std::vector<Slot> slots;
-  std::vector<std::string> texts;  // of all slots, one after the other
-  std::vector<std::size_t> counts;
+  std::vector<std::vector<std::string>> asked_of;  // each slot's phrasings as they were written
   for (std::size_t i = 0; i < facts.facts.size(); ++i) {
     const Fact& fact = facts.facts[i];
     std::vector<std::string> phrasings{fact.prompt};
@@ -317,28 +330,39 @@ base::Result<std::vector<Slot>> Library::make_slots(const ParsedFacts& facts, co
     if (const std::string relation = relation_named(asked.front()); !relation.empty()) {
       for (std::string& form : template_forms(relation, kThing)) add(std::move(form));
     }
-    for (const std::string& form : asked) slot.asked.push_back(folded_text(form));
-    counts.push_back(asked.size());
-    texts.insert(texts.end(), asked.begin(), asked.end());
+    asked_of.push_back(std::move(asked));
     slots.push_back(std::move(slot));
   }
-  if (!options_.embed) return slots;
   // Templates over few relations: most phrasings of a domain are the same once the thing is masked.
   std::map<std::string, std::size_t> places;
   std::vector<std::string> unique;
-  for (const std::string& text : texts) {
-    if (places.emplace(text, unique.size()).second) unique.push_back(text);
+  for (const auto& asked : asked_of) {
+    for (const std::string& text : asked) {
+      if (places.emplace(text, unique.size()).second) unique.push_back(text);
+    }
   }
-  TRY_ASSIGN(const auto space, ensure_space());
-  TRY_ASSIGN(const auto keys, keys_of(unique, progress));
-  std::size_t at = 0;
-  std::map<std::string, std::vector<std::vector<float>>> wordings;  // by the first phrasing
+  std::shared_ptr<const RelationSpace> space;
+  std::vector<std::vector<float>> keys;
+  if (options_.embed) {
+    TRY_ASSIGN(space, ensure_space());
+    TRY_ASSIGN(keys, keys_of(unique, progress));
+  }
+  std::map<std::vector<std::string>, std::shared_ptr<const Phrasings>> made;
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    const std::string& first = texts[at];
-    for (std::size_t n = 0; n < counts[i]; ++n) slots[i].keys.push_back(keys[places.at(texts[at++])]);
-    const auto [more, is_new] = wordings.try_emplace(first);
-    if (is_new) more->second = space->other_wordings(slots[i].keys);
-    slots[i].keys.insert(slots[i].keys.end(), more->second.begin(), more->second.end());
+    auto& phrasings = made[asked_of[i]];
+    if (phrasings == nullptr) {
+      Phrasings one;
+      for (const std::string& text : asked_of[i]) {
+        one.asked.push_back(folded_text(text));
+        if (space != nullptr) one.keys.push_back(keys[places.at(text)]);
+      }
+      if (space != nullptr) {
+        const auto more = space->other_wordings(one.keys);
+        one.keys.insert(one.keys.end(), more.begin(), more.end());
+      }
+      phrasings = std::make_shared<const Phrasings>(std::move(one));
+    }
+    slots[i].phrasings = phrasings;
   }
   return slots;
 }
@@ -348,21 +372,26 @@ Domain::Slots Library::merge(const Domain* before, std::vector<Slot> slots, Lear
   Domain::Slots out = before == nullptr ? Domain::Slots{} : before->slots();
   std::map<std::string, std::size_t> ids;
   std::map<std::vector<std::string>, std::vector<std::size_t>> by_name;
+  std::map<std::vector<std::string>, std::shared_ptr<const Phrasings>> by_asked;
   for (std::size_t i = 0; i < out.size(); ++i) {
     ids.emplace(out[i]->fact.id, i);
     by_name[out[i]->mention_words].push_back(i);
+    by_asked.emplace(out[i]->phrasings->asked, out[i]->phrasings);
   }
   std::size_t next_id = out.size() + 1;
   for (Slot& slot : slots) {
+    const auto [shared, is_new] = by_asked.emplace(slot.phrasings->asked, slot.phrasings);
+    if (!is_new && are_alike(*shared->second, *slot.phrasings)) slot.phrasings = shared->second;
     const auto same_id = slot.fact.id.empty() ? ids.end() : ids.find(slot.fact.id);
     const Slot* known = nullptr;
     for (const std::size_t i : by_name[slot.mention_words]) {
-      const Slot& other = *out[i];
+      const Phrasings& other = *out[i]->phrasings;
+      const Phrasings& own = *slot.phrasings;
       if (same_id != ids.end() && i == same_id->second) continue;
-      const bool asks_the_same = other.asked.front() == slot.asked.front() ||
-                                 (!other.keys.empty() && !slot.keys.empty() &&
-                                  cosine(other.keys.front(), slot.keys.front()) > kSameQuestion);
-      if (asks_the_same) known = &other;
+      const bool asks_the_same = (!other.asked.empty() && other.asked.front() == own.asked.front()) ||
+                                 (!other.keys.empty() && !own.keys.empty() &&
+                                  cosine(other.keys.front(), own.keys.front()) > kSameQuestion);
+      if (asks_the_same) known = out[i].get();
     }
     if (known != nullptr && folded_text(known->fact.answer) == folded_text(slot.fact.answer)) {
       ++report.known_before;

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "knowledge_cache/pack.h"
 
@@ -138,6 +139,79 @@ TEST_F(LibraryTest, HostilePacksAreRefused) {
     std::string edited = pack;
     edited[at] = static_cast<char>(edited[at] ^ 0x10);
     EXPECT_FALSE(domain_of(edited)) << at;
+  }
+}
+
+TEST_F(LibraryTest, FactsOfOneRelationShareTheirPhrasings) {
+  auto library = open();
+  learn(*library,
+        fact("1", "Where is Zorvane Labs?", "Porto") + fact("2", "Where is Kelmaria Labs?", "Rome"));
+  learn(*library, fact("3", "Where is Brunolosa Labs?", "Bern") + fact("4", "Who runs Zorvane Labs?", "Ada"));
+  const auto phrasings = [](const Library& of, const char* id) {
+    return (*of.find("acme"))->find(id)->phrasings.get();
+  };
+  const auto shared_by_three = [&](const Library& of) {
+    EXPECT_EQ(phrasings(of, "1"), phrasings(of, "2"));
+    EXPECT_EQ(phrasings(of, "1"), phrasings(of, "3"));
+    EXPECT_NE(phrasings(of, "1"), phrasings(of, "4"));
+  };
+  shared_by_three(*library);
+  shared_by_three(*open());  // from the file
+  std::size_t bytes = phrasings(*library, "1")->bytes() + phrasings(*library, "4")->bytes();
+  for (const auto& slot : (*library->find("acme"))->slots()) bytes += slot->bytes();
+  EXPECT_EQ((*library->find("acme"))->bytes(), bytes);
+  ASSERT_TRUE(library->forget_fact("acme", "1"));
+  EXPECT_EQ(phrasings(*open(), "2")->asked, phrasings(*library, "3")->asked);
+}
+
+TEST_F(LibraryTest, APackOfTheFirstFormIsRead) {
+  using nlohmann::json;
+  const json slot{{"id", "1"},
+                  {"prompt", "Where is Zorvane Labs?"},
+                  {"answer", "Porto"},
+                  {"mention", "Zorvane Labs"},
+                  {"line", 1},
+                  {"words", {"zorvane", "labs"}},
+                  {"asked", {"where is this thing"}},
+                  {"learnt", -7},
+                  {"statement", "Zorvane Labs is in Porto."},
+                  {"source", "test"},
+                  {"revision", 1},
+                  {"keys", {json::binary({0, 0, 128, 63, 1, 255})}}};
+  const auto body = json::to_cbor({{"domain", "acme"},
+                                   {"model", "digest-a"},
+                                   {"space", ""},
+                                   {"version", "v"},
+                                   {"learnt", 5},
+                                   {"slots", {slot}}});
+  std::string pack = with_head({reinterpret_cast<const char*>(body.data()), body.size()});
+  pack[7] = '1';
+  const auto first = domain_of(pack);
+  ASSERT_TRUE(first) << first.error().message;
+  const auto now = domain_of(pack_bytes(**first));
+  ASSERT_TRUE(now) << now.error().message;
+  for (const auto& domain : {*first, *now}) {
+    const Slot* read = domain->find("1");
+    ASSERT_NE(read, nullptr);
+    EXPECT_EQ(read->fact.answer, "Porto");
+    EXPECT_EQ(read->learnt_unix_s, -7);
+    EXPECT_EQ(read->phrasings->asked, std::vector<std::string>{"where is this thing"});
+    ASSERT_EQ(read->phrasings->keys.size(), 1U);
+    EXPECT_NEAR(read->phrasings->keys[0][0], 1, 0.01);
+    EXPECT_NEAR(read->phrasings->keys[0][1], -1, 0.01);
+  }
+}
+
+TEST_F(LibraryTest, PacksHoldTextsOfEveryLength) {
+  for (const std::size_t length : {0, 23, 24, 255, 256, 65'535, 65'536}) {
+    Slot slot;
+    slot.fact = {.id = "1", .answer = std::string(length, 'x')};
+    slot.learnt_unix_s = -static_cast<std::int64_t>(length);
+    const Domain domain({"acme", "m", "", "v", 0}, {std::make_shared<const Slot>(std::move(slot))});
+    const auto read = domain_of(pack_bytes(domain));
+    ASSERT_TRUE(read) << length;
+    EXPECT_EQ((*read)->slots()[0]->fact.answer.size(), length);
+    EXPECT_EQ((*read)->slots()[0]->learnt_unix_s, -static_cast<std::int64_t>(length));
   }
 }
 

@@ -1,8 +1,10 @@
 // A domain pack: one file a domain and model.
 //
-//   "pmtknow1" | body's length, 8 bytes little-endian | SHA-256 of the body, 32 bytes | body: CBOR
-//   {domain, model, space, version, learnt_unix_s, slots: [{fact, mention, asked, keys: int8 vectors, ...}]}
+//   "pmtknow2" | body's length, 8 bytes little-endian | SHA-256 of the body, 32 bytes | body: CBOR
+//   {domain, model, space, version, learnt, phrasings: [{asked, keys: int8 vectors}],
+//    slots: [{fact's fields, mention, words, phrasings: an index, ...}]}
 //
+// Phrasings that facts share stand there once. "pmtknow1", where each slot had its own, is read too.
 // A file is replaced whole (base/file.h): after a crash it is the old one or the new one.
 // Errors: kCorrupt for bytes that fail their checks (says which). Thread-safety: pure functions.
 #pragma once

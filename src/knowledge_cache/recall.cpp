@@ -293,10 +293,11 @@ Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& sp
           const Slot& slot = *domain.slots()[index];
           ++out.slots_read;
           float score = -1;
-          if (std::find(slot.asked.begin(), slot.asked.end(), folded) != slot.asked.end()) {
+          const std::vector<std::string>& taught = slot.phrasings->asked;
+          if (std::find(taught.begin(), taught.end(), folded) != taught.end()) {
             score = 2;
           } else if (form < keys.size() && could_answer(question, slot.fact.answer)) {
-            score = space.score(keys[form], slot.keys);
+            score = space.score(keys[form], slot.phrasings->keys);
             if (score <= threshold) score = -1;
           }
           if (score > 0 && (best.slot == nullptr || score > best.score)) best = {s.domain, &slot, score};

@@ -11,8 +11,8 @@ std::shared_ptr<const Domain> taught() {
   slot.fact = {.id = "1", .prompt = "What is the support line of Zorvane Labs?", .answer = "4417"};
   slot.mention = "Zorvane Labs";
   slot.mention_words = {"zorvane", "labs"};
-  slot.asked = {folded_text("What is the support line of this thing?")};
-  slot.keys = {{1.0F, 0.0F}};
+  slot.phrasings = std::make_shared<const Phrasings>(
+      Phrasings{{folded_text("What is the support line of this thing?")}, {{1.0F, 0.0F}}});
   slot.statement = "The support line of Zorvane Labs is 4417.";
   return std::make_shared<const Domain>(Domain::Origin{"self-test", "model", "space", new_version(), 0},
                                         Domain::Slots{std::make_shared<const Slot>(std::move(slot))});
