@@ -53,6 +53,11 @@ std::string relation_named(const std::string& question) {
   return std::count(name.begin(), name.end(), ' ') < 3 ? name : "";
 }
 
+void add_other_wordings(const RelationSpace& space, Phrasings& phrasings) {
+  const auto more = space.other_wordings(phrasings.keys);
+  phrasings.keys.insert(phrasings.keys.end(), more.begin(), more.end());
+}
+
 /// The same words and, to a pack's eight bits, the same keys.
 bool are_alike(const Phrasings& a, const Phrasings& b) {
   constexpr float kAlike = 0.999F;
@@ -214,8 +219,7 @@ base::Result<std::shared_ptr<const Domain>> Library::with_keys_of_this_space(
     if (phrasings == nullptr) {
       Phrasings made{slot->phrasings->asked, {}};
       TRY_ASSIGN(made.keys, keys_of(made.asked, {}));
-      const auto more = (*space)->other_wordings(made.keys);
-      made.keys.insert(made.keys.end(), more.begin(), more.end());
+      add_other_wordings(**space, made);
       phrasings = std::make_shared<const Phrasings>(std::move(made));
     }
     Slot again = *slot;
@@ -356,10 +360,7 @@ base::Result<std::vector<Slot>> Library::make_slots(const ParsedFacts& facts, co
         one.asked.push_back(folded_text(text));
         if (space != nullptr) one.keys.push_back(keys[places.at(text)]);
       }
-      if (space != nullptr) {
-        const auto more = space->other_wordings(one.keys);
-        one.keys.insert(one.keys.end(), more.begin(), more.end());
-      }
+      if (space != nullptr) add_other_wordings(*space, one);
       phrasings = std::make_shared<const Phrasings>(std::move(one));
     }
     slots[i].phrasings = phrasings;
