@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -155,10 +156,11 @@ Saved replay(const Trace& trace, double capacity, Eviction kind) {
       Evictable* const victim = policy->pick(nullptr);
       policy->remove(*victim);
       used -= static_cast<double>(victim->bytes);
-      held[static_cast<std::size_t>(victim->id)] = false;
+      held[static_cast<std::size_t>(victim->id())] = false;
     }
     entry = Evictable{};
-    entry.id = r;
+    const auto id = static_cast<std::uint64_t>(r);
+    std::memcpy(entry.key.bytes.data() + 16, &id, sizeof id);
     entry.bytes = thing.bytes;
     entry.worth = static_cast<float>(thing.usd);
     policy->add(entry);

@@ -3,8 +3,9 @@
 skipping what was clean before.
 
 A file is clean before if nothing that its verdict depends on has changed: itself, our headers that it includes
-(as ninja recorded them when it was built), its compile command, .clang-tidy and clang-tidy itself. Clean verdicts
-are empty files named by that hash under BUILD/tidy-cache.
+(as ninja recorded them when it was built), the names and sizes of the others, its compile command, .clang-tidy and
+clang-tidy itself. Clean verdicts are empty files named by that hash, which every checkout of a user shares, as
+ccache's objects: under $XDG_CACHE_HOME (~/.cache) in permutation/tidy. One that nobody asked for in 30 days goes.
 
 Usage: tidy.py ROOT BUILD. Exit status: 0 clean, 1 findings (printed).
 """
@@ -16,12 +17,14 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 TIDY = "clang-tidy-14"
 # clang 14 has C++20's coroutines, but doesn't say so in the way that libstdc++ 12 and Boost.Asio ask.
 MACROS = ["__cpp_impl_coroutine=201902L", "BOOST_ASIO_HAS_CO_AWAIT=1", "BOOST_ASIO_HAS_STD_COROUTINE=1"]
 # It also refuses __builtin_cpu_supports("f16c"), which g++ knows.
 MACROS += ["__builtin_cpu_supports(feature)=(feature[0] != 0)"]
+KEPT_S = 30 * 24 * 3600
 EXTRA = ["--extra-arg=-Wno-unknown-warning-option", *(f"--extra-arg=-D{macro}" for macro in MACROS)]
 
 
@@ -51,13 +54,22 @@ def key_of(entry, headers, root, build, version):
     made_from = headers.get(output)
     if made_from is None:
         return None
+
+    def placed(text):
+        return text.replace(str(build), "BUILD").replace(str(root), "ROOT").encode()
+
     digest = hashlib.sha256(version)
-    digest.update(entry["command"].encode())
-    for name in sorted({entry["file"], *made_from}):
-        path = (build / name).resolve()
-        if path.is_file() and (path.is_relative_to(root / "src") or path.is_relative_to(build / "generated")):
-            digest.update(path.read_bytes())
+    digest.update(placed(entry["command"]))
+    paths = {(build / name).resolve() for name in (entry["file"], *made_from)}
+    for name, path in sorted((placed(str(path)), path) for path in paths if path.is_file()):
+        ours = path.is_relative_to(root / "src") or path.is_relative_to(build / "generated")
+        digest.update(name)
+        digest.update(path.read_bytes() if ours else str(path.stat().st_size).encode())
     return digest.hexdigest()
+
+
+def cache_folder():
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "permutation" / "tidy"
 
 
 def run_one(entry, build):
@@ -70,8 +82,8 @@ def main():
     root, build = (pathlib.Path(a).resolve() for a in sys.argv[1:3])
     version = subprocess.run([TIDY, "--version"], check=True, capture_output=True).stdout
     version += (root / ".clang-tidy").read_bytes() + pathlib.Path(__file__).read_bytes()
-    cache = build / "tidy-cache"
-    cache.mkdir(exist_ok=True)
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
     headers = recorded_headers(build)
     keys = [(entry, key_of(entry, headers, root, build, version)) for entry in units(root, build)]
     due = [(entry, key) for entry, key in keys if not (key and (cache / key).exists())]
@@ -84,10 +96,12 @@ def main():
             if status != 0:
                 failed += 1
                 print(output, flush=True)
-    live = {key for _, key in keys if key}
+    for _, key in keys:
+        if key and (cache / key).exists():
+            (cache / key).touch()
     for old in cache.iterdir():
-        if old.name not in live:
-            old.unlink()
+        if time.time() - old.stat().st_mtime > KEPT_S:
+            old.unlink(missing_ok=True)
     print(f"{failed} of {len(keys)} files have findings")
     return 1 if failed else 0
 

@@ -8,6 +8,7 @@
 
 #include "base/version.h"
 #include "response_cache/shared_store.h"
+#include "telemetry/process_stats.h"
 
 namespace pmt::api {
 namespace {
@@ -156,11 +157,30 @@ void add_as_vllm(Families& out, const std::vector<EngineSample>& samples) {
   }
 }
 
+/// Under the names that every Prometheus client library gives them, and malloc's view beside them: what RSS
+/// holds beyond `allocated` is the allocator's, or the page pool's and the disk's maps.
+void add_process(Families& out) {
+  const telemetry::ProcessStats stats = telemetry::process_stats();
+  out.counter("process_cpu_seconds_total", "CPU time of all threads", stats.cpu_seconds);
+  const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+    out.gauge(name, help, static_cast<double>(value));
+  };
+  out.gauge("process_start_time_seconds", "When the process started, in Unix time", stats.start_unix_s);
+  gauge("process_resident_memory_bytes", "Memory that is in RAM", stats.bytes_resident);
+  gauge("process_virtual_memory_bytes", "Memory that has an address", stats.bytes_virtual);
+  gauge("process_open_fds", "Open files and sockets", stats.open_files);
+  gauge("process_max_fds", "How many may be open", stats.open_files_max);
+  gauge("permutation_malloc_allocated_bytes", "Handed out by malloc and not yet freed",
+        stats.bytes_allocated);
+  gauge("permutation_malloc_free_bytes", "Freed, and kept by malloc for later", stats.bytes_allocator_free);
+}
+
 void show_metrics(const Router& router, const ApiOptions& options, const CompletionMetrics& completions,
                   const Exchange& exchange) {
   Families families;
   families.gauge("permutation_info", "What this server was built from", 1,
                  {{"version", base::kVersion}, {"build", base::kBuildFlags}});
+  add_process(families);
   if (options.cache != nullptr) {
     add_cache(families, options.cache->stats());
     if (const auto* shared = options.cache->shared()) add_shared(families, shared->stats());

@@ -12,7 +12,7 @@ const bytes = (n) => { let i = 0; while (n >= 1024 && i < 4) { n /= 1024; ++i; }
 const dollars = (n) => '$' + n.toLocaleString('en', { maximumSignificantDigits: 3 });
 const percent = (share) => number(share * 100) + ' %';
 const time = (ms) => ms === null || ms === undefined ? '–' : ms < 1000 ? number(ms) + ' ms' : number(ms / 1000) + ' s';
-const age = (s) => s < 120 ? number(s) + ' s' : s < 7200 ? number(Math.floor(s / 60)) + ' min' : s < 172800 ? number(Math.floor(s / 3600)) + ' h' : number(Math.floor(s / 86400)) + ' d';
+const age = (s) => s < 120 ? number(Math.floor(s)) + ' s' : s < 7200 ? number(Math.floor(s / 60)) + ' min' : s < 172800 ? number(Math.floor(s / 3600)) + ' h' : number(Math.floor(s / 86400)) + ' d';
 const clock = (unix) => new Date(unix * 1000).toLocaleTimeString('en-GB');
 
 // --- the server ---------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ $('cache-purge').addEventListener('click', async () => {
 
 // --- keys and values ----------------------------------------------------------------------------------------
 function heat(title, rows, describe) {
-  const table = el('table', { className: 'heat' }, el('caption', { className: 'note', textContent: title }));
+  const table = el('table', { className: 'heat', ariaLabel: title });
   const heads = rows[0].length;
   table.append(el('tr', {}, el('th', { textContent: 'head' }), ...rows.map((_, layer) => el('th', { scope: 'col', textContent: layer % 5 ? '' : layer }))));
   for (let head = 0; head < heads; ++head) {
@@ -222,7 +222,8 @@ function heat(title, rows, describe) {
       return cell;
     })));
   }
-  return el('div', { className: 'scroll' }, table);
+  // No caption: that would be as wide as the table, past the edge of a phone.
+  return el('div', {}, el('p', { className: 'note', textContent: title }), el('div', { className: 'scroll' }, table));
 }
 function drawKv() {
   fill($('kv-models'), ...now.kv.map((m) => {

@@ -1,4 +1,5 @@
-// The real redis-server for tests, on a free port of this machine; skips where there is none.
+// The real redis-server for tests, on a free port of this machine; skips where there is none. The
+// environment's PMT_REDIS_SERVER names another program with its options, such as valkey-server.
 #pragma once
 
 #include <arpa/inet.h>
@@ -29,7 +30,7 @@ inline Deadline in_ms(int ms) {
 /// Thread-safety: one thread.
 class TestRedis {
  public:
-  static bool is_here() { return access(kProgram, X_OK) == 0; }
+  static bool is_here() { return access(program(), X_OK) == 0; }
 
   /// `options`: of redis-server, e.g. {"--cluster-enabled", "yes"}.
   explicit TestRedis(std::vector<std::string> options = {}) : options_(std::move(options)) {
@@ -63,7 +64,7 @@ class TestRedis {
 
   /// On the same port, empty again.
   void start() {
-    std::vector<std::string> words = {kProgram,     "--port",       std::to_string(port_),
+    std::vector<std::string> words = {program(),    "--port",       std::to_string(port_),
                                       "--bind",     "127.0.0.1",    "--save",
                                       "",           "--appendonly", "no",
                                       "--dir",      folder_,        "--daemonize",
@@ -73,7 +74,7 @@ class TestRedis {
     std::vector<char*> argv;
     for (auto& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
-    if (posix_spawn(&pid_, kProgram, nullptr, nullptr, argv.data(), environ) != 0) {
+    if (posix_spawn(&pid_, program(), nullptr, nullptr, argv.data(), environ) != 0) {
       pid_ = 0;
       return;
     }
@@ -89,7 +90,10 @@ class TestRedis {
   }
 
  private:
-  static constexpr const char* kProgram = "/usr/bin/redis-server";
+  static const char* program() {
+    const char* named = std::getenv("PMT_REDIS_SERVER");
+    return named != nullptr ? named : "/usr/bin/redis-server";
+  }
 
   /// Also free 10,000 above, where a Cluster's nodes talk.
   static int free_port() {

@@ -2,6 +2,8 @@
 
 #include <type_traits>
 
+#include "response_cache/node_pool.h"
+
 namespace pmt::response_cache {
 namespace {
 
@@ -70,10 +72,8 @@ std::size_t heap(const nlohmann::json& value) {
 }
 
 constexpr std::size_t kTreeNodeBytes = 32;  // a red-black tree node's colour and three pointers
-// The node (key, entry's pointer, two links, expiry) and its share of the table, which is a quarter to half
-// full.
-constexpr std::size_t kSlotsBytes = 3 * 16;
-constexpr std::size_t kSharedPtrBytes = 16;
+// An entry's share of the table, which is a quarter to half full.
+constexpr std::size_t kSlotsBytes = 3 * 24;
 
 }  // namespace
 
@@ -105,9 +105,9 @@ std::size_t heap_bytes(const llm::Event& event) {
 }
 
 std::size_t entry_bytes(const Entry& entry) {
-  return block(sizeof(Entry) + kSharedPtrBytes) + block(kNodeBytes) + kSlotsBytes + heap(entry.meta.tenant) +
-         heap(entry.meta.name_space) + heap(entry.meta.model) + heap(entry.meta.question) +
-         heap(entry.meta.semantic_scope) + heap(entry.meta.tags) +
+  return block(sizeof(Entry) + kSharedPtrBytes) + node_pool::kBlockBytes + kSlotsBytes +
+         heap(entry.meta.tenant) + heap(entry.meta.name_space) + heap(entry.meta.model) +
+         heap(entry.meta.question) + heap(entry.meta.semantic_scope) + heap(entry.meta.tags) +
          std::visit([](const auto& content) { return heap(content); }, entry.value.content);
 }
 

@@ -7,8 +7,8 @@
 
 namespace pmt::response_cache {
 
-/// What the store keeps beside an entry: its key, lifetime and place in the eviction's order.
-inline constexpr std::size_t kNodeBytes = 128;
+/// The counts that std::make_shared puts before an object.
+inline constexpr std::size_t kSharedPtrBytes = 16;
 
 /// Bytes on the heap behind `value`, not the 16 B of the json object itself. Iterative: any depth is safe.
 std::size_t heap_bytes(const nlohmann::json& value);

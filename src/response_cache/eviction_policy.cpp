@@ -52,19 +52,7 @@ class Gdsf final : public EvictionPolicy {
   }
   void touch(Evictable& entry) override {
     count_use(entry);
-    const unsigned queue = class_of(entry);
-    if (queue == entry.queue) {
-      // Nothing went since it was filed: its priority is what it was, and its neighbours stay untouched. That
-      // is what lets hits of two cores go side by side.
-      const double priority = floor_ + value_of(queue);
-      if (priority == entry.priority) return;
-      if (queues_[queue].newest == &entry) {
-        entry.priority = priority;
-        return;
-      }
-    }
-    remove(entry);
-    enter(entry);
+    if (entry.touched == 0) entry.touched = 1;
   }
   void remove(Evictable& entry) override {
     Queue& queue = queues_[entry.queue];
@@ -72,6 +60,20 @@ class Gdsf final : public EvictionPolicy {
     if (queue.newest == nullptr) held_[entry.queue / 64] &= ~(1ULL << (entry.queue % 64));
   }
   Evictable* pick(const Evictable* spared) override {
+    Evictable* least = least_but(spared);
+    for (int again = 0; again < kAgainMax && least != nullptr && least->touched != 0; ++again) {
+      floor_ = std::max(floor_, least->priority);
+      remove(*least);
+      enter(*least);
+      least = least_but(spared);
+    }
+    if (least != nullptr) floor_ = std::max(floor_, least->priority);
+    return least;
+  }
+
+ private:
+  static constexpr int kAgainMax = 64;
+  Evictable* least_but(const Evictable* spared) const {
     Evictable* least = nullptr;
     for (unsigned word = 0; word < held_.size(); ++word) {
       for (std::uint64_t bits = held_[word]; bits != 0; bits &= bits - 1) {
@@ -80,13 +82,11 @@ class Gdsf final : public EvictionPolicy {
         if (end != nullptr && (least == nullptr || end->priority < least->priority)) least = end;
       }
     }
-    if (least != nullptr) floor_ = std::max(floor_, least->priority);
     return least;
   }
 
- private:
   static constexpr unsigned kClasses = 256;
-  static constexpr std::uint32_t kUsesMax = (1U << 22) - 1;
+  static constexpr std::uint32_t kUsesMax = (1U << 21) - 1;
   static constexpr std::uint32_t kUsesExact = 256, kUsesStep = 16;
   static constexpr int kExponentMin = -48;  // of uses x worth / bytes in powers of two; 64 octaves from there
 
@@ -119,6 +119,7 @@ class Gdsf final : public EvictionPolicy {
     entry.uses = std::min<std::uint32_t>(entry.uses + kUsesStep, kUsesMax);
   }
   void enter(Evictable& entry) {
+    entry.touched = 0;
     entry.queue = class_of(entry);
     entry.priority = floor_ + value_of(entry.queue);
     queues_[entry.queue].push(entry);
@@ -133,7 +134,7 @@ class Gdsf final : public EvictionPolicy {
 class S3Fifo final : public EvictionPolicy {
  public:
   void add(Evictable& entry) override {
-    const bool again = entry.queue == kMain || left_.contains(entry.id);
+    const bool again = entry.queue == kMain || left_.contains(entry.id());
     enter(entry, again ? kMain : kSmall);
   }
   void touch(Evictable& entry) override { entry.uses = std::min<std::uint32_t>(entry.uses + 1, kUsesMax); }
@@ -149,7 +150,7 @@ class S3Fifo final : public EvictionPolicy {
       if (entry == nullptr) entry = queues_[small ? kMain : kSmall].oldest_but(spared);
       if (entry == nullptr) return nullptr;
       if (entry->uses == 0) {
-        if (entry->queue == kSmall) remember(entry->id);
+        if (entry->queue == kSmall) remember(entry->id());
         return entry;
       }
       // Used in the small queue: promoted with a clean record. Used in the main one: another round.

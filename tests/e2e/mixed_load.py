@@ -172,6 +172,13 @@ def rss_kib(pid, part="VmRSS"):
         return next(int(line.split()[1]) for line in status if line.startswith(part))
 
 
+def allocated_kib(url):
+    """What malloc handed out and was not given back, as the server says."""
+    lines = httpx.get(url + "/metrics", timeout=60).text.splitlines()
+    line = next(line for line in lines if line.startswith("permutation_malloc_allocated_bytes "))
+    return int(float(line.split()[1])) // 1024
+
+
 def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

