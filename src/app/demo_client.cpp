@@ -32,12 +32,13 @@ base::Result<DemoClient> DemoClient::connect(const std::string& url) {
 }
 
 base::Result<DemoAnswer> DemoClient::ask(const std::string& model, const std::string& question,
-                                         int max_tokens, double kv_ratio) {
-  return send({{"model", model},
-               {"messages", {{{"role", "user"}, {"content", question}}}},
-               {"temperature", 0},
-               {"max_tokens", max_tokens},
-               {"permutation", {{"trace", true}, {"kv", {{"ratio", kv_ratio}}}}}});
+                                         int max_tokens, double kv_ratio, const char* speculation) {
+  return send(
+      {{"model", model},
+       {"messages", {{{"role", "user"}, {"content", question}}}},
+       {"temperature", 0},
+       {"max_tokens", max_tokens},
+       {"permutation", {{"trace", true}, {"kv", {{"ratio", kv_ratio}}}, {"speculation", speculation}}}});
 }
 
 base::Result<DemoAnswer> DemoClient::send(const nlohmann::json& request) {

@@ -33,7 +33,7 @@ class DemoClient {
 
   /// Temperature 0. Errors: the server's, with its message.
   base::Result<DemoAnswer> ask(const std::string& model, const std::string& question, int max_tokens,
-                               double kv_ratio = 1);
+                               double kv_ratio = 1, const char* speculation = "auto");
   /// The same with a whole request of one's own.
   base::Result<DemoAnswer> send(const nlohmann::json& request);
   base::Result<nlohmann::json> get(const std::string& target);

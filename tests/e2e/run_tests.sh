@@ -11,4 +11,4 @@ if [ ! -f "${PERMUTATION_MODEL:-}" ]; then
   echo "skipped: PERMUTATION_MODEL names no file ('${PERMUTATION_MODEL:-}'); './dev test' fetches the model"
   exit 77
 fi
-exec "$python" -B -m pytest -p no:cacheprovider -ra "$@"
+exec "$python" -B -m pytest -p no:cacheprovider -ra --durations=20 "$@"

@@ -73,6 +73,7 @@ def check_what_was_stored(server, load):
             assert got.status_code == 200 and got.json()["value"] == load.stored[key], key
 
 
+@pytest.mark.parametrize("redis", ["redis-server"], indirect=True)  # Valkey's stalls: test_cache_shared.py
 def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
     binary, model_file, tmp_path, redis, scripted, clock
 ):
