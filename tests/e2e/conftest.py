@@ -138,9 +138,19 @@ def idle(pool):
     return wait
 
 
+def calibrations():
+    """The user's folder of them: some minutes of work for each model, the same every time."""
+    home = os.environ.get("PERMUTATION_HOME") or pathlib.Path.home() / ".local" / "share" / "permutation"
+    folder = pathlib.Path(home) / "calibrations"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 @pytest.fixture
 def cli(binary, tmp_path):
-    """Runs `permutation ARGS` with an empty home of its own."""
+    """Runs `permutation ARGS` with a home of its own, empty but for the user's calibrations."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "calibrations").symlink_to(calibrations())
 
     def run(*args, timeout=300, env=None):
         return subprocess.run(
