@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -159,8 +158,7 @@ Saved replay(const Trace& trace, double capacity, Eviction kind) {
       held[static_cast<std::size_t>(victim->id())] = false;
     }
     entry = Evictable{};
-    const auto id = static_cast<std::uint64_t>(r);
-    std::memcpy(entry.key.bytes.data() + 16, &id, sizeof id);
+    entry.set_id(r);
     entry.bytes = thing.bytes;
     entry.worth = static_cast<float>(thing.usd);
     policy->add(entry);

@@ -4,16 +4,12 @@
 
 #include <malloc.h>
 
+#include "base/sanitized.h"
+
 namespace pmt::response_cache {
 namespace {
 
 using json = nlohmann::json;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kOwnAllocator = false;
-#else
-constexpr bool kOwnAllocator = true;
-#endif
 
 json sample_json() {
   json value = json::array();
@@ -50,7 +46,7 @@ TEST(DeepSize, GrowsWithWhatIsHeld) {
 
 // The allocator's own count is the judge. It misses small blocks that were freed before and are used again.
 TEST(DeepSize, AgreesWithTheAllocator) {
-  if (!kOwnAllocator) GTEST_SKIP() << "a sanitizer's allocator does not tell mallinfo2";
+  if (base::kSanitized) GTEST_SKIP() << "a sanitizer's allocator does not tell mallinfo2";
   const auto in_use = [] {
     const auto info = mallinfo2();
     return info.uordblks + info.hblkhd;  // a large block is a mapping of its own

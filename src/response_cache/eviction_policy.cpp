@@ -60,15 +60,14 @@ class Gdsf final : public EvictionPolicy {
     if (queue.newest == nullptr) held_[entry.queue / 64] &= ~(1ULL << (entry.queue % 64));
   }
   Evictable* pick(const Evictable* spared) override {
-    Evictable* least = least_but(spared);
-    for (int again = 0; again < kAgainMax && least != nullptr && least->touched != 0; ++again) {
+    for (int again = 0;; ++again) {
+      Evictable* const least = least_but(spared);
+      if (least == nullptr) return nullptr;
       floor_ = std::max(floor_, least->priority);
+      if (least->touched == 0 || again == kAgainMax) return least;
       remove(*least);
       enter(*least);
-      least = least_but(spared);
     }
-    if (least != nullptr) floor_ = std::max(floor_, least->priority);
-    return least;
   }
 
  private:

@@ -10,8 +10,10 @@
 // worth / bytes is rounded down to a quarter of an octave, each of those 256 classes is a queue, and since L
 // only grows, the least priority of a class is at its end. As in CLOCK a use only leaves a mark: whoever is
 // about to go and was used since it was filed is filed anew, by L as it is then. So a hit writes the entry
-// itself and no neighbour in a queue. S3-FIFO (J. Yang and others, 2023): a small queue of a tenth of the
-// bytes, a main queue with second chances, and the ids of what left the small one.
+// itself and no neighbour in a queue.
+//
+// S3-FIFO (J. Yang and others, 2023): a small queue of a tenth of the bytes, a main queue with second
+// chances, and the ids of what left the small one.
 //
 // Thread-safety: none. Cost: add, touch and remove O(1); pick O(1) but for GDSF, which looks at the ends of
 // all classes that hold something, 100 ns to 1 us, and so again for each that it files anew, 64 at most.
@@ -31,6 +33,7 @@ const char* to_string(Eviction policy);
 
 /// What a policy is told of an entry, and what it notes about it.
 struct Evictable {
+  static constexpr std::size_t kIdAt = 16;
   base::Digest key;
   std::size_t bytes = 1;
   float worth = 1;  // what computing it again would cost, in any unit; positive
@@ -46,13 +49,14 @@ struct Evictable {
   /// Uniform, as all of a key's bytes.
   std::uint64_t id() const {
     std::uint64_t id;
-    std::memcpy(&id, key.bytes.data() + 16, sizeof id);
+    std::memcpy(&id, key.bytes.data() + kIdAt, sizeof id);
     return id;
   }
+  /// For who has no keys, as a replayed trace.
+  void set_id(std::uint64_t id) { std::memcpy(key.bytes.data() + kIdAt, &id, sizeof id); }
   /// Takes over what the policy noted about `before`, which was removed because this replaces it.
   void follow(const Evictable& before) {
     uses = before.uses;
-    touched = before.touched;
     queue = before.queue;
   }
 };

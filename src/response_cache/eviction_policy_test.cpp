@@ -1,7 +1,6 @@
 #include "response_cache/eviction_policy.h"
 
 #include <algorithm>
-#include <cstring>
 #include <list>
 #include <memory>
 #include <random>
@@ -27,7 +26,7 @@ class EvictionPolicyTest : public testing::Test {
  protected:
   Evictable& entry(std::uint64_t id, std::size_t bytes = 100, float worth = 1) {
     Evictable& made = entries_.emplace_back();
-    std::memcpy(made.key.bytes.data() + 16, &id, sizeof id);
+    made.set_id(id);
     made.bytes = bytes;
     made.worth = worth;
     return made;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "base/sanitized.h"
 #include "response_cache/brief_mutex.h"
 
 namespace pmt::response_cache::node_pool {
@@ -109,21 +110,14 @@ Pool& pool() {
 }  // namespace
 
 // Under a sanitizer each block is its own: a use after its end, or a race, would not be seen in a pool.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 void* take() {
-  return ::operator new (kBlockBytes, std::align_val_t{kBlockBytes});
-}
-void give_back(void* block) noexcept {
-  ::operator delete (block, std::align_val_t{kBlockBytes});
-}
-#else
-void* take() {
+  if constexpr (base::kSanitized) return ::operator new (kBlockBytes, std::align_val_t{kBlockBytes});
   return pool().take();
 }
 void give_back(void* block) noexcept {
+  if constexpr (base::kSanitized) return ::operator delete (block, std::align_val_t{kBlockBytes});
   pool().give_back(block);
 }
-#endif
 Stats stats() {
   return pool().stats();
 }

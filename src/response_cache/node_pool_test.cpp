@@ -8,14 +8,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/sanitized.h"
+
 namespace pmt::response_cache::node_pool {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kPooled = false;
-#else
-constexpr bool kPooled = true;
-#endif
 
 struct Owned {
   unsigned char* block;
@@ -62,14 +58,14 @@ TEST(NodePoolTest, BlocksAreApartAndMemoryGoesBack) {
   bool right = false;
   churn(1, right);
   EXPECT_TRUE(right);
-  if (!kPooled) return;
+  if (base::kSanitized) return;
   EXPECT_EQ(stats().blocks, before.blocks);
   // Other tests' blocks may hold a chunk open, and one stays for the next.
   EXPECT_LE(stats().chunks, before.chunks + 1);
 }
 
 TEST(NodePoolTest, AChunkThatIsFullIsFollowedByAnother) {
-  if (!kPooled) GTEST_SKIP() << "no pool under a sanitizer";
+  if (base::kSanitized) GTEST_SKIP() << "no pool under a sanitizer";
   const Stats before = stats();
   std::vector<void*> held;
   const std::size_t per_chunk = kChunkBytes / kBlockBytes - 1;
@@ -88,7 +84,7 @@ TEST(NodePoolTest, ThreadsShareIt) {
   for (unsigned i = 0; i < 3; ++i) threads.emplace_back([i, &right] { churn(10 + i, right[i]); });
   for (auto& thread : threads) thread.join();
   for (const bool each : right) EXPECT_TRUE(each);
-  if (!kPooled) return;
+  if (base::kSanitized) return;
   EXPECT_EQ(stats().blocks, before.blocks);
 }
 

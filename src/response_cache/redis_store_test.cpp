@@ -328,9 +328,8 @@ struct Flights {
   explicit Flights(const TestRedis& redis, RedisOptions options = {})
       : server(redis, std::move(options)),
         cached(model, server.cache, server.clock, {.model = "m", .versions = {}, .price = {}}) {}
-  ~Flights() {
-    server.cache.shared()->quiesce();
-  }  // what a caller left behind may still wait for the other server
+  /// What a caller left behind may still wait for the other server.
+  ~Flights() { server.cache.shared()->quiesce(); }
   std::shared_ptr<llm::CollectingSink> ask(base::CancelToken cancel = {}) {
     llm::Request request;
     request.endpoint = llm::Endpoint::kCompletions;

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -29,6 +30,7 @@ double started_after_boot() {
   return std::strtod(line.c_str() + at, nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
+/// 0 if it can't be read.
 double booted_unix_s() {
   std::ifstream file("/proc/stat");
   for (std::string word; file >> word;) {
@@ -54,7 +56,9 @@ ProcessStats process_stats() {
   if (getrusage(RUSAGE_SELF, &used) == 0) {
     stats.cpu_seconds = seconds(used.ru_utime) + seconds(used.ru_stime);
   }
-  if (const double booted = booted_unix_s(); booted > 0) stats.start_unix_s = booted + started_after_boot();
+  static const double kBooted = booted_unix_s();
+  static const double kStart = kBooted > 0 ? kBooted + started_after_boot() : 0;
+  stats.start_unix_s = kStart;
   std::ifstream pages("/proc/self/statm");
   std::uint64_t size = 0, resident = 0;
   if (pages >> size >> resident) {

@@ -6,6 +6,9 @@
 
 #include <chrono>
 #include <memory>
+#include <vector>
+
+#include "base/sanitized.h"
 
 namespace pmt::telemetry {
 namespace {
@@ -38,9 +41,7 @@ TEST(ProcessStatsTest, CountsOpenFiles) {
 }
 
 TEST(ProcessStatsTest, CountsWhatIsAllocated) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "the sanitizers have allocators of their own";
-#endif
+  if (base::kSanitized) GTEST_SKIP() << "the sanitizers have allocators of their own";
   const ProcessStats before = process_stats();
   // One block of its own pages, and many small ones.
   constexpr std::size_t kLarge = 64u << 20, kSmall = 1000, kBlocks = 1000;

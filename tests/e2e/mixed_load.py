@@ -12,7 +12,7 @@ import time
 
 import httpx
 
-from server import MODEL, RunningServer
+from server import MODEL, RunningServer, samples
 
 
 PAUSE_S = float(os.environ.get("FAULT_PAUSE_S", "0"))
@@ -172,11 +172,10 @@ def rss_kib(pid, part="VmRSS"):
         return next(int(line.split()[1]) for line in status if line.startswith(part))
 
 
-def allocated_kib(url):
+def allocated_kib(server):
     """What malloc handed out and was not given back, as the server says."""
-    lines = httpx.get(url + "/metrics", timeout=60).text.splitlines()
-    line = next(line for line in lines if line.startswith("permutation_malloc_allocated_bytes "))
-    return int(float(line.split()[1])) // 1024
+    ((_, value),) = samples(server)["permutation_malloc_allocated_bytes"]
+    return int(value) // 1024
 
 
 def open_files(pid):

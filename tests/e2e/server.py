@@ -9,6 +9,8 @@ import subprocess
 import threading
 import time
 
+import httpx
+
 MODEL = "smollm2-135m-instruct"
 
 
@@ -105,6 +107,15 @@ def streamed(chunks):
 def off(**more):
     """extra_body that keeps the response cache out."""
     return {"permutation": {"cache": {"mode": "off"}, **more}}
+
+
+def samples(server):
+    """What /metrics says: {name: [(labels, value)]}."""
+    found = {}
+    for line in httpx.get(server.url + "/metrics", timeout=60).text.splitlines():
+        if match := re.fullmatch(r"([\w:]+)(\{.*\})? (\S+)", line):
+            found.setdefault(match[1], []).append((match[2] or "", float(match[3])))
+    return found
 
 
 def until(condition, seconds=5.0):

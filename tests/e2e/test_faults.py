@@ -93,7 +93,7 @@ def test_mixed_load_and_faults_leave_no_wrong_answer_no_leak_and_an_idle_pool(
         time.sleep(min(1, SECONDS / 20))
         samples.append(rss_kib(server.process.pid))
         anonymous.append(rss_kib(server.process.pid, "RssAnon"))
-        allocated.append(allocated_kib(server.url))
+        allocated.append(allocated_kib(server))
         files.append(open_files(server.process.pid))
     faults.end()
     load.end()

@@ -12,7 +12,7 @@ import pytest
 
 from mixed_load import open_files, rss_kib
 from scripted_upstream import CONFIG, UNSURE, ScriptedUpstream
-from server import MODEL, RunningServer, chat, off, until
+from server import MODEL, RunningServer, chat, off, samples, until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -96,14 +96,6 @@ slow_ms = 1
 @pytest.fixture(scope="module")
 def user(watched):
     return openai.OpenAI(base_url=watched.url + "/v1", api_key="none", max_retries=0, timeout=120)
-
-
-def samples(server):
-    found = {}
-    for line in httpx.get(server.url + "/metrics").text.splitlines():
-        if match := re.fullmatch(r"([\w:]+)(\{.*\})? (\S+)", line):
-            found.setdefault(match[1], []).append((match[2] or "", float(match[3])))
-    return found
 
 
 def one(found, name, label=""):
