@@ -302,7 +302,7 @@ DemoStep demo_compression(const DemoServer& server) {
                               {"found", found}});
       step.lines.push_back(fmt::format("{:>4}x  {:>10}  {:>8.1f}x  {:>7.0f}%  {:>9.0f}  {}: \"{}\"", ratio,
                                        human_bytes(bytes), answer.reported("/kv/ratio_achieved"), 100 * kept,
-                                       rate, found ? "found" : "not found", shortened(answer.text, 40)));
+                                       rate, found ? "found" : "not found", shortened(answer.text, 60)));
       if (ratio == 1) exact_bytes = bytes;
       // Its share, and up to two exact pages a head for the prompt's ends and the answer (note 0009).
       const double tokens = answer.reported("/kv/tokens_total");
