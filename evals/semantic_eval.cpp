@@ -1,19 +1,25 @@
 // ./dev eval semantic [--data DIR] [--fit]: what the response cache's semantic tier serves, and how much of
 // it is wrong, beside a static threshold and vCache's rule.
 //
-// Each set is a stream of questions of which it is known whether their answers are the same. Its groups are
-// split in two halves. The first passes in shadow mode: nothing is served, the rule learns. Then the cache is
-// emptied, the second half passes, and what is served in it is reported. So the tuning half and the reported
-// half have no answer in common, and a question can be served only by another wording of it within its half.
+// Each set is a stream of questions of which it is known whether their answers are the same. Its answers are
+// split in two halves at random, --splits times. One half passes in shadow mode: nothing is served, the rule
+// learns. Then the cache is emptied, the other half passes, and what is served in it is reported; then the
+// same the other way round. So what was learnt from and what is reported have no answer in common, and a
+// question can be served only by another wording of it within its half.
 //
-// hit_rate: served / requests. error_rate: wrong / served, the stricter of the two definitions in use.
-// Static: the threshold with the most hits of those whose error_rate on the reported half itself is within
-// error_max, chosen in hindsight, which no operator can. vCache: its published rule (arXiv 2502.03771: a
-// sigmoid over the cosine for each entry, at least 6 labels), over both halves in a row; its table of
+// hit_rate: served / requests. error_rate: wrong / served, the stricter of the two definitions in use. Both
+// over all passes; the intervals are Wilson's for as many questions as one split has, since every split asks
+// the same ones. held: the passes, of `passes`, in each of which error_rate was within error_max.
+// static: the one threshold with the most hits of those whose error_rate over all passes is within error_max,
+// chosen in hindsight, which no operator can. learnt_static: for each pass the threshold that the learning
+// half gives by the same bound as ours. vCache: its published rule (arXiv 2502.03771: a sigmoid over the
+// cosine for each entry, at least 6 labels), over both halves in a row, in the first split; its table of
 // variances for separable labels is taken as .21 / n. It bounds wrong / requests, which is shown too.
+// untuned: ours without having learnt from the other half.
 // --vectors FILE keeps the embeddings there for the next run: most of the time goes into them.
-// --fit prints the coefficients that the tuning halves of all sets give, for semantic_rule.cpp.
+// --fit prints the coefficients that the first halves of all sets give, for semantic_rule.cpp.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -52,6 +58,12 @@ struct Half {
 
 struct Served {
   std::size_t requests = 0, hits = 0, wrong = 0;
+  Served& operator+=(const Served& other) {
+    requests += other.requests;
+    hits += other.hits;
+    wrong += other.wrong;
+    return *this;
+  }
   double hit_rate() const {
     return requests == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(requests);
   }
@@ -111,10 +123,16 @@ class Vectors {
   std::map<base::Digest, std::vector<float>> known_;
 };
 
-base::Result<std::vector<Half>> halves_of(const QuestionSet& set, Vectors& vectors) {
+/// All of a group in one half, which one by the split's coin.
+base::Result<std::vector<Half>> halves_of(const QuestionSet& set, Vectors& vectors, unsigned split_seed) {
   std::vector<Half> halves(2);
-  for (const Question& q : set.questions)
-    halves[static_cast<std::size_t>(q.group) % 2].questions.push_back(q);
+  std::mt19937 random(split_seed);
+  std::map<int, std::size_t> half_of;
+  for (const Question& q : set.questions) {
+    const auto [side, is_new] = half_of.try_emplace(q.group, 0);
+    if (is_new) side->second = random() % 2;
+    halves[side->second].questions.push_back(q);
+  }
   for (Half& half : halves) {
     TRY_ASSIGN(half.vectors, vectors.of(half.questions));
     const std::size_t n = half.questions.size();
@@ -191,17 +209,26 @@ Served static_threshold(const Half& half, double threshold) {
   return served;
 }
 
-struct StaticBest {
-  double threshold = 1;
-  Served served;
-};
+constexpr std::size_t kThresholds = 120;
 
-StaticBest best_static(const Half& half, double error_max) {
-  StaticBest best;
-  best.served.requests = half.questions.size();
-  for (double threshold = 0.4; threshold < 1.0; threshold += 0.005) {
-    const Served served = static_threshold(half, threshold);
-    if (served.error_rate() <= error_max && served.hits > best.served.hits) best = {threshold, served};
+double threshold_at(std::size_t i) {
+  return 0.4 + 0.005 * static_cast<double>(i);
+}
+
+using StaticServed = std::array<Served, kThresholds>;
+
+StaticServed all_thresholds(const Half& half) {
+  StaticServed served;
+  for (std::size_t i = 0; i < kThresholds; ++i) served[i] = static_threshold(half, threshold_at(i));
+  return served;
+}
+
+/// The one with the most hits of those that `holds` accepts; none: kThresholds.
+template <typename Holds>
+std::size_t most_hits(const StaticServed& served, const Holds& holds) {
+  std::size_t best = kThresholds;
+  for (std::size_t i = 0; i < kThresholds; ++i) {
+    if (holds(served[i]) && (best == kThresholds || served[i].hits > served[best].hits)) best = i;
   }
   return best;
 }
@@ -262,13 +289,13 @@ struct VCacheEntry {
 };
 
 /// Over both halves in a row; counts the second.
-Served vcache(const std::vector<Half>& halves, double error_max) {
+Served vcache(const std::vector<Half>& halves, double error_max, unsigned seed) {
   struct Cached {
     std::size_t half, at;
     VCacheEntry entry;
   };
   std::vector<Cached> cached;
-  std::mt19937 random(kSeed);
+  std::mt19937 random(seed);
   std::uniform_real_distribution<double> uniform;
   Served served;
   for (std::size_t h = 0; h < 2; ++h) {
@@ -307,43 +334,100 @@ Served vcache(const std::vector<Half>& halves, double error_max) {
   return served;
 }
 
-nlohmann::ordered_json row_of(const std::string& set, const std::vector<Half>& halves, double error_max,
-                              Result& result) {
-  response_cache::SemanticRule learnt, cold_rule;
-  (void)through(halves[0], learnt, {.error_max = error_max, .shadow = true, .seed = kSeed});
-  const Served ours =
-      through(halves[1], learnt, {.error_max = error_max, .shadow = false, .seed = kSeed + 1});
-  const Served cold =
-      through(halves[1], cold_rule, {.error_max = error_max, .shadow = false, .seed = kSeed + 1});
-  const StaticBest best = best_static(halves[1], error_max);
-  const Served theirs = vcache(halves, error_max);
-  const auto ci = wilson(static_cast<double>(ours.wrong), static_cast<double>(ours.hits));
-  const auto hit_ci = wilson(static_cast<double>(ours.hits), static_cast<double>(ours.requests));
-  const double lead = ours.hit_rate() - best.served.hit_rate();
+/// What one error_max came to in all passes over a set.
+struct Tally {
+  Served ours, untuned, learnt_static, theirs;
+  int passes = 0, held = 0, static_held = 0;
+};
+
+/// Learns from one half, reports the other.
+void pass(const std::vector<Half>& halves, std::size_t learning, const std::array<StaticServed, 2>& statics,
+          double error_max, unsigned seed, Tally& tally) {
+  const Half& reported = halves[1 - learning];
+  response_cache::SemanticRule learnt, cold;
+  (void)through(halves[learning], learnt, {.error_max = error_max, .shadow = true, .seed = seed});
+  const Served ours = through(reported, learnt, {.error_max = error_max, .shadow = false, .seed = seed + 1});
+  tally.ours += ours;
+  tally.untuned += through(reported, cold, {.error_max = error_max, .shadow = false, .seed = seed + 1});
+  const std::size_t threshold = most_hits(statics[learning], [&](const Served& served) {
+    return response_cache::within(static_cast<double>(served.wrong), static_cast<double>(served.hits),
+                                  error_max);
+  });
+  Served by_threshold{.requests = reported.questions.size(), .hits = 0, .wrong = 0};
+  if (threshold < kThresholds) by_threshold = statics[1 - learning][threshold];
+  tally.learnt_static += by_threshold;
+  ++tally.passes;
+  tally.held += ours.error_rate() <= error_max ? 1 : 0;
+  tally.static_held += by_threshold.error_rate() <= error_max ? 1 : 0;
+}
+
+nlohmann::ordered_json row_of(const std::string& set, double error_max, const Tally& tally,
+                              const StaticServed& statics, int splits, Result& result) {
+  const Served& ours = tally.ours;
+  const std::size_t at = most_hits(statics, [&](const Served& s) { return s.error_rate() <= error_max; });
+  const Served best = at < kThresholds ? statics[at] : Served{};
+  const auto each = [&](std::size_t count) { return static_cast<double>(count) / splits; };
+  const auto ci = wilson(each(ours.wrong), each(ours.hits));
+  const auto hit_ci = wilson(each(ours.hits), each(ours.requests));
+  const double lead = ours.hit_rate() - best.hit_rate();
   result.targets.push_back({fmt::format("{} at {}: wrong of what is served", set, error_max),
                             fmt::format("<= {}", error_max), ours.error_rate(),
                             ours.error_rate() <= error_max});
   result.targets.push_back(
       {fmt::format("{} at {}: hit rate over the best static threshold's", set, error_max), "> 0", lead,
        lead > 0});
-  const auto share = [](std::size_t a, std::size_t b) {
-    return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
-  };
-  return {{"set", set},
-          {"error_max", error_max},
-          {"requests", ours.requests},
-          {"hit_rate", ours.hit_rate()},
-          {"error_rate", ours.error_rate()},
-          {"ci95", {ci.first, ci.second}},
-          {"hit_ci95", {hit_ci.first, hit_ci.second}},
-          {"static_hit_rate", best.served.hit_rate()},
-          {"static_error_rate", best.served.error_rate()},
-          {"static_threshold", best.threshold},
-          {"vcache_hit_rate", theirs.hit_rate()},
-          {"vcache_error_rate", theirs.error_rate()},
-          {"vcache_error_of_requests", share(theirs.wrong, theirs.requests)},
-          {"untuned_hit_rate", cold.hit_rate()},
-          {"untuned_error_rate", cold.error_rate()}};
+  const Served& theirs = tally.theirs;
+  return {
+      {"set", set},
+      {"error_max", error_max},
+      {"requests", each(ours.requests)},
+      {"hit_rate", ours.hit_rate()},
+      {"error_rate", ours.error_rate()},
+      {"ci95", {ci.first, ci.second}},
+      {"hit_ci95", {hit_ci.first, hit_ci.second}},
+      {"passes", tally.passes},
+      {"held", tally.held},
+      {"static_hit_rate", best.hit_rate()},
+      {"static_error_rate", best.error_rate()},
+      {"static_threshold", at < kThresholds ? threshold_at(at) : 1.0},
+      {"learnt_static_hit_rate", tally.learnt_static.hit_rate()},
+      {"learnt_static_error_rate", tally.learnt_static.error_rate()},
+      {"learnt_static_held", tally.static_held},
+      {"vcache_hit_rate", theirs.hit_rate()},
+      {"vcache_error_rate", theirs.error_rate()},
+      {"vcache_error_of_requests",
+       theirs.requests == 0 ? 0 : static_cast<double>(theirs.wrong) / static_cast<double>(theirs.requests)},
+      {"untuned_hit_rate", tally.untuned.hit_rate()},
+      {"untuned_error_rate", tally.untuned.error_rate()}};
+}
+
+constexpr std::array kErrorMax = {0.01, 0.02, 0.05};
+
+/// Rows and targets of one set.
+base::Status measure(const QuestionSet& set, Vectors& vectors, unsigned seed, int splits, Result& result) {
+  std::array<Tally, kErrorMax.size()> tallies;
+  StaticServed all_static;
+  for (int split = 0; split < splits; ++split) {
+    const unsigned split_seed = seed + 1000 * static_cast<unsigned>(split);
+    TRY_ASSIGN(std::vector<Half> halves, halves_of(set, vectors, split_seed));
+    const std::array statics = {all_thresholds(halves[0]), all_thresholds(halves[1])};
+    for (const StaticServed& half : statics) {
+      for (std::size_t i = 0; i < kThresholds; ++i) all_static[i] += half[i];
+    }
+    for (std::size_t e = 0; e < kErrorMax.size(); ++e) {
+      for (const std::size_t learning : {0, 1})
+        pass(halves, learning, statics, kErrorMax[e], split_seed, tallies[e]);
+      if (split > 0) continue;
+      tallies[e].theirs = vcache(halves, kErrorMax[e], seed);
+      std::swap(halves[0], halves[1]);
+      tallies[e].theirs += vcache(halves, kErrorMax[e], seed);
+      std::swap(halves[0], halves[1]);
+    }
+    progress(fmt::format("{}: split {} of {}", set.name, split + 1, splits));
+  }
+  for (std::size_t e = 0; e < kErrorMax.size(); ++e)
+    result.rows.push_back(row_of(set.name, kErrorMax[e], tallies[e], all_static, splits, result));
+  return {};
 }
 
 int eval(std::vector<std::string> args) {
@@ -351,8 +435,11 @@ int eval(std::vector<std::string> args) {
   const std::string data = take_value(args, "--data", "../shared/data");
   const std::string kept = take_value(args, "--vectors", "");
   const unsigned seed = static_cast<unsigned>(std::stoul(take_value(args, "--seed", std::to_string(kSeed))));
-  if (!args.empty()) {
-    fmt::print(stderr, "usage: eval semantic [--data DIR] [--seed N] [--vectors FILE] [--fit] [--json]\n");
+  const int splits = std::stoi(take_value(args, "--splits", "4"));
+  if (!args.empty() || splits < 1) {
+    fmt::print(
+        stderr,
+        "usage: eval semantic [--data DIR] [--seed N] [--splits N] [--vectors FILE] [--fit] [--json]\n");
     return 2;
   }
   const char* path = std::getenv("PERMUTATION_EMBEDDER");
@@ -368,17 +455,20 @@ int eval(std::vector<std::string> args) {
   response_cache::SemanticRule all;
   for (const QuestionSet& set : sets) {
     progress(fmt::format("{}: {} questions", set.name, set.questions.size()));
-    const auto halves = halves_of(set, vectors);
-    if (!halves) {
-      fmt::print(stderr, "error: {}\n", halves.error().message);
-      return 1;
-    }
+    base::Status status;
     if (fit) {
-      (void)through((*halves)[0], all, {.error_max = 0.01, .shadow = true, .seed = seed});
-      continue;
+      const auto halves = halves_of(set, vectors, seed);
+      if (halves) {
+        (void)through((*halves)[0], all, {.error_max = 0.01, .shadow = true, .seed = seed});
+      } else {
+        status = halves.error();
+      }
+    } else {
+      status = measure(set, vectors, seed, splits, result);
     }
-    for (const double error_max : {0.01, 0.02, 0.05}) {
-      result.rows.push_back(row_of(set.name, *halves, error_max, result));
+    if (!status) {
+      fmt::print(stderr, "error: {}\n", status.error().message);
+      return 1;
     }
   }
   if (fit) {

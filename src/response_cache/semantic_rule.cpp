@@ -53,15 +53,12 @@ double incomplete_beta(double a, double b, double x) {
 
 }  // namespace
 
-double upper_bound(double wrong, double count, double confidence) {
-  if (count <= 0 || wrong >= count) return 1;
-  if (wrong <= 0) return 1 - std::pow(1 - confidence, 1 / count);
-  double low = wrong / count, high = 1;
-  for (int i = 0; i < 40; ++i) {
-    const double middle = (low + high) / 2;
-    (incomplete_beta(wrong + 1, count - wrong, middle) < confidence ? low : high) = middle;
-  }
-  return high;
+bool within(double wrong, double count, double error_max, RuleBound bound) {
+  const double allowed = error_max * bound.share_of_error_max;
+  if (wrong > allowed * count || wrong >= count) return false;
+  // The upper bound u has P(wrong or fewer of count | u) = 1 - confidence, so it is within `allowed` if that
+  // chance is already that small there.
+  return incomplete_beta(wrong + 1, count - wrong, allowed) >= bound.confidence;
 }
 
 PairFigures figures_of(const PairEvidence& e) {
@@ -79,9 +76,13 @@ void SemanticRule::learn(const PairFigures& pair, bool agree) {
   labels_.push_back({pair, agree});
   if (labels_.size() > options_.labels_max) labels_.pop_front();
   ++learnt_;
-  cuts_.clear();
+  // A label that speaks against a cut counts at once. What speaks for a deeper one is looked at when the
+  // model is fitted again: looking after each label until one look passes would pass by chance sooner or
+  // later.
+  if (!agree) cuts_.clear();
   if (learnt_ < refit_at_) return;
   refit();
+  cuts_.clear();
   refit_at_ = learnt_ + std::max<std::size_t>(32, learnt_ / 16);
 }
 
@@ -118,22 +119,23 @@ void SemanticRule::refit() {
 SemanticRule::Cut SemanticRule::cut_for(double error_max) const {
   std::vector<std::pair<double, bool>> points;  // p, agree
   points.reserve(labels_.size());
-  double wrong_above = 0;
+  double wrong_above = 0;  // the shipped model's p of the surest pair that a label found wrong
   for (const Label& label : labels_) {
     points.emplace_back(sigmoid(dot(weights_, label.pair.x)), label.agree);
-    if (!label.agree) wrong_above = std::max(wrong_above, points.back().first);
+    if (!label.agree) wrong_above = std::max(wrong_above, sigmoid(dot(kShipped, label.pair.x)));
   }
   std::sort(points.begin(), points.end(), std::greater<>());
-  Cut best{.threshold = std::max(1 - error_max / 2, std::nextafter(wrong_above, 2.0)), .certified = false};
   double wrong = 0;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    wrong += points[i].second ? 0 : 1;
-    if (!points[i].second || (i + 1 < points.size() && points[i + 1].first == points[i].first)) continue;
-    const auto count = static_cast<double>(i + 1);
-    if (wrong / count > error_max || upper_bound(wrong, count, options_.confidence) > error_max) continue;
-    best = {.threshold = points[i].first, .certified = true};
+  for (const auto& [p, agree] : points) wrong += agree ? 0 : 1;
+  for (std::size_t count = points.size(); count > 0; --count) {  // the deepest first
+    const auto [p, agree] = points[count - 1];
+    const bool between_equals = count < points.size() && points[count].first == p;
+    if (agree && !between_equals && within(wrong, static_cast<double>(count), error_max, options_.bound)) {
+      return {.threshold = p, .certified = true};
+    }
+    wrong -= agree ? 0 : 1;
   }
-  return best;
+  return {.threshold = std::max(1 - error_max / 2, std::nextafter(wrong_above, 2.0)), .certified = false};
 }
 
 Judgement SemanticRule::judge(const PairFigures& pair, double error_max) {
@@ -143,9 +145,10 @@ Judgement SemanticRule::judge(const PairFigures& pair, double error_max) {
     if (cuts_.size() > 16) cuts_.clear();
     found = cuts_.emplace(error_max, cut_for(error_max)).first;
   }
-  return {.p = sigmoid(dot(weights_, pair.x)),
-          .threshold = found->second.threshold,
-          .certified = found->second.certified};
+  const Cut& cut = found->second;
+  return {.p = sigmoid(dot(cut.certified ? weights_ : kShipped, pair.x)),
+          .threshold = cut.threshold,
+          .certified = cut.certified};
 }
 
 std::array<double, kFigures> SemanticRule::coefficients() const {

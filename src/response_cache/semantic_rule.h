@@ -6,9 +6,10 @@
 //    Gaussian prior that the labels move (pooled over entries, so that an entry never asked twice is judged
 //    too; its own record is one of the figures: that is the per-entry part).
 // 2. A threshold on p: labels in order of falling p, and the deepest cut at which the upper 80% confidence
-// bound
-//    of the wrong share above it (Clopper-Pearson) is still within error_max.
-// 3. Before there are enough labels for any cut to pass (161 without a wrong one for .01, 32 for .05), the
+//    bound of the wrong share above it (Clopper-Pearson) is within half of error_max. Half, because that
+//    bound is about more of the same, and questions come that are unlike those learnt from: with the answers
+//    split at random, a cut from one half erred on the other up to twice as often (docs/notes/0011).
+// 3. Before there are enough labels for any cut to pass (322 without a wrong one for .01, 64 for .05), the
 //    shipped model alone: served if 1 - p <= error_max / 2 and p above every p that a label found wrong.
 // Labels come from exploring: what is not served is computed, and compared; of what could be served, a small
 // share is computed too. So the labels above a cut hold too few of the surest pairs, and the wrong share
@@ -48,16 +49,25 @@ struct PairEvidence {
 PairFigures figures_of(const PairEvidence& evidence);
 
 struct Judgement {
-  double p = 0;            // that the answers agree
+  double p = 0;            // that the answers agree, by the model whose threshold it is
   double threshold = 0;    // of p, for the asked error_max
-  bool certified = false;  // the threshold comes from labels, not from the shipped model
+  bool certified = false;  // model and threshold come from labels; otherwise the shipped model judges
   bool serve() const { return p >= threshold; }
 };
+
+/// How firmly labels must speak for a cut: the upper bound of the wrong share above it, at this confidence,
+/// must be within so much of error_max.
+struct RuleBound {
+  double confidence = 0.8;
+  double share_of_error_max = 0.5;
+};
+/// Whether `wrong` of `count` labels do (Clopper-Pearson).
+bool within(double wrong, double count, double error_max, RuleBound bound = {});
 
 class SemanticRule {
  public:
   struct Options {
-    double confidence = 0.8;
+    RuleBound bound = {};
     std::size_t labels_max = 4096;  // older ones are forgotten
   };
   SemanticRule() : SemanticRule(Options{}) {}
@@ -87,10 +97,7 @@ class SemanticRule {
   std::array<double, kFigures> weights_;
   std::size_t refit_at_ = 32;
   std::size_t learnt_ = 0;
-  std::map<double, Cut> cuts_;  // of error_max; emptied by each label
+  std::map<double, Cut> cuts_;  // of error_max; emptied by a wrong label and by a refit
 };
-
-/// The upper `confidence` bound of a share of which `wrong` of `count` were seen;
-double upper_bound(double wrong, double count, double confidence);
 
 }  // namespace pmt::response_cache

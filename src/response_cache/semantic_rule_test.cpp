@@ -17,13 +17,19 @@ PairFigures pair_at(double cosine, double shared) {
                                   .named = 0}});
 }
 
-TEST(SemanticRule, UpperBoundIsClopperAndPearsons) {
-  EXPECT_NEAR(upper_bound(0, 229, 0.9), 0.01, 2e-4);
+TEST(SemanticRule, TheBoundIsClopperAndPearsons) {
+  const auto is_bound = [](double wrong, double count, double confidence, double bound, double precision) {
+    const RuleBound all{.confidence = confidence, .share_of_error_max = 1};
+    return within(wrong, count, bound + precision, all) && !within(wrong, count, bound - precision, all);
+  };
+  EXPECT_TRUE(is_bound(0, 229, 0.9, 0.01, 2e-4));
   // Published 97.5% bounds (two-sided 95%): 1 of 10 -> .4450, 5 of 100 -> .1128.
-  EXPECT_NEAR(upper_bound(1, 10, 0.975), 0.4450, 1e-4);
-  EXPECT_NEAR(upper_bound(5, 100, 0.975), 0.1128, 1e-4);
-  EXPECT_EQ(upper_bound(3, 3, 0.9), 1);
-  EXPECT_EQ(upper_bound(0, 0, 0.9), 1);
+  EXPECT_TRUE(is_bound(1, 10, 0.975, 0.4450, 1e-4));
+  EXPECT_TRUE(is_bound(5, 100, 0.975, 0.1128, 1e-4));
+  EXPECT_FALSE(within(3, 3, 0.9));
+  EXPECT_FALSE(within(0, 0, 0.9));
+  EXPECT_TRUE(within(0, 322, 0.01)) << "as the header says";
+  EXPECT_FALSE(within(0, 321, 0.01));
 }
 
 TEST(SemanticRule, ServesNothingDoubtfulBeforeItHasLearnt) {
