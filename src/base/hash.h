@@ -21,7 +21,7 @@ struct Digest {
   static std::optional<Digest> of_hex(std::string_view text);
 };
 
-Digest sha256(std::string_view bytes);
+Digest sha256(std::string_view bytes);  // any thread; throws where OpenSSL was built without the algorithm
 
 /// For hash maps: a digest's bytes are already uniform.
 struct DigestHash {

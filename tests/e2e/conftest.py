@@ -64,10 +64,11 @@ def model_file():
     return pathlib.Path(MODEL_FILE)
 
 
-def serving(binary, model_file, folder):
-    """A server with the model and the embedder, until it is no longer asked for."""
+def serving(binary, model_file, folder, more=""):
+    """A server with the model and the embedder, until it is no longer asked for. `more`: of the config."""
     config = folder / "config.toml"
-    config.write_text(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, name=MODEL, knowledge=folder / "knowledge"))
+    names = {"model": model_file, "embedder": EMBEDDER_FILE, "name": MODEL, "knowledge": folder / "knowledge"}
+    config.write_text(CONFIG.format(**names) + more)
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running
     assert running.stop() == 0, running.log()

@@ -1,5 +1,6 @@
 """Semantic hits with the real embedder and the real model."""
 
+import contextlib
 import os
 
 import httpx
@@ -75,3 +76,22 @@ def test_shadow_mode_serves_nothing(client, http, fresh):
     cache = extension(asked(client, "What's the capital city of Peru?", space, shadow=True))["cache"]
     assert cache["status"] == "miss" and "shadow mode" in cache["why"]
     assert http.get("/v1/cache").json()["semantic"]["shadow"]["hits"] == 1
+
+
+def test_questions_are_taken_up_again_after_a_restart(binary, model_file, tmp_path, fresh):
+    space = fresh("semantic")[:60]
+    on_disk = f'\n[cache]\npath = "{tmp_path / "cache"}"\n'
+    started = contextlib.contextmanager(lambda: serving(binary, model_file, tmp_path, on_disk))
+    with started() as first:
+        before = asked(client_of(first), "What is the capital city of Peru?", space)
+        assert httpx.post(f"{first.url}/v1/cache/flush").json()["durable"] is True
+    with started() as second, httpx.Client(base_url=second.url, timeout=120) as http:
+        asked(client_of(second), "How do bees make honey?", space)  # the first look-up has the old ones embedded again
+        until(lambda: http.get("/v1/cache").json()["semantic"]["entries"] == 2)
+        after = asked(client_of(second), "What's the capital city of Peru?", space)
+        cache = extension(after)["cache"]
+        if cache["status"] == "miss":
+            assert "explored" in cache["why"], cache
+            return
+        assert cache["status"] == "semantic_hit"
+        assert after.choices[0].message.content == before.choices[0].message.content
