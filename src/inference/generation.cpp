@@ -108,15 +108,12 @@ std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
   return show(std::move(text));
 }
 
-void Generation::draft(int drafts_max) {
+void Generation::draft(int drafts_max, const StepCosts& costs) {
   const bool decoding = generated() > 0 && static_cast<int>(tokens_.size()) == sequence_.tokens() + 1;
   if (!options_.speculate || !decoding || forced_at_ < forced_.size()) return;
   const int room = options_.new_tokens_max - generated() - 1;  // the last token needs no drafts after it
-  drafts_ = lookup_.propose(tokens_, std::min(drafts_max, room));
-  if (drafts_.empty()) {
-    lookup_.observe(0, 0);
-    return;
-  }
+  drafts_ = lookup_.propose(tokens_, std::min(drafts_max, room), costs);
+  if (drafts_.empty()) return;
   with_drafts_ = tokens_;
   with_drafts_.insert(with_drafts_.end(), drafts_.begin(), drafts_.end());
 }

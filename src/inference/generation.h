@@ -46,9 +46,9 @@ class Generation {
   /// Chooses the next token from `logits` [vocabulary]. Returns what may be shown now, if anything.
   std::optional<llm::Delta> advance(std::span<const float> logits);
 
-  /// While the answer is written: drafts up to `drafts_max` tokens past the last one. pending() ends with
-  /// them.
-  void draft(int drafts_max);
+  /// While the answer is written: drafts up to `drafts_max` tokens past the last one, as far as they pay at
+  /// these `costs`. pending() ends with them.
+  void draft(int drafts_max, const StepCosts& costs);
   void forget_drafts() { drafts_.clear(); }
   int drafted() const { return static_cast<int>(drafts_.size()); }
   /// Row `row` of the last tokens' logits is the next to sample from: all drafts before it came true.

@@ -371,14 +371,15 @@ void Scheduler::preempt_youngest() {
   waiting_.push_front(std::move(victim));
 }
 
-/// Drafts ride along for nothing while a step is bound by reading the weights; with many answers in the batch
-/// it is bound by arithmetic, and every draft takes time from somebody.
+/// Drafts ride along for little while a step is bound by reading the weights (how much, step_clock_
+/// measures); with many answers in the batch it is bound by arithmetic, and every draft takes time from
+/// somebody.
 void Scheduler::draft() {
   std::size_t answers = 0;
   for (const auto& job : running_) answers += job->running.size();
   if (answers > kSpeculatingAnswersMax) return;
   for (const auto& job : running_) {
-    for (Generation& generation : job->running) generation.draft(kDraftsMax);
+    for (Generation& generation : job->running) generation.draft(kDraftsMax, step_clock_.costs());
   }
 }
 
@@ -406,7 +407,10 @@ void Scheduler::step() {
       part.job->compression.observe(span, calibration_->predictor, transformer_.hparams());
     batch.push_back(std::move(span));
   }
+  const base::Nanos started = clock_.now();
   const auto logits = transformer_.forward(*pool_, batch);
+  if (parts.size() == 1 && parts[0].tokens == 1 + parts[0].job->running[parts[0].generation].drafted())
+    step_clock_.observe(parts[0].tokens - 1, base::ms_between(started, clock_.now()) / 1000);
   ++steps_;
   if (!logits) {
     // make_room has seen to the pages and encoding to the tokens, so this is our own bug: end the jobs, not

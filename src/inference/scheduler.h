@@ -29,6 +29,7 @@
 #include "inference/kv_calibration.h"
 #include "inference/local_model.h"
 #include "inference/prompt_compression.h"
+#include "inference/prompt_lookup.h"
 #include "kv_cache/page_pool.h"
 #include "kv_cache/prefix_index.h"
 #include "llm/completer.h"
@@ -146,6 +147,7 @@ class Scheduler {
   const std::vector<std::int32_t> repeat_request_;
 
   std::optional<CompressedPrompt> last_compressed_;
+  StepClock step_clock_;
 
   Jobs running_;  // oldest first
   Jobs waiting_;
