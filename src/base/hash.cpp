@@ -32,7 +32,7 @@ Digest sha256(std::string_view bytes) {
   // OpenSSL's one-call form looks the algorithm up by its name and allocates a context each time, which takes
   // as long as hashing 700 bytes: a thread keeps its context, and the process what was looked up.
   static const EVP_MD* const kAlgorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
+  thread_local std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
   Digest d;
   if (EVP_DigestInit_ex2(context.get(), kAlgorithm, nullptr) != 1 ||
       EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||

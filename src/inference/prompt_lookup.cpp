@@ -41,7 +41,7 @@ double guess(int drafts) {
 
 double PromptLookup::chance(Kind kind) const {
   const Record& record = records_[kind];
-  return (record.true_ + kChancesWeight * kChances[kind]) / (record.tried + kChancesWeight);
+  return (record.right + kChancesWeight * kChances[kind]) / (record.tried + kChancesWeight);
 }
 
 std::vector<std::int32_t> PromptLookup::propose(std::span<const std::int32_t> text, int drafts_max,
@@ -65,7 +65,7 @@ std::vector<std::int32_t> PromptLookup::propose(std::span<const std::int32_t> te
   const int count = paying(chance(last_), costs, std::min({size - best_end, drafts_max, kDraftsMax}));
   if (count == 0) {
     records_[last_].tried *= kKeptIdle;
-    records_[last_].true_ *= kKeptIdle;
+    records_[last_].right *= kKeptIdle;
   }
   const auto follow = text.subspan(static_cast<std::size_t>(best_end), static_cast<std::size_t>(count));
   return {follow.begin(), follow.end()};
@@ -73,7 +73,7 @@ std::vector<std::int32_t> PromptLookup::propose(std::span<const std::int32_t> te
 
 void PromptLookup::observe(int drafted, int accepted) {
   Record& record = records_[last_];
-  record.true_ = kKept * record.true_ + accepted;
+  record.right = kKept * record.right + accepted;
   record.tried = kKept * record.tried + accepted + (accepted < drafted ? 1 : 0);  // past a wrong one: unknown
 }
 

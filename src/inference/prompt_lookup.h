@@ -33,7 +33,7 @@ class PromptLookup {
  private:
   /// Of drafts after matches of one kind, recent ones counting more.
   struct Record {
-    double tried = 0, true_ = 0;
+    double tried = 0, right = 0;
   };
   enum Kind { kShort, kGood, kLong, kKinds };
   double chance(Kind kind) const;
