@@ -76,8 +76,9 @@ class LocalModelTest : public testing::Test {
     if (path == nullptr || *path == '\0') GTEST_SKIP() << "PERMUTATION_MODEL names no model";
   }
 
-  static std::unique_ptr<LocalModel> load(std::size_t kv_bytes_max = 256U << 20) {
-    auto model = LocalModel::load(options_with(kv_bytes_max), kClock);
+  static std::unique_ptr<LocalModel> load(std::size_t kv_bytes_max = 256U << 20,
+                                          const base::Clock& clock = kClock) {
+    auto model = LocalModel::load(options_with(kv_bytes_max), clock);
     EXPECT_TRUE(model) << model.error().message;
     return std::move(*model);
   }
@@ -231,7 +232,9 @@ TEST_F(LocalModelTest, APromptThatBeginsAlikeIsNotReadAgain) {
 }
 
 TEST_F(LocalModelTest, SpeculationChangesNoText) {
-  auto model = load();
+  // It stands still, so no step's cost is measured, and how much is drafted doesn't depend on the machine.
+  const base::FakeClock clock;
+  auto model = load(256U << 20, clock);
   for (const std::string& prompt :
        {"Repeat this list word for word.\n" + story_prompt(12), std::string("Count to 30.")}) {
     for (const float temperature : {0.0F, 0.8F}) {
@@ -250,7 +253,7 @@ TEST_F(LocalModelTest, SpeculationChangesNoText) {
       EXPECT_EQ(done.report.kv->tokens_total, done.usage.prompt_tokens + done.usage.completion_tokens - 1);
     }
   }
-  EXPECT_GT(model->stats().accepted, 0U) << "how many depends on what a draft costs here";
+  EXPECT_GT(model->stats().accepted, 20U);
   expect_idle(*model);
 }
 
