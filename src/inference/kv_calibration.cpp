@@ -23,11 +23,14 @@ namespace {
 
 constexpr int kTextTokens = 900;
 constexpr std::size_t kPoolBytes = std::size_t{1} << 30;  // address space; a 135M model uses a quarter
-constexpr int kSkipped = 4;                               // first tokens: attention sinks, kept anyway
-constexpr double kRidge = 100;
+constexpr std::size_t kWrittenAtOnce = 7;
+constexpr int kSkipped = 4;  // first tokens: attention sinks, kept anyway
+constexpr double kRidge = 1000;
 constexpr float kScoreFloor = 1e-5F;
+constexpr int kTokensAFact = 180;
+constexpr std::size_t kHeldOut = 2;  // one of them alone can be odd: a text is what the model makes of it
 
-/// One text each: prose of several kinds, speech, lists, code. The last one is held out.
+/// One text each: prose of several kinds, speech, lists, tables, code. The last ones are held out.
 const char* const kLeadIns[] = {
     "The history of the harbour begins with a small fishing village. In the early years,",
     "\"I never meant to leave,\" she said, and put the letter on the table.",
@@ -35,56 +38,83 @@ const char* const kLeadIns[] = {
     "Chapter 3. How plants store energy\n\nPlants make sugar from light, water and air. This",
     "def read_config(path):\n    \"\"\"Read the settings of the service from a file.\"\"\"\n",
     "Dear all, here is the plan for the week. On Monday",
-    "The company announced on Tuesday that its new factory will employ"};
+    "The company announced on Tuesday that its new factory will employ",
+    "How to repair a bicycle tyre\n\n1. Turn the bicycle over.\n2.",
+    "Anna: Did you see the match last night?\nBen:",
+    "The treaty was signed after two years of talks. Its first article",
+    "Name, town, year of birth\nMaria Lund, Bergen, 1961\n",
+    "Patients who took part in the study were asked to",
+    "The old man walked down to the river every morning, because",
+    "Our terms of service. By using this website you agree that"};
 
-const char* const kFacts[] = {" The number of the {} is {}.", " Call the {} at {}.", " The {} opened in {}.",
-                              " Item {1} belongs to the {0}.", " The password of the {} is {}."};
-const char* const kNames[] = {"north gallery", "blue team",   "Orion office", "ferry terminal",
-                              "Becker family", "old archive", "main gate",    "tennis club"};
+const char* const kFacts[] = {" The number of the {} is {}.",   " Call the {} at {}.",
+                              " The {} opened in {}.",          " Item {1} belongs to the {0}.",
+                              " The password of the {} is {}.", " {2} looks after the {0}.",
+                              " The {0} is on {2} Street.",     " A day at the {0} costs {1} dollars.",
+                              " Ask {2} about the {0}."};
+const char* const kThings[] = {"north gallery", "blue team",   "Orion office", "ferry terminal",
+                               "Becker family", "old archive", "main gate",    "tennis club"};
+const char* const kNames[] = {"Marguerite", "Okafor", "Lindqvist", "Tanaka", "Delgado", "Whitcombe"};
 
 using Tokens = std::vector<std::int32_t>;
 
-/// The model goes on from every lead-in at once, one token a step each.
+bool knows_chat_turns(const model::Vocab& vocab) {
+  return vocab.chat_template() && vocab.chat_template()->find("<|im_start|>") != std::string::npos;
+}
+
+/// The model goes on from several lead-ins at once, one token a step each. Of a chat model's texts half are
+/// in a user's turn.
 base::Result<std::vector<Tokens>> write_texts(model::Transformer& transformer, const model::Vocab& vocab,
                                               kv_cache::PagePool& pool,
                                               const std::function<void(float)>& on_progress) {
-  std::vector<Tokens> texts;
-  std::vector<kv_cache::SequenceKv> sequences;
-  std::vector<model::Sampler> samplers;
-  for (const char* lead_in : kLeadIns) {
-    texts.push_back(vocab.tokenize(lead_in, {.add_special = true}));
-    sequences.emplace_back(pool, transformer.hparams().kv_shape());
-    model::SamplerParams params;
-    params.temperature = 1;
-    params.top_p = 0.95;
-    params.seed = 11;
-    params.choice = static_cast<int>(samplers.size());
-    TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab.size()));
-    samplers.push_back(std::move(sampler));
-  }
   const auto width = static_cast<std::size_t>(vocab.size());
-  for (int step = 0; step < kTextTokens; ++step) {
-    std::vector<model::BatchSpan> batch;
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      const auto pending = std::span(texts[i]).subspan(static_cast<std::size_t>(sequences[i].tokens()));
-      model::BatchSpan& span = batch.emplace_back();
-      span.sequence = &sequences[i];
-      span.tokens = pending;
-      span.output_rows = {static_cast<int>(pending.size()) - 1};
+  std::vector<Tokens> texts;
+  while (texts.size() < std::size(kLeadIns)) {
+    const std::size_t first = texts.size();
+    std::vector<kv_cache::SequenceKv> sequences;
+    std::vector<model::Sampler> samplers;
+    for (std::size_t i = first; i < std::min(first + kWrittenAtOnce, std::size(kLeadIns)); ++i) {
+      const std::string turn = i / 2 % 2 == 1 && knows_chat_turns(vocab) ? "<|im_start|>user\n" : "";
+      texts.push_back(vocab.tokenize(turn + kLeadIns[i], {.add_special = true, .parse_special = true}));
+      sequences.emplace_back(pool, transformer.hparams().kv_shape());
+      model::SamplerParams params;
+      params.temperature = 1;
+      params.top_p = 0.95;
+      params.top_k = 200;  // sorting all tokens for top_p would take as long as the forward pass
+      params.seed = 11;
+      params.choice = static_cast<int>(i);
+      TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab.size()));
+      samplers.push_back(std::move(sampler));
     }
-    TRY_ASSIGN(const auto logits, transformer.forward(pool, batch));
-    for (std::size_t i = 0; i < texts.size(); ++i)
-      texts[i].push_back(samplers[i].sample(logits.subspan(i * width, width)));
-    if (step % 50 == 0 && on_progress) on_progress(0.3F * static_cast<float>(step) / kTextTokens);
+    for (int step = 0; step < kTextTokens; ++step) {
+      std::vector<model::BatchSpan> batch;
+      for (std::size_t i = 0; i < sequences.size(); ++i) {
+        const auto pending =
+            std::span(texts[first + i]).subspan(static_cast<std::size_t>(sequences[i].tokens()));
+        model::BatchSpan& span = batch.emplace_back();
+        span.sequence = &sequences[i];
+        span.tokens = pending;
+        span.output_rows = {static_cast<int>(pending.size()) - 1};
+      }
+      TRY_ASSIGN(const auto logits, transformer.forward(pool, batch));
+      for (std::size_t i = 0; i < sequences.size(); ++i)
+        texts[first + i].push_back(samplers[i].sample(logits.subspan(i * width, width)));
+      if (step % 50 == 0 && on_progress) {
+        const auto written =
+            static_cast<float>(first * kTextTokens + sequences.size() * static_cast<std::size_t>(step));
+        on_progress(0.45F * written / static_cast<float>(std::size(kLeadIns) * kTextTokens));
+      }
+    }
   }
   return texts;
 }
 
 void plant_facts(Tokens& text, const model::Vocab& vocab, std::mt19937& rng) {
-  for (int i = 0; i < 5; ++i) {
-    const auto fact = vocab.tokenize(fmt::format(fmt::runtime(kFacts[rng() % std::size(kFacts)]),
-                                                 kNames[rng() % std::size(kNames)], 100 + rng() % 99900),
-                                     {.add_special = false});
+  for (int left = static_cast<int>(text.size()) / kTokensAFact; left > 0; --left) {
+    const auto fact = vocab.tokenize(
+        fmt::format(fmt::runtime(kFacts[rng() % std::size(kFacts)]), kThings[rng() % std::size(kThings)],
+                    100 + rng() % 99900, kNames[rng() % std::size(kNames)]),
+        {.add_special = false});
     const auto at = static_cast<std::ptrdiff_t>(20 + rng() % (text.size() - 40));
     text.insert(text.begin() + at, fact.begin(), fact.end());
   }
@@ -199,7 +229,7 @@ double explained(const Example& example, const model::KvPredictor& predictor, in
   return total / (layers * heads);
 }
 
-constexpr char kMagic[8] = {'p', 'm', 't', '-', 'k', 'v', '0', '1'};
+constexpr char kMagic[8] = {'p', 'm', 't', '-', 'k', 'v', '0', '2'};
 struct Header {
   char magic[8];
   std::int64_t file_bytes;
@@ -223,10 +253,7 @@ Header header_of(const model::Transformer& transformer, double explained) {
 
 Tokens repeat_request(const model::Vocab& vocab) {
   // Chat models know where their turn begins; for others the sentence alone has to do.
-  const std::string turn =
-      vocab.chat_template() && vocab.chat_template()->find("<|im_start|>") != std::string::npos
-          ? "<|im_end|>\n<|im_start|>assistant\n"
-          : "\n\n";
+  const std::string turn = knows_chat_turns(vocab) ? "<|im_end|>\n<|im_start|>assistant\n" : "\n\n";
   return vocab.tokenize("\n\nRepeat the previous context exactly." + turn,
                         {.add_special = false, .parse_special = true});
 }
@@ -244,14 +271,16 @@ base::Result<Calibration> calibrate(model::Transformer& transformer, const model
   std::vector<Regression> regressions(
       static_cast<std::size_t>(h.layers),
       Regression(static_cast<std::size_t>(h.hidden), static_cast<std::size_t>(h.kv_heads)));
-  for (std::size_t i = 0; i + 1 < texts.size(); ++i) {
+  const std::size_t fitted = texts.size() - kHeldOut;
+  for (std::size_t i = 0; i < fitted; ++i) {
     TRY_ASSIGN(const Example example, read_example(transformer, pool, texts[i], request));
     for (int layer = 0; layer < h.layers; ++layer) {
       each_row(example, layer, h.kv_heads, h.hidden, [&](const auto& input, const auto& target) {
         regressions[static_cast<std::size_t>(layer)].add(input, target);
       });
     }
-    if (on_progress) on_progress(0.3F + 0.6F * static_cast<float>(i + 1) / static_cast<float>(texts.size()));
+    if (on_progress)
+      on_progress(0.45F + 0.55F * static_cast<float>(i + 1) / static_cast<float>(texts.size()));
   }
   Calibration out;
   out.predictor.width = h.hidden;
@@ -259,8 +288,10 @@ base::Result<Calibration> calibrate(model::Transformer& transformer, const model
     const auto weights = regression.solve();
     out.predictor.weights.insert(out.predictor.weights.end(), weights.begin(), weights.end());
   }
-  TRY_ASSIGN(const Example held_out, read_example(transformer, pool, texts.back(), request));
-  out.explained = explained(held_out, out.predictor, h.layers, h.kv_heads);
+  for (std::size_t i = fitted; i < texts.size(); ++i) {
+    TRY_ASSIGN(const Example held_out, read_example(transformer, pool, texts[i], request));
+    out.explained += explained(held_out, out.predictor, h.layers, h.kv_heads) / double{kHeldOut};
+  }
   if (on_progress) on_progress(1);
   return out;
 }

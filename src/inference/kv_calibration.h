@@ -4,7 +4,7 @@
 // The model writes the texts that it is calibrated on (sampled with a fixed seed after lead-ins of our own),
 // names and numbers are planted in them, and the scores of score_by_repeating are fitted by ridge regression
 // on each layer's attention input. Thread-safety: the thread that owns the transformer. Cost: for a 135M
-// model on two cores about a minute; the layers' normal equations in memory (8 B * layers * hidden^2).
+// model on two cores with AVX2 two minutes; the layers' normal equations in memory (8 B * layers * hidden^2).
 // Errors: as Transformer::forward; kIo, kCorrupt for the stored file.
 #pragma once
 
@@ -20,7 +20,7 @@ namespace pmt::inference {
 
 struct Calibration {
   model::KvPredictor predictor;
-  /// Share of the variance of the log scores that the predictor explains on a text that it wasn't fitted on.
+  /// Share of the variance of the log scores that the predictor explains on texts that it wasn't fitted on.
   double explained = 0;
 };
 

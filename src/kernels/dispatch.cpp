@@ -10,6 +10,7 @@ const AttentionKernels* attention_kernels_scalar();
 #if defined(__x86_64__)
 const AttentionKernels* attention_kernels_avx2();
 const AttentionKernels* attention_kernels_avx512();
+const QuantMatmul* quant_matmul_avx2();
 const QuantMatmul* quant_matmul_vnni();
 #endif
 
@@ -33,12 +34,24 @@ const AttentionKernels* attention_kernels(Isa isa) {
   return nullptr;
 }
 
-const QuantMatmul* quant_matmul() {
+const QuantMatmul* quant_matmul(Isa isa) {
+  switch (isa) {
 #if defined(__x86_64__)
-  return quant_matmul_vnni();
-#else
-  return nullptr;
+    case Isa::kAvx2:
+      return quant_matmul_avx2();
+    case Isa::kAvx512:
+      return quant_matmul_vnni();
 #endif
+    default:
+      return nullptr;
+  }
+}
+
+const QuantMatmul* quant_matmul() {
+  for (const Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+    if (const QuantMatmul* kernels = quant_matmul(isa)) return kernels;
+  }
+  return nullptr;
 }
 
 const AttentionKernels& best_attention_kernels() {

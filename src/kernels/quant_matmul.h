@@ -22,6 +22,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/attention.h"
+
 namespace pmt::kernels {
 
 enum class QuantFormat { kQ40, kQ41, kQ50, kQ80 };
@@ -88,8 +90,11 @@ struct QuantMatmul {
                    float* out, std::ptrdiff_t stride);
 };
 
-/// Null when this CPU has no such instructions: then ggml's own products serve.
+/// The best that this CPU runs: AVX-512 with VNNI, or AVX2. Null where it has neither: then ggml's own
+/// products serve.
 const QuantMatmul* quant_matmul();
+/// Null when this CPU or this build has no such instructions, and for kScalar.
+const QuantMatmul* quant_matmul(Isa isa);
 
 /// The same in plain code, for tests.
 const QuantMatmul& quant_matmul_reference();

@@ -78,7 +78,9 @@ std::vector<float> product(const QuantMatmul& kernels, const PackedMatrix& packe
 
 std::vector<const QuantMatmul*> all_kernels() {
   std::vector<const QuantMatmul*> out = {&quant_matmul_reference()};
-  if (quant_matmul() != nullptr) out.push_back(quant_matmul());
+  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
+    if (const QuantMatmul* kernels = quant_matmul(isa)) out.push_back(kernels);
+  }
   return out;
 }
 
@@ -108,14 +110,16 @@ TEST(QuantMatmul, IsTheProductWithinTheActivationsRounding) {
 }
 
 TEST(QuantMatmul, EveryKernelAgreesWithTheReference) {
-  if (quant_matmul() == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  if (all_kernels().size() == 1) GTEST_SKIP() << "this CPU lacks the instructions";
   for (const auto format : {QuantFormat::kQ40, QuantFormat::kQ41, QuantFormat::kQ50, QuantFormat::kQ80}) {
     const Weights weights = random_weights(format, 64, 576, 8);
     const PackedMatrix packed(format, 64, 576, weights.blocks.data());
     const auto x = random_rows(9, 576, 6);
     const auto want = product(quant_matmul_reference(), packed, x, 9);
-    const auto got = product(*quant_matmul(), packed, x, 9);
-    for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-4);
+    for (const QuantMatmul* kernels : all_kernels()) {
+      const auto got = product(*kernels, packed, x, 9);
+      for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-4) << kernels->name;
+    }
   }
 }
 
@@ -131,6 +135,28 @@ TEST(QuantMatmul, ARowHasTheSameBitsInEveryBatch) {
         const std::vector<float> some(x.begin() + first * 320, x.begin() + (first + rows) * 320);
         const auto alone = product(*kernels, packed, some, rows);
         ASSERT_EQ(0, std::memcmp(alone.data(), together.data() + first * 48, alone.size() * sizeof(float)));
+      }
+    }
+  }
+}
+
+/// The greatest codes of both signs, where sums of 16 bits would overflow first.
+TEST(QuantMatmul, GreatestCodesDoNotOverflow) {
+  for (const auto format : {QuantFormat::kQ40, QuantFormat::kQ41, QuantFormat::kQ50, QuantFormat::kQ80}) {
+    Weights weights = random_weights(format, 16, 64, 8);
+    const std::size_t bytes = quant_block_bytes(format);
+    for (std::size_t i = 0; i < weights.blocks.size(); ++i) {
+      const std::size_t head = format == QuantFormat::kQ41 ? 4 : 2;
+      if (i % bytes >= head) weights.blocks[i] = std::byte(format == QuantFormat::kQ80 ? 0x7F : 0xFF);
+    }
+    const PackedMatrix packed(format, 16, 64, weights.blocks.data());
+    for (const float sign : {1.0F, -1.0F}) {
+      const std::vector<float> x(64, sign * 3);
+      const auto want = product(quant_matmul_reference(), packed, x, 1);
+      for (const QuantMatmul* kernels : all_kernels()) {
+        const auto got = product(*kernels, packed, x, 1);
+        for (std::size_t i = 0; i < want.size(); ++i)
+          ASSERT_NEAR(got[i], want[i], 1e-3 * (1 + std::fabs(want[i]))) << kernels->name;
       }
     }
   }
