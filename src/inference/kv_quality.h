@@ -2,7 +2,7 @@
 // for.
 //
 // A task is safe when at least 95% of what the full cache solved was still solved. The figures are those of
-// ./dev eval compression (bench/results/2026-11-25-compression.json, 64x: 2026-11-27-compression-64x.json); a
+// ./dev eval compression (bench/results/2026-11-28-compression.json); a
 // ratio between two measured ones is judged by the greater. Pure functions. Thread-safety: any thread.
 #pragma once
 
