@@ -68,12 +68,8 @@ void place(const Block& block, int bits, int row, std::byte* to) {
 }
 
 void quantise(const float* x, int rows, int columns, std::ptrdiff_t stride, QuantRows& out) {
+  out.resize(rows, columns);
   const auto blocks = static_cast<std::size_t>(columns / kQuantBlock);
-  out.rows = rows;
-  out.columns = columns;
-  out.codes.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
-  out.scales.resize(static_cast<std::size_t>(rows) * blocks);
-  out.sums.resize(out.scales.size());
   for (std::size_t b = 0; b < out.scales.size(); ++b) {
     const float* from = x + static_cast<std::ptrdiff_t>(b / blocks) * stride + b % blocks * kQuantBlock;
     float most = 0;
@@ -123,6 +119,14 @@ void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, 
 }
 
 }  // namespace
+
+void QuantRows::resize(int to_rows, int to_columns) {
+  rows = to_rows;
+  columns = to_columns;
+  codes.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
+  scales.resize(codes.size() / kQuantBlock);
+  sums.resize(scales.size());
+}
 
 PackedMatrix::PackedMatrix(QuantFormat format, int rows, int columns, const std::byte* source)
     : rows_(rows),

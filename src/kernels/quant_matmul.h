@@ -73,6 +73,10 @@ class PackedMatrix {
 
 /// Activation rows coded to 8 bits.
 struct QuantRows {
+  /// Not inline: instruction sets' own files call it, and must not compile the vectors' code with their
+  /// flags.
+  void resize(int to_rows, int to_columns);
+
   int rows = 0;
   int columns = 0;
   std::vector<std::int8_t> codes;  // [rows, columns]

@@ -4,12 +4,11 @@
 
 #include <cstring>
 
-#include "kernels/quant_matmul.h"
+#include "kernels/quant_matmul_impl.h"
 
 namespace pmt::kernels {
 namespace {
 
-constexpr int kTileRows = 4;  // activation rows that share a block's unpacked weights: what 16 registers hold
 constexpr int kHalf = kPackedRows / 2;
 
 float greatest(__m256 x) {
@@ -25,12 +24,8 @@ int sum(__m256i x) {
 }
 
 void quantise(const float* x, int rows, int columns, std::ptrdiff_t stride, QuantRows& out) {
+  out.resize(rows, columns);
   const auto blocks = static_cast<std::size_t>(columns / kQuantBlock);
-  out.rows = rows;
-  out.columns = columns;
-  out.codes.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
-  out.scales.resize(static_cast<std::size_t>(rows) * blocks);
-  out.sums.resize(out.scales.size());
   const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF));
   const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packing works in halves
   std::size_t b = 0;
@@ -113,98 +108,66 @@ __m256i dots(const __m256i* w, const std::int8_t* a) {
   }
 }
 
-/// `half`: 0 or 1, of the group's rows.
-template <int ROWS, int BITS>
-void multiply_tile(const PackedMatrix& weights, int group, int half, const QuantRows& x, int row_first,
-                   float* out, std::ptrdiff_t stride) {
-  const int blocks = weights.columns() / kQuantBlock;
-  const std::byte* block = weights.group(group);
-  const std::int8_t* codes = x.codes.data() + static_cast<std::ptrdiff_t>(row_first) * x.columns;
-  const float* scales = x.scales.data() + static_cast<std::ptrdiff_t>(row_first) * blocks;
-  const float* sums = x.sums.data() + static_cast<std::ptrdiff_t>(row_first) * blocks;
-  __m256 total[ROWS];
-  for (int r = 0; r < ROWS; ++r) total[r] = _mm256_setzero_ps();
-  for (int b = 0; b < blocks; ++b) {
-    __m256i w[8];
-    if constexpr (BITS == 8) {
-      for (int i = 0; i < 8; ++i) w[i] = load(block + i * 64 + half * 32);
-    } else {
-      const __m256i low = _mm256_set1_epi8(15);
-      for (int i = 0; i < 4; ++i) {
-        const __m256i both = load(block + i * 64 + half * 32);
-        w[i] = _mm256_and_si256(both, low);
-        w[i + 4] = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
+struct Avx2 {
+  static constexpr int kTileRows = 4;  // what 16 registers hold
+  static constexpr int kWeightRows = kHalf;
+
+  template <int ROWS, int BITS>
+  static void tile(const PackedMatrix& weights, int weight_row, const QuantRows& x, int row_first, float* out,
+                   std::ptrdiff_t stride) {
+    const int blocks = weights.columns() / kQuantBlock;
+    const int half = weight_row % kPackedRows / kHalf;
+    const std::byte* block = weights.group(weight_row / kPackedRows);
+    const std::int8_t* codes = x.codes.data() + static_cast<std::ptrdiff_t>(row_first) * x.columns;
+    const float* scales = x.scales.data() + static_cast<std::ptrdiff_t>(row_first) * blocks;
+    const float* sums = x.sums.data() + static_cast<std::ptrdiff_t>(row_first) * blocks;
+    __m256 total[ROWS];
+    for (int r = 0; r < ROWS; ++r) total[r] = _mm256_setzero_ps();
+    for (int b = 0; b < blocks; ++b) {
+      __m256i w[8];
+      if constexpr (BITS == 8) {
+        for (int i = 0; i < 8; ++i) w[i] = load(block + i * 64 + half * 32);
+      } else {
+        const __m256i low = _mm256_set1_epi8(15);
+        for (int i = 0; i < 4; ++i) {
+          const __m256i both = load(block + i * 64 + half * 32);
+          w[i] = _mm256_and_si256(both, low);
+          w[i + 4] = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
+        }
+      }
+      if constexpr (BITS == 5) {
+        for (int i = 0; i < 8; ++i) w[i] = _mm256_or_si256(w[i], sixteens(block + 256 + i * 8 + half * 4));
+      }
+      constexpr int kCodes = BITS * 64;
+      const __m256 scale = f16_to_f32(block + kCodes + half * 16);
+      const __m256 minimum = f16_to_f32(block + kCodes + 32 + half * 16);
+      for (int r = 0; r < ROWS; ++r) {
+        const std::int8_t* a = codes + static_cast<std::ptrdiff_t>(r) * x.columns + b * kQuantBlock;
+        const __m256 dot = _mm256_cvtepi32_ps(dots<BITS>(w, a));
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(r) * blocks + b;
+        total[r] = _mm256_fmadd_ps(dot, _mm256_mul_ps(scale, _mm256_set1_ps(scales[at])), total[r]);
+        total[r] = _mm256_fmadd_ps(minimum, _mm256_set1_ps(sums[at]), total[r]);
+      }
+      block += weights.block_bytes();
+    }
+    const int left = weights.rows() - weight_row;
+    for (int r = 0; r < ROWS; ++r) {
+      float* to = out + (row_first + r) * stride + weight_row;
+      if (left >= kHalf) {
+        _mm256_storeu_ps(to, total[r]);
+      } else {
+        float some[kHalf];
+        _mm256_storeu_ps(some, total[r]);
+        std::memcpy(to, some, static_cast<std::size_t>(left) * sizeof(float));
       }
     }
-    if constexpr (BITS == 5) {
-      for (int i = 0; i < 8; ++i) w[i] = _mm256_or_si256(w[i], sixteens(block + 256 + i * 8 + half * 4));
-    }
-    constexpr int kCodes = BITS * 64;
-    const __m256 scale = f16_to_f32(block + kCodes + half * 16);
-    const __m256 minimum = f16_to_f32(block + kCodes + 32 + half * 16);
-    for (int r = 0; r < ROWS; ++r) {
-      const std::int8_t* a = codes + static_cast<std::ptrdiff_t>(r) * x.columns + b * kQuantBlock;
-      const __m256 dot = _mm256_cvtepi32_ps(dots<BITS>(w, a));
-      const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(r) * blocks + b;
-      total[r] = _mm256_fmadd_ps(dot, _mm256_mul_ps(scale, _mm256_set1_ps(scales[at])), total[r]);
-      total[r] = _mm256_fmadd_ps(minimum, _mm256_set1_ps(sums[at]), total[r]);
-    }
-    block += weights.block_bytes();
   }
-  const int at = group * kPackedRows + half * kHalf;
-  const int left = weights.rows() - at;
-  for (int r = 0; r < ROWS; ++r) {
-    float* to = out + (row_first + r) * stride + at;
-    if (left >= kHalf) {
-      _mm256_storeu_ps(to, total[r]);
-    } else {
-      float some[kHalf];
-      _mm256_storeu_ps(some, total[r]);
-      std::memcpy(to, some, static_cast<std::size_t>(left) * sizeof(float));
-    }
-  }
-}
-
-template <int ROWS, int BITS>
-void multiply_tail(int rows, const PackedMatrix& weights, int group, int half, const QuantRows& x, int row,
-                   float* out, std::ptrdiff_t stride) {
-  if constexpr (ROWS > 0) {
-    if (rows == ROWS) return multiply_tile<ROWS, BITS>(weights, group, half, x, row, out, stride);
-    multiply_tail<ROWS - 1, BITS>(rows, weights, group, half, x, row, out, stride);
-  }
-}
-
-template <int BITS>
-void multiply_group(const PackedMatrix& weights, int group, const QuantRows& x, float* out,
-                    std::ptrdiff_t stride) {
-  for (int half = 0; half < 2 && group * kPackedRows + half * kHalf < weights.rows(); ++half) {
-    int row = 0;
-    for (; row + kTileRows <= x.rows; row += kTileRows)
-      multiply_tile<kTileRows, BITS>(weights, group, half, x, row, out, stride);
-    multiply_tail<kTileRows - 1, BITS>(x.rows - row, weights, group, half, x, row, out, stride);
-  }
-}
-
-void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, int group_end, float* out,
-              std::ptrdiff_t stride) {
-  for (int group = group_first; group < group_end; ++group) {
-    switch (weights.code_bits()) {
-      case 4:
-        multiply_group<4>(weights, group, x, out, stride);
-        break;
-      case 5:
-        multiply_group<5>(weights, group, x, out, stride);
-        break;
-      default:
-        multiply_group<8>(weights, group, x, out, stride);
-    }
-  }
-}
+};
 
 }  // namespace
 
 const QuantMatmul* quant_matmul_avx2() {
-  static const QuantMatmul kAvx2{"avx2", quantise, multiply};
+  static const QuantMatmul kAvx2{"avx2", quantise, multiply<Avx2>};
   const bool runs =
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   return runs ? &kAvx2 : nullptr;
