@@ -6,12 +6,37 @@
 namespace pmt::kernels {
 namespace {
 
+/// The bytes of the upper halves of the wide levels.
+struct WideBytes {
+  alignas(16) std::uint8_t low[16] = {};
+  alignas(16) std::uint8_t high[16] = {};
+  constexpr WideBytes() {
+    for (int i = 0; i < 16; ++i) {
+      const auto bits = __builtin_bit_cast(std::uint32_t, kWideTable[i]);
+      low[i] = static_cast<std::uint8_t>(bits >> 16);
+      high[i] = static_cast<std::uint8_t>(bits >> 24);
+    }
+  }
+};
+constexpr WideBytes kWideBytes;
+
+constexpr bool upper_halves_are_all() {
+  for (const float level : kWideTable) {
+    if ((__builtin_bit_cast(std::uint32_t, level) & 0xffffU) != 0) return false;
+  }
+  return true;
+}
+static_assert(upper_halves_are_all(), "load_k4 and load_v4 take the lower half of a level for zero");
+
+alignas(32) constexpr std::uint64_t kNibbles[4] = {0x0f0f0f0f0f0f0f0fU, 0x0f0f0f0f0f0f0f0fU,
+                                                   0x0f0f0f0f0f0f0f0fU, 0x0f0f0f0f0f0f0f0fU};
+
 struct Avx2 {
   using Reg = __m256;
   static constexpr int kLanes = 8;
-  static constexpr int kScoreRows = 2;  // x 4 vectors: 8 accumulators, 4 keys, 1 broadcast
-  static constexpr int kValueRows = 2;  // x 4 vectors: 8 accumulators, 4 values, 1 broadcast
-  static constexpr int kValueVecs = 4;
+  static constexpr int kScoreRows = 3;  // x 4 vectors: 12 accumulators, 3 broadcasts, 1 key
+  static constexpr int kValueRows = 4;  // x 2 vectors: 8 accumulators, 2 values, 4 broadcasts
+  static constexpr int kValueVecs = 2;
 
   static Reg load(const float* p) { return _mm256_loadu_ps(p); }
   static Reg load(const std::uint16_t* p) {
@@ -59,39 +84,74 @@ struct Avx2 {
   static std::uint16_t to_f16(float x) { return static_cast<std::uint16_t>(_cvtss_sh(x, 0)); }
   static float from_f16(std::uint16_t x) { return _cvtsh_ss(x); }
 
-  /// Levels of 32 tokens: table lookups on the low three bits of each lane, the fourth is the sign.
-  static void load_k4(const std::uint8_t* p, Reg* k) {
-    for (int half = 0; half < 2; ++half) {
-      const __m256i codes =
-          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + half * 8)));
-      k[half] = wide_level(codes);
-      k[2 + half] = wide_level(_mm256_srli_epi32(codes, 4));
+  /// Levels of 32 tokens. Byte shuffles look the two halves of each level's upper 16 bits up; its lower ones
+  /// are zeros. Vector v holds tokens 4v to 4v + 3 and, in its upper half, 16 + 4v to 16 + 4v + 3.
+  struct K4 {
+    __m256i words[2];
+  };
+  static K4 load_k4(const std::uint8_t* p) {
+    const __m256i codes =
+        split_nibbles(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+    const __m256i low = _mm256_shuffle_epi8(table(kWideBytes.low), codes);
+    const __m256i high = _mm256_shuffle_epi8(table(kWideBytes.high), codes);
+    return {{_mm256_unpacklo_epi8(low, high), _mm256_unpackhi_epi8(low, high)}};
+  }
+  static Reg level(const K4& k, int v) {
+    return v % 2 == 0 ? widen_low(k.words[v / 2]) : widen_high(k.words[v / 2]);
+  }
+  static void store_k4(float* to, const Reg* k) {
+    for (int i = 0; i < 4; i += 2) {
+      store(to + 4 * i, _mm256_permute2f128_ps(k[i], k[i + 1], 0x20));
+      store(to + 16 + 4 * i, _mm256_permute2f128_ps(k[i], k[i + 1], 0x31));
     }
   }
-  static Reg wide_level(__m256i codes) {
-    const Reg size = _mm256_permutevar8x32_ps(_mm256_loadu_ps(kWideTable), codes);
-    const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(codes, _mm256_set1_epi32(8)), 28);
-    return _mm256_xor_ps(size, _mm256_castsi256_ps(sign));
-  }
-  /// Levels of dimensions d to d + 7, a nibble each.
-  static Reg load_v4(const std::uint8_t* nibbles, int d) {
-    std::uint32_t word;
-    __builtin_memcpy(&word, nibbles + d / 2, 4);
-    return wide_level(_mm256_srlv_epi32(_mm256_set1_epi32(static_cast<int>(word)),
-                                        _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28)));
-  }
-  /// Levels of 8 dimensions of a tail. The lookup sees a bit of the next dimension too: the table repeats.
-  static Reg load_v3(const std::uint8_t* tail, int d) {
-    std::uint16_t word;
-    __builtin_memcpy(&word, tail + d / 4, 2);
+  /// Levels of 16 dimensions, a nibble each: of every eight, the even ones are in the lower half.
+  static void load_v4(const std::uint8_t* nibbles, Reg* x) {
     const __m256i codes =
-        _mm256_srlv_epi32(_mm256_set1_epi32(word), _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14));
-    const __m256i sign =
-        _mm256_and_si256(_mm256_sllv_epi32(_mm256_set1_epi32(tail[4 + d / 8]),
-                                           _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24)),
-                         _mm256_set1_epi32(static_cast<int>(0x80000000U)));
-    return _mm256_xor_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(kTailTable), codes),
-                         _mm256_castsi256_ps(sign));
+        split_nibbles(_mm256_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(nibbles))));
+    const __m256i low = _mm256_shuffle_epi8(table(kWideBytes.low), codes);
+    const __m256i high = _mm256_shuffle_epi8(table(kWideBytes.high), codes);
+    const __m256i words = _mm256_unpacklo_epi8(low, high);
+    x[0] = widen_low(words);
+    x[1] = widen_high(words);
+  }
+  /// Levels of a tail, in the same order. The lookup sees a bit of the next dimension too: the table repeats.
+  static void load_v3(const std::uint8_t* tail, Reg* x) {
+    for (int half = 0; half < 2; ++half) {
+      std::uint16_t word;
+      __builtin_memcpy(&word, tail + half * 2, 2);
+      const __m256i codes =
+          _mm256_srlv_epi32(_mm256_set1_epi32(word), _mm256_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14));
+      const __m256i sign =
+          _mm256_and_si256(_mm256_sllv_epi32(_mm256_set1_epi32(tail[4 + half]),
+                                             _mm256_setr_epi32(31, 29, 27, 25, 30, 28, 26, 24)),
+                           _mm256_set1_epi32(static_cast<int>(0x80000000U)));
+      x[half] = _mm256_xor_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(kTailTable), codes),
+                              _mm256_castsi256_ps(sign));
+    }
+  }
+  static Reg shuffled(Reg x) {
+    return _mm256_permutevar8x32_ps(x, _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
+  }
+  static Reg unshuffled(Reg x) {
+    return _mm256_permutevar8x32_ps(x, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  }
+
+ private:
+  /// The low nibbles in the lower half, the high ones in the upper, of the same bytes in both.
+  static __m256i split_nibbles(__m256i bytes) {
+    const __m256i nibbles = _mm256_load_si256(reinterpret_cast<const __m256i*>(kNibbles));
+    return _mm256_and_si256(_mm256_srlv_epi64(bytes, _mm256_setr_epi64x(0, 0, 4, 4)), nibbles);
+  }
+  static __m256i table(const std::uint8_t* of_16) {
+    return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(of_16)));
+  }
+  /// Words to the upper halves of floats.
+  static Reg widen_low(__m256i words) {
+    return _mm256_castsi256_ps(_mm256_unpacklo_epi16(_mm256_setzero_si256(), words));
+  }
+  static Reg widen_high(__m256i words) {
+    return _mm256_castsi256_ps(_mm256_unpackhi_epi16(_mm256_setzero_si256(), words));
   }
 };
 

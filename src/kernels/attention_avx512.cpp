@@ -49,25 +49,30 @@ struct Avx512 {
   static std::uint16_t to_f16(float x) { return static_cast<std::uint16_t>(_cvtss_sh(x, 0)); }
   static float from_f16(std::uint16_t x) { return _cvtsh_ss(x); }
 
-  /// Levels of 32 tokens: table lookups on the low four bits of each lane.
-  static void load_k4(const std::uint8_t* p, Reg* k) {
-    const __m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    const Reg table = _mm512_loadu_ps(kWideTable);
-    k[0] = _mm512_permutexvar_ps(codes, table);
-    k[1] = _mm512_permutexvar_ps(_mm512_srli_epi32(codes, 4), table);
+  /// Codes of 32 tokens, in the low and the next four bits of each lane: table lookups see no more.
+  using K4 = __m512i;
+  static K4 load_k4(const std::uint8_t* p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
-  /// Levels of dimensions d to d + 15, a nibble each.
-  static Reg load_v4(const std::uint8_t* nibbles, int d) {
+  static Reg level(K4 codes, int v) {
+    return _mm512_permutexvar_ps(v == 0 ? codes : _mm512_srli_epi32(codes, 4), _mm512_loadu_ps(kWideTable));
+  }
+  static void store_k4(float* to, const Reg* k) {
+    store(to, k[0]);
+    store(to + kLanes, k[1]);
+  }
+  /// Levels of 16 dimensions, a nibble each.
+  static void load_v4(const std::uint8_t* nibbles, Reg* x) {
     std::uint32_t words[2];
-    __builtin_memcpy(words, nibbles + d / 2, 8);
+    __builtin_memcpy(words, nibbles, 8);
     const __m512i codes =
         _mm512_srlv_epi32(_mm512_mask_set1_epi32(_mm512_set1_epi32(static_cast<int>(words[0])), 0xff00,
                                                  static_cast<int>(words[1])),
                           _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28));
-    return _mm512_permutexvar_ps(codes, _mm512_loadu_ps(kWideTable));
+    *x = _mm512_permutexvar_ps(codes, _mm512_loadu_ps(kWideTable));
   }
   /// Levels of a tail. The lookup sees two bits of the next dimension too: the table repeats.
-  static Reg load_v3(const std::uint8_t* tail, int) {
+  static void load_v3(const std::uint8_t* tail, Reg* levels) {
     std::uint32_t word;
     std::uint16_t negative;
     __builtin_memcpy(&word, tail, 4);
@@ -75,9 +80,11 @@ struct Avx512 {
     const __m512i shifts = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i codes = _mm512_srlv_epi32(_mm512_set1_epi32(static_cast<int>(word)), shifts);
     const __m512i x = _mm512_castps_si512(_mm512_permutexvar_ps(codes, _mm512_loadu_ps(kTailTable)));
-    return _mm512_castsi512_ps(
+    *levels = _mm512_castsi512_ps(
         _mm512_mask_xor_epi32(x, negative, x, _mm512_set1_epi32(static_cast<int>(0x80000000U))));
   }
+  static Reg shuffled(Reg x) { return x; }
+  static Reg unshuffled(Reg x) { return x; }
 };
 
 constexpr AttentionKernels kTable = Attention<Avx512>::table("avx512");

@@ -3,9 +3,10 @@
 // instantiated here, so that the linker can't pick an AVX-512 copy of a shared inline function for an older
 // CPU.
 //
-// V offers: kLanes, load (f32, f16), store, broadcast, fma(a, b, c) = a * b + c, mul, add, sub, max, exp, the
-// horizontal reduce_max / reduce_add in one fixed order, and load_k4 / load_v4 / load_v3: the compact codec's
-// levels.
+// V offers: kLanes, load (f32, f16, bytes), store, broadcast, fma(a, b, c) = a * b + c, mul, add, sub, max,
+// exp, the horizontal reduce_max / reduce_add in one fixed order, and the compact codec's levels: load_k4 (32
+// tokens of a dimension), load_v4 and load_v3 (16 dimensions of a token). Lanes may hold those in an order of
+// V's own, which store_k4, shuffled and unshuffled undo once a page.
 //
 // Register budget (AVX-512: 32 of 16 lanes): scores take kScoreRows x (32 / lanes) accumulators, values take
 // kValueRows x kValueVecs; both leave room for the loaded page vectors and the broadcast.
@@ -18,6 +19,7 @@ namespace pmt::kernels {
 namespace {
 
 constexpr float kMinusInf = -__builtin_inff();
+constexpr int kStepDims = kCompactTailDims;  // of a value, loaded at once
 
 /// How the inner loops see one page. Compact views give levels without the scales: those multiply whole rows
 /// of scores and probabilities afterwards.
@@ -26,10 +28,17 @@ struct DenseView {
   const Element* keys;
   const Element* values;
   int head_dim;
-  void load_keys(int d, typename V::Reg* k) const {
-    for (int v = 0; v < kPageTokens / V::kLanes; ++v) k[v] = V::load(keys + d * kPageTokens + v * V::kLanes);
+  static constexpr bool kHasTail = false;
+  const Element* keys_of(int d) const { return keys + d * kPageTokens; }
+  static typename V::Reg key(const Element* of, int v) { return V::load(of + v * V::kLanes); }
+  void load_values(int t, int d, typename V::Reg* x) const {
+    for (int v = 0; v < kStepDims / V::kLanes; ++v) x[v] = V::load(values + t * head_dim + d + v * V::kLanes);
   }
-  typename V::Reg load_value(int t, int d) const { return V::load(values + t * head_dim + d); }
+  static void store_tokens(float* to, const typename V::Reg* x) {
+    for (int v = 0; v < kPageTokens / V::kLanes; ++v) V::store(to + v * V::kLanes, x[v]);
+  }
+  static typename V::Reg shuffled(typename V::Reg x) { return x; }
+  static typename V::Reg unshuffled(typename V::Reg x) { return x; }
 };
 
 template <class V>
@@ -38,18 +47,21 @@ struct CompactView {
   const std::uint8_t* values;
   const std::uint8_t* tails;
   int head_dim;
-  int wide;  // dimensions of a value before its tail
+  int wide;                               // dimensions of a value before its tail
+  static constexpr bool kHasTail = true;  // the last kStepDims of a value
   CompactView(const std::byte* page, int dims)
       : keys(reinterpret_cast<const std::uint8_t*>(page)),
         values(keys + CompactLayout(dims).values),
         tails(keys + CompactLayout(dims).value_tails),
         head_dim(dims),
         wide(dims - kCompactTailDims) {}
-  void load_keys(int d, typename V::Reg* k) const { V::load_k4(keys + d * 16, k); }
-  typename V::Reg load_value(int t, int d) const {
-    return d < wide ? V::load_v4(values + t * wide / 2, d)
-                    : V::load_v3(tails + t * kCompactTailBytes, d - wide);
-  }
+  typename V::K4 keys_of(int d) const { return V::load_k4(keys + d * 16); }
+  static typename V::Reg key(const typename V::K4& of, int v) { return V::level(of, v); }
+  void load_values(int t, int d, typename V::Reg* x) const { V::load_v4(values + t * (wide / 2) + d / 2, x); }
+  void load_tail(int t, typename V::Reg* x) const { V::load_v3(tails + t * kCompactTailBytes, x); }
+  static void store_tokens(float* to, const typename V::Reg* x) { V::store_k4(to, x); }
+  static typename V::Reg shuffled(typename V::Reg x) { return V::shuffled(x); }
+  static typename V::Reg unshuffled(typename V::Reg x) { return V::unshuffled(x); }
 };
 
 template <class V>
@@ -58,6 +70,7 @@ struct Attention {
   static constexpr int kScoreRows = V::kScoreRows;
   static constexpr int kValueRows = V::kValueRows;
   static constexpr int kValueVecs = V::kValueVecs;
+  static constexpr int kStepVecs = kStepDims / V::kLanes;
   static constexpr int kUnpackRows =
       2 * kScoreRows;  // above: unpacking a page once beats converting per block
 
@@ -86,16 +99,14 @@ struct Attention {
       for (int v = 0; v < kTokenVecs; ++v) acc[r][v] = V::broadcast(0.0F);
     }
     for (int d = 0; d < head_dim; ++d) {
-      typename V::Reg k[kTokenVecs];
-      page.load_keys(d, k);
-      for (int r = 0; r < R; ++r) {
-        const auto x = V::broadcast(q[r * head_dim + d]);
-        for (int v = 0; v < kTokenVecs; ++v) acc[r][v] = V::fma(x, k[v], acc[r][v]);
+      const auto keys = page.keys_of(d);
+      const float* x = q + d;
+      for (int v = 0; v < kTokenVecs; ++v) {
+        const auto k = View::key(keys, v);
+        for (int r = 0; r < R; ++r) acc[r][v] = V::fma(V::broadcast(x[r * head_dim]), k, acc[r][v]);
       }
     }
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < kTokenVecs; ++v) V::store(scores + r * kPageTokens + v * V::kLanes, acc[r][v]);
-    }
+    for (int r = 0; r < R; ++r) View::store_tokens(scores + r * kPageTokens, acc[r]);
   }
 
   template <int R, class View>
@@ -174,39 +185,52 @@ struct Attention {
 
   // --- values: out = out * correction + p . V -------------------------------------------------------------
 
-  template <int R, int VECS, class View>
+  /// For the dimensions from d on; the last step of them is the view's tail if TAIL.
+  template <int R, int VECS, bool TAIL, class View>
   static void value_rows(const float* probs, const float* correction, const View& page, int d, int tokens,
                          float* out) {
     const int head_dim = page.head_dim;
     typename V::Reg acc[R][VECS];
     for (int r = 0; r < R; ++r) {
       const auto c = V::broadcast(correction[r]);
-      for (int v = 0; v < VECS; ++v) acc[r][v] = V::mul(V::load(out + r * head_dim + v * V::kLanes), c);
+      for (int v = 0; v < VECS; ++v)
+        acc[r][v] = V::mul(View::shuffled(V::load(out + r * head_dim + v * V::kLanes)), c);
     }
     for (int t = 0; t < tokens; ++t) {
       typename V::Reg x[VECS];
-      for (int v = 0; v < VECS; ++v) x[v] = page.load_value(t, d + v * V::kLanes);
+      for (int v = 0; v < VECS - (TAIL ? kStepVecs : 0); v += kStepVecs)
+        page.load_values(t, d + v * V::kLanes, x + v);
+      if constexpr (TAIL) page.load_tail(t, x + VECS - kStepVecs);
       for (int r = 0; r < R; ++r) {
         const auto p = V::broadcast(probs[r * kPageTokens + t]);
         for (int v = 0; v < VECS; ++v) acc[r][v] = V::fma(p, x[v], acc[r][v]);
       }
     }
     for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < VECS; ++v) V::store(out + r * head_dim + v * V::kLanes, acc[r][v]);
+      for (int v = 0; v < VECS; ++v)
+        V::store(out + r * head_dim + v * V::kLanes, View::unshuffled(acc[r][v]));
     }
   }
 
   template <int R, class View>
   static void value_block(const float* probs, const float* correction, const View& page, int tokens,
                           float* out) {
-    constexpr int kStep = kValueVecs * V::kLanes;
+    constexpr int kBlock = kValueVecs * V::kLanes;
     int d = 0;
-    for (; d + kStep <= page.head_dim; d += kStep) {
-      value_rows<R, kValueVecs>(probs, correction, page, d, tokens, out + d);
+    for (; d + kBlock <= page.head_dim; d += kBlock)
+      value_dims<R, kValueVecs>(probs, correction, page, d, tokens, out + d);
+    for (; d < page.head_dim; d += kStepDims)
+      value_dims<R, kStepVecs>(probs, correction, page, d, tokens, out + d);
+  }
+
+  template <int R, int VECS, class View>
+  static void value_dims(const float* probs, const float* correction, const View& page, int d, int tokens,
+                         float* out) {
+    if constexpr (View::kHasTail) {
+      if (d + VECS * V::kLanes == page.head_dim)
+        return value_rows<R, VECS, true>(probs, correction, page, d, tokens, out);
     }
-    for (; d < page.head_dim; d += V::kLanes) {
-      value_rows<R, 1>(probs, correction, page, d, tokens, out + d);
-    }
+    value_rows<R, VECS, false>(probs, correction, page, d, tokens, out);
   }
 
   template <int R, class View>
@@ -232,17 +256,30 @@ struct Attention {
   template <class View>
   static void unpack_keys(const View& page, float* to) {
     for (int d = 0; d < page.head_dim; ++d) {
+      const auto keys = page.keys_of(d);
       typename V::Reg k[kTokenVecs];
-      page.load_keys(d, k);
-      for (int v = 0; v < kTokenVecs; ++v) V::store(to + d * kPageTokens + v * V::kLanes, k[v]);
+      for (int v = 0; v < kTokenVecs; ++v) k[v] = View::key(keys, v);
+      View::store_tokens(to + d * kPageTokens, k);
     }
   }
 
   template <class View>
   static void unpack_values(const View& page, int tokens, float* to) {
     for (int t = 0; t < tokens; ++t) {
-      for (int d = 0; d < page.head_dim; d += V::kLanes)
-        V::store(to + t * page.head_dim + d, page.load_value(t, d));
+      typename V::Reg x[kStepVecs];
+      const auto store = [&](int d) __attribute__((always_inline)) {
+        for (int v = 0; v < kStepVecs; ++v)
+          V::store(to + t * page.head_dim + d + v * V::kLanes, View::unshuffled(x[v]));
+      };
+      const int plain = page.head_dim - (View::kHasTail ? kStepDims : 0);
+      for (int d = 0; d < plain; d += kStepDims) {
+        page.load_values(t, d, x);
+        store(d);
+      }
+      if constexpr (View::kHasTail) {
+        page.load_tail(t, x);
+        store(plain);
+      }
     }
   }
 

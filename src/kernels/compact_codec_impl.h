@@ -16,12 +16,12 @@ namespace pmt::kernels {
 namespace {
 
 // Sizes of the levels; a code's top bit is its sign. Four bits for keys and most of a value, three for its
-// tail.
+// tail. The wide ones are rounded to the upper 16 bits of a float, so that two byte shuffles can look one up.
 constexpr int kWideSizes = 8;
 constexpr int kTailSizes = 4;
-alignas(64) constexpr float kWideTable[16] = {0.1284F,  0.3881F,  0.6568F,  0.9424F,  1.2562F,  1.6181F,
-                                              2.0690F,  2.7326F,  -0.1284F, -0.3881F, -0.6568F, -0.9424F,
-                                              -1.2562F, -1.6181F, -2.0690F, -2.7326F};
+alignas(64) constexpr float kWideTable[16] = {
+    0.1279296875F,  0.388671875F,  0.65625F,  0.94140625F,  1.2578125F,  1.6171875F,  2.0625F,  2.734375F,
+    -0.1279296875F, -0.388671875F, -0.65625F, -0.94140625F, -1.2578125F, -1.6171875F, -2.0625F, -2.734375F};
 alignas(64) constexpr float kTailTable[16] = {0.2451F, 0.7560F, 1.3439F, 2.1520F, 0.2451F, 0.7560F,
                                               1.3439F, 2.1520F, 0.2451F, 0.7560F, 1.3439F, 2.1520F,
                                               0.2451F, 0.7560F, 1.3439F, 2.1520F};
