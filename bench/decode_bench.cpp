@@ -79,24 +79,21 @@ class Ours {
     }
     // Cut down by what the last tokens attend to, so that heads differ in length as they do in use.
     const Stopwatch scoring;
-    auto queries =
-        inference::room_for_queries(transformer_->hparams(), depth - kQuestionTokens, kQuestionTokens);
-    const auto scores = inference::score_by_question(*transformer_, *pool_, sequence_,
-                                                     tokens.first(static_cast<std::size_t>(depth)),
-                                                     depth - kQuestionTokens, &queries);
+    const auto question = inference::question_from(depth - kQuestionTokens, depth);
+    auto queries = inference::room_for_queries(transformer_->hparams(), question.first, kQuestionTokens);
+    const auto scores = inference::score_by_question(
+        *transformer_, *pool_, sequence_, tokens.first(static_cast<std::size_t>(depth)), question, &queries);
     speed.scoring_s = scoring.seconds();
     for (std::size_t i = 0; scores && i < std::size(kRatios); ++i) {
       const Stopwatch compression;
       kv_cache::SequenceKv compact = sequence_.fork();
       kv_cache::EvictionOptions options;
       options.ratio = kRatios[i];
-      options.protect_last = kQuestionTokens;
-      auto all = inference::zero_scores(compact.shape(), depth);
-      for (std::size_t t = 0; t * all.stride < all.values.size(); ++t)
-        std::copy_n(scores->values.begin() + static_cast<std::ptrdiff_t>(t * scores->stride),
-                    depth - kQuestionTokens,
-                    all.values.begin() + static_cast<std::ptrdiff_t>(t * all.stride));
-      const auto kept = kv_cache::choose_kept(all, compact.shape(), depth, options);
+      options.question_tokens = question.asked();
+      auto ones = inference::zero_scores(compact.shape(), depth);
+      std::fill(ones.values.begin(), ones.values.end(), 1.0F);
+      const auto kept =
+          kv_cache::choose_kept(inference::combine(ones, *scores, question), compact.shape(), depth, options);
       if (!compact.compress(kept, kv_cache::ends_of(kRatios[i]), kernels::best_attention_kernels(), threads_,
                             kv_cache::summary_request(&queries, kRatios[i], true)))
         continue;

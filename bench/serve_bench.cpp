@@ -153,16 +153,16 @@ class Ours {
   }
 
   std::vector<kv_cache::KeptTokens> choose(double ratio) {
-    auto by_question =
-        inference::score_by_question(*transformer_, *pool_, *source_, tokens_, context_ - kQuestionTokens);
+    const auto question = inference::question_from(context_ - kQuestionTokens, context_);
+    auto by_question = inference::score_by_question(*transformer_, *pool_, *source_, tokens_, question);
     if (!by_question) check(by_question.error());
     auto ones = inference::zero_scores(source_->shape(), context_);
     std::fill(ones.values.begin(), ones.values.end(), 1.0F);
     kv_cache::EvictionOptions options;
     options.ratio = ratio;
-    return kv_cache::choose_kept(
-        inference::combine(ones, std::move(*by_question), context_ - kQuestionTokens, context_),
-        source_->shape(), context_, options);
+    options.question_tokens = question.asked();
+    return kv_cache::choose_kept(inference::combine(ones, std::move(*by_question), question),
+                                 source_->shape(), context_, options);
   }
 
   std::unique_ptr<model::Transformer> transformer_;

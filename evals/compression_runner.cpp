@@ -56,16 +56,6 @@ void CompressionRunner::append(kv_cache::SequenceKv& to, std::span<const std::in
   }
 }
 
-void CompressionRunner::append_scored(kv_cache::SequenceKv& to, std::span<const std::int32_t> tokens,
-                                      kv_cache::ScoreBuffer& by_question,
-                                      kv_cache::ReferenceQueries& queries) {
-  model::BatchSpan span{&to, tokens, {}};
-  span.scores = &by_question;
-  span.scored_tokens = to.tokens();
-  span.queries = &queries;
-  need(transformer_->forward(*pool_, {&span, 1}));
-}
-
 const kv_cache::ScoreBuffer& CompressionRunner::agnostic_scores(Context& context) {
   if (scores_ != "repeated") return context.predicted;
   if (context.repeated.values.empty())
@@ -77,13 +67,15 @@ const kv_cache::ScoreBuffer& CompressionRunner::agnostic_scores(Context& context
 kv_cache::SequenceKv CompressionRunner::compressed(const kv_cache::SequenceKv& from,
                                                    const kv_cache::ScoreBuffer& scores,
                                                    const kv_cache::ReferenceQueries& queries,
-                                                   bool by_question, double ratio) const {
+                                                   std::optional<int> question_tokens, double ratio) const {
   kv_cache::EvictionOptions options;
   options.ratio = ratio;
+  options.question_tokens = question_tokens.value_or(0);
   kv_cache::SequenceKv out = from.fork();
   const auto kept = kv_cache::choose_kept(scores, out.shape(), out.tokens(), options);
   need(out.compress(kept, kv_cache::ends_of(ratio), kernels::best_attention_kernels(),
-                    transformer_->threads(), kv_cache::summary_request(&queries, ratio, by_question)));
+                    transformer_->threads(),
+                    kv_cache::summary_request(&queries, ratio, question_tokens.has_value())));
   return out;
 }
 
@@ -91,15 +83,17 @@ kv_cache::SequenceKv CompressionRunner::compressed(const kv_cache::SequenceKv& f
 /// which is read again so that every answer token is seen compressed.
 kv_cache::SequenceKv CompressionRunner::aware(Context& context, const Question& question,
                                               const Setting& setting) {
-  kv_cache::SequenceKv fork = context.read.fork();
-  const int first = fork.tokens();
-  auto by_question = inference::zero_scores(fork.shape(), first);
   const std::size_t asked = question.tokens.size() - 1;
-  auto queries = inference::room_for_queries(transformer_->hparams(), first, static_cast<int>(asked));
-  append_scored(fork, std::span(question.tokens).first(asked), by_question, queries);
-  const auto scores =
-      inference::combine(agnostic_scores(context), std::move(by_question), first, fork.tokens());
-  return compressed(fork, scores, queries, true, setting.ratio);
+  std::vector<std::int32_t> prompt = context.item->context;
+  prompt.insert(prompt.end(), question.tokens.begin(),
+                question.tokens.begin() + static_cast<std::ptrdiff_t>(asked));
+  kv_cache::SequenceKv fork = context.read.fork();
+  const auto place = inference::question_from(fork.tokens(), static_cast<int>(prompt.size()));
+  append(fork, std::span(prompt).last(asked), nullptr);
+  auto queries = inference::room_for_queries(transformer_->hparams(), place.first, static_cast<int>(asked));
+  auto by_question = need(inference::score_by_question(*transformer_, *pool_, fork, prompt, place, &queries));
+  const auto scores = inference::combine(agnostic_scores(context), std::move(by_question), place);
+  return compressed(fork, scores, queries, place.asked(), setting.ratio);
 }
 
 /// Whether what the model answers by itself, greedily from its `first` token on, has the wanted words in it.
@@ -169,7 +163,8 @@ void CompressionRunner::run(const std::string& task, int number, const Item& ite
         continue;
       }
       if (!shared)
-        shared = compressed(context.read, agnostic_scores(context), context.queries, false, setting.ratio);
+        shared =
+            compressed(context.read, agnostic_scores(context), context.queries, std::nullopt, setting.ratio);
       report(i, setting, ask(shared->fork(), question));
     }
   }

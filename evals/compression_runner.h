@@ -65,12 +65,10 @@ class CompressionRunner {
   kv_cache::SequenceKv sequence() const;
   void append(kv_cache::SequenceKv& to, std::span<const std::int32_t> tokens,
               kv_cache::ScoreBuffer* predicted);
-  void append_scored(kv_cache::SequenceKv& to, std::span<const std::int32_t> tokens,
-                     kv_cache::ScoreBuffer& by_question, kv_cache::ReferenceQueries& queries);
   const kv_cache::ScoreBuffer& agnostic_scores(Context& context);
   kv_cache::SequenceKv compressed(const kv_cache::SequenceKv& from, const kv_cache::ScoreBuffer& scores,
-                                  const kv_cache::ReferenceQueries& queries, bool by_question,
-                                  double ratio) const;
+                                  const kv_cache::ReferenceQueries& queries,
+                                  std::optional<int> question_tokens, double ratio) const;
   kv_cache::SequenceKv aware(Context& context, const Question& question, const Setting& setting);
   Said ask(kv_cache::SequenceKv sequence, const Question& question);
   bool answers_freely(kv_cache::SequenceKv sequence, const Question& question, std::int32_t first);

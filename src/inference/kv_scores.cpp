@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "kv_cache/eviction.h"
 
 namespace pmt::inference {
 namespace {
@@ -100,30 +101,45 @@ base::Result<kv_cache::ReferenceQueries> queries_of_repeating(model::Transformer
   return queries;
 }
 
-base::Result<kv_cache::ScoreBuffer> score_by_question(
-    model::Transformer& transformer, kv_cache::PagePool& pool, const kv_cache::SequenceKv& read,
-    std::span<const std::int32_t> context, int question_first, kv_cache::ReferenceQueries* queries) {
-  CHECK(read.tokens() == static_cast<int>(context.size()));
-  kv_cache::ScoreBuffer scores = zero_scores(read.shape(), question_first);
+QuestionPlace question_from(int first, int tokens) {
+  CHECK(first > 0 && first < tokens);
+  return {first, std::max(first, tokens - kv_cache::kPromptEndTokens), tokens};
+}
+
+base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
+                                                      kv_cache::PagePool& pool,
+                                                      const kv_cache::SequenceKv& read,
+                                                      std::span<const std::int32_t> context,
+                                                      const QuestionPlace& question,
+                                                      kv_cache::ReferenceQueries* queries) {
+  CHECK(read.tokens() == static_cast<int>(context.size()) && question.tokens == read.tokens());
+  kv_cache::ScoreBuffer scores = zero_scores(read.shape(), question.end);
   kv_cache::SequenceKv fork = read.fork();
-  fork.truncate(question_first);
-  const auto question = context.subspan(static_cast<std::size_t>(question_first));
-  TRY(read_scored(transformer, pool, fork, question, scores, question_first, queries));
+  fork.truncate(question.first);
+  const auto part = [&](int first, int end) {
+    return context.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first));
+  };
+  if (question.asked() > 0) {
+    TRY(read_scored(transformer, pool, fork, part(question.first, question.end), scores, question.first,
+                    queries));
+  }
+  TRY(read_scored(transformer, pool, fork, part(question.end, question.tokens), scores, question.end,
+                  queries));
   return scores;
 }
 
 kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_question,
-                              int question_first, int tokens) {
-  spread(by_question, question_first);
+                              const QuestionPlace& question) {
+  spread(by_question, question.first);
   kv_cache::ScoreBuffer out;
-  out.stride = kv_cache::ScoreBuffer::stride_for(tokens);
+  out.stride = kv_cache::ScoreBuffer::stride_for(question.tokens);
   const std::size_t tables = by_question.values.size() / by_question.stride;
   out.values.assign(tables * out.stride, 1.0F);
   for (std::size_t table = 0; table < tables; ++table) {
-    for (std::size_t t = 0; t < static_cast<std::size_t>(question_first); ++t) {
-      out.values[table * out.stride + t] =
-          agnostic.values[table * agnostic.stride + t] * by_question.values[table * by_question.stride + t];
-    }
+    float* to = out.values.data() + table * out.stride;
+    std::copy_n(by_question.values.data() + table * by_question.stride, question.end, to);
+    const float* guessed = agnostic.values.data() + table * agnostic.stride;
+    for (int t = 0; t < question.first; ++t) to[t] *= guessed[t];
   }
   return out;
 }

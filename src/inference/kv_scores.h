@@ -43,17 +43,31 @@ base::Result<kv_cache::ReferenceQueries> queries_of_repeating(model::Transformer
                                                               std::span<const std::int32_t> context,
                                                               std::span<const std::int32_t> request);
 
-/// Query-aware: the greatest probability that any of the question's queries gives each token before it. The
-/// question is `context` from `question_first` on (0 < question_first < read.tokens()). Cost: reading it once
-/// more; `queries`, with room for the question's, receives them. Source: SnapKV (arXiv 2404.14469); we take
-/// the maximum over queries and group.
-base::Result<kv_cache::ScoreBuffer> score_by_question(
-    model::Transformer& transformer, kv_cache::PagePool& pool, const kv_cache::SequenceKv& read,
-    std::span<const std::int32_t> context, int question_first, kv_cache::ReferenceQueries* queries = nullptr);
+/// A prompt of `tokens` ends in a question, [first, end), and the template's turn to answer it, [end,
+/// tokens).
+struct QuestionPlace {
+  int first = 0;
+  int end = 0;
+  int tokens = 0;
+  int asked() const { return end - first; }
+};
+/// 0 < first < tokens; of few tokens the question is none.
+QuestionPlace question_from(int first, int tokens);
+
+/// Query-aware: the greatest probability that any query of the question or the turn gives each token before
+/// the question, and that any of the turn gives each of the question's own. `context` is what `read` has
+/// read. Cost: reading both once more; `queries`, with room for them, receives theirs. Source: SnapKV (arXiv
+/// 2404.14469); we take the maximum over queries and group.
+base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
+                                                      kv_cache::PagePool& pool,
+                                                      const kv_cache::SequenceKv& read,
+                                                      std::span<const std::int32_t> context,
+                                                      const QuestionPlace& question,
+                                                      kv_cache::ReferenceQueries* queries = nullptr);
 
 /// A token must matter to both: agnostic score times the question's, the latter spread over its neighbours.
-/// The question's own tokens, those from `question_first` to `tokens`, score 1.
+/// The question's own tokens score what the turn gives them, and the turn's 1.
 kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_question,
-                              int question_first, int tokens);
+                              const QuestionPlace& question);
 
 }  // namespace pmt::inference

@@ -4,13 +4,12 @@
 #include <utility>
 
 #include "base/check.h"
-#include "inference/kv_scores.h"
 #include "kv_cache/eviction.h"
 
 namespace pmt::inference {
 namespace {
 
-constexpr int kQuestionTokens = 32;
+constexpr int kQuestionTokens = 32;  // and the turn's
 
 llm::KvMode resolve(llm::KvMode mode, double ratio, int prompt_tokens) {
   if (ratio <= 1 || prompt_tokens < kCompressedTokensMin) return llm::KvMode::kExact;
@@ -24,7 +23,9 @@ PromptCompression::PromptCompression(llm::KvMode mode, double ratio, int prompt_
     : mode_(resolve(mode, ratio, prompt_tokens)),
       ratio_(active() ? ratio : 1),
       prompt_tokens_(prompt_tokens),
-      window_(mode_ == llm::KvMode::kQueryAware ? kQuestionTokens : 0) {}
+      question_(mode_ == llm::KvMode::kQueryAware
+                    ? question_from(prompt_tokens - kQuestionTokens, prompt_tokens)
+                    : QuestionPlace{prompt_tokens, prompt_tokens, prompt_tokens}) {}
 
 const char* PromptCompression::mode_name() const {
   switch (mode_) {
@@ -39,12 +40,15 @@ const char* PromptCompression::mode_name() const {
 
 int PromptCompression::span_tokens(const kv_cache::SequenceKv& sequence, int pending) const {
   if (!active() || sequence.compact()) return pending;
-  const int end = sequence.tokens() < question_first() ? question_first() : prompt_tokens_;
-  return std::min(pending, end - sequence.tokens());
+  const int read = sequence.tokens();
+  const int end = read < question_.first ? question_.first
+                  : read < question_.end ? question_.end
+                                         : prompt_tokens_;
+  return std::min(pending, end - read);
 }
 
 bool PromptCompression::scores_question(const kv_cache::SequenceKv& sequence) const {
-  return window_ > 0 && !scored_ && sequence.tokens() >= question_first();
+  return mode_ == llm::KvMode::kQueryAware && !scored_ && sequence.tokens() >= question_.first;
 }
 
 void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor& predictor,
@@ -53,16 +57,16 @@ void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor
   if (!active() || scored_ || sequence.compact()) return;
   if (scores_.values.empty()) {
     scores_ = zero_scores(sequence.shape(), prompt_tokens_);
-    if (window_ > 0) {
-      by_question_ = zero_scores(sequence.shape(), question_first());
-      queries_ = room_for_queries(hparams, question_first(), window_);
+    if (mode_ == llm::KvMode::kQueryAware) {
+      by_question_ = zero_scores(sequence.shape(), question_.end);
+      queries_ = room_for_queries(hparams, question_.first, prompt_tokens_ - question_.first);
     }
   }
   span.predictor = &predictor;
   span.predicted = &scores_;
   if (!scores_question(sequence)) return;
   span.scores = &by_question_;
-  span.scored_tokens = question_first();
+  span.scored_tokens = sequence.tokens() < question_.end ? question_.first : question_.end;
   span.queries = &queries_;
 }
 
@@ -79,15 +83,16 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
     if (auto queries = queries_of_repeating(transformer, pool, sequence, prompt, request))
       queries_ = std::move(*queries);
   }
-  if (!scored_ && window_ > 0)
-    scores_ = combine(scores_, std::move(by_question_), question_first(), prompt_tokens_);
+  const bool aware = mode_ == llm::KvMode::kQueryAware;
+  if (!scored_ && aware) scores_ = combine(scores_, std::move(by_question_), question_);
   scored_ = true;
   kv_cache::EvictionOptions options;
   options.ratio = ratio_;
+  options.question_tokens = question_.asked();
   return sequence.compress(
       kv_cache::choose_kept(scores_, sequence.shape(), prompt_tokens_, options), kv_cache::ends_of(ratio_),
       kernels::best_attention_kernels(), transformer.threads(),
-      kv_cache::summary_request(queries_.values.empty() ? nullptr : &queries_, ratio_, window_ > 0));
+      kv_cache::summary_request(queries_.values.empty() ? nullptr : &queries_, ratio_, aware));
 }
 
 }  // namespace pmt::inference

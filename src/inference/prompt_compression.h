@@ -1,14 +1,14 @@
 // What a request's compression does while its prompt is read, and when it has been (note 0005).
 //
 // Every prompt token's scores are guessed as it is read. Query-aware, the prompt's last tokens are the
-// question: they are read in a span of their own, whose attention says what it looks for. When the whole
-// prompt has been read, the sequence is cut down to its share; what goes is made up for, to queries like the
-// question's, or query-agnostic for those of a short repetition (note 0018). The first token comes from the
-// exact pages.
-// Thread-safety: the scheduler's thread.
+// question and the turn to answer it: they are read in two spans of their own, whose attention says what each
+// looks for. When the whole prompt has been read, the sequence is cut down to its share; what goes is made up
+// for, to queries like the question's, or query-agnostic for those of a short repetition (note 0018). The
+// first token comes from the exact pages. Thread-safety: the scheduler's thread.
 #pragma once
 
 #include "base/result.h"
+#include "inference/kv_scores.h"
 #include "kv_cache/attention_plan.h"
 #include "kv_cache/sequence_kv.h"
 #include "llm/request.h"
@@ -35,7 +35,8 @@ class PromptCompression {
 
   /// How many of the `pending` tokens after the first `read` one span may hold.
   int span_tokens(const kv_cache::SequenceKv& sequence, int pending) const;
-  /// Whether a span that starts after `read` tokens belongs to the question. One such span a batch.
+  /// Whether a span that starts after `read` tokens belongs to the question or the turn. One such span a
+  /// batch.
   bool scores_question(const kv_cache::SequenceKv& sequence) const;
   /// Asks for this span's scores and queries.
   void observe(model::BatchSpan& span, const model::KvPredictor& predictor, const model::Hparams& hparams);
@@ -50,14 +51,12 @@ class PromptCompression {
                         kv_cache::PagePool& pool);
 
  private:
-  int question_first() const { return prompt_tokens_ - window_; }
-
   llm::KvMode mode_ = llm::KvMode::kExact;
   double ratio_ = 1;
   int prompt_tokens_ = 0;
-  int window_ = 0;                     // tokens of the question; 0 when query-agnostic
+  QuestionPlace question_;             // all of the prompt is before it when query-agnostic
   kv_cache::ScoreBuffer scores_;       // of every prompt token: guessed, and combined once scored_
-  kv_cache::ScoreBuffer by_question_;  // of those before the question
+  kv_cache::ScoreBuffer by_question_;  // of those before the turn
   kv_cache::ReferenceQueries queries_;
   bool scored_ = false;  // a choice that is read again is cut by the same scores
 };

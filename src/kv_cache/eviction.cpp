@@ -109,6 +109,7 @@ Terms terms_of(const KvShape& shape, int tokens, const EvictionOptions& options)
     const int paid = options.protect_first + options.protect_last;
     out.certain = paid + options.best_exact;
     offered = std::max(pages / 2, pages - globals * ends / page_bytes * paid / kPage);
+    offered = std::max(offered + globals * options.question_tokens / kPage, globals * options.coded_mean_min);
   } else {
     const double mean = (pages - pages_of_local) / std::max(1.0, globals);
     out.certain = kPage * std::max(1, static_cast<int>(mean * options.floor_share));

@@ -18,13 +18,18 @@
 
 namespace pmt::kv_cache {
 
+/// The end of a prompt: the template's turn to answer.
+inline constexpr int kPromptEndTokens = 8;
+
 struct EvictionOptions {
-  double ratio = 8;          // f16 bytes of the sequence over bytes kept
-  int protect_first = 4;     // attention sinks
-  int protect_last = 8;      // the end of the prompt: the template's turn to answer
+  double ratio = 8;       // f16 bytes of the sequence over bytes kept
+  int protect_first = 4;  // attention sinks
+  int protect_last = kPromptEndTokens;
+  int question_tokens = 0;   // before those, when the prompt ends in a question
   int best_exact = 8;        // of each table, beside those, when the others are coded
   double floor_share = 0.1;  // of the mean number of pages: what a table gets at least when none is coded
   double coded_floor_share = 0.2;  // the same of coded pages, when those are coded
+  double coded_mean_min = 1;       // coded pages of a table on average, whatever the ratio
 };
 
 /// Under 4, keeping fewer tokens exact costs less than coding most.
@@ -38,8 +43,9 @@ constexpr kernels::PageCodec ends_of(double ratio) {
 
 /// The tokens that each table keeps: what SequenceKv::compress takes, with ends_of the ratio. Local layers
 /// don't compete: they keep the end of their window, for at most half the budget, whatever its scores. The
-/// budget pays for the sinks, the prompt's end and the coded pages; what else the last page holds comes on
-/// top, so that short sequences exceed the budget at high ratios.
+/// budget pays for the sinks, the prompt's end and the coded pages. What else the last page holds comes on
+/// top, and so do pages for the question, as if it had been asked after compressing; and no budget buys less
+/// than a coded page a table. So short sequences exceed the budget at high ratios.
 std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& shape, int tokens,
                                     const EvictionOptions& options);
 

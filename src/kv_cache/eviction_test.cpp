@@ -100,6 +100,25 @@ TEST(Eviction, AShortSequenceStaysWhole) {
   for (const auto& table : kept) EXPECT_EQ(table.exact.size(), 20U);
 }
 
+std::size_t coded_pages(const std::vector<KeptTokens>& kept) {
+  std::size_t pages = 0;
+  for (const auto& table : kept) pages += table.coded.size() / 32;
+  return pages;
+}
+
+TEST(Eviction, NoRatioLeavesLessThanACodedPageATable) {
+  const auto kept = choose_kept(random_scores(400, 5), kShape, 400, {.ratio = 64});
+  EXPECT_EQ(coded_pages(kept), kTables);
+}
+
+TEST(Eviction, AQuestionsPagesComeOnTop) {
+  const ScoreBuffer scores = random_scores(3000, 6);
+  const auto without = choose_kept(scores, kShape, 3000, {.ratio = 64});
+  const auto with = choose_kept(scores, kShape, 3000, {.ratio = 64, .question_tokens = 64});
+  EXPECT_NEAR(static_cast<double>(coded_pages(with)), static_cast<double>(coded_pages(without) + 2 * kTables),
+              1);
+}
+
 TEST(SelfTest, Passes) {
   EXPECT_EQ(self_test(), std::nullopt);
   EXPECT_EQ(prefix_self_test(), std::nullopt);

@@ -424,7 +424,7 @@ void LlamaTransformer::clear_scores(const BatchSpan& span) {
   CHECK(step_.scores.empty() && !span.sequence->compact());
   const auto tables = static_cast<std::size_t>(hparams_.layers * hparams_.kv_heads);
   const std::size_t stride = kv_cache::ScoreBuffer::stride_for(span.scored_tokens);
-  CHECK(span.scores->stride == stride && span.scores->values.size() == tables * stride);
+  CHECK(span.scores->stride >= stride && span.scores->values.size() == tables * span.scores->stride);
   step_.scores.assign(static_cast<std::size_t>(threads_), {std::vector<float>(tables * stride), stride});
 }
 
@@ -441,10 +441,15 @@ void LlamaTransformer::check_wishes(const BatchSpan& span, int tokens) {
     span.attention_inputs->resize(static_cast<std::size_t>(hparams_.layers) * span.tokens.size() * width);
 }
 
+/// The kernels fill whole pages: what lies past the tokens to score is dropped.
 void LlamaTransformer::collect_scores(const BatchSpan& span) const {
+  const auto tokens = static_cast<std::size_t>(span.scored_tokens);
   for (const kv_cache::ScoreBuffer& each : step_.scores) {
-    for (std::size_t i = 0; i < each.values.size(); ++i)
-      span.scores->values[i] = std::max(span.scores->values[i], each.values[i]);
+    for (std::size_t table = 0; table * each.stride < each.values.size(); ++table) {
+      const float* from = each.values.data() + table * each.stride;
+      float* to = span.scores->values.data() + table * span.scores->stride;
+      for (std::size_t t = 0; t < tokens; ++t) to[t] = std::max(to[t], from[t]);
+    }
   }
 }
 

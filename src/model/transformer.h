@@ -36,7 +36,8 @@ struct BatchSpan {
   /// Rows of `tokens` (ascending) whose logits are wanted.
   std::vector<int> output_rows;
   /// Where set: scores->values[table][t] = max(itself, the greatest probability that one of these tokens'
-  /// queries gives token t), for t < scored_tokens. One span of a batch; an exact sequence.
+  /// queries gives token t), for t < scored_tokens, for which it has room. One span of a batch; an exact
+  /// sequence.
   kv_cache::ScoreBuffer* scores = nullptr;
   int scored_tokens = 0;
   /// Where set: predicted->values[table][t] = exp(the predictor's guess) for each new token t, by position;

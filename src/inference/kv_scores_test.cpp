@@ -1,0 +1,133 @@
+#include "inference/kv_scores.h"
+
+#include <memory>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "inference/prompt_compression.h"
+#include "kv_cache/eviction.h"
+#include "model/testing/tiny_model.h"
+
+namespace pmt::inference {
+namespace {
+
+constexpr int kTokens = 200;
+constexpr int kTables = 4;
+
+class KvScores : public testing::Test {
+ protected:
+  void SetUp() override {
+    transformer_ = std::move(*model::Transformer::load(file_.path(), 1, {}));
+    pool_ = std::move(*transformer_->make_pool(std::size_t{16} << 20));
+    std::iota(prompt_.begin(), prompt_.end(), 3);
+  }
+
+  kv_cache::SequenceKv sequence() const { return {*pool_, transformer_->hparams().kv_shape()}; }
+
+  void read(kv_cache::SequenceKv& to, int end, kv_cache::ScoreBuffer* scores = nullptr, int scored = 0) {
+    const auto first = static_cast<std::size_t>(to.tokens());
+    model::BatchSpan span{&to, std::span(prompt_).subspan(first, static_cast<std::size_t>(end) - first), {}};
+    span.scores = scores;
+    span.scored_tokens = scored;
+    ASSERT_TRUE(transformer_->forward(*pool_, {&span, 1}));
+  }
+
+  const model::testing::TinyModel file_{{.architecture = "llama",
+                                         .head_dim = 32,
+                                         .layers = 2,
+                                         .heads = 4,
+                                         .kv_heads = 2,
+                                         .context_tokens = 512,
+                                         .tokenizer = true}};
+  std::unique_ptr<model::Transformer> transformer_;
+  std::unique_ptr<kv_cache::PagePool> pool_;
+  std::vector<std::int32_t> prompt_ = std::vector<std::int32_t>(kTokens);
+};
+
+TEST_F(KvScores, OnlyTheTurnScoresTheQuestionItself) {
+  const QuestionPlace question = question_from(kTokens - 40, kTokens);
+  EXPECT_EQ(question.end, kTokens - kv_cache::kPromptEndTokens);
+  auto whole = sequence();
+  read(whole, kTokens);
+  const auto scores = score_by_question(*transformer_, *pool_, whole, prompt_, question);
+  ASSERT_TRUE(scores);
+
+  // The turn alone, which the question's tokens are scored by.
+  auto of_turn = zero_scores(whole.shape(), question.end);
+  auto asked = sequence();
+  read(asked, question.end);
+  read(asked, kTokens, &of_turn, question.end);
+  // All of it in one span, as if the question's tokens scored each other and themselves too.
+  auto naive = zero_scores(whole.shape(), question.end);
+  auto again = sequence();
+  read(again, question.first);
+  read(again, kTokens, &naive, question.end);
+  for (std::size_t table = 0; table < kTables; ++table) {
+    const float* ours = scores->values.data() + table * scores->stride;
+    const float* turn = of_turn.values.data() + table * of_turn.stride;
+    const float* all = naive.values.data() + table * naive.stride;
+    int less = 0;
+    for (int t = 0; t < question.end; ++t) {
+      EXPECT_GT(ours[t], 0) << t;
+      if (t < question.first) {
+        EXPECT_EQ(ours[t], all[t]) << t;
+      } else {
+        EXPECT_EQ(ours[t], turn[t]) << t;
+        less += ours[t] < all[t] ? 1 : 0;
+      }
+    }
+    EXPECT_GT(less, 0);
+  }
+}
+
+TEST_F(KvScores, AShortQuestionIsAllTurn) {
+  const QuestionPlace question = question_from(kTokens - 5, kTokens);
+  EXPECT_EQ(question.asked(), 0);
+  auto whole = sequence();
+  read(whole, kTokens);
+  const auto scores = score_by_question(*transformer_, *pool_, whole, prompt_, question);
+  ASSERT_TRUE(scores);
+  EXPECT_GT(scores->values[0], 0);
+}
+
+TEST_F(KvScores, CombiningWeighsTheTextAndLeavesTheQuestion) {
+  const QuestionPlace question{50, 60, 68};
+  auto agnostic = zero_scores(sequence().shape(), 50);
+  std::fill(agnostic.values.begin(), agnostic.values.end(), 0.5F);
+  auto by_question = zero_scores(sequence().shape(), 60);
+  for (std::size_t table = 0; table < kTables; ++table) {
+    by_question.values[table * by_question.stride + 20] = 0.4F;
+    by_question.values[table * by_question.stride + 52] = 0.8F;
+  }
+  const auto out = combine(agnostic, by_question, question);
+  for (std::size_t table = 0; table < kTables; ++table) {
+    const float* row = out.values.data() + table * out.stride;
+    EXPECT_EQ(row[20], 0.2F);
+    EXPECT_EQ(row[26], 0.2F) << "spread to its neighbours";
+    EXPECT_EQ(row[27], 0) << "and no further";
+    EXPECT_EQ(row[49], 0) << "nor from the question into the text";
+    EXPECT_EQ(row[52], 0.8F);
+    EXPECT_EQ(row[53], 0);
+    EXPECT_EQ(row[60], 1);
+    EXPECT_EQ(row[67], 1);
+  }
+}
+
+TEST_F(KvScores, APromptIsReadUpToTheQuestionThenUpToTheTurn) {
+  const PromptCompression compression(llm::KvMode::kQueryAware, 8, kTokens);
+  auto read_so_far = sequence();
+  std::vector<int> ends;
+  while (read_so_far.tokens() < kTokens) {
+    const int left = kTokens - read_so_far.tokens();
+    EXPECT_EQ(compression.scores_question(read_so_far), read_so_far.tokens() >= kTokens - 32);
+    read(read_so_far, read_so_far.tokens() + compression.span_tokens(read_so_far, left));
+    ends.push_back(read_so_far.tokens());
+  }
+  EXPECT_EQ(ends, (std::vector<int>{kTokens - 32, kTokens - 8, kTokens}));
+}
+
+}  // namespace
+}  // namespace pmt::inference
