@@ -150,8 +150,12 @@ int run(std::vector<std::string> args) {
   options.scores = take_value(args, "--scores", "predicted");
   options.calibration = take_value(args, "--calibration", "");
   const char* model = std::getenv("PERMUTATION_MODEL");
-  if (model == nullptr || !args.empty() || part.size() != 2) {
+  if (!args.empty() || part.size() != 2) {
     progress(kUsage);
+    return 2;
+  }
+  if (model == nullptr) {
+    progress("error: PERMUTATION_MODEL names no model: set it to a GGUF file, or run ./dev eval, which does");
     return 2;
   }
   options.model = model;

@@ -134,15 +134,18 @@ base::Status CompressionRecord::open(const std::string& path, int seed, bool onl
     return base::Error{base::Code::kCorrupt,
                        path + " is not a record of this seed and version: name another file"};
   for (std::size_t i = 1; i < lines.size(); ++i) {
+    if (lines[i] == header) continue;  // records of several processes, one after the other
     const json line = json::parse(lines[i], nullptr, false);
-    if (line.is_discarded())
+    if (line.is_discarded() || !line.contains("task"))
       return base::Error{base::Code::kCorrupt, fmt::format("{}: line {} is no answer", path, i + 1)};
     add(answer_of(line));
   }
   if (only_read) return {};
   file_.open(path, std::ios::trunc);
   file_ << header << '\n';
-  for (std::size_t i = 1; i < lines.size(); ++i) file_ << lines[i] << '\n';
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    if (lines[i] != header) file_ << lines[i] << '\n';
+  }
   file_.flush();
   if (!file_) return base::Error{base::Code::kIo, path + " can't be written"};
   return {};
