@@ -28,6 +28,7 @@ constexpr bool upper_halves_are_all() {
 }
 static_assert(upper_halves_are_all(), "load_k4 and load_v4 take the lower half of a level for zero");
 
+// From memory: as an immediate it was built anew for every vector.
 alignas(32) constexpr std::uint64_t kNibbles[4] = {0x0f0f0f0f0f0f0f0fU, 0x0f0f0f0f0f0f0f0fU,
                                                    0x0f0f0f0f0f0f0f0fU, 0x0f0f0f0f0f0f0f0fU};
 
