@@ -92,8 +92,8 @@ class Ours {
       options.question_tokens = question.asked();
       auto ones = inference::zero_scores(compact.shape(), depth);
       std::fill(ones.values.begin(), ones.values.end(), 1.0F);
-      const auto kept =
-          kv_cache::choose_kept(inference::combine(ones, *scores, question), compact.shape(), depth, options);
+      const auto kept = kv_cache::choose_kept(inference::combine(ones, *scores, question, kRatios[i]),
+                                              compact.shape(), depth, options);
       if (!compact.compress(kept, kv_cache::ends_of(kRatios[i]), kernels::best_attention_kernels(), threads_,
                             kv_cache::summary_request(&queries, kRatios[i], true)))
         continue;

@@ -161,7 +161,7 @@ class Ours {
     kv_cache::EvictionOptions options;
     options.ratio = ratio;
     options.question_tokens = question.asked();
-    return kv_cache::choose_kept(inference::combine(ones, std::move(*by_question), question),
+    return kv_cache::choose_kept(inference::combine(ones, std::move(*by_question), question, ratio),
                                  source_->shape(), context_, options);
   }
 

@@ -92,7 +92,8 @@ kv_cache::SequenceKv CompressionRunner::aware(Context& context, const Question& 
   append(fork, std::span(prompt).last(asked), nullptr);
   auto queries = inference::room_for_queries(transformer_->hparams(), place.first, static_cast<int>(asked));
   auto by_question = need(inference::score_by_question(*transformer_, *pool_, fork, prompt, place, &queries));
-  const auto scores = inference::combine(agnostic_scores(context), std::move(by_question), place);
+  const auto scores =
+      inference::combine(agnostic_scores(context), std::move(by_question), place, setting.ratio);
   return compressed(fork, scores, queries, place.asked(), setting.ratio);
 }
 

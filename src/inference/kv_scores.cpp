@@ -129,7 +129,8 @@ base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transf
 }
 
 kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_question,
-                              const QuestionPlace& question) {
+                              const QuestionPlace& question, double ratio) {
+  const int scored = ratio > kQuestionRatioMax ? question.end : question.first;
   spread(by_question, question.first);
   kv_cache::ScoreBuffer out;
   out.stride = kv_cache::ScoreBuffer::stride_for(question.tokens);
@@ -137,7 +138,7 @@ kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::S
   out.values.assign(tables * out.stride, 1.0F);
   for (std::size_t table = 0; table < tables; ++table) {
     float* to = out.values.data() + table * out.stride;
-    std::copy_n(by_question.values.data() + table * by_question.stride, question.end, to);
+    std::copy_n(by_question.values.data() + table * by_question.stride, scored, to);
     const float* guessed = agnostic.values.data() + table * agnostic.stride;
     for (int t = 0; t < question.first; ++t) to[t] *= guessed[t];
   }

@@ -51,6 +51,8 @@ struct QuestionPlace {
   int tokens = 0;
   int asked() const { return end - first; }
 };
+/// Up to this ratio every head keeps the question whole (note 0005).
+inline constexpr double kQuestionRatioMax = 16;
 /// 0 < first < tokens; of few tokens the question is none.
 QuestionPlace question_from(int first, int tokens);
 
@@ -66,8 +68,9 @@ base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transf
                                                       kv_cache::ReferenceQueries* queries = nullptr);
 
 /// A token must matter to both: agnostic score times the question's, the latter spread over its neighbours.
-/// The question's own tokens score what the turn gives them, and the turn's 1.
+/// The turn's tokens score 1. So do the question's up to kQuestionRatioMax; past it, where they would take
+/// most of a short prompt's budget, they score what the turn gives them.
 kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_question,
-                              const QuestionPlace& question);
+                              const QuestionPlace& question, double ratio);
 
 }  // namespace pmt::inference

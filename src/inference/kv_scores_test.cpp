@@ -102,7 +102,8 @@ TEST_F(KvScores, CombiningWeighsTheTextAndLeavesTheQuestion) {
     by_question.values[table * by_question.stride + 20] = 0.4F;
     by_question.values[table * by_question.stride + 52] = 0.8F;
   }
-  const auto out = combine(agnostic, by_question, question);
+  const auto out = combine(agnostic, by_question, question, 64);
+  const auto at_8 = combine(agnostic, by_question, question, 8);
   for (std::size_t table = 0; table < kTables; ++table) {
     const float* row = out.values.data() + table * out.stride;
     EXPECT_EQ(row[20], 0.2F);
@@ -112,6 +113,11 @@ TEST_F(KvScores, CombiningWeighsTheTextAndLeavesTheQuestion) {
     EXPECT_EQ(row[52], 0.8F);
     EXPECT_EQ(row[53], 0);
     EXPECT_EQ(row[60], 1);
+    const float* whole = at_8.values.data() + table * at_8.stride;
+    EXPECT_EQ(whole[26], 0.2F);
+    EXPECT_EQ(whole[49], 0);
+    EXPECT_EQ(whole[50], 1) << "a small ratio keeps the question";
+    EXPECT_EQ(whole[53], 1);
     EXPECT_EQ(row[67], 1);
   }
 }

@@ -84,7 +84,7 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
       queries_ = std::move(*queries);
   }
   const bool aware = mode_ == llm::KvMode::kQueryAware;
-  if (!scored_ && aware) scores_ = combine(scores_, std::move(by_question_), question_);
+  if (!scored_ && aware) scores_ = combine(scores_, std::move(by_question_), question_, ratio_);
   scored_ = true;
   kv_cache::EvictionOptions options;
   options.ratio = ratio_;
