@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 #include <numeric>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -161,6 +162,13 @@ Speed median_of(const std::vector<Speed>& runs) {
   return out;
 }
 
+std::vector<int> numbers(const std::string& list) {
+  std::vector<int> out;
+  std::istringstream in(list);
+  for (std::string each; std::getline(in, each, ',');) out.push_back(std::stoi(each));
+  return out;
+}
+
 int bench(std::vector<std::string> args) {
   const bool json = take_flag(args, "--json");
   const std::string path =
@@ -168,11 +176,10 @@ int bench(std::vector<std::string> args) {
   const int threads =
       std::stoi(take_value(args, "--threads", std::to_string(std::thread::hardware_concurrency())));
   const int repeats = std::stoi(take_value(args, "--repeats", "3"));
-  const int context_max = std::stoi(take_value(args, "--context-max", "8192"));
+  const std::vector<int> contexts = numbers(take_value(args, "--contexts", "512,2048,4096,6144,8192"));
   if (path.empty() || !args.empty()) {
-    fmt::print(
-        stderr,
-        "usage: bench decode --model GGUF [--threads N] [--repeats N] [--context-max TOKENS] [--json]\n");
+    fmt::print(stderr,
+               "usage: bench decode --model GGUF [--threads N] [--repeats N] [--contexts A,B] [--json]\n");
     return 2;
   }
   auto transformer = model::Transformer::load(path, threads, {});
@@ -188,8 +195,7 @@ int bench(std::vector<std::string> args) {
   const int vocabulary = (*transformer)->hparams().vocabulary;
   Ours ours(std::move(*transformer), 512U << 20, threads);
   Result result{.name = "decode", .seed = 1, .rows = {}, .targets = {}};
-  for (const int context : {512, 2048, 4096, 6144, 8192}) {
-    if (context > context_max) continue;
+  for (const int context : contexts) {
     // The last tokens of the context are decoded.
     const int depth = context - kDecodeTokens;
     const auto tokens = some_tokens(context, vocabulary);

@@ -24,6 +24,7 @@ struct CompressionRunner::Context {
   kv_cache::SequenceKv read;
   kv_cache::ScoreBuffer predicted;
   kv_cache::ScoreBuffer repeated;  // empty until it is wanted
+  kv_cache::ScoreBuffer by_turns;  // of the asides
   kv_cache::ReferenceQueries queries;
 };
 
@@ -32,7 +33,7 @@ CompressionRunner::CompressionRunner(const RunnerOptions& options)
       transformer_(need(model::Transformer::load(options.model, options.threads, {}))),
       vocab_(need(model::Vocab::load(options.model))),
       pool_(need(transformer_->make_pool(std::size_t{2} << 30))) {
-  request_ = inference::repeat_request(*vocab_);
+  asides_ = inference::asides_for(*vocab_);
   calibration_ = need(inference::load_or_calibrate(
       *transformer_, *vocab_, options.calibration,
       [](float done) { progress(fmt::format("calibrating: {:.0f}%", 100 * done)); }, progress));
@@ -59,8 +60,8 @@ void CompressionRunner::append(kv_cache::SequenceKv& to, std::span<const std::in
 const kv_cache::ScoreBuffer& CompressionRunner::agnostic_scores(Context& context) {
   if (scores_ != "repeated") return context.predicted;
   if (context.repeated.values.empty())
-    context.repeated = need(
-        inference::score_by_repeating(*transformer_, *pool_, context.read, context.item->context, request_));
+    context.repeated = need(inference::score_by_repeating(*transformer_, *pool_, context.read,
+                                                          context.item->context, asides_.repeat));
   return context.repeated;
 }
 
@@ -77,6 +78,12 @@ kv_cache::SequenceKv CompressionRunner::compressed(const kv_cache::SequenceKv& f
                     transformer_->threads(),
                     kv_cache::summary_request(&queries, ratio, question_tokens.has_value())));
   return out;
+}
+
+kv_cache::SequenceKv CompressionRunner::agnostic(Context& context, double ratio) {
+  kv_cache::ScoreBuffer scores = agnostic_scores(context);
+  inference::weigh_by_turns(scores, context.by_turns, context.read.tokens());
+  return compressed(context.read, scores, context.queries, std::nullopt, ratio);
 }
 
 /// As a request does it: context and question are read, then both are compressed but for the last token,
@@ -137,11 +144,12 @@ CompressionRunner::Said CompressionRunner::ask(kv_cache::SequenceKv sequence, co
 void CompressionRunner::run(const std::string& task, int number, const Item& item,
                             const std::vector<Setting>& settings,
                             const std::function<void(const Answer&)>& done) {
-  Context context{&item, sequence(), {}, {}, {}};
+  Context context{&item, sequence(), {}, {}, {}, {}};
   context.predicted = inference::zero_scores(context.read.shape(), static_cast<int>(item.context.size()));
   append(context.read, item.context, &context.predicted);
-  context.queries =
-      need(inference::queries_of_repeating(*transformer_, *pool_, context.read, item.context, request_));
+  context.queries = need(
+      inference::queries_of_repeating(*transformer_, *pool_, context.read, item.context, asides_.repeat));
+  context.by_turns = need(inference::score_by_turns(*transformer_, *pool_, context.read, asides_.turns));
   std::vector<Said> full;
   for (const Question& question : item.questions) full.push_back(ask(context.read.fork(), question));
   const auto report = [&](std::size_t i, const Setting& setting, const Said& said) {
@@ -163,9 +171,7 @@ void CompressionRunner::run(const std::string& task, int number, const Item& ite
                    {{question.tokens.back()}, question.gold, question.wanted, question.forbidden}));
         continue;
       }
-      if (!shared)
-        shared =
-            compressed(context.read, agnostic_scores(context), context.queries, std::nullopt, setting.ratio);
+      if (!shared) shared = agnostic(context, setting.ratio);
       report(i, setting, ask(shared->fork(), question));
     }
   }

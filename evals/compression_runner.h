@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compression_tasks.h"
+#include "inference/asides.h"
 #include "inference/kv_calibration.h"
 #include "kv_cache/eviction.h"
 #include "model/transformer.h"
@@ -69,6 +70,7 @@ class CompressionRunner {
   kv_cache::SequenceKv compressed(const kv_cache::SequenceKv& from, const kv_cache::ScoreBuffer& scores,
                                   const kv_cache::ReferenceQueries& queries,
                                   std::optional<int> question_tokens, double ratio) const;
+  kv_cache::SequenceKv agnostic(Context& context, double ratio);
   kv_cache::SequenceKv aware(Context& context, const Question& question, const Setting& setting);
   Said ask(kv_cache::SequenceKv sequence, const Question& question);
   bool answers_freely(kv_cache::SequenceKv sequence, const Question& question, std::int32_t first);
@@ -77,7 +79,7 @@ class CompressionRunner {
   std::unique_ptr<model::Transformer> transformer_;
   std::unique_ptr<model::Vocab> vocab_;
   std::unique_ptr<kv_cache::PagePool> pool_;
-  std::vector<std::int32_t> request_;
+  inference::Asides asides_;
   std::optional<inference::Calibration> calibration_;
 };
 

@@ -1,12 +1,13 @@
 """kvpress's methods on the questions of ./dev eval compression, same weights, same bytes.
 
 Usage: ./dev eval peers --prompts DUMP.jsonl --record FILE [--items N] [--ratios 8,64] [--presses snapkv,...]
-                        [--device cpu|cuda]
+                        [--device cpu|cuda] [--solved-only]
        ./dev eval compression --record FILE --report --json
 
 DUMP.jsonl is what `eval compression --dump` wrote. A method at ratio r keeps 1/r of the tokens in full precision: the
 bytes of an f16 cache over r. "torch" is the same model without a press. Answers are greedy and judged as in the eval.
-Every answer is kept in FILE as it comes, in the form of the eval's own records, which counts them; the same command
+With --solved-only a press is asked only what "torch" solves, which is all that "kept" counts. Every answer is kept in
+FILE as it comes, in the form of the eval's own records, which counts them; the same command
 goes on where it was stopped.
 """
 
@@ -109,6 +110,7 @@ def main():
     parser.add_argument("--ratios", default="8,64")
     parser.add_argument("--presses", default=",".join(PRESSES))
     parser.add_argument("--seed", type=int, default=1)  # that the questions were dumped with
+    parser.add_argument("--solved-only", action="store_true")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -127,9 +129,12 @@ def main():
         questions = [q for q in group if q["wanted"]]
         if item >= options.items or not questions:
             continue
-        context, full = questions[0]["context_tokens"], {}
+        context, full = questions[0]["context_tokens"], []
         for mode, ratio in settings:
             if mode != "torch" and (task, item, mode, ratio) in done:
+                continue
+            wanted = [i for i in range(len(questions)) if mode == "torch" or not options.solved_only or full[i]]
+            if not wanted:
                 continue
             begin = time.time()
             press = PRESSES[mode.removeprefix("kvpress_")](compression_ratio=1 - 1 / ratio) if ratio > 1 else None
@@ -137,7 +142,7 @@ def main():
                 press.window_size = min(press.window_size, len(context) // 2)
             try:
                 cache = read(model, press, context)
-                solved = [solves(model, tokenizer, copy.deepcopy(cache), question) for question in questions]
+                solved = [solves(model, tokenizer, copy.deepcopy(cache), questions[i]) for i in wanted]
             except ValueError as error:  # KVzip in kvpress finds no key that masks a token from every query
                 print(f"{task} {item} {mode} {ratio}: left out: {error}", file=sys.stderr, flush=True)
                 continue
@@ -146,10 +151,10 @@ def main():
                 if (task, item, mode, ratio) in done:
                     continue
             achieved = len(context) / max(1, int(len(context) / ratio))
-            seconds = round((time.time() - begin) / len(questions), 3)
-            for question, was, now in zip(questions, full, solved):
-                print(json.dumps({"task": task, "item": item, "question": question["question"], "mode": mode,
-                                  "ratio": ratio, "ratio_achieved": achieved, "full": was, "solved": now,
+            seconds = round((time.time() - begin) / len(wanted), 3)
+            for i, now in zip(wanted, solved):
+                print(json.dumps({"task": task, "item": item, "question": questions[i]["question"], "mode": mode,
+                                  "ratio": ratio, "ratio_achieved": achieved, "full": full[i], "solved": now,
                                   "full_logprob": 0, "logprob": 0, "agreed": 0, "seconds": seconds}),
                       file=record, flush=True)
 

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/cholesky.h"
 #include "base/file.h"
+#include "inference/asides.h"
 #include "inference/kv_scores.h"
 #include "model/sampler.h"
 
@@ -57,10 +58,6 @@ const char* const kThings[] = {"north gallery", "blue team",   "Orion office", "
 const char* const kNames[] = {"Marguerite", "Okafor", "Lindqvist", "Tanaka", "Delgado", "Whitcombe"};
 
 using Tokens = std::vector<std::int32_t>;
-
-bool knows_chat_turns(const model::Vocab& vocab) {
-  return vocab.chat_template() && vocab.chat_template()->find("<|im_start|>") != std::string::npos;
-}
 
 /// The model goes on from several lead-ins at once, one token a step each. Of a chat model's texts half are
 /// in a user's turn.
@@ -251,13 +248,6 @@ Header header_of(const model::Transformer& transformer, double explained) {
 
 }  // namespace
 
-Tokens repeat_request(const model::Vocab& vocab) {
-  // Chat models know where their turn begins; for others the sentence alone has to do.
-  const std::string turn = knows_chat_turns(vocab) ? "<|im_end|>\n<|im_start|>assistant\n" : "\n\n";
-  return vocab.tokenize("\n\nRepeat the previous context exactly." + turn,
-                        {.add_special = false, .parse_special = true});
-}
-
 base::Result<Calibration> calibrate(model::Transformer& transformer, const model::Vocab& vocab,
                                     const std::function<void(float)>& on_progress) {
   const auto& h = transformer.hparams();
@@ -267,7 +257,7 @@ base::Result<Calibration> calibrate(model::Transformer& transformer, const model
   TRY_ASSIGN(auto texts, write_texts(transformer, vocab, pool, on_progress));
   std::mt19937 rng(5);
   for (Tokens& text : texts) plant_facts(text, vocab, rng);
-  const Tokens request = repeat_request(vocab);
+  const Tokens request = asides_for(vocab).repeat;
   std::vector<Regression> regressions(
       static_cast<std::size_t>(h.layers),
       Regression(static_cast<std::size_t>(h.hidden), static_cast<std::size_t>(h.kv_heads)));

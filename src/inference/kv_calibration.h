@@ -24,9 +24,6 @@ struct Calibration {
   double explained = 0;
 };
 
-/// Tokens that ask the model to repeat what it has read.
-std::vector<std::int32_t> repeat_request(const model::Vocab& vocab);
-
 base::Result<Calibration> calibrate(model::Transformer& transformer, const model::Vocab& vocab,
                                     const std::function<void(float)>& on_progress);
 

@@ -13,7 +13,9 @@ constexpr int kRepeatChunk = 512;
 constexpr int kLeadIn = 16;         // tokens of the chunk before, so that the repetition knows where it is
 constexpr std::size_t kPieces = 3;  // of the context, spread over it, that stand for a repetition
 constexpr std::size_t kPieceTokens = 16;
-constexpr int kNeighbours = 6;  // a question's score reaches this far to each side
+constexpr int kNeighbours = 6;        // a question's score reaches this far to each side
+constexpr int kTurnNeighbours = 2;    // and that of a turn that nobody has asked yet
+constexpr float kUnlookedAt = 0.02F;  // what a token keeps of its score when no such turn looks at it
 
 base::Status read_scored(model::Transformer& transformer, kv_cache::PagePool& pool,
                          kv_cache::SequenceKv& sequence, std::span<const std::int32_t> tokens,
@@ -29,15 +31,15 @@ base::Status read_scored(model::Transformer& transformer, kv_cache::PagePool& po
   return {};
 }
 
-/// Each score becomes the greatest within kNeighbours to either side, over the first `tokens`.
-void spread(kv_cache::ScoreBuffer& scores, int tokens) {
+/// Each score becomes the greatest within `reach` to either side, over the first `tokens`.
+void spread(kv_cache::ScoreBuffer& scores, int tokens, int reach) {
   std::vector<float> original(static_cast<std::size_t>(tokens));
   for (std::size_t first = 0; first < scores.values.size(); first += scores.stride) {
     float* row = scores.values.data() + first;
     std::copy_n(row, tokens, original.begin());
     for (int t = 0; t < tokens; ++t) {
-      const auto low = original.begin() + std::max(0, t - kNeighbours);
-      const auto high = original.begin() + std::min(tokens, t + kNeighbours + 1);
+      const auto low = original.begin() + std::max(0, t - reach);
+      const auto high = original.begin() + std::min(tokens, t + reach + 1);
       row[t] = *std::max_element(low, high);
     }
   }
@@ -76,6 +78,24 @@ base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& trans
     TRY(read_scored(transformer, pool, fork, again, scores, tokens));
   }
   return scores;
+}
+
+base::Result<kv_cache::ScoreBuffer> score_by_turns(model::Transformer& transformer, kv_cache::PagePool& pool,
+                                                   const kv_cache::SequenceKv& read,
+                                                   std::span<const std::vector<std::int32_t>> turns) {
+  kv_cache::ScoreBuffer scores = zero_scores(read.shape(), read.tokens());
+  for (const auto& turn : turns) {
+    kv_cache::SequenceKv fork = read.fork();
+    TRY(read_scored(transformer, pool, fork, turn, scores, read.tokens()));
+  }
+  return scores;
+}
+
+void weigh_by_turns(kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_turns, int tokens) {
+  CHECK(agnostic.values.size() == by_turns.values.size());
+  spread(by_turns, tokens, kTurnNeighbours);
+  for (std::size_t i = 0; i < agnostic.values.size(); ++i)
+    agnostic.values[i] *= kUnlookedAt + by_turns.values[i];
 }
 
 int repeating_tokens(std::span<const std::int32_t> request) {
@@ -131,7 +151,7 @@ base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transf
 kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_question,
                               const QuestionPlace& question, double ratio) {
   const int scored = ratio > kQuestionRatioMax ? question.end : question.first;
-  spread(by_question, question.first);
+  spread(by_question, question.first, kNeighbours);
   kv_cache::ScoreBuffer out;
   out.stride = kv_cache::ScoreBuffer::stride_for(question.tokens);
   const std::size_t tables = by_question.values.size() / by_question.stride;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "kv_cache/attention_plan.h"
@@ -31,6 +32,17 @@ base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& trans
                                                        const kv_cache::SequenceKv& read,
                                                        std::span<const std::int32_t> context,
                                                        std::span<const std::int32_t> request);
+
+/// Query-agnostic: the greatest probability that any query of any of `turns` gives each token of what `read`
+/// (exact) has read. Each turn is read after the text alone. Cost: reading the turns, and their pages, one at
+/// a time. Errors: kUnavailable.
+base::Result<kv_cache::ScoreBuffer> score_by_turns(model::Transformer& transformer, kv_cache::PagePool& pool,
+                                                   const kv_cache::SequenceKv& read,
+                                                   std::span<const std::vector<std::int32_t>> turns);
+
+/// agnostic *= a constant plus the turns' score, spread over its neighbours: turns that nobody has asked show
+/// where instructions, names and numbers are, but must not decide alone. Over the first `tokens`.
+void weigh_by_turns(kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_turns, int tokens);
 
 /// How many tokens queries_of_repeating() reads at most.
 int repeating_tokens(std::span<const std::int32_t> request);

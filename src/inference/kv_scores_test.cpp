@@ -1,5 +1,6 @@
 #include "inference/kv_scores.h"
 
+#include <algorithm>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -122,17 +123,58 @@ TEST_F(KvScores, CombiningWeighsTheTextAndLeavesTheQuestion) {
   }
 }
 
-TEST_F(KvScores, APromptIsReadUpToTheQuestionThenUpToTheTurn) {
-  const PromptCompression compression(llm::KvMode::kQueryAware, 8, kTokens);
-  auto read_so_far = sequence();
-  std::vector<int> ends;
-  while (read_so_far.tokens() < kTokens) {
-    const int left = kTokens - read_so_far.tokens();
-    EXPECT_EQ(compression.scores_question(read_so_far), read_so_far.tokens() >= kTokens - 32);
-    read(read_so_far, read_so_far.tokens() + compression.span_tokens(read_so_far, left));
-    ends.push_back(read_so_far.tokens());
+TEST_F(KvScores, ATurnScoresTheTextAsIfItWereAskedNext) {
+  auto text = sequence();
+  read(text, kTokens);
+  const std::vector<std::vector<std::int32_t>> turns = {{5, 6, 7}, {9, 8}};
+  const auto scores = score_by_turns(*transformer_, *pool_, text, turns);
+  ASSERT_TRUE(scores);
+  EXPECT_EQ(text.tokens(), kTokens);
+
+  std::vector<kv_cache::ScoreBuffer> alone;
+  for (const auto& turn : turns) {
+    auto& own = alone.emplace_back(zero_scores(text.shape(), kTokens));
+    auto again = sequence();
+    read(again, kTokens);
+    model::BatchSpan span{&again, turn, {}};
+    span.scores = &own;
+    span.scored_tokens = kTokens;
+    ASSERT_TRUE(transformer_->forward(*pool_, {&span, 1}));
   }
-  EXPECT_EQ(ends, (std::vector<int>{kTokens - 32, kTokens - 8, kTokens}));
+  for (std::size_t i = 0; i < scores->values.size(); ++i)
+    EXPECT_EQ(scores->values[i], std::max(alone[0].values[i], alone[1].values[i])) << i;
+}
+
+TEST_F(KvScores, WhatNoTurnLooksAtKeepsALittleOfItsScore) {
+  auto agnostic = zero_scores(sequence().shape(), 100);
+  std::fill(agnostic.values.begin(), agnostic.values.end(), 0.5F);
+  auto by_turns = zero_scores(sequence().shape(), 100);
+  for (std::size_t table = 0; table < kTables; ++table) by_turns.values[table * by_turns.stride + 20] = 0.38F;
+  weigh_by_turns(agnostic, std::move(by_turns), 100);
+  for (std::size_t table = 0; table < kTables; ++table) {
+    const float* row = agnostic.values.data() + table * agnostic.stride;
+    EXPECT_FLOAT_EQ(row[17], 0.01F);
+    for (int t = 18; t <= 22; ++t) EXPECT_FLOAT_EQ(row[t], 0.2F) << t;
+    EXPECT_FLOAT_EQ(row[23], 0.01F);
+    EXPECT_FLOAT_EQ(row[99], 0.01F);
+  }
+}
+
+TEST_F(KvScores, APromptIsReadUpToTheQuestionThenUpToTheTurn) {
+  const auto ends_at = [&](double ratio) {
+    const PromptCompression compression(llm::KvMode::kQueryAware, ratio, kTokens);
+    auto read_so_far = sequence();
+    std::vector<int> ends;
+    while (read_so_far.tokens() < kTokens) {
+      const int left = kTokens - read_so_far.tokens();
+      EXPECT_EQ(compression.scores_question(read_so_far), read_so_far.tokens() >= kTokens - 32);
+      read(read_so_far, read_so_far.tokens() + compression.span_tokens(read_so_far, left));
+      ends.push_back(read_so_far.tokens());
+    }
+    return ends;
+  };
+  EXPECT_EQ(ends_at(64), (std::vector<int>{kTokens - 32, kTokens - 8, kTokens}));
+  EXPECT_EQ(ends_at(8), (std::vector<int>{kTokens - 32, kTokens})) << "the turn scores nothing of its own";
 }
 
 }  // namespace

@@ -41,9 +41,10 @@ const char* PromptCompression::mode_name() const {
 int PromptCompression::span_tokens(const kv_cache::SequenceKv& sequence, int pending) const {
   if (!active() || sequence.compact()) return pending;
   const int read = sequence.tokens();
-  const int end = read < question_.first ? question_.first
-                  : read < question_.end ? question_.end
-                                         : prompt_tokens_;
+  const bool turn_apart = ratio_ > kQuestionRatioMax;
+  const int end = read < question_.first               ? question_.first
+                  : turn_apart && read < question_.end ? question_.end
+                                                       : prompt_tokens_;
   return std::min(pending, end - read);
 }
 
@@ -75,15 +76,19 @@ bool PromptCompression::due(const kv_cache::SequenceKv& sequence) const {
 }
 
 base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
-                                         std::span<const std::int32_t> request,
-                                         model::Transformer& transformer, kv_cache::PagePool& pool) {
+                                         const Asides& asides, model::Transformer& transformer,
+                                         kv_cache::PagePool& pool) {
   CHECK(due(sequence));
+  const bool aware = mode_ == llm::KvMode::kQueryAware;
   if (reads_more()) {
     // A full pool may have no room for it: then nothing is summed up.
-    if (auto queries = queries_of_repeating(transformer, pool, sequence, prompt, request))
+    if (auto queries = queries_of_repeating(transformer, pool, sequence, prompt, asides.repeat))
       queries_ = std::move(*queries);
+    if (!scored_) {  // nor for these: then the guess decides alone
+      if (auto by_turns = score_by_turns(transformer, pool, sequence, asides.turns))
+        weigh_by_turns(scores_, std::move(*by_turns), prompt_tokens_);
+    }
   }
-  const bool aware = mode_ == llm::KvMode::kQueryAware;
   if (!scored_ && aware) scores_ = combine(scores_, std::move(by_question_), question_, ratio_);
   scored_ = true;
   kv_cache::EvictionOptions options;

@@ -1,13 +1,15 @@
 // What a request's compression does while its prompt is read, and when it has been (note 0005).
 //
 // Every prompt token's scores are guessed as it is read. Query-aware, the prompt's last tokens are the
-// question and the turn to answer it: they are read in two spans of their own, whose attention says what each
-// looks for. When the whole prompt has been read, the sequence is cut down to its share; what goes is made up
-// for, to queries like the question's, or query-agnostic for those of a short repetition (note 0018). The
-// first token comes from the exact pages. Thread-safety: the scheduler's thread.
+// question and the turn to answer it: they are read in spans of their own, whose attention says what they
+// look for. Query-agnostic, turns that nobody has asked are read in their place. When the whole prompt has
+// been read, the sequence is cut down to its share; what goes is made up for, to queries like the question's,
+// or query-agnostic for those of a short repetition (note 0018). The first token comes from the exact pages.
+// Thread-safety: the scheduler's thread.
 #pragma once
 
 #include "base/result.h"
+#include "inference/asides.h"
 #include "inference/kv_scores.h"
 #include "kv_cache/attention_plan.h"
 #include "kv_cache/sequence_kv.h"
@@ -44,11 +46,9 @@ class PromptCompression {
   bool due(const kv_cache::SequenceKv& sequence) const;
   /// Whether compress() reads a batch of its own: the transformer's last logits are gone then.
   bool reads_more() const { return queries_.values.empty(); }
-  /// Cuts the sequence, which has read `prompt`, down. `request`: repeat_request(). Errors: kUnavailable, and
-  /// it is still exact.
+  /// Cuts the sequence, which has read `prompt`, down. Errors: kUnavailable, and it is still exact.
   base::Status compress(kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
-                        std::span<const std::int32_t> request, model::Transformer& transformer,
-                        kv_cache::PagePool& pool);
+                        const Asides& asides, model::Transformer& transformer, kv_cache::PagePool& pool);
 
  private:
   llm::KvMode mode_ = llm::KvMode::kExact;

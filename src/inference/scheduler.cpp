@@ -46,7 +46,7 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       options_(options),
       prefixes_(*pool_, static_cast<std::int64_t>(options.prefix_bytes_max)),
       calibration_(std::move(calibration)),
-      repeat_request_(repeat_request(vocab)) {
+      asides_(asides_for(vocab)) {
   publish();
   thread_ = std::thread([this] { run(); });
 }
@@ -441,9 +441,9 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
     kv_cache::SequenceKv& sequence = part.job->running[part.generation].sequence();
     if (!part.job->compression.due(sequence)) continue;
     if (part.job->compression.reads_more())
-      give_up_prefixes(sequence.pages_needed(repeating_tokens(repeat_request_)));
+      give_up_prefixes(sequence.pages_needed(repeating_tokens(asides_.repeat)));
     // A pool with no room for the small pages leaves it exact, and the report says so.
-    if (!part.job->compression.compress(sequence, part.job->prompt, repeat_request_, transformer_, *pool_)) {
+    if (!part.job->compression.compress(sequence, part.job->prompt, asides_, transformer_, *pool_)) {
       part.job->kv.mode = "exact";
       part.job->kv.safe_for = safe_tasks(transformer_.file_bytes(), llm::KvMode::kExact, 1);
       continue;

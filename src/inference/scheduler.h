@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "inference/asides.h"
 #include "inference/generation.h"
 #include "inference/kv_calibration.h"
 #include "inference/local_model.h"
@@ -144,7 +145,7 @@ class Scheduler {
 
   kv_cache::PrefixIndex prefixes_;  // after the pool, whose pages it holds
   std::optional<Calibration> calibration_;
-  const std::vector<std::int32_t> repeat_request_;
+  const Asides asides_;
 
   std::optional<CompressedPrompt> last_compressed_;
   StepClock step_clock_;

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/isa.h"
 #include "kernels/page_layout.h"
 
 namespace pmt::kernels {
@@ -121,8 +122,6 @@ struct AttentionKernels {
     return codec == PageCodec::kF16 ? store_f16 : codec == PageCodec::kBytes ? store_bytes : store_compact;
   }
 };
-
-enum class Isa { kScalar, kAvx2, kAvx512 };
 
 /// Null when this CPU lacks the instructions.
 const AttentionKernels* attention_kernels(Isa isa);

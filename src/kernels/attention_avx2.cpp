@@ -91,11 +91,9 @@ struct Avx2 {
     __m256i words[2];
   };
   static K4 load_k4(const std::uint8_t* p) {
-    const __m256i codes =
-        split_nibbles(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-    const __m256i low = _mm256_shuffle_epi8(table(kWideBytes.low), codes);
-    const __m256i high = _mm256_shuffle_epi8(table(kWideBytes.high), codes);
-    return {{_mm256_unpacklo_epi8(low, high), _mm256_unpackhi_epi8(low, high)}};
+    const LevelBytes levels =
+        look_up(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+    return {{_mm256_unpacklo_epi8(levels.low, levels.high), _mm256_unpackhi_epi8(levels.low, levels.high)}};
   }
   static Reg level(const K4& k, int v) {
     return v % 2 == 0 ? widen_low(k.words[v / 2]) : widen_high(k.words[v / 2]);
@@ -108,11 +106,9 @@ struct Avx2 {
   }
   /// Levels of 16 dimensions, a nibble each: of every eight, the even ones are in the lower half.
   static void load_v4(const std::uint8_t* nibbles, Reg* x) {
-    const __m256i codes =
-        split_nibbles(_mm256_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(nibbles))));
-    const __m256i low = _mm256_shuffle_epi8(table(kWideBytes.low), codes);
-    const __m256i high = _mm256_shuffle_epi8(table(kWideBytes.high), codes);
-    const __m256i words = _mm256_unpacklo_epi8(low, high);
+    const LevelBytes levels =
+        look_up(_mm256_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(nibbles))));
+    const __m256i words = _mm256_unpacklo_epi8(levels.low, levels.high);
     x[0] = widen_low(words);
     x[1] = widen_high(words);
   }
@@ -139,10 +135,17 @@ struct Avx2 {
   }
 
  private:
-  /// The low nibbles in the lower half, the high ones in the upper, of the same bytes in both.
-  static __m256i split_nibbles(__m256i bytes) {
+  struct LevelBytes {
+    __m256i low;
+    __m256i high;
+  };
+  /// Both halves hold the same bytes: the levels of their low nibbles in the lower half, of the high ones in
+  /// the upper.
+  static LevelBytes look_up(__m256i bytes) {
     const __m256i nibbles = _mm256_load_si256(reinterpret_cast<const __m256i*>(kNibbles));
-    return _mm256_and_si256(_mm256_srlv_epi64(bytes, _mm256_setr_epi64x(0, 0, 4, 4)), nibbles);
+    const __m256i codes = _mm256_and_si256(_mm256_srlv_epi64(bytes, _mm256_setr_epi64x(0, 0, 4, 4)), nibbles);
+    return {_mm256_shuffle_epi8(table(kWideBytes.low), codes),
+            _mm256_shuffle_epi8(table(kWideBytes.high), codes)};
   }
   static __m256i table(const std::uint8_t* of_16) {
     return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(of_16)));

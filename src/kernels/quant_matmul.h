@@ -22,7 +22,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/attention.h"
+#include "kernels/isa.h"
 
 namespace pmt::kernels {
 
