@@ -7,8 +7,7 @@ Usage: ./dev eval peers --prompts DUMP.jsonl --record FILE [--items N] [--ratios
 DUMP.jsonl is what `eval compression --dump` wrote. A method at ratio r keeps 1/r of the tokens in full precision: the
 bytes of an f16 cache over r. "torch" is the same model without a press. Answers are greedy and judged as in the eval.
 With --solved-only a press is asked only what "torch" solves, which is all that "kept" counts. Every answer is kept in
-FILE as it comes, in the form of the eval's own records, which counts them; the same command
-goes on where it was stopped.
+FILE as it comes, in the form of the eval's own records, which counts them; the same command goes on where it was stopped.
 """
 
 import argparse
