@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <memory>
 #include <numeric>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -162,13 +161,6 @@ Speed median_of(const std::vector<Speed>& runs) {
   return out;
 }
 
-std::vector<int> numbers(const std::string& list) {
-  std::vector<int> out;
-  std::istringstream in(list);
-  for (std::string each; std::getline(in, each, ',');) out.push_back(std::stoi(each));
-  return out;
-}
-
 int bench(std::vector<std::string> args) {
   const bool json = take_flag(args, "--json");
   const std::string path =
@@ -176,7 +168,7 @@ int bench(std::vector<std::string> args) {
   const int threads =
       std::stoi(take_value(args, "--threads", std::to_string(std::thread::hardware_concurrency())));
   const int repeats = std::stoi(take_value(args, "--repeats", "3"));
-  const std::vector<int> contexts = numbers(take_value(args, "--contexts", "512,2048,4096,6144,8192"));
+  const auto contexts = split(take_value(args, "--contexts", "512,2048,4096,6144,8192"));
   if (path.empty() || !args.empty()) {
     fmt::print(stderr,
                "usage: bench decode --model GGUF [--threads N] [--repeats N] [--contexts A,B] [--json]\n");
@@ -195,7 +187,8 @@ int bench(std::vector<std::string> args) {
   const int vocabulary = (*transformer)->hparams().vocabulary;
   Ours ours(std::move(*transformer), 512U << 20, threads);
   Result result{.name = "decode", .seed = 1, .rows = {}, .targets = {}};
-  for (const int context : contexts) {
+  for (const std::string& each : contexts) {
+    const int context = std::stoi(each);
     // The last tokens of the context are decoded.
     const int depth = context - kDecodeTokens;
     const auto tokens = some_tokens(context, vocabulary);

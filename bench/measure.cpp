@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include <fmt/format.h>
@@ -136,6 +137,13 @@ std::string take_value(std::vector<std::string>& args, std::string_view flag, st
   std::string value = *(it + 1);
   args.erase(it, it + 2);
   return value;
+}
+
+std::vector<std::string> split(const std::string& list, char at) {
+  std::vector<std::string> out;
+  std::istringstream in(list);
+  for (std::string each; std::getline(in, each, at);) out.push_back(each);
+  return out;
 }
 
 }  // namespace pmt::bench

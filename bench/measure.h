@@ -72,5 +72,7 @@ inline void need(const base::Status& status) {
 bool take_flag(std::vector<std::string>& args, std::string_view flag);
 /// Takes `flag VALUE` out of argv; `fallback` if it wasn't there.
 std::string take_value(std::vector<std::string>& args, std::string_view flag, std::string fallback);
+/// The parts of a flag's value that lists several.
+std::vector<std::string> split(const std::string& list, char at = ',');
 
 }  // namespace pmt::bench

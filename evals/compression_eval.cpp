@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,13 +34,6 @@ const char* const kUsage =
     "[--items-other M] [--record FILE] [--part I/N] [--report] [--llama-cpp] [--dump FILE] [--seed S] "
     "[--threads T] "
     "[--scores predicted|repeated] [--calibration FILE] [--json]";
-
-std::vector<std::string> split(const std::string& text, char at) {
-  std::vector<std::string> out;
-  std::stringstream in(text);
-  for (std::string each; std::getline(in, each, at);) out.push_back(each);
-  return out;
-}
 
 int fail(const base::Error& error) {
   progress("error: " + error.message);
@@ -134,10 +126,9 @@ int run(std::vector<std::string> args) {
   plan.data = take_value(args, "--data", "data");
   plan.tasks = split(take_value(args, "--tasks",
                                 "needle_1400,needle_3200,longeval,xquad,perplexity,many_questions,"
-                                "instructions,not_leaked"),
-                     ',');
-  plan.modes = split(take_value(args, "--modes", "query_agnostic,query_aware"), ',');
-  for (const auto& each : split(take_value(args, "--ratios", "1,2,4,8,16,32,64"), ','))
+                                "instructions,not_leaked"));
+  plan.modes = split(take_value(args, "--modes", "query_agnostic,query_aware"));
+  for (const auto& each : split(take_value(args, "--ratios", "1,2,4,8,16,32,64")))
     plan.ratios.push_back(std::stod(each));
   plan.items = std::stoi(take_value(args, "--items", "100"));
   plan.items_other = std::stoi(take_value(args, "--items-other", "20"));

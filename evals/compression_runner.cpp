@@ -23,9 +23,9 @@ struct CompressionRunner::Context {
   const Item* item;
   kv_cache::SequenceKv read;
   kv_cache::ScoreBuffer predicted;
-  kv_cache::ScoreBuffer repeated;  // empty until it is wanted
-  kv_cache::ScoreBuffer by_turns;  // of the asides
-  kv_cache::ReferenceQueries queries;
+  kv_cache::ScoreBuffer repeated;      // empty until it is wanted
+  kv_cache::ScoreBuffer by_turns;      // of the asides, and
+  kv_cache::ReferenceQueries queries;  // theirs, both empty until they are wanted
 };
 
 CompressionRunner::CompressionRunner(const RunnerOptions& options)
@@ -81,6 +81,11 @@ kv_cache::SequenceKv CompressionRunner::compressed(const kv_cache::SequenceKv& f
 }
 
 kv_cache::SequenceKv CompressionRunner::agnostic(Context& context, double ratio) {
+  if (context.by_turns.values.empty()) {
+    context.by_turns = need(inference::score_by_turns(*transformer_, *pool_, context.read, asides_.turns));
+    context.queries = need(inference::queries_of_repeating(*transformer_, *pool_, context.read,
+                                                           context.item->context, asides_.repeat));
+  }
   kv_cache::ScoreBuffer scores = agnostic_scores(context);
   inference::weigh_by_turns(scores, context.by_turns, context.read.tokens());
   return compressed(context.read, scores, context.queries, std::nullopt, ratio);
@@ -147,9 +152,6 @@ void CompressionRunner::run(const std::string& task, int number, const Item& ite
   Context context{&item, sequence(), {}, {}, {}, {}};
   context.predicted = inference::zero_scores(context.read.shape(), static_cast<int>(item.context.size()));
   append(context.read, item.context, &context.predicted);
-  context.queries = need(
-      inference::queries_of_repeating(*transformer_, *pool_, context.read, item.context, asides_.repeat));
-  context.by_turns = need(inference::score_by_turns(*transformer_, *pool_, context.read, asides_.turns));
   std::vector<Said> full;
   for (const Question& question : item.questions) full.push_back(ask(context.read.fork(), question));
   const auto report = [&](std::size_t i, const Setting& setting, const Said& said) {

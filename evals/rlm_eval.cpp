@@ -345,8 +345,7 @@ int run(std::vector<std::string> args) {
     return 1;
   }
   Runner runner(**model, kv_ratio, passages);
-  std::stringstream list(sizes);
-  for (std::string size; std::getline(list, size, ',');) {
+  for (const std::string& size : split(sizes)) {
     const int kilo_tokens = std::stoi(size);
     std::mt19937 random(static_cast<unsigned>(result.seed + kilo_tokens));
     Context context = make_context(data, kilo_tokens, items, random);

@@ -23,7 +23,6 @@
 #include <map>
 #include <random>
 #include <set>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -206,13 +205,6 @@ Interval bootstrap(std::size_t n, int seed, F&& statistic) {
   }
   std::sort(values.begin(), values.end());
   return {values[49], values[1949]};
-}
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> out;
-  std::stringstream in(text);
-  for (std::string each; std::getline(in, each, ',');) out.push_back(each);
-  return out;
 }
 
 int run(const std::string& self, std::vector<std::string> args) {

@@ -79,7 +79,6 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
                                          const Asides& asides, model::Transformer& transformer,
                                          kv_cache::PagePool& pool) {
   CHECK(due(sequence));
-  const bool aware = mode_ == llm::KvMode::kQueryAware;
   if (reads_more()) {
     // A full pool may have no room for it: then nothing is summed up.
     if (auto queries = queries_of_repeating(transformer, pool, sequence, prompt, asides.repeat))
@@ -89,6 +88,7 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
         weigh_by_turns(scores_, std::move(*by_turns), prompt_tokens_);
     }
   }
+  const bool aware = mode_ == llm::KvMode::kQueryAware;
   if (!scored_ && aware) scores_ = combine(scores_, std::move(by_question_), question_, ratio_);
   scored_ = true;
   kv_cache::EvictionOptions options;
