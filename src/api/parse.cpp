@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "api/fields.h"
+#include "api/parse_tools.h"
 
 namespace pmt::api {
 namespace {
@@ -113,27 +114,6 @@ base::Status read_prompt(Json value, Draft& d) {
   return {};
 }
 
-template <nlohmann::json llm::Request::*kField>
-base::Status keep(Json value, Draft& d) {
-  d.call.request.*kField = to_nlohmann(value);
-  return {};
-}
-
-base::Status read_tools(Json value, Draft& d) {
-  if (!value.is_array()) return mismatch("an array", value);
-  return keep<&llm::Request::tools>(value, d);
-}
-
-base::Status read_response_format(Json value, Draft& d) {
-  if (!value.is_object()) return mismatch("an object", value);
-  return keep<&llm::Request::response_format>(value, d);
-}
-
-base::Status read_tool_choice(Json value, Draft& d) {
-  if (!value.is_object() && !value.is_string()) return mismatch("a string or an object", value);
-  return keep<&llm::Request::tool_choice>(value, d);
-}
-
 constexpr Range kPenalty = {-2, 2};
 
 constexpr Rule<Draft> kCommon[] = {
@@ -200,9 +180,10 @@ constexpr Rule<Draft> kChat[] = {
      [](Json v, Draft& d) { return integer(v, 1, kInt32Max, d.max_completion_tokens); }},
     {"logprobs", [](Json v, Draft& d) { return flag(v, d.chat_logprobs); }},
     {"top_logprobs", [](Json v, Draft& d) { return integer(v, 0, 20, d.top_logprobs); }},
-    {"tools", read_tools},
-    {"tool_choice", read_tool_choice},
-    {"response_format", read_response_format},
+    {"tools", [](Json v, Draft& d) { return read_tools(v, d.call.request.tools); }},
+    {"tool_choice", [](Json v, Draft& d) { return read_tool_choice(v, d.call.request.tool_choice); }},
+    {"response_format",
+     [](Json v, Draft& d) { return read_response_format(v, d.call.request.response_format); }},
     {kAudio, note_unsupported<kAudio>},
     {kFunctions, note_unsupported<kFunctions>},
     {kFunctionCall, note_unsupported<kFunctionCall>},

@@ -2,6 +2,7 @@
 
 #include "api/fields.h"
 #include "api/parse.h"
+#include "api/parse_tools.h"
 
 namespace pmt::api {
 namespace {
@@ -67,12 +68,7 @@ constexpr Rule<MessageDraft> kMessageRules[] = {
     {"role", read_role},
     {"content", read_content},
     {"name", [](Json v, MessageDraft& d) { return text(v, 256, d.message->name); }},
-    {"tool_calls",
-     [](Json v, MessageDraft& d) -> base::Status {
-       if (!v.is_array()) return mismatch("an array", v);
-       d.message->tool_calls = to_nlohmann(v);
-       return {};
-     }},
+    {"tool_calls", [](Json v, MessageDraft& d) { return read_tool_calls(v, d.message->tool_calls); }},
     {"tool_call_id", [](Json v, MessageDraft& d) { return text(v, 256, d.message->tool_call_id); }},
 };
 
@@ -82,7 +78,7 @@ base::Status parse_message(Json value, llm::Message& out) {
   MessageDraft draft{.message = &out};
   TRY(read_object<MessageDraft>(value, kMessageRules, UnknownKeys::kIgnored, draft));
   if (out.role.empty()) return below("role", base::invalid("is required"));
-  const bool called_tools = out.role == "assistant" && out.tool_calls.is_array() && !out.tool_calls.empty();
+  const bool called_tools = out.role == "assistant" && !out.tool_calls.empty();
   if (!draft.has_content && !called_tools) return below("content", base::invalid("is required"));
   if (out.role == "tool" && out.tool_call_id.empty()) {
     return below("tool_call_id", base::invalid("is required in a message of role \"tool\""));

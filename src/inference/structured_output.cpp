@@ -1,111 +1,116 @@
 #include "inference/structured_output.h"
 
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/json_text.h"
 #include "model/grammar.h"
 
 namespace pmt::inference {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::string_view kOpen = "<tool_call>";
 constexpr std::string_view kClose = "</tool_call>";
+constexpr char kAnyObject[] = R"({"type":"object"})";
+/// As api/ has it for every JSON text.
+constexpr std::size_t kDepthMax = 64;
 
 base::Error wrong(std::string field, std::string what) {
   return base::invalid(fmt::format("'{}' {}", field, what), field);
 }
 
-/// The functions that may be called, by name: {"name", "description", "parameters"}.
-base::Result<std::vector<json>> read_functions(const llm::Request& request) {
-  std::vector<json> functions;
-  if (!request.tools.is_array()) return functions;
+/// The functions that may be called.
+base::Result<std::vector<const llm::Tool*>> read_functions(const llm::Request& request) {
+  std::vector<const llm::Tool*> functions;
   for (std::size_t i = 0; i < request.tools.size(); ++i) {
-    const json& tool = request.tools[i];
-    const std::string field = fmt::format("tools[{}]", i);
-    if (!tool.is_object() || tool.value("type", json()) != "function") {
-      return wrong(field + ".type", "must be \"function\": a local model has no other tools.");
+    const llm::Tool& tool = request.tools[i];
+    if (!tool.is_function()) {
+      return wrong(fmt::format("tools[{}].type", i),
+                   "must be \"function\": a local model has no other tools.");
     }
-    const json function = tool.value("function", json());
-    if (!function.is_object() || !function.value("name", json()).is_string()) {
-      return wrong(field + ".function.name", "is required.");
-    }
-    const json parameters = function.value("parameters", json());
-    if (!parameters.is_null() && !parameters.is_object()) {
-      return wrong(field + ".function.parameters", "must be a JSON schema.");
-    }
-    functions.push_back(function);
+    functions.push_back(&tool);
   }
   return functions;
+}
+
+/// Calls in the history that a template can't show.
+base::Status check_history(const llm::Request& request) {
+  for (std::size_t i = 0; i < request.messages.size(); ++i) {
+    const auto& calls = request.messages[i].tool_calls;
+    for (std::size_t j = 0; j < calls.size(); ++j) {
+      if (!calls[j].name.empty()) continue;
+      return wrong(fmt::format("messages[{}].tool_calls[{}].function", i, j),
+                   "is required: a local model knows only calls of functions.");
+    }
+  }
+  return {};
 }
 
 enum class Choice { kNone, kAuto, kRequired };
 
 /// Leaves in `functions` those that the choice allows.
-base::Result<Choice> read_choice(const json& choice, std::vector<json>& functions) {
+base::Result<Choice> read_choice(const llm::ToolChoice& choice, std::vector<const llm::Tool*>& functions) {
+  using Kind = llm::ToolChoice::Kind;
+  const bool nothing_forced =
+      choice.kind == Kind::kUnset || choice.kind == Kind::kNone || choice.kind == Kind::kAuto;
   if (functions.empty()) {
-    if (choice.is_null() || choice == "none" || choice == "auto") return Choice::kNone;
+    if (nothing_forced) return Choice::kNone;
     return wrong("tool_choice", "needs 'tools' to choose from.");
   }
-  if (choice.is_null() || choice == "auto") return Choice::kAuto;
-  if (choice == "none") return Choice::kNone;
-  if (choice == "required") return Choice::kRequired;
-  const json name =
-      choice.is_object() ? choice.value("function", json::object()).value("name", json()) : json();
-  if (!name.is_string()) {
+  if (choice.kind == Kind::kOther) {
     return wrong("tool_choice",
                  "must be none, auto, required or {\"type\": \"function\", \"function\": {\"name\"}}.");
   }
-  std::erase_if(functions, [&name](const json& function) { return function["name"] != name; });
+  if (choice.kind == Kind::kNone) return Choice::kNone;
+  if (choice.kind == Kind::kRequired) return Choice::kRequired;
+  if (nothing_forced) return Choice::kAuto;
+  std::erase_if(functions,
+                [&choice](const llm::Tool* tool) { return tool->function.name != choice.function; });
   if (functions.empty()) return wrong("tool_choice.function.name", "names none of the tools.");
   return Choice::kRequired;
 }
 
-json call_schema(const std::vector<json>& functions) {
-  json calls = json::array();
-  for (const json& function : functions) {
-    json parameters = function.value("parameters", json());
-    if (parameters.is_null()) parameters = {{"type", "object"}};
-    calls.push_back(
-        {{"type", "object"},
-         {"properties", {{"name", {{"const", function["name"]}}}, {"arguments", std::move(parameters)}}},
-         {"required", {"name", "arguments"}}});
+/// The name comes first: it is chosen before the arguments are written.
+std::string call_schema(const std::vector<const llm::Tool*>& functions) {
+  std::string calls;
+  for (const llm::Tool* tool : functions) {
+    const llm::Function& function = tool->function;
+    calls += fmt::format(
+        R"({}{{"type":"object","properties":{{"name":{{"const":{}}},"arguments":{}}},"required":["name","arguments"]}})",
+        calls.empty() ? "" : ",", base::json_quoted(function.name),
+        function.parameters.empty() ? kAnyObject : function.parameters);
   }
-  if (calls.size() == 1) return calls[0];
-  return {{"anyOf", std::move(calls)}};
+  return functions.size() == 1 ? calls : fmt::format(R"({{"anyOf":[{}]}})", calls);
 }
 
-/// Null: any text.
-base::Result<json> response_schema(const json& format) {
-  if (format.is_null()) return json();
-  const json type = format.value("type", json());
-  if (type == "text") return json();
-  if (type == "json_object") return json{{"type", "object"}};
-  if (type != "json_schema")
+/// The schema's text; "": any text will do.
+base::Result<std::string> response_schema(const llm::ResponseFormat& format) {
+  using Kind = llm::ResponseFormat::Kind;
+  if (format.is_free()) return std::string();
+  if (format.kind == Kind::kOther)
     return wrong("response_format.type", "must be text, json_object or json_schema.");
-  const json schema = format.value("json_schema", json::object()).value("schema", json());
-  if (!schema.is_object()) return wrong("response_format.json_schema.schema", "is required.");
-  return schema;
+  if (!format.schema.empty()) return format.schema;
+  if (format.kind == Kind::kJsonObject) return std::string(kAnyObject);
+  return wrong("response_format.json_schema.schema", "is required.");
 }
 
-base::Result<std::string> grammar_of(const json& schema, const char* field) {
-  auto grammar = model::grammar_of_schema(schema.dump());
+base::Result<std::string> grammar_of(const std::string& schema, const char* field) {
+  auto grammar = model::grammar_of_schema(schema);
   if (!grammar) return wrong(field, grammar.error().message);
   return grammar;
 }
 
-std::string instruction_of(const std::vector<json>& functions, Choice choice) {
+std::string instruction_of(const std::vector<const llm::Tool*>& functions, Choice choice) {
   std::string list;
-  for (const json& function : functions)
-    list += json{{"type", "function"}, {"function", function}}.dump() + "\n";
+  for (const llm::Tool* tool : functions) list += tool->sent + "\n";
   return fmt::format(
       "You are provided with functions:\n<tools>\n{}</tools>\n{} write a JSON object with the function's "
-      "name and "
-      "its arguments between tags:\n<tool_call>\n{{\"name\": \"...\", \"arguments\": {{...}}}}\n</tool_call>",
+      "name and its arguments between tags:\n"
+      "<tool_call>\n{{\"name\": \"...\", \"arguments\": {{...}}}}\n</tool_call>",
       list, choice == Choice::kRequired ? "Call one of them:" : "To call one,");
 }
 
@@ -128,10 +133,24 @@ std::string as_rule(const std::string& grammar, std::string_view name) {
   return out;
 }
 
-/// What `bare` calls and responses look like: told apart by their members.
-bool is_call(const json& value) {
-  return value.is_object() && value.size() == 2 && value.contains("name") && value.contains("arguments") &&
-         value["name"].is_string();
+struct WrittenCall {
+  std::string name;
+  std::string_view arguments;  // as the model wrote them
+};
+
+/// A call that a model wrote: an object with a name and arguments, told apart by its members.
+std::optional<WrittenCall> read_call(std::string_view text) {
+  if (base::nests_deeper(text, kDepthMax)) return std::nullopt;
+  const auto members = base::object_members(text);
+  if (!members || members->size() != 2) return std::nullopt;
+  std::optional<std::string> name;
+  std::optional<std::string_view> arguments;
+  for (const base::JsonMember& member : *members) {
+    if (member.name == "name") name = base::json_string(member.value);
+    if (member.name == "arguments") arguments = member.value;
+  }
+  if (!name || !arguments) return std::nullopt;
+  return WrittenCall{std::move(*name), *arguments};
 }
 
 }  // namespace
@@ -139,21 +158,23 @@ bool is_call(const json& value) {
 base::Result<StructuredOutput> structured_output(const llm::Request& request) {
   StructuredOutput out;
   if (request.endpoint != llm::Endpoint::kChat) return out;
-  TRY_ASSIGN(std::vector<json> functions, read_functions(request));
+  TRY(check_history(request));
+  TRY_ASSIGN(std::vector<const llm::Tool*> functions, read_functions(request));
   TRY_ASSIGN(const Choice choice, read_choice(request.tool_choice, functions));
-  TRY_ASSIGN(const json response, response_schema(request.response_format));
+  TRY_ASSIGN(const std::string response, response_schema(request.response_format));
   if (choice == Choice::kNone) {
-    if (!response.is_null()) {
+    if (!response.empty()) {
       TRY_ASSIGN(out.grammar, grammar_of(response, "response_format"));
     }
     return out;
   }
   out.calls = true;
   out.instruction = instruction_of(functions, choice);
-  if (choice == Choice::kAuto && !response.is_null()) {
+  if (choice == Choice::kAuto && !response.empty()) {
     out.bare = true;
     TRY_ASSIGN(out.grammar,
-               grammar_of({{"anyOf", json::array({call_schema(functions), response})}}, "response_format"));
+               grammar_of(fmt::format(R"({{"anyOf":[{},{}]}})", call_schema(functions), response),
+                          "response_format"));
     return out;
   }
   TRY_ASSIGN(const std::string calls, grammar_of(call_schema(functions), "tools"));
@@ -165,25 +186,25 @@ base::Result<StructuredOutput> structured_output(const llm::Request& request) {
   return out;
 }
 
+namespace {
+
+/// A call of the history as the model would have written it.
+std::string call_text(const llm::ToolCall& call) {
+  std::string arguments = call.arguments.empty() ? "{}" : call.arguments;
+  if (!nlohmann::json::accept(arguments)) arguments = base::json_quoted(arguments);
+  return fmt::format("{}\n{{\"name\": {}, \"arguments\": {}}}\n{}", kOpen, base::json_quoted(call.name),
+                     arguments, kClose);
+}
+
+}  // namespace
+
 std::vector<model::ChatMessage> chat_messages(const llm::Request& request, const std::string& instruction) {
   std::vector<model::ChatMessage> out;
   for (const llm::Message& message : request.messages) {
     model::ChatMessage one{message.role, message.content, message.name};
-    if (message.tool_calls.is_array()) {
-      for (const json& call : message.tool_calls) {
-        if (!call.is_object()) continue;
-        const json function = call.value("function", json::object());
-        json arguments = function.value("arguments", json());
-        if (arguments.is_string()) {
-          const json parsed = json::parse(arguments.get_ref<const std::string&>(), nullptr, false);
-          if (!parsed.is_discarded()) arguments = parsed;
-        }
-        one.content +=
-            fmt::format("{}{}\n{}\n{}", one.content.empty() ? "" : "\n", kOpen,
-                        json{{"name", function.value("name", json())}, {"arguments", arguments}}.dump(
-                            -1, ' ', false, json::error_handler_t::replace),
-                        kClose);
-      }
+    for (const llm::ToolCall& call : message.tool_calls) {
+      if (!one.content.empty()) one.content += '\n';
+      one.content += call_text(call);
     }
     if (message.role == "tool") {
       one.role = "user";
@@ -233,7 +254,7 @@ class ToolCallSink final : public llm::Sink {
   void on_end(llm::ChoiceEnd end) {
     Answer& answer = answers_[end.choice];
     if (!answer.plain) {
-      json calls = read_calls(answer.text, end.choice);
+      nlohmann::json calls = read_calls(answer.text, end.choice);
       if (calls.empty()) {
         release(answer);
       } else {
@@ -250,15 +271,15 @@ class ToolCallSink final : public llm::Sink {
   }
 
   /// Those that are whole; none if the text is anything else.
-  json read_calls(std::string_view text, int choice) const {
-    json calls = json::array();
+  nlohmann::json read_calls(std::string_view text, int choice) const {
+    nlohmann::json calls = nlohmann::json::array();
     const auto add = [&](std::string_view body) {
-      const json value = json::parse(body, nullptr, false);
-      if (!is_call(value)) return false;
+      const auto call = read_call(body);
+      if (!call) return false;
       const std::string seed = fmt::format("{}/{}/{}/{}", id_, choice, calls.size(), body);
       calls.push_back({{"id", "call_" + base::sha256(seed).hex().substr(0, 24)},
                        {"type", "function"},
-                       {"function", {{"name", value["name"]}, {"arguments", value["arguments"].dump()}}}});
+                       {"function", {{"name", call->name}, {"arguments", std::string(call->arguments)}}}});
       return true;
     };
     if (bare_) {

@@ -10,70 +10,90 @@ namespace {
 using json = nlohmann::json;
 using ::testing::HasSubstr;
 
-llm::Request request(const char* tools, json choice = {}, json format = {}) {
+llm::Tool function(const char* name, const char* parameters) {
+  llm::Tool tool{.type = "function",
+                 .function = {.name = name, .description = {}, .parameters = parameters},
+                 .sent = {}};
+  tool.sent = json{{"type", "function"}, {"function", {{"name", name}}}}.dump();
+  return tool;
+}
+
+llm::Request request(std::vector<llm::Tool> tools, llm::ToolChoice choice = {},
+                     llm::ResponseFormat format = {}) {
   llm::Request out;
   out.messages.push_back({.role = "user", .content = "hi", .name = {}, .tool_calls = {}, .tool_call_id = {}});
-  if (tools != nullptr) out.tools = json::parse(tools);
+  out.tools = std::move(tools);
   out.tool_choice = std::move(choice);
   out.response_format = std::move(format);
   return out;
 }
 
-constexpr char kWeather[] =
-    R"([{"type":"function","function":{"name":"weather","description":"of a city","parameters":{"type":"object",
-        "properties":{"city":{"type":"string"}},"required":["city"]}}}])";
+using Kind = llm::ToolChoice::Kind;
+using Form = llm::ResponseFormat::Kind;
+const llm::ToolChoice kNoCall = {.kind = Kind::kNone, .function = {}, .sent = {}};
+const llm::ToolChoice kRequired = {.kind = Kind::kRequired, .function = {}, .sent = {}};
+const llm::ResponseFormat kJsonObject = {.kind = Form::kJsonObject, .schema = {}, .sent = {}};
+const llm::Tool kWeather =
+    function("weather", R"({"type":"object","properties":{"when":{"type":"string"},"city":{"type":"string"}},
+                   "required":["when","city"]})");
 
 TEST(StructuredOutput, NothingAskedNothingDone) {
-  for (const auto& format : {json(), json{{"type", "text"}}}) {
-    const auto out = structured_output(request(nullptr, {}, format));
+  for (const auto kind : {Form::kUnset, Form::kText}) {
+    const auto out = structured_output(request({}, {}, {.kind = kind, .schema = {}, .sent = {}}));
     ASSERT_TRUE(out);
     EXPECT_EQ(out->grammar, "");
     EXPECT_FALSE(out->calls);
   }
-  const auto none = structured_output(request(kWeather, "none"));
+  const auto none = structured_output(request({kWeather}, kNoCall));
   ASSERT_TRUE(none);
   EXPECT_EQ(none->grammar, "");
 }
 
 TEST(StructuredOutput, ASchemaBecomesAGrammar) {
-  const auto object = structured_output(request(nullptr, {}, {{"type", "json_object"}}));
+  const auto object = structured_output(request({}, {}, kJsonObject));
   ASSERT_TRUE(object) << object.error().message;
   EXPECT_THAT(object->grammar, HasSubstr("root ::="));
-  const json schema = {
-      {"type", "object"}, {"properties", {{"age", {{"type", "integer"}}}}}, {"required", {"age"}}};
-  const auto exact = structured_output(
-      request(nullptr, {}, {{"type", "json_schema"}, {"json_schema", {{"name", "p"}, {"schema", schema}}}}));
+  const std::string schema =
+      R"({"type":"object","properties":{"why":{"type":"string"},"age":{"type":"integer"}},"required":["why","age"]})";
+  const auto exact =
+      structured_output(request({}, {}, {.kind = Form::kJsonSchema, .schema = schema, .sent = {}}));
   ASSERT_TRUE(exact) << exact.error().message;
-  EXPECT_THAT(exact->grammar, HasSubstr("age"));
+  EXPECT_LT(exact->grammar.find("why"), exact->grammar.find("age"));
+  const auto loose =
+      structured_output(request({}, {}, {.kind = Form::kJsonObject, .schema = schema, .sent = {}}));
+  ASSERT_TRUE(loose);
+  EXPECT_EQ(loose->grammar, exact->grammar);
 }
 
 TEST(StructuredOutput, ToolsAreNamedAndTheirCallsHaveAForm) {
-  const auto may = structured_output(request(kWeather));
+  const auto may = structured_output(request({kWeather}));
   ASSERT_TRUE(may) << may.error().message;
   EXPECT_TRUE(may->calls);
   EXPECT_THAT(may->instruction, HasSubstr("weather"));
   EXPECT_THAT(may->grammar, HasSubstr("free"));
-  const auto must = structured_output(request(kWeather, "required"));
+  const auto must = structured_output(request({kWeather}, kRequired));
   ASSERT_TRUE(must);
   EXPECT_THAT(must->grammar, HasSubstr("root ::= tagged"));
   EXPECT_EQ(must->grammar.find("free"), std::string::npos);
-  const auto both = structured_output(request(kWeather, "auto", {{"type", "json_object"}}));
+  const auto both = structured_output(request({kWeather}, {}, kJsonObject));
   ASSERT_TRUE(both) << both.error().message;
   EXPECT_TRUE(both->bare);
 }
 
 TEST(StructuredOutput, MistakesNameTheirField) {
-  const json named = {{"type", "function"}, {"function", {{"name", "other"}}}};
+  const llm::ToolChoice named = {.kind = Kind::kFunction, .function = "other", .sent = {}};
+  const llm::ToolChoice odd = {.kind = Kind::kOther, .function = {}, .sent = "3"};
+  llm::Request custom_call = request({});
+  custom_call.messages[0].tool_calls = {{.name = {}, .arguments = {}, .sent = R"({"type":"custom"})"}};
   const std::pair<llm::Request, const char*> cases[] = {
-      {request(R"([{"type":"code_interpreter"}])"), "tools[0].type"},
-      {request(R"([{"type":"function"}])"), "tools[0].function.name"},
-      {request(R"([{"type":"function","function":{"name":"f","parameters":3}}])"),
-       "tools[0].function.parameters"},
-      {request(nullptr, "required"), "tool_choice"},
-      {request(kWeather, 3), "tool_choice"},
-      {request(kWeather, named), "tool_choice.function.name"},
-      {request(nullptr, {}, {{"type", "xml"}}), "response_format.type"},
-      {request(nullptr, {}, {{"type", "json_schema"}}), "response_format.json_schema.schema"}};
+      {request({{.type = "code_interpreter", .function = {}, .sent = {}}}), "tools[0].type"},
+      {request({}, kRequired), "tool_choice"},
+      {request({kWeather}, odd), "tool_choice"},
+      {request({kWeather}, named), "tool_choice.function.name"},
+      {request({}, {}, {.kind = Form::kOther, .schema = {}, .sent = {}}), "response_format.type"},
+      {request({}, {}, {.kind = Form::kJsonSchema, .schema = {}, .sent = {}}),
+       "response_format.json_schema.schema"},
+      {custom_call, "messages[0].tool_calls[0].function"}};
   for (const auto& [bad, field] : cases) {
     const auto out = structured_output(bad);
     ASSERT_FALSE(out) << field;
@@ -83,14 +103,14 @@ TEST(StructuredOutput, MistakesNameTheirField) {
 }
 
 TEST(StructuredOutput, EarlierCallsAndResultsAreText) {
-  llm::Request r = request(kWeather);
-  r.messages.push_back(
-      {.role = "assistant",
-       .content = "",
-       .name = {},
-       .tool_calls = json::parse(
-           R"([{"id":"c","type":"function","function":{"name":"weather","arguments":"{\"city\":\"Oslo\"}"}}])"),
-       .tool_call_id = {}});
+  llm::Request r = request({kWeather});
+  r.messages.push_back({.role = "assistant",
+                        .content = "",
+                        .name = {},
+                        .tool_calls = {{"weather", R"({"when": 1.50, "city":"Oslo"})", ""},
+                                       {"weather", "{cut", ""},
+                                       {"now", "", ""}},
+                        .tool_call_id = {}});
   r.messages.push_back(
       {.role = "tool", .content = "rain", .name = {}, .tool_calls = {}, .tool_call_id = "c"});
   const auto messages = chat_messages(r, "rules");
@@ -98,7 +118,10 @@ TEST(StructuredOutput, EarlierCallsAndResultsAreText) {
   EXPECT_EQ(messages[0].role, "system");
   EXPECT_EQ(messages[0].content, "rules");
   EXPECT_EQ(messages[2].content,
-            "<tool_call>\n{\"arguments\":{\"city\":\"Oslo\"},\"name\":\"weather\"}\n</tool_call>");
+            "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"when\": 1.50, "
+            "\"city\":\"Oslo\"}}\n</tool_call>\n"
+            "<tool_call>\n{\"name\": \"weather\", \"arguments\": \"{cut\"}\n</tool_call>\n"
+            "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>");
   EXPECT_EQ(messages[3].role, "user");
   EXPECT_THAT(messages[3].content, HasSubstr("rain"));
 }
@@ -129,6 +152,19 @@ TEST(ToolCallSink, ACallIsNoText) {
   EXPECT_EQ(json::parse(said.end.tool_calls[0]["function"]["arguments"].get<std::string>()),
             json({{"city", "Oslo"}}));
   EXPECT_THAT(said.end.tool_calls[0]["id"].get<std::string>(), testing::StartsWith("call_"));
+}
+
+TEST(ToolCallSink, ArgumentsAreWhatTheModelWrote) {
+  const Said said =
+      through_sink({"<tool_call>{\"name\":\"f\",\"arguments\": {\"z\":1.50,\"a\":[ ]} }</tool_call>"});
+  ASSERT_EQ(said.end.tool_calls.size(), 1U);
+  EXPECT_EQ(said.end.tool_calls[0]["function"]["arguments"], "{\"z\":1.50,\"a\":[ ]}");
+}
+
+TEST(ToolCallSink, WhatNestsTooDeepIsText) {
+  const std::string deep(200'000, '[');
+  const std::string text = "<tool_call>{\"name\":\"f\",\"arguments\":" + deep + "</tool_call>";
+  EXPECT_EQ(through_sink({text}).text, text);
 }
 
 TEST(ToolCallSink, SeveralCalls) {

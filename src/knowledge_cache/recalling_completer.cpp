@@ -40,9 +40,7 @@ Conversation conversation_of(const llm::Request& request) {
 
 /// Answers that must have a form of their own, or several texts a request, are left to the model.
 bool takes_recall(const llm::Request& request) {
-  const bool has_tools = request.tools.is_array() && !request.tools.empty();
-  return !has_tools &&
-         (request.response_format.is_null() || request.response_format.value("type", "") == "text");
+  return request.tools.empty() && request.response_format.is_free();
 }
 
 }  // namespace

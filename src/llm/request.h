@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/usage_counter.h"
+#include "llm/tools.h"
 
 namespace pmt::llm {
 
@@ -21,7 +22,7 @@ struct Message {
   std::string role;  // system, developer, user, assistant, tool
   std::string content;
   std::string name;
-  nlohmann::json tool_calls;  // null, or OpenAI's array as sent
+  std::vector<ToolCall> tool_calls = {};
   std::string tool_call_id;
 };
 
@@ -111,13 +112,13 @@ struct Request {
   std::optional<int> max_tokens;  // unset: up to the context's end
   std::vector<std::string> stop;
   int n = 1;
-  std::optional<int> logprobs;     // set: report logprobs, with so many alternatives (0..20)
-  bool echo = false;               // kCompletions: repeat the prompt before the answer
-  nlohmann::json tools;            // null or as sent
-  nlohmann::json tool_choice;      // null or as sent
-  nlohmann::json response_format;  // null or as sent
-  nlohmann::json extra;            // null, or fields that only an upstream may understand, as sent
-  bool stream = false;             // the caller takes pieces as they come: a hint, no part of the answer
+  std::optional<int> logprobs;  // set: report logprobs, with so many alternatives (0..20)
+  bool echo = false;            // kCompletions: repeat the prompt before the answer
+  std::vector<Tool> tools;
+  ToolChoice tool_choice;
+  ResponseFormat response_format;
+  nlohmann::json extra;  // null, or fields that only an upstream may understand, as sent
+  bool stream = false;   // the caller takes pieces as they come: a hint, no part of the answer
 
   CacheOptions cache;
   KvOptions kv;

@@ -46,6 +46,8 @@ void put(std::string& out, const llm::KvOptions& kv);
 void put(std::string& out, const llm::RlmRequest& rlm);
 void put(std::string& out, const llm::UnifiedRequest& unified);
 void put(std::string& out, const llm::Message& message);
+void put(std::string& out, const llm::Tool& tool);
+void put(std::string& out, const llm::ToolCall& call);
 void put(std::string& out, const llm::Sampling& sampling);
 void put(std::string& out, const std::map<std::int32_t, float>& logit_bias);
 
@@ -72,6 +74,20 @@ void put(std::string& out, const std::vector<T>& items) {
     put(out, item);
   }
   out += items.empty() ? "[]" : "]";
+}
+
+/// What was sent is a text here, its members' order part of it: models read it in that order.
+void put(std::string& out, const llm::Tool& tool) {
+  put(out, tool.sent);
+}
+void put(std::string& out, const llm::ToolCall& call) {
+  put(out, call.sent);
+}
+
+/// Null where nothing was sent.
+template <class T>
+std::optional<T> if_any(const T& value) {
+  return value.empty() ? std::nullopt : std::optional<T>(value);
 }
 
 class Object {
@@ -140,7 +156,7 @@ void put(std::string& out, const llm::Message& message) {
       .member("name", message.name)
       .member("role", message.role)
       .member("tool_call_id", message.tool_call_id)
-      .member("tool_calls", message.tool_calls)
+      .member("tool_calls", if_any(message.tool_calls))
       .end();
 }
 
@@ -193,7 +209,7 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
       .member("namespace", request.cache.name_space)
       .member("prompt", request.prompt)
       .member("prompt_tokens", request.prompt_tokens)
-      .member("response_format", request.response_format);
+      .member("response_format", if_any(request.response_format.sent));
   // Only where they are used, which is seldom: they add bytes to every key.
   if (request.rlm != llm::RlmRequest{}) object.member("rlm", request.rlm);
   object.member("sampling", request.sampling)
@@ -202,8 +218,8 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
       .member("stop", request.stop)
       .member("surface", base::to_string(request.surface))
       .member("tenant", request.tenant)
-      .member("tool_choice", request.tool_choice)
-      .member("tools", request.tools);
+      .member("tool_choice", if_any(request.tool_choice.sent))
+      .member("tools", if_any(request.tools));
   if (request.unified != llm::UnifiedRequest{}) object.member("unified", request.unified);
   object.member("versions", versions).end();
   return out;

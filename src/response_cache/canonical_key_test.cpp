@@ -25,12 +25,13 @@ Request full() {
   r.tenant = "acme";
   r.model = "default";
   r.messages[0].name = "ann";
-  r.messages.push_back(
-      {.role = "assistant",
-       .content = "",
-       .name = {},
-       .tool_calls = json::parse(R"([{"id":"c1","function":{"name":"f","arguments":"{}"}}])"),
-       .tool_call_id = {}});
+  r.messages.push_back({.role = "assistant",
+                        .content = "",
+                        .name = {},
+                        .tool_calls = {{.name = "f",
+                                        .arguments = "{}",
+                                        .sent = R"({"id":"c1","function":{"name":"f","arguments":"{}"}})"}},
+                        .tool_call_id = {}});
   r.messages.push_back({.role = "tool", .content = "42", .name = {}, .tool_calls = {}, .tool_call_id = "c1"});
   r.prompt = "Once";
   r.prompt_tokens = {1, 2, 3};
@@ -47,9 +48,10 @@ Request full() {
   r.n = 2;
   r.logprobs = 3;
   r.echo = true;
-  r.tools = json::parse(R"([{"type":"function","function":{"name":"f","parameters":{"z":1,"a":2.50}}}])");
-  r.tool_choice = "auto";
-  r.response_format = {{"type", "json_object"}};
+  r.tools = {{.type = "function", .function = {}, .sent = R"({"type":"function","function":{"name":"f"}})"}};
+  r.tool_choice = {.kind = llm::ToolChoice::Kind::kAuto, .function = {}, .sent = R"("auto")"};
+  r.response_format = {
+      .kind = llm::ResponseFormat::Kind::kJsonObject, .schema = {}, .sent = R"({"type":"json_object"})"};
   r.cache.name_space = "team-a";
   r.kv = {.ratio = 8, .mode = llm::KvMode::kQueryAware};
   r.speculation = llm::Speculation::kPromptLookup;
@@ -62,12 +64,18 @@ json tree(const Request& r, const std::string& model, const json& versions) {
   static const char* const kKvModes[] = {"auto", "exact", "query_aware", "query_agnostic"};
   static const char* const kSpeculation[] = {"auto", "off", "prompt_lookup"};
   const auto optional = [](const auto& value) { return value ? json(*value) : json(); };
+  const auto sent = [](const auto& items) {
+    json texts;
+    for (const auto& item : items) texts.push_back(item.sent);
+    return texts;
+  };
+  const auto if_any = [](const std::string& text) { return text.empty() ? json() : json(text); };
   json messages = json::array();
   for (const auto& m : r.messages) {
     messages.push_back({{"role", m.role},
                         {"content", m.content},
                         {"name", m.name},
-                        {"tool_calls", m.tool_calls},
+                        {"tool_calls", sent(m.tool_calls)},
                         {"tool_call_id", m.tool_call_id}});
   }
   json bias = json::object();
@@ -94,9 +102,9 @@ json tree(const Request& r, const std::string& model, const json& versions) {
           {"n", r.n},
           {"logprobs", optional(r.logprobs)},
           {"echo", r.echo},
-          {"tools", r.tools},
-          {"tool_choice", r.tool_choice},
-          {"response_format", r.response_format},
+          {"tools", sent(r.tools)},
+          {"tool_choice", if_any(r.tool_choice.sent)},
+          {"response_format", if_any(r.response_format.sent)},
           {"kv", {{"ratio", optional(r.kv.ratio)}, {"mode", kKvModes[static_cast<int>(r.kv.mode)]}}},
           {"speculation", kSpeculation[static_cast<int>(r.speculation)]},
           {"knowledge", r.knowledge},
@@ -123,7 +131,7 @@ TEST(CanonicalKey, EveryFieldThatCanChangeTheAnswerChangesTheKey) {
       {"role", [](Request& r) { r.messages[0].role = "system"; }},
       {"content", [](Request& r) { r.messages[0].content += " "; }},
       {"name", [](Request& r) { r.messages[0].name = "bob"; }},
-      {"tool_calls", [](Request& r) { r.messages[1].tool_calls[0]["function"]["arguments"] = "{1}"; }},
+      {"tool_calls", [](Request& r) { r.messages[1].tool_calls[0].sent = R"({"id":"c2"})"; }},
       {"tool_call_id", [](Request& r) { r.messages[2].tool_call_id = "c2"; }},
       {"message order", [](Request& r) { std::swap(r.messages[0], r.messages[2]); }},
       {"message left out", [](Request& r) { r.messages.pop_back(); }},
@@ -150,9 +158,11 @@ TEST(CanonicalKey, EveryFieldThatCanChangeTheAnswerChangesTheKey) {
       {"logprobs", [](Request& r) { r.logprobs = 0; }},
       {"no logprobs", [](Request& r) { r.logprobs.reset(); }},
       {"echo", [](Request& r) { r.echo = false; }},
-      {"tools", [](Request& r) { r.tools[0]["function"]["name"] = "g"; }},
-      {"tool_choice", [](Request& r) { r.tool_choice = "none"; }},
-      {"response_format", [](Request& r) { r.response_format = nullptr; }},
+      {"tools", [](Request& r) { r.tools[0].sent = R"({"type":"function","function":{"name":"g"}})"; }},
+      {"tools' member order",
+       [](Request& r) { r.tools[0].sent = R"({"function":{"name":"f"},"type":"function"})"; }},
+      {"tool_choice", [](Request& r) { r.tool_choice.sent = R"("none")"; }},
+      {"response_format", [](Request& r) { r.response_format = {}; }},
       {"namespace", [](Request& r) { r.cache.name_space = "team-b"; }},
       {"kv ratio", [](Request& r) { r.kv.ratio = 16; }},
       {"kv mode", [](Request& r) { r.kv.mode = llm::KvMode::kQueryAgnostic; }},
@@ -186,11 +196,6 @@ TEST(CanonicalKey, WhatCannotChangeTheAnswerDoesNotChangeTheKey) {
       {"only_if_cached", [](Request& r) { r.cache.only_if_cached = true; }},
       {"want_trace", [](Request& r) { r.want_trace = true; }},
       {"budget", [](Request& r) { r.budget.usd = 1; }},
-      {"tools' member order",
-       [](Request& r) {
-         r.tools =
-             json::parse(R"([{"function":{"parameters":{"a":2.5,"z":1.0},"name":"f"},"type":"function"}])");
-       }},
   };
   const Key key = request_key(full(), "m", {});
   for (const auto& [name, change] : changes) {

@@ -66,20 +66,18 @@ RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohm
     const llm::Message& message = r.messages[i];
     const bool is_system = message.role == "system" || message.role == "developer";
     Hash& part = i + 1 == r.messages.size() ? question : is_system ? system : earlier;
-    part.add(message.role)
-        .add(message.content)
-        .add(message.name)
-        .json(message.tool_calls)
-        .add(message.tool_call_id);
+    part.add(message.role).add(message.content).add(message.name).add(message.tool_call_id);
+    for (const llm::ToolCall& call : message.tool_calls) part.add(call.sent);
   }
-  tools.json(r.tools).json(r.tool_choice);
+  for (const llm::Tool& tool : r.tools) tools.add(tool.sent);
+  tools.add(r.tool_choice.sent);
   rest.json(r.extra).number(r.kv.ratio.value_or(0)).number(static_cast<int>(r.kv.mode)).json(versions);
   for (const auto& domain : r.knowledge) rest.add(domain);
-  return {
-      .question = question.wide(),
-      .parts = {Hash().add(model).narrow(), system.narrow(), earlier.narrow(), hash_of(r.sampling),
-                Hash().number(r.sampling.seed ? std::int64_t{*r.sampling.seed} : -1).narrow(),
-                hash_of_length(r), tools.narrow(), Hash().json(r.response_format).narrow(), rest.narrow()}};
+  return {.question = question.wide(),
+          .parts = {Hash().add(model).narrow(), system.narrow(), earlier.narrow(), hash_of(r.sampling),
+                    Hash().number(r.sampling.seed ? std::int64_t{*r.sampling.seed} : -1).narrow(),
+                    hash_of_length(r), tools.narrow(), Hash().add(r.response_format.sent).narrow(),
+                    rest.narrow()}};
 }
 
 void NearMisses::add(const RequestParts& parts) {

@@ -127,7 +127,14 @@ TEST_F(RemoteTest, StreamsAnAnswer) {
   llm::Request request = question();
   request.sampling.temperature = 0;
   request.max_tokens = 9;
-  request.tools = json::array({{{"type", "function"}}});
+  request.tools = {{.type = "function", .function = {}, .sent = R"({"type":"function","b":1.50,"a":0})"}};
+  request.tool_choice = {.kind = llm::ToolChoice::Kind::kOther, .function = {}, .sent = R"({"type":"any"})"};
+  request.messages.push_back(
+      {.role = "assistant",
+       .content = {},
+       .name = {},
+       .tool_calls = {{.name = "f", .arguments = "{}", .sent = R"({"id":"c","x":[]})"}},
+       .tool_call_id = {}});
   request.extra = {{"search_recency_filter", "week"}};
   const auto events = ask(*remote, request);
   EXPECT_EQ(llm::text_of(events), "Paris");
@@ -142,9 +149,13 @@ TEST_F(RemoteTest, StreamsAnAnswer) {
   EXPECT_EQ(sent[0].path, "/v1/chat/completions");
   EXPECT_EQ(sent[0].header("authorization"), "Bearer secret");
   EXPECT_EQ(json::parse(sent[0].body),
-            json::parse(R"({"model":"real-name","messages":[{"role":"user","content":"capital?"}],
-              "temperature":0.0,"max_tokens":9,"tools":[{"type":"function"}],"search_recency_filter":"week",
+            json::parse(R"({"model":"real-name","messages":[{"role":"user","content":"capital?"},
+                {"role":"assistant","content":null,"tool_calls":[{"id":"c","x":[]}]}],
+              "temperature":0.0,"max_tokens":9,"tools":[{"type":"function","b":1.5,"a":0}],
+              "tool_choice":{"type":"any"},"search_recency_filter":"week",
               "stream":true,"stream_options":{"include_usage":true}})"));
+  EXPECT_NE(sent[0].body.find(R"("tools":[{"type":"function","b":1.50,"a":0}])"), std::string::npos)
+      << "tools go on as they were written";
 }
 
 TEST_F(RemoteTest, TakesAWholeAnswerWhetherAskedForOrNot) {

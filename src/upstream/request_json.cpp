@@ -1,5 +1,7 @@
 #include "upstream/request_json.h"
 
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -9,14 +11,33 @@ namespace {
 
 using nlohmann::json;
 
-json message_json(const llm::Message& message) {
+std::string written(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+/// JSON texts as an array.
+template <class Items>
+std::string array_of_sent(const Items& items) {
+  std::string out;
+  for (const auto& item : items) out += (out.empty() ? "[" : ",") + item.sent;
+  return out + "]";
+}
+
+/// Adds a member whose value is JSON text already. Requires: `object` is an object with members.
+void add_sent(std::string& object, std::string_view name, std::string_view value) {
+  object.pop_back();
+  object.append(",\"").append(name).append("\":").append(value).append("}");
+}
+
+std::string message_text(const llm::Message& message) {
   json out = {{"role", message.role}};
-  const bool calls = !message.tool_calls.is_null();
+  const bool calls = !message.tool_calls.empty();
   out["content"] = calls && message.content.empty() ? json() : json(message.content);
   if (!message.name.empty()) out["name"] = message.name;
-  if (calls) out["tool_calls"] = message.tool_calls;
   if (!message.tool_call_id.empty()) out["tool_call_id"] = message.tool_call_id;
-  return out;
+  std::string text = written(out);
+  if (calls) add_sent(text, "tool_calls", array_of_sent(message.tool_calls));
+  return text;
 }
 
 void add_sampling(json& out, const llm::Sampling& s) {
@@ -32,16 +53,20 @@ void add_sampling(json& out, const llm::Sampling& s) {
 }
 
 void add_chat(json& out, const llm::Request& r) {
-  json messages = json::array();
-  for (const llm::Message& message : r.messages) messages.push_back(message_json(message));
-  out["messages"] = std::move(messages);
-  if (r.logprobs) {
-    out["logprobs"] = true;
-    if (*r.logprobs > 0) out["top_logprobs"] = *r.logprobs;
-  }
-  if (!r.tools.is_null()) out["tools"] = r.tools;
-  if (!r.tool_choice.is_null()) out["tool_choice"] = r.tool_choice;
-  if (!r.response_format.is_null()) out["response_format"] = r.response_format;
+  if (!r.logprobs) return;
+  out["logprobs"] = true;
+  if (*r.logprobs > 0) out["top_logprobs"] = *r.logprobs;
+}
+
+/// What the caller wrote goes on as the caller wrote it.
+void add_chat_texts(std::string& body, const llm::Request& r) {
+  std::string messages;
+  for (const llm::Message& message : r.messages)
+    messages += (messages.empty() ? "[" : ",") + message_text(message);
+  add_sent(body, "messages", (messages.empty() ? "[" : messages) + "]");
+  if (!r.tools.empty()) add_sent(body, "tools", array_of_sent(r.tools));
+  if (!r.tool_choice.sent.empty()) add_sent(body, "tool_choice", r.tool_choice.sent);
+  if (!r.response_format.sent.empty()) add_sent(body, "response_format", r.response_format.sent);
 }
 
 void add_text(json& out, const llm::Request& r) {
@@ -69,7 +94,9 @@ std::string request_body(const llm::Request& r, const RemoteOptions& options, bo
     out["stream"] = true;
     out["stream_options"] = {{"include_usage", true}};
   }
-  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string body = written(out);
+  if (r.endpoint == llm::Endpoint::kChat) add_chat_texts(body, r);
+  return body;
 }
 
 }  // namespace pmt::upstream

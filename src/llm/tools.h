@@ -1,0 +1,54 @@
+// What a request says of tools and of the answer's form, as typed values: api/ reads the caller's JSON once
+// and refuses what has a wrong type, so nobody after it looks into foreign JSON. Beside the parts that we act
+// on stands `sent`: the caller's JSON text without its white space, members in the caller's order, for those
+// who pass it on (upstream/) or hash it (response_cache/). Order has a meaning here: a schema's members are
+// written in it.
+#pragma once
+
+#include <string>
+
+namespace pmt::llm {
+
+/// A function that the model may call.
+struct Function {
+  std::string name;
+  std::string description;
+  std::string parameters;  // JSON text: a schema, an object; "": none was given
+  friend bool operator==(const Function&, const Function&) = default;
+};
+
+struct Tool {
+  std::string type;   // "function", or what only an upstream may know
+  Function function;  // where it is one
+  std::string sent;
+  bool is_function() const { return type == "function"; }
+  friend bool operator==(const Tool&, const Tool&) = default;
+};
+
+struct ToolChoice {
+  enum class Kind { kUnset, kNone, kAuto, kRequired, kFunction, kOther };
+  Kind kind = Kind::kUnset;
+  std::string function;  // kFunction: its name
+  std::string sent;      // "" when unset
+  friend bool operator==(const ToolChoice&, const ToolChoice&) = default;
+};
+
+struct ResponseFormat {
+  enum class Kind { kUnset, kText, kJsonObject, kJsonSchema, kOther };
+  Kind kind = Kind::kUnset;
+  std::string schema;  // JSON text: an object; "": none was given
+  std::string sent;    // "" when unset
+  /// Any text will do.
+  bool is_free() const { return kind == Kind::kUnset || kind == Kind::kText; }
+  friend bool operator==(const ResponseFormat&, const ResponseFormat&) = default;
+};
+
+/// A call that an assistant's earlier turn made.
+struct ToolCall {
+  std::string name;       // "": it is no function's
+  std::string arguments;  // what the model wrote: JSON text, or what was meant to be some
+  std::string sent;
+  friend bool operator==(const ToolCall&, const ToolCall&) = default;
+};
+
+}  // namespace pmt::llm
