@@ -8,7 +8,7 @@ function(pmt_parsers room)
   set_property(GLOBAL APPEND PROPERTY PMT_PARSERS ${ARGN})
 endfunction()
 
-pmt_parsers(base file.cpp hash.cpp hex.cpp result.cpp usage_counter.cpp)
+pmt_parsers(base file.cpp hash.cpp hex.cpp json.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm event.cpp)
 pmt_parsers(net http.cpp request_parser.cpp response_head.cpp response_parser.cpp sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)

@@ -16,7 +16,7 @@ constexpr std::size_t kStartCapacity = 16U << 10;
 
 simdjson::dom::parser fresh_parser() {
   simdjson::dom::parser parser;
-  if (parser.allocate(kStartCapacity, kJsonDepthMax + 1) != simdjson::SUCCESS) throw std::bad_alloc();
+  if (parser.allocate(kStartCapacity, base::kJsonDepthMax + 1) != simdjson::SUCCESS) throw std::bad_alloc();
   return parser;
 }
 
@@ -54,7 +54,7 @@ base::Error explain(const std::string& text, simdjson::error_code code) {
     return base::invalid("The request's body is empty: send a JSON object.");
   }
   if (code == simdjson::DEPTH_ERROR) {
-    return base::invalid(fmt::format("The JSON nests deeper than {} levels.", kJsonDepthMax));
+    return base::invalid(fmt::format("The JSON nests deeper than {} levels.", base::kJsonDepthMax));
   }
   PlaceFinder finder;
   json::sax_parse(text, &finder);

@@ -8,14 +8,12 @@
 #include <simdjson.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/result.h"
 
 namespace pmt::api {
 
 using Json = simdjson::dom::element;
-
-/// Deeper documents are refused: what walks JSON later (dump, compare) recurses.
-inline constexpr std::size_t kJsonDepthMax = 64;
 
 /// The document's root. It and everything reached from it live until the next call on this thread, and no
 /// longer than `text`. Errors: kInvalidArgument with the place (line and column) and what is wrong there.

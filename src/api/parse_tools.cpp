@@ -146,8 +146,8 @@ llm::ResponseFormat::Kind kind_of_format(std::string_view type) {
 
 /// A JSON text inside a string has the limit of every JSON text.
 base::Status check_depth(std::string_view arguments) {
-  if (!base::nests_deeper(arguments, kJsonDepthMax)) return {};
-  return base::invalid(fmt::format("must not nest deeper than {} levels", kJsonDepthMax));
+  if (!base::nests_deeper(arguments, base::kJsonDepthMax)) return {};
+  return base::invalid(fmt::format("must not nest deeper than {} levels", base::kJsonDepthMax));
 }
 
 constexpr Rule<llm::ToolCall> kCalledRules[] = {

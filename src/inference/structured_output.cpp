@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/json_text.h"
 #include "model/grammar.h"
 
@@ -16,8 +17,6 @@ namespace {
 constexpr std::string_view kOpen = "<tool_call>";
 constexpr std::string_view kClose = "</tool_call>";
 constexpr char kAnyObject[] = R"({"type":"object"})";
-/// As api/ has it for every JSON text.
-constexpr std::size_t kDepthMax = 64;
 
 base::Error wrong(std::string field, std::string what) {
   return base::invalid(fmt::format("'{}' {}", field, what), field);
@@ -140,7 +139,7 @@ struct WrittenCall {
 
 /// A call that a model wrote: an object with a name and arguments, told apart by its members.
 std::optional<WrittenCall> read_call(std::string_view text) {
-  if (base::nests_deeper(text, kDepthMax)) return std::nullopt;
+  if (base::nests_deeper(text, base::kJsonDepthMax)) return std::nullopt;
   const auto members = base::object_members(text);
   if (!members || members->size() != 2) return std::nullopt;
   std::optional<std::string> name;

@@ -1,0 +1,211 @@
+#include "base/json.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <simdjson.h>
+
+#include <fmt/format.h>
+
+namespace pmt::base {
+namespace {
+
+using nlohmann::json;
+
+/// Builds the tree from the parser's events. nlohmann's own builder has no limit, and its CBOR reader calls
+/// itself for each level: both stop where an event is refused here.
+class TreeBuilder {
+ public:
+  TreeBuilder(std::size_t bytes, std::size_t depth_max, bool check_utf8)
+      : bytes_(bytes), depth_max_(depth_max), check_utf8_(check_utf8) {}
+
+  bool null() { return put(nullptr); }
+  bool boolean(bool value) { return put(value); }
+  bool number_integer(json::number_integer_t value) { return put(value); }
+  bool number_unsigned(json::number_unsigned_t value) { return put(value); }
+  bool number_float(json::number_float_t value, const json::string_t&) { return put(value); }
+  bool string(json::string_t& value) { return is_text(value) && put(std::move(value)); }
+  bool binary(json::binary_t&) { return refuse("a byte string, which JSON has none of"); }
+  bool start_object(std::size_t size) { return open(json::object(), size); }
+  bool start_array(std::size_t size) { return open(json::array(), size); }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+  bool key(json::string_t& name) {
+    if (!is_text(name)) return false;
+    member_ = &(*open_.back()->get_ptr<json::object_t*>())[std::move(name)];
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) {
+    return refuse(shown(error.what()));
+  }
+
+  json take() { return std::move(root_); }
+  bool too_deep() const { return too_deep_; }
+  const std::string& why() const { return why_; }
+
+ private:
+  /// "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error ..." without the lead.
+  /// The library quotes the last token, which may be all of the text.
+  static std::string shown(std::string_view what) {
+    constexpr std::size_t kShownMax = 240;
+    if (const auto at = what.find("] "); at != std::string_view::npos) what.remove_prefix(at + 2);
+    constexpr std::string_view kLead = "parse error at ";
+    if (what.substr(0, kLead.size()) == kLead) what.remove_prefix(kLead.size());
+    if (what.size() <= kShownMax) return std::string(what);
+    std::size_t end = kShownMax;
+    while (end > 0 && (static_cast<unsigned char>(what[end]) & 0xC0) == 0x80)
+      --end;  // not within a character
+    return std::string(what.substr(0, end)) + "...";
+  }
+  bool refuse(std::string why) {
+    why_ = std::move(why);
+    return false;
+  }
+  bool is_text(const std::string& text) {
+    return !check_utf8_ || simdjson::validate_utf8(text) || refuse("a string that is no UTF-8");
+  }
+
+  template <class T>
+  json* place(T&& value) {
+    if (open_.empty()) {
+      root_ = std::forward<T>(value);
+      return &root_;
+    }
+    if (auto* items = open_.back()->get_ptr<json::array_t*>()) {
+      items->emplace_back(std::forward<T>(value));
+      return &items->back();
+    }
+    *member_ = std::forward<T>(value);
+    return member_;
+  }
+  template <class T>
+  bool put(T&& value) {
+    place(std::forward<T>(value));
+    return true;
+  }
+  /// CBOR tells the size first, and each item takes a byte at least (-1: as many as come).
+  bool open(json&& empty, std::size_t size) {
+    if (size != std::numeric_limits<std::size_t>::max() && size > bytes_)
+      return refuse("a size that can't be");
+    if (open_.size() >= depth_max_) {
+      too_deep_ = true;
+      return false;
+    }
+    open_.push_back(place(std::move(empty)));  // stays where it is: what it lies in can't grow before it ends
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  const std::size_t bytes_, depth_max_;
+  const bool check_utf8_;
+  bool too_deep_ = false;
+  std::string why_;
+  json root_;
+  std::vector<json*> open_;  // from the root to the array or object that events belong to
+  json* member_ = nullptr;   // of the innermost object: where the next value goes
+};
+
+Result<json> parse(std::string_view bytes, const JsonLimits& limits, json::input_format_t format) {
+  const bool is_text = format == json::input_format_t::json;
+  const char* const name = is_text ? "JSON" : "CBOR";
+  if (bytes.size() > limits.bytes_max)
+    return invalid(fmt::format("{} of more than {} bytes", name, limits.bytes_max));
+  TreeBuilder builder(bytes.size(), limits.depth_max, /*check_utf8=*/!is_text);  // the text's parser does it
+  if (json::sax_parse(bytes.data(), bytes.data() + bytes.size(), &builder, format)) return builder.take();
+  if (builder.too_deep())
+    return invalid(fmt::format("{} nested deeper than {} levels", name, limits.depth_max));
+  if (is_text && bytes.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    return invalid("not JSON (it is empty)");
+  return invalid(fmt::format("not {} ({})", name, builder.why()));
+}
+
+}  // namespace
+
+Result<json> parse_json(std::string_view text, const JsonLimits& limits) {
+  return parse(text, limits, json::input_format_t::json);
+}
+
+Result<json> parse_json(std::string_view text, std::size_t bytes_max) {
+  return parse_json(text, JsonLimits{.bytes_max = bytes_max});
+}
+
+Result<json> parse_cbor(std::string_view bytes, const JsonLimits& limits) {
+  return parse(bytes, limits, json::input_format_t::cbor);
+}
+
+bool fits_depth(const json& tree, std::size_t depth_max) {
+  if (!tree.is_structured()) return true;
+  if (depth_max == 0) return false;
+  return std::all_of(tree.begin(), tree.end(),
+                     [depth_max](const json& inner) { return fits_depth(inner, depth_max - 1); });
+}
+
+const json& at(const json& object, std::string_view key) {
+  static const json kNull;
+  if (!object.is_object()) return kNull;
+  const auto found = object.find(key);
+  return found == object.end() ? kNull : *found;
+}
+
+const json& array_at(const json& object, std::string_view key) {
+  static const json kEmpty = json::array();
+  const json& value = at(object, key);
+  return value.is_array() ? value : kEmpty;
+}
+
+const json& object_at(const json& object, std::string_view key) {
+  static const json kEmpty = json::object();
+  const json& value = at(object, key);
+  return value.is_object() ? value : kEmpty;
+}
+
+std::string text_at(const json& object, std::string_view key) {
+  return as_text(at(object, key)).value_or("");
+}
+
+std::optional<std::int64_t> integer_at(const json& object, std::string_view key) {
+  return as_integer(at(object, key));
+}
+
+std::optional<double> number_at(const json& object, std::string_view key) {
+  return as_number(at(object, key));
+}
+
+std::optional<bool> flag_at(const json& object, std::string_view key) {
+  const json& value = at(object, key);
+  return value.is_boolean() ? std::optional(value.get<bool>()) : std::nullopt;
+}
+
+std::optional<std::string> as_text(const json& value) {
+  return value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
+}
+
+std::optional<std::int64_t> as_integer(const json& value) {
+  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+  if (value.is_number_unsigned()) {
+    const auto number = value.get<std::uint64_t>();
+    return number <= static_cast<std::uint64_t>(kMax) ? std::optional(static_cast<std::int64_t>(number))
+                                                      : std::nullopt;
+  }
+  if (value.is_number_integer()) return value.get<std::int64_t>();
+  if (!value.is_number_float()) return std::nullopt;
+  const auto number = value.get<double>();
+  constexpr double kExactMax =
+      9007199254740992;  // 2^53: beyond it a double isn't the number that was written
+  if (!(std::abs(number) <= kExactMax) || number != std::trunc(number)) return std::nullopt;
+  return static_cast<std::int64_t>(number);
+}
+
+std::optional<double> as_number(const json& value) {
+  if (!value.is_number()) return std::nullopt;
+  const auto number = value.get<double>();
+  return std::isfinite(number) ? std::optional(number) : std::nullopt;
+}
+
+}  // namespace pmt::base
