@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace pmt::base {
 namespace {
 
@@ -80,9 +82,8 @@ std::optional<std::vector<JsonMember>> object_members(std::string_view text) {
 std::optional<std::string> json_string(std::string_view quoted) {
   quoted = trimmed(quoted);
   if (!quoted.starts_with('"')) return std::nullopt;
-  const auto value = nlohmann::json::parse(quoted, nullptr, false);
-  if (!value.is_string()) return std::nullopt;
-  return value.get_ref<const std::string&>();
+  const auto value = parse_json(quoted);
+  return value ? as_text(*value) : std::nullopt;
 }
 
 std::string json_quoted(std::string_view text) {
