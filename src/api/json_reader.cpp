@@ -1,9 +1,14 @@
 #include "api/json_reader.h"
 
+#include <algorithm>
 #include <new>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
+
+#include "api/fields.h"
 
 namespace pmt::api {
 namespace {
@@ -20,47 +25,93 @@ simdjson::dom::parser fresh_parser() {
   return parser;
 }
 
-/// Only finds where a document is broken: simdjson doesn't say.
+/// Only finds what is wrong with a document and where: simdjson doesn't say.
 class PlaceFinder final : public json::json_sax_t {
  public:
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override { return true; }
-  bool key(string_t&) override { return true; }
-  bool end_object() override { return true; }
-  bool start_array(std::size_t) override { return true; }
-  bool end_array() override { return true; }
+  bool null() override { return value(); }
+  bool boolean(bool) override { return value(); }
+  bool number_integer(number_integer_t) override { return value(); }
+  bool number_unsigned(number_unsigned_t) override { return value(); }
+  bool number_float(number_float_t, const string_t& text) override {
+    // An integer that no 64 bits hold comes as a float.
+    if (text.find_first_of(".eE") != string_t::npos) return value();
+    return wrong("holds an integer of more than 64 bits");
+  }
+  bool string(string_t&) override { return value(); }
+  bool binary(binary_t&) override { return value(); }
+  bool start_object(std::size_t) override { return open(true); }
+  bool key(string_t& name) override {
+    levels_.back().key = name;
+    return true;
+  }
+  bool end_object() override { return close(); }
+  bool start_array(std::size_t) override { return open(false); }
+  bool end_array() override { return close(); }
   bool parse_error(std::size_t, const std::string&, const json::exception& error) override {
+    constexpr int kNumberOverflow = 406;
+    if (error.id == kNumberOverflow) return wrong("holds a number past the range of a double");
     // "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error ..."
     std::string_view what = error.what();
     if (const auto at = what.find("] "); at != std::string_view::npos) what.remove_prefix(at + 2);
     constexpr std::string_view kLead = "parse error at ";
     if (what.substr(0, kLead.size()) == kLead) what.remove_prefix(kLead.size());
     constexpr std::size_t kShownMax = 240;  // it quotes the last token, which may be the whole body
-    place = what.size() <= kShownMax ? std::string(what) : std::string(what.substr(0, kShownMax)) + "...";
+    broken = what.size() <= kShownMax ? std::string(what) : std::string(what.substr(0, kShownMax)) + "...";
     return false;
   }
 
-  std::string place;
+  std::string broken;  // it is no JSON: where and why
+  base::Error error;   // it is JSON, but not for us: what is wrong with the field
+
+ private:
+  struct Level {
+    bool object;
+    std::string key;
+    std::size_t items;
+  };
+
+  bool value() {
+    if (!levels_.empty()) ++levels_.back().items;
+    return true;
+  }
+  bool open(bool object) {
+    if (levels_.size() == base::kJsonDepthMax)
+      return wrong(fmt::format("nests deeper than {} levels", base::kJsonDepthMax));
+    levels_.push_back({object, "", 0});
+    return true;
+  }
+  bool close() {
+    levels_.pop_back();
+    return value();
+  }
+  bool wrong(std::string what) {
+    error = base::invalid(std::move(what), path());
+    return false;
+  }
+  /// Of the value that begins here; of one that lies very deep what it lies in.
+  std::string path() const {
+    constexpr std::size_t kLevelsShown = 8;
+    std::string out;
+    for (std::size_t i = 0; i < std::min(levels_.size(), kLevelsShown); ++i) {
+      const Level& level = levels_[i];
+      out += level.object ? (out.empty() ? "" : ".") + level.key : fmt::format("[{}]", level.items);
+    }
+    return out;
+  }
+
+  std::vector<Level> levels_;
 };
 
 base::Error explain(const std::string& text, simdjson::error_code code) {
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
     return base::invalid("The request's body is empty: send a JSON object.");
   }
-  if (code == simdjson::DEPTH_ERROR) {
-    return base::invalid(fmt::format("The JSON nests deeper than {} levels.", base::kJsonDepthMax));
-  }
   PlaceFinder finder;
   json::sax_parse(text, &finder);
-  if (!finder.place.empty()) return base::invalid("The body is not valid JSON: " + finder.place);
-  if (code == simdjson::NUMBER_ERROR) {
-    return base::invalid("The body holds an integer of more than 64 bits.");
+  if (!finder.broken.empty()) return base::invalid("The body is not valid JSON: " + finder.broken);
+  if (!finder.error.message.empty()) {
+    return finder.error.field.empty() ? base::invalid("The body " + finder.error.message + ".")
+                                      : name_field(std::move(finder.error));
   }
   return base::invalid(std::string("The body can't be read as JSON: ") + simdjson::error_message(code));
 }

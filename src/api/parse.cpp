@@ -244,8 +244,7 @@ void settle_max_tokens(Draft& d) {
   r.max_tokens = std::min(r.max_tokens.value_or(cap), cap);
 }
 
-base::Status read_call(const std::string& body, Draft& d) {
-  TRY_ASSIGN(const Json root, parse_json(body));
+base::Status read_call(Json root, Draft& d) {
   if (!root.is_object()) return base::invalid("The request's body must be a JSON object.");
   const bool chat = d.call.request.endpoint == llm::Endpoint::kChat;
   const std::span<const Rule<Draft>> rules =
@@ -260,9 +259,10 @@ base::Status read_call(const std::string& body, Draft& d) {
 }  // namespace
 
 base::Result<CompletionCall> parse_completion(llm::Endpoint endpoint, const std::string& body) {
+  TRY_ASSIGN(const Json root, parse_json(body));
   Draft draft;
   draft.call.request.endpoint = endpoint;
-  if (base::Status s = read_call(body, draft); !s) return name_field(s.error());
+  if (base::Status s = read_call(root, draft); !s) return name_field(s.error());
   return std::move(draft.call);
 }
 

@@ -58,15 +58,6 @@ void put(std::string& out, T value) {
 }
 
 template <class T>
-void put(std::string& out, const std::optional<T>& value) {
-  if (value) {
-    put(out, *value);
-  } else {
-    out += "null";
-  }
-}
-
-template <class T>
 void put(std::string& out, const std::vector<T>& items) {
   char separator = '[';
   for (const auto& item : items) {
@@ -74,6 +65,15 @@ void put(std::string& out, const std::vector<T>& items) {
     put(out, item);
   }
   out += items.empty() ? "[]" : "]";
+}
+
+template <class T>
+void put(std::string& out, const std::optional<T>& value) {
+  if (value) {
+    put(out, *value);
+  } else {
+    out += "null";
+  }
 }
 
 /// What was sent is a text here, its members' order part of it: models read it in that order.
