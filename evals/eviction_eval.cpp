@@ -199,7 +199,7 @@ double offline_bound(const Trace& trace, double capacity) {
 
 int eval(std::vector<std::string> args) {
   const bool json = take_flag(args, "--json");
-  const std::string data = take_value(args, "--data", "../shared/data");
+  const std::string data = take_value(args, "--data", "data");
   if (!args.empty()) {
     fmt::print(stderr, "usage: eval eviction [--data DIR] [--json]\n");
     return 2;

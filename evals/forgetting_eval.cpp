@@ -354,7 +354,7 @@ int eval(std::vector<std::string> args) {
   spdlog::set_level(spdlog::level::warn);  // its lines would stand among the JSON
   Options options;
   options.gates_only = take_flag(args, "--gates");
-  options.data = take_value(args, "--data", "../shared/data");
+  options.data = take_value(args, "--data", "data");
   options.model = take_value(args, "--model", "");
   options.plot = take_value(args, "--plot", "");
   PeerOptions peers;

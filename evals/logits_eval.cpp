@@ -339,7 +339,7 @@ int main_of(std::vector<std::string> args) {
   const bool json = take_flag(args, "--json");
   const char* model = std::getenv("PERMUTATION_MODEL");
   const std::string path = take_value(args, "--model", model != nullptr ? model : "");
-  const std::string data = take_value(args, "--data", "../shared/data");
+  const std::string data = take_value(args, "--data", "data");
   const int agreement_tokens = std::stoi(take_value(args, "--tokens", std::to_string(kAgreementTokens)));
   const int prompts =
       std::clamp(std::stoi(take_value(args, "--prompts", "20")), 0, static_cast<int>(std::size(kPrompts)));

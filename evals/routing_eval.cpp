@@ -209,7 +209,7 @@ Interval bootstrap(std::size_t n, int seed, F&& statistic) {
 
 int run(const std::string& self, std::vector<std::string> args) {
   const bool as_json = take_flag(args, "--json");
-  const std::string data = take_value(args, "--data", "../shared/data");
+  const std::string data = take_value(args, "--data", "data");
   const auto sets = split(take_value(args, "--sets", "webquestions,entityquestions,rome_known"));
   const auto thresholds = split(take_value(args, "--thresholds", "0.3,0.45,0.6,0.75"));
   const int items = std::stoi(take_value(args, "--items", "300"));

@@ -432,7 +432,7 @@ base::Status measure(const QuestionSet& set, Vectors& vectors, unsigned seed, in
 
 int eval(std::vector<std::string> args) {
   const bool json = take_flag(args, "--json"), fit = take_flag(args, "--fit");
-  const std::string data = take_value(args, "--data", "../shared/data");
+  const std::string data = take_value(args, "--data", "data");
   const std::string kept = take_value(args, "--vectors", "");
   const unsigned seed = static_cast<unsigned>(std::stoul(take_value(args, "--seed", std::to_string(kSeed))));
   const int splits = std::stoi(take_value(args, "--splits", "4"));

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Proves that no file of ours names a package registry's host or a path of one particular machine: packages are
-fetched by name through whatever index is configured, and everything else lies under PERMUTATION_HOME.
+"""Proves that no file of ours points outside of the repository: to a package registry's host or a path of one
+particular machine (packages are fetched by name through whatever index is configured, and everything else lies under
+PERMUTATION_HOME), or to papers that only we have: a reader can open notes and papers by number, nothing else.
 
 Usage: check_texts.py ROOT. Exit status: 0 none does, 1 one does (each as file:line: what).
 """
@@ -17,13 +18,16 @@ FOLDERS = ["work", "root", "tmp", "home"]
 
 HOST = re.compile("|".join(rf"\b{name}\.{domain}\b" for name, domain in HOSTS))
 PATH = re.compile(r"(?<![\w.~})$/-])/(?:" + "|".join(FOLDERS) + r")/\w")
+# The drafts that the project was planned by, and its tracker's numbers (owner/project#12 is somebody else's, and public).
+PAPERS = [("DESIGN", "md"), ("INTERFACE", "md"), ("STYLE", "md"), ("WORLD", "md")]
+OURS_ONLY = re.compile("|".join([rf"\b{name}\.{end}\b" for name, end in PAPERS] + [r"\.\./" + "shared", r"\b[Ii]ssues? \d+"]))
 
 
 def faults_of(name, text):
     """Each line of `text` that names a host or a path, as file:line: what."""
     faults = []
     for number, line in enumerate(text.splitlines(), 1):
-        for what, pattern in [("a registry's host", HOST), ("a path of one machine", PATH)]:
+        for what, pattern in [("a registry's host", HOST), ("a path of one machine", PATH), ("not in the repository", OURS_ONLY)]:
             if match := pattern.search(line):
                 faults.append(f"{name}:{number}: {what}: {match.group(0)}")
     return faults
@@ -43,7 +47,7 @@ def main():
             faults += faults_of(name, (root / name).read_text(encoding="utf-8"))
         except UnicodeDecodeError:
             continue  # not a text
-    print("\n".join(faults) if faults else "no registry hosts, no machine paths")
+    print("\n".join(faults) if faults else "nothing points outside of the repository")
     return 1 if faults else 0
 
 

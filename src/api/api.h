@@ -1,4 +1,4 @@
-// The server's HTTP face: every endpoint of INTERFACE.md that exists today, as one net::Handler.
+// The server's HTTP face: every endpoint (openapi.json describes them), as one net::Handler.
 //
 //   Api api({.models = {{"smollm2-135m-instruct", {.completer = &cached}}}, .cache = &cache, ...});
 //   auto server = net::HttpServer::start(options, api.handler());

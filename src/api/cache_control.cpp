@@ -1,4 +1,4 @@
-// RFC 9111, section 5.2.1: the request directives that INTERFACE.md honours.
+// RFC 9111, section 5.2.1: the request directives that we honour.
 #include <algorithm>
 #include <charconv>
 

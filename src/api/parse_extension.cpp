@@ -1,4 +1,4 @@
-// `permutation`: INTERFACE.md's extension object of a request.
+// `permutation`: our extension object of a request.
 #include "api/fields.h"
 #include "api/parse.h"
 

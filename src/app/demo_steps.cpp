@@ -46,7 +46,7 @@ void claim(DemoStep& step, bool holds, const std::string& otherwise) {
   if (!holds && step.broken.empty()) step.broken = otherwise;
 }
 
-/// Runs a step's body: an error, or an answer of another shape than INTERFACE.md's, breaks the step.
+/// Runs a step's body: an error, or an answer of another shape than the API's, breaks the step.
 void attempt(DemoStep& step, const std::function<base::Status()>& body) {
   try {
     if (const auto done = body(); !done) claim(step, false, done.error().message);

@@ -7,8 +7,7 @@
 //
 // Shapes: W and the mean are [width, width] and [width]; a key is a unit vector [width]. Thread-safety:
 // immutable once made. Cost: calibration embeds the bank (about 1,700 short texts: seconds); a key is one
-// triangular solve, width^2 / 2 multiply-adds (0.05 ms). Source: DESIGN.md, cache 2, second round; how we
-// differ is in the note.
+// triangular solve, width^2 / 2 multiply-adds (0.05 ms). Source: note 0013.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-"""tools/check_texts.py: names hosts and machine paths, and passes what only looks like them."""
+"""tools/check_texts.py: names hosts, machine paths and papers that only we have, and passes what only looks like them."""
 
 import pathlib
 import sys
@@ -16,6 +16,12 @@ class CheckTextsTest(unittest.TestCase):
     def test_machine_paths(self):
         for folder in ["work", "root", "tmp"]:
             self.assertEqual(len(check_texts.faults_of("a.sh", f'cp "/{folder}/x" y\n')), 1, folder)
+
+    def test_papers_that_only_we_have(self):
+        for text in ["as " + "DESIGN" + ".md says", "../" + "shared/data", "see " + "issue" + " 12"]:
+            self.assertEqual(len(check_texts.faults_of("a.md", text)), 1, text)
+        fine = "ggml-org/llama.cpp#12 note 0012 the issue's 12 requests, shared/ redesign.md\n"
+        self.assertEqual(check_texts.faults_of("a.md", fine), [])
 
     def test_what_only_looks_like_one(self):
         text = "~/home/x ${HOME}/tmp/x build/work/x /usr/bin/x the PyPI package /tmpfs/x\n"
