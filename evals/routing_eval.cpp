@@ -1,6 +1,5 @@
-// ./dev eval routing [--data DIR] [--items N] [--sets A,B] [--thresholds 0.3,0.5] [--seed S] [--teacher
-// MODEL]
-// [--json]: what the engine's router is worth. Accuracy against cost for never, always and by-confidence
+// ./dev eval routing [--data DIR] [--items N] [--sets A,B] [--thresholds 0.3,0.5] [--seed S]
+// [--teacher MODEL] [--json]: what the engine's router is worth. Accuracy against cost for never, always and by-confidence
 // escalation, on real questions: --items of each set.
 //
 // The real thing runs: for each policy a fresh `permutation serve` with its own empty caches, the student in

@@ -14,21 +14,22 @@ namespace llm = pmt::llm;
 
 void check_order(const std::vector<llm::Event>& events, bool finished) {
   for (std::size_t i = 0; i < events.size(); ++i) {
-    require(std::holds_alternative<llm::Started>(events[i]) == (i == 0), "Started is the first and only then");
+    require(std::holds_alternative<llm::Started>(events[i]) == (i == 0),
+            "Started is the first and only then");
     const bool last = i + 1 == events.size();
     require(!std::holds_alternative<llm::Done>(events[i]) || last, "nothing comes after Done");
     require(!std::holds_alternative<llm::Failed>(events[i]), "a failure is returned, not sent");
   }
   if (finished)
-    require(!events.empty() && std::holds_alternative<llm::Done>(events.back()), "what is finished has its Done");
+    require(!events.empty() && std::holds_alternative<llm::Done>(events.back()),
+            "what is finished has its Done");
 }
 
 pmt::base::Status read_stream(pmt::upstream::AnswerReader& reader, std::string_view bytes, std::size_t piece,
                               std::vector<llm::Event>& events) {
   pmt::net::SseParser parser;
   for (std::size_t at = 0; at < bytes.size(); at += piece) {
-    for (const auto& payload : parser.feed(bytes.substr(at, piece)))
-      TRY(reader.chunk(payload, events));
+    for (const auto& payload : parser.feed(bytes.substr(at, piece))) TRY(reader.chunk(payload, events));
   }
   return reader.finish(events);
 }
@@ -43,7 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                       .model = "m",
                                       .n = 1 + (data[0] >> 7)});
   std::vector<llm::Event> events;
-  const auto read = stream ? read_stream(reader, bytes, 1 + data[0] % 64, events) : reader.whole(bytes, events);
+  const auto read =
+      stream ? read_stream(reader, bytes, 1 + data[0] % 64, events) : reader.whole(bytes, events);
   if (!read) require(!read.error().message.empty(), "an error says what is wrong");
   check_order(events, read.has_value());
   for (const int status : {400, 429, 503}) {

@@ -31,8 +31,8 @@
 //   path = "/var/lib/responses"  # a folder of its own: entries outlive a restart; unset: RAM only
 //   disk_bytes_max = 4294967296  # above: a random twentieth of them goes
 //   eviction = "gdsf"            # who goes first: gdsf (least dollars per byte and use), lru, s3-fifo
-//   semantic_shadow = false      # requests that ask for semantic hits get none; what they would get is
-//   measured usd_per_second = 0.00003     # what a second of waiting is worth to gdsf, beside the dollars
+//   semantic_shadow = false      # requests that ask for semantic hits get none; what they would get is measured
+//   usd_per_second = 0.00003     # what a second of waiting is worth to gdsf, beside the dollars
 //
 //   [knowledge]
 //   path = "/var/lib/knowledge"  # the domain packs, a folder a model; unset: knowledge/ in the home
@@ -46,8 +46,7 @@
 //   threads = 0                  # 0: all cores
 //
 //   [[upstream]]                 # other servers that models are asked of (upstream_config.h); with one and
-//   no
-//                                # [[model]] there is no local model
+//                                # no [[model]] there is no local model
 //
 //   [permutation]                # the engine: its student, teacher and thresholds: see engine_config.h
 //

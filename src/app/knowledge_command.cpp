@@ -1,6 +1,5 @@
-// permutation learn, permutation knowledge list|show|forget|export|import: the packs of a model here, or,
-// with
-// --url, those of a running server.
+// permutation learn, permutation knowledge list|show|forget|export|import: the packs of a model here, or, with --url,
+// those of a running server.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

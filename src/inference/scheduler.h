@@ -3,13 +3,13 @@
 //
 // Invariants:
 //   1. Only the scheduler's thread touches sequences and the page pool.
-//   2. A job is admitted when the pool can hold its whole prompt besides what the running jobs' prompts still
-//   need.
+//   2. A job is admitted when the pool can hold its whole prompt besides what the running jobs' prompts
+//      still need.
 //   3. When the pool runs out, the youngest job gives up its pages and reads its tokens again later; the
-//   oldest job
-//      is never the victim, so something always advances. submit() refuses what couldn't finish even alone.
+//      oldest job is never the victim, so something always advances. submit() refuses what couldn't finish
+//      even alone.
 //   4. Every job gets exactly one terminal event, also on cancellation and shutdown, and its pages are free
-//   before.
+//      before.
 // Thread-safety: submit, stats and kv_stats from any thread.
 #pragma once
 

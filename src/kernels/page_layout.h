@@ -1,9 +1,8 @@
 // How one page of keys and values lies in memory, for each codec.
 //
 // A page holds kPageTokens tokens of one (layer, KV head). kF16, the exact cache:
-//   K  [head_dim, kPageTokens]  f16, token fastest: scores of all the page's tokens grow side by side in
-//   vector
-//                               lanes, with no horizontal sum
+//   K  [head_dim, kPageTokens]  f16, token fastest: scores of all the page's tokens grow side by side
+//                               in vector lanes, with no horizontal sum
 //   V  [kPageTokens, head_dim]  f16, dimension fastest: the weighted sum of values grows the same way
 // Keys are stored after RoPE. Rows past a sequence's length hold zeros or old finite values, never NaN: the
 // kernels multiply them by an exact 0.

@@ -8,8 +8,7 @@
 // Invariants:
 //   1. A page is free, or has a reference count >= 1; its memory is never moved.
 //   2. Large pages come from the lowest granule (2 MiB) that has a free one, others from the lowest split
-//   slot
-//      with room (small ones from one without room for a half page, if there is any), so that use stays dense
+//      slot with room (small ones from one without room for a half page, if there is any), so that use stays dense
 //      and high granules empty out.
 //   3. A granule with no used page gives its memory back to the system, save for a few kept warm.
 //   4. A page handed out again is zeroed, so that no request reads another's keys or values, and the kernels

@@ -3,8 +3,7 @@
 // Invariants (all state under `mutex_`):
 // 1. Bytes go to `pending_` in call order; the connection takes everything that is there at once.
 // 2. `awake_` means that the connection will call take() by itself: it is inside the handler call, a wake-up
-// is
-//    posted, or a write is under way. Only a writer that finds it false pays for a wake-up.
+//    is posted, or a write is under way. Only a writer that finds it false pays for a wake-up.
 // 3. A Responder carries the number of its request; a call with an older number does nothing.
 // 4. Callbacks and Responders' own captures are run and destroyed outside the lock.
 #pragma once

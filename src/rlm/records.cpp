@@ -114,7 +114,6 @@ void take_table(const std::vector<std::string_view>& lines, std::size_t& at, cha
 }
 
 // --- the question
-// ------------------------------------------------------------------------------------------------
 
 enum class What { kNone, kCount, kSum, kMean, kMax, kMin };
 

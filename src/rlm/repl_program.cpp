@@ -212,7 +212,6 @@ class Node {
   }
 
   // --- what the program calls
-  // ---------------------------------------------------------------------------------------
 
   static base::Result<std::string> text_argument(const json& arguments, const char* name) {
     const auto found = arguments.find(name);

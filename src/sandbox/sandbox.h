@@ -7,10 +7,9 @@
 //
 // Two kinds, the same REPL (note 0015 has the threat model):
 //   bubblewrap  CPython in empty namespaces (user, pid, net, ipc, uts, mount: read-only, only Python's own
-//   files),
-//               a seccomp allow-list without processes, sockets or signals, and resource limits;
+//               files), a seccomp allow-list without processes, sockets or signals, and resource limits;
 //   monty       pydantic-monty's interpreter, which has no system calls to give away, where namespaces are
-//   refused.
+//               refused.
 // With neither there is no sandbox, and open() says what is missing: nothing is ever run without one.
 //
 // The process is an enemy once it has run a block. Every frame that it sends is checked (size, count, shape,
