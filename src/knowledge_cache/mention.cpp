@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "knowledge_cache/relation_space.h"
+#include "text/english.h"
 
 namespace pmt::knowledge_cache {
 namespace {
@@ -14,38 +15,12 @@ constexpr double kRare = 10.9;         // in more than one piece of the vocabula
 constexpr double kDistinctive = 10.2;  // among the last fifth of it
 constexpr std::size_t kTailMax = 2;    // words of a thing's kind after its name: "Velsaska kettle"
 
-// Verbs and participles that follow the thing that a question asks about.
-constexpr std::string_view kFollowing =
-    "accept act allow appear apply arrive ask attend based become begin begins belong bring build built buy "
-    "call came "
-    "carry charge charges close closes come comes consist contain contains cost costs cover covers created "
-    "deliver "
-    "designed die died discovered drink drive earn eat employ employs end ends established exist expire "
-    "found founded "
-    "give gives go goes grow grown happen happened held help hold holds hosted invented issued keep keeps "
-    "kept last "
-    "lasts launched lead leave leaves lie lies like likes listed live lived lives located look looks made "
-    "make makes "
-    "manage manufactured mean means measure need needs offer offers open opened opens operate operates "
-    "organised own "
-    "owned owns pay pays perform play played plays prefer prefers produce produced produces published reach "
-    "recorded "
-    "registered released report require requires run runs sell sells serve served serves show shows sing "
-    "situated "
-    "sold speak speaks spend stand stands start started starts stay stored study studied take takes teach "
-    "teaches "
-    "trade trades travel use used uses visit want wants wear wears weigh weighs win won work worked works "
-    "written "
-    "yesterday tomorrow tonight again anymore myself early late long right away free online quickly usually "
-    "normally "
-    "typically today's originally mainly mostly nearby alive famous known responsible available expensive "
-    "heavy big "
-    "large tall old young good bad worth married born buried dead due ready finished complete done closed "
-    "and or but";
-
-std::unordered_set<std::string> split(std::string_view text) {
+/// Verbs and participles that follow the thing that a question asks about.
+std::unordered_set<std::string> following_words() {
   std::unordered_set<std::string> out;
-  for (const Word& word : words_of(text)) out.insert(word.folded);
+  for (const std::string_view line : text::english("following_words")) {
+    for (const Word& word : words_of(line)) out.insert(word.folded);
+  }
   return out;
 }
 
@@ -109,7 +84,7 @@ std::vector<Run> rarest_word(const std::vector<Word>& words, const Lexicon& lexi
 }  // namespace
 
 Lexicon::Lexicon(Rarity rarity, const BankOptions& bank)
-    : rarity_(std::move(rarity)), follows_(split(kFollowing)) {
+    : rarity_(std::move(rarity)), follows_(following_words()) {
   for (const Relation& relation : relation_bank(bank)) {
     for (const Word& word : words_of(relation.name)) common_.insert(word.folded);
     for (const std::string& wording : relation.wordings) {
