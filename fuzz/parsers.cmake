@@ -8,7 +8,7 @@ function(pmt_parsers room)
   set_property(GLOBAL APPEND PROPERTY PMT_PARSERS ${ARGN})
 endfunction()
 
-pmt_parsers(base file.cpp hash.cpp hex.cpp json.cpp result.cpp usage_counter.cpp)
+pmt_parsers(base file.cpp hash.cpp hex.cpp json.cpp json_text.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm event.cpp)
 pmt_parsers(net http.cpp request_parser.cpp response_head.cpp response_parser.cpp sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)
@@ -18,7 +18,7 @@ pmt_parsers(response_cache canonical_json.cpp canonical_key.cpp entry_codec.cpp 
 pmt_parsers(knowledge_cache domain.cpp fact.cpp pack.cpp words.cpp)
 pmt_parsers(upstream answer_reader.cpp upstream_error.cpp)
 pmt_parsers(api access.cpp cache_control.cpp cache_entry_json.cpp errors.cpp fields.cpp json_reader.cpp json_writer.cpp parse.cpp
-  parse_extension.cpp parse_messages.cpp rate_limit.cpp supported.cpp)
+  parse_extension.cpp parse_messages.cpp parse_tools.cpp rate_limit.cpp supported.cpp)
 pmt_parsers(app config.cpp config_reader.cpp config_service.cpp engine_config.cpp rlm_config.cpp shared_cache_config.cpp
   upstream_config.cpp)
 pmt_parsers(model gguf_preflight.cpp)
