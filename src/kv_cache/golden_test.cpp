@@ -1,0 +1,143 @@
+// What compression makes of fixed inputs, as hashes: which tokens are kept, the pages' bytes, biases and
+// summaries. They hold still while the code around them is moved. A change that is meant to change them says
+// so and writes the new ones here (the failure prints them).
+#include <array>
+#include <cstring>
+#include <map>
+#include <random>
+#include <string>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include "base/hash.h"
+#include "kv_cache/eviction.h"
+#include "kv_cache/sequence_kv.h"
+
+namespace pmt::kv_cache {
+namespace {
+
+constexpr KvShape kGolden{4, 2, 64};
+constexpr int kTokens = 700, kQuestion = 20, kTurn = 8, kGroupSize = 3;
+
+struct Case {
+  unsigned seed;
+  bool aware;
+  double ratio;
+};
+
+/// Inputs that are the same with every standard library: its generator is specified, its distributions not.
+class Inputs {
+ public:
+  explicit Inputs(unsigned seed) : generator_(seed) {}
+  /// Between -1 and 1, more often near 0.
+  float next() {
+    float sum = 0;
+    for (int i = 0; i < 3; ++i) sum += static_cast<float>(generator_() >> 8) / static_cast<float>(1U << 24);
+    return sum * 2 / 3 - 1;
+  }
+  std::array<float, 64> row() {
+    std::array<float, 64> out{};
+    for (float& x : out) x = 3 * next();
+    return out;
+  }
+
+ private:
+  std::mt19937 generator_;
+};
+
+class Golden : public testing::Test {
+ protected:
+  /// The slowest kernels, since every machine has them.
+  const kernels::AttentionKernels& kernels_ = *kernels::attention_kernels(kernels::Isa::kScalar);
+  std::unique_ptr<PagePool> pool_ = std::move(*PagePool::create(kernels::f16_page_bytes(64), 64U << 20));
+
+  SequenceKv read(Inputs& inputs) {
+    SequenceKv out(*pool_, kGolden);
+    EXPECT_TRUE(out.reserve(kTokens));
+    for (std::uint32_t layer = 0; layer < 4; ++layer) {
+      for (std::uint32_t head = 0; head < 2; ++head) {
+        const PageId* pages = out.page_ids(LayerId(layer), KvHeadId(head));
+        for (int t = 0; t < kTokens; ++t) {
+          const auto key = inputs.row(), value = inputs.row();
+          kernels_.store_f16(key.data(), value.data(), 64, t % kernels::kPageTokens,
+                             pool_->data(pages[t / kernels::kPageTokens]));
+        }
+      }
+    }
+    out.commit(kTokens);
+    return out;
+  }
+
+  static ScoreBuffer scores(Inputs& inputs) {
+    ScoreBuffer out{{}, ScoreBuffer::stride_for(kTokens)};
+    out.values.resize(8 * out.stride);
+    for (float& score : out.values) score = std::abs(inputs.next());
+    return out;
+  }
+
+  static ReferenceQueries queries(Inputs& inputs) {
+    ReferenceQueries out{kTokens - kQuestion - kTurn, kQuestion + kTurn, kGroupSize * 2, 64, 0.125F, {}};
+    for (int i = 0; i < 4 * out.tokens * out.heads; ++i) {
+      const auto query = inputs.row();
+      out.values.insert(out.values.end(), query.begin(), query.end());
+    }
+    return out;
+  }
+
+  std::string hash_of(const SequenceKv& sequence) const {
+    std::string bytes;
+    const auto add = [&bytes](const void* from, std::size_t size) {
+      bytes.append(static_cast<const char*>(from), size);
+    };
+    for (std::uint32_t layer = 0; layer < 4; ++layer) {
+      for (std::uint32_t head = 0; head < 2; ++head) {
+        const std::size_t table = std::size_t{layer} * 2 + head;
+        const auto& pages = sequence.tables()[table];
+        for (std::size_t i = 0; i < pages.size(); ++i)
+          add(pool_->data(pages[i]), sequence.page_bytes(table, i));
+        const kernels::Biases biases = sequence.biases(LayerId(layer), KvHeadId(head));
+        add(biases.steps, static_cast<std::size_t>(biases.tokens));
+        const kernels::Summary summary = sequence.summary(LayerId(layer), KvHeadId(head));
+        if (summary.vectors == nullptr) continue;
+        add(summary.vectors, 2 * 64 * sizeof *summary.vectors);
+        add(&summary.bias, sizeof summary.bias);
+        add(&summary.score_max, sizeof summary.score_max);
+      }
+    }
+    return base::sha256(bytes).hex().substr(0, 16);
+  }
+
+  std::string compressed(const Case& one) {
+    Inputs inputs(one.seed);
+    SequenceKv sequence = read(inputs);
+    const ScoreBuffer ranked = scores(inputs);
+    const ReferenceQueries asked = queries(inputs);
+    EvictionOptions options;
+    options.ratio = one.ratio;
+    options.question_tokens = one.aware ? kQuestion : 0;
+    const auto kept = choose_kept(ranked, kGolden, kTokens, options);
+    EXPECT_TRUE(sequence.compress(kept, ends_of(one.ratio), kernels_, 1,
+                                  summary_request(&asked, one.ratio, one.aware)));
+    return hash_of(sequence);
+  }
+};
+
+TEST_F(Golden, CompressionOfFixedInputs) {
+  const std::map<std::string, std::string> golden = {};
+  for (const unsigned seed : {1U, 2U, 3U}) {
+    for (const bool aware : {false, true}) {
+      for (const double ratio : {2.0, 8.0, 64.0}) {
+        const std::string name = std::to_string(seed) + (aware ? " aware " : " agnostic ") +
+                                 std::to_string(static_cast<int>(ratio));
+        const auto known = golden.find(name);
+        const std::string hash = compressed({seed, aware, ratio});
+        EXPECT_EQ(known == golden.end() ? "" : known->second, hash)
+            << "{\"" << name << "\", \"" << hash << "\"},";
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pmt::kv_cache
