@@ -19,8 +19,11 @@ using nlohmann::json;
 /// itself for each level: both stop where an event is refused here.
 class TreeBuilder {
  public:
-  TreeBuilder(std::size_t bytes, std::size_t depth_max, bool check_utf8)
-      : bytes_(bytes), depth_max_(depth_max), check_utf8_(check_utf8) {}
+  struct Rules {
+    std::size_t size_max, depth_max;  // of one array or object, where its size is told first
+    bool check_utf8, byte_strings;
+  };
+  explicit TreeBuilder(const Rules& rules) : rules_(rules) {}
 
   bool null() { return put(nullptr); }
   bool boolean(bool value) { return put(value); }
@@ -28,7 +31,9 @@ class TreeBuilder {
   bool number_unsigned(json::number_unsigned_t value) { return put(value); }
   bool number_float(json::number_float_t value, const json::string_t&) { return put(value); }
   bool string(json::string_t& value) { return is_text(value) && put(std::move(value)); }
-  bool binary(json::binary_t&) { return refuse("a byte string, which JSON has none of"); }
+  bool binary(json::binary_t& value) {
+    return rules_.byte_strings ? put(std::move(value)) : refuse("a byte string, which JSON has none of");
+  }
   bool start_object(std::size_t size) { return open(json::object(), size); }
   bool start_array(std::size_t size) { return open(json::array(), size); }
   bool end_object() { return close(); }
@@ -65,7 +70,7 @@ class TreeBuilder {
     return false;
   }
   bool is_text(const std::string& text) {
-    return !check_utf8_ || simdjson::validate_utf8(text) || refuse("a string that is no UTF-8");
+    return !rules_.check_utf8 || simdjson::validate_utf8(text) || refuse("a string that is no UTF-8");
   }
 
   template <class T>
@@ -88,9 +93,9 @@ class TreeBuilder {
   }
   /// CBOR tells the size first, and each item takes a byte at least (-1: as many as come).
   bool open(json&& empty, std::size_t size) {
-    if (size != std::numeric_limits<std::size_t>::max() && size > bytes_)
+    if (size != std::numeric_limits<std::size_t>::max() && size > rules_.size_max)
       return refuse("a size that can't be");
-    if (open_.size() >= depth_max_) {
+    if (open_.size() >= rules_.depth_max) {
       too_deep_ = true;
       return false;
     }
@@ -102,8 +107,7 @@ class TreeBuilder {
     return true;
   }
 
-  const std::size_t bytes_, depth_max_;
-  const bool check_utf8_;
+  const Rules rules_;
   bool too_deep_ = false;
   std::string why_;
   json root_;
@@ -116,7 +120,10 @@ Result<json> parse(std::string_view bytes, const JsonLimits& limits, json::input
   const char* const name = is_text ? "JSON" : "CBOR";
   if (bytes.size() > limits.bytes_max)
     return invalid(fmt::format("{} of more than {} bytes", name, limits.bytes_max));
-  TreeBuilder builder(bytes.size(), limits.depth_max, /*check_utf8=*/!is_text);  // the text's parser does it
+  TreeBuilder builder({.size_max = bytes.size(),
+                       .depth_max = limits.depth_max,
+                       .check_utf8 = !is_text,  // the text's parser does it
+                       .byte_strings = limits.byte_strings});
   if (json::sax_parse(bytes.data(), bytes.data() + bytes.size(), &builder, format)) return builder.take();
   if (builder.too_deep())
     return invalid(fmt::format("{} nested deeper than {} levels", name, limits.depth_max));

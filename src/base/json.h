@@ -22,8 +22,8 @@ inline constexpr std::size_t kJsonBytesMax = 32U << 20;
 
 struct JsonLimits {
   std::size_t bytes_max = kJsonBytesMax;
-  std::size_t depth_max =
-      kJsonDepthMax;  // <= 256, so that recursion over it needs little of a thread's stack
+  std::size_t depth_max = kJsonDepthMax;  // <= 256: recursion over it needs little of a thread's stack
+  bool byte_strings = false;              // CBOR's, as nlohmann's binary values
 };
 
 /// The whole text's value. Of a member that comes twice the last one counts. Errors: kInvalidArgument, as
@@ -32,8 +32,8 @@ struct JsonLimits {
 Result<nlohmann::json> parse_json(std::string_view text, const JsonLimits& limits = {});
 Result<nlohmann::json> parse_json(std::string_view text, std::size_t bytes_max);
 
-/// The same for CBOR, with JSON's types only: no byte strings, no tags, and every string is UTF-8. Numbers
-/// may be infinite or not a number.
+/// The same for CBOR, with JSON's types only: no tags, byte strings only where the limits say so, and every
+/// text is UTF-8. Numbers may be infinite or not a number.
 Result<nlohmann::json> parse_cbor(std::string_view bytes, const JsonLimits& limits = {});
 
 /// For a tree that was put together from several: whether it has at most `depth_max` levels. Looks no deeper.

@@ -88,6 +88,12 @@ TEST(Json, CborHoldsJsonOnly) {
   EXPECT_EQ(error_of(parse_cbor("\x43"
                                 "abc")),
             "not CBOR (a byte string, which JSON has none of)");
+  EXPECT_EQ(parse_cbor("\x43"
+                       "abc",
+                       {.byte_strings = true})
+                ->get_binary()
+                .size(),
+            3U);
   EXPECT_EQ(error_of(parse_cbor("\x61\xFF")), "not CBOR (a string that is no UTF-8)");
   EXPECT_EQ(error_of(parse_cbor("\xA1\x61\xFF\x01")), "not CBOR (a string that is no UTF-8)");
   EXPECT_EQ(error_of(parse_cbor("\x9B\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF")), "not CBOR (a size that can't be)");
