@@ -2,50 +2,53 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "upstream/upstream_error.h"
 
 namespace pmt::upstream {
 namespace {
 
+using base::at;
+using base::text_at;
 using nlohmann::json;
 
 constexpr int kChoicesMax = 128;
-constexpr std::size_t kToolCallsMax = 128;
+constexpr std::int64_t kUnixMaxS = std::int64_t{1} << 40;  // some 30,000 years
+constexpr std::int64_t kTokensMax = 1'000'000'000'000;     // sums of some of them fit
+constexpr std::int64_t kToolCallsMax = 128;
 
 base::Error garbage(std::string what) {
   return {base::Code::kBadGateway, "its answer is not OpenAI's: " + std::move(what)};
 }
 
-/// The member, or null: absent and null mean the same everywhere here.
-const json& at(const json& object, const char* key) {
-  static const json kNull;
-  if (!object.is_object()) return kNull;
-  const auto found = object.find(key);
-  return found == object.end() ? kNull : *found;
-}
-
-std::string text_at(const json& object, const char* key) {
-  const json& value = at(object, key);
-  return value.is_string() ? value.get<std::string>() : std::string();
+/// Its own text, for a part that must be an object.
+base::Result<json> read_object(std::string_view text, const char* what) {
+  auto body = base::parse_json(text);
+  if (!body) return garbage(fmt::format("{} that is {}", what, body.error().message));
+  if (!body->is_object()) return garbage(fmt::format("{} that is no JSON object", what));
+  return body;
 }
 
 /// Content is a string, or an array of parts of which those with text count.
 base::Result<std::string> read_content(const json& content) {
   if (content.is_null()) return std::string();
-  if (content.is_string()) return content.get<std::string>();
+  if (auto text = base::as_text(content)) return std::move(*text);
   if (!content.is_array()) return garbage("a content that is neither text nor parts");
   std::string text;
   for (const json& part : content) text += text_at(part, "text");
   return text;
 }
 
-float number_or(const json& value, float otherwise) {
-  return value.is_number() ? value.get<float>() : otherwise;
+/// A log-probability; 0 for what is none.
+float logprob_of(const json& value) {
+  constexpr double kMax = std::numeric_limits<float>::max();
+  return static_cast<float>(std::clamp(base::as_number(value).value_or(0), -kMax, kMax));
 }
 
 std::string token_bytes(const json& item) {
@@ -53,7 +56,7 @@ std::string token_bytes(const json& item) {
   if (!bytes.is_array()) return text_at(item, "token");
   std::string out;
   for (const json& byte : bytes) {
-    if (byte.is_number_integer()) out.push_back(static_cast<char>(byte.get<int>()));
+    if (const auto code = base::as_integer(byte)) out.push_back(static_cast<char>(*code));
   }
   return out;
 }
@@ -63,10 +66,10 @@ void read_chat_logprobs(const json& logprobs, std::vector<llm::TokenLogprob>& ou
   if (!content.is_array()) return;
   for (const json& item : content) {
     llm::TokenLogprob token{
-        .token = token_bytes(item), .logprob = number_or(at(item, "logprob"), 0), .top = {}};
+        .token = token_bytes(item), .logprob = logprob_of(at(item, "logprob")), .top = {}};
     if (const json& top = at(item, "top_logprobs"); top.is_array()) {
       for (const json& other : top)
-        token.top.emplace_back(token_bytes(other), number_or(at(other, "logprob"), 0));
+        token.top.emplace_back(token_bytes(other), logprob_of(at(other, "logprob")));
     }
     out.push_back(std::move(token));
   }
@@ -78,11 +81,11 @@ void read_text_logprobs(const json& logprobs, std::vector<llm::TokenLogprob>& ou
   const json& tops = at(logprobs, "top_logprobs");
   if (!tokens.is_array() || !values.is_array()) return;
   for (std::size_t i = 0; i < std::min(tokens.size(), values.size()); ++i) {
-    if (!tokens[i].is_string()) continue;
-    llm::TokenLogprob token{
-        .token = tokens[i].get<std::string>(), .logprob = number_or(values[i], 0), .top = {}};
+    auto text = base::as_text(tokens[i]);
+    if (!text) continue;
+    llm::TokenLogprob token{.token = std::move(*text), .logprob = logprob_of(values[i]), .top = {}};
     if (tops.is_array() && i < tops.size() && tops[i].is_object()) {
-      for (const auto& [text, value] : tops[i].items()) token.top.emplace_back(text, number_or(value, 0));
+      for (const auto& [other, value] : tops[i].items()) token.top.emplace_back(other, logprob_of(value));
       std::sort(token.top.begin(), token.top.end(),
                 [](const auto& a, const auto& b) { return a.second > b.second; });
     }
@@ -111,16 +114,24 @@ bool is_ours(const std::string& name) {
 base::Status AnswerReader::chunk(std::string_view payload, std::vector<llm::Event>& out) {
   if (done_) return {};
   if (payload == "[DONE]") return finish(out);
-  const json body = json::parse(payload, nullptr, false);
-  if (!body.is_object()) return garbage("a chunk that is no JSON object");
+  TRY_ASSIGN(const json body, read_object(payload, "a chunk"));
   return take(body, "delta", out);
 }
 
 base::Status AnswerReader::whole(std::string_view text, std::vector<llm::Event>& out) {
-  const json body = json::parse(text, nullptr, false);
-  if (!body.is_object()) return garbage("a body that is no JSON object");
+  TRY_ASSIGN(const json body, read_object(text, "a body"));
   TRY(take(body, "message", out));
   return finish(out);
+}
+
+json AnswerReader::calls_json(const std::vector<ToolCall>& calls) {
+  json out;  // null: there is none
+  for (const ToolCall& call : calls) {
+    out.push_back({{"id", call.id},
+                   {"type", "function"},
+                   {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  return out;
 }
 
 base::Status AnswerReader::take(const json& body, const char* message_member, std::vector<llm::Event>& out) {
@@ -138,19 +149,18 @@ base::Status AnswerReader::take(const json& body, const char* message_member, st
 
 void AnswerReader::start(const json& body, std::vector<llm::Event>& out) {
   if (std::exchange(started_, true)) return;
-  const json& created = at(body, "created");
+  const auto created = base::integer_at(body, "created");
+  const bool can_be = created && *created >= 0 && *created <= kUnixMaxS;
   out.emplace_back(llm::Started{
-      .model = about_.model,
-      .created_unix_s = created.is_number_integer() ? created.get<std::int64_t>() : about_.now_unix_s,
-      .cache = {}});
+      .model = about_.model, .created_unix_s = can_be ? *created : about_.now_unix_s, .cache = {}});
 }
 
 base::Status AnswerReader::take_choice(const json& choice, const char* message_member,
                                        std::vector<llm::Event>& out) {
+  if (!choice.is_object()) return garbage("a choice");
   const json& index = at(choice, "index");
-  if (!choice.is_object() || !(index.is_null() || index.is_number_unsigned())) return garbage("a choice");
-  const auto number = index.is_null() ? 0 : index.get<std::uint64_t>();
-  if (number >= kChoicesMax) return garbage("a choice's index");
+  const auto number = index.is_null() ? 0 : base::as_integer(index).value_or(-1);
+  if (number < 0 || number >= kChoicesMax) return garbage("a choice's index");
   llm::Delta delta{.choice = static_cast<int>(number), .text = {}, .logprobs = {}};
   Choice& state = choices_[delta.choice];
   if (state.ended) return {};
@@ -168,7 +178,8 @@ base::Status AnswerReader::take_choice(const json& choice, const char* message_m
   if (!delta.text.empty() || !delta.logprobs.empty()) out.emplace_back(std::move(delta));
   if (const auto reason = finish_reason(text_at(choice, "finish_reason"))) {
     state.ended = true;
-    out.emplace_back(llm::ChoiceEnd{.choice = which, .reason = *reason, .tool_calls = state.tool_calls});
+    out.emplace_back(
+        llm::ChoiceEnd{.choice = which, .reason = *reason, .tool_calls = calls_json(state.calls)});
   }
   return {};
 }
@@ -179,20 +190,15 @@ base::Status AnswerReader::take_tool_calls(const json& calls, Choice& choice) {
   if (!calls.is_array()) return garbage("tool_calls");
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const json& piece = calls[i];
-    const json& index = at(piece, "index");
-    const std::size_t place = index.is_number_unsigned() ? index.get<std::size_t>() : i;
-    if (!piece.is_object() || place >= kToolCallsMax) return garbage("a tool call");
-    if (choice.tool_calls.is_null()) choice.tool_calls = json::array();
-    while (choice.tool_calls.size() <= place) {
-      choice.tool_calls.push_back(
-          {{"id", ""}, {"type", "function"}, {"function", {{"name", ""}, {"arguments", ""}}}});
-    }
-    json& call = choice.tool_calls[place];
-    if (const std::string id = text_at(piece, "id"); !id.empty()) call["id"] = id;
+    const auto index = base::integer_at(piece, "index").value_or(static_cast<std::int64_t>(i));
+    if (!piece.is_object() || index < 0 || index >= kToolCallsMax) return garbage("a tool call");
+    const auto place = static_cast<std::size_t>(index);
+    if (choice.calls.size() <= place) choice.calls.resize(place + 1);
+    ToolCall& call = choice.calls[place];
+    if (std::string id = text_at(piece, "id"); !id.empty()) call.id = std::move(id);
     const json& function = at(piece, "function");
-    if (const std::string name = text_at(function, "name"); !name.empty()) call["function"]["name"] = name;
-    const std::string more = text_at(function, "arguments");
-    call["function"]["arguments"].get_ref<std::string&>() += more;
+    if (std::string name = text_at(function, "name"); !name.empty()) call.name = std::move(name);
+    call.arguments += text_at(function, "arguments");
   }
   return {};
 }
@@ -200,8 +206,7 @@ base::Status AnswerReader::take_tool_calls(const json& calls, Choice& choice) {
 void AnswerReader::take_usage(const json& usage) {
   if (!usage.is_object()) return;
   const auto count = [&usage](const char* key) -> std::int64_t {
-    const json& value = at(usage, key);
-    return value.is_number_integer() ? std::max<std::int64_t>(0, value.get<std::int64_t>()) : 0;
+    return std::clamp<std::int64_t>(base::integer_at(usage, key).value_or(0), 0, kTokensMax);
   };
   usage_ = {.prompt_tokens = count("prompt_tokens"), .completion_tokens = count("completion_tokens")};
   for (const auto& [name, value] : usage.items()) {

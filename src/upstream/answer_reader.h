@@ -43,10 +43,14 @@ class AnswerReader {
   const llm::Usage& usage() const { return usage_; }
 
  private:
+  struct ToolCall {
+    std::string id, name, arguments;  // put together out of their pieces
+  };
   struct Choice {
     bool ended = false;
-    nlohmann::json tool_calls;  // null, or put together out of their pieces
+    std::vector<ToolCall> calls;
   };
+  static nlohmann::json calls_json(const std::vector<ToolCall>& calls);
   base::Status take(const nlohmann::json& body, const char* message_member, std::vector<llm::Event>& out);
   base::Status take_choice(const nlohmann::json& choice, const char* message_member,
                            std::vector<llm::Event>& out);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "llm/sinks.h"
+#include "upstream/upstream_error.h"
 
 namespace pmt::upstream {
 namespace {
@@ -126,6 +127,50 @@ TEST(AnswerReader, WhatIsNoAnswerIsAnError) {
     EXPECT_EQ(read.error().code, base::Code::kBadGateway) << body;
     EXPECT_TRUE(all_of<llm::Done>(events).empty());
   }
+}
+
+/// Nothing that it sends is walked deeper than the limit, wherever it stands.
+TEST(AnswerReader, DepthHasALimit) {
+  const auto nested = [](std::size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
+  const auto read = [](const std::string& body) {
+    AnswerReader r = reader();
+    std::vector<Event> events;
+    return r.whole(body, events);
+  };
+  const std::string choice = R"("choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"}])";
+  EXPECT_TRUE(read("{" + choice + R"(,"zz":)" + nested(63) + "}"));
+  for (const std::string& body :
+       {"{" + choice + R"(,"zz":)" + nested(64) + "}", "{" + choice + R"(,"zz":)" + nested(500'000) + "}",
+        "{" + choice + R"(,"usage":{"details":)" + nested(500'000) + "}}", nested(1'000'000),
+        std::string(1'000'000, '['), R"({"error":)" + nested(500'000) + "}"}) {
+    const auto deep = read(body);
+    ASSERT_FALSE(deep) << body.substr(0, 100);
+    EXPECT_EQ(deep.error().code, base::Code::kBadGateway);
+    EXPECT_THAT(deep.error().message, testing::HasSubstr("deeper than 64 levels"));
+  }
+  std::string chain, ends;
+  for (int i = 0; i < 200'000; ++i) {
+    chain += R"({"error":)";
+    ends += '}';
+  }
+  for (const std::string& body : {nested(500'000), chain + "5" + ends}) {
+    const base::Error error = status_error(500, {}, body, 0);
+    EXPECT_EQ(error.code, base::Code::kUnavailable);
+    EXPECT_LT(error.message.size(), 1000U);
+  }
+}
+
+TEST(AnswerReader, NumbersOfAnySizeAreTaken) {
+  AnswerReader r = reader();
+  std::vector<Event> events;
+  ASSERT_TRUE(r.whole(
+      R"({"created":-3,"choices":[{"index":0.0,"message":{"content":"a"},"finish_reason":"stop","logprobs":{"content":[
+          {"token":"a","logprob":-1e300,"bytes":[97,1e300,-1,256.5]}]}}],
+          "usage":{"prompt_tokens":18446744073709551615,"completion_tokens":9223372036854775807}})",
+      events));
+  EXPECT_EQ(std::get<llm::Started>(events.front()).created_unix_s, 9);
+  const auto& usage = std::get<llm::Done>(events.back()).usage;
+  EXPECT_GE(usage.prompt_tokens + usage.completion_tokens, 0) << "their sum is a number, too";
 }
 
 TEST(AnswerReader, AStreamMayEndInAnErrorOrBreakOff) {

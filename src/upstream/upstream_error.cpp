@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
+
 namespace pmt::upstream {
 namespace {
 
@@ -26,12 +28,11 @@ std::string shown(std::string_view text) {
 
 /// {"error": {"message"}}, {"error": "..."}, {"message"}, {"detail"}; else the text itself.
 std::string message_of(const json& body) {
-  if (body.is_string()) return shown(body.get_ref<const std::string&>());
-  if (!body.is_object()) return {};
+  if (const auto* text = body.get_ptr<const std::string*>()) return shown(*text);
   for (const char* key : {"error", "message", "detail"}) {
-    if (const auto found = body.find(key); found != body.end()) {
-      if (std::string message = message_of(*found); !message.empty()) return message;
-    }
+    const json& inner = base::at(body, key);
+    if (inner.is_null()) continue;
+    if (std::string message = message_of(inner); !message.empty()) return message;
   }
   return {};
 }
@@ -58,15 +59,12 @@ Code code_of(int status) {
 
 base::Error status_error(int status, const net::Headers& headers, std::string_view body,
                          std::int64_t now_unix_s) {
-  const json parsed = json::parse(body, nullptr, false);
-  std::string message = parsed.is_discarded() ? shown(body) : message_of(parsed);
+  const auto parsed = base::parse_json(body);
+  std::string message = parsed ? message_of(*parsed) : shown(body);
   base::Error error{code_of(status),
                     fmt::format("it answered {}{}{}", status, message.empty() ? "" : ": ", message)};
-  if (const json* details = parsed.is_object() && parsed.contains("error") ? &parsed["error"] : nullptr;
-      details != nullptr && details->is_object() && error.code == Code::kInvalidArgument) {
-    if (const auto param = details->find("param"); param != details->end() && param->is_string())
-      error.field = shown(param->get_ref<const std::string&>());
-  }
+  if (parsed && error.code == Code::kInvalidArgument)
+    error.field = shown(base::text_at(base::at(*parsed, "error"), "param"));
   for (const auto& [name, value] : headers) {
     if (name == "retry-after") error.retry_after_s = retry_after(value, now_unix_s);
   }
@@ -75,13 +73,10 @@ base::Error status_error(int status, const net::Headers& headers, std::string_vi
 
 base::Error stream_error(const json& error) {
   int status = 500;
-  if (error.is_object()) {
-    for (const char* key : {"code", "status"}) {
-      if (const auto found = error.find(key); found != error.end() && found->is_number_integer())
-        status = found->get<int>();
-    }
+  for (const char* key : {"code", "status"}) {
+    const auto told = base::integer_at(error, key);
+    if (told) status = *told >= 400 && *told <= 599 ? static_cast<int>(*told) : 500;
   }
-  if (status < 400 || status > 599) status = 500;
   return {code_of(status), fmt::format("it ended its answer with an error: {}", message_of(error))};
 }
 
