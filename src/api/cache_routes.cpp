@@ -10,6 +10,7 @@
 #include "api/fields.h"
 #include "api/json_writer.h"
 #include "base/hex.h"
+#include "base/json.h"
 #include "response_cache/disk_store.h"
 #include "response_cache/entry_codec.h"
 
@@ -130,10 +131,11 @@ void show_tenant_stats(const ResponseCache& cache, const TenantTallies& tenants,
 
 void show_stats(ResponseCache& cache, const response_cache::SemanticTier* semantic,
                 const Exchange& exchange) {
-  json stats = stats_json(cache.stats());
+  const response_cache::Stats counted = cache.stats();
+  json stats = stats_json(counted);
   if (semantic != nullptr) {
     const response_cache::SemanticStats of = semantic->stats();
-    stats["hits"]["exact"] = stats["hits"]["exact"].get<std::uint64_t>() - of.hits;
+    stats["hits"]["exact"] = counted.hits - counted.stale - of.hits;
     stats["hits"]["semantic"] = of.hits;
     stats["semantic"] = semantic_json(of);
   }
@@ -193,6 +195,7 @@ void import_entries(ResponseCache& cache, const base::Clock&, const Exchange& ex
   constexpr std::size_t kToldMax = 20;
   const std::string& body = exchange.request.body;
   std::uint64_t imported = 0, expired = 0, wrong = 0;
+  std::string first_wrong;
   json told = json::array();
   std::size_t line = 0;
   for (std::size_t at = 0; at < body.size();) {
@@ -202,22 +205,20 @@ void import_entries(ResponseCache& cache, const base::Clock&, const Exchange& ex
     ++line;
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const auto taken = [&]() -> base::Result<bool> {
-      const json parsed = json::parse(text, nullptr, false);
-      if (parsed.is_discarded()) return base::invalid("is not JSON");
-      TRY_ASSIGN(auto entry, response_cache::read_outside(parsed));
+      const auto parsed = base::parse_json(text, {.depth_max = response_cache::kEntryDepthMax});
+      if (!parsed) return base::invalid("is " + parsed.error().message);
+      TRY_ASSIGN(auto entry, response_cache::read_outside(*parsed));
       return cache.restore(std::move(entry));
     }();
     if (taken) {
       ++(*taken ? imported : expired);
       continue;
     }
-    ++wrong;
+    if (++wrong == 1) first_wrong = fmt::format("Line {}: {}", line, taken.error().message);
     if (told.size() < kToldMax) told.push_back({{"line", line}, {"message", taken.error().message}});
   }
   if (wrong > 0 && imported + expired == 0) {
-    return send_error(*exchange.responder, base::invalid(fmt::format("No line could be imported. Line {}: {}",
-                                                                     told[0]["line"].get<std::size_t>(),
-                                                                     told[0]["message"].get<std::string>())));
+    return send_error(*exchange.responder, base::invalid("No line could be imported. " + first_wrong));
   }
   // On the disk before the next part comes: more would wait there than it holds back.
   if (cache.disk() != nullptr) {

@@ -1,6 +1,8 @@
 #include "response_cache/entry_codec.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include <simdjson.h>
@@ -21,6 +23,9 @@ json bytes_json(const std::string& bytes) {
   return {{"hex", base::to_hex(bytes)}};
 }
 
+constexpr std::int64_t kCountMax = std::int64_t{1} << 53;  // sums of some of them stay whole numbers
+constexpr std::int64_t kChoicesMax = 128;                  // an answer is drawn up with as many
+
 /// Reads the fields of one object: each getter notes the first mistake, and gives a default then.
 class Fields {
  public:
@@ -31,12 +36,7 @@ class Fields {
     if (error_.empty()) return {};
     return corrupt(error_);
   }
-  const json& at(const char* key) {
-    static const json kNone;
-    if (!object_.is_object()) return kNone;
-    const auto found = object_.find(key);
-    return found == object_.end() ? kNone : *found;
-  }
+  const json& at(const char* key) { return base::at(object_, key); }
   std::string text(const char* key) {
     const json& value = at(key);
     if (value.is_null()) return {};
@@ -46,13 +46,14 @@ class Fields {
   std::int64_t count(const char* key) {
     const json& value = at(key);
     if (value.is_null()) return 0;
-    if (value.is_number_integer() && value >= 0) return value.get<std::int64_t>();
-    return fail_at(key, "must be a whole number, 0 or more"), 0;
+    const auto number = base::as_integer(value);
+    if (number && *number >= 0 && *number <= kCountMax) return *number;
+    return fail_at(key, "must be a whole number from 0 to 2^53"), 0;
   }
   double number(const char* key) {
     const json& value = at(key);
     if (value.is_null()) return 0;
-    if (value.is_number() && value >= 0 && std::isfinite(value.get<double>())) return value.get<double>();
+    if (const auto number = base::as_number(value); number && *number >= 0) return *number;
     return fail_at(key, "must be a number, 0 or more"), 0;
   }
   /// Null if absent.
@@ -111,11 +112,10 @@ json event_json(const llm::Event& event) {
 
 base::Result<std::string> read_bytes(const json& value) {
   if (value.is_string()) return value.get<std::string>();
-  if (!value.is_object() || !value.contains("hex") || !value["hex"].is_string())
-    return corrupt("a token must be a string or {\"hex\": ...}");
-  const auto& hex = value["hex"].get_ref<const std::string&>();
-  auto bytes = base::from_hex(hex);
-  if (!bytes || base::to_hex(*bytes) != hex) return corrupt("a token's hex holds something else");
+  const auto hex = base::as_text(base::at(value, "hex"));
+  if (!hex) return corrupt("a token must be a string or {\"hex\": ...}");
+  auto bytes = base::from_hex(*hex);
+  if (!bytes || base::to_hex(*bytes) != *hex) return corrupt("a token's hex holds something else");
   return std::move(*bytes);
 }
 
@@ -123,7 +123,10 @@ base::Result<std::pair<std::string, float>> read_logprob(const json& value) {
   if (!value.is_array() || value.size() < 2 || !(value[1].is_number() || value[1].is_null()))
     return corrupt("a log-probability must be [token, number]");
   TRY_ASSIGN(std::string token, read_bytes(value[0]));
-  return std::pair(std::move(token), value[1].is_null() ? -INFINITY : value[1].get<float>());
+  constexpr double kMax = std::numeric_limits<float>::max();
+  const auto logprob = base::as_number(value[1]);  // none: it was infinite
+  return std::pair(std::move(token),
+                   logprob ? static_cast<float>(std::clamp(*logprob, -kMax, kMax)) : -INFINITY);
 }
 
 base::Result<llm::TokenLogprob> read_token(const json& value) {
@@ -151,7 +154,8 @@ base::Result<llm::Event> read_event(const json& value) {
   Fields fields(value, "event");
   const std::string type = fields.text("type");
   llm::Event event;
-  const auto choice = static_cast<int>(std::min<std::int64_t>(fields.count("choice"), 1'000'000));
+  const auto choice = static_cast<int>(std::min(fields.count("choice"), kChoicesMax));
+  if (choice == kChoicesMax) fields.fail_at("choice", "is too large");
   if (type == "started") {
     event =
         llm::Started{.model = fields.text("model"), .created_unix_s = fields.count("created"), .cache = {}};
@@ -173,8 +177,10 @@ base::Result<llm::Event> read_event(const json& value) {
       known = true;
     }
     if (!known) fields.fail_at("reason", "is none that is known");
-    if (!end.tool_calls.is_null() && !end.tool_calls.is_array())
-      fields.fail_at("tool_calls", "must be an array");
+    const auto is_object = [](const json& call) { return call.is_object(); };
+    const bool calls =
+        end.tool_calls.is_array() && std::all_of(end.tool_calls.begin(), end.tool_calls.end(), is_object);
+    if (!calls && !end.tool_calls.is_null()) fields.fail_at("tool_calls", "must be an array of objects");
     event = std::move(end);
   } else if (type == "done") {
     llm::Done done;
@@ -182,7 +188,7 @@ base::Result<llm::Event> read_event(const json& value) {
                   .completion_tokens = fields.count("completion_tokens"),
                   .details = fields.object("usage_details")};
     done.extra = fields.object("extra");
-    done.report.engine = fields.at("engine");
+    done.report.engine = fields.object("engine");
     if (const json& knowledge = fields.at("knowledge"); !knowledge.is_null()) {
       Fields inner(knowledge, "knowledge");
       llm::KnowledgeReport report;
@@ -252,10 +258,11 @@ json value_json(const Value& value) {
 base::Result<Value> read_value(const json& value) {
   if (!value.is_object() || value.contains("events") == value.contains("value"))
     return corrupt("an entry needs either \"events\" or \"value\"");
-  if (value.contains("value")) return Value{value["value"]};
+  if (value.contains("value")) return Value{base::at(value, "value")};
   RecordedAnswer answer;
-  if (!value["events"].is_array()) return corrupt("events must be an array");
-  for (const json& one : value["events"]) {
+  const json& events = base::at(value, "events");
+  if (!events.is_array()) return corrupt("events must be an array");
+  for (const json& one : events) {
     TRY_ASSIGN(auto event, read_event(one));
     const bool first = answer.events.empty();
     if (first != std::holds_alternative<llm::Started>(event) ||

@@ -8,10 +8,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "response_cache/response_cache.h"
 
 namespace pmt::response_cache {
+
+/// Of an entry's JSON: what a request or an upstream may nest, and what stands around it here.
+inline constexpr std::size_t kEntryDepthMax = base::kJsonDepthMax + 8;
 
 struct OutsideEntry {
   Key key;

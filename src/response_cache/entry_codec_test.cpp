@@ -1,5 +1,7 @@
 #include "response_cache/entry_codec.h"
 
+#include "response_cache/entry_record.h"
+
 #include <gtest/gtest.h>
 
 namespace pmt::response_cache {
@@ -85,6 +87,13 @@ TEST(EntryCodecTest, WhatIsWrongIsNamed) {
       {R"({"events": [{"type": "started"}, {"type": "delta", "logprobs": [["a"]]}]})", "[token, number]"},
       {R"({"events": [{"type": "started"}, {"type": "done"}, {"type": "done"}]})", "one started"},
       {R"({"events": [{"type": "started"}]})", "must end with done"},
+      {R"({"events": [{"type": "started"}, {"type": "delta", "choice": 100000}]})", "choice is too large"},
+      {R"({"events": [{"type": "started"}, {"type": "end", "reason": "stop", "tool_calls": [5]}]})",
+       "tool_calls must be"},
+      {R"({"events": [{"type": "started"}, {"type": "done", "engine": "text"}]})",
+       "engine must be an object"},
+      {R"({"events": [{"type": "started"}, {"type": "done", "prompt_tokens": 9223372036854775807}]})",
+       "prompt_tokens must be"},
   };
   for (const auto& c : cases) {
     json bad = good;
@@ -95,6 +104,27 @@ TEST(EntryCodecTest, WhatIsWrongIsNamed) {
         << c.patch << ": " << read.error().message;
   }
   EXPECT_FALSE(read_outside(json(3)));
+}
+
+/// Depth: what a request may hold, and an upstream may say, comes back from a disk; a record that is deeper
+/// is none.
+TEST(EntryCodecTest, ARecordsDepthHasALimit) {
+  const auto nested = [](int levels) {
+    json out;
+    for (int i = 0; i < levels; ++i) out = json::array({std::move(out)});
+    return out;
+  };
+  const auto comes_back = [](Value value) {
+    Entry entry;
+    entry.value = std::move(value);
+    return read_record(base::sha256("k"), record_of(entry)).has_value();
+  };
+  EXPECT_TRUE(comes_back({nested(base::kJsonDepthMax)}));
+  EXPECT_FALSE(comes_back({nested(100)}));
+  EXPECT_FALSE(comes_back({nested(10'000)}));
+  auto said = std::get<RecordedAnswer>(answer().value.content);
+  std::get<llm::Done>(said.events.back()).extra = {{"x", nested(base::kJsonDepthMax - 1)}};
+  EXPECT_TRUE(comes_back({said}));
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/json.h"
+
 namespace pmt::response_cache {
 namespace {
 
@@ -25,32 +27,10 @@ std::optional<Record> parts_of(std::string_view bytes) {
   return Record{bytes.substr(kHeader, length), bytes.substr(kHeader + length)};
 }
 
-/// nlohmann's reader calls itself for each level: bytes that nest a million times would end the process.
-class ShallowReader : public nlohmann::detail::json_sax_dom_parser<json> {
- public:
-  using Base = nlohmann::detail::json_sax_dom_parser<json>;
-  ShallowReader(json& out, std::size_t bytes) : Base(out, false), bytes_(bytes) {}
-  bool start_object(std::size_t size) { return may_begin(size) && Base::start_object(size); }
-  bool start_array(std::size_t size) { return may_begin(size) && Base::start_array(size); }
-  bool end_object() { return --depth_, Base::end_object(); }
-  bool end_array() { return --depth_, Base::end_array(); }
-
- private:
-  static constexpr int kDepthMax = 1100;  // of requests: simdjson's 1024, and what stands around a value here
-  /// Each item takes a byte at least (-1: as many as come); the base throws where memory could not hold them.
-  bool may_begin(std::size_t size) {
-    return ++depth_ <= kDepthMax && (size == static_cast<std::size_t>(-1) || size <= bytes_);
-  }
-  const std::size_t bytes_;
-  int depth_ = 0;
-};
-
-/// Discarded if it is no CBOR.
+/// Discarded if it is no CBOR. How long it may be, who keeps it decides.
 json read_cbor(std::string_view bytes) {
-  json out;
-  ShallowReader reader(out, bytes.size());
-  const bool whole = json::sax_parse(bytes, &reader, json::input_format_t::cbor);
-  return whole && !reader.is_errored() ? out : json(json::value_t::discarded);
+  auto read = base::parse_cbor(bytes, {.bytes_max = bytes.size(), .depth_max = kEntryDepthMax});
+  return read ? std::move(*read) : json(json::value_t::discarded);
 }
 
 bool is_whole(std::string_view bytes) {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
+
 namespace pmt::response_cache {
 namespace {
 
@@ -37,7 +39,8 @@ const std::string& field(const Reply& fields, const char* name) {
 }
 
 base::Result<Filter> filter_of(const std::string& text) {
-  return read_filter(nlohmann::json::parse(text, nullptr, false));
+  TRY_ASSIGN(const nlohmann::json filter, base::parse_json(text));
+  return read_filter(filter);
 }
 
 }  // namespace
