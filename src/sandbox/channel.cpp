@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "sandbox/frame.h"
+
 namespace pmt::sandbox {
 namespace {
 
@@ -66,12 +68,9 @@ base::Result<nlohmann::json> Channel::receive(const Deadline& deadline) {
   while (true) {
     const std::size_t end = buffer_.find('\n', searched_);
     if (end != std::string::npos) {
-      auto frame =
-          nlohmann::json::parse(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(end), nullptr,
-                                /*allow_exceptions=*/false);
+      auto frame = frame_object(std::string_view(buffer_).substr(0, end), line_bytes_max_ + piece.size());
       buffer_.erase(0, end + 1);
       searched_ = 0;
-      if (!frame.is_object()) return Error{Code::kCorrupt, "a frame that is not a JSON object"};
       return frame;
     }
     searched_ = buffer_.size();

@@ -1,5 +1,6 @@
 // JSON lines over a socket to a process that may be hostile: no read or write waits longer than it is told
-// to, no line is longer than it may be, and what isn't one JSON object a line is an error. Not thread-safe.
+// to, no line is longer than it may be (by more than one read), and what isn't one JSON object a line is an
+// error. Not thread-safe.
 #pragma once
 
 #include <cstddef>

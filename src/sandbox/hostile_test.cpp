@@ -208,9 +208,11 @@ TEST_P(HostilePython, ForgedFramesEndTheProgram) {
     std::string bytes, says;
   };
   for (const Forgery& forged : {
-           Forgery{"b'not json\\n'", "not a JSON object"},
+           Forgery{"b'not json\\n'", "not JSON"},
            Forgery{"b'[1]\\n'", "not a JSON object"},
-           Forgery{"b'[' * 500000 + b'\\n'", "not a JSON object"},
+           Forgery{"b'[' * 500000 + b'\\n'", "deeper than 64 levels"},
+           Forgery{R"(b'{"op":"done","id":1,"ended":' + b'[' * 400000 + b']' * 400000 + b'}\n')",
+                   "deeper than 64 levels"},
            Forgery{R"(b'{"op": "hello"}\n')", "no known kind"},
            Forgery{R"(b'{"op": 7}\n')", "without a text 'op'"},
            Forgery{R"(b'{"op": "done", "id": 99}\n')", "another block"},
@@ -221,7 +223,7 @@ TEST_P(HostilePython, ForgedFramesEndTheProgram) {
            Forgery{R"(b'{"op":"done","id":1,"output":"","error":"","output_chars":0,"variables":[1]}\n')",
                    "names"},
            Forgery{"b'x' * 3000000", "more than 1048576 bytes"},
-           Forgery{"__import__('pickle').dumps(print) + b'\\n'", "not a JSON object"},
+           Forgery{"__import__('pickle').dumps(print) + b'\\n'", "not JSON"},
        }) {
     open(kTight);
     const BlockResult block = attack("import os\nos.write(3, " + forged.bytes + ")\nwhile True: pass");

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
+
+#include "sandbox/frame.h"
 
 namespace pmt::sandbox {
 namespace {
@@ -16,34 +19,9 @@ constexpr double kOpenTimeoutS = 20;
 /// The program is told to stop at its limit and keeps its variables if it does; this much later it is ended.
 constexpr double kGraceS = 0.5;
 constexpr int kCallsToEnd = 10;  // times block_calls_max
-constexpr std::size_t kVariablesMax = 100;
-constexpr std::size_t kNameBytesMax = 400;
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-/// A violation of the protocol: only a program that writes to the channel itself can cause one.
-Error forged(const std::string& what) {
-  return {Code::kCorrupt, what};
-}
-
-/// The first `characters_max` characters of UTF-8.
-std::string cut(std::string text, std::size_t characters_max) {
-  std::size_t at = 0;
-  for (std::size_t n = 0; n < characters_max && at < text.size(); ++n) {
-    ++at;
-    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) ++at;
-  }
-  text.resize(at);
-  return text;
-}
-
-base::Result<std::string> text_of(const json& frame, const char* name) {
-  const auto found = frame.find(name);
-  if (found == frame.end() || !found->is_string())
-    return forged(fmt::format("a frame without a text '{}'", name));
-  return found->get<std::string>();
 }
 
 }  // namespace
@@ -98,14 +76,7 @@ std::string ProcessSession::end(const Error& why, double own_s) {
   }
 }
 
-base::Status ProcessSession::answer(const json& frame, Block& block) {
-  TRY_ASSIGN(const std::string function, text_of(frame, "function"));
-  const auto number = frame.find("id");
-  const auto arguments = frame.find("arguments");
-  if (number == frame.end() || !number->is_number_integer() || arguments == frame.end() ||
-      !arguments->is_object()) {
-    return forged("a call without id or arguments");
-  }
+base::Status ProcessSession::answer(const CallFrame& asked, Block& block) {
   ++block.result.calls;
   if (block.result.calls > limits_.block_calls_max * kCallsToEnd) {
     return Error{Code::kExhausted,
@@ -116,8 +87,8 @@ base::Status ProcessSession::answer(const json& frame, Block& block) {
       Error{Code::kExhausted, fmt::format("a block may make {} calls: send many prompts in one "
                                           "llm_query_batched",
                                           limits_.block_calls_max)};
-  if (block.result.calls <= limits_.block_calls_max) value = block.call(function, *arguments);
-  json reply = {{"op", value ? "value" : "error"}, {"id", *number}};
+  if (block.result.calls <= limits_.block_calls_max) value = block.call(asked.function, asked.arguments);
+  json reply = {{"op", value ? "value" : "error"}, {"id", asked.id}};
   if (value) {
     reply["value"] = std::move(*value);
   } else {
@@ -126,42 +97,16 @@ base::Status ProcessSession::answer(const json& frame, Block& block) {
   return interpreter_.channel->send(reply, in_seconds(limits_.block_s + kGraceS, &block.cancel));
 }
 
-base::Status ProcessSession::finish(const json& frame, Block& block) const {
-  BlockResult& result = block.result;
-  TRY_ASSIGN(std::string output, text_of(frame, "output"));
-  TRY_ASSIGN(std::string error, text_of(frame, "error"));
-  const auto chars = frame.find("output_chars");
-  if (chars == frame.end() || !chars->is_number_integer()) return forged("a result without output_chars");
-  result.output = cut(std::move(output), limits_.output_chars_max);
-  result.error = cut(std::move(error), limits_.output_chars_max);
-  result.output_chars = chars->get<std::int64_t>();
-  if (const auto final = frame.find("final"); final != frame.end() && final->is_string()) {
-    result.final_answer = final->get<std::string>();
+base::Result<bool> ProcessSession::take(json object, Block& block) {
+  TRY_ASSIGN(Frame frame, read_frame(std::move(object), block.number, limits_));
+  if (const auto* asked = std::get_if<CallFrame>(&frame)) {
+    TRY(answer(*asked, block));
+    return false;
   }
-  result.ended = frame.value("ended", json()) == true;
-  for (const json& variable : frame.value("variables", json::array())) {
-    if (!variable.is_array() || variable.size() != 2 || !variable[0].is_string() ||
-        !variable[1].is_string()) {
-      return forged("variables that are not names and types");
-    }
-    if (result.variables.size() == kVariablesMax) break;
-    result.variables.emplace_back(cut(variable[0], kNameBytesMax), cut(variable[1], kNameBytesMax));
-  }
-  return {};
-}
-
-base::Result<bool> ProcessSession::take(const json& frame, Block& block) {
-  TRY_ASSIGN(const std::string op, text_of(frame, "op"));
-  const bool done = op == "done";
-  if (!done && op != "call") return forged("a frame of no known kind");
-  const auto number = frame.find(done ? "id" : "block");
-  if (number == frame.end() || *number != block.number) return forged("a frame of another block");
-  if (done) {
-    TRY(finish(frame, block));
-  } else {
-    TRY(answer(frame, block));
-  }
-  return done;
+  auto& result = std::get<BlockResult>(frame);
+  result.calls = block.result.calls;
+  block.result = std::move(result);
+  return true;
 }
 
 base::Result<BlockResult> ProcessSession::run(const std::string& code, const Call& call,
@@ -177,14 +122,14 @@ base::Result<BlockResult> ProcessSession::run(const std::string& code, const Cal
       interpreter_.channel->send({{"op", "run"}, {"id", block.number}, {"code", code}}, left());
   for (bool done = false; status && !done;) {
     const auto begin = std::chrono::steady_clock::now();
-    const auto frame = interpreter_.channel->receive(left());
+    auto frame = interpreter_.channel->receive(left());
     block.own_s += seconds_since(begin);
     if (!frame) {
       status = frame.error();
     } else if (interpreter_.channel->bytes_received() - block.bytes_before > limits_.block_bytes_max) {
       status = Error{Code::kTooLarge,
                      fmt::format("more than {} bytes sent in one block", limits_.block_bytes_max)};
-    } else if (const auto last = take(*frame, block); last) {
+    } else if (const auto last = take(std::move(*frame), block); last) {
       done = *last;
     } else {
       status = last.error();

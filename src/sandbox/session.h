@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "sandbox/frame.h"
 #include "sandbox/launch.h"
 #include "sandbox/sandbox.h"
 
@@ -23,9 +24,8 @@ class ProcessSession final : public Session {
  private:
   struct Block;
   /// One frame of the running block. Returns whether it was the last.
-  base::Result<bool> take(const nlohmann::json& frame, Block& block);
-  base::Status answer(const nlohmann::json& frame, Block& block);
-  base::Status finish(const nlohmann::json& frame, Block& block) const;
+  base::Result<bool> take(nlohmann::json object, Block& block);
+  base::Status answer(const CallFrame& asked, Block& block);
   /// Ends the process; returns why it had to be, for the program's author.
   std::string end(const base::Error& why, double own_s);
 
