@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "api/errors.h"
+#include "base/json.h"
 #include "net/sse.h"
 
 namespace pmt::api {
@@ -127,11 +128,12 @@ base::Result<knowledge_cache::ParsedFacts> read_facts(const std::string& body) {
   const knowledge_cache::Limits limits;
   if (body.find_first_not_of(" \t\r\n") == std::string::npos)
     return base::invalid("The body must hold facts: {\"facts\": [...]}, or JSON lines.", "facts");
-  const json whole = json::parse(body, nullptr, false);
-  if (whole.is_array()) return knowledge_cache::facts_of(whole, limits);
-  if (whole.is_object() && whole.contains("facts")) {
-    if (!whole["facts"].is_array()) return base::invalid("'facts' must be an array of facts.", "facts");
-    return knowledge_cache::facts_of(whole["facts"], limits);
+  const auto whole = base::parse_json(body);
+  if (whole && whole->is_array()) return knowledge_cache::facts_of(*whole, limits);
+  if (whole && whole->is_object() && whole->contains("facts")) {
+    const json& facts = base::at(*whole, "facts");
+    if (!facts.is_array()) return base::invalid("'facts' must be an array of facts.", "facts");
+    return knowledge_cache::facts_of(facts, limits);
   }
   return knowledge_cache::parse_facts(body, limits);
 }

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "knowledge_cache/words.h"
 
 namespace pmt::knowledge_cache {
@@ -27,10 +28,10 @@ base::Status check_text(const char* field, const std::string& text, std::size_t 
 }
 
 base::Result<std::string> string_of(const json& object, const char* field) {
-  const auto found = object.find(field);
-  if (found == object.end() || found->is_null()) return std::string();
-  if (found->is_string()) return found->get<std::string>();
-  if (found->is_number_integer() && std::string_view(field) == "id") return found->dump();
+  const json& value = base::at(object, field);
+  if (value.is_null()) return std::string();
+  if (auto text = base::as_text(value)) return std::move(*text);
+  if (value.is_number_integer() && std::string_view(field) == "id") return value.dump();
   return base::invalid(fmt::format("\"{}\" must be a string", field), field);
 }
 
@@ -134,16 +135,17 @@ base::Result<Fact> fact_of(const json& object, const Limits& limits) {
   if (object.contains("subject")) TRY(check_text("subject", fact.subject, limits.prompt_bytes_max));
   fact.prompt = trimmed(std::move(fact.prompt));
   fact.answer = trimmed(std::move(fact.answer));
-  const auto paraphrases = object.find("paraphrases");
-  if (paraphrases == object.end() || paraphrases->is_null()) return fact;
-  if (!paraphrases->is_array())
+  const json& paraphrases = base::at(object, "paraphrases");
+  if (paraphrases.is_null()) return fact;
+  if (!paraphrases.is_array())
     return base::invalid("\"paraphrases\" must be a list of strings", "paraphrases");
-  if (paraphrases->size() > limits.paraphrases_max)
+  if (paraphrases.size() > limits.paraphrases_max)
     return base::invalid(fmt::format("\"paraphrases\" has more than {} texts", limits.paraphrases_max),
                          "paraphrases");
-  for (const json& text : *paraphrases) {
-    if (!text.is_string()) return base::invalid("\"paraphrases\" must be a list of strings", "paraphrases");
-    fact.paraphrases.push_back(text.get<std::string>());
+  for (const json& one : paraphrases) {
+    auto text = base::as_text(one);
+    if (!text) return base::invalid("\"paraphrases\" must be a list of strings", "paraphrases");
+    fact.paraphrases.push_back(std::move(*text));
     TRY(check_text("paraphrases", fact.paraphrases.back(), limits.prompt_bytes_max));
   }
   return fact;
@@ -159,12 +161,12 @@ ParsedFacts parse_facts(std::string_view lines, const Limits& limits) {
     at = end + 1;
     ++line;
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const json parsed = json::parse(text, nullptr, false);
-    if (parsed.is_discarded()) {
-      out.errors.push_back({line, "it is not JSON"});
+    const auto parsed = base::parse_json(text);
+    if (!parsed) {
+      out.errors.push_back({line, "it is " + parsed.error().message});
       continue;
     }
-    take(parsed, line, limits, seen, out);
+    take(*parsed, line, limits, seen, out);
   }
   return out;
 }

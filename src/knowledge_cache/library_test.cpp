@@ -202,6 +202,56 @@ TEST_F(LibraryTest, APackOfTheFirstFormIsRead) {
   }
 }
 
+/// Made by hand, with a right checksum: every member of every type, one too many levels, and left out.
+TEST_F(LibraryTest, APackOfAnyShapeIsADomainOrAnError) {
+  using nlohmann::json;
+  const json slot{{"id", "1"},     {"prompt", "p"},       {"answer", "a"},  {"mention", "m"},
+                  {"line", 1},     {"words", {"m"}},      {"phrasings", 0}, {"learnt", 1},
+                  {"text", "t"},   {"statement", "s"},    {"subject", "s"}, {"source", "f"},
+                  {"revision", 1}, {"paraphrases", {"p"}}};
+  const json whole{
+      {"domain", "acme"}, {"model", "m"},
+      {"space", ""},      {"version", "v"},
+      {"learnt", 5},      {"phrasings", {{{"asked", {"p"}}, {"keys", {json::binary({0, 0, 128, 63, 1})}}}}},
+      {"slots", {slot}}};
+  const auto read = [](const json& body) {
+    const auto bytes = json::to_cbor(body);
+    return domain_of(with_head({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  };
+  ASSERT_TRUE(read(whole)) << read(whole).error().message;
+  json deep;
+  for (int i = 0; i < 2000; ++i) deep = json::array({std::move(deep)});
+  const json wrong[] = {nullptr,
+                        true,
+                        7,
+                        -7,
+                        1e300,
+                        1.5,
+                        "text",
+                        json::array(),
+                        {1},
+                        {"text"},
+                        {{"a", 1}},
+                        json::binary({1}),
+                        json::binary({0, 0, 128, 127, 1}),
+                        deep};
+  std::size_t refused = 0;
+  const auto try_each = [&](const json::json_pointer& at) {
+    for (const auto& [name, value] : whole.at(at).items()) {
+      for (const json& other : wrong) {
+        json body = whole;
+        body[at][name] = other;
+        const auto domain = read(body);
+        EXPECT_TRUE(!domain || &other != &wrong[13]) << at << "/" << name;
+        if (!domain) EXPECT_EQ(domain.error().code, base::Code::kCorrupt);
+        refused += domain ? 0 : 1;
+      }
+    }
+  };
+  for (const char* at : {"", "/slots/0", "/phrasings/0"}) try_each(json::json_pointer(at));
+  EXPECT_GT(refused, 150U);
+}
+
 TEST_F(LibraryTest, PacksHoldTextsOfEveryLength) {
   for (const std::size_t length : {0, 23, 24, 255, 256, 65'535, 65'536}) {
     Slot slot;

@@ -1,7 +1,8 @@
 #include "knowledge_cache/pack.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
-#include <exception>
 #include <random>
 #include <type_traits>
 #include <unordered_map>
@@ -11,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/json.h"
 
 namespace pmt::knowledge_cache {
 namespace {
@@ -98,37 +100,125 @@ void write(Writer& out, const Slot& slot, std::size_t phrasings) {
   out.member("revision", slot.revision);
 }
 
-Phrasings phrasings_of(const json& from) {
-  Phrasings out{from.at("asked"), {}};
-  for (const json& key : from.at("keys")) {
-    const auto& bytes = key.get_binary();
-    out.keys.push_back(unpack_key({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+base::Error corrupt(std::string what) {
+  return {base::Code::kCorrupt, "this is no knowledge pack, or a damaged one: " + std::move(what)};
+}
+
+/// Reads members of one of the body's objects; what a member that must be there lacks is noted.
+class Members {
+ public:
+  Members(const json& object, const char* what) : object_(object), what_(what) {
+    if (!object.is_object()) missing_ = "an object";
   }
+  std::string text(const char* name) {
+    auto text = base::as_text(base::at(object_, name));
+    if (!text) note(name);
+    return text.value_or("");
+  }
+  std::int64_t integer(const char* name) {
+    constexpr std::int64_t kMax = std::int64_t{1} << 53;  // one more or less is still a number
+    const auto number = base::integer_at(object_, name);
+    if (!number || *number < -kMax || *number > kMax) note(name);
+    return std::clamp(number.value_or(0), -kMax, kMax);
+  }
+  std::int64_t count(const char* name) {
+    const std::int64_t number = integer(name);
+    if (number < 0) note(name);
+    return std::max<std::int64_t>(number, 0);
+  }
+  std::vector<std::string> texts(const char* name) {
+    std::vector<std::string> out;
+    for (const json& one : array(name)) {
+      auto text = base::as_text(one);
+      if (!text) note(name);
+      out.push_back(std::move(text).value_or(""));
+    }
+    return out;
+  }
+  const json& array(const char* name) {
+    if (!base::at(object_, name).is_array()) note(name);
+    return base::array_at(object_, name);
+  }
+  bool has(const char* name) const { return !base::at(object_, name).is_null(); }
+  void note(const char* name) {
+    if (missing_.empty()) missing_ = name;
+  }
+  base::Status status() const {
+    if (missing_.empty()) return {};
+    return corrupt(fmt::format("{} without a right \"{}\"", what_, missing_));
+  }
+
+ private:
+  const json& object_;
+  const char* const what_;
+  std::string missing_;
+};
+
+base::Result<Phrasings> phrasings_of(const json& from) {
+  Members members(from, "phrasings");
+  Phrasings out{members.texts("asked"), {}};
+  for (const json& key : members.array("keys")) {
+    const auto* bytes = key.get_ptr<const json::binary_t*>();
+    std::vector<float> floats;
+    if (bytes != nullptr) floats = unpack_key({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+    const bool finite = std::all_of(floats.begin(), floats.end(), [](float x) { return std::isfinite(x); });
+    if (bytes == nullptr || !finite) members.note("keys");
+    out.keys.push_back(std::move(floats));
+  }
+  TRY(members.status());
   return out;
 }
 
-Slot slot_of(const json& from, const std::vector<std::shared_ptr<const Phrasings>>& phrasings) {
+using AllPhrasings = std::vector<std::shared_ptr<const Phrasings>>;
+
+base::Result<std::shared_ptr<const Phrasings>> phrasings_of_slot(const json& from, const AllPhrasings& all) {
+  if (base::at(from, "phrasings").is_null()) {
+    TRY_ASSIGN(Phrasings own, phrasings_of(from));
+    return std::make_shared<const Phrasings>(std::move(own));
+  }
+  const auto place = base::integer_at(from, "phrasings").value_or(-1);
+  if (place < 0 || static_cast<std::size_t>(place) >= all.size())
+    return corrupt("a slot whose phrasings are not there");
+  return all[static_cast<std::size_t>(place)];
+}
+
+base::Result<Slot> slot_of(const json& from, const AllPhrasings& phrasings) {
   Slot slot;
-  slot.phrasings = from.contains("phrasings") ? phrasings.at(from["phrasings"].get<std::size_t>())
-                                              : std::make_shared<const Phrasings>(phrasings_of(from));
-  slot.fact.id = from.at("id");
-  slot.fact.prompt = from.at("prompt");
-  slot.fact.answer = from.at("answer");
-  slot.fact.paraphrases = from.value("paraphrases", std::vector<std::string>{});
-  slot.fact.subject = from.value("subject", "");
-  slot.fact.text = from.value("text", "");
-  slot.mention = from.at("mention");
-  slot.mention_words = from.at("words");
-  slot.statement = from.at("statement");
-  slot.source = from.at("source");
-  slot.line = from.at("line");
-  slot.learnt_unix_s = from.at("learnt");
-  slot.revision = from.at("revision");
+  TRY_ASSIGN(slot.phrasings, phrasings_of_slot(from, phrasings));
+  Members members(from, "a slot");
+  slot.fact.id = members.text("id");
+  slot.fact.prompt = members.text("prompt");
+  slot.fact.answer = members.text("answer");
+  if (members.has("paraphrases")) slot.fact.paraphrases = members.texts("paraphrases");
+  if (members.has("subject")) slot.fact.subject = members.text("subject");
+  if (members.has("text")) slot.fact.text = members.text("text");
+  slot.mention = members.text("mention");
+  slot.mention_words = members.texts("words");
+  slot.statement = members.text("statement");
+  slot.source = members.text("source");
+  slot.line = static_cast<std::size_t>(members.count("line"));
+  slot.learnt_unix_s = members.integer("learnt");
+  slot.revision = members.count("revision");
+  TRY(members.status());
   return slot;
 }
 
-base::Error corrupt(std::string what) {
-  return {base::Code::kCorrupt, "this is no knowledge pack, or a damaged one: " + std::move(what)};
+base::Result<std::shared_ptr<const Domain>> domain_of_body(const json& all) {
+  Members members(all, "a body");
+  AllPhrasings phrasings;
+  for (const json& one : base::array_at(all, "phrasings")) {
+    TRY_ASSIGN(Phrasings read, phrasings_of(one));
+    phrasings.push_back(std::make_shared<const Phrasings>(std::move(read)));
+  }
+  Domain::Slots slots;
+  for (const json& one : members.array("slots")) {
+    TRY_ASSIGN(Slot read, slot_of(one, phrasings));
+    slots.push_back(std::make_shared<const Slot>(std::move(read)));
+  }
+  Domain::Origin origin{members.text("domain"), members.text("model"), members.text("space"),
+                        members.text("version"), members.integer("learnt")};
+  TRY(members.status());
+  return std::make_shared<const Domain>(std::move(origin), std::move(slots));
 }
 
 }  // namespace
@@ -181,20 +271,10 @@ base::Result<std::shared_ptr<const Domain>> domain_of(std::string_view bytes) {
   const base::Digest sum = base::sha256(body);
   if (std::memcmp(sum.bytes.data(), bytes.data() + kHead - sum.bytes.size(), sum.bytes.size()) != 0)
     return corrupt("its checksum is wrong");
-  try {
-    const json all = json::from_cbor(body);
-    std::vector<std::shared_ptr<const Phrasings>> phrasings;
-    for (const json& one : all.value("phrasings", json::array()))
-      phrasings.push_back(std::make_shared<const Phrasings>(phrasings_of(one)));
-    Domain::Slots slots;
-    for (const json& slot : all.at("slots"))
-      slots.push_back(std::make_shared<const Slot>(slot_of(slot, phrasings)));
-    return std::make_shared<const Domain>(Domain::Origin{all.at("domain"), all.at("model"), all.at("space"),
-                                                         all.at("version"), all.at("learnt")},
-                                          std::move(slots));
-  } catch (const std::exception& error) {  // a pack that somebody made by hand, with its checksum
-    return corrupt(error.what());
-  }
+  // A pack is as large as its domain: the size isn't bounded here. Somebody may have made it by hand.
+  const auto all = base::parse_cbor(body, {.bytes_max = body.size(), .byte_strings = true});
+  if (!all) return corrupt("its body is " + all.error().message);
+  return domain_of_body(*all);
 }
 
 std::string new_version() {
