@@ -52,8 +52,7 @@ class ReportingSink final : public llm::Sink {
     const Lookup lookup{.cache = done.report.cache.value_or(llm::CacheReport{}),
                         .seen = *observation_,
                         .total_ms = base::ms_between(began_at_, clock_.now())};
-    done.report.engine =
-        engine_report(std::move(done.report.engine), lookup, want_trace_, std::exchange(answer_, {}));
+    done.report.engine = engine_report(done.report.engine, lookup, want_trace_, std::exchange(answer_, {}));
   }
 
   const std::shared_ptr<llm::Sink> sink_;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/json.h"
+
 namespace pmt::permutation {
 namespace {
 
@@ -95,15 +97,14 @@ Step failed(std::string component, std::string description, const base::Error& e
           .metadata = {{"error", error.message}, {"code", base::to_string(error.code)}}};
 }
 
-json engine_report(json cascade, const Lookup& o, bool want_trace, std::string answer) {
+json engine_report(const json& cascade, const Lookup& o, bool want_trace, std::string answer) {
   const bool own = computed(o);
-  json metadata = cascade.is_object() ? cascade.value("metadata", json::object()) : json::object();
+  json metadata = base::object_at(cascade, "metadata");
   if (!own) metadata = reused_metadata(std::move(metadata));
   json components = json::array();
   if (o.cache.status != CacheStatus::kBypass) components.push_back("response_cache");
   if (own) {
-    for (const json& component : metadata.value("components_used", json::array()))
-      components.push_back(component);
+    for (const json& component : base::array_at(metadata, "components_used")) components.push_back(component);
   }
   metadata["components_used"] = std::move(components);
   metadata["duration_ms"] = o.total_ms;
@@ -113,9 +114,10 @@ json engine_report(json cascade, const Lookup& o, bool want_trace, std::string a
   json steps = json::array({to_json(lookup_step(o))});
   json errors = json::array(), reasoning = json::array();
   if (own) {
-    for (json& step : cascade["trace"]["steps"]) steps.push_back(std::move(step));
-    errors = cascade["trace"]["errors"];
-    reasoning = cascade["reasoning"];
+    const json& trace = base::at(cascade, "trace");
+    for (const json& step : base::array_at(trace, "steps")) steps.push_back(step);
+    errors = base::array_at(trace, "errors");
+    reasoning = base::array_at(cascade, "reasoning");
   } else {
     const bool shared = o.cache.status == CacheStatus::kCoalesced;
     const std::string why =
@@ -123,7 +125,7 @@ json engine_report(json cascade, const Lookup& o, bool want_trace, std::string a
     add_skipped_stages(steps, why);
     reasoning.push_back(why);
   }
-  steps.push_back(to_json(store_step(o, metadata.value("degraded", false))));
+  steps.push_back(to_json(store_step(o, base::flag_at(metadata, "degraded").value_or(false))));
   if (!o.seen.store_note.empty()) errors.push_back(o.seen.store_note);
   out["answer"] = std::move(answer);
   out["reasoning"] = std::move(reasoning);

@@ -8,8 +8,10 @@
 #include <fstream>
 #include <vector>
 
+#include "base/json.h"
 #include "llm/sinks.h"
 #include "rlm/test_models.h"
+#include "rlm/trajectory.h"
 
 namespace pmt::rlm {
 namespace {
@@ -221,6 +223,19 @@ TEST_F(RlmTest, TheTrajectoryIsAFileOfTheOfficialForm) {
   EXPECT_EQ(result.at("rlm_calls").at(0).at("response"), "<hi>");
   EXPECT_TRUE(lines[1].at("final_answer").is_null());
   EXPECT_EQ(lines[2].at("final_answer"), "1");
+}
+
+TEST(Trajectory, OfAnyNumberOfLevelsFitsAnAnswer) {
+  json whole = {{"run_metadata", {{"depth", 0}}}, {"iterations", json::array()}};
+  std::size_t kept = 0;
+  for (int level = 0; level < 40; ++level) {
+    const SubCall call{
+        .model = "m", .prompt = "p", .response = "r", .error = "", .usage = {}, .trajectory = whole};
+    kept += to_json(call).at("metadata").contains("left_out") ? 0 : 1;
+    whole["iterations"] = {{{"code_blocks", {to_json("code", {}, {call, call})}}}};
+    ASSERT_TRUE(base::fits_depth({{"permutation", {{"engine", {{"trace", whole}}}}}})) << level;
+  }
+  EXPECT_GT(kept, 5U) << "the usual number of levels is there whole";
 }
 
 TEST_F(RlmTest, ASmallRootGetsTheFixedProgramAndTheAnswerSaysSo) {

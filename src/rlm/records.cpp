@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "rlm/passages.h"
 
 namespace pmt::rlm {
@@ -48,12 +49,11 @@ bool is_name(const std::string& text) {
 }
 
 std::optional<Record> json_record(std::string_view line) {
-  const auto object = nlohmann::json::parse(line, nullptr, false);
-  if (!object.is_object() || object.size() < kFieldsMin) return std::nullopt;
+  const auto object = base::parse_json(line, kLineBytesMax);
+  if (!object || !object->is_object() || object->size() < kFieldsMin) return std::nullopt;
   Record record;
-  for (const auto& [key, value] : object.items()) {
-    if (value.is_primitive())
-      record[lower(key)] = value.is_string() ? value.get<std::string>() : value.dump();
+  for (const auto& [key, value] : object->items()) {
+    if (value.is_primitive()) record[lower(key)] = base::as_text(value).value_or(value.dump());
   }
   return record;
 }

@@ -6,9 +6,25 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "base/json.h"
+
 namespace pmt::rlm {
 
 using nlohmann::json;
+
+namespace {
+
+/// A child's, unless the whole would nest deeper than a JSON text of ours may: a level is 8 deep, and around
+/// the root's stand an answer's own members.
+json child_trajectory(const json& trajectory) {
+  constexpr std::size_t kDepthMax = base::kJsonDepthMax - 8 - 8;
+  if (base::fits_depth(trajectory, kDepthMax)) return trajectory;
+  return {{"run_metadata", base::at(trajectory, "run_metadata")},
+          {"iterations", json::array()},
+          {"left_out", fmt::format("the iterations: they nest deeper than {} levels", kDepthMax)}};
+}
+
+}  // namespace
 
 json to_json(const SubCall& call) {
   const json usage = {{"total_calls", 1},
@@ -21,7 +37,7 @@ json to_json(const SubCall& call) {
               {"prompt_tokens", call.usage.prompt_tokens},  // twice: the viewer looks for them here
               {"completion_tokens", call.usage.completion_tokens},
               {"execution_time", call.seconds}};
-  if (!call.trajectory.is_null()) out["metadata"] = call.trajectory;
+  if (!call.trajectory.is_null()) out["metadata"] = child_trajectory(call.trajectory);
   if (!call.error.empty()) out["error"] = call.error;
   return out;
 }

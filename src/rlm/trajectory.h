@@ -1,6 +1,7 @@
 // What happened, in the form that the official `rlms` package writes (and its viewer reads): a line of
 // metadata, then a line an iteration with its prompt, the root's response, the code blocks with their results
-// and the sub-calls of each. A child's whole trajectory is in its call's metadata.
+// and the sub-calls of each. A child's whole trajectory is in its call's metadata, without its iterations
+// where the whole would nest deeper than base::kJsonDepthMax.
 #pragma once
 
 #include <string>

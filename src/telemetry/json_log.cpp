@@ -8,6 +8,8 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "base/json.h"
+
 namespace pmt::telemetry {
 namespace {
 
@@ -45,12 +47,12 @@ class JsonFormatter final : public spdlog::formatter {
 };
 
 std::string text_of(const json& fields) {
-  std::string out = fields.value("event", "");
+  std::string out = base::text_at(fields, "event");
   for (const auto& [key, value] : fields.items()) {
     if (key == "event" || value.is_null()) continue;
-    const bool bare = value.is_string() && !value.get_ref<const std::string&>().empty() &&
-                      value.get_ref<const std::string&>().find_first_of(" \"\n\\=") == std::string::npos;
-    out += fmt::format(" {}={}", key, bare ? value.get<std::string>() : line_text(value));
+    const std::string text = base::as_text(value).value_or("");
+    const bool bare = !text.empty() && text.find_first_of(" \"\n\\=") == std::string::npos;
+    out += fmt::format(" {}={}", key, bare ? text : line_text(value));
   }
   return out;
 }
