@@ -246,7 +246,12 @@ bool Connection::on_all_sent() {
   answer_ = outbox_->take(&out_);
   if (answer_ == Outbox::Answer::kOverflow) {
     spdlog::warn("{} takes its stream too slowly: closing", peer_);
-    leave();
+    if (out_.empty()) {
+      leave();
+    } else {
+      outbox_->close();  // whoever makes the answer can stop
+      answer_ = Outbox::Answer::kClose;
+    }
   }
   return answer_ != Outbox::Answer::kOpen || !out_.empty();
 }

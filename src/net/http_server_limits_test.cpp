@@ -184,5 +184,46 @@ TEST(HttpServerLimits, AStreamTakenTooSlowlyCountsAsLeft) {
   stream.reset();
 }
 
+TEST(HttpServerLimits, AStreamTakenTooSlowlyEndsWithAnErrorThatSaysSo) {
+  std::atomic<bool> left{false};
+  std::shared_ptr<Responder> stream;
+  std::atomic<bool> called{false};
+  const auto server = start_server(
+      [&](const HttpRequest&, std::shared_ptr<Responder> responder) {
+        responder->on_disconnect([&] { left = true; });
+        responder->start_stream({200, {{"content-type", "text/event-stream"}}, {}});
+        stream = std::move(responder);
+        called = true;
+      },
+      {.write_timeout_s = 5, .output_bytes_max = 100'000});
+  TestPeer slow(*server);
+  slow.request("GET /");
+  while (!called) std::this_thread::yield();
+  // Only the server's thread can tell that it is too much, once the socket takes something again.
+  std::string read;
+  for (int i = 0; i < 2000; ++i) stream->write(std::string(50'000, 'x'));
+  const std::string all = slow.read_all();
+  EXPECT_THAT(all.substr(all.rfind("data: ")), ::testing::HasSubstr("more than 100000 bytes"));
+  EXPECT_THAT(all, ::testing::EndsWith("\n\n\r\n0\r\n\r\n"));
+  EXPECT_LT(all.size(), 2000U * 50'000) << "it wasn't sent whole";
+  EXPECT_TRUE(left) << "whoever computes is told to stop";
+  stream->write("after the end");
+  stream->finish_stream();
+}
+
+/// Not the client is slow here: all of it is written before the connection could send any.
+TEST(HttpServerLimits, ALongAnswerAtOnceIsSentWhole) {
+  const auto server = start_server(
+      [](const HttpRequest&, const std::shared_ptr<Responder>& responder) {
+        responder->start_stream({200, {{"content-type", "text/event-stream"}}, "begin"});
+        for (int i = 0; i < 7; ++i) responder->write(std::string(100'000, 'x'));
+        responder->finish_stream();
+      },
+      {.output_bytes_max = 100'000});
+  const auto response = client_of(*server)->request("GET", "/", {}, "");
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->body, "begin" + std::string(700'000, 'x'));
+}
+
 }  // namespace
 }  // namespace pmt::net

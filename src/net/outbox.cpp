@@ -1,10 +1,12 @@
 #include "net/outbox.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "net/response_head.h"
+#include "net/sse.h"
 
 namespace pmt::net {
 
@@ -35,13 +37,18 @@ std::shared_ptr<Responder> Outbox::open(const RequestTraits& traits) {
   traits_ = traits;
   stage_ = Stage::kWaiting;
   awake_ = true;
+  sending_ = false;
   return std::make_shared<Reply>(shared_from_this(), ++request_);
 }
 
 Outbox::Answer Outbox::take(std::string* out) {
   std::lock_guard lock(mutex_);
-  if (overflow_) return Answer::kOverflow;
+  if (overflow_) {
+    if (is_sse_) out->swap(pending_);
+    return Answer::kOverflow;
+  }
   out->swap(pending_);
+  sending_ = !out->empty();
   if (stage_ == Stage::kDone) return traits_.keep_alive && !broken_off_ ? Answer::kKeepAlive : Answer::kClose;
   awake_ = !out->empty();  // with bytes in hand the connection comes back after writing them
   return Answer::kOpen;
@@ -88,6 +95,9 @@ void Outbox::start_stream(std::uint64_t request, const HttpResponse& head) {
               &pending_);
   stage_ = Stage::kStreaming;
   bodiless_ = traits_.head || is_bodiless(head.status);
+  is_sse_ = std::any_of(head.headers.begin(), head.headers.end(), [](const auto& header) {
+    return header.first == "content-type" && header.second.starts_with("text/event-stream");
+  });
   append_chunk(head.body);
   wake();
 }
@@ -95,10 +105,11 @@ void Outbox::start_stream(std::uint64_t request, const HttpResponse& head) {
 void Outbox::write(std::uint64_t request, std::string_view chunk) {
   std::lock_guard lock(mutex_);
   if (!is_in(Stage::kStreaming, request) || overflow_) return;
-  if (pending_.size() > pending_bytes_max_) {
-    overflow_ = true;
-  } else {
+  if (!is_too_much()) {
     append_chunk(chunk);
+  } else {
+    overflow_ = true;
+    append_farewell();
   }
   wake();
 }
@@ -106,8 +117,8 @@ void Outbox::write(std::uint64_t request, std::string_view chunk) {
 void Outbox::finish_stream(std::uint64_t request) {
   Callbacks unneeded;
   std::lock_guard lock(mutex_);
-  if (!is_in(Stage::kStreaming, request)) return;
-  if (!bodiless_ && traits_.http_1_1) pending_.append("0\r\n\r\n");
+  if (!is_in(Stage::kStreaming, request) || overflow_) return;
+  append_end();
   unneeded = finish();
 }
 
@@ -127,9 +138,16 @@ void Outbox::abandon(std::uint64_t request) {
   send(request, error_response(500, "the server dropped the request without an answer"));
   Callbacks unneeded;
   std::lock_guard lock(mutex_);
-  if (!is_in(Stage::kStreaming, request)) return;
+  if (!is_in(Stage::kStreaming, request) || overflow_) return;
   broken_off_ = true;
   unneeded = finish();
+}
+
+/// As long as the connection has nothing in hand it isn't the client that is slow: whoever writes is ahead of
+/// the I/O thread, by a long answer out of a cache or one huge piece.
+bool Outbox::is_too_much() const {
+  constexpr std::size_t kAheadMax = 8;
+  return pending_.size() > (sending_ ? 1 : kAheadMax) * pending_bytes_max_;
 }
 
 void Outbox::append_chunk(std::string_view chunk) {
@@ -140,6 +158,19 @@ void Outbox::append_chunk(std::string_view chunk) {
   }
   fmt::format_to(std::back_inserter(pending_), "{:x}\r\n", chunk.size());
   pending_.append(chunk).append("\r\n");
+}
+
+void Outbox::append_end() {
+  if (!bodiless_ && traits_.http_1_1) pending_.append("0\r\n\r\n");
+}
+
+void Outbox::append_farewell() {
+  if (!is_sse_) return;
+  const auto why = error_response(
+      503, fmt::format("the stream ends here: more than {} bytes of it waited for this client to read them",
+                       pending_bytes_max_));
+  append_chunk(sse_event(why.body));
+  append_end();
 }
 
 void Outbox::wake() {

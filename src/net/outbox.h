@@ -31,7 +31,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
     kOpen,       // more may come
     kKeepAlive,  // complete
     kClose,      // complete, or broken off: close when it is sent
-    kOverflow,   // the client takes its stream too slowly
+    kOverflow,   // the client takes its stream too slowly: what it is still told, then close
   };
 
   /// `wake` makes the connection call take() soon; called under the lock, so it may only post.
@@ -65,7 +65,10 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   bool is_in(Stage stage, std::uint64_t request) const {
     return request == request_ && stage == stage_ && !gone_;
   }
+  bool is_too_much() const;
   void append_chunk(std::string_view chunk);
+  void append_end();
+  void append_farewell();
   void wake();
   Callbacks finish();
 
@@ -81,6 +84,8 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   bool gone_ = false;
   bool broken_off_ = false;  // a stream dropped before its end: the client must see that
   bool overflow_ = false;
+  bool sending_ = false;  // the connection has bytes in hand that the socket doesn't take yet
+  bool is_sse_ = false;   // the running stream, which can still be told why it ends
   Callbacks on_disconnect_;
 };
 
