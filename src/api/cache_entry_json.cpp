@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "api/fields.h"
+#include "api/json_writer.h"
+#include "base/json.h"
 
 namespace pmt::api {
 namespace {
@@ -89,6 +91,22 @@ json entry_json(const response_cache::Key& key, const response_cache::Entry& ent
           {"model", entry.meta.model},
           {"usd", entry.meta.usd},
           {"bytes", entry.bytes}};
+}
+
+json listed_json(json entry, const std::string& tenant) {
+  constexpr std::size_t kPreviewBytes = 240;
+  const json& value = base::at(entry, "value");
+  const json& choices = base::array_at(value, "choices");
+  const auto text = base::as_text(base::at(choices.empty() ? choices : choices.front(), "text"));
+  std::string preview = text ? *text : to_text(value);
+  if (preview.size() > kPreviewBytes) {
+    preview.resize(kPreviewBytes);
+    preview += "…";  // the writer mends a character that was cut
+  }
+  entry["tenant"] = tenant;
+  entry["preview"] = std::move(preview);
+  entry.erase("value");
+  return entry;
 }
 
 json stats_json(const response_cache::Stats& stats) {

@@ -26,6 +26,11 @@ base::Result<PutEntry> parse_entry(const std::string& body);
 nlohmann::json entry_json(const response_cache::Key& key, const response_cache::Entry& entry,
                           base::Nanos now);
 
+/// A line of the operator's list: entry_json's without its value, but with the tenant and the beginning of
+/// what it holds: the text of an answer's first choice, or else the value's JSON. A tenant's value may have
+/// any shape.
+nlohmann::json listed_json(nlohmann::json entry, const std::string& tenant);
+
 /// {"entries", "bytes", "lookups", "hits": {"exact", "stale", "coalesced"}, "misses", "hit_rate", ...}
 nlohmann::json stats_json(const response_cache::Stats& stats);
 

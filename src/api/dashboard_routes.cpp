@@ -18,7 +18,6 @@ using nlohmann::json;
 using response_cache::Key;
 
 constexpr std::size_t kPageSize = 20;
-constexpr std::size_t kPreviewBytes = 240;
 
 struct Query {
   std::string kind, text;
@@ -37,16 +36,6 @@ base::Result<Query> read_query(const Exchange& exchange) {
   if (query.kind != "cache" && query.kind != "requests" && query.kind != "trajectories")
     return name_field(base::invalid("must be cache, requests or trajectories", "kind"));
   return query;
-}
-
-std::string preview_of(const json& entry) {
-  const json& value = entry["value"];
-  std::string text = value.is_object() && value.contains("choices") && !value["choices"].empty()
-                         ? value["choices"][0].value("text", "")
-                         : to_text(value);
-  if (text.size() <= kPreviewBytes) return text;
-  text.resize(kPreviewBytes);
-  return text + "…";  // the writer mends a character that was cut
 }
 
 bool matches(const json& item, const std::string& text) {
@@ -83,10 +72,7 @@ void list_cache(const ApiOptions& options, const Exchange& exchange, const Query
       json item = entry_json(key, entry, options.clock->now());
       if (!matches(item, query.text)) return;
       ++total;
-      item["tenant"] = entry.meta.tenant;
-      item["preview"] = preview_of(item);
-      item.erase("value");
-      lines.push_back({entry.stored_unix_s, std::move(item)});
+      lines.push_back({entry.stored_unix_s, listed_json(std::move(item), entry.meta.tenant)});
       if (lines.size() < 2 * wanted + 1000) return;
       std::ranges::partial_sort(lines, lines.begin() + static_cast<std::ptrdiff_t>(wanted), newer);
       lines.resize(wanted);
