@@ -12,6 +12,7 @@
 #include "app/model_choice.h"
 #include "app/report_error.h"
 #include "app/server_call.h"
+#include "base/json.h"
 #include "llm/sinks.h"
 #include "net/sse.h"
 
@@ -96,19 +97,21 @@ base::Status ask_here(const AskOptions& options, const std::string& prompt) {
 /// The first model of the server's list.
 base::Result<std::string> server_model(const std::string& url) {
   TRY_ASSIGN(const nlohmann::json body, server_call(url, "GET", "/v1/models"));
-  const auto id = nlohmann::json::json_pointer("/data/0/id");
-  if (!body.contains(id)) return base::Error{base::Code::kUnavailable, url + " lists no model"};
-  return body[id].get<std::string>();
+  const nlohmann::json& models = base::array_at(body, "data");
+  std::string id = base::text_at(models.empty() ? models : models.front(), "id");
+  if (id.empty()) return base::Error{base::Code::kUnavailable, url + " lists no model"};
+  return id;
 }
 
 /// Prints one event's text. Returns the error that the server reports in the stream, if it does.
 base::Status print_chunk(const std::string& payload) {
-  const auto chunk = nlohmann::json::parse(payload, nullptr, /*allow_exceptions=*/false);
-  if (chunk.is_discarded()) return {};  // [DONE]
-  const auto error = nlohmann::json::json_pointer("/error/message");
-  if (chunk.contains(error)) return base::Error{base::Code::kUnavailable, chunk[error].get<std::string>()};
-  const auto content = nlohmann::json::json_pointer("/choices/0/delta/content");
-  if (chunk.contains(content) && chunk[content].is_string()) print_piece(chunk[content]);
+  const auto chunk = base::parse_json(payload);
+  if (!chunk) return {};  // [DONE]
+  const std::string error = base::text_at(base::at(*chunk, "error"), "message");
+  if (!error.empty()) return base::Error{base::Code::kUnavailable, error};
+  const nlohmann::json& choices = base::array_at(*chunk, "choices");
+  const nlohmann::json& delta = base::at(choices.empty() ? choices : choices.front(), "delta");
+  if (const std::string text = base::text_at(delta, "content"); !text.empty()) print_piece(text);
   return {};
 }
 

@@ -7,6 +7,7 @@
 
 #include "app/server_call.h"
 #include "base/clock.h"
+#include "base/json.h"
 
 namespace pmt::app {
 
@@ -19,8 +20,8 @@ base::Result<nlohmann::json> json_of(const std::string& target, const net::Clien
     return base::Error{base::Code::kUnavailable, fmt::format("{} answered {}: {}", target, response.status,
                                                              error_message_of(response))};
   }
-  auto body = nlohmann::json::parse(response.body, nullptr, /*allow_exceptions=*/false);
-  if (body.is_discarded()) return base::Error{base::Code::kCorrupt, target + " answered no JSON"};
+  auto body = base::parse_json(response.body);
+  if (!body) return base::Error{base::Code::kCorrupt, target + " answered what is " + body.error().message};
   return body;
 }
 
@@ -51,7 +52,8 @@ base::Result<DemoAnswer> DemoClient::send(const nlohmann::json& request) {
   answer.wall_ms = base::ms_between(sent, clock.now());
   answer.cache = response.header("x-permutation-cache");
   TRY_ASSIGN(answer.body, json_of("/v1/chat/completions", response));
-  answer.text = answer.body.at("choices").at(0).at("message").at("content");
+  const nlohmann::json& choices = base::array_at(answer.body, "choices");
+  answer.text = base::text_at(base::at(choices.empty() ? choices : choices.front(), "message"), "content");
   return answer;
 }
 

@@ -13,6 +13,7 @@
 #include "app/report_error.h"
 #include "app/rlm_engines.h"
 #include "app/server_call.h"
+#include "base/json.h"
 #include "llm/sinks.h"
 
 namespace pmt::app {
@@ -30,18 +31,18 @@ struct Options {
 
 /// What was done, on stderr: the answer alone is on stdout.
 void show_engine(const json& engine) {
-  const json& performance = engine.at("performance");
-  const json& strategy = engine.at("context_strategy");
+  const auto count = [](const json& of, const char* name) { return base::integer_at(of, name).value_or(0); };
+  const json& performance = base::at(engine, "performance");
+  const json& strategy = base::at(engine, "context_strategy");
   std::string read;
-  if (strategy.contains("chunks_total")) {
-    read = fmt::format(", {} of {} passages", strategy.at("chunks_read").dump(),
-                       strategy.at("chunks_total").dump());
-  }
+  if (base::integer_at(strategy, "chunks_total"))
+    read =
+        fmt::format(", {} of {} passages", count(strategy, "chunks_read"), count(strategy, "chunks_total"));
   fmt::print(stderr, "\n{}: {}{}; {} model calls, {} tokens read, {:.0f} ms\n",
-             strategy.at("program").get<std::string>(), strategy.at("kind").get<std::string>(), read,
-             performance.at("total_calls").dump(), performance.at("context_tokens_processed").dump(),
-             performance.at("total_time_ms").get<double>());
-  if (strategy.contains("why")) fmt::print(stderr, "({})\n", strategy.at("why").get<std::string>());
+             base::text_at(strategy, "program"), base::text_at(strategy, "kind"), read,
+             count(performance, "total_calls"), count(performance, "context_tokens_processed"),
+             base::number_at(performance, "total_time_ms").value_or(0));
+  if (const std::string why = base::text_at(strategy, "why"); !why.empty()) fmt::print(stderr, "({})\n", why);
 }
 
 base::Status print_answer(const Options& options, const std::string& text, const json& engine, bool printed) {
@@ -68,16 +69,17 @@ base::Status ask_server(const Options& options, const std::string& context) {
   TRY_ASSIGN(const auto response, client->request("POST", "/v1/chat/completions",
                                                   {{"content-type", "application/json"}}, body.dump()));
   if (response.status >= 400) return base::Error{base::Code::kUnavailable, error_message_of(response)};
-  const json answer = json::parse(response.body, nullptr, false);
-  const auto text = json::json_pointer("/choices/0/message/content");
-  if (!answer.contains(text))
-    return base::Error{base::Code::kCorrupt, options.url + " answers with something else"};
-  const auto engine = json::json_pointer("/permutation/engine");
-  if (!answer.contains(engine)) {  // from the cache: nothing was done
-    fmt::print("{}\n", answer[text].get<std::string>());
+  TRY_ASSIGN(const json answer, base::parse_json(response.body));
+  const json& choices = base::array_at(answer, "choices");
+  const json& message = base::at(choices.empty() ? choices : choices.front(), "message");
+  const auto text = base::as_text(base::at(message, "content"));
+  if (!text) return base::Error{base::Code::kCorrupt, options.url + " answers with something else"};
+  const json& engine = base::at(base::at(answer, "permutation"), "engine");
+  if (engine.is_null()) {  // from the cache: nothing was done
+    fmt::print("{}\n", *text);
     return {};
   }
-  return print_answer(options, answer[text], answer[engine], false);
+  return print_answer(options, *text, engine, false);
 }
 
 base::Status ask_here(const Options& options, const std::string& context) {

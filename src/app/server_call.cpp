@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
+
 namespace pmt::app {
 
 namespace {
@@ -21,9 +23,9 @@ net::Headers key_headers() {
 }  // namespace
 
 std::string error_message_of(const net::ClientResponse& response) {
-  const auto body = nlohmann::json::parse(response.body, nullptr, /*allow_exceptions=*/false);
-  const auto message = nlohmann::json::json_pointer("/error/message");
-  if (!body.is_discarded() && body.contains(message) && body[message].is_string()) return body[message];
+  const auto body = base::parse_json(response.body);
+  const std::string message = body ? base::text_at(base::at(*body, "error"), "message") : "";
+  if (!message.empty()) return message;
   return fmt::format("it answered HTTP {}", response.status);
 }
 
@@ -57,11 +59,11 @@ base::Result<std::string> server_text(const std::string& url, const std::string&
 base::Result<nlohmann::json> server_call(const std::string& url, const std::string& method,
                                          const std::string& target, const std::string& body) {
   TRY_ASSIGN(const std::string text, server_text(url, method, target, body));
-  auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) {
-    return base::Error{
-        base::Code::kCorrupt,
-        fmt::format("{} didn't answer {} with JSON: is it a Permutation server?", url, target)};
+  auto json = base::parse_json(text, text.size());  // of that size it was taken
+  if (!json) {
+    return base::Error{base::Code::kCorrupt,
+                       fmt::format("{} answered {} with what is {}: is it a Permutation server?", url, target,
+                                   json.error().message)};
   }
   return json;
 }
