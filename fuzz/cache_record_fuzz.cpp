@@ -5,9 +5,10 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using nlohmann::json;
   namespace rc = pmt::response_cache;
-  const json parsed = json::parse(pmt::fuzz::text_of(data, size), nullptr, false);
-  if (parsed.is_discarded()) return 0;
-  auto entry = rc::read_outside(parsed);
+  const auto parsed =
+      pmt::base::parse_json(pmt::fuzz::text_of(data, size), {.depth_max = rc::kEntryDepthMax});
+  if (!parsed) return 0;
+  auto entry = rc::read_outside(*parsed);
   if (!entry) return 0;
   rc::Entry as_entry;
   as_entry.value = entry->value;

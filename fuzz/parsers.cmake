@@ -16,6 +16,7 @@ pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp)
 pmt_parsers(response_cache canonical_json.cpp canonical_key.cpp entry_codec.cpp entry_record.cpp invalidation.cpp
   redis_replies.cpp semantic_text.cpp shared_value.cpp)
 pmt_parsers(knowledge_cache domain.cpp fact.cpp pack.cpp words.cpp)
+pmt_parsers(sandbox frame.cpp)
 pmt_parsers(upstream answer_reader.cpp upstream_error.cpp)
 pmt_parsers(api access.cpp cache_control.cpp cache_entry_json.cpp errors.cpp fields.cpp json_reader.cpp json_writer.cpp parse.cpp
   parse_extension.cpp parse_messages.cpp parse_tools.cpp rate_limit.cpp supported.cpp)

@@ -4,6 +4,7 @@
 
 #include "fuzz.h"
 #include "net/sse.h"
+#include "response_cache/entry_record.h"
 #include "upstream/answer_reader.h"
 #include "upstream/upstream_error.h"
 
@@ -34,6 +35,16 @@ pmt::base::Status read_stream(pmt::upstream::AnswerReader& reader, std::string_v
   return reader.finish(events);
 }
 
+/// What it said can be kept and given again: it nests no deeper than an entry may, and every text is one.
+void check_keeping(const std::vector<llm::Event>& events) {
+  namespace rc = pmt::response_cache;
+  rc::Entry entry;
+  entry.value.content = rc::RecordedAnswer{events};
+  const auto again = rc::read_record({}, rc::record_of(entry));
+  require(again.has_value(), "an answer can be kept");
+  require(rc::value_json(again->value) == rc::value_json(entry.value), "and is read as it was");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -48,6 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       stream ? read_stream(reader, bytes, 1 + data[0] % 64, events) : reader.whole(bytes, events);
   if (!read) require(!read.error().message.empty(), "an error says what is wrong");
   check_order(events, read.has_value());
+  if (read) check_keeping(events);
   for (const int status : {400, 429, 503}) {
     const pmt::net::Headers headers{{"retry-after", std::string(bytes.substr(0, 40))}};
     const auto error = pmt::upstream::status_error(status, headers, bytes, 1'700'000'000);
