@@ -10,7 +10,7 @@ endfunction()
 
 pmt_parsers(base file.cpp hash.cpp hex.cpp json.cpp json_text.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm event.cpp)
-pmt_parsers(net http.cpp request_parser.cpp response_head.cpp response_parser.cpp sse.cpp target.cpp url.cpp)
+pmt_parsers(net host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)
 pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp)
 pmt_parsers(response_cache canonical_json.cpp canonical_key.cpp entry_codec.cpp entry_record.cpp invalidation.cpp

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 #include <boost/beast/core/string.hpp>
@@ -62,6 +63,7 @@ void RequestParser::on_request_impl(http::verb, string_view method, string_view 
   if (!decode_target({target.data(), target.size()}, &request_)) {
     reject(400, "the request's path or query has a % that two hexadecimal digits don't follow", ec);
   }
+  target_host_ = target_authority({target.data(), target.size()});
 }
 
 void RequestParser::on_field_impl(http::field field, string_view name, string_view value, error_code& ec) {
@@ -72,7 +74,10 @@ void RequestParser::on_field_impl(http::field field, string_view name, string_vi
   }
   // A trailer must not pass for a header: it comes after the checks that headers decide.
   if (header_complete_) return;
-  if (field == http::field::host) has_host_ = true;
+  if (field == http::field::host && std::exchange(has_host_, true)) {
+    // Whoever decides by the first and whoever decides by the last would not mean the same host.
+    return reject(400, "a request may have one Host header only", ec);
+  }
   if (field == http::field::expect && boost::beast::iequals(value, "100-continue")) expects_continue_ = true;
   if (field == http::field::transfer_encoding && !boost::beast::iequals(value, "chunked")) {
     reject(501, "the only transfer encoding taken is chunked", ec);
@@ -84,6 +89,9 @@ void RequestParser::on_field_impl(http::field field, string_view name, string_vi
 void RequestParser::on_header_impl(error_code& ec) {
   header_complete_ = true;
   if (http_1_1_ && !has_host_) reject(400, "an HTTP/1.1 request needs a Host header", ec);
+  if (!target_host_) return;
+  std::erase_if(request_.headers, [](const auto& header) { return header.first == "host"; });
+  request_.headers.emplace_back("host", *target_host_);  // RFC 9112, 3.2.2
 }
 
 void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& content_length, error_code&) {

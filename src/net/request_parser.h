@@ -67,6 +67,8 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
   std::size_t header_bytes_ = 0;
   bool http_1_1_ = false;
   bool has_host_ = false;
+  std::optional<std::string>
+      target_host_;  // of a target in absolute form: it counts, the Host header doesn't
   bool expects_continue_ = false;
   bool header_complete_ = false;
   std::optional<Rejection> rejection_;

@@ -62,6 +62,9 @@ TEST(RequestParser, RefusesWhatIsNotHttp) {
            "nonsense\r\n\r\n",
            "GET / HTTP/9.9\r\nhost: x\r\n\r\n",
            "GET / HTTP/1.1\r\n\r\n",
+           "GET / HTTP/1.1\r\nhost: localhost\r\nHost: attacker.example\r\n\r\n",
+           "GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n",
+           "GET / HTTP/1.0\r\nhost: x\r\nhost: x\r\n\r\n",
            "GET /%zz HTTP/1.1\r\nhost: x\r\n\r\n",
            "GET / HTTP/1.1\r\nhost: x\r\nbad header: y\r\n\r\n",
            "GET / HTTP/1.1\r\nhost: x\nfoo: y\r\n\r\n",
@@ -74,6 +77,19 @@ TEST(RequestParser, RefusesWhatIsNotHttp) {
     EXPECT_EQ(status_for(bytes), 400) << bytes;
     EXPECT_EQ(status_for(bytes, 1), 400) << bytes;
   }
+}
+
+TEST(RequestParser, TheHostOfAnAbsoluteTargetCounts) {
+  const auto host_of = [](std::string_view head) {
+    RequestParser parser(kLimits);
+    feed(&parser, head, head.size());
+    EXPECT_TRUE(parser.done());
+    return std::string(parser.take_request().header("host"));
+  };
+  EXPECT_EQ(host_of("GET http://attacker.example/v1/cache HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
+            "attacker.example");
+  EXPECT_EQ(host_of("GET http://attacker.example:8080 HTTP/1.0\r\n\r\n"), "attacker.example:8080");
+  EXPECT_EQ(host_of("GET /a?b=http://attacker.example HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), "127.0.0.1");
 }
 
 TEST(RequestParser, RefusesOtherTransferEncodings) {

@@ -41,15 +41,28 @@ bool decode_query(std::string_view query, HttpRequest* request) {
   return true;
 }
 
+/// Where the authority of "http://host/path" begins; npos in any other form.
+std::size_t authority_at(std::string_view target) {
+  const std::size_t scheme = target.find("://");
+  const bool absolute = !target.starts_with('/') && scheme != std::string_view::npos;
+  return absolute ? scheme + 3 : std::string_view::npos;
+}
+
 /// "http://host/path" -> "/path"; anything else unchanged.
 std::string_view without_authority(std::string_view target) {
-  const std::size_t scheme = target.find("://");
-  if (target.front() == '/' || scheme == std::string_view::npos) return target;
-  const std::size_t path = target.find_first_of("/?", scheme + 3);
+  const std::size_t authority = authority_at(target);
+  if (authority == std::string_view::npos) return target;
+  const std::size_t path = target.find_first_of("/?", authority);
   return path == std::string_view::npos ? std::string_view("/") : target.substr(path);
 }
 
 }  // namespace
+
+std::optional<std::string_view> target_authority(std::string_view target) {
+  const std::size_t at = authority_at(target);
+  if (at == std::string_view::npos) return std::nullopt;
+  return target.substr(at, target.find_first_of("/?#", at) - at);
+}
 
 bool decode_target(std::string_view target, HttpRequest* request) {
   if (target.empty()) return false;

@@ -34,6 +34,17 @@ TEST(DecodeTarget, TakesEveryFormOfTarget) {
   EXPECT_EQ(path_of("?x=1"), "/");
 }
 
+TEST(DecodeTarget, TheAbsoluteFormNamesAHost) {
+  EXPECT_EQ(target_authority("http://example.test:81/v1/models?x"), "example.test:81");
+  EXPECT_EQ(target_authority("HTTP://user@example.test"), "user@example.test");
+  EXPECT_EQ(target_authority("http://a?b://c/"), "a");
+  EXPECT_EQ(target_authority("http://a#b"), "a");
+  EXPECT_EQ(target_authority("http://"), "");
+  EXPECT_EQ(target_authority("/to?url=http://other/"), std::nullopt);
+  EXPECT_EQ(target_authority("*"), std::nullopt);
+  EXPECT_EQ(target_authority(""), std::nullopt);
+}
+
 TEST(DecodeTarget, RefusesABrokenEscape) {
   for (const char* target : {"", "/%", "/%4", "/%zz", "/ok?a=%", "/ok?%4=b", "/%4%31"}) {
     HttpRequest request;
