@@ -13,7 +13,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     pmt::fuzz::require(context->trace_id.size() == 32 && context->span_id.size() == 16,
                        "ids have their length");
   }
-  (void)pmt::api::host_name(text);
+  if (const auto authority = pmt::net::parse_authority(text)) {
+    const auto again = pmt::net::parse_host(authority->host.text);
+    pmt::fuzz::require(again && *again == authority->host, "a canonical host reads as itself");
+  }
+  (void)pmt::net::parse_origin(text);
+  (void)pmt::net::HostPattern::parse(text);
   static const pmt::base::SystemClock kClock;
   static pmt::api::Access guarded({.keys = {{.name = "k",
                                              .sha256 = pmt::base::sha256("secret"),

@@ -39,10 +39,6 @@ std::string_view bearer(const net::HttpRequest& request) {
   return value;
 }
 
-bool is_this_machine(std::string_view host) {
-  return host == "localhost" || host == "[::1]" || host == "::1" || host.starts_with("127.");
-}
-
 Access::Decision refused(base::Code code, std::string message, net::Headers headers = {}) {
   return {.caller = nullptr, .headers = std::move(headers), .error = {code, std::move(message)}};
 }
@@ -112,19 +108,13 @@ Scope scope_of_path(std::string_view path) {
   return Scope::kAdmin;
 }
 
-std::string_view host_name(std::string_view authority) {
-  const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
-  if (bracket == std::string_view::npos) return authority;
-  return authority.substr(0, authority.find(':', bracket));
-}
-
 bool Caller::has(Scope scope) const {
   if (scope == Scope::kPublic) return true;
   return std::ranges::any_of(key.scopes, [scope](Scope own) { return own == scope || own == Scope::kAdmin; });
 }
 
 Access::Access(AccessOptions options, const base::Clock& clock)
-    : loopback_only_(options.loopback_only),
+    : hosts_(std::move(options.hosts)),
       anybody_(
           std::make_shared<Caller>(KeyOptions{.name = "", .sha256 = {}, .scopes = {Scope::kAdmin}}, clock)),
       nobody_(std::make_shared<Caller>(KeyOptions{.name = "", .sha256 = {}, .scopes = {}}, clock)) {
@@ -142,24 +132,9 @@ std::shared_ptr<Caller> Access::find(const net::HttpRequest& request) const {
 }
 
 Access::Decision Access::enter_without_keys(const net::HttpRequest& request, Scope scope) const {
-  const std::string_view host = request.header("host");
-  std::string_view origin = request.header("origin");
-  if (const std::size_t scheme = origin.find("://"); scheme != std::string_view::npos) {
-    origin.remove_prefix(scheme + 3);
-  }
-  if (!origin.empty() && origin != host) {
-    return refused(
-        base::Code::kForbidden,
-        "This server has no keys, so it doesn't answer web pages of other sites. Configure a [[key]], or "
-        "call it from a program.");
-  }
-  if (loopback_only_ && scope != Scope::kPublic && !is_this_machine(host_name(host))) {
-    return refused(
-        base::Code::kForbidden,
-        fmt::format("This server has no keys and listens on this machine only, but the request asks for "
-                    "host '{}'. Use 127.0.0.1 or localhost, or configure a [[key]].",
-                    host));
-  }
+  base::Status checked = hosts_.check_origin(request);
+  if (checked && scope != Scope::kPublic) checked = hosts_.check_host(request);
+  if (!checked) return refused(checked.error().code, checked.error().message);
   return {.caller = anybody_, .headers = {}, .error = {}};
 }
 

@@ -9,8 +9,8 @@
 // A path that isn't in this table needs `admin`: a new route is closed until somebody opens it.
 //
 // Without keys everybody is the operator, and the server listens on loopback only. Then browsers are the way
-// in: a request whose Origin is foreign is refused, and (loopback only) one whose Host isn't this machine's
-// own name, which is how a rebound DNS name shows itself.
+// in: a request whose Origin is foreign is refused, and one whose Host isn't this machine or an allowed host
+// (host_check.h), which is how a rebound DNS name shows itself.
 //
 // Keys are kept as their SHA-256: they have 256 random bits, so nobody can try them, fast hash or not. The
 // lookup is by that hash, so its time says nothing about the keys that there are.
@@ -25,6 +25,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "api/host_check.h"
 #include "api/rate_limit.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -67,8 +68,7 @@ struct Caller {
 
 struct AccessOptions {
   std::vector<KeyOptions> keys = {};
-  /// The server listens on loopback only: a foreign Host is refused where there are no keys.
-  bool loopback_only = true;
+  HostCheckOptions hosts = {};  // asked where there are no keys
 };
 
 class Access {
@@ -92,12 +92,9 @@ class Access {
   Decision enter_without_keys(const net::HttpRequest& request, Scope scope) const;
   std::shared_ptr<Caller> find(const net::HttpRequest& request) const;
 
-  const bool loopback_only_;
+  const HostCheck hosts_;
   const std::shared_ptr<Caller> anybody_, nobody_;
   std::unordered_map<base::Digest, std::shared_ptr<Caller>, base::DigestHash> keys_;
 };
-
-/// `host` as a Host header or an authority has it, without its port.
-std::string_view host_name(std::string_view authority);
 
 }  // namespace pmt::api

@@ -30,6 +30,9 @@ base::Status read_server(const toml::table& table, const std::string& file, Conf
   reader.integer("idle_timeout_s", server.idle_timeout_s, kSeconds);
   reader.integer("request_timeout_s", server.request_timeout_s, kSeconds);
   reader.integer("stop_grace_ms", out.stop_grace_ms, {.min = 0, .max = 3'600'000});
+  std::vector<std::string> allowed_hosts;
+  reader.texts("allowed_hosts", allowed_hosts);
+  TRY_ASSIGN(out.service.allowed_hosts, read_allowed_hosts(allowed_hosts, file));
   reader.text("tls_certificate", out.service.tls_certificate);
   reader.text("tls_key", out.service.tls_key);
   return reader.finish();

@@ -61,6 +61,24 @@ base::Result<api::KeyOptions> read_key(const toml::table& table, const std::stri
   return key;
 }
 
+base::Result<std::vector<net::HostPattern>> read_allowed_hosts(const std::vector<std::string>& texts,
+                                                               const std::string& file) {
+  std::vector<net::HostPattern> patterns;
+  for (const std::string& text : texts) {
+    auto pattern = net::HostPattern::parse(text);
+    if (!pattern) {
+      return base::invalid(
+          fmt::format("{}: [server] allowed_hosts takes names and addresses without scheme or "
+                      "port, like \"chat.example.org\" or \"*.lan\": {}{}",
+                      file, pattern.error().message,
+                      text == "*" ? "; to let everybody in, configure a [[key]]" : ""),
+          "allowed_hosts");
+    }
+    patterns.push_back(*std::move(pattern));
+  }
+  return patterns;
+}
+
 base::Status read_log(const toml::table& table, const std::string& file, ServiceConfig& out) {
   TableReader reader(table, "[log]", file);
   reader.one_of("format", out.log.format,

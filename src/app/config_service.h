@@ -11,13 +11,15 @@
 #include "api/access.h"
 #include "api/request_log.h"
 #include "base/result.h"
+#include "net/host.h"
 #include "telemetry/json_log.h"
 
 namespace pmt::app {
 
 struct ServiceConfig {
   std::vector<api::KeyOptions> keys;
-  std::string tls_certificate, tls_key;  // PEM files; both or none
+  std::vector<net::HostPattern> allowed_hosts;  // [server] allowed_hosts
+  std::string tls_certificate, tls_key;         // PEM files; both or none
   telemetry::LogOptions log;
   api::RequestLogOptions request_log;
   bool log_prompts = false;
@@ -27,6 +29,9 @@ struct ServiceConfig {
 };
 
 base::Result<api::KeyOptions> read_key(const toml::table& table, const std::string& file);
+/// [server] allowed_hosts, as `texts` has it.
+base::Result<std::vector<net::HostPattern>> read_allowed_hosts(const std::vector<std::string>& texts,
+                                                               const std::string& file);
 base::Status read_log(const toml::table& table, const std::string& file, ServiceConfig& out);
 base::Status read_telemetry(const toml::table& table, const std::string& file, ServiceConfig& out);
 base::Status read_dashboard(const toml::table& table, const std::string& file, ServiceConfig& out);

@@ -68,6 +68,18 @@ output_per_mtok = 2.5
   EXPECT_DOUBLE_EQ(config->prices.at("a").output_per_mtok, 2.5);
 }
 
+TEST(Config, AllowedHostsAreNamesAndAddresses) {
+  const auto config =
+      parse_config("[server]\nallowed_hosts = [\"Chat.example.org\", \"*.lan\", \"::1\"]", "c.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->service.allowed_hosts.size(), 3U);
+  EXPECT_TRUE(config->service.allowed_hosts[0].matches(net::parse_host("chat.example.org").value()));
+  EXPECT_THAT(error_of("[server]\nallowed_hosts = \"x\""), HasSubstr("list of texts"));
+  EXPECT_THAT(error_of("[server]\nallowed_hosts = [\"http://x\"]"),
+              AllOf(HasSubstr("c.toml"), HasSubstr("http://x")));
+  EXPECT_THAT(error_of("[server]\nallowed_hosts = [\"*\"]"), HasSubstr("[[key]]"));
+}
+
 TEST(Config, AnUnknownKeySuggestsTheNearest) {
   EXPECT_THAT(error_of("[server]\nprot = 1"), AllOf(HasSubstr("c.toml:2"), HasSubstr("\"prot\" in [server]"),
                                                     HasSubstr("did you mean \"port\"?")));

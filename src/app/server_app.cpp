@@ -331,7 +331,9 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
 /// Who may call, and what is told of each request.
 void ServerApp::Impl::watch(api::ApiOptions& options) {
   const ServiceConfig& service = config.service;
-  options.access = {.keys = service.keys, .loopback_only = is_loopback(config.server.host)};
+  options.access = {
+      .keys = service.keys,
+      .hosts = {.loopback_only = is_loopback(config.server.host), .allowed = service.allowed_hosts}};
   options.dashboard = service.dashboard;
   options.keep_texts = service.log_prompts;
   options.observers.push_back(api::request_logger(service.request_log));
