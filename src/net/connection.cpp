@@ -1,5 +1,7 @@
 #include "net/connection.h"
 
+#include <netinet/tcp.h>
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <boost/asio/buffer.hpp>
@@ -16,9 +18,14 @@ namespace {
 constexpr std::size_t kPipelinedBytesMax = 64 * 1024;
 // Memory that an idle connection keeps for its next answer.
 constexpr std::size_t kKeptBytesMax = 64 * 1024;
+// How long a client that ended its sending may be quiet before the kernel asks whether it is there: the last
+// to notice one that left, after its side has forgotten the connection (a minute).
+constexpr int kEndedKeepAliveSeconds = 60;
 // Time for a client to read our last words and close: closing first would reset the connection if its bytes
 // are still on their way, and it might lose the answer.
 constexpr int kLingerSeconds = 2;
+
+using KeepAliveIdle = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
 
 std::string address_of(const Socket& socket) {
   boost::system::error_code ec;
@@ -66,6 +73,12 @@ Connection::~Connection() {
 Task<void> Connection::run() {
   while (state_ != State::kClosed) {
     error_code ec;
+    if (peer_ended_) {
+      // Reading would give the same end again at once. What is left is a reset, or both sides' end.
+      co_await socket_.async_wait(Socket::wait_error, asio::redirect_error(kAwait, ec));
+      leave();
+      continue;
+    }
     if (must_pause()) {
       paused_ = true;
       co_await pause_.async_wait(asio::redirect_error(kAwait, ec));
@@ -108,14 +121,29 @@ bool Connection::must_pause() const {
 
 void Connection::on_read_end(const error_code& ec) {
   if (state_ == State::kClosed) return;
-  if (ec == asio::error::eof && state_ == State::kAnswering) {
-    flush();  // an answer may be complete that isn't taken yet
-    if (state_ == State::kAnswering && answer_ != Outbox::Answer::kOpen) {
-      peer_ended_ = closing_ = true;
-      return;
-    }
-  }
-  leave();
+  if (ec != asio::error::eof || state_ == State::kLingering) return leave();
+  peer_ended_ = true;
+  error_code ignored;
+  socket_.set_option(KeepAliveIdle(kEndedKeepAliveSeconds), ignored);
+  if (state_ == State::kAnswering && backlog_.empty()) drain();
+  flush();  // an answer may be complete that isn't taken yet
+  serve_backlog();
+  probe_peer(std::chrono::steady_clock::now());
+}
+
+/// The peer has ended its sending, and all whole requests are answered.
+void Connection::end_requests() {
+  if (!receiving_) return leave();
+  reject(400, "the connection ended before the whole request had come: is its content-length right?");
+}
+
+void Connection::probe_peer(TimePoint now) {
+  if (!peer_ended_ || state_ != State::kAnswering || writing_) return;
+  const auto byte = probe_.next(outbox_->next(), now);
+  if (!byte) return;
+  out_.push_back(*byte);
+  flush();
+  serve_backlog();
 }
 
 void Connection::receive_sealed(std::string_view bytes) {
@@ -143,9 +171,11 @@ void Connection::receive(std::string_view bytes) {
 }
 
 void Connection::serve_backlog() {
-  if (state_ != State::kReading || backlog_.empty()) return;
-  const std::string_view rest = serve(backlog_);
-  backlog_.erase(0, backlog_.size() - rest.size());
+  if (state_ == State::kReading && !backlog_.empty()) {
+    const std::string_view rest = serve(backlog_);
+    backlog_.erase(0, backlog_.size() - rest.size());
+  }
+  if (state_ == State::kReading && peer_ended_) end_requests();
 }
 
 /// Parses and hands over requests for as long as each is answered at once; returns what is left.
@@ -244,6 +274,7 @@ bool Connection::on_all_sent() {
     return true;
   }
   answer_ = outbox_->take(&out_);
+  probe_.fit(&out_, answer_ != Outbox::Answer::kOpen);
   if (answer_ == Outbox::Answer::kOverflow) {
     spdlog::warn("{} takes its stream too slowly: closing", peer_);
     if (out_.empty()) {
@@ -270,7 +301,6 @@ void Connection::wait_writable() {
 void Connection::end_answer() {
   if (out_.capacity() > kKeptBytesMax) std::string().swap(out_);
   if (sealed_.capacity() > kKeptBytesMax) std::string().swap(sealed_);
-  if (peer_ended_) return leave();
   if (closing_ || answer_ == Outbox::Answer::kClose) return linger();
   state_ = State::kReading;
   receiving_ = continue_sent_ = false;
@@ -288,14 +318,18 @@ void Connection::linger() {
 
 void Connection::leave() {
   if (state_ == State::kClosed) return;
+  const bool breaks_off = state_ == State::kAnswering && probe_.has_begun_chunk();
   state_ = State::kClosed;
   error_code ignored;
+  if (breaks_off && !tls_)
+    socket_.write_some(asio::buffer(PeerProbe::kBroken), ignored);  // TLS's own end tells
   socket_.close(ignored);
   if (paused_) pause_.cancel();
   outbox_->close();
 }
 
 void Connection::check_deadline(TimePoint now) {
+  probe_peer(now);
   if (now < deadline_ || state_ == State::kClosed) return;
   if (state_ == State::kAnswering && !writing_) return;  // answering takes as long as it takes
   if (state_ != State::kReading || !receiving_) return leave();

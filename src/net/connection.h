@@ -3,9 +3,9 @@
 //
 // Invariants:
 // 1. A read is always under way (save while a client has pipelined more than it may), so a peer that leaves
-// is
-//    seen at once, answering or not. What it brings while an answer runs is the next request, kept in
-//    `backlog_`.
+//    is seen at once, answering or not. What it brings while an answer runs is the next request, kept in
+//    `backlog_`. A peer that only ended its sending gets the answers to all that it sent; whether it is still
+//    there is found out by peer_probe.h.
 // 2. One answer at a time: the next request is handed to the handler when the last answer is sent.
 // 3. Nothing here blocks and no operation has a timer: `deadline_` is checked by the shard's sweep.
 #pragma once
@@ -18,6 +18,7 @@
 #include "net/asio_types.h"
 #include "net/http_server.h"
 #include "net/outbox.h"
+#include "net/peer_probe.h"
 #include "net/request_parser.h"
 
 namespace pmt::net {
@@ -46,6 +47,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   bool must_pause() const;
   void on_read_end(const error_code& ec);
+  void end_requests();
+  void probe_peer(TimePoint now);
   void receive(std::string_view bytes);
   void take(std::string_view bytes);
   void read_more();
@@ -74,13 +77,14 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   State state_ = State::kReading;
   Outbox::Answer answer_ = Outbox::Answer::kOpen;
   bool closing_ = false;     // after the running answer
-  bool peer_ended_ = false;  // it sends no more, but still gets the complete answer that is on its way
+  bool peer_ended_ = false;  // it sends no more, but still gets its answers
   bool receiving_ = false;   // a request has begun
   bool writing_ = false;     // waits for room to send
   bool paused_ = false;
   bool continue_sent_ = false;
   bool said_goodbye_ = false;
   TimePoint deadline_;
+  PeerProbe probe_;
 
   std::optional<RequestParser> parser_;
   std::string backlog_;   // received, not parsed

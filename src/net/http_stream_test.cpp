@@ -190,6 +190,159 @@ TEST(HttpStream, AHalfClosedClientGetsACompleteAnswer) {
   EXPECT_EQ(peer.read_response().size() > big.size(), true);
 }
 
+TEST(HttpStream, AHalfClosedClientGetsAnAnswerThatIsNotThereYet) {
+  ResponderBox box;
+  const auto server = start_server(park_in(&box));
+  for (const milliseconds wait : {milliseconds(0), milliseconds(100), milliseconds(1500)}) {
+    std::atomic<bool> left{false};
+    TestPeer peer(*server);
+    peer.request("GET /");
+    auto responder = *box.wait();
+    responder->on_disconnect([&] { left = true; });
+    peer.end_sending();
+    std::this_thread::sleep_for(wait);
+    EXPECT_FALSE(left);
+    responder->send({.status = 404, .body = "answer"});
+    const std::string answer = peer.read_all();
+    EXPECT_EQ(peer.last_error(), "");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 404 Not Found\r\ndate: "));
+    EXPECT_THAT(answer, EndsWith("\r\n\r\nanswer"));
+  }
+}
+
+/// The body of chunks, if the last one ends it.
+std::optional<std::string> unchunked(std::string_view answer) {
+  std::string body;
+  answer.remove_prefix(std::min(answer.find("\r\n\r\n"), answer.size() - 4) + 4);
+  for (;;) {
+    const std::size_t line = answer.find("\r\n");
+    if (line == std::string_view::npos) return std::nullopt;
+    const std::size_t size = std::stoul(std::string(answer.substr(0, line)), nullptr, 16);
+    answer.remove_prefix(line + 2);
+    if (size == 0) return answer == "\r\n" ? std::optional(body) : std::nullopt;
+    if (answer.size() < size + 2 || answer.substr(size, 2) != "\r\n") return std::nullopt;
+    body += answer.substr(0, size);
+    answer.remove_prefix(size + 2);
+  }
+}
+
+TEST(HttpStream, AHalfClosedClientGetsItsWholeStream) {
+  ResponderBox box;
+  const auto server = start_server(park_in(&box));
+  for (const bool begun : {false, true}) {
+    for (const milliseconds quiet : {milliseconds(1), milliseconds(1300)}) {
+      TestPeer peer(*server);
+      peer.request("GET /");
+      const auto stream = *box.wait();
+      if (begun) stream->start_stream({.body = "a"});
+      peer.end_sending();
+      std::this_thread::sleep_for(milliseconds(50));
+      if (!begun) stream->start_stream({.body = "a"});
+      for (int i = 0; i < 20; ++i) stream->write("bc");
+      std::this_thread::sleep_for(quiet);
+      stream->write(std::string(17, 'd'));
+      std::this_thread::sleep_for(quiet);
+      stream->finish_stream();
+      const std::string answer = peer.read_all();
+      EXPECT_EQ(peer.last_error(), "");
+      EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+      std::string expected = "a";
+      for (int i = 0; i < 20; ++i) expected += "bc";
+      EXPECT_EQ(unchunked(answer), expected + std::string(17, 'd')) << answer;
+    }
+  }
+}
+
+TEST(HttpStream, AHalfClosedClientSeesAStreamThatBreaksOff) {
+  ResponderBox box;
+  for (const bool stopped : {false, true}) {
+    auto server = start_server(park_in(&box));
+    TestPeer peer(*server);
+    peer.request("GET /");
+    auto stream = *box.wait();
+    stream->start_stream({.body = "a"});
+    peer.read_until("a\r\n");
+    peer.end_sending();
+    const std::string ahead = peer.read_once();  // a zero that asks whether it is there
+    EXPECT_EQ(ahead, "0");
+    if (stopped) {
+      server->stop(0);
+    } else {
+      stream.reset();
+    }
+    EXPECT_EQ(ahead + peer.read_all(), "01\r\n") << "no end of chunks: it isn't complete";
+  }
+}
+
+TEST(HttpStream, AHalfClosedClientGetsTheAnswersToAllItSent) {
+  std::mutex mutex;
+  std::vector<std::thread> answering;
+  const auto server = start_server([&](const HttpRequest& request, std::shared_ptr<Responder> responder) {
+    const std::lock_guard lock(mutex);
+    answering.emplace_back([responder = std::move(responder), path = request.path] {
+      std::this_thread::sleep_for(milliseconds(30));
+      responder->send({.body = path});
+    });
+  });
+  TestPeer peer(*server);
+  for (const char* path : {"GET /one", "GET /two", "GET /three"}) peer.request(path);
+  peer.end_sending();
+  const std::string answers = peer.read_all();
+  EXPECT_EQ(peer.last_error(), "");
+  for (const char* path : {"/one", "/two", "/three"}) {
+    EXPECT_THAT(answers, HasSubstr(std::string("\r\n\r\n") + path)) << answers;
+  }
+  TestPeer cut(*server);
+  cut.request("GET /whole");
+  cut.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nhalf");
+  cut.end_sending();
+  const std::string both = cut.read_all();
+  EXPECT_THAT(both, HasSubstr("/whole"));
+  EXPECT_THAT(both, HasSubstr("HTTP/1.1 400 Bad Request"));
+  EXPECT_THAT(both, HasSubstr("content-length"));
+  server->stop(1000);
+  for (auto& thread : answering) thread.join();
+}
+
+TEST(HttpStream, AHalfClosedClientThatLeavesLaterIsNoticed) {
+  ResponderBox box;
+  const auto server = start_server(park_in(&box));
+  for (const bool reads : {false, true}) {
+    Box<bool> left;
+    TestPeer peer(*server);
+    peer.request("POST /", "x");
+    const auto responder = *box.wait();
+    responder->on_disconnect([&] { left.put(true); });
+    peer.end_sending();
+    EXPECT_FALSE(left.wait(milliseconds(100)));
+    // Unread, the byte alone would make its side answer the close with a reset.
+    if (reads) {
+      EXPECT_EQ(peer.read_once(), "H");
+    }
+    peer.close();
+    EXPECT_TRUE(left.wait(milliseconds(4000)));
+  }
+}
+
+TEST(HttpStream, AnEndInTheMiddleOfARequestIsSaid) {
+  const auto server = start_server([](const HttpRequest&, const std::shared_ptr<Responder>& responder) {
+    responder->send({.body = "never"});
+  });
+  for (const char* bytes :
+       {"GET", "GET / HTTP/1.1\r\nhost: t\r\n", "POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 5\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"}) {
+    TestPeer peer(*server);
+    peer.send(bytes);
+    peer.end_sending();
+    const std::string answer = peer.read_all();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 400 ")) << bytes;
+    EXPECT_THAT(answer, HasSubstr("before the whole request had come")) << bytes;
+  }
+  TestPeer silent(*server);
+  silent.end_sending();
+  EXPECT_EQ(silent.read_all(), "");
+}
+
 TEST(HttpStream, AStreamDroppedBeforeItsEndIsSeenToBeBroken) {
   const auto server = start_server([](const HttpRequest&, const std::shared_ptr<Responder>& responder) {
     responder->start_stream({});

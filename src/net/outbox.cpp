@@ -59,6 +59,14 @@ void Outbox::make_last() {
   traits_.keep_alive = false;
 }
 
+Outbox::Next Outbox::next() {
+  std::lock_guard lock(mutex_);
+  if (!pending_.empty()) return Next::kUnsure;
+  if (stage_ == Stage::kWaiting) return Next::kHead;
+  const bool chunks = stage_ == Stage::kStreaming && traits_.http_1_1 && !bodiless_;
+  return chunks ? Next::kChunk : Next::kUnsure;
+}
+
 void Outbox::close() {
   Callbacks callbacks;
   {

@@ -47,6 +47,9 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   Answer take(std::string* out);
   /// A head not written yet will say `connection: close`.
   void make_last();
+  /// What the running answer's next byte begins, as far as that is sure.
+  enum class Next { kHead, kChunk, kUnsure };
+  Next next();
   /// The peer left, or the server stops: runs on_disconnect callbacks if an answer is incomplete.
   void close();
 

@@ -49,7 +49,7 @@ void append_number(std::size_t number, std::string* out) {
 
 void append_head(const HttpResponse& response, const HeadFraming& framing, std::string* out) {
   const auto reason = boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(response.status));
-  out->append("HTTP/1.1 ");
+  out->append(kHeadStart);
   append_number(static_cast<std::size_t>(response.status), out);
   out->append(" ").append(reason.data(), reason.size()).append("\r\ndate: ").append(http_date());
   if (framing.content_length) {

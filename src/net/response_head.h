@@ -11,6 +11,9 @@
 
 namespace pmt::net {
 
+/// Every response's first bytes.
+inline constexpr std::string_view kHeadStart = "HTTP/1.1 ";
+
 struct HeadFraming {
   bool keep_alive = true;
   bool http_1_1 = true;

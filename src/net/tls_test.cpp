@@ -1,5 +1,7 @@
 // A real OpenSSL client against the server: handshake, keep-alive, streams, a big answer, and what is
 // refused.
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -84,6 +86,12 @@ class TlsPeer {
     }
     return got;
   }
+  /// TLS's own end of sending.
+  void end_sending() {
+    SSL* ssl = nullptr;
+    BIO_get_ssl(bio_, &ssl);
+    SSL_shutdown(ssl);
+  }
   std::string read_all() { return read_until("never sent, so up to the end"); }
 
  private:
@@ -134,6 +142,40 @@ TEST(Tls, StreamsFromAnotherThreadAndSendsBigAnswers) {
   TlsPeer second(*server);
   second.send("GET /big HTTP/1.0\r\n\r\n");
   EXPECT_GT(second.read_all().size(), big.size());
+}
+
+TEST(Tls, AClientThatEndedItsSendingGetsItsAnswerAndOneThatLeftIsNoticed) {
+  const Certificate certificate;
+  std::thread writer;
+  std::atomic<int> left{0};
+  const auto server = start_server(
+      [&](const HttpRequest& request, std::shared_ptr<Responder> responder) {
+        responder->on_disconnect([&left] { ++left; });
+        writer = std::thread([responder = std::move(responder), &left, answers = request.path == "/stays"] {
+          if (answers) std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+          for (int i = 0; i < 500 && !answers && left == 0; ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+          }
+          responder->send({.body = "late."});
+        });
+      },
+      {.tls = context_of(certificate)});
+  {
+    TlsPeer peer(*server);
+    peer.send("GET /stays HTTP/1.1\r\nhost: x\r\n\r\n");
+    peer.end_sending();
+    const std::string answer = peer.read_all();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\ndate: "));
+    EXPECT_THAT(answer, EndsWith("\r\n\r\nlate."));
+    writer.join();
+    EXPECT_EQ(left, 0);
+    TlsPeer leaves(*server);
+    leaves.send("GET /leaves HTTP/1.1\r\nhost: x\r\n\r\n");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    leaves.end_sending();
+  }
+  writer.join();
+  EXPECT_EQ(left, 1);
 }
 
 TEST(Tls, SpeakingPlainHttpIsToldSo) {
