@@ -19,7 +19,7 @@ pmt_parsers(knowledge_cache domain.cpp fact.cpp pack.cpp words.cpp)
 pmt_parsers(sandbox frame.cpp)
 pmt_parsers(upstream answer_reader.cpp upstream_error.cpp)
 pmt_parsers(api access.cpp cache_control.cpp cache_entry_json.cpp errors.cpp fields.cpp host_check.cpp json_reader.cpp json_writer.cpp parse.cpp
-  parse_extension.cpp parse_messages.cpp parse_tools.cpp rate_limit.cpp supported.cpp) pmt_parsers(api
+  parse_extension.cpp parse_messages.cpp parse_tools.cpp rate_limit.cpp supported.cpp)
 pmt_parsers(app config.cpp config_reader.cpp config_service.cpp engine_config.cpp rlm_config.cpp shared_cache_config.cpp
   upstream_config.cpp)
 pmt_parsers(model gguf_preflight.cpp)

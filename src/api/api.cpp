@@ -45,11 +45,11 @@ struct Api::Impl {
   explicit Impl(ApiOptions given)
       : options(completed(std::move(given))),
         metrics(names_of(options.models)),
-        router(
-            {.clock = *options.clock,
-             .random = options.random,
-             .access = options.access,
-             .observer = [this](const std::shared_ptr<const RequestRecord>& record) { observe(record); }}) {
+        router({.clock = *options.clock,
+                .random = options.random,
+                .access = options.access,
+                .observer = [this](const std::shared_ptr<const RequestRecord>& record) { observe(record); },
+                .body_bytes_max = options.body_bytes_max}) {
     add_completion_routes(router, options);
     add_embedding_routes(router, options);
     add_cache_routes(router, options, tenants, background);

@@ -66,11 +66,12 @@ struct ApiOptions {
   const base::Clock* clock = nullptr;                // required
   std::function<nlohmann::json()> kv_stats = {};     // GET /v1/kv; unset: 404
   std::function<std::vector<EngineSample>()> engine_samples = {};
-  std::function<audit::Audit()> audit = {};     // GET /v1/audit; unset: 404
-  std::function<std::uint64_t()> random = {};   // for ids; unset: a generator seeded by the system
-  AccessOptions access = {};                    // without keys everybody is the operator
-  std::vector<RequestObserver> observers = {};  // the log, the traces
-  bool dashboard = true;                        // the page at /, its feed and its list
+  std::function<audit::Audit()> audit = {};       // GET /v1/audit; unset: 404
+  std::function<std::uint64_t()> random = {};     // for ids; unset: a generator seeded by the system
+  AccessOptions access = {};                      // without keys everybody is the operator
+  std::size_t body_bytes_max = 32 * 1024 * 1024;  // of a body that comes compressed: above, 413
+  std::vector<RequestObserver> observers = {};    // the log, the traces
+  bool dashboard = true;                          // the page at /, its feed and its list
   bool keep_texts = false;  // records hold the last message and the answer, for the log and the dashboard
 };
 

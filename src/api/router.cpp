@@ -7,6 +7,7 @@
 #include "api/errors.h"
 #include "api/json_writer.h"
 #include "api/observed_responder.h"
+#include "api/request_body.h"
 
 namespace pmt::api {
 namespace {
@@ -69,6 +70,7 @@ Router::Router(Options options)
     : clock_(options.clock),
       random_(std::move(options.random)),
       observer_(std::move(options.observer)),
+      body_bytes_max_(options.body_bytes_max),
       access_(std::move(options.access), options.clock),
       unmatched_(std::make_shared<RouteStats>("any", "other")) {}
 
@@ -150,6 +152,7 @@ void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> re
   std::string tail = route->has_tail ? request.path.substr(route->prefix.size()) : "";
   std::string id = record->id;
   try {
+    if (auto unread = prepare_body(request, body_bytes_max_)) return observed->send(*std::move(unread));
     route->handler({std::move(request), observed, std::move(id), std::move(tail), caller, std::move(record)});
   } catch (const std::exception& e) {
     send_error(*observed, {base::Code::kInternal, fmt::format("The server failed: {}.", e.what())});

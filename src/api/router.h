@@ -53,6 +53,7 @@ class Router {
     std::function<std::uint64_t()> random;
     AccessOptions access = {};
     RequestObserver observer = {};
+    std::size_t body_bytes_max = 32 * 1024 * 1024;  // of a body that comes compressed: above, 413
   };
   explicit Router(Options options);
 
@@ -82,6 +83,7 @@ class Router {
   const base::Clock& clock_;
   std::function<std::uint64_t()> random_;
   RequestObserver observer_;
+  const std::size_t body_bytes_max_;
   mutable Access access_;
   std::vector<Route> routes_;
   std::shared_ptr<RouteStats> unmatched_;

@@ -334,6 +334,7 @@ void ServerApp::Impl::watch(api::ApiOptions& options) {
   options.access = {
       .keys = service.keys,
       .hosts = {.loopback_only = is_loopback(config.server.host), .allowed = service.allowed_hosts}};
+  options.body_bytes_max = config.server.body_bytes_max;
   options.dashboard = service.dashboard;
   options.keep_texts = service.log_prompts;
   options.observers.push_back(api::request_logger(service.request_log));
