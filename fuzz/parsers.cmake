@@ -10,7 +10,7 @@ endfunction()
 
 pmt_parsers(base file.cpp hash.cpp hex.cpp json.cpp json_text.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm event.cpp)
-pmt_parsers(net host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp sse.cpp target.cpp url.cpp)
+pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)
 pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp)
 pmt_parsers(response_cache canonical_json.cpp canonical_key.cpp entry_codec.cpp entry_record.cpp invalidation.cpp
@@ -19,7 +19,7 @@ pmt_parsers(knowledge_cache domain.cpp fact.cpp pack.cpp words.cpp)
 pmt_parsers(sandbox frame.cpp)
 pmt_parsers(upstream answer_reader.cpp upstream_error.cpp)
 pmt_parsers(api access.cpp cache_control.cpp cache_entry_json.cpp errors.cpp fields.cpp host_check.cpp json_reader.cpp json_writer.cpp parse.cpp
-  parse_extension.cpp parse_messages.cpp parse_tools.cpp rate_limit.cpp supported.cpp)
+  parse_extension.cpp parse_messages.cpp parse_tools.cpp rate_limit.cpp request_body.cpp supported.cpp)
 pmt_parsers(app config.cpp config_reader.cpp config_service.cpp engine_config.cpp rlm_config.cpp shared_cache_config.cpp
   upstream_config.cpp)
 pmt_parsers(model gguf_preflight.cpp)
@@ -28,4 +28,4 @@ get_property(sources GLOBAL PROPERTY PMT_PARSERS)
 add_library(pmt_parsers STATIC ${sources})
 target_include_directories(pmt_parsers PUBLIC ${src} ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(pmt_parsers PUBLIC nlohmann_json::nlohmann_json simdjson::simdjson fmt::fmt spdlog::spdlog
-  OpenSSL::Crypto Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} Threads::Threads ggml)
+  OpenSSL::Crypto ZLIB::ZLIB ${PMT_ZSTD} Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} Threads::Threads ggml)
