@@ -8,6 +8,7 @@
 
 #include "base/version.h"
 #include "response_cache/shared_store.h"
+#include "telemetry/json_log.h"
 #include "telemetry/process_stats.h"
 
 namespace pmt::api {
@@ -173,6 +174,8 @@ void add_process(Families& out) {
   gauge("permutation_malloc_allocated_bytes", "Handed out by malloc and not yet freed",
         stats.bytes_allocated);
   gauge("permutation_malloc_free_bytes", "Freed, and kept by malloc for later", stats.bytes_allocator_free);
+  out.counter("permutation_log_lines_lost_total", "Log lines that could not be written",
+              static_cast<double>(telemetry::log_lines_lost()));
 }
 
 void show_metrics(const Router& router, const ApiOptions& options, const CompletionMetrics& completions,

@@ -5,10 +5,10 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include "base/json.h"
+#include "telemetry/log_sink.h"
 
 namespace pmt::telemetry {
 namespace {
@@ -16,6 +16,12 @@ namespace {
 using nlohmann::json;
 
 std::atomic<LogFormat> format_in_use{LogFormat::kText};
+
+/// One a process, as its stderr is; never destroyed, so that the last thread can still log.
+const std::shared_ptr<LogSink>& sink() {
+  static const auto* const one = new std::shared_ptr<LogSink>(std::make_shared<LogSink>());
+  return *one;
+}
 
 std::string line_text(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -63,18 +69,32 @@ std::unique_ptr<spdlog::formatter> json_log_formatter() {
   return std::make_unique<JsonFormatter>();
 }
 
-void configure_logging(const LogOptions& options) {
+base::Status configure_logging(const LogOptions& options) {
+  TRY(sink()->open(options.path));
   format_in_use = options.format;
   spdlog::drop(kStructuredLogger);
   spdlog::drop("permutation");
-  spdlog::set_default_logger(spdlog::stderr_color_mt("permutation"));
-  spdlog::stderr_color_mt(kStructuredLogger);
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("permutation", sink()));
+  spdlog::register_logger(std::make_shared<spdlog::logger>(kStructuredLogger, sink()));
   spdlog::set_level(spdlog::level::from_str(options.level));
+  // spdlog's own would print to stderr, which may be what fails.
+  spdlog::set_error_handler([](const std::string&) {});
   if (options.format == LogFormat::kJson) {
     spdlog::set_formatter(json_log_formatter());
   } else {
     spdlog::set_pattern("[%Y-%m-%d %H:%M:%S.%e] [permutation] [%^%l%$] %v");
   }
+  return {};
+}
+
+base::Status reopen_log(const LogOptions& options) {
+  TRY(sink()->open(options.path));
+  spdlog::set_level(spdlog::level::from_str(options.level));
+  return {};
+}
+
+std::uint64_t log_lines_lost() {
+  return sink()->lost();
 }
 
 void log_fields(spdlog::level::level_enum level, const json& fields) {

@@ -4,11 +4,14 @@
 // Thread-safety: as spdlog asks of a formatter.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include <spdlog/formatter.h>
 #include <nlohmann/json.hpp>
+
+#include "base/result.h"
 
 namespace pmt::telemetry {
 
@@ -21,9 +24,16 @@ enum class LogFormat { kText, kJson };
 struct LogOptions {
   LogFormat format = LogFormat::kText;
   std::string level = "info";  // trace, debug, info, warn, error, off
+  std::string path = {};       // a file; "": stderr
+  bool operator==(const LogOptions&) const = default;
 };
-/// Makes spdlog write to stderr so. Once a process.
-void configure_logging(const LogOptions& options);
+/// Makes spdlog write so, through a LogSink. Once a process. Errors: the file can't be opened.
+base::Status configure_logging(const LogOptions& options);
+/// The level from now on, and the file (the same path: opened anew); `format` stays. After configure_logging.
+/// Errors: as there, and everything stays.
+base::Status reopen_log(const LogOptions& options);
+/// Lines that could not be written.
+std::uint64_t log_lines_lost();
 
 /// Writes `fields` as one line at `level`: members of the line in JSON, `event key=value ...` in text.
 /// Requires: fields has a string "event".
