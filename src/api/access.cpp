@@ -56,8 +56,8 @@ Access::Decision over_limit(Caller& caller, std::string message, double wait_s) 
 
 Access::Decision admit(const std::shared_ptr<Caller>& caller) {
   const std::string& name = caller->key.name;
-  if (caller->tokens.limited() && caller->tokens.remaining() <= 0) {
-    const double wait_s = caller->tokens.seconds_until(1);
+  if (caller->meters->tokens.limited() && caller->meters->tokens.remaining() <= 0) {
+    const double wait_s = caller->meters->tokens.seconds_until(1);
     return over_limit(
         *caller,
         fmt::format("Rate limit reached for key '{}' on tokens per minute: limit {:.0f}. Please try "
@@ -65,8 +65,8 @@ Access::Decision admit(const std::shared_ptr<Caller>& caller) {
                     name, caller->key.tokens_per_minute, duration_text(wait_s)),
         wait_s);
   }
-  if (!caller->requests.try_take(1)) {
-    const double wait_s = caller->requests.seconds_until(1);
+  if (!caller->meters->requests.try_take(1)) {
+    const double wait_s = caller->meters->requests.seconds_until(1);
     return over_limit(
         *caller,
         fmt::format("Rate limit reached for key '{}' on requests per minute: limit {:.0f}. Please try "
@@ -75,15 +75,20 @@ Access::Decision admit(const std::shared_ptr<Caller>& caller) {
         wait_s);
   }
   Access::Decision decision{.caller = caller, .headers = {}, .error = {}, .counted = true};
-  const int before = caller->running.fetch_add(1);
+  const int before = caller->meters->running.fetch_add(1);
   if (caller->key.concurrent_max > 0 && before >= caller->key.concurrent_max) {
-    caller->running.fetch_sub(1);
+    caller->meters->running.fetch_sub(1);
     return over_limit(*caller,
                       fmt::format("Key '{}' may have {} requests running at once: wait for one to end.", name,
                                   caller->key.concurrent_max),
                       1);
   }
   return decision;
+}
+
+std::shared_ptr<Caller> caller_of(KeyOptions key, const base::Clock& clock) {
+  auto meters = std::make_shared<Meters>(key, clock);
+  return std::make_shared<Caller>(std::move(key), std::move(meters));
 }
 
 }  // namespace
@@ -114,21 +119,43 @@ bool Caller::has(Scope scope) const {
 }
 
 Access::Access(AccessOptions options, const base::Clock& clock)
-    : hosts_(std::move(options.hosts)),
-      anybody_(
-          std::make_shared<Caller>(KeyOptions{.name = "", .sha256 = {}, .scopes = {Scope::kAdmin}}, clock)),
-      nobody_(std::make_shared<Caller>(KeyOptions{.name = "", .sha256 = {}, .scopes = {}}, clock)) {
-  for (KeyOptions& key : options.keys) {
-    const base::Digest digest = key.sha256;
-    keys_.emplace(digest, std::make_shared<Caller>(std::move(key), clock));
-  }
+    : clock_(clock),
+      hosts_(std::move(options.hosts)),
+      anybody_(caller_of({.name = "", .sha256 = {}, .scopes = {Scope::kAdmin}}, clock)),
+      nobody_(caller_of({.name = "", .sha256 = {}, .scopes = {}}, clock)),
+      keys_(std::make_shared<Keys>()) {
+  set_keys(std::move(options.keys));
 }
 
-std::shared_ptr<Caller> Access::find(const net::HttpRequest& request) const {
-  const std::string_view key = bearer(request);
-  if (key.empty()) return nullptr;
-  const auto found = keys_.find(base::sha256(key));
-  return found == keys_.end() ? nullptr : found->second;
+std::shared_ptr<const Access::Keys> Access::keys() const {
+  const std::lock_guard lock(mutex_);
+  return keys_;
+}
+
+void Access::set_keys(std::vector<KeyOptions> keys) {
+  const auto before = this->keys();
+  auto now = std::make_shared<Keys>();
+  for (KeyOptions& key : keys) {
+    const base::Digest digest = key.sha256;
+    const auto known = before->find(digest);
+    if (known == before->end()) {
+      now->emplace(digest, caller_of(std::move(key), clock_));
+      continue;
+    }
+    const std::shared_ptr<Meters>& meters = known->second->meters;
+    meters->requests.set_limit(key.requests_per_minute);
+    meters->tokens.set_limit(key.tokens_per_minute);
+    now->emplace(digest, std::make_shared<Caller>(std::move(key), meters));
+  }
+  const std::lock_guard lock(mutex_);
+  keys_ = std::move(now);
+}
+
+bool Access::still_has(const Caller& caller, Scope scope) const {
+  const auto keys = this->keys();
+  if (keys->empty()) return &caller == anybody_.get();
+  const auto found = keys->find(caller.key.sha256);
+  return found != keys->end() && found->second->has(scope);
 }
 
 Access::Decision Access::enter_without_keys(const net::HttpRequest& request, Scope scope) const {
@@ -140,16 +167,19 @@ Access::Decision Access::enter_without_keys(const net::HttpRequest& request, Sco
 
 Access::Decision Access::enter(const net::HttpRequest& request) {
   const Scope scope = scope_of_path(request.path);
-  if (!has_keys()) return enter_without_keys(request, scope);
+  const auto keys = this->keys();
+  if (keys->empty()) return enter_without_keys(request, scope);
   if (scope == Scope::kPublic) return {.caller = nobody_, .headers = {}, .error = {}};
-  const std::shared_ptr<Caller> caller = find(request);
-  if (caller == nullptr) {
+  const std::string_view key = bearer(request);
+  const auto found = key.empty() ? keys->end() : keys->find(base::sha256(key));
+  if (found == keys->end()) {
     return refused(base::Code::kUnauthorized,
                    request.header("authorization").empty()
                        ? "You didn't provide an API key: send it in the header 'Authorization: Bearer KEY'."
                        : "Incorrect API key provided.",
                    {{"www-authenticate", "Bearer"}});
   }
+  const std::shared_ptr<Caller>& caller = found->second;
   if (!caller->has(scope)) {
     return refused(
         base::Code::kForbidden,
@@ -169,12 +199,12 @@ void Access::add_limit_headers(Caller& caller, net::Headers& headers) {
     headers.emplace_back(fmt::format("x-ratelimit-reset-{}", what),
                          duration_text(bucket.seconds_until_full()));
   };
-  add("requests", caller.requests);
-  add("tokens", caller.tokens);
+  add("requests", caller.meters->requests);
+  add("tokens", caller.meters->tokens);
 }
 
 void Access::leave(const Decision& decision) {
-  if (decision.counted) decision.caller->running.fetch_sub(1);
+  if (decision.counted) decision.caller->meters->running.fetch_sub(1);
 }
 
 }  // namespace pmt::api

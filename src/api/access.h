@@ -19,6 +19,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,19 +52,24 @@ struct KeyOptions {
   int concurrent_max = 0;
 };
 
-/// Somebody who was let in. Lives as long as its Access.
+/// What a key has used: of the key, whatever else about it changes.
+struct Meters {
+  Meters(const KeyOptions& key, const base::Clock& clock)
+      : requests(key.requests_per_minute, clock), tokens(key.tokens_per_minute, clock) {}
+  RateBucket requests, tokens;
+  std::atomic<int> running{0};
+};
+
+/// Somebody who was let in, as the key was then.
 struct Caller {
-  Caller(KeyOptions key_options, const base::Clock& clock)
-      : key(std::move(key_options)),
-        requests(key.requests_per_minute, clock),
-        tokens(key.tokens_per_minute, clock) {}
+  Caller(KeyOptions key_options, std::shared_ptr<Meters> used)
+      : key(std::move(key_options)), meters(std::move(used)) {}
   bool has(Scope scope) const;
   bool is_operator() const { return has(Scope::kAdmin); }
   const std::string& tenant() const { return key.tenant; }
 
   const KeyOptions key;
-  RateBucket requests, tokens;
-  std::atomic<int> running{0};
+  const std::shared_ptr<Meters> meters;
 };
 
 struct AccessOptions {
@@ -86,15 +92,23 @@ class Access {
   /// x-ratelimit-* of the limits that the key has, as they are now.
   static void add_limit_headers(Caller& caller, net::Headers& headers);
 
-  bool has_keys() const { return !keys_.empty(); }
+  /// These keys from now on, and no others. Who was let in before stays in. A key that was there before keeps
+  /// what it has used, under its new limits.
+  void set_keys(std::vector<KeyOptions> keys);
+  bool has_keys() const { return !keys()->empty(); }
+  /// Whether who was let in would be now, for what goes on for long: the key may have been withdrawn since.
+  bool still_has(const Caller& caller, Scope scope) const;
 
  private:
+  using Keys = std::unordered_map<base::Digest, std::shared_ptr<Caller>, base::DigestHash>;
+  std::shared_ptr<const Keys> keys() const;
   Decision enter_without_keys(const net::HttpRequest& request, Scope scope) const;
-  std::shared_ptr<Caller> find(const net::HttpRequest& request) const;
 
+  const base::Clock& clock_;
   const HostCheck hosts_;
   const std::shared_ptr<Caller> anybody_, nobody_;
-  std::unordered_map<base::Digest, std::shared_ptr<Caller>, base::DigestHash> keys_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Keys> keys_;  // under mutex_, not what it points to
 };
 
 }  // namespace pmt::api

@@ -79,10 +79,16 @@ struct Api::Impl {
 };
 
 Api::Api(ApiOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
-Api::~Api() = default;
+Api::~Api() {
+  impl_->feed.close();  // it asks the router whether its listeners may still listen
+}
 
 std::vector<std::string> Api::routes() const {
   return impl_->router.routes();
+}
+
+void Api::set_keys(std::vector<KeyOptions> keys) {
+  impl_->router.access().set_keys(std::move(keys));
 }
 
 void Api::close_streams() {

@@ -82,6 +82,8 @@ class Api {
   net::Handler handler();
   /// "GET /health", ...: what openapi.json must describe.
   std::vector<std::string> routes() const;
+  /// These keys from now on, without a restart: Access::set_keys.
+  void set_keys(std::vector<KeyOptions> keys);
   /// Ends the streams that would never end by themselves: a server that stops would wait for them.
   void close_streams();
   /// Ends the work that runs beside requests (learning), waiting for it. Idempotent.

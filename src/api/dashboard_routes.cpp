@@ -153,8 +153,11 @@ std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& 
 void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::Feed& feed,
                           const RecentRequests& recent, Background& background) {
   router.add("GET", "/", [](const Exchange& exchange) { exchange.responder->send(dashboard::page()); });
-  router.add("GET", "/v1/dashboard/events", [&feed](const Exchange& exchange) {
-    if (!feed.listen(exchange.responder))
+  router.add("GET", "/v1/dashboard/events", [&feed, &access = router.access()](const Exchange& exchange) {
+    const auto allowed = [&access, caller = exchange.caller] {
+      return access.still_has(*caller, Scope::kAdmin);
+    };
+    if (!feed.listen(exchange.responder, allowed))
       send_error(*exchange.responder, {base::Code::kUnavailable, "Too many dashboards listen already."});
   });
   router.add("GET", "/v1/dashboard/items", [&options, &recent](const Exchange& exchange) {

@@ -64,7 +64,7 @@ class ObservedResponder final : public net::Responder {
     std::int64_t tokens = record_->other_tokens;
     if (record_->completion && record_->completion->computed())
       tokens += record_->completion->usage.prompt_tokens + record_->completion->usage.completion_tokens;
-    if (decision_.caller && tokens > 0) decision_.caller->tokens.charge(static_cast<double>(tokens));
+    if (decision_.caller && tokens > 0) decision_.caller->meters->tokens.charge(static_cast<double>(tokens));
     Access::leave(decision_);
     if (observer_) observer_(record_);
   }

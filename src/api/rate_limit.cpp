@@ -9,8 +9,15 @@ namespace pmt::api {
 
 void RateBucket::refill() {
   const base::Nanos now = clock_.now();
-  level_ = std::min(per_minute_, level_ + per_minute_ * base::ms_between(at_, now) / 60'000);
+  level_ = std::min(limit(), level_ + limit() * base::ms_between(at_, now) / 60'000);
   at_ = now;
+}
+
+void RateBucket::set_limit(double per_minute) {
+  const std::lock_guard lock(mutex_);
+  refill();
+  level_ += per_minute - limit();
+  per_minute_ = per_minute;
 }
 
 bool RateBucket::try_take(double amount) {
@@ -36,10 +43,10 @@ double RateBucket::remaining() {
 }
 
 double RateBucket::seconds_until(double amount) {
-  if (!limited()) return 0;
   const std::lock_guard lock(mutex_);
+  if (!limited()) return 0;
   refill();
-  return std::max(0.0, (amount - level_) * 60 / per_minute_);
+  return std::max(0.0, (amount - level_) * 60 / limit());
 }
 
 std::string duration_text(double seconds) {

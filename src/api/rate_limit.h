@@ -2,6 +2,7 @@
 // Thread-safety: any thread.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <string>
 
@@ -17,6 +18,8 @@ class RateBucket {
 
   bool limited() const { return per_minute_ > 0; }
   double limit() const { return per_minute_; }
+  /// Another limit from now on. What was used stays used.
+  void set_limit(double per_minute);
 
   /// Takes `amount` if there is as much.
   bool try_take(double amount);
@@ -32,7 +35,7 @@ class RateBucket {
  private:
   void refill();  // under mutex_
 
-  const double per_minute_;
+  std::atomic<double> per_minute_;  // changes under mutex_
   const base::Clock& clock_;
   std::mutex mutex_;
   double level_;

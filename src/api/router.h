@@ -61,6 +61,8 @@ class Router {
   void add(std::string method, std::string pattern, RouteHandler handler);
   void handle(net::HttpRequest request, std::shared_ptr<net::Responder> responder) const;
 
+  Access& access() { return access_; }
+
   /// "GET /health", ... in the order in which they were added.
   std::vector<std::string> routes() const;
 

@@ -9,7 +9,7 @@ namespace pmt::dashboard {
 
 Feed::Feed(FeedOptions options) : options_(std::move(options)), thread_([this] { run(); }) {}
 
-bool Feed::listen(std::shared_ptr<net::Responder> responder) {
+bool Feed::listen(std::shared_ptr<net::Responder> responder, std::function<bool()> allowed) {
   {
     const std::lock_guard lock(mutex_);
     drop_gone();
@@ -22,7 +22,7 @@ bool Feed::listen(std::shared_ptr<net::Responder> responder) {
        net::sse_event(options_.snapshot())});
   responder->on_disconnect([gone] { *gone = true; });
   const std::lock_guard lock(mutex_);
-  listeners_.push_back({std::move(responder), std::move(gone)});
+  listeners_.push_back({std::move(responder), std::move(gone), std::move(allowed)});
   wake_.notify_all();
   return true;
 }
@@ -35,7 +35,7 @@ std::size_t Feed::listeners() const {
 
 void Feed::drop_gone() {
   std::erase_if(listeners_, [](const Listener& one) {
-    if (!*one.gone) return false;
+    if (!one.over()) return false;
     one.responder->finish_stream();  // does nothing to a peer that left, but ends the request's record
     return true;
   });

@@ -27,9 +27,9 @@ class Feed {
   explicit Feed(FeedOptions options);
   ~Feed() { close(); }
 
-  /// Streams to `responder` until it leaves or the feed closes; the first snapshot comes at once. False, and
-  /// nothing sent, when there are too many already.
-  bool listen(std::shared_ptr<net::Responder> responder);
+  /// Streams to `responder` until it leaves, `allowed` (unset: always) says no or the feed closes; the first
+  /// snapshot comes at once. False, and nothing sent, when there are too many already.
+  bool listen(std::shared_ptr<net::Responder> responder, std::function<bool()> allowed = {});
   std::size_t listeners() const;
   /// Ends every stream: a server that stops would wait for them. Idempotent.
   void close();
@@ -38,6 +38,8 @@ class Feed {
   struct Listener {
     std::shared_ptr<net::Responder> responder;
     std::shared_ptr<std::atomic<bool>> gone;
+    std::function<bool()> allowed;
+    bool over() const { return *gone || (allowed && !allowed()); }
   };
   void run();
   void drop_gone();  // under mutex_
