@@ -171,9 +171,11 @@ json reach_json(const response_cache::Reach& reach) {
 }
 
 json disk_json(const response_cache::DiskStats& stats) {
-  return {{"entries", stats.entries},   {"bytes", stats.bytes},     {"hits", stats.hits},
-          {"written", stats.written},   {"evicted", stats.evicted}, {"dropped", stats.dropped},
-          {"failures", stats.failures}, {"corrupt", stats.corrupt}};
+  json out = {{"entries", stats.entries},   {"bytes", stats.bytes},     {"hits", stats.hits},
+              {"written", stats.written},   {"evicted", stats.evicted}, {"dropped", stats.dropped},
+              {"failures", stats.failures}, {"corrupt", stats.corrupt}};
+  if (!stats.set_aside.empty()) out["set_aside"] = stats.set_aside;
+  return out;
 }
 
 }  // namespace pmt::api

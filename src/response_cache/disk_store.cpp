@@ -3,14 +3,11 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <mutex>
 #include <random>
@@ -21,7 +18,9 @@
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "response_cache/entry_record.h"
+#include "response_cache/store_check.h"
 
 namespace pmt::response_cache {
 namespace {
@@ -30,6 +29,9 @@ constexpr const char* kFile = "responses.mdb";
 constexpr auto kGather = std::chrono::milliseconds(20);  // changes of so long make one transaction
 constexpr auto kAfterFailure = std::chrono::seconds(10);
 constexpr std::size_t kParts = 32;  // no transaction and no entry is larger than this part of the file
+constexpr std::chrono::seconds kCheckAtLeast(10);
+constexpr std::uint64_t kCheckBytesPerMs = 10'000;  // a slow disk's 10 MB/s
+
 MDB_val val(const Key& key) {
   return {key.bytes.size(), const_cast<std::uint8_t*>(key.bytes.data())};
 }
@@ -53,45 +55,10 @@ int begin(MDB_env* env, unsigned flags, Txn& txn) {
   return rc;
 }
 
-/// For the child process: exits 0 if every key can be reached and the file is as long as its tree says.
-[[noreturn]] void walk_and_exit(const std::string& file) {
-  MDB_env* env = nullptr;
-  MDB_txn* txn = nullptr;
-  MDB_dbi dbi = 0;
-  MDB_cursor* cursor = nullptr;
-  MDB_envinfo info{};
-  MDB_stat stat{};
-  struct stat on_disk {};
-  const bool opened = mdb_env_create(&env) == 0 && mdb_env_set_mapsize(env, 0) == 0 &&
-                      mdb_env_open(env, file.c_str(), MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0600) == 0 &&
-                      mdb_env_info(env, &info) == 0 && mdb_env_stat(env, &stat) == 0 &&
-                      ::stat(file.c_str(), &on_disk) == 0 &&
-                      (info.me_last_pgno + 1) * stat.ms_psize <= static_cast<std::size_t>(on_disk.st_size) &&
-                      mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn) == 0;
-  if (!opened) _exit(1);
-  const int rc = mdb_dbi_open(txn, nullptr, 0, &dbi);
-  if (rc != 0 || mdb_cursor_open(txn, dbi, &cursor) != 0) _exit(1);
-  MDB_val key{}, value{};
-  int next = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-  std::size_t count = 0;
-  for (; next == 0; next = mdb_cursor_get(cursor, &key, &value, MDB_NEXT), ++count)
-    if (key.mv_size != sizeof(Key::bytes)) _exit(1);
-  mdb_stat(txn, dbi, &stat);
-  _exit(next == MDB_NOTFOUND && count == stat.ms_entries ? 0 : 1);
-}
-
-bool is_whole(const std::string& file) {
-  const pid_t child = fork();
-  if (child < 0) return true;  // no process to spare: LMDB's own checks remain
-  if (child == 0) {
-    const int nowhere = ::open("/dev/null", O_WRONLY);
-    if (nowhere >= 0) dup2(nowhere, STDERR_FILENO);
-    walk_and_exit(file);
-  }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+/// What LMDB itself finds wrong with a file as it opens it.
+bool says_damaged(int rc) {
+  return rc == MDB_INVALID || rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_VERSION_MISMATCH ||
+         rc == MDB_INCOMPATIBLE;
 }
 
 class LmdbStore final : public DiskStore {
@@ -111,16 +78,12 @@ class LmdbStore final : public DiskStore {
   }
 
   base::Status start(const std::string& file) {
-    MDB_env* raw = nullptr;
-    int rc = mdb_env_create(&raw);
-    env_.reset(raw);
-    if (rc == 0) rc = mdb_env_set_mapsize(env_.get(), options_.bytes_max / 4096 * 4096);
-    if (rc == 0) rc = mdb_env_set_maxreaders(env_.get(), 512);
-    if (rc == 0) rc = mdb_env_open(env_.get(), file.c_str(), MDB_NOSUBDIR | MDB_NORDAHEAD, 0600);
-    Txn txn;
-    if (rc == 0) rc = begin(env_.get(), 0, txn);
-    if (rc == 0) rc = mdb_dbi_open(txn.get(), nullptr, 0, &dbi_);
-    if (rc == 0) rc = mdb_txn_commit(txn.release());
+    TRY(check(file));
+    int rc = open_env(file);
+    if (says_damaged(rc)) {
+      TRY(begin_anew(file, mdb_strerror(rc)));
+      rc = open_env(file);
+    }
     if (rc != 0)
       return base::Error{base::Code::kIo, fmt::format("can't open {}: {}", file, mdb_strerror(rc))};
     writer_ = std::thread([this] { write(); });
@@ -224,6 +187,40 @@ class LmdbStore final : public DiskStore {
   }
 
  private:
+  /// LMDB sees no file that it could trip over.
+  base::Status check(const std::string& file) {
+    std::error_code failed;
+    const auto bytes = std::filesystem::file_size(file, failed);
+    if (failed == std::errc::no_such_file_or_directory) return {};
+    const std::chrono::milliseconds patience =
+        kCheckAtLeast + std::chrono::milliseconds(failed ? 0 : bytes / kCheckBytesPerMs);
+    const base::Status whole = check_store_apart(file, options_.checker, patience);
+    if (whole || whole.error().code != base::Code::kCorrupt) return whole;
+    return begin_anew(file, whole.error().message);
+  }
+
+  base::Status begin_anew(const std::string& file, const std::string& why) {
+    TRY_ASSIGN(stats_.set_aside, base::set_aside(file));
+    options_.on_warning(
+        fmt::format("response cache: {} is damaged ({}). It was set aside as {}, and a new one begun", file,
+                    why, stats_.set_aside));
+    return {};
+  }
+
+  int open_env(const std::string& file) {
+    MDB_env* raw = nullptr;
+    int rc = mdb_env_create(&raw);
+    env_.reset(raw);
+    if (rc == 0) rc = mdb_env_set_mapsize(env_.get(), options_.bytes_max / 4096 * 4096);
+    if (rc == 0) rc = mdb_env_set_maxreaders(env_.get(), 512);
+    if (rc == 0) rc = mdb_env_open(env_.get(), file.c_str(), MDB_NOSUBDIR | MDB_NORDAHEAD, 0600);
+    Txn txn;
+    if (rc == 0) rc = begin(env_.get(), 0, txn);
+    if (rc == 0) rc = mdb_dbi_open(txn.get(), nullptr, 0, &dbi_);
+    if (rc == 0) rc = mdb_txn_commit(txn.release());
+    return rc;
+  }
+
   using Changes = std::unordered_map<Key, std::shared_ptr<const Entry>, base::DigestHash>;  // null: erased
 
   void change(const Key& key, std::shared_ptr<const Entry> entry) {
@@ -395,15 +392,9 @@ base::Result<std::unique_ptr<DiskStore>> DiskStore::open(DiskOptions options) {
                                    "cache.path in the config",
                                    options.path)};
   }
-  const fs::path file = fs::path(options.path) / kFile;
-  if (fs::exists(file, failed) && !is_whole(file.string())) {
-    const std::string aside = fmt::format("{}.damaged-{}", file.string(), std::time(nullptr));
-    fs::rename(file, aside, failed);
-    options.on_warning(fmt::format("response cache: {} is damaged. It was renamed to {}, and a new one begun",
-                                   file.string(), aside));
-  }
+  const std::string file = (fs::path(options.path) / kFile).string();
   auto store = std::make_unique<LmdbStore>(std::move(options), lock);
-  TRY(store->start(file.string()));
+  TRY(store->start(file));
   return std::unique_ptr<DiskStore>(std::move(store));
 }
 

@@ -7,7 +7,7 @@
 // Errors after open are counted and told once to `on_warning`: a full disk or a failing one loses no more
 // than the copies on disk, and is tried again. A record whose checksum fails is absent, and is removed.
 // Thread-safety: any thread may call anything.
-// Cost: get 1 to 3 us past decoding; at start, a child process walks the keys, 0.3 s a million.
+// Cost: get 1 to 3 us past decoding; at start the file's structure is read (store_check.h).
 #pragma once
 
 #include <cstddef>
@@ -28,17 +28,19 @@ struct DiskOptions {
   std::size_t bytes_max = 4ULL << 30;        // of the file
   std::size_t waiting_bytes_max = 64 << 20;  // of changes not yet written: above, stores stay in RAM only
   std::function<void(const std::string&)> on_warning = [](const std::string&) {};
+  std::vector<std::string> checker = {};  // a program that looks at the file first: see check_store_apart
 };
 
 struct DiskStats {
   std::uint64_t entries = 0, bytes = 0;  // of the file
   std::uint64_t hits = 0, written = 0, evicted = 0, dropped = 0, failures = 0, corrupt = 0;
+  std::string set_aside = {};  // where a damaged file is that was found at the start; "": none was
 };
 
 class DiskStore {
  public:
-  /// A file that can't be read is renamed to NAME.damaged-TIME, and a new one begun. Errors: kIo (the folder
-  /// can't be made or written), kUnavailable (another process has it).
+  /// A damaged file is renamed to NAME.damaged-N, and a new one begun. Errors: kIo (the folder can't be made
+  /// or written, the file can't be opened or set aside), kUnavailable (another process has it).
   static base::Result<std::unique_ptr<DiskStore>> open(DiskOptions options);
   /// Writes what waits.
   virtual ~DiskStore() = default;
