@@ -13,6 +13,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "base/file.h"
 #include "net/exchange.h"
 #include "net/io_loop.h"
 
@@ -88,6 +89,8 @@ base::Status Client::open() {
   if (ca_file.empty()) {
     shared_->tls.set_default_verify_paths(ec);
   } else {
+    if (const base::Status checked = base::check_file(ca_file); !checked)
+      return base::invalid("ca_file: " + checked.error().message, "ca_file");
     shared_->tls.load_verify_file(ca_file, ec);
   }
   if (ec) {

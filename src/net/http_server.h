@@ -27,7 +27,7 @@ struct ServerOptions {
   int request_timeout_s = 30;                       // to receive one whole request: 408
   int write_timeout_s = 60;                         // with a client that takes no byte of its answer
   std::size_t output_bytes_max = 16 * 1024 * 1024;  // queued in one stream: above, the client counts as gone
-  std::shared_ptr<const TlsContext> tls = {};       // set: https only
+  std::shared_ptr<TlsContext> tls = {};             // set: https only
 };
 
 class HttpServer {

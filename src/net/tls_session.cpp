@@ -2,10 +2,13 @@
 
 #include <array>
 #include <new>
+#include <utility>
 
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+
+#include "base/file.h"
 
 namespace pmt::net {
 namespace {
@@ -15,6 +18,13 @@ std::string openssl_reason() {
   const char* const reason = ERR_reason_error_string(code);
   ERR_clear_error();
   return reason == nullptr ? "unknown reason" : reason;
+}
+
+/// OpenSSL would wait for a pipe, and says little of a folder.
+base::Status check_file(const std::string& file, const char* field) {
+  const base::Status checked = base::check_file(file);
+  if (!checked) return base::invalid(fmt::format("{}: {}", field, checked.error().message), field);
+  return {};
 }
 
 void take_pending(SSL* ssl, std::string* wire) {
@@ -27,8 +37,10 @@ void take_pending(SSL* ssl, std::string* wire) {
 
 }  // namespace
 
-base::Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& certificate_file,
-                                                                 const std::string& key_file) {
+base::Result<std::shared_ptr<TlsContext>> TlsContext::load(const std::string& certificate_file,
+                                                           const std::string& key_file) {
+  TRY(check_file(certificate_file, "tls_certificate"));
+  TRY(check_file(key_file, "tls_key"));
   std::shared_ptr<TlsContext> context(new TlsContext(SSL_CTX_new(TLS_server_method())));
   SSL_CTX* const raw = context->context_;
   if (raw == nullptr) return base::Error{base::Code::kInternal, "OpenSSL gives no TLS: " + openssl_reason()};
@@ -48,14 +60,24 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::stri
   if (SSL_CTX_check_private_key(raw) != 1) {
     return base::invalid(fmt::format("{} is not the key of {}", key_file, certificate_file), "tls_key");
   }
-  return std::shared_ptr<const TlsContext>(std::move(context));
+  return context;
+}
+
+void TlsContext::exchange(TlsContext& other) {
+  const std::scoped_lock lock(mutex_, other.mutex_);
+  std::swap(context_, other.context_);
+}
+
+ssl_st* TlsContext::new_session() const {
+  const std::lock_guard lock(mutex_);
+  return SSL_new(context_);  // which keeps the context for as long as the session lives
 }
 
 TlsContext::~TlsContext() {
   SSL_CTX_free(context_);
 }
 
-TlsSession::TlsSession(const TlsContext& context) : ssl_(SSL_new(context.context_)) {
+TlsSession::TlsSession(const TlsContext& context) : ssl_(context.new_session()) {
   if (ssl_ == nullptr) throw std::bad_alloc();
   SSL_set_bio(ssl_, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
   SSL_set_accept_state(ssl_);

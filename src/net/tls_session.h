@@ -1,9 +1,10 @@
 // TLS as a filter between bytes from a socket and bytes for it: OpenSSL over memory buffers, so that reading,
 // deadlines and coalesced writes stay the connection's own. TLS 1.2 and up, no renegotiation.
-// Thread-safety: a TlsContext is immutable after load and shared; a TlsSession belongs to one thread.
+// Thread-safety: a TlsContext is shared; a TlsSession belongs to one thread.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -14,21 +15,28 @@ struct ssl_st;
 
 namespace pmt::net {
 
-/// A server's certificate and key.
+/// A server's certificate and key, which may be renewed while it serves.
 class TlsContext {
  public:
   /// Both files in PEM; the certificate with its chain. Errors: kInvalidArgument, naming the file and what is
   /// wrong with it.
-  static base::Result<std::shared_ptr<const TlsContext>> load(const std::string& certificate_file,
-                                                              const std::string& key_file);
+  static base::Result<std::shared_ptr<TlsContext>> load(const std::string& certificate_file,
+                                                        const std::string& key_file);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
+  /// New connections get the other's certificate, whose own users get this one's; those that there are keep
+  /// what they have. `other` must not be exchanged elsewhere meanwhile.
+  void exchange(TlsContext& other);
+
  private:
   friend class TlsSession;
   explicit TlsContext(ssl_ctx_st* context) : context_(context) {}
-  ssl_ctx_st* context_;
+  ssl_st* new_session() const;
+
+  mutable std::mutex mutex_;
+  ssl_ctx_st* context_;  // under mutex_
 };
 
 /// The server's side of one connection.
