@@ -301,8 +301,8 @@ base::Status save(const Calibration& calibration, const model::Transformer& tran
 }
 
 base::Result<Calibration> load_calibration(const model::Transformer& transformer, const std::string& path) {
+  TRY(base::check_file(path));
   std::ifstream file(path, std::ios::binary);
-  if (!file) return base::Error{base::Code::kNotFound, path + " is not there"};
   Header header{};
   file.read(reinterpret_cast<char*>(&header), sizeof(header));
   const Header want = header_of(transformer, header.explained);

@@ -176,12 +176,10 @@ base::Result<std::shared_ptr<const Domain>> Library::read_pack(const std::string
   TRY_ASSIGN(const std::string bytes, base::read_file(path));
   auto domain = domain_of(bytes);
   if (!domain && domain.error().code == base::Code::kCorrupt) {
-    int n = 1;
-    while (fs::exists(fmt::format("{}.damaged-{}", path, n))) ++n;
-    const std::string aside = fmt::format("{}.damaged-{}", path, n);
-    std::rename(path.c_str(), aside.c_str());
+    const auto aside = base::set_aside(path);
     return base::Error{base::Code::kCorrupt,
-                       fmt::format("{}: {}. It was set aside as {}", path, domain.error().message, aside)};
+                       fmt::format("{}: {}. {}", path, domain.error().message,
+                                   aside ? "It was set aside as " + *aside : aside.error().message)};
   }
   return domain;
 }

@@ -6,8 +6,6 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <random>
 #include <utility>
 
@@ -294,8 +292,9 @@ base::Status Calibrator::save(const RelationSpace& space, const std::string& pat
 }
 
 std::shared_ptr<RelationSpace> Calibrator::load(const std::string& path, const std::string& id) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string all((std::istreambuf_iterator<char>(file)), {});
+  const auto read = base::read_file(path);
+  if (!read) return nullptr;
+  const std::string& all = *read;
   constexpr std::size_t kSum = 64;
   if (all.size() < id.size() + sizeof(Thresholds) + kSum || all.compare(0, id.size(), id) != 0)
     return nullptr;

@@ -21,6 +21,8 @@
 #include <ggml.h>
 #include <gguf.h>
 
+#include "base/file.h"
+
 namespace pmt::model {
 namespace {
 
@@ -289,6 +291,7 @@ class Header {
 }  // namespace
 
 base::Status check_gguf(const std::string& path) {
+  TRY(base::check_file(path));
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   if (file == nullptr) {
     return Error{errno == ENOENT ? Code::kNotFound : Code::kIo,

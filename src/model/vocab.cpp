@@ -1,7 +1,6 @@
 #include "model/vocab.h"
 
 #include <array>
-#include <cerrno>
 #include <climits>
 #include <cstring>
 #include <exception>
@@ -12,6 +11,7 @@
 #include <llama.h>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "model/gguf_preflight.h"
 #include "model/llama_log.h"
 #include "model/prompt_builder.h"
@@ -24,13 +24,9 @@ using base::Code;
 using base::Error;
 
 base::Status check_readable(const std::string& path) {
-  const std::ifstream file(path, std::ios::binary);
-  if (file) {
-    if (std::ifstream(path).peek() != std::ifstream::traits_type::eof()) return {};
-    return Error{Code::kCorrupt, fmt::format("{} is empty or a folder, not a GGUF model file", path)};
-  }
-  if (errno == ENOENT) return Error{Code::kNotFound, fmt::format("no such file: {}", path)};
-  return Error{Code::kIo, fmt::format("can't read {}: {}", path, std::strerror(errno))};
+  TRY(base::check_file(path));
+  if (std::ifstream(path).peek() != std::ifstream::traits_type::eof()) return {};
+  return Error{Code::kCorrupt, fmt::format("{} is empty, not a GGUF model file", path)};
 }
 
 Error not_loaded(const std::string& path, const std::string& why) {
