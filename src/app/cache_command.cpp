@@ -14,6 +14,7 @@
 #include "app/report_error.h"
 #include "app/server_call.h"
 #include "app/text_table.h"
+#include "base/file.h"
 
 namespace pmt::app {
 
@@ -103,6 +104,8 @@ int export_to(const FileOptions& options) {
 
 int import_from(const FileOptions& options) {
   constexpr std::size_t kPart = 8 << 20;
+  if (const base::Status checked = base::check_file(options.file); !checked)
+    return report_by_code(checked.error());
   std::ifstream in(options.file, std::ios::binary);
   if (!in) return failed(options.file, "read");
   std::uint64_t imported = 0, expired = 0, rejected = 0, line = 0, before = 0;
@@ -127,6 +130,7 @@ int import_from(const FileOptions& options) {
     if (part.size() < kPart) continue;
     if (const auto sent = send(); !sent) return report_by_code(sent.error());
   }
+  if (in.bad()) return failed(options.file, "read");
   if (const auto sent = send(); !sent) return report_by_code(sent.error());
   fmt::print("imported {}, expired {}, rejected {}\n", imported, expired, rejected);
   return rejected == 0 ? kExitDone : kExitFailed;

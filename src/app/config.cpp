@@ -2,18 +2,17 @@
 
 #include <arpa/inet.h>
 
-#include <fstream>
-#include <sstream>
-
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
 #include "app/config_reader.h"
+#include "base/file.h"
 
 namespace pmt::app {
 
 namespace {
 
+constexpr std::size_t kConfigBytesMax = 16 << 20;
 constexpr IntegerRange kCount{.min = 1, .max = 1'000'000'000};
 constexpr IntegerRange kBytes{.min = 1};
 constexpr IntegerRange kSeconds{.min = 1, .max = 86'400};
@@ -155,14 +154,17 @@ base::Result<Config> parse_config(std::string_view toml, const std::string& file
   }
 }
 
+base::Result<std::string> read_config(const std::string& file) {
+  auto text = base::read_text_file(file, kConfigBytesMax);
+  if (text) return text;
+  base::Error error = text.error();
+  error.message = "the config file: " + error.message;
+  return error;
+}
+
 base::Result<Config> load_config(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in || in.bad()) {
-    return base::Error{base::Code::kIo, fmt::format("can't read the config file {}: does it exist?", file)};
-  }
-  return parse_config(text.str(), file);
+  TRY_ASSIGN(const std::string text, read_config(file));
+  return parse_config(text, file);
 }
 
 bool is_loopback(const std::string& host) {

@@ -69,6 +69,7 @@
 //   requests = false             # a line for every request; else only slow and failed ones
 //   slow_ms = 10000              # a completion that takes longer is logged as slow
 //   prompts = false              # texts in the log and the dashboard
+//   path = "/var/log/p.log"      # unset: stderr. SIGHUP opens it anew
 //
 //   [telemetry]
 //   otlp_endpoint = "http://127.0.0.1:4318"  # an OpenTelemetry collector; unset: no traces
@@ -146,7 +147,9 @@ struct Config {
 /// `file` is only for error messages.
 base::Result<Config> parse_config(std::string_view toml, const std::string& file);
 
-/// Errors also: the file can't be read (kIo).
+/// The text of a config file. Errors: as base::read_text_file.
+base::Result<std::string> read_config(const std::string& file);
+/// Both.
 base::Result<Config> load_config(const std::string& file);
 
 /// Whether only this machine can reach `host`: localhost, 127.0.0.0/8 or ::1.

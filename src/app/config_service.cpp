@@ -92,6 +92,7 @@ base::Status read_log(const toml::table& table, const std::string& file, Service
   reader.boolean("requests", out.request_log.requests);
   reader.number("slow_ms", out.request_log.slow_ms);
   reader.boolean("prompts", out.log_prompts);
+  reader.text("path", out.log.path);
   return reader.finish();
 }
 

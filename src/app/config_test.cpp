@@ -114,8 +114,20 @@ TEST(Config, BrokenTomlNamesTheLine) {
 TEST(Config, AMissingFileIsAnIoError) {
   const auto config = load_config("no/such/file.toml");
   ASSERT_FALSE(config);
-  EXPECT_EQ(config.error().code, base::Code::kIo);
+  EXPECT_EQ(config.error().code, base::Code::kNotFound);
   EXPECT_THAT(config.error().message, HasSubstr("no/such/file.toml"));
+}
+
+TEST(Config, AFolderOrAnotherEncodingIsNoConfig) {
+  EXPECT_THAT(load_config(::testing::TempDir()).error().message, HasSubstr("a folder"));
+  EXPECT_FALSE(load_config("/dev/null"));
+  EXPECT_FALSE(load_config(""));
+  const auto file = std::filesystem::path(::testing::TempDir()) / "pmt_config_utf16.toml";
+  std::ofstream(file) << std::string("\xff\xfe[\0s\0e\0", 8);
+  EXPECT_THAT(load_config(file).error().message, HasSubstr("UTF-8"));
+  std::ofstream(file) << "\xef\xbb\xbf[server]\nport = 9\n";
+  EXPECT_EQ(load_config(file)->server.port, 9);
+  std::filesystem::remove(file);
 }
 
 TEST(Config, LoadsAFile) {

@@ -7,7 +7,7 @@
 
 namespace pmt::app {
 
-/// Errors: kIo, naming the file.
+/// Errors: as base::read_file.
 base::Result<std::string> read_context_file(const std::string& file);
 
 }  // namespace pmt::app

@@ -67,7 +67,7 @@ std::string target_of(const KnowledgeOptions& options, const std::string& tail) 
 
 base::Result<std::string> read_input(const std::string& file) {
   if (file == "-") return std::string((std::istreambuf_iterator<char>(std::cin)), {});
-  return base::read_file(file);
+  return base::read_text_file(file);
 }
 
 void show_report(const json& report, const std::string& file) {

@@ -1,9 +1,13 @@
 // The `permutation` binary: reads the command line and runs the one command that it names.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -13,6 +17,7 @@
 #include "app/commands.h"
 #include "app/config_reader.h"
 #include "app/exit_code.h"
+#include "app/report_error.h"
 #include "base/version.h"
 
 namespace {
@@ -26,7 +31,9 @@ std::vector<const CLI::App*> subcommands(const CLI::App& app) {
 
 std::string no_such_command(const std::string& word, const std::vector<const CLI::App*>& known) {
   std::vector<std::string> names;
-  for (const CLI::App* sub : known) names.push_back(sub->get_name());
+  for (const CLI::App* sub : known) {
+    if (!sub->get_group().empty()) names.push_back(sub->get_name());
+  }
   const std::string_view meant = pmt::app::nearest(word, {names.begin(), names.end()});
   return fmt::format("no command \"{}\"{}. There are: {}", word,
                      meant.empty() ? "" : fmt::format(" (did you mean {}?)", meant), fmt::join(names, ", "));
@@ -61,18 +68,30 @@ void add_commands(CLI::App& root, pmt::app::Command& chosen) {
   pmt::app::add_keys(root, chosen);
   pmt::app::add_learn(root, chosen);
   pmt::app::add_knowledge(root, chosen);
+  pmt::app::add_check_store(root, chosen);
+}
+
+/// A process that was started without stdin, stdout or stderr would give their numbers to the next files that
+/// it opens, and what it prints would go into a database.
+void open_standard_files() {
+  int fd = 0;
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = ::open("/dev/null", O_RDWR);
+  if (fd > STDERR_FILENO) ::close(fd);
 }
 
 int wrong_usage(const std::string& what) {
-  fmt::print(stderr, "permutation: {}\nMore: permutation --help, permutation COMMAND --help\n", what);
+  pmt::app::tell("permutation: {}\nMore: permutation --help, permutation COMMAND --help\n", what);
   return kExitWrongUsage;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Past a limit on file sizes a write fails, and whoever wrote says so; the process doesn't end over it.
+  open_standard_files();
+  // Past a limit on file sizes, or to a pipe or socket whose reader left, a write fails, and whoever wrote
+  // says so; the process doesn't end over it.
   std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   CLI::App root("A local model server with the API of OpenAI and caches that it accounts for.",
                 "permutation");
   pmt::app::Command chosen;
@@ -86,8 +105,12 @@ int main(int argc, char** argv) {
   }
   try {
     return chosen();
+  } catch (const std::system_error& error) {
+    // Whoever read our output has had enough (`| head`): no news to anybody.
+    if (error.code() != std::errc::broken_pipe) pmt::app::tell("permutation: {}\n", error.what());
+    return kExitFailed;
   } catch (const std::exception& error) {  // e.g. out of memory: nothing of ours throws
-    fmt::print(stderr, "permutation: {}\n", error.what());
+    pmt::app::tell("permutation: {}\n", error.what());
     return kExitFailed;
   }
 }

@@ -7,7 +7,6 @@
 #include <set>
 #include <system_error>
 
-#include <cstdio>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +14,7 @@
 
 #include "app/catalogue.h"
 #include "app/home.h"
+#include "app/report_error.h"
 
 namespace pmt::app {
 
@@ -94,9 +94,9 @@ base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& mode
   options.on_calibration_progress = [name = options.name, shown = -1](float done) mutable {
     const int tenths = static_cast<int>(done * 10);
     if (std::exchange(shown, tenths) == tenths) return;
-    fmt::print(stderr, "calibrating {} for KV compression, once: {} %\n", name, tenths * 10);
+    tell("calibrating {} for KV compression, once: {} %\n", name, tenths * 10);
   };
-  options.on_warning = [](const std::string& what) { fmt::print(stderr, "permutation: {}\n", what); };
+  options.on_warning = [](const std::string& what) { tell("permutation: {}\n", what); };
   return options;
 }
 

@@ -43,6 +43,8 @@ int spawn(pid_t& pid, std::vector<char*>& arguments) {
   sigemptyset(&defaults);
   sigaddset(&defaults, SIGINT);
   sigaddset(&defaults, SIGQUIT);
+  sigaddset(&defaults, SIGPIPE);
+  sigaddset(&defaults, SIGXFSZ);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   const int error = posix_spawnp(&pid, arguments[0], &files, &attributes, arguments.data(), environ);

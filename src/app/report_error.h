@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -10,8 +11,15 @@
 
 namespace pmt::app {
 
+/// To stderr. Unlike fmt::print it doesn't throw when nobody reads it any more: that is no reason to end.
+template <class... T>
+void tell(fmt::format_string<T...> format, T&&... args) {
+  const std::string text = fmt::format(format, std::forward<T>(args)...);
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
 inline int report_error(const base::Error& error) {
-  fmt::print(stderr, "permutation: {}\n", error.message);
+  tell("permutation: {}\n", error.message);
   return kExitFailed;
 }
 

@@ -1,4 +1,4 @@
-// permutation serve: the server, until SIGINT or SIGTERM.
+// permutation serve: the server, until SIGINT or SIGTERM; SIGHUP reads the config file again (reload.h).
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -6,11 +6,13 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/model_choice.h"
+#include "app/reload.h"
 #include "app/report_error.h"
 #include "app/server_app.h"
 
@@ -19,7 +21,7 @@ namespace pmt::app {
 namespace {
 
 struct ServeOptions {
-  std::string config_file;
+  std::optional<std::string> config_file;
   std::optional<std::string> host;
   std::optional<std::uint16_t> port;
   std::optional<int> threads;
@@ -27,12 +29,15 @@ struct ServeOptions {
   bool allow_remote = false;
 };
 
-/// The file, then what the command line says.
-base::Result<Config> config_of(const ServeOptions& options) {
-  Config config;
-  if (!options.config_file.empty()) {
-    TRY_ASSIGN(config, load_config(options.config_file));
-  }
+/// "" without a file.
+base::Result<std::string> config_text(const ServeOptions& options) {
+  if (!options.config_file) return std::string();
+  return read_config(*options.config_file);
+}
+
+/// The file's text, then what the command line says.
+base::Result<Config> config_of(const ServeOptions& options, const std::string& text) {
+  TRY_ASSIGN(Config config, parse_config(text, options.config_file.value_or("")));
   if (options.host) config.server.host = *options.host;
   if (options.port) config.server.port = *options.port;
   if (!options.models.empty()) {
@@ -59,45 +64,97 @@ base::Result<Config> config_of(const ServeOptions& options) {
   return config;
 }
 
-/// SIGINT and SIGTERM, held back in every thread started from here on, so that only wait() sees them.
-class StopSignals {
+/// SIGINT, SIGTERM and SIGHUP, held back in every thread started from here on, so that only wait() sees them.
+class Signals {
  public:
-  StopSignals() {
+  Signals() {
     sigemptyset(&set_);
-    sigaddset(&set_, SIGINT);
-    sigaddset(&set_, SIGTERM);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set_, signal);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   }
-  /// Blocks until one comes. The next one ends the process at once: for whoever can't wait for the grace.
+  /// Blocks until one comes.
   int wait() const {
     int signal = 0;
     sigwait(&set_, &signal);
-    pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
     return signal;
+  }
+  /// The next one to stop ends the process at once: for whoever can't wait for the grace.
+  void next_ends() const {
+    sigset_t stop = set_;
+    sigdelset(&stop, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &stop, nullptr);
   }
 
  private:
   sigset_t set_{};
 };
 
+/// A server and what it runs by.
+struct Running {
+  const ServeOptions& options;
+  const std::string text;  // of the config file, as it was at the start
+  Config config;           // with what was taken over since
+  std::unique_ptr<ServerApp> server = nullptr;
+};
+
+/// The log first: what follows is told where people look for it.
+base::Status reload(Running& running) {
+  if (const base::Status opened = telemetry::reopen_log(running.config.service.log); !opened)
+    spdlog::error("SIGHUP: {}. Lines go where they went", opened.error().message);
+  if (!running.options.config_file) {
+    spdlog::info("SIGHUP: there is no --config to read again");
+    return {};
+  }
+  TRY_ASSIGN(const std::string text, config_text(running.options));
+  TRY_ASSIGN(Config config, config_of(running.options, text));
+  TRY(may_reload(running.config, config));
+  if (config.service.log != running.config.service.log) TRY(telemetry::reopen_log(config.service.log));
+  running.server->reload(config);
+  spdlog::info("SIGHUP: {} read again: {} keys, prices of {} models, the log{}", *running.options.config_file,
+               config.service.keys.size(), config.prices.size(),
+               config.server.tls == nullptr ? "" : ", the certificate");
+  auto restart = needs_restart(running.text, text);
+  if ((config.server.tls == nullptr) != (running.config.server.tls == nullptr))
+    restart.emplace_back("[server] tls_certificate");
+  if (!restart.empty()) spdlog::warn("SIGHUP: changed, but takes a restart: {}", fmt::join(restart, ", "));
+  config.server.tls = running.config.server.tls;
+  running.config = std::move(config);
+  return {};
+}
+
+/// Until a signal to stop.
+void run(Running& running, const Signals& signals) {
+  int signal = 0;
+  while ((signal = signals.wait()) == SIGHUP) {
+    if (const base::Status done = reload(running); !done)
+      spdlog::error("SIGHUP: {}. Everything stays as it was", done.error().message);
+  }
+  signals.next_ends();
+  spdlog::info("stopping on {}: running answers get {} ms", signal == SIGINT ? "SIGINT" : "SIGTERM",
+               running.config.stop_grace_ms);
+}
+
 int serve(const ServeOptions& options) {
-  const auto config = config_of(options);
+  const Signals signals;
+  const auto text = config_text(options);
+  if (!text) return report_by_code(text.error());
+  auto config = config_of(options, *text);
   if (!config) return report_by_code(config.error());
-  telemetry::configure_logging(config->service.log);
-  const StopSignals signals;
+  if (const base::Status opened = telemetry::configure_logging(config->service.log); !opened)
+    return report_by_code(opened.error());
   const base::SystemClock clock;
-  const auto server = ServerApp::start(*config, clock);
+  Running running{.options = options, .text = *text, .config = std::move(*config)};
+  auto server = ServerApp::start(running.config, clock);
   if (!server) return report_error(server.error());
-  spdlog::info("listening on {}", (*server)->url());
-  if (!is_loopback(config->server.host) && config->server.tls == nullptr) {
+  running.server = std::move(*server);
+  spdlog::info("listening on {}", running.server->url());
+  if (!is_loopback(running.config.server.host) && running.config.server.tls == nullptr) {
     spdlog::warn(
         "other machines can reach this server, and keys and texts cross the network in the clear: set "
         "[server] tls_certificate and tls_key, or put TLS in front");
   }
-  const int signal = signals.wait();
-  spdlog::info("stopping on {}: running answers get {} ms", signal == SIGINT ? "SIGINT" : "SIGTERM",
-               config->stop_grace_ms);
-  (*server)->stop(config->stop_grace_ms);
+  run(running, signals);
+  running.server->stop(running.config.stop_grace_ms);
   spdlog::info("stopped");
   return kExitDone;
 }

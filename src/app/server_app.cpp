@@ -12,8 +12,10 @@
 #include "api/request_spans.h"
 #include "app/audit_rows.h"
 #include "app/cache_off.h"
+#include "app/commands.h"
 #include "app/knowledge_setup.h"
 #include "app/model_choice.h"
+#include "app/price_book.h"
 #include "app/rlm_engines.h"
 #include "app/status_json.h"
 #include "app/upstreams.h"
@@ -51,17 +53,6 @@ base::Result<std::unique_ptr<LocalModel>> load_model(inference::LocalModelOption
   return model;
 }
 
-/// Dollars for one answer of `model`; null when the config has no price for it.
-response_cache::Price price_of(const Config& config, const std::string& model) {
-  const auto found = config.prices.find(model);
-  if (found == config.prices.end()) return nullptr;
-  return [price = found->second](const llm::Request&, const llm::Usage& usage) {
-    return (static_cast<double>(usage.prompt_tokens) * price.input_per_mtok +
-            static_cast<double>(usage.completion_tokens) * price.output_per_mtok) /
-           1e6;
-  };
-}
-
 /// Every pack as it stands now: "name@version".
 std::vector<std::string> pack_references(knowledge_cache::Library& library) {
   library.refresh();
@@ -75,7 +66,7 @@ std::vector<std::string> pack_references(knowledge_cache::Library& library) {
 /// Members in the order in which they are built: each uses only those above it.
 struct ServerApp::Impl {
   Impl(const Config& given, const base::Clock& the_clock)
-      : config(given), clock(the_clock), cache(given.cache, the_clock) {}
+      : config(given), clock(the_clock), prices(given.prices), cache(given.cache, the_clock) {}
   ~Impl() { stop(0); }
 
   void open_disk();
@@ -97,6 +88,7 @@ struct ServerApp::Impl {
 
   const Config config;
   const base::Clock& clock;
+  PriceBook prices;
   base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, knowledge_usage;
   response_cache::ResponseCache cache;
   std::unique_ptr<inference::LocalEmbedder> embedder;  // null: none
@@ -122,7 +114,8 @@ void ServerApp::Impl::open_disk() {
   auto disk =
       response_cache::DiskStore::open({.path = config.cache_path,
                                        .bytes_max = config.cache_disk_bytes,
-                                       .on_warning = [](const std::string& text) { spdlog::warn(text); }});
+                                       .on_warning = [](const std::string& text) { spdlog::warn(text); },
+                                       .checker = {"/proc/self/exe", kCheckStoreCommand}});
   if (!disk) {
     spdlog::warn("response cache: {}. Answers are kept in memory only", disk.error().message);
     return;
@@ -228,7 +221,7 @@ base::Status ServerApp::Impl::wire() {
         *recalling[i], cache, clock,
         response_cache::CachedCompleterOptions{.model = served_as,
                                                .versions = {},
-                                               .price = price_of(config, served_as),
+                                               .price = prices.of(served_as),
                                                .usage = &cache_usage,
                                                .semantic = semantic.get()}));
     options.models[served_as] = serve(*completers.back(), *model);
@@ -238,7 +231,7 @@ base::Status ServerApp::Impl::wire() {
              Upstreams::create(config.upstreams,
                                {.cache = &cache,
                                 .cache_enabled = config.cache_enabled,
-                                .price = [this](const std::string& model) { return price_of(config, model); },
+                                .price = [this](const std::string& model) { return prices.of(model); },
                                 .cache_usage = &cache_usage,
                                 .semantic = semantic.get()},
                                clock));
@@ -249,14 +242,13 @@ base::Status ServerApp::Impl::wire() {
 
   std::vector<const LocalModel*> local;
   for (const auto& model : models) local.push_back(model.get());
-  TRY_ASSIGN(
-      rlm, RlmEngines::create(config.rlm,
-                              {.cache = &cache,
-                               .cache_enabled = config.cache_enabled,
-                               .cache_usage = &cache_usage,
-                               .local_models = std::move(local),
-                               .price = [this](const std::string& model) { return price_of(config, model); }},
-                              options.models, clock));
+  TRY_ASSIGN(rlm, RlmEngines::create(config.rlm,
+                                     {.cache = &cache,
+                                      .cache_enabled = config.cache_enabled,
+                                      .cache_usage = &cache_usage,
+                                      .local_models = std::move(local),
+                                      .price = [this](const std::string& model) { return prices.of(model); }},
+                                     options.models, clock));
 
   // The self-tests run once, here: an audit asked for later must not cost more than reading counters.
   options.audit = [rows = audit_rows({.cache_enabled = config.cache_enabled,
@@ -281,11 +273,11 @@ base::Result<permutation::StageModel> ServerApp::Impl::stage_model(const std::st
   for (std::size_t i = 0; i < models.size(); ++i) {
     if (models[i]->info().name == model)
       return permutation::StageModel{
-          .name = model, .completer = recalling[i].get(), .price = price_of(config, model)};
+          .name = model, .completer = recalling[i].get(), .price = prices.of(model)};
   }
   if (llm::Completer* remote = upstreams->remote(model)) {
     return permutation::StageModel{
-        .name = model, .completer = remote, .price = price_of(config, model), .local = false};
+        .name = model, .completer = remote, .price = prices.of(model), .local = false};
   }
   return base::invalid(fmt::format("[permutation] {} = \"{}\" is no model of this server", field, model),
                        field);
@@ -411,6 +403,13 @@ std::string ServerApp::url() const {
 
 const std::string& ServerApp::model_name() const {
   return impl_->name;
+}
+
+void ServerApp::reload(const Config& config) {
+  impl_->prices.set(config.prices);
+  impl_->api->set_keys(config.service.keys);
+  if (impl_->config.server.tls != nullptr && config.server.tls != nullptr)
+    impl_->config.server.tls->exchange(*config.server.tls);
 }
 
 void ServerApp::stop(int grace_ms) {

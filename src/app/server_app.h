@@ -31,6 +31,9 @@ class ServerApp {
   std::string url() const;
   /// The name of the first local model; without one, of an upstream's.
   const std::string& model_name() const;
+  /// Takes over the keys, the prices and the TLS certificate (if there is one before and after); nothing else
+  /// of `config`. What runs goes on.
+  void reload(const Config& config);
   /// Takes no more requests, lets running answers finish for at most `grace_ms`, ends the rest. Idempotent.
   void stop(int grace_ms);
 

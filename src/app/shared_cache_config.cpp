@@ -8,6 +8,8 @@
 namespace pmt::app {
 namespace {
 
+constexpr std::size_t kPasswordFileBytesMax = 64 << 10;
+
 void read_millis(TableReader& reader, const char* key, std::chrono::milliseconds& out, IntegerRange range) {
   std::int64_t ms = out.count();
   reader.integer(key, ms, range);
@@ -16,12 +18,12 @@ void read_millis(TableReader& reader, const char* key, std::chrono::milliseconds
 
 base::Status read_password(const std::string& file, const std::string& where, std::string& password) {
   if (file.empty()) return {};
-  const auto text = base::read_file(file);
+  const auto text = base::read_text_file(file, kPasswordFileBytesMax);
   if (text) password = text->substr(0, text->find_first_of("\r\n"));
   if (text && !password.empty()) return {};
-  return base::invalid(
-      fmt::format("{}: [cache.shared] password_file {} can't be read or is empty", where, file),
-      "password_file");
+  return base::invalid(fmt::format("{}: [cache.shared] password_file: {}", where,
+                                   text ? file + " is empty" : text.error().message),
+                       "password_file");
 }
 
 }  // namespace
