@@ -20,6 +20,27 @@ class Stop(Exception):
     """FINAL: the block ends here."""
 
 
+class Context:
+    """The texts that come in pieces; the last piece of a frame may go on in the next."""
+
+    def __init__(self):
+        self.texts, self.continues = [], False
+
+    def take(self, pieces, continues):
+        for piece in pieces:
+            if self.continues:
+                self.texts[-1].append(piece)
+            else:
+                self.texts.append([piece])
+            self.continues = False
+        self.continues = continues
+
+    def whole(self, is_list):
+        texts = ["".join(pieces) for pieces in self.texts]
+        self.texts = []
+        return texts if is_list else "".join(texts)
+
+
 def confine():
     for what, value in [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 64)]:
         resource.setrlimit(what, (value, value))
@@ -149,14 +170,16 @@ def main():
     from pydantic_monty import Monty
 
     limits = {"max_memory": int(MEMORY_BYTES), "max_feed_duration_secs": BLOCK_S, "max_suspensions": CALLS_MAX}
-    bridge = Bridge()
+    bridge, context = Bridge(), Context()
     with Monty(binary_path=os.path.join(sys.argv[4], "monty"), min_processes=1, max_processes=1) as pool:
         with pool.checkout(script_name="block", limits=limits) as session:
             bridge.send(op="hello")
             while True:
                 frame = bridge.receive()
-                if frame["op"] == "open":
-                    bridge.open(session, frame["context"], frame["functions"])
+                if frame["op"] == "context":
+                    context.take(frame["pieces"], frame["continues"])
+                elif frame["op"] == "open":
+                    bridge.open(session, context.whole(frame["list"]), frame["functions"])
                     bridge.send(op="ready")
                 elif frame["op"] == "run":
                     bridge.run(frame["id"], frame["code"])

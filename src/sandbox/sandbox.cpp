@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/fair_share.h"
 #include "sandbox/launch.h"
 #include "sandbox/session.h"
 
@@ -30,12 +31,17 @@ using base::Code;
 using base::Error;
 
 constexpr auto kWaitMax = std::chrono::seconds(30);
+constexpr auto kCancelPoll = std::chrono::milliseconds(20);
 
 /// Interpreters are started by one thread that lives as long as they may (see Child::start), ahead of need: a
 /// session begins with one that waits.
 class Pool final : public Sandbox {
  public:
-  Pool(Launcher launcher, const SandboxOptions& options) : launcher_(std::move(launcher)), options_(options) {
+  Pool(Launcher launcher, const SandboxOptions& options)
+      : launcher_(std::move(launcher)),
+        options_(options),
+        places_(
+            {.places = options.running_max, .tenant_max = options.tenant_max, .shared = options.tenants}) {
     starter_ = std::thread([this] { keep_warm(); });
   }
 
@@ -58,10 +64,16 @@ class Pool final : public Sandbox {
 
   Kind kind() const override { return launcher_.kind(); }
 
-  base::Result<std::unique_ptr<Session>> session(SessionSetup setup) override {
-    TRY_ASSIGN(Interpreter interpreter, take());
+  base::Result<std::unique_ptr<Session>> session(const SessionSetup& setup) override {
+    TRY(take_place(setup.tenant));
+    auto interpreter = take(setup.cancel);
+    if (!interpreter) {
+      places_.give_back(setup.tenant);
+      return interpreter.error();
+    }
     auto session =
-        std::make_unique<ProcessSession>(std::move(interpreter), options_.limits, [this] { released(); });
+        std::make_unique<ProcessSession>(std::move(*interpreter), options_.limits,
+                                         [this, tenant = setup.tenant] { places_.give_back(tenant); });
     TRY(session->open(setup));
     return std::unique_ptr<Session>(std::move(session));
   }
@@ -87,21 +99,36 @@ class Pool final : public Sandbox {
 
   bool wanted() const { return static_cast<int>(warm_.size()) < std::max(options_.warm, waiting_); }
 
-  base::Result<Interpreter> take() {
-    std::unique_lock lock(mutex_);
-    if (running_ == options_.running_max) {
-      return Error{Code::kExhausted, fmt::format("{} sandboxes run already: rlm.sandboxes_max", running_)};
+  base::Status take_place(const std::string& tenant) {
+    switch (places_.take(tenant)) {
+      case base::FairShare::Taken::kYes:
+        return {};
+      case base::FairShare::Taken::kFull:
+        return Error{Code::kExhausted,
+                     fmt::format("{} sandboxes run already: try again later, or raise rlm.sandboxes_max",
+                                 options_.running_max)};
+      case base::FairShare::Taken::kTenantFull:
+        break;
     }
-    ++running_;
+    return Error{
+        Code::kExhausted,
+        fmt::format("this tenant holds {} of {} sandboxes, and the others are kept for other tenants: "
+                    "try again when one has ended",
+                    places_.held(tenant), options_.running_max)};
+  }
+
+  base::Result<Interpreter> take(const base::CancelToken& cancel) {
+    std::unique_lock lock(mutex_);
     ++waiting_;
     failure_.reset();  // what failed once may be tried again by whoever needs it
     changed_.notify_all();
-    changed_.wait_for(lock, kWaitMax, [this] { return !warm_.empty() || failure_; });
-    --waiting_;
-    if (warm_.empty()) {
-      --running_;
-      return failure_.value_or(Error{Code::kUnavailable, "no sandbox started in time"});
+    const auto until = std::chrono::steady_clock::now() + kWaitMax;
+    while (warm_.empty() && !failure_ && !cancel.cancelled() && std::chrono::steady_clock::now() < until) {
+      changed_.wait_for(lock, kCancelPoll);
     }
+    --waiting_;
+    if (cancel.cancelled()) return Error{Code::kCancelled, "cancelled"};
+    if (warm_.empty()) return failure_.value_or(Error{Code::kUnavailable, "no sandbox started in time"});
     Interpreter interpreter = std::move(warm_.front());
     warm_.pop_front();
     lock.unlock();
@@ -109,18 +136,14 @@ class Pool final : public Sandbox {
     return interpreter;
   }
 
-  void released() {
-    const std::lock_guard lock(mutex_);
-    --running_;
-  }
-
   const Launcher launcher_;
   const SandboxOptions options_;
+  base::FairShare places_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Interpreter> warm_;
   std::optional<Error> failure_;
-  int running_ = 0, waiting_ = 0;
+  int waiting_ = 0;
   bool stopping_ = false;
   std::thread starter_;
 };

@@ -14,8 +14,9 @@
 //
 // The process is an enemy once it has run a block. Every frame that it sends is checked (size, count, shape,
 // the block that it belongs to); one that isn't right ends it. Nothing that it does throws or blocks us for
-// longer than its limits. Thread-safety: session() from any thread. A Session belongs to one thread. The
-// Sandbox outlives its sessions.
+// longer than its limits. Sessions are shared among tenants (base/fair_share.h): none can hold them all.
+// Thread-safety: session() from any thread. A Session belongs to one thread. The Sandbox outlives its
+// sessions.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +53,8 @@ struct SandboxOptions {
   std::string monty_home;  // the folder with pydantic_monty and the monty program; empty: none
   int warm = 2;            // interpreters kept ready
   int running_max = 32;    // sessions at once
+  int tenant_max = 0;      // of them one tenant's; 0: as many as are left for others
+  bool tenants = false;    // whether there may be others
   Limits limits = {};
 };
 
@@ -75,6 +78,8 @@ struct SessionSetup {
   nlohmann::json context;  // a string or an array of strings: the variable `context`
   std::vector<std::string>
       functions;  // what the program may call beside answer, FINAL, SHOW_VARS, context_slice
+  std::string tenant = {};
+  base::CancelToken cancel = {};  // asked while it starts and while the context goes over
 };
 
 class Session {
@@ -93,9 +98,10 @@ class Sandbox {
   virtual ~Sandbox() = default;
 
   virtual Kind kind() const = 0;
-  /// Takes a warm interpreter; waits for one only when they are all taken. Errors: kExhausted (running_max),
-  /// kUnavailable (it didn't start), kTooLarge (the context doesn't fit into memory_bytes).
-  virtual base::Result<std::unique_ptr<Session>> session(SessionSetup setup) = 0;
+  /// Takes a warm interpreter; waits for one only when they are all taken. Errors: kExhausted (running_max,
+  /// or the tenant's share of it), kUnavailable (it didn't start), kTooLarge (the context doesn't fit into
+  /// memory_bytes), kCancelled.
+  virtual base::Result<std::unique_ptr<Session>> session(const SessionSetup& setup) = 0;
 };
 
 }  // namespace pmt::sandbox

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "sandbox/test_sandbox.h"
 
 namespace pmt::sandbox {
@@ -88,6 +90,58 @@ TEST_P(SandboxTest, ALargeContextFits) {
   const std::string text(6'000'000, 'y');
   open({}, {.context = text, .functions = {}});
   EXPECT_EQ(run("print(len(context))").output, "6000000\n");
+}
+
+/// It goes over in pieces, which end between characters.
+TEST_P(SandboxTest, ALongContextOfManyCharactersComesOverWhole) {
+  std::string text = "x";  // so that no piece ends where a character does by chance
+  while (text.size() < 3'500'000) text += "\u65e5\u00e9\U0001f600";
+  open({}, {.context = text, .functions = {}});
+  EXPECT_EQ(
+      run("print(len(context), context[1:4] * 388888 == context[1:1 + 3 * 388888], context[-1])").output,
+      "1166668 True \U0001f600\n");
+  json parts = json::array({"", text, "", "last"});
+  for (int i = 0; i < 100'000; ++i) parts.push_back("p");
+  open({}, {.context = parts, .functions = {}});
+  EXPECT_EQ(run("print(len(context), len(context[1]), context[0] == context[2] == '', context[3], "
+                "context[100003], context[1][-1])")
+                .output,
+            "100004 1166668 True last p \U0001f600\n");
+  open({}, {.context = json::array(), .functions = {}});
+  EXPECT_EQ(run("print(context)").output, "[]\n");
+}
+
+TEST_P(SandboxTest, CancellingEndsTheStartOfASession) {
+  open();
+  const base::CancelToken cancel;
+  std::thread leaves([cancel] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    cancel.cancel();
+  });
+  const SessionSetup setup{.context = std::string(100'000'000, 'y'), .functions = {}, .cancel = cancel};
+  const auto session = sandbox_->session(setup);
+  leaves.join();
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().code, base::Code::kCancelled);
+}
+
+TEST_P(SandboxTest, OneTenantCanNotHoldEverySandbox) {
+  auto opened = Sandbox::open(
+      {.kind = GetParam(), .monty_home = PMT_MONTY_HOME, .warm = 1, .running_max = 4, .tenants = true});
+  if (!opened) GTEST_SKIP() << opened.error().message;
+  const auto session = [&](const std::string& tenant) {
+    return (*opened)->session({.context = "", .functions = {}, .tenant = tenant});
+  };
+  auto first = session("greedy"), second = session("greedy"), third = session("greedy");
+  ASSERT_TRUE(first && second);
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code, base::Code::kExhausted);
+  EXPECT_THAT(third.error().message, HasSubstr("this tenant holds 2 of 4 sandboxes"));
+  auto other = session("other");
+  ASSERT_TRUE(other) << other.error().message;
+  EXPECT_EQ((*other)->run("print(1)", call_, {})->output, "1\n");
+  first->reset();
+  EXPECT_TRUE(session("greedy")) << "one has ended";
 }
 
 TEST_P(SandboxTest, CancellingEndsTheProgram) {

@@ -19,9 +19,19 @@ constexpr double kOpenTimeoutS = 20;
 /// The program is told to stop at its limit and keeps its variables if it does; this much later it is ended.
 constexpr double kGraceS = 0.5;
 constexpr int kCallsToEnd = 10;  // times block_calls_max
+constexpr std::size_t kContextFrameBytes = 1 << 20;
+constexpr std::size_t kPieceOverhead = 16;  // of a string in JSON, about
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// Where the character that holds the byte `at` begins; `at` where no character is.
+std::size_t character_begin(const std::string& text, std::size_t at) {
+  for (std::size_t back = 0; back < 4 && back < at; ++back) {
+    if ((static_cast<unsigned char>(text[at - back]) & 0xC0U) != 0x80U) return at - back;
+  }
+  return at;
 }
 
 }  // namespace
@@ -42,16 +52,50 @@ ProcessSession::~ProcessSession() {
   end({Code::kCancelled, ""}, 0);
 }
 
+/// A whole context in one frame would be written out three times over, and nobody could be heard meanwhile.
+base::Status ProcessSession::send_context(const json& context, const Deadline& deadline) {
+  json pieces = json::array();
+  std::size_t bytes = 0;
+  const auto send = [&](bool continues) {
+    bytes = 0;
+    return interpreter_.channel->send(
+        {{"op", "context"}, {"pieces", std::exchange(pieces, json::array())}, {"continues", continues}},
+        deadline);
+  };
+  const auto add = [&](const std::string& text) -> base::Status {
+    for (std::size_t at = 0;;) {
+      std::size_t end = std::min(text.size(), at + kContextFrameBytes - bytes);
+      if (end < text.size()) end = character_begin(text, end);
+      pieces.push_back(text.substr(at, end - at));
+      bytes += end - at + kPieceOverhead;
+      at = end;
+      const bool whole = at == text.size();
+      if (!whole || bytes + kPieceOverhead >= kContextFrameBytes) TRY(send(!whole));
+      if (whole) return {};
+    }
+  };
+  if (context.is_string()) {
+    TRY(add(context.get_ref<const std::string&>()));
+  } else {
+    for (const json& part : context) TRY(add(part.get_ref<const std::string&>()));
+  }
+  return pieces.empty() ? base::Status{} : send(false);
+}
+
 base::Status ProcessSession::open(const SessionSetup& setup) {
-  const Deadline deadline = in_seconds(kOpenTimeoutS);
-  base::Status sent = interpreter_.channel->send(
-      {{"op", "open"}, {"context", setup.context}, {"functions", setup.functions}}, deadline);
+  const Deadline deadline = in_seconds(kOpenTimeoutS, &setup.cancel);
+  base::Status sent = send_context(setup.context, deadline);
+  if (sent) {
+    sent = interpreter_.channel->send(
+        {{"op", "open"}, {"list", setup.context.is_array()}, {"functions", setup.functions}}, deadline);
+  }
   if (sent) {
     const auto reply = interpreter_.channel->receive(deadline);
     if (reply) return {};
     sent = reply.error();
   }
   end(sent.error(), 0);
+  if (sent.error().code == Code::kCancelled) return sent;
   return Error{Code::kTooLarge,
                fmt::format("the context does not fit into a sandbox of {} MB: raise rlm.memory_mb",
                            limits_.memory_bytes >> 20)};

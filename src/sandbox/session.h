@@ -23,6 +23,8 @@ class ProcessSession final : public Session {
 
  private:
   struct Block;
+  /// The context, in frames of a bounded size.
+  base::Status send_context(const nlohmann::json& context, const Deadline& deadline);
   /// One frame of the running block. Returns whether it was the last.
   base::Result<bool> take(nlohmann::json object, Block& block);
   base::Status answer(const CallFrame& asked, Block& block);

@@ -1,6 +1,7 @@
 """Inside the sandbox: a Python REPL on descriptor 3, as JSON lines. Standard library only.
 
-Host to here: open {context, functions}, run {id, code}, then for each of our calls value or error.
+Host to here: context {pieces, continues} as often as it takes, open {list, functions}, run {id, code}, then for each
+of our calls value or error.
 Here to host: hello, ready, call {id, block, function, arguments}, done {id, ...}.
 Once a block has run, nothing in this process can be trusted, this file included: the host checks every frame.
 """
@@ -55,6 +56,27 @@ class Channel:
         if not line:
             os._exit(0)  # the host let go
         return json.loads(line)
+
+
+class Context:
+    """The texts that come in pieces; the last piece of a frame may go on in the next."""
+
+    def __init__(self):
+        self.texts, self.continues = [], False
+
+    def take(self, pieces, continues):
+        for piece in pieces:
+            if self.continues:
+                self.texts[-1].append(piece)
+            else:
+                self.texts.append([piece])
+            self.continues = False
+        self.continues = continues
+
+    def whole(self, is_list):
+        texts = ["".join(pieces) for pieces in self.texts]
+        self.texts = []
+        return texts if is_list else "".join(texts)
 
 
 class Capture(io.TextIOBase):
@@ -217,13 +239,15 @@ def out_of_time(signal_number, frame):
 def main():
     confine()
     channel = Channel()
-    repl = Repl(channel)
+    repl, context = Repl(channel), Context()
     channel.send(op="hello")
     while True:
         frame = channel.receive()
         try:
-            if frame["op"] == "open":
-                repl.open(frame["context"], frame["functions"])
+            if frame["op"] == "context":
+                context.take(frame["pieces"], frame["continues"])
+            elif frame["op"] == "open":
+                repl.open(context.whole(frame["list"]), frame["functions"])
                 channel.send(op="ready")
             elif frame["op"] == "run":
                 repl.run(frame["id"], frame["code"])
