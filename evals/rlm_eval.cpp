@@ -212,13 +212,14 @@ class Runner {
 
   Reply by_mapping(const Context& context, const Item& item) {
     const Stopwatch watch;
-    const rlm::Passages chunks(context.text, kChunkBytes);
+    rlm::Watch nobody;
+    const auto chunks = rlm::split(context.text, kChunkBytes, nobody).value();
     std::string notes;
     Reply all;
     double sum = 0;
-    for (const auto& chunk : chunks.all()) {
+    for (const auto& chunk : chunks) {
       const Reply one =
-          ask(std::string(chunks.text_of(chunk)),
+          ask(std::string(rlm::text_of(context.text, chunk)),
               item.question + (item.task == "needle" ? " Say \"none\" if the text does not tell."
                                                      : " Answer with one number."));
       all.tokens_read += one.tokens_read;

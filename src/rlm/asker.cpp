@@ -1,10 +1,13 @@
 #include "rlm/asker.h"
 
 #include <algorithm>
+#include <cctype>
 #include <condition_variable>
 #include <deque>
 #include <memory>
 #include <optional>
+
+#include <fmt/format.h>
 
 namespace pmt::rlm {
 
@@ -23,9 +26,13 @@ class Asker::Waiter final : public llm::Sink {
 
   void on_event(llm::Event event) override {
     if (const auto* delta = std::get_if<llm::Delta>(&event)) {
+      {
+        const std::lock_guard lock(mutex_);
+        overlong_ = overlong_ || text_.size() + delta->text.size() > text_bytes_max();
+        if (overlong_) return;
+        text_ += delta->text;
+      }
       if (options_.on_text) options_.on_text(delta->text);
-      const std::lock_guard lock(mutex_);
-      text_ += delta->text;
     } else if (llm::is_terminal(event)) {
       const std::lock_guard lock(mutex_);
       end_ = std::move(event);
@@ -54,8 +61,13 @@ class Asker::Waiter final : public llm::Sink {
   std::unique_ptr<base::CancelCallback> with_the_tree_;
   std::optional<base::Error> refused_;
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
-  bool out_of_time_ = false;
+  bool out_of_time_ = false, overlong_ = false;
   std::string text_;
+
+  /// A model elsewhere may say more than it was asked for.
+  std::size_t text_bytes_max() const {
+    return (64 << 10) + static_cast<std::size_t>(std::max(0, options_.max_tokens)) * 256;
+  }
   // NOLINTEND(readability-identifier-naming)
 
  private:
@@ -66,28 +78,77 @@ class Asker::Waiter final : public llm::Sink {
 
 namespace {
 
-/// At most, for a reservation: exact with the model's tokenizer; a token has 2 bytes or more in common text.
-Claim claim_of(const Model& model, const std::vector<llm::Message>& messages, int max_tokens) {
-  llm::Usage usage{.prompt_tokens = 16, .completion_tokens = max_tokens};
-  for (const llm::Message& m : messages) {
-    usage.prompt_tokens += 8 + (model.tokenizer != nullptr ? model.tokenizer->count_tokens(m.content)
-                                                           : static_cast<std::int64_t>(m.content.size() / 2));
+constexpr std::size_t kCountedPieceBytes = 64 << 10;
+
+/// Where a piece that begins at `begin` ends: before a space between two words, if there is one in its second
+/// half.
+std::size_t piece_end(const std::string& text, std::size_t begin) {
+  const std::size_t limit = begin + kCountedPieceBytes;
+  if (limit >= text.size()) return text.size();
+  const auto is_word = [&](std::size_t at) {
+    return std::isalnum(static_cast<unsigned char>(text[at])) != 0;
+  };
+  for (std::size_t at = limit; at > begin + kCountedPieceBytes / 2; --at) {
+    if (text[at] == ' ' && is_word(at - 1) && is_word(at + 1)) return at;
   }
-  return {.tokens = usage.prompt_tokens + usage.completion_tokens,
-          .usd = model.price ? model.price(usage) : 0};
+  std::size_t at = limit;  // a character has four bytes at most
+  while (at > limit - 4 && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) --at;
+  return at;
+}
+
+std::int64_t bytes_of(const std::vector<llm::Message>& messages) {
+  std::size_t bytes = 0;
+  for (const llm::Message& m : messages) bytes += m.content.size();
+  return static_cast<std::int64_t>(bytes);
 }
 
 }  // namespace
 
-std::shared_ptr<Asker::Waiter> Asker::begin(const Model& model, std::vector<llm::Message> messages,
-                                            const AskOptions& options) {
-  const Claim claim = claim_of(model, messages, options.max_tokens);
-  auto waiter = std::make_shared<Waiter>(claim, options);
-  if (cancel_.cancelled()) {
-    waiter->refused_ = base::Error{base::Code::kCancelled, "cancelled"};
-    return waiter;
+base::Result<std::int64_t> count_tokens(const llm::Tokenizer& tokenizer, const std::string& text,
+                                        Watch& watch) {
+  if (text.size() <= kCountedPieceBytes) return tokenizer.count_tokens(text);
+  std::int64_t tokens = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    TRY(watch.look());
+    const std::size_t end = piece_end(text, begin);
+    tokens += tokenizer.count_tokens(text.substr(begin, end - begin));
+    begin = end;
   }
-  if (const auto reserved = ledger_.reserve(claim); !reserved) {
+  return tokens;
+}
+
+/// At most, for a reservation: exact with the model's tokenizer; a token has 2 bytes or more in common text.
+base::Result<Claim> Asker::claim_of(const Model& model, const std::vector<llm::Message>& messages,
+                                    int max_tokens) const {
+  Watch watch(cancel_, &ledger_, nullptr);
+  TRY(watch.look());
+  llm::Usage usage{.prompt_tokens = 16, .completion_tokens = max_tokens};
+  for (const llm::Message& m : messages) {
+    auto tokens = static_cast<std::int64_t>(m.content.size() / 2);
+    if (model.tokenizer != nullptr) {
+      TRY_ASSIGN(tokens, count_tokens(*model.tokenizer, m.content, watch));
+    }
+    usage.prompt_tokens += 8 + tokens;
+  }
+  return Claim{.tokens = usage.prompt_tokens + usage.completion_tokens,
+               .usd = model.price ? model.price(usage) : 0,
+               .bytes = bytes_of(messages)};
+}
+
+std::shared_ptr<Asker::Waiter> Asker::begin(const Model& model, std::vector<llm::Message> messages,
+                                            const AskOptions& options, const Claim& held) {
+  const auto claim = claim_of(model, messages, options.max_tokens);
+  auto waiter = std::make_shared<Waiter>(claim.value_or(Claim{}), options);
+  base::Status reserved;
+  if (!claim) {
+    reserved = claim.error();
+  } else {
+    Claim more = *claim;
+    more.calls -= held.calls;
+    more.bytes -= held.bytes;
+    reserved = ledger_.reserve(more);
+  }
+  if (!reserved) {
     waiter->refused_ = reserved.error();
     return waiter;
   }
@@ -108,7 +169,7 @@ base::Result<Answer> Asker::finish(const Model& model, Waiter& waiter) {
   const llm::Event& end = waiter.wait(ledger_.seconds_left());
   waiter.with_the_tree_.reset();
   if (const auto* failed = std::get_if<llm::Failed>(&end)) {
-    ledger_.settle(waiter.claim_, {.calls = 1});
+    ledger_.settle(waiter.claim_, {.calls = 1, .bytes = waiter.claim_.bytes});
     const std::lock_guard lock(mutex_);
     ++totals_.calls;
     ++totals_.failed;
@@ -121,8 +182,14 @@ base::Result<Answer> Asker::finish(const Model& model, Waiter& waiter) {
   ledger_.settle(waiter.claim_, {.calls = 1,
                                  .prompt_tokens = hit ? 0 : done.usage.prompt_tokens,
                                  .completion_tokens = hit ? 0 : done.usage.completion_tokens,
-                                 .usd = usd});
+                                 .usd = usd,
+                                 .bytes = waiter.claim_.bytes});
   add(model.name, done, usd);
+  if (waiter.overlong_) {
+    return base::Error{base::Code::kBadGateway,
+                       fmt::format("{} said more than {} bytes, though it was asked for {} tokens at most",
+                                   model.name, waiter.text_bytes_max(), waiter.options_.max_tokens)};
+  }
   return Answer{
       .text = waiter.text_,
       .usage = done.usage,
@@ -173,20 +240,37 @@ void Asker::add(const llm::KnowledgeReport& report) {
 
 base::Result<Answer> Asker::ask(const Model& model, std::vector<llm::Message> messages,
                                 const AskOptions& options) {
-  return finish(model, *begin(model, std::move(messages), options));
+  return finish(model, *begin(model, std::move(messages), options, {.calls = 0}));
 }
 
-std::vector<base::Result<Answer>> Asker::ask_all(const Model& model,
-                                                 const std::vector<std::vector<llm::Message>>& prompts,
-                                                 const AskOptions& options, int parallel) {
+base::Result<std::vector<base::Result<Answer>>> Asker::ask_all(const Model& model, const Batch& batch,
+                                                               const AskOptions& options, int parallel) {
+  TRY(ledger_.check({.calls = static_cast<std::int64_t>(batch.count)}));  // before a million are looked at
+  std::vector<std::int64_t> bytes;
+  Claim all{.calls = static_cast<std::int64_t>(batch.count)};
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    bytes.push_back(bytes_of(batch.prompt(i)));
+    all.bytes += bytes.back();
+  }
+  TRY(ledger_.reserve(all));
   std::vector<base::Result<Answer>> answers;
+  answers.reserve(batch.count);
   std::deque<std::shared_ptr<Waiter>> running;
-  for (std::size_t next = 0; answers.size() < prompts.size();) {
-    while (next < prompts.size() && static_cast<int>(running.size()) < std::max(1, parallel)) {
-      running.push_back(begin(model, prompts[next++], options));
+  for (std::size_t next = 0; next < batch.count || !running.empty();) {
+    const bool room = next < batch.count && static_cast<int>(running.size()) < std::max(1, parallel);
+    auto begun = room ? begin(model, batch.prompt(next), options, {.bytes = bytes[next]}) : nullptr;
+    if (begun && !begun->refused_) {
+      running.push_back(std::move(begun));
+      ++next;
+    } else if (!running.empty()) {  // what doesn't fit into the budget beside these may fit after them
+      answers.push_back(finish(model, *running.front()));
+      running.pop_front();
+    } else {  // and what doesn't then, nothing after it will
+      for (; next < batch.count; ++next) {
+        ledger_.settle({.bytes = bytes[next]}, {});
+        answers.emplace_back(*begun->refused_);
+      }
     }
-    answers.push_back(finish(model, *running.front()));
-    running.pop_front();
   }
   return answers;
 }

@@ -13,6 +13,7 @@
 #include "base/cancel.h"
 #include "llm/completer.h"
 #include "rlm/ledger.h"
+#include "rlm/watch.h"
 
 namespace pmt::rlm {
 
@@ -52,6 +53,17 @@ struct ModelUsage {
   double usd = 0;
 };
 
+/// Prompts to ask side by side, made one by one: none is kept before or after its turn.
+struct Batch {
+  std::size_t count = 0;
+  std::function<std::vector<llm::Message>(std::size_t)> prompt;
+};
+
+/// Tokens of a text of any length, counted in pieces: exact but for what a tokenizer would join over a space
+/// between two words. Errors: the watch's, within one piece's time.
+base::Result<std::int64_t> count_tokens(const llm::Tokenizer& tokenizer, const std::string& text,
+                                        Watch& watch);
+
 class Asker {
  public:
   /// `pattern`: what every request of this tree has in common: surface, cache, kv, speculation, tenant,
@@ -61,20 +73,24 @@ class Asker {
 
   /// Errors: the model's; kExhausted or kDeadline (the budget); kCancelled.
   base::Result<Answer> ask(const Model& model, std::vector<llm::Message> messages, const AskOptions& options);
-  /// All of them, at most `parallel` at once; results in the order of the prompts.
-  std::vector<base::Result<Answer>> ask_all(const Model& model,
-                                            const std::vector<std::vector<llm::Message>>& prompts,
-                                            const AskOptions& options, int parallel);
+  /// All of them, at most `parallel` at once; results in the order of the prompts. Each counts as a call.
+  /// Errors: the budget's calls or bytes don't reach for all of them; then none is asked.
+  base::Result<std::vector<base::Result<Answer>>> ask_all(const Model& model, const Batch& batch,
+                                                          const AskOptions& options, int parallel);
 
   CallTotals totals() const;
   std::map<std::string, ModelUsage> usage_by_model() const;
   Ledger& ledger() { return ledger_; }
+  const Ledger& ledger() const { return ledger_; }
   const base::CancelToken& cancel() const { return cancel_; }
 
  private:
   class Waiter;
+  /// `held`: what of the claim is reserved already; it stays so when the call is refused.
   std::shared_ptr<Waiter> begin(const Model& model, std::vector<llm::Message> messages,
-                                const AskOptions& options);
+                                const AskOptions& options, const Claim& held);
+  base::Result<Claim> claim_of(const Model& model, const std::vector<llm::Message>& messages,
+                               int max_tokens) const;
   base::Result<Answer> finish(const Model& model, Waiter& waiter);
   void add(const std::string& model, const llm::Done& done, double usd);
   void add(const llm::KnowledgeReport& report);  // mutex_ is held

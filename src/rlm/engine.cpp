@@ -1,14 +1,16 @@
 #include "rlm/engine.h"
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "rlm/map_reduce.h"
-#include "rlm/question.h"
 #include "rlm/repl_program.h"
 #include "rlm/report.h"
 #include "rlm/trajectory.h"
@@ -42,11 +44,28 @@ llm::Request pattern_of(const llm::Request& request, const RlmOptions& options) 
   return pattern;
 }
 
-BudgetLimits budget_of(const llm::Request& request, BudgetLimits budget) {
-  if (request.budget.tokens) budget.tokens = request.budget.tokens;
-  if (request.budget.usd) budget.usd = request.budget.usd;
-  if (request.budget.seconds) budget.seconds = request.budget.seconds;
-  return budget;
+/// What the request asks for, within what the operator allows.
+BudgetLimits budget_of(const llm::Request& request, const BudgetLimits& allowed) {
+  BudgetLimits asked = allowed;
+  asked.tokens = request.budget.tokens;
+  asked.usd = request.budget.usd;
+  asked.seconds = request.budget.seconds;
+  return tighter(allowed, asked);
+}
+
+/// -1: not counted, or the answer ends first.
+std::int64_t tokens_of(const std::vector<const std::string*>& texts, const llm::Tokenizer* tokenizer,
+                       Watch watch) {
+  std::size_t bytes = 0;
+  for (const std::string* text : texts) bytes += text->size();
+  if (tokenizer == nullptr || bytes > kCountedBytesMax) return -1;
+  std::int64_t tokens = 0;
+  for (const std::string* text : texts) {
+    const auto counted = watch.look() ? count_tokens(*tokenizer, *text, watch) : -1;
+    if (!counted || *counted < 0) return -1;
+    tokens += *counted;
+  }
+  return tokens;
 }
 
 Bounds bounds_of(const llm::Request& request, Bounds bounds) {
@@ -85,7 +104,10 @@ struct RecursiveLanguageModel::Job {
 };
 
 RecursiveLanguageModel::RecursiveLanguageModel(RlmOptions options, const base::Clock& clock)
-    : options_(std::move(options)), clock_(clock) {}
+    : options_(std::move(options)),
+      clock_(clock),
+      places_(
+          {.places = options_.running_max, .tenant_max = options_.tenant_max, .shared = options_.tenants}) {}
 
 RecursiveLanguageModel::~RecursiveLanguageModel() {
   stop();
@@ -97,29 +119,56 @@ bool RecursiveLanguageModel::is_fixed() const {
 
 void RecursiveLanguageModel::start(llm::Request request, std::shared_ptr<llm::Sink> sink,
                                    base::CancelToken cancel) {
-  auto job = std::make_unique<Job>();
+  auto job = std::make_shared<Job>();
   job->request = std::move(request);
   job->sink = std::move(sink);
   if (job->request.surface != base::Surface::kUnified) job->request.surface = base::Surface::kRlm;
   job->with_the_caller = cancel.on_cancel([ours = job->cancel] { ours.cancel(); });
-  {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_ && static_cast<int>(jobs_.size()) < options_.running_max) {
-      jobs_.insert(job.get());
-      std::thread([this, held = std::move(job)] {
-        answer(*held);
-        held->with_the_caller.reset();
-        held->sink.reset();
-        const std::lock_guard ended(mutex_);
-        jobs_.erase(held.get());
-        idle_.notify_all();
+  base::Status begun = take_place(job);
+  if (begun) {
+    try {
+      std::thread([this, job] {
+        answer(*job);
+        leave(*job);
       }).detach();
       return;
+    } catch (const std::system_error&) {
+      begun = Error{Code::kUnavailable, "this machine has no thread left for an rlm answer: try again later"};
+      job->sink->on_event(llm::Failed{begun.error()});
+      return leave(*job);
     }
   }
-  job->sink->on_event(
-      llm::Failed{Error{Code::kUnavailable, fmt::format("{} rlm answers are being made: try again later",
-                                                        options_.running_max)}});
+  job->sink->on_event(llm::Failed{begun.error()});
+}
+
+base::Status RecursiveLanguageModel::take_place(const std::shared_ptr<Job>& job) {
+  const std::string& tenant = job->request.tenant;
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return Error{Code::kUnavailable, "the server is stopping"};
+  switch (places_.take(tenant)) {
+    case base::FairShare::Taken::kYes:
+      jobs_.insert(job.get());
+      return {};
+    case base::FairShare::Taken::kFull:
+      return Error{Code::kUnavailable,
+                   fmt::format("{} rlm answers are being made: try again later", options_.running_max)};
+    case base::FairShare::Taken::kTenantFull:
+      break;
+  }
+  return Error{
+      Code::kExhausted,
+      fmt::format("{} rlm answers are being made for this tenant, and the other places of {} are kept for "
+                  "other tenants: try again when one has ended",
+                  places_.held(tenant), options_.running_max)};
+}
+
+void RecursiveLanguageModel::leave(Job& job) {
+  job.with_the_caller.reset();
+  job.sink.reset();
+  places_.give_back(job.request.tenant);
+  const std::lock_guard ended(mutex_);
+  jobs_.erase(&job);
+  idle_.notify_all();
 }
 
 void RecursiveLanguageModel::stop() {
@@ -133,10 +182,48 @@ void RecursiveLanguageModel::stop() {
   idle_.wait(lock, [this] { return jobs_.empty(); });
 }
 
+/// `context_tokens`: -1 where they are not counted.
+base::Result<Outcome> RecursiveLanguageModel::run_program(Run& run, Asked& asked,
+                                                          std::int64_t& context_tokens) const {
+  const auto part = [&asked](std::size_t i) -> const std::string& { return asked.parts[i]; };
+  std::vector<const std::string*> texts;
+  if (is_fixed()) {
+    if (!asked.parts.empty()) {
+      Watch watch = run.watch();
+      TRY_ASSIGN(asked.text, joined(asked.parts.size(), part, watch));
+    }
+    texts = {&asked.text};
+    TRY_ASSIGN(Outcome outcome, map_and_reduce(run, asked.question, asked.text));
+    context_tokens = tokens_of(texts, options_.leaf.tokenizer, run.watch());
+    return outcome;
+  }
+  const nlohmann::json context =
+      asked.parts.empty() ? nlohmann::json(std::move(asked.text)) : nlohmann::json(std::move(asked.parts));
+  TRY_ASSIGN(Outcome outcome, run_repl(run, asked.question, context));
+  if (context.is_string()) {
+    texts = {&context.get_ref<const std::string&>()};
+  } else {
+    for (const auto& text : context) texts.push_back(&text.get_ref<const std::string&>());
+  }
+  context_tokens = tokens_of(texts, options_.leaf.tokenizer, run.watch());
+  return outcome;
+}
+
+void RecursiveLanguageModel::keep_trajectory(const std::string& id, const nlohmann::json& trajectory) const {
+  if (trajectory.is_null() || options_.trajectory_dir.empty()) return;
+  std::string name = id;  // the caller may have chosen it
+  std::ranges::replace_if(
+      name, [](unsigned char c) { return std::isalnum(c) == 0 && c != '-' && c != '_' && c != '.'; }, '_');
+  const auto path = std::filesystem::path(options_.trajectory_dir) / fmt::format("rlm_{}.jsonl", name);
+  std::ofstream file(path);
+  file << to_jsonl(trajectory);
+  if (!file.flush()) options_.on_warning(fmt::format("can't write the trajectory {}", path.string()));
+}
+
 void RecursiveLanguageModel::answer(Job& job) {
-  const llm::Request& request = job.request;
-  const auto asked = question_of(request);
+  auto asked = question_of(job.request);
   if (!asked) return job.sink->on_event(llm::Failed{asked.error()});
+  const llm::Request& request = job.request;
   if (request.n != 1)
     return job.sink->on_event(llm::Failed{base::invalid("'n' must be 1 for the model rlm", "n")});
 
@@ -155,35 +242,29 @@ void RecursiveLanguageModel::answer(Job& job) {
           .asker = asker,
           .clock = clock_,
           .sandbox = options_.sandbox,
+          .tenant = request.tenant,
           .on_progress = options_.on_progress,
           .on_text = [&](const std::string& text) {
             begin();
             job.sink->on_event(llm::Delta{.choice = 0, .text = text, .logprobs = {}});
           }};
-  auto outcome = is_fixed() ? map_and_reduce(run, asked->question, asked->text)
-                            : run_repl(run, asked->question, asked->context);
+  std::int64_t context_tokens = -1;
+  auto outcome = run_program(run, *asked, context_tokens);
+  if (outcome && job.cancel.cancelled()) outcome = Error{Code::kCancelled, "cancelled"};
   if (!outcome) return job.sink->on_event(llm::Failed{outcome.error()});
 
-  if (!outcome->trajectory.is_null() && !options_.trajectory_dir.empty()) {
-    const auto path =
-        std::filesystem::path(options_.trajectory_dir) / fmt::format("rlm_{}.jsonl", request.id);
-    std::ofstream file(path);
-    file << to_jsonl(outcome->trajectory);
-    if (!file.flush()) options_.on_warning(fmt::format("can't write the trajectory {}", path.string()));
-  }
+  keep_trajectory(request.id, outcome->trajectory);
   if (!outcome->streamed) run.on_text(outcome->answer);
   begin();
-  const bool counted = options_.leaf.tokenizer != nullptr && asked->text.size() <= kCountedBytesMax;
   const Spent spent = ledger.spent();
   llm::Done done{
       .usage = {.prompt_tokens = spent.prompt_tokens, .completion_tokens = spent.completion_tokens},
       .report = {}};
-  done.report.engine =
-      engine_report({.run = run,
-                     .outcome = *outcome,
-                     .context_tokens = counted ? options_.leaf.tokenizer->count_tokens(asked->text) : -1,
-                     .kv_ratio = pattern.kv.ratio.value_or(1),
-                     .want_trace = request.want_trace});
+  done.report.engine = engine_report({.run = run,
+                                      .outcome = *outcome,
+                                      .context_tokens = context_tokens,
+                                      .kv_ratio = pattern.kv.ratio.value_or(1),
+                                      .want_trace = request.want_trace});
   add_totals(asker.totals(), pattern, done.report);
   job.sink->on_event(llm::ChoiceEnd{});
   job.sink->on_event(std::move(done));

@@ -8,9 +8,10 @@
 // context_strategy, kv_cache_compression}, every figure summed from what the calls reported, and with `trace`
 // the whole trajectory (trajectory.h). usage counts all calls of the tree.
 //
-// Errors: kInvalidArgument (nothing is asked), kUnavailable (running_max, no sandbox), the root's, the
-// budget's. Thread-safety: start from any thread; each answer has a thread of its own. What the options name
-// outlives this. stop() before the models go.
+// Errors: kInvalidArgument (nothing is asked), kUnavailable (running_max, no sandbox), kExhausted (the
+// tenant's share of running_max), the root's, the budget's. A cancelled answer ends within 100 ms, wherever
+// it is, once the models that it asked have ended. Thread-safety: start from any thread; each answer has a
+// thread of its own. What the options name outlives this. stop() before the models go.
 #pragma once
 
 #include <condition_variable>
@@ -20,7 +21,9 @@
 #include <set>
 #include <string>
 
+#include "base/fair_share.h"
 #include "llm/completer.h"
+#include "rlm/question.h"
 #include "rlm/run.h"
 
 namespace pmt::rlm {
@@ -34,7 +37,9 @@ struct RlmOptions {
   double kv_ratio = 8;  // of leaf calls, where the request names none
   bool speculation = true;
   int running_max = 16;
-  BudgetLimits budget = {};  // where the request names none
+  int tenant_max = 0;        // of them one tenant's; 0: as many as are left for others
+  bool tenants = false;      // whether there may be others
+  BudgetLimits budget = {};  // a request may ask for less
   sandbox::Sandbox* sandbox = nullptr;
   std::string trajectory_dir = {};  // each answer's JSONL is written there; empty: nowhere
   std::function<void(const std::string&)> on_progress = [](const std::string&) {};
@@ -56,10 +61,16 @@ class RecursiveLanguageModel final : public llm::Completer {
 
  private:
   struct Job;
+  /// Whether there is a place for it, which it has then.
+  base::Status take_place(const std::shared_ptr<Job>& job);
+  void leave(Job& job);
   void answer(Job& job);
+  base::Result<Outcome> run_program(Run& run, Asked& asked, std::int64_t& context_tokens) const;
+  void keep_trajectory(const std::string& id, const nlohmann::json& trajectory) const;
 
   const RlmOptions options_;
   const base::Clock& clock_;
+  base::FairShare places_;
   std::mutex mutex_;
   std::condition_variable idle_;
   std::set<Job*> jobs_;

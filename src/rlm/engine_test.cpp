@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <vector>
 
 #include "base/json.h"
@@ -52,6 +53,8 @@ class RlmTest : public testing::Test {
     options.root.parameters = root_parameters_;
     options.sandbox = sandbox_.get();
     options.trajectory_dir = trajectory_dir_;
+    options.budget = budget_;
+    options.on_progress = on_progress_;
     RecursiveLanguageModel rlm(std::move(options), clock_);
     const auto sink = std::make_shared<llm::CollectingSink>();
     rlm.start(std::move(request), sink, cancel_);
@@ -81,6 +84,8 @@ class RlmTest : public testing::Test {
   std::atomic<int> leaf_calls_ = 0;
   std::int64_t root_parameters_ = 0;
   std::string trajectory_dir_;
+  BudgetLimits budget_;
+  std::function<void(const std::string&)> on_progress_ = [](const std::string&) {};
 };
 
 TEST_F(RlmTest, TheRootFindsANeedleWithAProgram) {
@@ -181,6 +186,128 @@ TEST_F(RlmTest, OneBudgetHoldsForTheWholeTree) {
 
   request.budget.tokens = 100;
   EXPECT_THAT(failure(run({"never asked"}, request)), HasSubstr("budget of 100 tokens"));
+}
+
+/// A batch is as many calls as it has prompts: what the budget doesn't hold is not sent at all.
+TEST_F(RlmTest, EveryPromptOfABatchCounts) {
+  budget_.calls = 100;
+  const std::string asks =
+      "said = []\nfor n in (300000, 60, 60, 38):\n  try:\n    said.append(len(llm_query_batched(['x'] * "
+      "n)))\n"
+      "  except RuntimeError as e:\n    said.append(str(e))\nFINAL(said)";
+  const std::string said = llm::text_of(run({block(asks)}, ask("q", "c")));
+  EXPECT_THAT(said,
+              HasSubstr("the budget of 100 model calls does not reach: 1 are made or running, and 300000"));
+  EXPECT_THAT(said, HasSubstr(", 60, "));
+  EXPECT_THAT(said, HasSubstr("61 are made or running, and 60 more"));
+  EXPECT_THAT(said, testing::EndsWith(", 38]"));
+  EXPECT_EQ(leaf_calls_, 98);
+}
+
+TEST_F(RlmTest, EveryChildOfABatchCounts) {
+  budget_.calls = 20;
+  int root_calls = 0;
+  FunctionModel root([&root_calls](const llm::Request&) -> base::Result<std::string> {
+    ++root_calls;
+    return block("try:\n  FINAL(rlm_query_batched(['x'] * 50))\nexcept RuntimeError as e:\n  FINAL(e)");
+  });
+  EXPECT_THAT(llm::text_of(run_with(root, ask("q", "c"))), HasSubstr("the budget of 20 model calls"));
+  EXPECT_EQ(root_calls, 1);
+}
+
+TEST_F(RlmTest, BytesOfPromptsHaveABudget) {
+  budget_.bytes = 100'000;
+  const auto events =
+      run({block("try:\n  llm_query('x' * 200000)\nexcept RuntimeError as e:\n  FINAL(e)")}, ask("q", "c"));
+  EXPECT_THAT(llm::text_of(events), HasSubstr("the budget of 100000 bytes of prompts"));
+  EXPECT_EQ(leaf_calls_, 0);
+}
+
+TEST_F(RlmTest, ARequestCanNotRaiseTheOperatorsBudget) {
+  budget_.tokens = 100;
+  llm::Request request = ask("q", "c");
+  request.budget.tokens = 1'000'000;
+  EXPECT_THAT(failure(run({"never asked"}, request)), HasSubstr("budget of 100 tokens"));
+}
+
+TEST_F(RlmTest, ATurnOfManyBlocksRunsTheFirst) {
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += block("ran = " + std::to_string(i + 1));
+  EXPECT_EQ(llm::text_of(run({many, block("FINAL(ran)")}, ask("q", "c"))), "16");
+  EXPECT_THAT(last_root_.messages.at(4).content, HasSubstr("Only the first 16 blocks"));
+}
+
+TEST_F(RlmTest, AModelThatSaysMoreThanItWasAskedForIsCutOff) {
+  const auto events = run({std::string(3'000'000, 'x')}, ask("q", "c"));
+  EXPECT_THAT(failure(events), HasSubstr("root said more than"));
+}
+
+/// Every turn's prompt holds all turns before it: what was shown in full once is not shown so again.
+TEST_F(RlmTest, ATrajectoryGrowsWithItsTurnsNotWithTheirSquare) {
+  const auto bytes_of = [this](int turns) {
+    llm::Request request = ask("q", "c");
+    request.rlm.iterations_max = turns;
+    request.want_trace = true;
+    const auto events = run({block("print('y' * 5000)")}, request);
+    return static_cast<double>(done(events).report.engine.at("trace").dump().size());
+  };
+  EXPECT_LT(bytes_of(40) / bytes_of(10), 8);
+}
+
+TEST_F(RlmTest, LeavingEndsTheFixedProgramWhereverItIs) {
+  root_parameters_ = 135'000'000;
+  std::string text;
+  while (text.size() < 12'000'000) text += "id=" + std::to_string(text.size()) + " city=Lisbon amount=10\n";
+  for (const char* phase : {"looking for records:", "indexing: ", "searching: "}) {
+    cancel_ = {};
+    on_progress_ = [&](const std::string& said) {
+      if (said.starts_with(phase)) cancel_.cancel();
+    };
+    const bool counts = std::string(phase).starts_with("looking");
+    const auto events =
+        run({""}, ask(counts ? "How many records have city Lisbon?" : "Which city is it in?", text));
+    EXPECT_EQ(failure(events), "cancelled") << phase;
+  }
+  EXPECT_EQ(leaf_calls_, 0);
+}
+
+TEST_F(RlmTest, ALongTextTellsHowFarItIs) {
+  root_parameters_ = 135'000'000;
+  std::vector<std::string> said;
+  on_progress_ = [&](const std::string& text) { said.push_back(text); };
+  run({""}, ask("Where is the heron?", "The heron is in Oslo. " + std::string(20'000'000, 'x')));
+  EXPECT_GT(said.size(), 10U);
+  EXPECT_THAT(said, testing::Contains(HasSubstr(" of 20.0 MB")));
+}
+
+/// One tenant's answers that take long leave room for another's.
+TEST_F(RlmTest, OneTenantCanNotHoldEveryPlace) {
+  base::CancelToken go_on;
+  FunctionModel root([&](const llm::Request& r) -> base::Result<std::string> {
+    while (r.tenant == "greedy" && !go_on.cancelled())
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return "FINAL(done)";
+  });
+  RlmOptions options{.root = {.completer = &root, .name = "root"},
+                     .leaf = {.completer = &root, .name = "leaf"}};
+  options.sandbox = sandbox_.get();
+  options.running_max = 4;
+  options.tenants = true;
+  RecursiveLanguageModel rlm(std::move(options), clock_);
+  const auto start = [&](const std::string& tenant) {
+    llm::Request request = ask("q", "c");
+    request.tenant = tenant;
+    auto sink = std::make_shared<llm::CollectingSink>();
+    rlm.start(std::move(request), sink, {});
+    return sink;
+  };
+  const auto first = start("greedy"), second = start("greedy"), third = start("greedy");
+  EXPECT_THAT(failure(third->wait()), HasSubstr("2 rlm answers are being made for this tenant"));
+  EXPECT_EQ(std::get<llm::Failed>(third->wait().back()).error.code, base::Code::kExhausted);
+  EXPECT_EQ(llm::text_of(start("other")->wait()), "done");
+  go_on.cancel();
+  EXPECT_EQ(llm::text_of(first->wait()), "done");
+  EXPECT_EQ(llm::text_of(second->wait()), "done");
 }
 
 TEST_F(RlmTest, ARunawayLoopIsStoppedAndTheAnswerGoesOn) {

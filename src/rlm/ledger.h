@@ -1,6 +1,7 @@
-// One budget over a whole tree of calls: tokens, dollars, seconds, calls. A call reserves what it may take at
-// most before it starts and settles what it took, so that calls side by side can't overrun the budget
-// together. Thread-safety: any thread may call anything.
+// One budget over a whole tree of calls: tokens, dollars, seconds, calls, bytes of prompts. A call reserves
+// what it may take at most before it starts and settles what it took, so that calls side by side can't
+// overrun the budget together. A batch reserves its calls and bytes as one. Thread-safety: any thread may
+// call anything.
 #pragma once
 
 #include <cstdint>
@@ -12,22 +13,29 @@
 
 namespace pmt::rlm {
 
+/// The defaults let a fixed program read 60 MB once, chunk by chunk, and end a run that will not end itself.
 struct BudgetLimits {
-  std::optional<std::int64_t> tokens = {};  // prompts and answers
+  std::optional<std::int64_t> tokens = 20'000'000;  // prompts and answers
   std::optional<double> usd = {};
-  std::optional<double> seconds = {};
+  std::optional<double> seconds = 3'600;
   std::int64_t calls = 10'000;
+  std::int64_t bytes = 128 << 20;  // of prompts
 };
+
+/// Both hold: a request may ask for less than the operator allows.
+BudgetLimits tighter(const BudgetLimits& a, const BudgetLimits& b);
 
 struct Spent {
   std::int64_t calls = 0, prompt_tokens = 0, completion_tokens = 0;
   double usd = 0;
+  std::int64_t bytes = 0;
 };
 
-/// What one call may take at most.
+/// What one call, or a batch of them, may take at most.
 struct Claim {
   std::int64_t tokens = 0;
   double usd = 0;
+  std::int64_t calls = 1, bytes = 0;
 };
 
 class Ledger {
@@ -38,6 +46,8 @@ class Ledger {
   /// Errors: kExhausted, naming the limit and what is spent (kDeadline for the seconds); nothing is reserved
   /// then.
   base::Status reserve(const Claim& claim);
+  /// Whether reserve() would: the same errors, and nothing is reserved.
+  base::Status check(const Claim& claim) const;
   /// Ends a reservation. A call that failed settles with what it is known to have taken.
   void settle(const Claim& claim, const Spent& spent);
 
@@ -45,15 +55,18 @@ class Ledger {
   double elapsed_s() const { return base::ms_between(began_at_, clock_.now()) / 1e3; }
   /// Unset: no limit.
   std::optional<double> seconds_left() const;
+  /// Errors: kDeadline.
+  base::Status in_time() const;
 
  private:
   const BudgetLimits limits_;
   const base::Clock& clock_;
   const base::Nanos began_at_;
+  base::Status check_locked(const Claim& claim) const;
+
   mutable std::mutex mutex_;
   Spent spent_;
-  Claim reserved_;
-  std::int64_t running_ = 0;
+  Claim reserved_ = {.calls = 0};
 };
 
 }  // namespace pmt::rlm

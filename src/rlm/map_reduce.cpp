@@ -8,6 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "rlm/aggregate.h"
+#include "rlm/cut.h"
+#include "rlm/passages.h"
 #include "rlm/records.h"
 
 namespace pmt::rlm {
@@ -23,13 +26,8 @@ constexpr char kReader[] =
     "You answer questions about a text. Answer with the words of the text, as short as possible.";
 
 std::string shortened(std::string_view text) {
-  std::string out(text.substr(0, kShownBytes));
-  if (text.size() > kShownBytes) {
-    while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0U) == 0x80U) out.pop_back();
-    if (!out.empty() && (static_cast<unsigned char>(out.back()) & 0x80U) != 0) out.pop_back();
-    out += "...";
-  }
-  return out;
+  const std::string_view shown = cut_utf8(text, kShownBytes);
+  return fmt::format("{}{}", shown, shown.size() < text.size() ? "..." : "");
 }
 
 std::vector<std::string_view> sentences_of(std::string_view text) {
@@ -65,14 +63,11 @@ std::set<std::string> word_set(std::string_view text) {
 
 /// The sentences of the found passages by how much of the question they hold, each word weighted by its
 /// rarity.
-std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Found>& found,
-                                  const std::string& question) {
+std::vector<Evidence> evidence_of(const Passages& passages, const Ranked& found) {
   std::set<std::string> asked;
-  for (std::string& word : words_of(question)) {
-    if (!is_stop_word(word)) asked.insert(std::move(word));
-  }
+  for (const auto& word : found.rarity) asked.insert(asked.end(), word.first);
   std::vector<Evidence> evidence;
-  for (const Found& passage : found) {
+  for (const Found& passage : found.best) {
     std::size_t order = 0;
     for (std::string_view sentence : sentences_of(passages.text_of(passage))) {
       const std::set<std::string> words = word_set(sentence);
@@ -86,9 +81,10 @@ std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Fo
       Evidence e{.score = 0,
                  .whole = whole,
                  .at = passage.begin + order++,
-                 .text = std::string(sentence.substr(0, kSentenceBytesMax))};
-      for (const std::string& word : asked) {
-        if (words.contains(word)) e.score += passages.idf(word);
+                 .text = std::string(cut_utf8(sentence, kSentenceBytesMax))};
+      for (const std::string& word : words) {
+        if (const auto weight = found.rarity.find(word); weight != found.rarity.end())
+          e.score += weight->second;
       }
       std::ranges::replace(e.text, '\n', ' ');
       evidence.push_back(std::move(e));
@@ -115,7 +111,7 @@ std::optional<double> first_number(const std::string& text) {
 class Program {
  public:
   Program(Run& run, const std::string& question, const std::string& context)
-      : run_(run), question_(question), context_(context) {
+      : run_(run), question_(question), context_(context), watch_(run.watch()) {
     outcome_.strategy = {
         {"program", "fixed"},
         {"why", fmt::format("{} has {:.0f}M parameters: below 2B a model can't write the program itself",
@@ -126,8 +122,8 @@ class Program {
   base::Result<Outcome> answer() {
     if (is_aggregate(question_)) {
       run_.on_progress("looking for records");
-      const auto records = find_records(context_);
-      const Computation computation = compute(records, question_);
+      TRY_ASSIGN(const Records records, find_records(context_, watch_));
+      TRY_ASSIGN(const Computation computation, compute(records, question_, watch_));
       step("records", {{"records", records.size()},
                        {"computed", computation.answer ? json(computation.answer->how) : json()},
                        {"why_not", computation.why_not}});
@@ -153,28 +149,28 @@ class Program {
 
   base::Result<Outcome> search_and_read() {
     run_.on_progress(fmt::format("indexing {:.1f} MB", static_cast<double>(context_.size()) / 1e6));
-    const Passages passages(context_);
-    const auto found = passages.search(question_, run_.bounds.passages_read);
+    TRY_ASSIGN(const Passages passages, Passages::index(context_, watch_));
+    TRY_ASSIGN(const Ranked found, passages.search(question_, run_.bounds.passages_read, watch_));
     json shown = json::array();
-    for (const Found& f : found) {
+    for (const Found& f : found.best) {
       shown.push_back({{"begin", f.begin}, {"score", f.score}, {"text", shortened(passages.text_of(f))}});
     }
     step("search", {{"chunks", passages.size()}, {"matching", std::move(shown)}});
     outcome_.strategy["kind"] = "search, then read what matches";
     outcome_.strategy["chunks_total"] = passages.size();
-    outcome_.strategy["chunks_read"] = found.size();
-    if (found.empty()) {
+    outcome_.strategy["chunks_read"] = found.best.size();
+    if (found.best.empty()) {
       outcome_.answer = "Nothing in the context matches the question.";
       return std::move(outcome_);
     }
-    run_.on_progress(fmt::format("reading from {} of {} passages", found.size(), passages.size()));
+    run_.on_progress(fmt::format("reading from {} of {} passages", found.best.size(), passages.size()));
     return read(passages, found);
   }
 
   /// Map: the sentences of each passage that bear on the question. Reduce: one reading of them, in the text's
   /// order.
-  base::Result<Outcome> read(const Passages& passages, const std::vector<Found>& found) {
-    auto evidence = evidence_of(passages, found, question_);
+  base::Result<Outcome> read(const Passages& passages, const Ranked& found) {
+    auto evidence = evidence_of(passages, found);
     evidence.resize(std::min(evidence.size(), kSentencesMax));
     while (evidence.size() > 1 && evidence.back().score < 0.5 * evidence.front().score) evidence.pop_back();
     // Beside a sentence with all of the question's words those with some, which are of other things that are
@@ -198,19 +194,26 @@ class Program {
   }
 
   base::Result<Outcome> map_over_all() {
-    const Passages chunks(context_, run_.bounds.chunk_bytes);
-    const auto all = chunks.all();
+    TRY_ASSIGN(const std::vector<Span> all, split(context_, run_.bounds.chunk_bytes, watch_));
     double sum = 0;
     std::size_t read = 0;
     std::optional<base::Error> stopped;
     const auto batch = static_cast<std::size_t>(run_.bounds.parallel);
     for (std::size_t begin = 0; begin < all.size() && !stopped; begin += batch) {
-      std::vector<std::vector<llm::Message>> prompts;
-      for (std::size_t i = begin; i < std::min(begin + batch, all.size()); ++i) {
-        prompts.push_back(reading_prompt(question_ + " Answer with one number.", chunks.text_of(all[i])));
+      const auto answers =
+          run_.asker.ask_all(run_.leaf,
+                             {.count = std::min(batch, all.size() - begin),
+                              .prompt =
+                                  [&](std::size_t i) {
+                                    return reading_prompt(question_ + " Answer with one number.",
+                                                          text_of(context_, all[begin + i]));
+                                  }},
+                             {.max_tokens = 8}, run_.bounds.parallel);
+      if (!answers) {
+        stopped = answers.error();
+        break;
       }
-      for (const auto& answer :
-           run_.asker.ask_all(run_.leaf, prompts, {.max_tokens = 8}, run_.bounds.parallel)) {
+      for (const auto& answer : *answers) {
         if (!answer) {
           stopped = answer.error();
           break;
@@ -235,6 +238,7 @@ class Program {
   Run& run_;
   const std::string& question_;
   const std::string& context_;
+  Watch watch_;
   Outcome outcome_;
 };
 

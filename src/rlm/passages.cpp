@@ -1,34 +1,109 @@
 #include "rlm/passages.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <cstring>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace pmt::rlm {
 namespace {
 
 constexpr double kSaturation = 1.2, kLengthShare = 0.75;  // BM25's k1 and b, as published
+/// A longer question is met by every passage: to ask the signatures first would only cost.
+constexpr std::size_t kSignatureWordsMax = 64;
+/// What is asked stands in its first so many bytes.
+constexpr std::size_t kQueryBytesMax = 64 << 10;
 
-bool is_word_byte(unsigned char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c >= 0x80;
+/// A word's byte in lower case; 0: no word's byte. Bytes of UTF-8 characters are letters.
+constexpr std::array<unsigned char, 256> kFolded = [] {
+  std::array<unsigned char, 256> folded = {};
+  for (std::size_t c = 0; c < folded.size(); ++c) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    if (upper || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80)
+      folded[c] = static_cast<unsigned char>(upper ? c + 32 : c);
+  }
+  return folded;
+}();
+
+/// FNV-1a, byte by byte as a word is read.
+class WordHash {
+ public:
+  void add(unsigned char folded) {
+    before_ = hash_;
+    hash_ = (hash_ ^ folded) * 0x100000001b3ULL;
+    before_last_ = last_;
+    last_ = folded;
+    ++bytes_;
+  }
+  bool empty() const { return bytes_ == 0; }
+  bool is_plural() const { return bytes_ > 3 && last_ == 's' && before_last_ != 's'; }
+  /// Without a plural's s. Mixed, so that every bit hangs on every byte.
+  std::uint64_t value() const {
+    std::uint64_t h = is_plural() ? before_ : hash_;
+    h = (h ^ (h >> 32)) * 0x9e3779b97f4a7c15ULL;
+    return h ^ (h >> 29);
+  }
+
+ private:
+  std::uint64_t hash_ = 0xcbf29ce484222325ULL, before_ = 0;
+  std::size_t bytes_ = 0;
+  unsigned char last_ = 0, before_last_ = 0;
+};
+
+template <class Each>
+void hash_words(std::string_view text, Each&& each) {
+  WordHash word;
+  for (const char c : text) {
+    const unsigned char folded = kFolded[static_cast<unsigned char>(c)];
+    if (folded != 0) {
+      word.add(folded);
+    } else if (!word.empty()) {
+      each(word.value());
+      word = {};
+    }
+  }
+  if (!word.empty()) each(word.value());
 }
 
-void singular(std::string& word) {
-  if (word.size() > 3 && word.back() == 's' && word[word.size() - 2] != 's') word.pop_back();
+using Signature = std::array<std::uint64_t, 16>;
+
+/// Two bits a word: of some 150 words of a passage they set a quarter.
+void sign(Signature& signature, std::uint64_t hash) {
+  signature[hash >> 60] |= 1ULL << ((hash >> 54) & 63);
+  signature[(hash >> 50) & 15] |= 1ULL << ((hash >> 44) & 63);
 }
 
-/// Where a passage that begins at `begin` had best end: at most `bytes` later.
-std::size_t end_of(const std::string& text, std::size_t begin, std::size_t bytes) {
+bool may_hold(const Signature& signature, std::uint64_t hash) {
+  return ((signature[hash >> 60] >> ((hash >> 54) & 63)) &
+          (signature[(hash >> 50) & 15] >> ((hash >> 44) & 63)) & 1) != 0;
+}
+
+/// The end of the last `mark` (one byte or two) that begins in [from, to]; npos if there is none.
+std::size_t after_last(std::string_view text, std::string_view mark, std::size_t from, std::size_t to) {
+  for (std::size_t end = to + 1; end > from;) {
+    const void* const found = memrchr(text.data() + from, mark[0], end - from);
+    if (found == nullptr) return std::string_view::npos;
+    end = static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+    if (text.substr(end, mark.size()) == mark) return end + mark.size();
+  }
+  return std::string_view::npos;
+}
+
+/// Where a passage that begins at `begin` had best end: at most `bytes`, and a mark's two, later. Looks at no
+/// more than its second half.
+std::size_t end_of(std::string_view text, std::size_t begin, std::size_t bytes) {
   const std::size_t limit = begin + bytes;
   if (limit >= text.size()) return text.size();
   for (const std::string_view mark : {"\n\n", "\n", ". ", " "}) {
-    const std::size_t at = text.rfind(mark, limit);
-    if (at != std::string::npos && at > begin + bytes / 2) return at + mark.size();
+    const std::size_t end = after_last(text, mark, begin + bytes / 2 + 1, limit);
+    if (end != std::string_view::npos) return end;
   }
-  std::size_t at = limit;  // never inside a character
-  while (at > begin + 1 && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) --at;
-  return at;
+  for (std::size_t back = 0; back < 4; ++back) {  // never inside a character
+    if ((static_cast<unsigned char>(text[limit - back]) & 0xC0U) != 0x80U && limit - back > begin)
+      return limit - back;
+  }
+  return limit;  // bytes that are no characters
 }
 
 }  // namespace
@@ -36,16 +111,20 @@ std::size_t end_of(const std::string& text, std::size_t begin, std::size_t bytes
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
   std::string word;
-  for (std::size_t i = 0; i <= text.size(); ++i) {
-    const auto c = i < text.size() ? static_cast<unsigned char>(text[i]) : ' ';
-    if (is_word_byte(c)) {
-      word += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    } else if (!word.empty()) {
-      singular(word);
-      words.push_back(std::move(word));
-      word.clear();
+  const auto end = [&] {
+    if (word.size() > 3 && word.back() == 's' && word[word.size() - 2] != 's') word.pop_back();
+    if (!word.empty()) words.push_back(std::move(word));
+    word.clear();
+  };
+  for (const char c : text) {
+    const unsigned char folded = kFolded[static_cast<unsigned char>(c)];
+    if (folded != 0) {
+      word += static_cast<char>(folded);
+    } else {
+      end();
     }
   }
+  end();
   return words;
 }
 
@@ -62,61 +141,136 @@ bool is_stop_word(const std::string& word) {
   return kWords.contains(word);
 }
 
-Passages::Passages(const std::string& text, std::size_t passage_bytes) : text_(text) {
-  std::unordered_map<std::string, std::uint32_t> counts;
-  std::size_t total = 0;
+base::Result<std::vector<Span>> split(const std::string& text, std::size_t passage_bytes, Watch& watch) {
+  watch.begin("splitting", text.size());
+  std::vector<Span> spans;
+  spans.reserve(text.size() / passage_bytes + 1);
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = end_of(text, begin, passage_bytes);
-    const auto passage = static_cast<std::uint32_t>(spans_.size());
-    counts.clear();
-    std::uint32_t words = 0;
-    for (std::string& word : words_of(std::string_view(text).substr(begin, end - begin))) {
-      ++words;
-      if (!is_stop_word(word)) ++counts[std::move(word)];
-    }
-    for (const auto& [word, count] : counts) postings_[word].push_back({passage, count});
-    spans_.push_back({begin, end, words});
-    total += words;
+    spans.push_back({.begin = begin, .end = end});
+    TRY(watch.step(end - begin));
     begin = end;
   }
-  if (!spans_.empty())
-    mean_words_ = std::max(1.0, static_cast<double>(total) / static_cast<double>(spans_.size()));
+  return spans;
 }
 
-double Passages::idf(const std::string& word) const {
-  const auto found = postings_.find(word);
-  const double n = found == postings_.end() ? 0 : static_cast<double>(found->second.size());
-  return std::log((static_cast<double>(spans_.size()) - n + 0.5) / (n + 0.5) + 1);
+base::Result<Passages> Passages::index(const std::string& text, Watch& watch, std::size_t passage_bytes) {
+  watch.begin("indexing", text.size());
+  Passages passages(text);
+  passages.entries_.reserve(text.size() / passage_bytes + 1);
+  std::size_t words = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    Entry& entry = passages.entries_.emplace_back();
+    entry.span = {.begin = begin, .end = end_of(text, begin, passage_bytes)};
+    hash_words(rlm::text_of(text, entry.span), [&entry](std::uint64_t hash) {
+      ++entry.words;
+      sign(entry.signature, hash);
+    });
+    words += entry.words;
+    begin = entry.span.end;
+    TRY(watch.step(entry.span.end - entry.span.begin));
+  }
+  if (!passages.entries_.empty()) {
+    passages.mean_words_ =
+        std::max(1.0, static_cast<double>(words) / static_cast<double>(passages.entries_.size()));
+  }
+  return passages;
 }
 
-std::vector<Found> Passages::search(const std::string& query, std::size_t k) const {
-  std::unordered_map<std::uint32_t, double> scores;
-  const auto words = words_of(query);
-  for (const std::string& word : std::unordered_set<std::string>(words.begin(), words.end())) {
-    const auto found = postings_.find(word);
-    if (found == postings_.end()) continue;
-    const double weight = idf(word);
-    for (const Posting& p : found->second) {
-      const double length = 1 - kLengthShare + kLengthShare * spans_[p.passage].words / mean_words_;
-      scores[p.passage] += weight * p.count * (kSaturation + 1) / (p.count + kSaturation * length);
+/// The question's words, each once.
+class Passages::Query {
+ public:
+  explicit Query(const std::string& text) {
+    for (std::string& word : words_of(std::string_view(text).substr(0, kQueryBytesMax))) {
+      if (is_stop_word(word)) continue;
+      std::uint64_t hash = 0;
+      hash_words(word, [&hash](std::uint64_t h) { hash = h; });
+      if (numbers_.emplace(hash, static_cast<std::uint32_t>(words_.size())).second)
+        words_.push_back({std::move(word), hash});
+    }
+    for (const Word& word : words_) near_[word.hash % kNear] = true;
+  }
+
+  struct Word {
+    std::string text;
+    std::uint64_t hash;
+  };
+  const std::vector<Word>& words() const { return words_; }
+
+  bool may_be_in(const Signature& signature) const {
+    return words_.size() > kSignatureWordsMax ||
+           std::ranges::any_of(words_, [&](const Word& w) { return may_hold(signature, w.hash); });
+  }
+  /// The word's place in words(), if it is one of them.
+  const std::uint32_t* find(std::uint64_t hash) const {
+    if (!near_[hash % kNear]) return nullptr;
+    const auto found = numbers_.find(hash);
+    return found == numbers_.end() ? nullptr : &found->second;
+  }
+
+ private:
+  static constexpr std::size_t kNear =
+      4'096;  // most words of a text are told from the question's by this alone
+
+  std::vector<Word> words_;
+  std::unordered_map<std::uint64_t, std::uint32_t> numbers_;
+  std::array<bool, kNear> near_ = {};
+};
+
+double Passages::weight(std::size_t holding) const {
+  const auto n = static_cast<double>(holding);
+  return std::log((static_cast<double>(entries_.size()) - n + 0.5) / (n + 0.5) + 1);
+}
+
+/// In the passages' order.
+base::Result<std::vector<Passages::Hit>> Passages::hits(const Query& query, Watch& watch) const {
+  std::vector<Hit> hits;
+  std::vector<std::uint32_t> counts(query.words().size()), met;
+  for (std::size_t passage = 0; passage < entries_.size(); ++passage) {
+    const Entry& entry = entries_[passage];
+    TRY(watch.step(entry.span.end - entry.span.begin));
+    if (!query.may_be_in(entry.signature)) continue;
+    met.clear();
+    hash_words(rlm::text_of(text_, entry.span), [&](std::uint64_t hash) {
+      const std::uint32_t* word = query.find(hash);
+      if (word != nullptr && counts[*word]++ == 0) met.push_back(*word);
+    });
+    for (const std::uint32_t word : met) {
+      hits.push_back({static_cast<std::uint32_t>(passage), word, std::exchange(counts[word], 0)});
     }
   }
-  std::vector<Found> ranked;
-  for (const auto& [passage, score] : scores)
-    ranked.push_back({spans_[passage].begin, spans_[passage].end, score});
+  return hits;
+}
+
+base::Result<Ranked> Passages::search(const std::string& text, std::size_t k, Watch& watch) const {
+  watch.begin("searching", text_.size());
+  const Query query(text);
+  TRY_ASSIGN(const std::vector<Hit> all, hits(query, watch));
+  std::vector<std::size_t> holding(query.words().size());
+  for (const Hit& hit : all) ++holding[hit.word];
+  std::vector<double> weights;
+  Ranked ranked;
+  for (std::size_t i = 0; i < holding.size(); ++i) {
+    weights.push_back(weight(holding[i]));
+    ranked.rarity.emplace(query.words()[i].text, weights.back());
+  }
+  std::uint32_t last = 0;
+  for (const Hit& hit : all) {
+    const Entry& entry = entries_[hit.passage];
+    if (ranked.best.empty() || hit.passage != last)
+      ranked.best.push_back({.begin = entry.span.begin, .end = entry.span.end});
+    last = hit.passage;
+    const double length = 1 - kLengthShare + kLengthShare * entry.words / mean_words_;
+    ranked.best.back().score +=
+        weights[hit.word] * hit.count * (kSaturation + 1) / (hit.count + kSaturation * length);
+  }
   const auto better = [](const Found& a, const Found& b) {
     return a.score != b.score ? a.score > b.score : a.begin < b.begin;
   };
-  const std::size_t n = std::min(k, ranked.size());
-  std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(n), ranked.end(), better);
-  ranked.resize(n);
+  const auto n = static_cast<std::ptrdiff_t>(std::min(k, ranked.best.size()));
+  std::partial_sort(ranked.best.begin(), ranked.best.begin() + n, ranked.best.end(), better);
+  ranked.best.resize(static_cast<std::size_t>(n));
   return ranked;
-}
-
-std::vector<Found> Passages::all() const {
-  std::vector<Found> all;
-  for (const Span& span : spans_) all.push_back({span.begin, span.end, 0});
-  return all;
 }
 
 }  // namespace pmt::rlm

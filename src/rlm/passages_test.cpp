@@ -1,9 +1,36 @@
 #include "rlm/passages.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "rlm/test_texts.h"
 
 namespace pmt::rlm {
 namespace {
+
+Ranked ranked(const std::string& text, const std::string& query, std::size_t k,
+              std::size_t passage_bytes = 1'200) {
+  Watch watch;
+  return Passages::index(text, watch, passage_bytes)->search(query, k, watch).value();
+}
+
+void expect_whole(const std::string& text, std::size_t passage_bytes) {
+  Watch watch;
+  std::size_t at = 0;
+  const auto spans = split(text, passage_bytes, watch);
+  for (const Span& span : *spans) {
+    ASSERT_EQ(span.begin, at);
+    ASSERT_GT(span.end, at);
+    ASSERT_LE(span.end - span.begin, passage_bytes + 2);
+    if (span.end < text.size()) {
+      ASSERT_GE(span.end - span.begin, passage_bytes / 2 - 4) << "few of them";
+    }
+    at = span.end;
+  }
+  ASSERT_EQ(at, text.size());
+}
 
 TEST(Passages, CoverTheTextOnceAndInOrder) {
   std::string text;
@@ -11,15 +38,33 @@ TEST(Passages, CoverTheTextOnceAndInOrder) {
     text += "Sentence " + std::to_string(i) + " of the t\u00e9xt. " + (i % 9 == 0 ? "\n\n" : "");
   text += std::string(5'000, 'y');
   for (int i = 0; i < 2'000; ++i) text += "\u00e9";
-  const Passages passages(text, 300);
-  std::size_t at = 0;
-  for (const Found& p : passages.all()) {
-    EXPECT_EQ(p.begin, at);
-    EXPECT_LE(p.end - p.begin, 305U);
-    EXPECT_NE(static_cast<unsigned char>(text[p.begin]) & 0xC0U, 0x80U) << "inside a character";
-    at = p.end;
+  expect_whole(text, 300);
+  Watch watch;
+  const auto spans = split(text, 300, watch);
+  for (const Span& span : *spans) {
+    EXPECT_NE(static_cast<unsigned char>(text[span.begin]) & 0xC0U, 0x80U) << "inside a character";
   }
-  EXPECT_EQ(at, text.size());
+}
+
+TEST(Passages, OfEveryKindOfTextAreWholeAndFew) {
+  for (const char* kind : kTextKinds) {
+    SCOPED_TRACE(kind);
+    expect_whole(text_of_kind(kind, 100'000), 1'200);
+    expect_whole(text_of_kind(kind, 100'000), 6'000);
+  }
+}
+
+TEST(Passages, EndWhereAThoughtDoes) {
+  Watch watch;
+  const auto first = [&](const std::string& text) {
+    return text_of(text, split(text, 100, watch).value()[0]);
+  };
+  const std::string filler(30, 'x'), rest(200, 'z');
+  EXPECT_EQ(first(filler + filler + "\n\n" + "a b. c\n" + rest), filler + filler + "\n\n");
+  EXPECT_EQ(first(filler + filler + "\n" + "a b. c " + rest), filler + filler + "\n");
+  EXPECT_EQ(first(filler + filler + ". " + "a b c " + rest), filler + filler + ". ");
+  EXPECT_EQ(first(filler + filler + " " + rest), filler + filler + " ");
+  EXPECT_EQ(first("a\n\n" + rest).size(), 100U) << "not before its middle";
 }
 
 TEST(Passages, RareWordsWinOverFrequentOnes) {
@@ -30,22 +75,89 @@ TEST(Passages, RareWordsWinOverFrequentOnes) {
   text += "The password of the keeper is heron.\n\n";
   for (int i = 0; i < 200; ++i)
     text += "The keeper of the lighthouse woke again, " + std::to_string(i) + ".\n\n";
-  const Passages passages(text, 400);
-  const auto found = passages.search("What is the keeper's password?", 3);
-  ASSERT_FALSE(found.empty());
-  EXPECT_LE(found[0].begin, needle);
-  EXPECT_GT(found[0].end, needle);
-  EXPECT_NE(passages.text_of(found[0]).find("heron"), std::string::npos);
+  const Ranked found = ranked(text, "What is the keeper's password?", 3, 400);
+  ASSERT_FALSE(found.best.empty());
+  EXPECT_LE(found.best[0].begin, needle);
+  EXPECT_GT(found.best[0].end, needle);
+  EXPECT_GT(found.rarity.at("password"), found.rarity.at("keeper"));
+}
+
+/// The score as published, counted by hand.
+TEST(Passages, ScoresAreBm25) {
+  const std::string text =
+      "apple apple pear" + std::string(85, ' ') + "pear plum fig date" + std::string(85, ' ') + "fig";
+  const Ranked found = ranked(text, "apples", 5, 100);
+  ASSERT_EQ(found.best.size(), 1U);
+  const double weight = std::log((3 - 1 + 0.5) / (1 + 0.5) + 1), length = 0.25 + 0.75 * 3 / (8.0 / 3);
+  EXPECT_NEAR(found.best[0].score, weight * 2 * 2.2 / (2 + 1.2 * length), 1e-9);
+  EXPECT_NEAR(found.rarity.at("apple"), weight, 1e-9);
 }
 
 TEST(Passages, NothingMatchesNothing) {
   const std::string text = "alpha beta gamma";
-  const Passages passages(text);
-  EXPECT_TRUE(passages.search("what is the of", 5).empty());
-  EXPECT_TRUE(passages.search("delta", 5).empty());
-  EXPECT_EQ(passages.search("BETAS", 5).size(), 1U) << "case and plural don't matter";
-  const std::string empty;
-  EXPECT_EQ(Passages(empty).size(), 0U);
+  EXPECT_TRUE(ranked(text, "what is the of", 5).best.empty());
+  EXPECT_TRUE(ranked(text, "delta", 5).best.empty());
+  EXPECT_EQ(ranked(text, "BETAS", 5).best.size(), 1U) << "case and plural don't matter";
+  EXPECT_TRUE(ranked("", "alpha", 5).best.empty());
+}
+
+TEST(Passages, ALongQuestionIsSearchedForToo) {
+  std::string question = "heron";
+  for (int i = 0; i < 200'000; ++i) question += " w" + std::to_string(i);
+  const std::string text = std::string(5'000, ' ') + "a heron" + std::string(5'000, ' ');
+  EXPECT_EQ(ranked(text, question, 3).best.size(), 1U);
+}
+
+TEST(Passages, AreCutAndIndexedInLinearTime) {
+  for (const char* kind : kTextKinds) {
+    expect_linear(kind, [](const std::string& text) {
+      Watch watch;
+      const auto passages = Passages::index(text, watch);
+      EXPECT_TRUE(passages->search("Which worker took longest, alpha or abcdefgh x?", 3, watch));
+    });
+  }
+}
+
+TEST(Passages, ACancelledIndexOrSearchEndsSoon) {
+  for (const char* kind : kTextKinds) {
+    const std::string long_text = text_of_kind(kind, 6 << 20);
+    expect_ends_when_cancelled(kind, long_text, [](const std::string& text, Watch& watch) -> base::Status {
+      TRY(split(text, 1'200, watch));
+      return {};
+    });
+    expect_ends_when_cancelled(kind, long_text, [](const std::string& text, Watch& watch) -> base::Status {
+      TRY(Passages::index(text, watch));
+      return {};
+    });
+    expect_ends_when_cancelled(kind, long_text, [](const std::string& text, Watch& watch) -> base::Status {
+      Watch nobody;
+      const auto passages = Passages::index(text, nobody);
+      TRY(passages->search("Which worker took longest, alpha or abcdefgh x?", 3, watch));
+      return {};
+    });
+  }
+}
+
+TEST(Watch, TellsHowFarLongWorkIs) {
+  std::vector<std::string> said;
+  Watch watch({}, nullptr, [&](const std::string& text) { said.push_back(text); });
+  const std::string text = text_of_kind("log", 20 << 20);
+  ASSERT_TRUE(split(text, 1'200, watch));
+  EXPECT_EQ(said.size(), 9U);
+  EXPECT_THAT(said[4], testing::HasSubstr("splitting: 1")) << said[4];
+  said.clear();
+  ASSERT_TRUE(split(text_of_kind("log", 1 << 20), 1'200, watch));
+  EXPECT_TRUE(said.empty()) << "it is done before anybody has read it";
+}
+
+TEST(Watch, HoldsTheBudgetOfSeconds) {
+  base::FakeClock clock;
+  const Ledger ledger({.seconds = 5.0}, clock);
+  Watch watch({}, &ledger, nullptr);
+  watch.begin("reading", 100);
+  EXPECT_TRUE(watch.look());
+  clock.advance(std::chrono::seconds(6));
+  EXPECT_EQ(watch.step(1 << 20).error().code, base::Code::kDeadline);
 }
 
 }  // namespace

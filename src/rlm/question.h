@@ -7,22 +7,27 @@
 // Thread-safety: pure functions.
 #pragma once
 
+#include <functional>
 #include <string>
-
-#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/result.h"
 #include "llm/request.h"
+#include "rlm/watch.h"
 
 namespace pmt::rlm {
 
 struct Asked {
   std::string question;
-  nlohmann::json context;  // a string, or an array of strings where the caller gave one
-  std::string text;        // the context as one string
+  std::string text;                // the context, unless it came as
+  std::vector<std::string> parts;  // several texts
 };
 
-/// Errors: kInvalidArgument, no user message.
-base::Result<Asked> question_of(const llm::Request& request);
+/// Takes the context out of the request: it may be large. Errors: kInvalidArgument, no user message.
+base::Result<Asked> question_of(llm::Request& request);
+
+/// `count` texts with blank lines between them. Errors: the watch's.
+base::Result<std::string> joined(std::size_t count,
+                                 const std::function<const std::string&(std::size_t)>& part, Watch& watch);
 
 }  // namespace pmt::rlm

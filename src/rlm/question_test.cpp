@@ -21,10 +21,14 @@ const std::string kBook(5'000, 'b');
 TEST(Question, AGivenContextIsTheContext) {
   const Asked one = asked({message("user", "Who?")}, {"the text"});
   EXPECT_EQ(one.question, "Who?");
-  EXPECT_EQ(one.context, "the text");
+  EXPECT_EQ(one.text, "the text");
+  EXPECT_TRUE(one.parts.empty());
   const Asked many = asked({message("user", "Who?")}, {"a", "b"});
-  EXPECT_EQ(many.context, nlohmann::json({"a", "b"}));
-  EXPECT_EQ(many.text, "a\n\nb");
+  EXPECT_EQ(many.parts, (std::vector<std::string>{"a", "b"}));
+  Watch watch;
+  const auto part = [&many](std::size_t i) -> const std::string& { return many.parts[i]; };
+  EXPECT_EQ(joined(2, part, watch).value(), "a\n\nb");
+  EXPECT_EQ(joined(0, part, watch).value(), "");
 }
 
 TEST(Question, EarlierMessagesAreTheContext) {

@@ -10,7 +10,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "rlm/cut.h"
 #include "rlm/passages.h"
+#include "rlm/question.h"
 #include "rlm/trajectory.h"
 
 namespace pmt::rlm {
@@ -20,8 +22,11 @@ using base::Code;
 using base::Error;
 using nlohmann::json;
 
-constexpr int kChildrenAtOnce = 4;
+constexpr int kChildrenAtOnce = 4;      // of one call
+constexpr int kChildThreadsMax = 8;     // of the whole tree: past it a child runs in its parent's thread
+constexpr std::size_t kBlocksMax = 16;  // of one turn; asked for is one
 constexpr int kSearchMax = 50;
+constexpr std::size_t kSeenBytes = 200;  // of a message that an earlier iteration of the trajectory shows
 constexpr std::size_t kProgressBytes = 60;
 
 const std::vector<std::string> kFunctions = {"llm_query", "llm_query_batched", "rlm_query",
@@ -66,13 +71,6 @@ std::string context_described(const json& context) {
   return fmt::format("a list of {} str with {} characters together", context.size(), total);
 }
 
-std::string joined(const json& context) {
-  if (context.is_string()) return context.get<std::string>();
-  std::string text;
-  for (const json& part : context) text += (text.empty() ? "" : "\n\n") + part.get_ref<const std::string&>();
-  return text;
-}
-
 std::string shown(const sandbox::BlockResult& block) {
   std::string text = block.output;
   const auto kept = static_cast<std::int64_t>(block.output.size());
@@ -87,7 +85,13 @@ std::string shown(const sandbox::BlockResult& block) {
 class Node {
  public:
   Node(Run& run, const std::string& question, json context, int depth)
-      : run_(run), question_(question), context_(std::move(context)), depth_(depth) {
+      : run_(run),
+        question_(question),
+        setup_{.context = std::move(context),
+               .functions = kFunctions,
+               .tenant = run.tenant,
+               .cancel = run.asker.cancel()},
+        depth_(depth) {
     trajectory_ = {{"run_metadata", run_metadata(run, depth)}, {"iterations", json::array()}};
     deepest_ = depth;
   }
@@ -96,7 +100,7 @@ class Node {
     TRY(restart());
     history_ = {message("system", system_prompt(run_, depth_)),
                 message("user", fmt::format("The question: {}\n\n`context` is {}.", question_,
-                                            context_described(context_)))};
+                                            context_described(setup_.context)))};
     for (int turn = 1; turn <= run_.bounds.iterations_max; ++turn) {
       TRY_ASSIGN(auto final, take_turn(turn));
       if (final) return outcome(std::move(*final), turn, "answered");
@@ -107,7 +111,7 @@ class Node {
  private:
   base::Status restart() {
     session_.reset();
-    TRY_ASSIGN(session_, run_.sandbox->session({.context = context_, .functions = kFunctions}));
+    TRY_ASSIGN(session_, run_.sandbox->session(setup_));
     return {};
   }
 
@@ -134,10 +138,12 @@ class Node {
   base::Result<std::optional<std::string>> take_turn(int turn) {
     const auto begin = run_.clock.now();
     history_.push_back(message("user", fmt::format("Turn {} of {}.", turn, run_.bounds.iterations_max)));
-    const json prompt = prompt_json();
+    json prompt = prompt_json();
     TRY_ASSIGN(const Answer said, ask_root());
     history_.push_back(message("assistant", said.text));
-    const auto blocks = repl_blocks(said.text);
+    auto blocks = repl_blocks(said.text);
+    const bool too_many = blocks.size() > kBlocksMax;
+    if (too_many) blocks.resize(kBlocksMax);
     run_.on_progress(fmt::format("{}turn {}: {} block{}",
                                  std::string(static_cast<std::size_t>(depth_) * 2, ' '), turn, blocks.size(),
                                  blocks.size() == 1 ? "" : "s"));
@@ -154,8 +160,11 @@ class Node {
       if (block.ended) TRY(restart());
       if (final) break;
     }
+    if (too_many)
+      outputs += fmt::format("\n\nOnly the first {} blocks were run: write one a turn.", kBlocksMax);
     if (!final) final = said_final(said.text);
-    record(turn, prompt, said.text, std::move(ran), final, base::ms_between(begin, run_.clock.now()) / 1e3);
+    record(turn, std::move(prompt), said.text, std::move(ran), final,
+           base::ms_between(begin, run_.clock.now()) / 1e3);
     if (!final) {
       history_.push_back(message("user", blocks.empty()
                                              ? "There was no ```repl block to run. Write one, or finish with "
@@ -176,7 +185,8 @@ class Node {
     const FinalCall call = final_call(text);
     if (call.name == "FINAL") return call.argument;
     if (call.name == "FINAL_VAR") {
-      const auto block = run_block("FINAL_VAR(" + json(call.argument).dump() + ")");
+      const auto block = run_block(
+          "FINAL_VAR(" + json(call.argument).dump(-1, ' ', true, json::error_handler_t::replace) + ")");
       if (block && block->final_answer) return block->final_answer;
     }
     return std::nullopt;
@@ -185,26 +195,36 @@ class Node {
   base::Result<Outcome> last_word() {
     history_.push_back(message(
         "user", "The turns are used up. Answer the question now, with what you know, in plain text."));
-    const json prompt = prompt_json();
+    json prompt = prompt_json();
     TRY_ASSIGN(const Answer said, ask_root());
-    record(run_.bounds.iterations_max + 1, prompt, said.text, json::array(), said.text, said.seconds);
+    record(run_.bounds.iterations_max + 1, std::move(prompt), said.text, json::array(), said.text,
+           said.seconds);
     return outcome(said.text, run_.bounds.iterations_max, "the turns were used up");
   }
 
-  json prompt_json() const {
+  /// The messages so far; those that an earlier iteration shows in full are cut, or a trajectory would grow
+  /// with the square of its turns.
+  json prompt_json() {
     json prompt = json::array();
-    for (const llm::Message& m : history_) prompt.push_back({{"role", m.role}, {"content", m.content}});
+    for (std::size_t i = 0; i < history_.size(); ++i) {
+      const std::string& content = history_[i].content;
+      std::string_view shown = content;
+      if (i < shown_ && content.size() > kSeenBytes) shown = cut_utf8(content, kSeenBytes);
+      const char* rest = shown.size() < content.size() ? "... [the whole is in an earlier iteration]" : "";
+      prompt.push_back({{"role", history_[i].role}, {"content", fmt::format("{}{}", shown, rest)}});
+    }
+    shown_ = history_.size();
     return prompt;
   }
 
-  void record(int turn, const json& prompt, const std::string& response, json blocks,
+  void record(int turn, json prompt, const std::string& response, json blocks,
               const std::optional<std::string>& final, double seconds) {
     reasoning_.push_back({{"step", fmt::format("turn {}", turn)}, {"depth", depth_}, {"text", response}});
     trajectory_["iterations"].push_back(
         {{"type", "iteration"},
          {"iteration", turn},
          {"timestamp", fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::localtime(std::time(nullptr)))},
-         {"prompt", prompt},
+         {"prompt", std::move(prompt)},
          {"response", response},
          {"code_blocks", std::move(blocks)},
          {"final_answer", final ? json(*final) : json()},
@@ -233,19 +253,19 @@ class Node {
   }
 
   base::Result<json> call(const std::string& function, const json& arguments) {
+    const bool leaves_only = depth_ + 1 >= run_.bounds.depth_max;
     if (function == "context_search") return search(arguments);
-    if (function == "llm_query" || (function == "rlm_query" && depth_ + 1 >= run_.bounds.depth_max)) {
+    if (function == "llm_query" || (function == "rlm_query" && leaves_only)) {
       TRY_ASSIGN(std::string prompt, text_argument(arguments, "prompt"));
       if (const auto context = arguments.find("context");
           context != arguments.end() && context->is_string()) {
-        prompt += "\n\n" + context->get<std::string>();
+        prompt += "\n\n" + context->get_ref<const std::string&>();
       }
       TRY_ASSIGN(auto answers, leaf({prompt}));
       if (!answers[0]) return answers[0].error();
       return json(answers[0]->text);
     }
-    if (function == "llm_query_batched" ||
-        (function == "rlm_query_batched" && depth_ + 1 >= run_.bounds.depth_max)) {
+    if (function == "llm_query_batched" || (function == "rlm_query_batched" && leaves_only)) {
       TRY_ASSIGN(const auto prompts, prompts_argument(arguments));
       TRY_ASSIGN(const auto answers, leaf(prompts));
       json texts = json::array();
@@ -271,30 +291,49 @@ class Node {
     TRY_ASSIGN(const std::string query, text_argument(arguments, "query"));
     const auto k = arguments.find("k");
     const auto wanted = k != arguments.end() && k->is_number_integer() ? k->get<std::int64_t>() : 5;
-    if (!passages_) {
-      text_ = joined(context_);
-      passages_ = std::make_unique<Passages>(text_);
-    }
+    Watch watch = run_.watch();
+    TRY(index(watch));
+    TRY_ASSIGN(const Ranked ranked,
+               passages_->search(
+                   query, static_cast<std::size_t>(std::clamp<std::int64_t>(wanted, 1, kSearchMax)), watch));
     json found = json::array();
-    for (const Found& f : passages_->search(
-             query, static_cast<std::size_t>(std::clamp<std::int64_t>(wanted, 1, kSearchMax)))) {
+    for (const Found& f : ranked.best) {
       found.push_back(
           {{"begin", f.begin}, {"end", f.end}, {"score", f.score}, {"text", passages_->text_of(f)}});
     }
     return found;
   }
 
-  base::Result<std::vector<base::Result<Answer>>> leaf(const std::vector<std::string>& prompts) {
-    std::vector<std::vector<llm::Message>> asked;
-    for (const std::string& prompt : prompts) {
-      asked.push_back({message("user", prompt)});
-      bytes_sent_ += prompt.size();
+  /// Once, when the program searches for the first time.
+  base::Status index(Watch& watch) {
+    if (passages_) return {};
+    const std::string* text = &joined_;
+    if (setup_.context.is_string()) {
+      text = &setup_.context.get_ref<const std::string&>();
+    } else {
+      TRY_ASSIGN(joined_, joined(
+                              setup_.context.size(),
+                              [this](std::size_t i) -> const std::string& {
+                                return setup_.context[i].get_ref<const std::string&>();
+                              },
+                              watch));
     }
-    auto answers =
-        run_.asker.ask_all(run_.leaf, asked, {.max_tokens = run_.bounds.answer_tokens}, run_.bounds.parallel);
+    TRY_ASSIGN(Passages passages, Passages::index(*text, watch));
+    passages_ = std::make_unique<Passages>(std::move(passages));
+    return {};
+  }
+
+  base::Result<std::vector<base::Result<Answer>>> leaf(const std::vector<std::string>& prompts) {
+    TRY_ASSIGN(auto answers,
+               run_.asker.ask_all(
+                   run_.leaf,
+                   {.count = prompts.size(),
+                    .prompt = [&prompts](std::size_t i) { return std::vector{message("user", prompts[i])}; }},
+                   {.max_tokens = run_.bounds.answer_tokens}, run_.bounds.parallel));
     for (std::size_t i = 0; i < prompts.size(); ++i) {
       SubCall made{.model = run_.leaf.name, .prompt = prompts[i], .response = {}, .error = {}, .usage = {}};
       if (answers[i]) {
+        bytes_sent_ += prompts[i].size();
         made.response = answers[i]->text;
         made.usage = answers[i]->usage;
         made.seconds = answers[i]->seconds;
@@ -307,9 +346,10 @@ class Node {
   }
 
   base::Result<json> child(const std::string& prompt, const json& context) {
+    TRY(run_.asker.ledger().check({}));  // before a sandbox is started for it
     const auto begin = run_.clock.now();
     run_.on_progress(fmt::format("{}rlm_query: {}", std::string(static_cast<std::size_t>(depth_) * 2, ' '),
-                                 prompt.substr(0, kProgressBytes)));
+                                 cut_utf8(prompt, kProgressBytes)));
     Node node(run_, prompt, context, depth_ + 1);
     auto outcome = node.answer();
     SubCall made{.model = run_.root.name, .prompt = prompt, .response = {}, .error = {}, .usage = {}};
@@ -320,7 +360,7 @@ class Node {
       return outcome.error();
     }
     made.response = outcome->answer;
-    made.trajectory = outcome->trajectory;
+    made.trajectory = std::move(outcome->trajectory);
     remember(std::move(made));
     const std::lock_guard lock(mutex_);
     deepest_ = std::max(deepest_, outcome->depth);
@@ -329,14 +369,18 @@ class Node {
     return json(outcome->answer);
   }
 
+  /// Each of them counts as a call at least: where the budget doesn't reach for all, none begins.
   base::Result<json> children(const json& arguments) {
     TRY_ASSIGN(const auto prompts, prompts_argument(arguments));
+    Claim all{.calls = static_cast<std::int64_t>(prompts.size())};
+    for (const std::string& prompt : prompts) all.bytes += static_cast<std::int64_t>(prompt.size());
+    TRY(run_.asker.ledger().check(all));
     json texts = json::array();
     for (std::size_t begin = 0; begin < prompts.size(); begin += kChildrenAtOnce) {
+      if (run_.asker.cancel().cancelled()) return Error{Code::kCancelled, "cancelled"};
       std::vector<std::future<base::Result<json>>> running;
       for (std::size_t i = begin; i < std::min(begin + kChildrenAtOnce, prompts.size()); ++i) {
-        running.push_back(
-            std::async(std::launch::async, [this, &prompts, i] { return child(prompts[i], prompts[i]); }));
+        running.push_back(begin_child(prompts[i]));
       }
       for (auto& one : running) {
         const auto text = one.get();
@@ -346,6 +390,18 @@ class Node {
     return texts;
   }
 
+  /// In a thread of its own while the tree has few, and the system any; else by whoever waits for it.
+  std::future<base::Result<json>> begin_child(const std::string& prompt) {
+    const bool aside = run_.children.fetch_add(1) < kChildThreadsMax;
+    if (!aside) --run_.children;
+    const auto policy = aside ? std::launch::async | std::launch::deferred : std::launch::deferred;
+    return std::async(policy, [this, &prompt, aside] {
+      auto text = child(prompt, prompt);
+      if (aside) --run_.children;
+      return text;
+    });
+  }
+
   void remember(SubCall call) {
     const std::lock_guard lock(mutex_);
     calls_.push_back(std::move(call));
@@ -353,12 +409,13 @@ class Node {
 
   Run& run_;
   const std::string question_;
-  const json context_;
+  const sandbox::SessionSetup setup_;
   const int depth_;
   std::unique_ptr<sandbox::Session> session_;
   std::vector<llm::Message> history_;
+  std::size_t shown_ = 0;  // of history_, by the trajectory
   json trajectory_, reasoning_ = json::array();
-  std::string text_;
+  std::string joined_;  // of a context in parts
   std::unique_ptr<Passages> passages_;
   std::mutex mutex_;  // below: children side by side
   std::vector<SubCall> calls_;

@@ -1,5 +1,9 @@
 #include "rlm/report.h"
 
+#include <fmt/format.h>
+
+#include "rlm/cut.h"
+
 namespace pmt::rlm {
 namespace {
 
@@ -8,12 +12,9 @@ using nlohmann::json;
 constexpr std::size_t kHistoryBlocksMax = 50;
 constexpr std::size_t kHistoryBytesMax = 2'000;
 
-std::string cut(std::string text) {
-  if (text.size() <= kHistoryBytesMax) return text;
-  text.resize(kHistoryBytesMax);
-  while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0U) == 0x80U) text.pop_back();
-  if (!text.empty() && (static_cast<unsigned char>(text.back()) & 0x80U) != 0) text.pop_back();
-  return text + "...";
+std::string cut(const std::string& text) {
+  const std::string_view shown = cut_utf8(text, kHistoryBytesMax);
+  return fmt::format("{}{}", shown, shown.size() < text.size() ? "..." : "");
 }
 
 /// The blocks that ran, the root's only, shortened: the whole is in the trajectory.

@@ -2,6 +2,7 @@
 // the end.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "base/clock.h"
 #include "rlm/asker.h"
+#include "rlm/watch.h"
 #include "sandbox/sandbox.h"
 
 namespace pmt::rlm {
@@ -32,8 +34,12 @@ struct Run {
   Asker& asker;
   const base::Clock& clock;
   sandbox::Sandbox* sandbox = nullptr;  // null: only the fixed program can run
+  std::string tenant = {};
   std::function<void(const std::string&)> on_progress = [](const std::string&) {};
   std::function<void(const std::string&)> on_text = [](const std::string&) {};  // pieces of the final answer
+  std::atomic<int> children = 0;  // with a thread of their own, at all levels together
+
+  Watch watch() { return Watch(asker.cancel(), &asker.ledger(), on_progress); }
 };
 
 /// What a program (fixed or written by the root) came to.
