@@ -8,6 +8,21 @@
 namespace pmt::app {
 namespace {
 
+void read_budget(TableReader& reader, rlm::BudgetLimits& out) {
+  std::int64_t tokens = 0;
+  double usd = 0, seconds = 0;
+  reader.integer("budget_calls", out.calls, {.min = 1});
+  reader.integer("budget_tokens", tokens, {.min = 1});
+  std::int64_t megabytes = out.bytes >> 20;
+  reader.integer("budget_mb", megabytes, {.min = 1, .max = 1 << 20});
+  reader.number("budget_usd", usd);
+  reader.number("budget_seconds", seconds);
+  out.bytes = megabytes << 20;
+  if (tokens > 0) out.tokens = tokens;
+  if (usd > 0) out.usd = usd;
+  if (seconds > 0) out.seconds = seconds;
+}
+
 base::Status read_rlm_table(const toml::table& table, const std::string& file, RlmConfig& out) {
   TableReader reader(table, "[rlm]", file);
   reader.boolean("enabled", out.enabled);
@@ -19,20 +34,15 @@ base::Status read_rlm_table(const toml::table& table, const std::string& file, R
   reader.number("kv_ratio", out.kv_ratio, {.min = 1, .max = 64});
   reader.boolean("speculation", out.speculation);
   reader.integer("running_max", out.running_max, {.min = 1, .max = 1'000});
-  std::int64_t tokens = 0;
-  double usd = 0, seconds = 0;
-  reader.integer("budget_tokens", tokens, {.min = 1});
-  reader.number("budget_usd", usd);
-  reader.number("budget_seconds", seconds);
-  if (tokens > 0) out.budget.tokens = tokens;
-  if (usd > 0) out.budget.usd = usd;
-  if (seconds > 0) out.budget.seconds = seconds;
+  reader.integer("running_tenant_max", out.running_tenant_max, {.min = 0, .max = 1'000});
+  read_budget(reader, out.budget);
   reader.text("trajectory_dir", out.trajectory_dir);
   reader.one_of("sandbox", out.sandbox.kind,
                 {{"auto", sandbox::Kind::kAuto},
                  {"bubblewrap", sandbox::Kind::kBubblewrap},
                  {"monty", sandbox::Kind::kMonty}});
   reader.integer("sandboxes_max", out.sandbox.running_max, {.min = 1, .max = 1'000});
+  reader.integer("sandboxes_tenant_max", out.sandbox.tenant_max, {.min = 0, .max = 1'000});
   reader.number("block_seconds", out.sandbox.limits.block_s, {.min = 0.1, .max = 3'600});
   std::size_t memory_mb = out.sandbox.limits.memory_bytes >> 20;
   reader.integer("memory_mb", memory_mb, {.min = 128, .max = 1 << 20});

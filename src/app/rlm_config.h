@@ -10,12 +10,16 @@
 //   kv_ratio = 8                # compression of the leaf calls' keys and values, 1..64; 1: exact
 //   speculation = true          # of the leaf calls
 //   running_max = 16            # answers at once: above, 503
-//   budget_tokens = 2000000     # of one answer's whole tree; unset: no limit
-//   budget_usd = 1.0
-//   budget_seconds = 600
+//   running_tenant_max = 0      # of them one tenant's: above, 429; 0: as many as are left for others
+//   budget_calls = 10000        # of one answer's whole tree, each prompt of a batch counts
+//   budget_tokens = 20000000    # a request may ask for less than this, as of the next ones
+//   budget_mb = 128             # of prompts
+//   budget_seconds = 3600
+//   budget_usd = 1.0            # unset: no limit
 //   trajectory_dir = "/var/log/rlm"  # a file of JSON lines an answer; unset: none
 //   sandbox = "auto"            # auto, bubblewrap, monty
 //   sandboxes_max = 32          # REPLs at once
+//   sandboxes_tenant_max = 0    # of them one tenant's; 0: as many as are left for others
 //   block_seconds = 30          # one block's own time
 //   memory_mb = 1024            # of one REPL
 //
@@ -45,7 +49,7 @@ struct RlmConfig {
   rlm::Bounds bounds;
   double kv_ratio = 8;
   bool speculation = true;
-  int running_max = 16;
+  int running_max = 16, running_tenant_max = 0;
   rlm::BudgetLimits budget;
   std::string trajectory_dir;
   sandbox::SandboxOptions sandbox;

@@ -78,6 +78,8 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                           .kv_ratio = config.kv_ratio,
                           .speculation = config.speculation,
                           .running_max = config.running_max,
+                          .tenant_max = config.running_tenant_max,
+                          .tenants = parts.tenants,
                           .budget = config.budget,
                           .trajectory_dir = config.trajectory_dir,
                           .on_warning = [](const std::string& text) { spdlog::warn(text); }};
@@ -87,6 +89,7 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
 
   if (options.root.parameters == 0 || options.root.parameters >= rlm::kSmallParameters) {
     sandbox::SandboxOptions wanted = config.sandbox;
+    wanted.tenants = parts.tenants;
     wanted.monty_home = (home_dir() / "sandbox" / "pydantic-monty-1.4.0").string();
     auto sandbox = sandbox::Sandbox::open(wanted);
     if (!sandbox) return no_sandbox(options.root.name, sandbox.error());

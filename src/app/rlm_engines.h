@@ -24,6 +24,7 @@ class RlmEngines {
     base::UsageCounter* cache_usage = nullptr;
     std::vector<const inference::LocalModel*> local_models;
     std::function<response_cache::Price(const std::string& model)> price;
+    bool tenants = false;  // whether callers may be of several
   };
   /// After the models and `permutation` are in `served`: adds `rlm` and `unified`. Errors: kInvalidArgument,
   /// a root or leaf that isn't served; kUnavailable, a root that writes programs and no sandbox for them

@@ -247,7 +247,8 @@ base::Status ServerApp::Impl::wire() {
                                       .cache_enabled = config.cache_enabled,
                                       .cache_usage = &cache_usage,
                                       .local_models = std::move(local),
-                                      .price = [this](const std::string& model) { return prices.of(model); }},
+                                      .price = [this](const std::string& model) { return prices.of(model); },
+                                      .tenants = !config.service.keys.empty()},
                                      options.models, clock));
 
   // The self-tests run once, here: an audit asked for later must not cost more than reading counters.

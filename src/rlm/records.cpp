@@ -101,7 +101,7 @@ class Fields {
     for (const auto& [key, value] : object->items()) {
       if (!value.is_primitive()) continue;
       keys_.push_back(key);
-      all_.push_back({keys_.back(), records.keep(base::as_text(value).value_or(value.dump()))});
+      all_.push_back({keys_.back(), records.keep(value.is_string() ? *base::as_text(value) : value.dump())});
     }
     return true;
   }
