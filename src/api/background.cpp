@@ -1,9 +1,8 @@
 #include "api/background.h"
 
-#include <exception>
 #include <utility>
 
-#include <spdlog/spdlog.h>
+#include "base/guard.h"
 
 namespace pmt::api {
 
@@ -36,11 +35,7 @@ void Background::work() {
     auto job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    try {
-      job();
-    } catch (const std::exception& e) {
-      spdlog::error("a request's work in the background failed: {}", e.what());
-    }
+    base::survives({base::Thread::kBackground}, job);
     job = nullptr;  // its Responder with it, outside the lock
     lock.lock();
   }

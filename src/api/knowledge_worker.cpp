@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/guard.h"
 #include "base/priority.h"
 
 namespace pmt::api {
@@ -34,7 +35,7 @@ void KnowledgeWorker::loop() {
       act = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    act();
+    base::survives({base::Thread::kKnowledge}, act);
   }
 }
 
@@ -63,7 +64,7 @@ base::Result<json> KnowledgeWorker::start(std::string id, std::string domain, st
   const base::Status queued = run([this, id, work = std::move(work)] {
     update(
         id, [](json& state) { state["status"] = "running"; }, false);
-    const auto result = work([&](std::size_t done, std::size_t of) {
+    const auto on_progress = [&](std::size_t done, std::size_t of) {
       update(
           id,
           [&](json& state) {
@@ -71,7 +72,11 @@ base::Result<json> KnowledgeWorker::start(std::string id, std::string domain, st
             state["of"] = of;
           },
           false);
-    });
+    };
+    base::Result<json> result = json();
+    const base::Status worked =
+        base::guarded({base::Thread::kKnowledge, id}, [&] { result = work(on_progress); });
+    if (!worked) result = worked.error();
     update(
         id,
         [&](json& state) {
@@ -112,7 +117,8 @@ void KnowledgeWorker::update(const std::string& id, const std::function<void(jso
       }
     }
   }
-  for (const Watcher& watcher : watchers) watcher(state, ended);
+  for (const Watcher& watcher : watchers)
+    base::survives({base::Thread::kKnowledge, id}, [&] { watcher(state, ended); });
 }
 
 base::Result<json> KnowledgeWorker::state(const std::string& id, const std::string& owner) const {

@@ -6,6 +6,7 @@
 
 #include <prometheus/text_serializer.h>
 
+#include "base/guard.h"
 #include "base/version.h"
 #include "response_cache/shared_store.h"
 #include "telemetry/json_log.h"
@@ -178,12 +179,23 @@ void add_process(Families& out) {
               static_cast<double>(telemetry::log_lines_lost()));
 }
 
+/// All of them, from 0: an alert on a rise needs the value before it.
+void add_exceptions(Families& out) {
+  for (std::size_t i = 0; i < base::kThreads; ++i) {
+    const auto thread = static_cast<base::Thread>(i);
+    out.counter("permutation_exceptions_total",
+                "Exceptions that ended one request or job, by the thread that caught them",
+                static_cast<double>(base::exceptions_caught(thread)), {{"thread", base::to_string(thread)}});
+  }
+}
+
 void show_metrics(const Router& router, const ApiOptions& options, const CompletionMetrics& completions,
                   const Exchange& exchange) {
   Families families;
   families.gauge("permutation_info", "What this server was built from", 1,
                  {{"version", base::kVersion}, {"build", base::kBuildFlags}});
   add_process(families);
+  add_exceptions(families);
   if (options.cache != nullptr) {
     add_cache(families, options.cache->stats());
     if (const auto* shared = options.cache->shared()) add_shared(families, shared->stats());

@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "api/access.h"
+#include "api/errors.h"
 #include "api/request_record.h"
 #include "api/router.h"
 #include "base/clock.h"
+#include "base/guard.h"
 #include "net/http.h"
 
 namespace pmt::api {
@@ -26,7 +28,7 @@ class ObservedResponder final : public net::Responder {
         decision_(std::move(decision)),
         observer_(observer) {}
   ~ObservedResponder() override {
-    if (!observed_.load()) observe(500);
+    if (!observed_.load()) base::survives({base::Thread::kHttp, record_->id}, [this] { dropped(); });
   }
   ObservedResponder(const ObservedResponder&) = delete;
   ObservedResponder& operator=(const ObservedResponder&) = delete;
@@ -49,6 +51,15 @@ class ObservedResponder final : public net::Responder {
   void on_disconnect(std::function<void()> callback) override { inner_->on_disconnect(std::move(callback)); }
 
  private:
+  /// Whoever had it to answer has thrown, or forgot it.
+  void dropped() {
+    net::HttpResponse response = error_response(
+        {base::Code::kInternal, "The server dropped the request " + record_->id + " without an answer."});
+    add_headers(response.headers);
+    observe(500);
+    inner_->send(std::move(response));  // nothing, if a stream has begun: that is broken off
+  }
+
   void add_headers(net::Headers& headers) {
     headers.emplace_back("x-request-id", record_->id);
     if (decision_.counted) Access::add_limit_headers(*decision_.caller, headers);

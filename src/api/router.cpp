@@ -8,6 +8,7 @@
 #include "api/json_writer.h"
 #include "api/observed_responder.h"
 #include "api/request_body.h"
+#include "base/guard.h"
 
 namespace pmt::api {
 namespace {
@@ -150,13 +151,12 @@ void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> re
   if (!caller) return observed->send(std::move(refusal));
   if (route == nullptr) return refuse(request, *observed);
   std::string tail = route->has_tail ? request.path.substr(route->prefix.size()) : "";
-  std::string id = record->id;
-  try {
+  const std::string id = record->id;
+  const base::Status handled = base::guarded({base::Thread::kHttp, id}, [&] {
     if (auto unread = prepare_body(request, body_bytes_max_)) return observed->send(*std::move(unread));
-    route->handler({std::move(request), observed, std::move(id), std::move(tail), caller, std::move(record)});
-  } catch (const std::exception& e) {
-    send_error(*observed, {base::Code::kInternal, fmt::format("The server failed: {}.", e.what())});
-  }
+    route->handler({std::move(request), observed, id, std::move(tail), caller, std::move(record)});
+  });
+  if (!handled) send_error(*observed, handled.error());
 }
 
 std::vector<std::string> Router::routes() const {

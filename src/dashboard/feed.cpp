@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/guard.h"
 #include "net/sse.h"
 
 namespace pmt::dashboard {
 
-Feed::Feed(FeedOptions options) : options_(std::move(options)), thread_([this] { run(); }) {}
+Feed::Feed(FeedOptions options)
+    : options_(std::move(options)),
+      thread_([this] { base::keep_running({base::Thread::kDashboard}, [this] { run(); }); }) {}
 
 bool Feed::listen(std::shared_ptr<net::Responder> responder, std::function<bool()> allowed) {
   {
@@ -50,8 +53,10 @@ void Feed::run() {
     if (closed_ || listeners_.empty()) continue;
     const std::vector<Listener> now = listeners_;
     lock.unlock();
-    const std::string event = net::sse_event(options_.snapshot());
-    for (const Listener& one : now) one.responder->write(event);
+    base::survives({base::Thread::kDashboard}, [&] {  // its next snapshot may be a better one
+      const std::string event = net::sse_event(options_.snapshot());
+      for (const Listener& one : now) one.responder->write(event);
+    });
     lock.lock();
   }
   for (const Listener& one : listeners_) one.responder->finish_stream();

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <stdexcept>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -50,6 +51,22 @@ TEST(Feed, TooManyListenersAreTurnedAwayAndCloseEndsTheStreams) {
   EXPECT_THAT(second.read_until("\r\n\r\n"), ::testing::HasSubstr("503"));
   feed.close();
   EXPECT_THAT(first.read_until("0\r\n\r\n"), ::testing::EndsWith("0\r\n\r\n")) << "ended, not broken off";
+}
+
+TEST(Feed, ASnapshotThatFailsIsLeftOut) {
+  std::atomic<int> made{0};
+  Feed feed({.snapshot = [&made]() -> std::string {
+               if (++made % 2 == 0) throw std::runtime_error("no snapshot");
+               return std::to_string(made);
+             },
+             .period_ms = 5});
+  const auto server =
+      net::start_server([&](const net::HttpRequest&, std::shared_ptr<net::Responder> responder) {
+        feed.listen(std::move(responder));
+      });
+  net::TestPeer peer(*server);
+  peer.request("GET /");
+  EXPECT_THAT(peer.read_until("data: 5\n\n\r\n"), ::testing::HasSubstr("data: 3"));
 }
 
 }  // namespace

@@ -53,18 +53,31 @@ std::optional<llm::Delta> Generation::cut_short() {
 }
 
 /// The whole vocabulary is checked against the grammar only where the model's own choice isn't allowed. Null:
-/// the grammar has no way on.
+/// the grammar has no way on, or it takes too long to find (failure_).
 std::optional<std::int32_t> Generation::sample(std::span<const float> logits) {
-  std::int32_t token = sampler_.sample(logits);
+  const std::int32_t token = sampler_.sample(logits);
   if (!grammar_) return token;
-  if (!grammar_->allows(token)) {
-    std::vector<float> allowed(logits.begin(), logits.end());
-    grammar_->mask(allowed);
-    token = sampler_.sample(allowed);
-    if (std::isinf(allowed[static_cast<std::size_t>(token)])) return std::nullopt;
+  auto allowed = sample_allowed(token, logits);
+  if (!allowed) {
+    failure_ = allowed.error();
+    return std::nullopt;
   }
-  if (!grammar_->accept(token)) return std::nullopt;
-  return token;
+  return *allowed;
+}
+
+/// `first`: the model's own choice.
+base::Result<std::optional<std::int32_t>> Generation::sample_allowed(std::int32_t first,
+                                                                     std::span<const float> logits) {
+  TRY_ASSIGN(const bool agrees, grammar_->allows(first));
+  std::int32_t token = first;
+  if (!agrees) {
+    std::vector<float> allowed(logits.begin(), logits.end());
+    TRY(grammar_->mask(allowed));
+    token = sampler_.sample(allowed);
+    if (std::isinf(allowed[static_cast<std::size_t>(token)])) return std::optional<std::int32_t>();
+  }
+  TRY(grammar_->accept(token));
+  return std::optional(token);
 }
 
 std::optional<std::int32_t> Generation::choose(std::span<const float> logits) {
@@ -84,6 +97,7 @@ std::optional<std::int32_t> Generation::choose(std::span<const float> logits) {
 
 std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
   const std::optional<std::int32_t> chosen = choose(logits);
+  if (failure_) return {};
   if (!chosen) return cut_short();
   const std::int32_t token = *chosen;
   sampler_.accept(token);

@@ -60,6 +60,8 @@ class Generation {
   std::optional<llm::Delta> cut_short();
 
   bool finished() const { return finish_.has_value(); }
+  /// Why it can't go on: its grammar's next step would take too long.
+  const std::optional<base::Error>& failure() const { return failure_; }
   llm::FinishReason finish_reason() const { return *finish_; }
 
   /// Tokens that the model hasn't read yet: the whole prompt at first, then one a step; all of them again
@@ -83,6 +85,7 @@ class Generation {
   /// The token that comes next: a forced one, or a sampled one. Null: the grammar has no way on.
   std::optional<std::int32_t> choose(std::span<const float> logits);
   std::optional<std::int32_t> sample(std::span<const float> logits);
+  base::Result<std::optional<std::int32_t>> sample_allowed(std::int32_t first, std::span<const float> logits);
   llm::TokenLogprob describe(std::span<const float> logits, std::int32_t token) const;
   /// `text` with the log-probabilities gathered since the last text.
   std::optional<llm::Delta> show(std::string text);
@@ -105,6 +108,7 @@ class Generation {
   GenerationOptions options_;
   std::vector<llm::TokenLogprob> logprobs_;  // not shown yet
   std::optional<llm::FinishReason> finish_;
+  std::optional<base::Error> failure_;
 };
 
 }  // namespace pmt::inference

@@ -16,6 +16,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/check.h"
+#include "base/guard.h"
 #include "base/priority.h"
 #include "model/llama_log.h"
 #include "model/token_list_check.h"
@@ -209,7 +210,7 @@ struct Job {
 class Worker final : public LocalEmbedder {
  public:
   Worker(LocalEmbedderOptions options, const base::Clock& clock)
-      : options_(std::move(options)), clock_(clock), thread_([this] { run(); }) {}
+      : options_(std::move(options)), clock_(clock), thread_([this] { live(); }) {}
   ~Worker() override { Worker::stop(); }
 
   void stop() override {
@@ -234,6 +235,7 @@ class Worker final : public LocalEmbedder {
     std::size_t text;
   };
 
+  void live();
   void run();
   void take_new();
   void ensure_loaded();
@@ -287,7 +289,7 @@ void Worker::end(Job& job, base::Result<Embeddings> result) {
     texts_waiting_ -= job.inputs.size();
     if (!result) ++stats_.failed;
   }
-  job.done(std::move(result));
+  base::survives({base::Thread::kEmbedder}, [&] { job.done(std::move(result)); });
   std::erase_if(jobs_, [&job](const auto& one) { return one.get() == &job; });
 }
 
@@ -340,7 +342,8 @@ void Worker::encode(const std::vector<Place>& batch) {
   }
   std::vector<float> rows;
   const base::Nanos began = clock_.now();
-  const base::Status encoded = encoder_->encode(texts, rows);
+  const base::Status encoded =
+      base::guarded({base::Thread::kEmbedder}, [&] { return encoder_->encode(texts, rows); });
   {
     const std::lock_guard lock(mutex_);
     stats_.busy_ms += base::ms_between(began, clock_.now());
@@ -363,7 +366,10 @@ void Worker::encode(const std::vector<Place>& batch) {
 void Worker::ensure_loaded() {
   if (encoder_) return;
   const base::Nanos began = clock_.now();
-  auto loaded = Encoder::load(options_);
+  base::Result<std::unique_ptr<Encoder>> loaded = Error{};
+  const base::Status ran =
+      base::guarded({base::Thread::kEmbedder}, [&] { loaded = Encoder::load(options_); });
+  if (!ran) loaded = ran.error();
   if (!loaded) {
     spdlog::warn("embeddings: {}", loaded.error().message);
     return fail_all(loaded.error());
@@ -384,8 +390,18 @@ void Worker::take_new() {
   arrived_.clear();
 }
 
-void Worker::run() {
+/// What gets out of all smaller nets ends the texts that were being worked on, not the thread.
+void Worker::live() {
   if (options_.gives_way) base::give_way();
+  while (true) {
+    const base::Status ran = base::guarded({base::Thread::kEmbedder}, [this] { run(); });
+    if (ran) return;
+    fail_all(ran.error());
+    base::pause_after_exception();
+  }
+}
+
+void Worker::run() {
   while (true) {
     take_new();
     {
@@ -398,7 +414,8 @@ void Worker::run() {
       if (job->cancel.cancelled()) {
         wrong.emplace_back(job.get(), Error{Code::kCancelled, "the caller left"});
       } else if (job->tokens.empty()) {
-        if (const base::Status ready = prepare(*job); !ready) wrong.emplace_back(job.get(), ready.error());
+        const base::Status ready = base::guarded({base::Thread::kEmbedder}, [&] { return prepare(*job); });
+        if (!ready) wrong.emplace_back(job.get(), ready.error());
       }
     }
     for (auto& [job, error] : wrong) end(*job, std::move(error));

@@ -1,15 +1,15 @@
 #include "inference/local_model.h"
 
+#include <atomic>
 #include <cctype>
 #include <cmath>
-#include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "inference/encode_queue.h"
 #include "inference/prefix_scope.h"
 #include "inference/scheduler.h"
 #include "inference/structured_output.h"
@@ -40,27 +40,16 @@ class LocalModelImpl final : public LocalModel {
     info_.parameters = transformer_->parameters();
     info_.file_bytes = transformer_->file_bytes();
     info_.has_chat_template = chat_template_ != nullptr;
-    intake_ = std::thread([this] { encode_requests(); });
-  }
-
-  ~LocalModelImpl() override {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
-    intake_.join();
+    const auto waiting_max = static_cast<std::size_t>(options_.queue_max);
+    const auto encode = [this](Arrived& arrived) { return submit(arrived); };
+    prompts_.emplace(EncodeQueue::Options{base::Thread::kIntake, waiting_max}, encode);
+    forms_.emplace(EncodeQueue::Options{base::Thread::kForms, waiting_max}, encode);
   }
 
   void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (arrived_.size() < static_cast<std::size_t>(options_.queue_max)) {
-        arrived_.push_back({std::move(request), std::move(sink), std::move(cancel), clock_.now()});
-        wake_.notify_one();
-        return;
-      }
-    }
+    EncodeQueue& queue = has_form(request) ? *forms_ : *prompts_;
+    Arrived arrived{std::move(request), sink, std::move(cancel), clock_.now()};
+    if (queue.push(arrived)) return;
     sink->on_event(
         llm::Failed{{base::Code::kUnavailable, "too many requests are waiting already: try again later"}});
   }
@@ -69,21 +58,23 @@ class LocalModelImpl final : public LocalModel {
   double word_rarity(std::string_view word) const override;
   const ModelInfo& info() const override { return info_; }
   KvPoolStats kv_stats() const override { return scheduler_.kv_stats(); }
-  EngineStats stats() const override { return scheduler_.stats(); }
+  EngineStats stats() const override {
+    EngineStats out = scheduler_.stats();
+    out.forms = form_count_;
+    out.forms_found = forms_found_;
+    out.forms_refused = forms_refused_;
+    return out;
+  }
 
  private:
-  struct Arrived {
-    llm::Request request;
-    std::shared_ptr<llm::Sink> sink;
-    base::CancelToken cancel;
-    base::Nanos at;
-  };
-
-  void encode_requests();
+  static bool has_form(const llm::Request& request) {
+    return !request.tools.empty() || !request.response_format.is_free();
+  }
   base::Status submit(Arrived& arrived);
   ForcedTokens forced_tokens(const llm::Request& request) const;
   base::Result<std::vector<std::int32_t>> encode(const llm::Request& request,
                                                  const std::string& instruction) const;
+  base::Result<model::Grammar> form_of(const std::string& gbnf);
   base::Status check_length(const llm::Request& request, std::size_t tokens) const;
 
   LocalModelOptions options_;
@@ -94,30 +85,12 @@ class LocalModelImpl final : public LocalModel {
   ModelInfo info_;
   Scheduler scheduler_;
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Arrived> arrived_;  // under mutex_
-  bool stopping_ = false;        // under mutex_
-  std::thread intake_;
+  std::once_flag indexed_;
+  std::shared_ptr<const model::TokenIndex> tokens_;  // made for the first form
+  std::atomic<std::uint64_t> form_count_{0}, forms_found_{0}, forms_refused_{0};
+  // Last: everything above is ready when they begin.
+  std::optional<EncodeQueue> prompts_, forms_;
 };
-
-/// Prompts are encoded on a thread of their own: a long one would hold up an I/O thread, or everybody's next
-/// token.
-void LocalModelImpl::encode_requests() {
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stopping_ || !arrived_.empty(); });
-    if (arrived_.empty()) return;
-    Arrived arrived = std::move(arrived_.front());
-    arrived_.pop_front();
-    const bool stopping = stopping_;
-    lock.unlock();
-    const base::Status submitted =
-        stopping ? base::Status(base::Error{base::Code::kUnavailable, "the server is shutting down"})
-                 : submit(arrived);
-    if (!submitted) arrived.sink->on_event(llm::Failed{submitted.error()});
-  }
-}
 
 const char* prompt_field(const llm::Request& request) {
   return request.endpoint == llm::Endpoint::kChat ? "messages" : "prompt";
@@ -187,9 +160,21 @@ base::Status LocalModelImpl::check_length(const llm::Request& request, std::size
       prompt_field(request)};
 }
 
+/// At its beginning, ready for the scheduler's thread to copy.
+base::Result<model::Grammar> LocalModelImpl::form_of(const std::string& gbnf) {
+  std::call_once(indexed_, [this] { tokens_ = model::TokenIndex::create(*vocab_); });
+  TRY_ASSIGN(model::KeptGrammar kept, model::read_grammar(gbnf));
+  forms_found_ += kept.found ? 1 : 0;
+  return model::Grammar::create(std::move(kept.rules), tokens_);
+}
+
 base::Status LocalModelImpl::submit(Arrived& arrived) {
   const llm::Request& request = arrived.request;
-  TRY_ASSIGN(StructuredOutput structure, structured_output(request));
+  const bool has_form = LocalModelImpl::has_form(request);
+  form_count_ += has_form ? 1 : 0;
+  auto structured = structured_output(request);
+  forms_refused_ += structured ? 0 : 1;
+  TRY_ASSIGN(StructuredOutput structure, std::move(structured));
   TRY_ASSIGN(auto prompt, encode(request, structure.instruction));
   TRY(check_length(request, prompt.size()));
   auto job = std::make_unique<Job>();
@@ -201,8 +186,16 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   job->new_tokens_max = std::min(request.max_tokens.value_or(fit), room);
   job->prefix_scope = prefix_scope(request);
   job->prompt = std::move(prompt);
-  job->sink = structure.calls ? make_tool_call_sink(arrived.sink, request.id, structure.bare) : arrived.sink;
-  job->grammar = std::move(structure.grammar);
+  job->id = request.id;
+  auto sink = structure.calls ? make_tool_call_sink(arrived.sink, request.id, structure.bare) : arrived.sink;
+  job->sink = std::make_shared<llm::GuardedSink>(std::move(sink), request.id);
+  if (!structure.grammar.empty()) {
+    job->form_field = structure.calls ? "tools" : "response_format";
+    auto form = form_of(structure.grammar);
+    forms_refused_ += form ? 0 : 1;
+    if (!form) return of_field(form.error(), job->form_field);
+    job->grammar = std::move(*form);
+  }
   if (request.budget.seconds) {
     job->deadline = arrived.at + std::chrono::duration_cast<base::Nanos>(
                                      std::chrono::duration<double>(*request.budget.seconds));

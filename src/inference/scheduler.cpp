@@ -1,10 +1,13 @@
 #include "inference/scheduler.h"
 
 #include <algorithm>
+#include <iterator>
+#include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/guard.h"
 #include "inference/kv_quality.h"
 #include "inference/kv_scores.h"
 #include "kernels/attention.h"
@@ -35,6 +38,12 @@ kv_cache::PrefixKey prefix_key(const Job& job) {
 }
 
 }  // namespace
+
+base::Error of_field(base::Error error, const std::string& field) {
+  error.message = fmt::format("'{}' {}", field, error.message);
+  error.field = field;
+  return error;
+}
 
 Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
                      std::unique_ptr<kv_cache::PagePool> pool, std::optional<Calibration> calibration,
@@ -123,21 +132,20 @@ base::Status Scheduler::submit(std::unique_ptr<Job> job) {
         base::Code::kUnavailable,
         fmt::format("{} requests are waiting already: try again later", waiting_count_.load())};
   }
+  submitted_.push_back(std::move(job));
   ++waiting_count_;
   ++requests_;
-  submitted_.push_back(std::move(job));
   wake_.notify_one();
   return {};
 }
 
 void Scheduler::run() {
-  while (wait_for_work()) {
-    drop_cancelled();
-    admit();
-    if (!running_.empty()) step();
-    end_late();
-    retire_finished();
-    if (running_.empty() || clock_.now() - published_ > kPublishEvery) publish();
+  for (bool goes_on = true; goes_on;) {
+    const base::Status ran = base::guarded({base::Thread::kScheduler}, [&] {
+      goes_on = wait_for_work();
+      if (goes_on) turn();
+    });
+    if (!ran) end_running();
   }
   for (Jobs* jobs : {&running_, &waiting_}) {
     for (auto& job : *jobs) fail(*job, {base::Code::kUnavailable, "the server is shutting down"});
@@ -145,20 +153,46 @@ void Scheduler::run() {
   }
 }
 
+void Scheduler::turn() {
+  drop_cancelled();
+  admit();
+  if (!running_.empty()) step();
+  base::survives({base::Thread::kScheduler}, [this] { end_late(); });
+  retire_finished();
+  base::survives({base::Thread::kScheduler}, [this] {
+    if (running_.empty() || clock_.now() - published_ > kPublishEvery) publish();
+  });
+}
+
+template <class Fn>
+void Scheduler::for_job(Job& job, Fn&& fn, int line) {
+  const base::Status ran = base::guarded({base::Thread::kScheduler, job.id, __FILE__, line}, fn);
+  if (!ran) fail(job, ran.error());
+}
+
+/// What got out of a turn may have left any running sequence half-changed: all of them go, those that wait
+/// are whole.
+void Scheduler::end_running() {
+  for (auto& job : running_) fail(*job, base::internal_error(job->id));
+  running_.clear();
+  running_count_ = 0;
+  base::pause_after_exception();
+}
+
 bool Scheduler::wait_for_work() {
   std::unique_lock lock(mutex_);
   if (running_.empty() && waiting_.empty()) {
     wake_.wait(lock, [this] { return stopping_ || !submitted_.empty(); });
   }
-  for (auto& job : submitted_) waiting_.push_back(std::move(job));
-  submitted_.clear();
+  waiting_.splice(waiting_.end(), submitted_);
   return !stopping_;
 }
 
 void Scheduler::drop_cancelled() {
   for (Jobs* jobs : {&running_, &waiting_}) {
     for (auto it = jobs->begin(); it != jobs->end();) {
-      if (!(*it)->cancel.cancelled()) {
+      const bool wanted = (*it)->sink != nullptr && !(*it)->sink->broken();
+      if (wanted && !(*it)->cancel.cancelled()) {
         ++it;
         continue;
       }
@@ -179,11 +213,13 @@ void Scheduler::end_late() {
         continue;
       }
       if (job.first_token != base::Nanos(0) && jobs == &running_) {
-        job.cut_short = true;
-        for (Generation& generation : job.running) {
-          if (generation.finished()) continue;
-          if (auto delta = generation.cut_short()) job.sink->on_event(std::move(*delta));
-        }
+        for_job(job, [&job] {
+          job.cut_short = true;
+          for (Generation& generation : job.running) {
+            if (generation.finished()) continue;
+            if (auto delta = generation.cut_short()) job.sink->on_event(std::move(*delta));
+          }
+        });
         ++it;
         continue;
       }
@@ -217,17 +253,18 @@ void Scheduler::admit() {
         promised + need <= pool_->pages_free() &&
         sequences + static_cast<std::size_t>(job.choices) <= static_cast<std::size_t>(options_.sequences_max);
     if (!fits && !running_.empty()) return;
-    auto taken = std::move(waiting_.front());
-    waiting_.pop_front();
+    Jobs taken;
+    taken.splice(taken.end(), waiting_, waiting_.begin());
     --waiting_count_;
-    if (const base::Status begun = begin(*taken); !begun) {
-      fail(*taken, begun.error());
+    const base::Status begun = base::guarded({base::Thread::kScheduler, job.id}, [&] { return begin(job); });
+    if (!begun) {
+      fail(job, begun.error());
       continue;
     }
     promised += need;
-    sequences += static_cast<std::size_t>(taken->choices);
+    sequences += static_cast<std::size_t>(job.choices);
     ++running_count_;
-    running_.push_back(std::move(taken));
+    running_.splice(running_.end(), taken);
   }
 }
 
@@ -240,15 +277,11 @@ base::Status Scheduler::begin(Job& job) {
     model::SamplerParams params = job.sampling;
     params.choice = i;
     TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab_.size()));
-    std::optional<model::Grammar> grammar;
-    if (!job.grammar.empty()) {
-      TRY_ASSIGN(grammar, model::Grammar::create(vocab_, job.grammar));
-    }
     job.running.emplace_back(
         vocab_, kv_cache::SequenceKv(*pool_, shape), std::move(sampler), job.stops, job.prompt,
-        GenerationOptions{i, job.new_tokens_max, job.logprobs, job.speculate}, std::move(grammar));
+        GenerationOptions{i, job.new_tokens_max, job.logprobs, job.speculate}, job.grammar);
     // A form that was asked for goes before what was taught.
-    if (job.grammar.empty()) job.running.back().force(job.forced);
+    if (!job.grammar) job.running.back().force(job.forced);
   }
   job.sink->on_event(llm::Started{options_.name, clock_.unix_seconds(), {}});
   job.prompt_shared = job.choices == 1;
@@ -301,8 +334,11 @@ base::Status Scheduler::ensure_calibrated() {
 
 std::vector<Scheduler::Part> Scheduler::choose_parts() {
   std::vector<Part> parts;
+  const auto suspect =
+      std::find_if(running_.begin(), running_.end(), [](const auto& job) { return job->suspect; });
   const auto each = [&](auto&& visit) {
     for (auto& job : running_) {
+      if (suspect != running_.end() && job != *suspect) continue;
       // Until the prompt is read, the first choice reads it for all.
       const std::size_t count = job->prompt_shared ? job->running.size() : 1;
       for (std::size_t i = 0; i < count; ++i)
@@ -361,14 +397,17 @@ void Scheduler::drop_unseen(const std::vector<Part>& parts) {
 }
 
 void Scheduler::preempt_youngest() {
-  auto victim = std::move(running_.back());
-  running_.pop_back();
-  for (Generation& generation : victim->running) generation.drop_pages();
-  victim->shared_bytes = 0;
-  victim->prompt_shared = true;  // the choices differ by now, or read the prompt once each
+  drop_pages(*running_.back());
   --running_count_;
   ++waiting_count_;
-  waiting_.push_front(std::move(victim));
+  waiting_.splice(waiting_.begin(), running_, std::prev(running_.end()));
+}
+
+/// Its tokens are all to be read again.
+void Scheduler::drop_pages(Job& job) {
+  for (Generation& generation : job.running) generation.drop_pages();
+  job.shared_bytes = 0;
+  job.prompt_shared = true;  // the choices differ by now, or read the prompt once each
 }
 
 /// Drafts ride along for little while a step is bound by reading the weights (how much, step_clock_
@@ -379,7 +418,11 @@ void Scheduler::draft() {
   for (const auto& job : running_) answers += job->running.size();
   if (answers > kSpeculatingAnswersMax) return;
   for (const auto& job : running_) {
-    for (Generation& generation : job->running) generation.draft(kDraftsMax, step_clock_.costs());
+    for (Generation& generation : job->running) {
+      const bool drafted = base::survives({base::Thread::kScheduler, job->id},
+                                          [&] { generation.draft(kDraftsMax, step_clock_.costs()); });
+      if (!drafted) generation.forget_drafts();  // they only save time
+    }
   }
 }
 
@@ -389,42 +432,64 @@ void Scheduler::forget_drafts() {
   }
 }
 
-void Scheduler::step() {
-  draft();
-  std::vector<Part> parts = choose_parts();
+/// The next tokens of `parts` (chosen here) through the model: their rows of logits.
+std::span<const float> Scheduler::forward(std::vector<Part>& parts) {
+  parts = choose_parts();
   while (!make_room(parts)) {
-    if (running_.empty()) return;
+    if (running_.empty()) return {};
     parts = choose_parts();
   }
   std::vector<model::BatchSpan> batch;
-  for (const Part& part : parts) {
+  for (Part& part : parts) {
     Generation& generation = part.job->running[part.generation];
     model::BatchSpan span{
         &generation.sequence(), generation.pending().first(static_cast<std::size_t>(part.tokens)), {}};
     for (int row = part.tokens - 1 - generation.drafted(); part.samples && row < part.tokens; ++row)
       span.output_rows.push_back(row);
+    part.rows = span.output_rows.size();
     if (part.job->compression.active())
       part.job->compression.observe(span, calibration_->predictor, transformer_.hparams());
     batch.push_back(std::move(span));
   }
   const base::Nanos started = clock_.now();
   const auto logits = transformer_.forward(*pool_, batch);
+  // make_room has seen to the pages and encoding to the tokens: our own bug, for the net to count and tell.
+  if (!logits) throw std::runtime_error(logits.error().message);
   if (parts.size() == 1 && parts[0].tokens == 1 + parts[0].job->running[parts[0].generation].drafted())
     step_clock_.observe(parts[0].tokens - 1, base::ms_between(started, clock_.now()) / 1000);
-  ++steps_;
-  if (!logits) {
-    // make_room has seen to the pages and encoding to the tokens, so this is our own bug: end the jobs, not
-    // the server.
-    for (const Part& part : parts) {
-      if (!part.job->running.empty()) fail(*part.job, logits.error());
-    }
-    return;
+  return *logits;
+}
+
+/// A step failed, and any of its sequences may be half-changed. One job's step ends this job; of several
+/// nobody knows yet whose it was: they give up their pages and step alone until they are read again.
+void Scheduler::suspect(const std::vector<Part>& parts) {
+  std::vector<Job*> jobs;
+  for (const Part& part : parts) {
+    if (jobs.empty() || jobs.back() != part.job) jobs.push_back(part.job);
   }
+  if (jobs.size() <= 1) {
+    Job& job = jobs.empty() ? *running_.front() : *jobs.front();
+    return fail(job, base::internal_error(job.id));
+  }
+  for (Job* const job : jobs) {
+    drop_pages(*job);
+    job->suspect = true;
+  }
+}
+
+void Scheduler::step() {
+  draft();
+  std::vector<Part> parts;
+  std::span<const float> rows;
+  const bool ran = base::survives({base::Thread::kScheduler}, [&] { rows = forward(parts); });
+  if (running_.empty()) return;
+  ++steps_;
+  if (!ran) return suspect(parts);
+  for (const Part& part : parts) part.job->suspect = part.job->suspect && !part.samples;
   const bool reads_more = std::any_of(parts.begin(), parts.end(), [](const Part& part) {
     return part.job->compression.due(part.job->running[part.generation].sequence()) &&
            part.job->compression.reads_more();
   });
-  std::span<const float> rows = *logits;
   std::vector<float> kept_rows;
   if (reads_more) {  // a batch of its own, which takes the logits' place
     kept_rows.assign(rows.begin(), rows.end());
@@ -438,25 +503,28 @@ void Scheduler::step() {
 /// Before the first token is sampled: its logits come from the exact pages, all later ones from those kept.
 void Scheduler::compress_when_read(const std::vector<Part>& parts) {
   for (const Part& part : parts) {
+    if (part.generation >= part.job->running.size()) continue;  // failed
     kv_cache::SequenceKv& sequence = part.job->running[part.generation].sequence();
-    if (!part.job->compression.due(sequence)) continue;
-    if (part.job->compression.reads_more())
-      give_up_prefixes(sequence.pages_needed(repeating_tokens(asides_.repeat)));
-    // A pool with no room for the small pages leaves it exact, and the report says so.
-    if (!part.job->compression.compress(sequence, part.job->prompt, asides_, transformer_, *pool_)) {
-      part.job->kv.mode = "exact";
-      part.job->kv.safe_for = safe_tasks(transformer_.file_bytes(), llm::KvMode::kExact, 1);
-      continue;
-    }
-    const std::int64_t tables = std::int64_t{sequence.shape().layers} * sequence.shape().kv_heads;
-    part.job->kv.tokens_kept = sequence.slots() / tables;
-    note_compressed(sequence, part.job->kv.tokens_kept);
-    ++compressed_;
-    if (options_.compression_usage != nullptr)
-      options_.compression_usage->add(part.job->surface, clock_.unix_seconds());
-    compressed_tokens_ += static_cast<std::uint64_t>(sequence.tokens());
-    evicted_tokens_ += static_cast<std::uint64_t>(sequence.tokens() - part.job->kv.tokens_kept);
+    if (part.job->compression.due(sequence)) for_job(*part.job, [&] { compress(*part.job, sequence); });
   }
+}
+
+void Scheduler::compress(Job& job, kv_cache::SequenceKv& sequence) {
+  if (job.compression.reads_more()) give_up_prefixes(sequence.pages_needed(repeating_tokens(asides_.repeat)));
+  // A pool with no room for the small pages leaves it exact, and the report says so.
+  if (!job.compression.compress(sequence, job.prompt, asides_, transformer_, *pool_)) {
+    job.kv.mode = "exact";
+    job.kv.safe_for = safe_tasks(transformer_.file_bytes(), llm::KvMode::kExact, 1);
+    return;
+  }
+  const std::int64_t tables = std::int64_t{sequence.shape().layers} * sequence.shape().kv_heads;
+  job.kv.tokens_kept = sequence.slots() / tables;
+  note_compressed(sequence, job.kv.tokens_kept);
+  ++compressed_;
+  if (options_.compression_usage != nullptr)
+    options_.compression_usage->add(job.surface, clock_.unix_seconds());
+  compressed_tokens_ += static_cast<std::uint64_t>(sequence.tokens());
+  evicted_tokens_ += static_cast<std::uint64_t>(sequence.tokens() - job.kv.tokens_kept);
 }
 
 /// For GET /v1/kv: where the kept tokens are.
@@ -480,19 +548,28 @@ void Scheduler::distribute(const std::vector<Part>& parts, std::span<const float
   const auto width = static_cast<std::size_t>(vocab_.size());
   std::size_t at = 0;
   for (const Part& part : parts) {
-    if (!part.samples) continue;
-    Job& job = *part.job;
-    Generation& generation = job.running[part.generation];
-    const int rows = 1 + generation.drafted();
-    for (int row = 0; row < rows; ++row, at += width) {
-      if (generation.finished() || !generation.came_true(row)) continue;
-      const auto of_row = logits.subspan(at, width);
-      if (generation.generated() == 0) remember(job, generation);
-      if (!job.prompt_shared) fork_prompt(job, of_row);
-      sample(job, generation, of_row);
-    }
-    if (rows > 1) settle_drafts(job, generation);
+    const std::size_t size = part.rows * width;
+    const bool lives = part.generation < part.job->running.size();
+    if (part.samples && lives) for_job(*part.job, [&] { sample_rows(part, logits.subspan(at, size)); });
+    at += size;
   }
+}
+
+/// `logits`: [rows of the part, vocabulary].
+void Scheduler::sample_rows(const Part& part, std::span<const float> logits) {
+  const auto width = static_cast<std::size_t>(vocab_.size());
+  Job& job = *part.job;
+  Generation& generation = job.running[part.generation];
+  for (std::size_t row = 0; row < part.rows; ++row) {
+    if (generation.finished() || !generation.came_true(static_cast<int>(row))) continue;
+    const auto of_row = logits.subspan(row * width, width);
+    if (generation.generated() == 0) remember(job, generation);
+    if (!job.prompt_shared) fork_prompt(job, of_row);
+    if (job.running.empty()) return;  // it failed
+    sample(job, generation, of_row);
+    if (job.running.empty()) return;
+  }
+  if (part.rows > 1) settle_drafts(job, generation);
 }
 
 void Scheduler::settle_drafts(Job& job, Generation& generation) {
@@ -523,28 +600,34 @@ void Scheduler::sample(Job& job, Generation& generation, std::span<const float> 
       for (int i = 0; i < job.choices; ++i) job.sink->on_event(llm::Delta{i, job.echo, {}});
     }
   }
-  if (auto delta = generation.advance(logits)) job.sink->on_event(std::move(*delta));
+  auto delta = generation.advance(logits);
+  if (generation.failure()) return fail(job, of_field(*generation.failure(), job.form_field));
+  if (delta) job.sink->on_event(std::move(*delta));
   ++completion_tokens_;
 }
 
 void Scheduler::retire_finished() {
   for (auto it = running_.begin(); it != running_.end();) {
     Job& job = **it;
-    for (auto g = job.running.begin(); g != job.running.end();) {
-      if (!g->finished()) {
-        ++g;
-        continue;
-      }
-      end_generation(job, *g);
-      g = job.running.erase(g);
-    }
+    for_job(job, [&] { retire_finished(job); });
     if (!job.running.empty()) {
       ++it;
       continue;
     }
     --running_count_;  // before the last event: who has seen it finds the engine idle
-    if (job.sink) finish(job);
+    if (job.sink) for_job(job, [&] { finish(job); });
     it = running_.erase(it);
+  }
+}
+
+void Scheduler::retire_finished(Job& job) {
+  for (auto g = job.running.begin(); g != job.running.end();) {
+    if (!g->finished()) {
+      ++g;
+      continue;
+    }
+    end_generation(job, *g);
+    g = job.running.erase(g);
   }
 }
 
@@ -558,7 +641,8 @@ void Scheduler::end_generation(Job& job, Generation& generation) {
   job.kv.bytes_f16 += shape.bytes_f16(generation.sequence().tokens()) -
                       (job.kv.bytes > 0 ? shape.bytes_f16(static_cast<std::int64_t>(job.prompt.size())) : 0);
   job.kv.bytes += generation.sequence().held_bytes() - (job.kv.bytes > 0 ? job.shared_bytes : 0);
-  remember(job, generation);
+  // What can't be kept for others is no fault of this answer.
+  base::survives({base::Thread::kScheduler, job.id}, [&] { remember(job, generation); });
   generation.sequence().clear();
   job.sink->on_event(llm::ChoiceEnd{generation.choice(), generation.finish_reason(), {}});
 }
@@ -580,9 +664,10 @@ void Scheduler::finish(Job& job) {
 }
 
 void Scheduler::fail(Job& job, base::Error error) {
+  if (job.sink == nullptr) return;  // it has ended
   job.running.clear();
   ++(error.code == base::Code::kCancelled ? cancelled_ : failed_);
-  if (auto sink = std::exchange(job.sink, nullptr)) sink->on_event(llm::Failed{std::move(error)});
+  std::exchange(job.sink, nullptr)->on_event(llm::Failed{std::move(error)});
 }
 
 void Scheduler::publish() {

@@ -8,15 +8,15 @@
 //   3. When the pool runs out, the youngest job gives up its pages and reads its tokens again later; the
 //      oldest job is never the victim, so something always advances. submit() refuses what couldn't finish
 //      even alone.
-//   4. Every job gets exactly one terminal event, also on cancellation and shutdown, and its pages are free
-//      before.
+//   4. Every job gets exactly one terminal event, also on cancellation, shutdown and exceptions, and its
+//      pages are free before.
+//   5. An exception ends one job: see suspect() for those that come out of a step that several share.
 // Thread-safety: submit, stats and kv_stats from any thread.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -34,20 +34,23 @@
 #include "kv_cache/page_pool.h"
 #include "kv_cache/prefix_index.h"
 #include "llm/completer.h"
+#include "llm/guarded_sink.h"
 #include "model/transformer.h"
 
 namespace pmt::inference {
 
 /// One request, encoded and checked.
 struct Job {
-  std::shared_ptr<llm::Sink> sink;
+  std::string id;  // the request's
+  std::shared_ptr<llm::GuardedSink> sink;
   base::CancelToken cancel;
   std::vector<std::int32_t> prompt;
   int choices = 1;
   int new_tokens_max = 0;
   std::vector<std::string> stops;
-  std::string grammar;                  // that the answers follow; "": none
-  std::optional<base::Nanos> deadline;  // the answers end there, cut short
+  std::optional<model::Grammar> grammar;  // that the answers follow, at its beginning
+  std::string form_field;                 // of the request, that asked for it
+  std::optional<base::Nanos> deadline;    // the answers end there, cut short
   std::optional<int> logprobs;
   model::SamplerParams sampling;
   std::string echo;          // shown before the answer
@@ -65,10 +68,14 @@ struct Job {
   std::int64_t shared_bytes = 0;    // of the prompt, that all choices hold
   bool cut_short = false;           // by its deadline
   bool prompt_shared = false;       // the other choices have forked from the first
+  bool suspect = false;             // it was in a batch that threw: steps alone until it is read again
   llm::Usage usage;
   llm::KvReport kv;
   llm::SpeculationReport speculation;
 };
+
+/// `error` as one of this field of the request.
+base::Error of_field(base::Error error, const std::string& field);
 
 class Scheduler {
  public:
@@ -94,7 +101,8 @@ class Scheduler {
     Job* job;
     std::size_t generation;
     int tokens;
-    bool samples;  // the span reaches the choice's last token
+    bool samples;          // the span reaches the choice's last token
+    std::size_t rows = 0;  // of logits
   };
 
   struct Need {
@@ -105,6 +113,12 @@ class Scheduler {
   };
 
   void run();
+  void turn();
+  /// Runs a part of a turn that is this job's own. What it throws ends the job.
+  template <class Fn>
+  void for_job(Job& job, Fn&& fn, int line = __builtin_LINE());
+  void suspect(const std::vector<Part>& parts);
+  void end_running();
   bool wait_for_work();
   void drop_cancelled();
   void end_late();
@@ -117,6 +131,7 @@ class Scheduler {
   /// Large pages that a request takes when it runs alone.
   std::size_t pages_at_most(const Need& need) const;
   void compress_when_read(const std::vector<Part>& parts);
+  void compress(Job& job, kv_cache::SequenceKv& sequence);
   void note_compressed(const kv_cache::SequenceKv& sequence, std::int64_t tokens_kept);
   void draft();
   void forget_drafts();
@@ -124,13 +139,17 @@ class Scheduler {
   bool make_room(const std::vector<Part>& parts);
   void drop_unseen();
   void drop_unseen(const std::vector<Part>& parts);
+  void drop_pages(Job& job);
   void preempt_youngest();
   void step();
+  std::span<const float> forward(std::vector<Part>& parts);
   void distribute(const std::vector<Part>& parts, std::span<const float> logits);
+  void sample_rows(const Part& part, std::span<const float> logits);
   void sample(Job& job, Generation& generation, std::span<const float> logits);
   void settle_drafts(Job& job, Generation& generation);
   void fork_prompt(Job& job, std::span<const float> logits);
   void retire_finished();
+  void retire_finished(Job& job);
   void end_generation(Job& job, Generation& generation);
   void finish(Job& job);
   void fail(Job& job, base::Error error);
@@ -156,9 +175,9 @@ class Scheduler {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::unique_ptr<Job>> submitted_;  // under mutex_
-  KvPoolStats kv_stats_;                        // under mutex_
-  bool stopping_ = false;                       // under mutex_
+  Jobs submitted_;         // under mutex_
+  KvPoolStats kv_stats_;   // under mutex_
+  bool stopping_ = false;  // under mutex_
 
   std::atomic<std::uint64_t> requests_{0}, completed_{0}, cancelled_{0}, failed_{0};
   std::atomic<std::uint64_t> prompt_tokens_{0}, completion_tokens_{0}, steps_{0};

@@ -7,13 +7,13 @@
 #include <thread>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/file.h"
+#include "base/guard.h"
 #include "net/exchange.h"
 #include "net/io_loop.h"
 
@@ -103,13 +103,7 @@ base::Status Client::open() {
 }
 
 void Client::run() {
-  for (;;) {
-    try {
-      context_.run();
-      return;
-    } catch (const std::exception& error) {
-      spdlog::error("a callback of the HTTP client threw: {}", error.what());
-    }
+  while (!base::survives({base::Thread::kClient}, [this] { context_.run(); })) {
   }
 }
 
@@ -166,7 +160,7 @@ void Client::after(double delay_s, std::function<void()> fn, const base::CancelT
         const bool now_already = stopping_ || cancel.cancelled();
         delay->timer.expires_after(seconds(now_already ? 0 : delay_s));
         delay->timer.async_wait([this, entry, delay](const boost::system::error_code&) {
-          delay->fire();
+          base::survives({base::Thread::kClient}, [&delay] { delay->fire(); });
           delays_.erase(entry);
           end_if_idle();
         });

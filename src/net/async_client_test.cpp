@@ -4,7 +4,9 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -453,6 +455,42 @@ TEST(AsyncClientTls, AMissingFileOfAuthoritiesIsAnErrorAtOnce) {
   const auto client = AsyncClient::create({.ca_file = "no-such-file.pem"});
   ASSERT_FALSE(client);
   EXPECT_THAT(client.error().message, HasSubstr("no-such-file.pem"));
+}
+
+/// Throws at each of its callbacks in turn; its end comes all the same.
+TEST(AsyncClient, AListenerThatThrowsHearsItsEndAndHurtsNobody) {
+  struct Bad final : ExchangeListener {
+    explicit Bad(int which) : throws_at(which) {}
+    void on_head(int, const Headers&) override { maybe(0); }
+    bool on_body(std::string_view) override {
+      maybe(1);
+      return true;
+    }
+    void on_end(base::Status status) override {
+      end.set_value(std::move(status));
+      maybe(2);
+    }
+    void maybe(int which) const {
+      if (which == throws_at) throw std::runtime_error("a listener's own");
+    }
+    const int throws_at;
+    std::promise<base::Status> end;
+  };
+  const auto server = start_server([](const HttpRequest&, const std::shared_ptr<Responder>& responder) {
+    responder->send({.body = "text"});
+  });
+  const auto client = make_client();
+  for (int which = 0; which < 3; ++which) {
+    const auto bad = std::make_shared<Bad>(which);
+    client->start(call_to(server->port()), bad, {});
+    const base::Status end = bad->end.get_future().get();
+    EXPECT_EQ(end.has_value(), which == 2);
+    if (!end) EXPECT_EQ(end.error().code, base::Code::kInternal);
+    const auto good = start(*client, call_to(server->port()));
+    ASSERT_TRUE(good->wait());
+  }
+  client->stop();
+  EXPECT_EQ(client->stats().running, 0);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 
+#include "base/guard.h"
 #include "net/response_head.h"
 
 namespace pmt::net {
@@ -214,13 +215,8 @@ void Connection::dispatch() {
   auto responder = outbox_->open({.keep_alive = parser_->keep_alive(),
                                   .http_1_1 = parser_->http_1_1(),
                                   .head = request.method == "HEAD"});
-  try {
-    handler_(std::move(request), std::move(responder));
-  } catch (const std::exception& error) {
-    spdlog::error("an HTTP handler threw: {}", error.what());  // and dropped its Responder: 500
-  } catch (...) {
-    spdlog::error("an HTTP handler threw what is no std::exception");
-  }
+  // One that throws drops its Responder: 500.
+  base::survives({base::Thread::kHttp}, [&] { handler_(std::move(request), std::move(responder)); });
   flush();
 }
 

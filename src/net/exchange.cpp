@@ -1,9 +1,10 @@
 #include "net/exchange.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
+
+#include "base/guard.h"
 
 namespace pmt::net {
 namespace asio = boost::asio;
@@ -92,12 +93,17 @@ void Exchange::check_deadline(TimePoint now) {
 }
 
 Task<void> Exchange::run() {
-  base::Status status = co_await exchange();
+  base::Status status;
+  try {
+    status = co_await exchange();
+  } catch (...) {
+    status = base::caught_exception({base::Thread::kClient});
+  }
   if (aborted_) status = cancelled();
   wire_.reset();
   callback_.reset();
   const auto listener = std::exchange(listener_, nullptr);
-  listener->on_end(std::move(status));
+  base::survives({base::Thread::kClient}, [&] { listener->on_end(std::move(status)); });
 }
 
 TimePoint Exchange::within(double limit_s) const {
@@ -223,7 +229,9 @@ void Lane::run(const std::shared_ptr<Exchange>& exchange) {
   asio::co_spawn(
       context_.get_executor(), [exchange] { return exchange->run(); },
       [self = shared_from_this(), entry](const std::exception_ptr& failure) {
-        if (failure) spdlog::error("an exchange of the HTTP client ended by an exception");
+        base::survives({base::Thread::kClient}, [&failure] {
+          if (failure) std::rethrow_exception(failure);
+        });
         self->exchanges_.erase(entry);
         --self->shared_->running;
         --self->active_;

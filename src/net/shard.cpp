@@ -1,8 +1,9 @@
 #include "net/shard.h"
 
-#include <spdlog/spdlog.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
+
+#include "base/guard.h"
 
 namespace pmt::net {
 namespace asio = boost::asio;
@@ -19,13 +20,7 @@ Shard::Shard(const ServerOptions& options, const Handler& handler, std::atomic<s
 void Shard::run() {
   thread_ = std::thread([this] {
     loop_.enter();
-    for (;;) {
-      try {
-        context_.run();
-        return;
-      } catch (const std::exception& error) {
-        spdlog::error("an HTTP callback threw: {}", error.what());
-      }
+    while (!base::survives({base::Thread::kHttp}, [this] { context_.run(); })) {
     }
   });
 }
@@ -46,7 +41,9 @@ void Shard::serve(Socket socket, Connection::Admission admission) {
   const auto entry = connections_.insert(
       connections_.end(), std::make_shared<Connection>(std::move(socket), options_, handler_, admission));
   asio::co_spawn(context_.get_executor(), (*entry)->run(), [this, entry](const std::exception_ptr& failure) {
-    if (failure) spdlog::error("an HTTP connection ended by an exception");
+    base::survives({base::Thread::kHttp}, [&failure] {
+      if (failure) std::rethrow_exception(failure);
+    });
     remove(entry);
   });
   if (!sweeping_) {
@@ -70,7 +67,8 @@ void Shard::sweep() {
   sweep_timer_.async_wait([this](const boost::system::error_code& ec) {
     if (ec) return;
     const auto now = std::chrono::steady_clock::now();
-    for (const auto& connection : connections_) connection->check_deadline(now);
+    for (const auto& connection : connections_)
+      base::survives({base::Thread::kHttp}, [&] { connection->check_deadline(now); });
     sweep();
   });
 }

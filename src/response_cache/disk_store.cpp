@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -19,6 +20,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/guard.h"
 #include "response_cache/entry_record.h"
 #include "response_cache/store_check.h"
 
@@ -86,7 +88,7 @@ class LmdbStore final : public DiskStore {
     }
     if (rc != 0)
       return base::Error{base::Code::kIo, fmt::format("can't open {}: {}", file, mdb_strerror(rc))};
-    writer_ = std::thread([this] { write(); });
+    writer_ = std::thread([this] { base::keep_running({base::Thread::kDisk}, [this] { write(); }); });
     return {};
   }
 
@@ -253,7 +255,8 @@ class LmdbStore final : public DiskStore {
       waiting_bytes_ = 0;
       const bool last = stop_;
       lock.unlock();
-      const int rc = write_all(writing_);
+      int rc = ENOMEM;
+      base::survives({base::Thread::kDisk}, [&] { rc = write_all(writing_); });
       lock.lock();
       if (rc != 0)
         failed(rc);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/guard.h"
 
 namespace pmt::response_cache {
 
@@ -12,8 +13,10 @@ void EventLog::append(llm::Event event) {
   {
     const std::lock_guard lock(mutex_);
     CHECK(!ended_);
-    ended_ = llm::is_terminal(event);
+    idle.reserve(readers_.size());
+    const bool ends = llm::is_terminal(event);
     events_.push_back(std::move(event));
+    ended_ = ends;  // nothing throws from here on: who fails to append may still append why
     for (const auto& reader : readers_) {
       if (!std::exchange(reader->busy, true)) idle.push_back(reader);
     }
@@ -63,9 +66,19 @@ void EventLog::deliver(const std::shared_ptr<Reader>& reader) {
       terminal = llm::is_terminal(*event);
       if (terminal) remove(reader);
     }
-    reader->sink->on_event(*event);
+    const base::Status given = base::guarded({base::Thread::kCache}, [&] { reader->sink->on_event(*event); });
     if (terminal) return;
+    if (!given) return give_up(reader, given.error());
   }
+}
+
+/// A sink that throws loses its own stream, not the others theirs.
+void EventLog::give_up(const std::shared_ptr<Reader>& reader, const base::Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    remove(reader);
+  }
+  base::survives({base::Thread::kCache}, [&] { reader->sink->on_event(llm::Failed{error}); });
 }
 
 /// Requires: mutex_.

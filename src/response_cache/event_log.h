@@ -39,6 +39,7 @@ class EventLog {
   };
 
   void deliver(const std::shared_ptr<Reader>& reader);
+  void give_up(const std::shared_ptr<Reader>& reader, const base::Error& error);
   void remove(const std::shared_ptr<Reader>& reader);
 
   std::mutex mutex_;

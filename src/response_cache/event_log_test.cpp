@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <stdexcept>
 #include <thread>
 
 #include "llm/sinks.h"
@@ -127,6 +128,26 @@ TEST(EventLog, ManySinksAttachAndDetachWhileEventsFlow) {
       EXPECT_EQ(readers[i]->next, kEvents) << i;
     }
   }
+}
+
+TEST(EventLog, ASinkThatThrowsLosesItsOwnStreamOnly) {
+  EventLog log;
+  std::vector<llm::Event> told;
+  const auto bad = std::make_shared<llm::FunctionSink>([&told](llm::Event event) {
+    told.push_back(event);
+    if (std::holds_alternative<llm::Delta>(event)) throw std::runtime_error("can't be written");
+  });
+  const auto good = std::make_shared<llm::CollectingSink>();
+  log.attach(bad);
+  log.attach(good);
+  log.append(llm::Started{});
+  log.append(piece(1));
+  log.append(piece(2));
+  log.append(llm::Done{});
+  EXPECT_EQ(llm::text_of(good->wait()), "1 2 ");
+  ASSERT_EQ(told.size(), 3U) << "Started, the piece, and why it ended";
+  EXPECT_EQ(std::get<llm::Failed>(told.back()).error.code, base::Code::kInternal);
+  EXPECT_EQ(bad.use_count(), 1);
 }
 
 }  // namespace

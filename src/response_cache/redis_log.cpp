@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/guard.h"
 #include "response_cache/redis_scripts.h"
 
 namespace pmt::response_cache {
@@ -57,7 +58,7 @@ RedisLog::RedisLog(const RedisOptions& options, const RedisNames& names, Breaker
       id_(fmt::format("{:016x}", random_number())),
       link_({.seed = options.seed, .login = options.login}) {
   read_state();
-  thread_ = std::thread([this] { follow(); });
+  thread_ = std::thread([this] { base::keep_running({base::Thread::kRedis}, [this] { follow(); }); });
 }
 
 RedisLog::~RedisLog() {
@@ -84,24 +85,27 @@ void RedisLog::follow() {
   };
   while (!stopped()) {
     link_.close();
-    base::Status went = catch_up();
+    base::Status went;
+    const auto step = [&](auto&& fn) {
+      went = base::guarded({base::Thread::kRedis}, [&]() -> base::Status { return fn(); });
+    };
+    step([this] { return catch_up(); });
     if (went) breaker_.set_up();
-    while (went && !stopped() && breaker_.is_up()) {
-      if (const auto read = read_log(true); !read) went = read.error();
-      if (!went || std::chrono::steady_clock::now() < next_join_) continue;
-      if (const auto joined = join(); !joined) {
-        went = joined.error();
-      } else if (joined->epoch != epoch_) {
-        went = base::Error{base::Code::kCorrupt, "Redis lost its state"};  // catch up with the new one
-      } else if (joined->filters > options_.filters_max) {
-        went = fold();
-      }
-    }
+    while (went && !stopped() && breaker_.is_up()) step([this] { return follow_on(); });
     if (!went) breaker_.set_down(went.error());
     std::unique_lock lock(mutex_);
     if (!breaker_.is_up()) moved_.wait_for(lock, options_.retry, [this] { return stop_; });
   }
   if (breaker_.is_up()) (void)call({.words = {"ZREM", names_.servers, id_}, .key = names_.servers});
+}
+
+base::Status RedisLog::follow_on() {
+  TRY(read_log(true));
+  if (std::chrono::steady_clock::now() < next_join_) return {};
+  TRY_ASSIGN(const JoinReply joined, join());
+  if (joined.epoch != epoch_)
+    return base::Error{base::Code::kCorrupt, "Redis lost its state"};  // catch up with the new one
+  return joined.filters > options_.filters_max ? fold() : base::Status();
 }
 
 base::Status RedisLog::catch_up() {

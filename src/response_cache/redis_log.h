@@ -65,6 +65,7 @@ class RedisLog {
  private:
   void follow();
   base::Status catch_up();
+  base::Status follow_on();
   base::Result<JoinReply> join();
   /// A filter of Redis's table: its field and value there, and what they say.
   struct StoredRow {

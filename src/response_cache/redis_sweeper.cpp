@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/guard.h"
 #include "response_cache/redis_scripts.h"
 #include "response_cache/shared_value.h"
 
@@ -55,7 +56,8 @@ void RedisSweeper::run() {
       if (stop_) return;
       wanted_ = false;
     }
-    (void)sweep();  // what it fails to free, the values' own lives end
+    // What it fails to free, the values' own lives end.
+    base::survives({base::Thread::kRedis}, [this] { (void)sweep(); });
     link_.close();
   }
 }

@@ -3,6 +3,8 @@
 #include <csignal>
 #include <utility>
 
+#include "base/guard.h"
+
 namespace pmt::response_cache {
 namespace {
 
@@ -106,20 +108,27 @@ void RedisWorker::run() {
 void RedisWorker::work(std::vector<Job> jobs) {
   if (!breaker_.is_up()) {
     link_.close();
-    for (const Job& job : jobs) job.done(down());
+    for (const Job& job : jobs) base::survives({base::Thread::kRedis}, [&] { job.done(down()); });
     return;
   }
   if (const std::uint64_t ups = breaker_.ups(); std::exchange(link_ups_, ups) != ups) link_.close();
-  std::vector<redis::Command> commands;
-  commands.reserve(jobs.size());
-  for (const Job& job : jobs) commands.push_back(job.make());
-  const auto replies = link_.call(commands, std::chrono::steady_clock::now() + timeout_);
-  if (!replies) {
+  base::Result<std::vector<redis::Reply>> replies = down();
+  const base::Status asked = base::guarded({base::Thread::kRedis}, [&] {
+    std::vector<redis::Command> commands;
+    commands.reserve(jobs.size());
+    for (const Job& job : jobs) commands.push_back(job.make());
+    replies = link_.call(commands, std::chrono::steady_clock::now() + timeout_);
+  });
+  if (!asked) {
+    link_.close();
+    replies = asked.error();
+  } else if (!replies) {
     breaker_.set_down(replies.error());
-    for (const Job& job : jobs) job.done(replies.error());
-    return;
   }
-  for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].done((*replies)[i]);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    base::survives({base::Thread::kRedis},
+                   [&] { replies ? jobs[i].done((*replies)[i]) : jobs[i].done(replies.error()); });
+  }
 }
 
 }  // namespace pmt::response_cache

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/guard.h"
 #include "response_cache/canonical_key.h"
 
 namespace pmt::response_cache {
@@ -107,7 +108,9 @@ double SemanticTier::draw() {
 
 void SemanticTier::look_up(Question question, Ask ask, std::function<void(Decision)> done) {
   std::call_once(restored_, [this] {
-    if (cache_.disk() != nullptr) restorer_ = std::thread([this] { restore(); });
+    if (cache_.disk() != nullptr) {
+      restorer_ = std::thread([this] { base::survives({base::Thread::kSemantic}, [this] { restore(); }); });
+    }
   });
   auto pending = std::make_shared<Pending>();
   pending->question = std::move(question);
@@ -121,14 +124,22 @@ void SemanticTier::look_up(Question question, Ask ask, std::function<void(Decisi
                             stats_.failed += embedded ? 0 : 1;
                             stats_.embed_ms += base::ms_between(began, clock_.now());
                           }
-                          if (!embedded) {
-                            Decision failed;
-                            failed.why = "the question could not be embedded: " + embedded.error().message;
-                            return done(std::move(failed));
+                          Decision decision;
+                          const base::Status decided = base::guarded({base::Thread::kSemantic}, [&] {
+                            if (!embedded) {
+                              decision.why =
+                                  "the question could not be embedded: " + embedded.error().message;
+                              return;
+                            }
+                            pending->vector = std::move(embedded->values);
+                            pending->facts = facts_of(pending->question.text);
+                            decision = decide(pending, ask);
+                          });
+                          if (!decided) {
+                            decision = {};
+                            decision.why = decided.error().message;
                           }
-                          pending->vector = std::move(embedded->values);
-                          pending->facts = facts_of(pending->question.text);
-                          done(decide(pending, ask));
+                          done(std::move(decision));
                         });
 }
 

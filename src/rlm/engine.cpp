@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "base/guard.h"
+#include "llm/guarded_sink.h"
 #include "rlm/map_reduce.h"
 #include "rlm/repl_program.h"
 #include "rlm/report.h"
@@ -98,7 +100,7 @@ void add_totals(const CallTotals& totals, const llm::Request& pattern, llm::Repo
 
 struct RecursiveLanguageModel::Job {
   llm::Request request;
-  std::shared_ptr<llm::Sink> sink;
+  std::shared_ptr<llm::GuardedSink> sink;
   base::CancelToken cancel;  // ours: also at stop()
   std::unique_ptr<base::CancelCallback> with_the_caller;
 };
@@ -121,24 +123,27 @@ void RecursiveLanguageModel::start(llm::Request request, std::shared_ptr<llm::Si
                                    base::CancelToken cancel) {
   auto job = std::make_shared<Job>();
   job->request = std::move(request);
-  job->sink = std::move(sink);
+  job->sink = std::make_shared<llm::GuardedSink>(std::move(sink), job->request.id);
   if (job->request.surface != base::Surface::kUnified) job->request.surface = base::Surface::kRlm;
   job->with_the_caller = cancel.on_cancel([ours = job->cancel] { ours.cancel(); });
   base::Status begun = take_place(job);
   if (begun) {
-    try {
-      std::thread([this, job] {
-        answer(*job);
-        leave(*job);
-      }).detach();
-      return;
-    } catch (const std::system_error&) {
-      begun = Error{Code::kUnavailable, "this machine has no thread left for an rlm answer: try again later"};
-      job->sink->on_event(llm::Failed{begun.error()});
-      return leave(*job);
-    }
+    begun = base::guarded({base::Thread::kRlm, job->request.id}, [&] { run(job); });
+    if (begun) return;
+    job->sink->on_event(llm::Failed{begun.error()});
+    return leave(*job);
   }
   job->sink->on_event(llm::Failed{begun.error()});
+}
+
+/// On a thread of its own.
+void RecursiveLanguageModel::run(std::shared_ptr<Job> job) {
+  std::thread([this, held = std::move(job)] {
+    const base::Status answered =
+        base::guarded({base::Thread::kRlm, held->request.id}, [&] { answer(*held); });
+    if (!answered) held->sink->on_event(llm::Failed{answered.error()});
+    leave(*held);
+  }).detach();
 }
 
 base::Status RecursiveLanguageModel::take_place(const std::shared_ptr<Job>& job) {

@@ -64,6 +64,7 @@ class RecursiveLanguageModel final : public llm::Completer {
   /// Whether there is a place for it, which it has then.
   base::Status take_place(const std::shared_ptr<Job>& job);
   void leave(Job& job);
+  void run(std::shared_ptr<Job> job);
   void answer(Job& job);
   base::Result<Outcome> run_program(Run& run, Asked& asked, std::int64_t& context_tokens) const;
   void keep_trajectory(const std::string& id, const nlohmann::json& trajectory) const;

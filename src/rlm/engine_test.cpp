@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -414,6 +415,12 @@ TEST_F(RlmTest, AggregatesOfRecordsAreComputedAndOthersReadEverything) {
   EXPECT_EQ(strategy.at("chunks_read"), strategy.at("chunks_total"));
   EXPECT_EQ(strategy.at("chunks_read"), leaf_calls_.load());
   EXPECT_THAT(strategy.at("not_computed").get<std::string>(), HasSubstr("sad"));
+}
+
+TEST_F(RlmTest, AnExceptionEndsItsJob) {
+  FunctionModel root([](const llm::Request&) -> base::Result<std::string> { throw std::runtime_error("x"); });
+  const auto events = run_with(root, ask("Who?", "Nobody."));
+  EXPECT_THAT(failure(events), HasSubstr("r1")) << "the request's id";
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/fair_share.h"
+#include "base/guard.h"
 #include "sandbox/launch.h"
 #include "sandbox/session.h"
 
@@ -42,7 +43,7 @@ class Pool final : public Sandbox {
         options_(options),
         places_(
             {.places = options.running_max, .tenant_max = options.tenant_max, .shared = options.tenants}) {
-    starter_ = std::thread([this] { keep_warm(); });
+    starter_ = std::thread([this] { base::keep_running({base::Thread::kSandbox}, [this] { keep_warm(); }); });
   }
 
   ~Pool() override {
@@ -85,7 +86,9 @@ class Pool final : public Sandbox {
       changed_.wait(lock, [this] { return stopping_ || (!failure_ && wanted()); });
       if (stopping_) break;
       lock.unlock();
-      auto started = launcher_.start();
+      base::Result<Interpreter> started = Error{};
+      const base::Status ran = base::guarded({base::Thread::kSandbox}, [&] { started = launcher_.start(); });
+      if (!ran) started = ran.error();
       lock.lock();
       if (started) {
         warm_.push_back(std::move(*started));

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "base/guard.h"
 #include "base/json.h"
 #include "telemetry/log_sink.h"
 
@@ -69,8 +70,22 @@ std::unique_ptr<spdlog::formatter> json_log_formatter() {
   return std::make_unique<JsonFormatter>();
 }
 
+namespace {
+
+void log_exception(const base::Caught& caught) {
+  constexpr std::size_t kSaidMax = 200;  // it may quote what it choked on
+  const std::string_view place(caught.guard.file);
+  spdlog::error("exception on thread {} ({}:{}), request {}: {}", base::to_string(caught.guard.thread),
+                place.substr(place.rfind('/') + 1), caught.guard.line,
+                caught.guard.request.empty() ? "none" : caught.guard.request,
+                std::string_view(caught.what).substr(0, kSaidMax));
+}
+
+}  // namespace
+
 base::Status configure_logging(const LogOptions& options) {
   TRY(sink()->open(options.path));
+  base::set_exception_handler(log_exception);
   format_in_use = options.format;
   spdlog::drop(kStructuredLogger);
   spdlog::drop("permutation");

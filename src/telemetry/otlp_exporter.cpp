@@ -5,11 +5,14 @@
 
 #include <fmt/format.h>
 
+#include "base/guard.h"
 #include "net/http_client.h"
 
 namespace pmt::telemetry {
 
-OtlpExporter::OtlpExporter(OtlpOptions options) : options_(std::move(options)), thread_([this] { run(); }) {}
+OtlpExporter::OtlpExporter(OtlpOptions options)
+    : options_(std::move(options)),
+      thread_([this] { base::keep_running({base::Thread::kTelemetry}, [this] { run(); }); }) {}
 
 OtlpExporter::~OtlpExporter() {
   {
@@ -46,7 +49,8 @@ void OtlpExporter::run() {
       waiting_.erase(waiting_.begin(), end);
       const bool last_chance = stopping_;
       lock.unlock();
-      send(std::move(batch));
+      const std::size_t spans = batch.size();
+      if (!base::survives({base::Thread::kTelemetry}, [&] { send(std::move(batch)); })) dropped_ += spans;
       lock.lock();
       if (last_chance && down_) break;
     }

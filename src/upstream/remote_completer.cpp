@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "base/guard.h"
+#include "llm/guarded_sink.h"
 #include "net/sse.h"
 #include "upstream/answer_reader.h"
 #include "upstream/cooldown.h"
@@ -63,14 +65,41 @@ class Call final : public net::ExchangeListener, public std::enable_shared_from_
       : remote_(remote),
         options_(remote.options_),
         request_(std::move(request)),
-        sink_(std::move(sink)),
+        sink_(std::make_shared<llm::GuardedSink>(std::move(sink), request_.id)),
         cancel_(std::move(cancel)),
         streams_(request_.stream && options_.stream),
         began_at_(remote.clock_.now()) {}
 
-  void begin() { attempt(); }
+  void begin() {
+    if (const base::Status ran = guarded([this] { attempt(); }); !ran) die(ran.error());
+  }
 
   void on_head(int status, const net::Headers& headers) override {
+    const base::Status ran = guarded([&] { read_head(status, headers); });
+    if (!ran) failure_ = ran.error();
+  }
+  bool on_body(std::string_view bytes) override {
+    bool goes_on = false;
+    const base::Status ran = guarded([&] { goes_on = read_body(bytes); });
+    if (!ran) failure_ = ran.error();
+    return goes_on && !failure_ && !sink_->broken();
+  }
+  void on_end(base::Status status) override {
+    if (failure_ && failure_->code == base::Code::kInternal) return die(*failure_);
+    const base::Status ran = guarded([&] { end(std::move(status)); });
+    if (!ran) die(ran.error());
+  }
+
+ private:
+  template <class Fn>
+  base::Status guarded(Fn&& fn) {
+    return base::guarded({base::Thread::kUpstream, request_.id}, std::forward<Fn>(fn));
+  }
+  /// An exception of ours ends the call, whatever it was at; nothing is tried again.
+  void die(const base::Error& error) {
+    if (sink_) finish(llm::Failed{error});
+  }
+  void read_head(int status, const net::Headers& headers) {
     status_ = status;
     first_byte_ms_ = base::ms_between(attempt_at_, remote_.clock_.now());
     headers_ = headers;
@@ -78,10 +107,8 @@ class Call final : public net::ExchangeListener, public std::enable_shared_from_
       if (name == "content-type") sse_ = value.starts_with("text/event-stream");
     }
   }
-  bool on_body(std::string_view bytes) override;
-  void on_end(base::Status status) override;
-
- private:
+  bool read_body(std::string_view bytes);
+  void end(base::Status status);
   void attempt();
   net::AsyncCall http_call(double seconds_left);
   double seconds_left() const;
@@ -98,7 +125,7 @@ class Call final : public net::ExchangeListener, public std::enable_shared_from_
   Remote& remote_;
   const RemoteOptions& options_;
   const llm::Request request_;
-  std::shared_ptr<llm::Sink> sink_;
+  std::shared_ptr<llm::GuardedSink> sink_;
   const base::CancelToken cancel_;
   const bool streams_;
   const base::Nanos began_at_;
@@ -179,7 +206,7 @@ void Call::attempt() {
   remote_.client_.start(http_call(left_s), shared_from_this(), cancel_);
 }
 
-bool Call::on_body(std::string_view bytes) {
+bool Call::read_body(std::string_view bytes) {
   bytes_ += bytes.size();
   if (bytes_ > options_.answer_bytes_max) {
     failure_ = base::Error{base::Code::kBadGateway,
@@ -229,7 +256,7 @@ base::Status Call::end_of_body() {
   return read;
 }
 
-void Call::on_end(base::Status status) {
+void Call::end(base::Status status) {
   if (status) status = end_of_body();
   // The answer was complete before the connection broke.
   if (!status && !done_) {
@@ -278,7 +305,7 @@ bool Call::try_again(const base::Error& error) {
   if (request_.budget.seconds && wait_s >= seconds_left()) return false;
   ++remote_.count_.retries;
   remote_.client_.after(
-      wait_s, [self = shared_from_this()] { self->attempt(); }, cancel_);
+      wait_s, [self = shared_from_this()] { self->begin(); }, cancel_);
   return true;
 }
 
@@ -308,8 +335,9 @@ void Call::finish(llm::Event last) {
   } else {
     ++remote_.count_.failed;
   }
-  remote_.release();
-  std::exchange(sink_, nullptr)->on_event(std::move(last));
+  const auto sink = std::exchange(sink_, nullptr);  // first: what follows may throw, and this is done once
+  (void)guarded([this] { remote_.release(); });
+  sink->on_event(std::move(last));
 }
 
 void Remote::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {

@@ -2,7 +2,9 @@
 #include "upstream/remote_completer.h"
 
 #include <deque>
+#include <future>
 #include <mutex>
+#include <stdexcept>
 
 #include <gmock/gmock.h>
 
@@ -337,6 +339,23 @@ TEST(Cooldown, CountsInARowAndForgetsOnSuccess) {
   EXPECT_EQ(cooldown.remaining_s(), 0);
   cooldown.failed(0);
   EXPECT_DOUBLE_EQ(cooldown.remaining_s(), 10) << "one more failure is enough";
+}
+
+TEST_F(RemoteTest, AnExceptionEndsItsCallAndTheNextOneIsAnswered) {
+  script({streams("one"), streams("two"), streams("three")});
+  const auto remote = make(options());
+  for (int throws_at = 0; throws_at < 2; ++throws_at) {
+    std::promise<void> ended;
+    int events = 0;
+    remote->start(question(), std::make_shared<llm::FunctionSink>([&](const llm::Event& event) {
+                    if (llm::is_terminal(event)) return ended.set_value();
+                    if (events++ == throws_at) throw std::runtime_error("a sink's own");
+                  }),
+                  {});
+    ended.get_future().get();
+  }
+  EXPECT_EQ(llm::text_of(ask(*remote)), "three");
+  EXPECT_EQ(remote->stats().running, 0);
 }
 
 }  // namespace
