@@ -64,7 +64,7 @@ bool nests_deeper(std::string_view text, std::size_t levels) {
 
 std::optional<std::vector<JsonMember>> object_members(std::string_view text) {
   text = trimmed(text);
-  if (!text.starts_with('{') || !nlohmann::json::accept(text)) return std::nullopt;
+  if (!text.starts_with('{') || !parse_json(text)) return std::nullopt;
   std::vector<JsonMember> members;
   std::size_t at = text.find_first_of("\"}", 1);
   while (at < text.size() && text[at] == '"') {

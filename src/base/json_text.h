@@ -1,6 +1,7 @@
 // JSON as text, for what is passed on as it was written: how deep it nests, and an object's members with
 // their values' own text. No tree is built, so order, numbers and repeated members stay as they are.
-// Thread-safety: pure functions. Cost: one pass over the text (object_members: two). No recursion.
+// Thread-safety: pure functions. Cost: one pass over the text (object_members: a parse
+// and a pass). No recursion.
 #pragma once
 
 #include <cstddef>

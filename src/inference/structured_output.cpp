@@ -190,7 +190,7 @@ namespace {
 /// A call of the history as the model would have written it.
 std::string call_text(const llm::ToolCall& call) {
   std::string arguments = call.arguments.empty() ? "{}" : call.arguments;
-  if (!nlohmann::json::accept(arguments)) arguments = base::json_quoted(arguments);
+  if (!base::parse_json(arguments)) arguments = base::json_quoted(arguments);
   return fmt::format("{}\n{{\"name\": {}, \"arguments\": {}}}\n{}", kOpen, base::json_quoted(call.name),
                      arguments, kClose);
 }

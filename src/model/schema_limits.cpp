@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace pmt::model {
 namespace {
 
@@ -198,9 +200,9 @@ std::size_t depth_of(std::string_view text) {
 base::Status check_schema(const std::string& schema, const SchemaLimits& limits) {
   TRY(at_most(schema.size(), limits.bytes_max, "bytes"));
   TRY(at_most(depth_of(schema), limits.depth_max, "levels of nesting"));
-  const json value = json::parse(schema, nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) return base::invalid("is no JSON");
-  return Walk(value, limits).run();
+  const auto value = base::parse_json(schema);
+  if (!value) return base::invalid("is no JSON: it is " + value.error().message);
+  return Walk(*value, limits).run();
 }
 
 }  // namespace pmt::model
