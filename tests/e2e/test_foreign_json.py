@@ -91,7 +91,7 @@ def server(binary, model_file, upstream, tmp_path_factory):
     folder = tmp_path_factory.mktemp("foreign")
     config = folder / "config.toml"
     text = CONFIG.format(model=model_file, url=upstream.url, models='["root", "m"]')
-    text += RLM.format(leaf="t/m", trajectories=folder)
+    text += f'[knowledge]\npath = "{folder / "knowledge"}"\n' + RLM.format(leaf="t/m", trajectories=folder)
     config.write_text(text + "max_iterations = 2\nblock_seconds = 5.0\n")
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running
