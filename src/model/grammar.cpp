@@ -11,6 +11,8 @@ namespace pmt::model {
 namespace {
 
 using Kind = GbnfElement::Kind;
+/// To look at a stack costs so much less than to make one (4 ns and 250 ns).
+constexpr std::size_t kLooksAUnit = 16;
 constexpr std::uint32_t kAscii = 128;
 constexpr std::uint32_t kLastCharacter = 0x10FFFF;
 /// More than this is forgotten between two steps: the way back to what is still needed costs less.
@@ -158,7 +160,7 @@ Grammar::SetId Grammar::advance(SetId set, std::uint32_t character) {
 
 Grammar::SetId Grammar::advance_slowly(SetId set, std::uint32_t character) {
   const std::size_t size = sets_[static_cast<std::size_t>(set)].stacks.size();
-  work_ += static_cast<std::int64_t>(size);
+  work_ += static_cast<std::int64_t>(size / kLooksAUnit) + 1;
   std::vector<SetId> to;
   for (std::size_t i = 0; i < size && !exhausted(); ++i) {
     const StackId id = sets_[static_cast<std::size_t>(set)].stacks[i];  // after() may move the sets
@@ -170,7 +172,7 @@ Grammar::SetId Grammar::advance_slowly(SetId set, std::uint32_t character) {
   std::vector<StackId> all;
   for (const SetId one : to) {
     const auto& stacks = sets_[static_cast<std::size_t>(one)].stacks;
-    work_ += static_cast<std::int64_t>(stacks.size());
+    work_ += static_cast<std::int64_t>(stacks.size() / kLooksAUnit) + 1;
     if (exhausted()) return kDead;
     all.insert(all.end(), stacks.begin(), stacks.end());
   }

@@ -28,8 +28,8 @@
 namespace pmt::model {
 
 struct GrammarLimits {
-  /// Stacks looked at or made in one step. So many take some 30 ms here, so a step that a batch waits for
-  /// stays well below what a person notices; grammars of real schemas take some hundreds.
+  /// Stacks made in one step; sixteen that are looked at count as one. So many take some 50 ms here, so a
+  /// step that a batch waits for stays below what a person notices; real schemas take some thousands.
   std::int64_t work_max = 200'000;
 };
 

@@ -11,7 +11,7 @@
 namespace pmt::model {
 
 struct SchemaLimits {
-  std::size_t bytes_max = 256 << 10;      // of the schema's text
+  std::size_t bytes_max = 1 << 20;        // of the schema's text
   std::size_t depth_max = 64;             // JSON values in each other; a level of a schema takes two or three
   std::size_t values_max = 30'000;        // JSON values in all
   std::size_t properties_max = 2'000;     // of all objects together

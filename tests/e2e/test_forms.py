@@ -117,7 +117,7 @@ def test_nobody_waits_for_a_form(asker, name, ask_as):
 
 
 def test_too_much_names_the_limit(asker):
-    for name, words in [("enum", "50000 enum values, at most"), ("properties", "5000 members in one object, at most"),
+    for name, words in [("enum", "50000 enum values, at most"), ("properties", "5000 properties, at most"),
                         ("options", "bytes in a pattern, at most")]:
         answer = asker.ask(**form(HOSTILE[name]))
         assert answer.status_code == 400
