@@ -8,7 +8,7 @@ function(pmt_parsers room)
   set_property(GLOBAL APPEND PROPERTY PMT_PARSERS ${ARGN})
 endfunction()
 
-pmt_parsers(base file.cpp hash.cpp hex.cpp json.cpp json_text.cpp result.cpp usage_counter.cpp)
+pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_text.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm event.cpp)
 pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)
@@ -22,10 +22,27 @@ pmt_parsers(api access.cpp cache_control.cpp cache_entry_json.cpp errors.cpp fie
   parse_extension.cpp parse_messages.cpp parse_tools.cpp rate_limit.cpp request_body.cpp supported.cpp)
 pmt_parsers(app config.cpp config_reader.cpp config_service.cpp engine_config.cpp rlm_config.cpp shared_cache_config.cpp
   upstream_config.cpp)
-pmt_parsers(model gguf_preflight.cpp)
+pmt_parsers(model gbnf.cpp gbnf_check.cpp gguf_preflight.cpp schema_grammar.cpp schema_limits.cpp)
+pmt_parsers(inference structured_output.cpp)
 
 get_property(sources GLOBAL PROPERTY PMT_PARSERS)
 add_library(pmt_parsers STATIC ${sources})
 target_include_directories(pmt_parsers PUBLIC ${src} ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(pmt_parsers PUBLIC nlohmann_json::nlohmann_json simdjson::simdjson fmt::fmt spdlog::spdlog
   OpenSSL::Crypto ZLIB::ZLIB ${PMT_ZSTD} Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} Threads::Threads ggml)
+
+# llama.cpp's conversion of a schema, watched as our own code is; what its other files need of libllama is never called
+# here, and left out with the functions that would call it.
+set(common ${PMT_LLAMA_SOURCE}/common)
+add_library(pmt_schema_parsers STATIC ${common}/json-schema-to-grammar.cpp ${common}/json-schema.cpp ${common}/json.cpp
+  ${common}/trie.cpp ${common}/unicode.cpp)
+add_library(pmt_schema_helpers STATIC ${common}/common.cpp)
+foreach(target pmt_schema_parsers pmt_schema_helpers)
+  target_include_directories(${target} SYSTEM PUBLIC ${common} ${PMT_LLAMA_SOURCE}/include ${PMT_LLAMA_SOURCE}/vendor)
+  target_compile_options(${target} PRIVATE -w)
+  target_link_libraries(${target} PUBLIC ggml)
+endforeach()
+target_compile_options(pmt_schema_helpers PRIVATE -fno-sanitize=all -ffunction-sections)
+target_compile_options(pmt_parsers PRIVATE -ffunction-sections)
+target_link_libraries(pmt_parsers PUBLIC pmt_schema_parsers pmt_schema_helpers)
+target_link_options(pmt_parsers PUBLIC -Wl,--gc-sections)

@@ -6,7 +6,7 @@ import re
 
 # Changing the one makes the other wrong.
 DEPENDENTS = {
-    "tools": {"tool_choice", "response_format"},
+    "tools": {"tool_choice", "response_format", "messages"},  # the prompt tells of them
     "tool_choice": {"tools"},
     "logprobs": {"top_logprobs"},
     "stream": {"stream_options"},
