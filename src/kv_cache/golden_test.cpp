@@ -124,7 +124,17 @@ class Golden : public testing::Test {
 };
 
 TEST_F(Golden, CompressionOfFixedInputs) {
-  const std::map<std::string, std::string> golden = {};
+  const std::map<std::string, std::string> golden = {
+      {"1 agnostic 2", "1a894d9a243ddd7b"}, {"1 agnostic 64", "3e7418963be8f3ff"},
+      {"1 agnostic 8", "85ee7d6471fff034"}, {"1 aware 2", "661e6374691c1384"},
+      {"1 aware 64", "35fc1ed54d25182f"},   {"1 aware 8", "80944352af69e917"},
+      {"2 agnostic 2", "c7426ad2c4d88d7f"}, {"2 agnostic 64", "2bc1c2484fbb1bde"},
+      {"2 agnostic 8", "e152fdb2f8445459"}, {"2 aware 2", "0cd97af4d8693f80"},
+      {"2 aware 64", "4222d9b206bdfe60"},   {"2 aware 8", "d12ae24be8d47e7e"},
+      {"3 agnostic 2", "351789d1a4b1c94b"}, {"3 agnostic 64", "f7480a8b79859ade"},
+      {"3 agnostic 8", "44fe2e774a3adb0e"}, {"3 aware 2", "70d297069fb5ad8c"},
+      {"3 aware 64", "ba08f657d5765176"},   {"3 aware 8", "114bca418ecdd524"},
+  };
   for (const unsigned seed : {1U, 2U, 3U}) {
     for (const bool aware : {false, true}) {
       for (const double ratio : {2.0, 8.0, 64.0}) {
