@@ -105,7 +105,8 @@ TEST_F(Body, AnotherTypeIs415AndJsonIsReadWhateverItsTypeSays) {
   expect_refused(415, "application/x-www-form-urlencoded", "value=1&tags=a",
                  {{"content-type", "application/x-www-form-urlencoded"}});
   expect_refused(415, "application/xml", "<value>1</value>", {{"content-type", "application/xml"}});
-  expect_refused(415, "application/yaml", "value: 1", {{"content-type", "application/yaml"}});
+  for (const char* yaml : {"value: 1", "name: x", "- 1", "true"})
+    expect_refused(415, "application/yaml", yaml, {{"content-type", "application/yaml"}});
   expect_refused(415, "application/msgpack", "\x81\xA5value\x01", {{"content-type", "application/msgpack"}});
   expect_refused(400, "not valid JSON", "value: 1", {{"content-type", "application/json"}});
   expect_refused(400, "not valid JSON", R"({"a=b": )",
@@ -113,7 +114,7 @@ TEST_F(Body, AnotherTypeIs415AndJsonIsReadWhateverItsTypeSays) {
 }
 
 TEST(PrepareBody, BytesForARouteOfBytesStayAsTheyAre) {
-  for (const std::string bytes : {"\xEF\xBB\xBFpack"s, "\x1F\x8Bpack"s, "p\0\0\0ack"s, "pmtknow2=x"s}) {
+  for (const std::string& bytes : {"\xEF\xBB\xBFpack"s, "\x1F\x8Bpack"s, "p\0\0\0ack"s, "pmtknow2=x"s}) {
     net::HttpRequest request;
     request.path = "/v1/knowledge/import";
     request.headers = {{"content-type", "application/x-www-form-urlencoded"}};

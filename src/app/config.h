@@ -10,7 +10,7 @@
 //   idle_timeout_s = 75          # a connection between two requests
 //   request_timeout_s = 30       # to receive one whole request: 408
 //   stop_grace_ms = 5000         # what a running answer gets to finish when the server is told to stop
-//   allowed_hosts = []           # names that others reach it by, where it has no keys: "chat.example.org", "*.lan"
+//   allowed_hosts = []           # without keys: names that requests may ask for, "chat.example.org", "*.lan"
 //   tls_certificate = "chain.pem"  # with tls_key: https only. PEM files
 //   tls_key = "key.pem"
 //
