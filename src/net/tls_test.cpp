@@ -100,7 +100,7 @@ class TlsPeer {
   bool connected_ = false;
 };
 
-std::shared_ptr<const TlsContext> context_of(const Certificate& certificate) {
+std::shared_ptr<TlsContext> context_of(const Certificate& certificate) {
   auto context = TlsContext::load(certificate.certificate, certificate.private_key);
   EXPECT_TRUE(context) << context.error().message;
   return *context;
