@@ -1,5 +1,5 @@
-// A chat's history, from the body's bytes to what the template gets: earlier calls and their results as text. The first
-// byte chooses whether the functions are told in the system message.
+// A chat's history, from the body's bytes to what the template gets: earlier calls and their results as text.
+// The first byte chooses whether the functions are told in the system message.
 #include "api/parse.h"
 #include "fuzz.h"
 #include "inference/structured_output.h"
@@ -19,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     bytes += message.content.size() + message.name.size();
   }
   // A call is written again with its tags, and its arguments may be escaped: \u0000 for one byte.
-  pmt::fuzz::require(bytes <= 6 * size + 128 * messages.size() + 128, "a history grows by its own size at most");
+  pmt::fuzz::require(bytes <= 6 * size + 128 * messages.size() + 128,
+                     "a history grows by its own size at most");
   return 0;
 }
