@@ -16,7 +16,7 @@ struct SchemaLimits {
   std::size_t values_max = 30'000;        // JSON values in all
   std::size_t properties_max = 2'000;     // of all objects together
   std::size_t optional_max = 64;          // of one object, its additionalProperties counted as one
-  std::size_t optional_objects_max = 32;  // objects with more than a quarter as many
+  std::size_t optional_objects_max = 16;  // objects with more than a quarter as many
   std::size_t enum_values_max = 2'000;    // of all enums together
   std::size_t alternatives_max = 1'000;   // members of anyOf, oneOf, allOf, and lists of types
   std::size_t references_max = 1'000;     // $ref

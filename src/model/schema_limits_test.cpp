@@ -149,7 +149,7 @@ INSTANTIATE_TEST_SUITE_P(
                   json{{"enum", list(2'000, [](int i) { return "some value of " + std::to_string(i); })}}),
         std::pair("properties", properties(1'500, true)), std::pair("optional", properties(64, false)),
         std::pair("optional_objects", json{{"prefixItems",
-                                            list(30,
+                                            list(15,
                                                  [](int) {
                                                    return properties(64, false, {{"type", "null"}});
                                                  })}}),

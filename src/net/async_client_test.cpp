@@ -485,7 +485,9 @@ TEST(AsyncClient, AListenerThatThrowsHearsItsEndAndHurtsNobody) {
     client->start(call_to(server->port()), bad, {});
     const base::Status end = bad->end.get_future().get();
     EXPECT_EQ(end.has_value(), which == 2);
-    if (!end) EXPECT_EQ(end.error().code, base::Code::kInternal);
+    if (!end) {
+      EXPECT_EQ(end.error().code, base::Code::kInternal);
+    }
     const auto good = start(*client, call_to(server->port()));
     ASSERT_TRUE(good->wait());
   }
