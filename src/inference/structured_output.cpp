@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/json_text.h"
 #include "model/grammar.h"
+#include "model/schema_limits.h"
 
 namespace pmt::inference {
 namespace {
@@ -22,6 +23,14 @@ base::Error wrong(std::string field, std::string what) {
   return base::invalid(fmt::format("'{}' {}", field, what), field);
 }
 
+/// Its limits, told of the schema's own place: the whole grammar's would name only `tools`.
+base::Status check_schema(const std::string& schema, std::string field) {
+  if (schema.empty()) return {};
+  const base::Status checked = model::check_schema(schema);
+  if (!checked) return wrong(std::move(field), checked.error().message);
+  return {};
+}
+
 /// The functions that may be called.
 base::Result<std::vector<const llm::Tool*>> read_functions(const llm::Request& request) {
   std::vector<const llm::Tool*> functions;
@@ -31,6 +40,7 @@ base::Result<std::vector<const llm::Tool*>> read_functions(const llm::Request& r
       return wrong(fmt::format("tools[{}].type", i),
                    "must be \"function\": a local model has no other tools.");
     }
+    TRY(check_schema(tool.function.parameters, fmt::format("tools[{}].function.parameters", i)));
     functions.push_back(&tool);
   }
   return functions;
@@ -92,8 +102,11 @@ base::Result<std::string> response_schema(const llm::ResponseFormat& format) {
   if (format.is_free()) return std::string();
   if (format.kind == Kind::kOther)
     return wrong("response_format.type", "must be text, json_object or json_schema.");
+  const bool any_object = format.kind == Kind::kJsonObject;
+  TRY(check_schema(format.schema,
+                   any_object ? "response_format.schema" : "response_format.json_schema.schema"));
   if (!format.schema.empty()) return format.schema;
-  if (format.kind == Kind::kJsonObject) return std::string(kAnyObject);
+  if (any_object) return std::string(kAnyObject);
   return wrong("response_format.json_schema.schema", "is required.");
 }
 

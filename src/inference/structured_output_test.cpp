@@ -85,7 +85,14 @@ TEST(StructuredOutput, MistakesNameTheirField) {
   const llm::ToolChoice odd = {.kind = Kind::kOther, .function = {}, .sent = "3"};
   llm::Request custom_call = request({});
   custom_call.messages[0].tool_calls = {{.name = {}, .arguments = {}, .sent = R"({"type":"custom"})"}};
+  std::string values;
+  for (int i = 0; i < 5'000; ++i) values += (i == 0 ? "" : ",") + std::to_string(i);
+  const std::string large = R"({"enum":[)" + values + "]}";
   const std::pair<llm::Request, const char*> cases[] = {
+      {request({kWeather, function("many", large.c_str())}), "tools[1].function.parameters"},
+      {request({}, {}, {.kind = Form::kJsonSchema, .schema = large, .sent = {}}),
+       "response_format.json_schema.schema"},
+      {request({}, {}, {.kind = Form::kJsonObject, .schema = large, .sent = {}}), "response_format.schema"},
       {request({{.type = "code_interpreter", .function = {}, .sent = {}}}), "tools[0].type"},
       {request({}, kRequired), "tool_choice"},
       {request({kWeather}, odd), "tool_choice"},
