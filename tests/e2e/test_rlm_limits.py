@@ -48,7 +48,7 @@ def send_and_leave(url, body, seconds):
 def request(name, context="nothing much"):
     return {
         "model": "rlm", "max_tokens": 4, "messages": [{"role": "user", "content": f"play:{name}"}],
-        "permutation": {"cache": {"mode": "off"}, "rlm": {"context": context}},
+        "permutation": {"cache": {"mode": "off"}, "kv": {"ratio": 1}, "rlm": {"context": context}},
     }
 
 
