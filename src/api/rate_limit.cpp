@@ -16,7 +16,8 @@ void RateBucket::refill() {
 void RateBucket::set_limit(double per_minute) {
   const std::lock_guard lock(mutex_);
   refill();
-  level_ += per_minute - limit();
+  // Without a limit nothing was counted: one that comes begins full.
+  level_ = limited() ? level_ + per_minute - limit() : per_minute;
   per_minute_ = per_minute;
 }
 
