@@ -8,10 +8,12 @@
 namespace pmt::text {
 
 // In the generated file, named after the files in data/en.
+// NOLINTBEGIN(readability-identifier-naming)
 extern const char k_common_relations_txt[], k_following_words_txt[], k_generic_questions_txt[],
     k_relations_txt[];
 extern const std::size_t k_common_relations_txt_size, k_following_words_txt_size,
     k_generic_questions_txt_size, k_relations_txt_size;
+// NOLINTEND(readability-identifier-naming)
 
 namespace {
 
