@@ -164,7 +164,10 @@ int serve(const ServeOptions& options) {
 void add_serve(CLI::App& root, Command& chosen) {
   CLI::App* command = root.add_subcommand("serve", "The server; ready when GET /health answers 200");
   const auto options = std::make_shared<ServeOptions>();
-  command->add_option("--config", options->config_file, "A TOML file; the options below override it");
+  // Not the optional itself: CLI11 takes `--config ""`, an unset variable of a script, for none given.
+  command->add_option_function<std::string>(
+      "--config", [options](const std::string& file) { options->config_file = file; },
+      "A TOML file; the options below override it");
   command->add_option("--host", options->host, "Where to listen [127.0.0.1]");
   command->add_option("--port", options->port, "0: any free one [8080]");
   command->add_option("--model", options->models, "Catalogue names or .gguf files");
