@@ -164,7 +164,7 @@ int serve(const ServeOptions& options) {
 void add_serve(CLI::App& root, Command& chosen) {
   CLI::App* command = root.add_subcommand("serve", "The server; ready when GET /health answers 200");
   const auto options = std::make_shared<ServeOptions>();
-  // Not the optional itself: CLI11 takes `--config ""`, an unset variable of a script, for none given.
+  // By a function: `--config ""`, an unset variable of a script, must count as given.
   command->add_option_function<std::string>(
       "--config", [options](const std::string& file) { options->config_file = file; },
       "A TOML file; the options below override it");
