@@ -15,7 +15,8 @@
 namespace pmt::api {
 namespace {
 
-using std::string_view_literals::operator""sv;
+using std::string_view_literals::
+operator""sv;  // NOLINT(misc-unused-using-decls): clang-tidy 14 overlooks literals
 
 constexpr std::size_t kShownBytesMax = 100;
 constexpr std::string_view kUtf8Mark = "\xEF\xBB\xBF";

@@ -20,8 +20,8 @@ std::atomic<LogFormat> format_in_use{LogFormat::kText};
 
 /// One a process, as its stderr is; never destroyed, so that the last thread can still log.
 const std::shared_ptr<LogSink>& sink() {
-  static const auto* const one = new std::shared_ptr<LogSink>(std::make_shared<LogSink>());
-  return *one;
+  static const auto* const kOne = new std::shared_ptr<LogSink>(std::make_shared<LogSink>());
+  return *kOne;
 }
 
 std::string line_text(const json& value) {
