@@ -15,8 +15,8 @@
 namespace pmt::api {
 namespace {
 
-using std::string_view_literals::
-operator""sv;  // NOLINT(misc-unused-using-decls): clang-tidy 14 overlooks literals
+// NOLINTNEXTLINE(misc-unused-using-decls): clang-tidy 14 overlooks literals
+using std::string_view_literals::operator""sv;
 
 constexpr std::size_t kShownBytesMax = 100;
 constexpr std::string_view kUtf8Mark = "\xEF\xBB\xBF";
