@@ -1,6 +1,5 @@
 #include "api/json_reader.h"
 
-#include <algorithm>
 #include <new>
 #include <string_view>
 #include <utility>
@@ -47,11 +46,11 @@ class PlaceFinder final : public json::json_sax_t {
   bool end_object() override { return close(); }
   bool start_array(std::size_t) override { return open(false); }
   bool end_array() override { return close(); }
-  bool parse_error(std::size_t, const std::string&, const json::exception& error) override {
+  bool parse_error(std::size_t, const std::string&, const json::exception& thrown) override {
     constexpr int kNumberOverflow = 406;
-    if (error.id == kNumberOverflow) return wrong("holds a number past the range of a double");
+    if (thrown.id == kNumberOverflow) return wrong("holds a number past the range of a double");
     // "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error ..."
-    std::string_view what = error.what();
+    std::string_view what = thrown.what();
     if (const auto at = what.find("] "); at != std::string_view::npos) what.remove_prefix(at + 2);
     constexpr std::string_view kLead = "parse error at ";
     if (what.substr(0, kLead.size()) == kLead) what.remove_prefix(kLead.size());
@@ -75,8 +74,10 @@ class PlaceFinder final : public json::json_sax_t {
     return true;
   }
   bool open(bool object) {
-    if (levels_.size() == base::kJsonDepthMax)
+    if (levels_.size() == base::kJsonDepthMax) {
+      levels_.resize(levels_.front().object ? 1 : 0);  // the member that is so deep: no path of 64 names
       return wrong(fmt::format("nests deeper than {} levels", base::kJsonDepthMax));
+    }
     levels_.push_back({object, "", 0});
     return true;
   }
@@ -88,12 +89,10 @@ class PlaceFinder final : public json::json_sax_t {
     error = base::invalid(std::move(what), path());
     return false;
   }
-  /// Of the value that begins here; of one that lies very deep what it lies in.
+  /// Of the value that begins here.
   std::string path() const {
-    constexpr std::size_t kLevelsShown = 8;
     std::string out;
-    for (std::size_t i = 0; i < std::min(levels_.size(), kLevelsShown); ++i) {
-      const Level& level = levels_[i];
+    for (const Level& level : levels_) {
       out += level.object ? (out.empty() ? "" : ".") + level.key : fmt::format("[{}]", level.items);
     }
     return out;

@@ -214,21 +214,21 @@ std::string row_name(const testing::TestParamInfo<BadBody>& info) {
 
 INSTANTIATE_TEST_SUITE_P(
     Json, BadInput,
-    testing::Values(
-        BadBody{"empty", kChat, "", "", "empty"},
-        BadBody{"truncated", kChat, R"({"model": "m")", "", "line 1, column 14"},
-        BadBody{"second_line", kChat, "{\"model\":\n oops}", "", "line 2"},
-        BadBody{"not_an_object", kChat, "[1]", "", "must be a JSON object"},
-        BadBody{"trailing", kChat, chat("\"n\": 1") + "x", "", "not valid JSON"},
-        BadBody{"invalid_utf8", kChat, chat("\"user\": \"\xC3\x28\""), "", "UTF-8"},
-        BadBody{"lone_surrogate", kChat, chat(R"("user": "\ud800")"), "", "not valid JSON"},
-        BadBody{"depth_bomb", kChat, nested(100'000), "metadata[0][0][0][0][0][0][0]", "deeper than 64"},
-        BadBody{"just_too_deep", kChat, nested(65), "metadata[0][0][0][0][0][0][0]", "deeper than 64"},
-        BadBody{"integer_overflow", kChat, chat(R"("seed": 99999999999999999999)"), "seed",
-                "more than 64 bits"},
-        BadBody{"number_overflow", kChat, chat(R"("seed": 1e999)"), "seed", "range of a double"},
-        BadBody{"integer_deep_inside", kChat, chat(R"("metadata": {"a": [1, {"b": -9223372036854775809}]})"),
-                "metadata.a[1].b", "more than 64 bits"}),
+    testing::Values(BadBody{"empty", kChat, "", "", "empty"},
+                    BadBody{"truncated", kChat, R"({"model": "m")", "", "line 1, column 14"},
+                    BadBody{"second_line", kChat, "{\"model\":\n oops}", "", "line 2"},
+                    BadBody{"not_an_object", kChat, "[1]", "", "must be a JSON object"},
+                    BadBody{"trailing", kChat, chat("\"n\": 1") + "x", "", "not valid JSON"},
+                    BadBody{"invalid_utf8", kChat, chat("\"user\": \"\xC3\x28\""), "", "UTF-8"},
+                    BadBody{"lone_surrogate", kChat, chat(R"("user": "\ud800")"), "", "not valid JSON"},
+                    BadBody{"depth_bomb", kChat, nested(100'000), "metadata", "deeper than 64"},
+                    BadBody{"just_too_deep", kChat, nested(65), "metadata", "deeper than 64"},
+                    BadBody{"integer_overflow", kChat, chat(R"("seed": 99999999999999999999)"), "seed",
+                            "more than 64 bits"},
+                    BadBody{"number_overflow", kChat, chat(R"("seed": 1e999)"), "seed", "range of a double"},
+                    BadBody{"integer_deep_inside", kChat,
+                            chat(R"("metadata": {"a": [1, {"b": -9223372036854775809}]})"), "metadata.a[1].b",
+                            "more than 64 bits"}),
     row_name);
 
 INSTANTIATE_TEST_SUITE_P(

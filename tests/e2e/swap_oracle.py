@@ -33,7 +33,8 @@ def is_in_request(param, case):
     swapped = case.swapped
     if case.where in ("query", "path", "header"):
         return param in swapped.touched
-    if param in swapped.paths or any(param.startswith((one + ".", one + "[")) for one in swapped.touched if one):
+    inside = (param.startswith((one + ".", one + "[")) or one == "" for one in swapped.touched)
+    if param in swapped.paths or any(inside):
         return True
     holder = param[: max(param.rfind("."), param.rfind("["), 0)]
     return holder in swapped.paths
@@ -48,7 +49,7 @@ def wrong_error(status, data, case):
         return f"no error in OpenAI's shape: {data[:200]!r}"
     if set(error) != {"message", "type", "param", "code"}:
         return f"an error with the members {sorted(error)}"
-    if not isinstance(message, str) or not message or len(message) > 2_000:
+    if not isinstance(message, str) or not message or len(message) > 2_000 + len(case.target):  # some quote the path
         return f"a message of {len(message) if isinstance(message, str) else type(message)} characters"
     if not (param is None or isinstance(param, str)) or not isinstance(error["type"], str):
         return f"param {param!r}, type {error['type']!r}"

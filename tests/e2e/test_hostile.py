@@ -111,7 +111,7 @@ def server(binary, model_file, upstream, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def http(server):
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=120) as client:
         yield client
 
 
@@ -122,7 +122,7 @@ def still_answering(http, server, upstream):
     upstream.plays = None
     assert server.process.poll() is None, server.log()[-2_000:]
     plain = {"model": MODEL, "messages": HELLO, "max_tokens": 1, "permutation": OFF}
-    assert http.post("/v1/chat/completions", json=plain, timeout=30).status_code == 200
+    assert http.post("/v1/chat/completions", json=plain, timeout=60).status_code == 200
 
 
 @pytest.fixture
@@ -266,13 +266,18 @@ def test_a_heavy_form_holds_up_nobody(chat, name, as_tool):
     if as_tool:
         form = {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": schema}}}}],
                 "tool_choice": "required"}  # fmt: skip
+
+    def plain_s():
+        begun = time.monotonic()
+        assert chat(max_tokens=1).status_code == 200
+        return time.monotonic() - begun
+
+    alone_s = plain_s()  # this machine may be busy with other things
     answers = []
     asking = threading.Thread(target=lambda: answers.append(chat(max_tokens=4, **form)))
     asking.start()
     time.sleep(0.2)
-    begun = time.monotonic()
-    assert chat(max_tokens=1).status_code == 200
-    assert time.monotonic() - begun < 5, "a plain question beside it waited"
+    assert plain_s() < 5 + 3 * alone_s, f"a plain question beside it waited; alone it takes {alone_s:.1f} s"
     asking.join()
     assert answers[0].status_code in (200, 400, 413, 422), answers[0].text[:300]
 
@@ -293,7 +298,7 @@ def test_a_program_that_forges_frames_is_ended(http, name):
 @pytest.mark.parametrize("name", ["many_prompts", "many_runs", "many_calls"])
 def test_every_prompt_of_a_batch_counts(http, upstream, name):
     before = len(upstream.requests)
-    answer = play(http, name, timeout=60)
+    answer = play(http, name)
     assert answer.status_code in (200, 429), answer.text[:300]
     assert len(upstream.requests) - before < 2_000
 
@@ -327,8 +332,8 @@ def test_a_long_text_ends_with_its_caller(binary, model_file, tmp_path, text):
     used = cpu_s() - before
     begun = time.monotonic()
     assert server.stop() == 0, server.log()[-500:]
-    assert time.monotonic() - begun < 5
-    assert used < 0.2, f"{used} s of CPU in a second, a second after its caller had left"
+    assert time.monotonic() - begun < 10
+    assert used < 0.3, f"{used} s of CPU in a second, a second after its caller had left"
 
 
 # --- what upstreams and tenants send ------------------------------------------------------------------------

@@ -302,7 +302,7 @@ def test_whatever_is_stored_is_listed_read_and_moved(http, gateway):
 def test_a_line_to_import_may_be_anything(http, gateway):
     """Each line of an export with one thing wrong, many in one body: what is wrong is told with its line."""
     http.put("/v1/cache/entries/line", json={"value": STORED, "tags": ["line"]})
-    own = {"model": "t/m", "messages": [{"role": "user", "content": "Is it so?"}], "logprobs": True,
+    own = {"model": "t/m", "messages": [{"role": "user", "content": "Is it so?"}], "temperature": 0, "logprobs": True,
            "permutation": {"cache": {"tags": ["line"]}}}  # fmt: skip
     http.post("/v1/chat/completions", json=own).raise_for_status()  # it is kept as events, not as one value
     dice = random.Random(SEED)
