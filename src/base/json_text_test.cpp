@@ -18,7 +18,8 @@ TEST(JsonText, DepthIsThatOfBracketsOutsideStrings) {
 }
 
 TEST(JsonText, MembersKeepTheirOrderAndTheirText) {
-  const auto members = object_members(" { \"z\" : 1.50 , \"a\":{\"x\":[1,\"}\"]}, \"q\\u0041\\\"\":\"s,}\" } ");
+  const auto members =
+      object_members(" { \"z\" : 1.50 , \"a\":{\"x\":[1,\"}\"]}, \"q\\u0041\\\"\":\"s,}\" } ");
   ASSERT_TRUE(members);
   ASSERT_EQ(members->size(), 3U);
   EXPECT_EQ((*members)[0].name, "z");

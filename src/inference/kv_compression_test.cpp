@@ -123,13 +123,13 @@ TEST_F(KvCompressionTest, ReportsWhatThePoolHeld) {
   expect_idle(*model);
 }
 
-TEST_F(KvCompressionTest, AutoIsExactForShortPromptsAndQueryAwareForLongOnes) {
+TEST_F(KvCompressionTest, AutoIsExactForShortPromptsAndQueryAgnosticForLongOnes) {
   auto model = load(256U << 20, 8);
   const auto mode_of = [&](int lines) {
     return wait(start(*model, ask(list_prompt(lines), std::nullopt))).done.report.kv->mode;
   };
   EXPECT_EQ(mode_of(20), "exact");
-  EXPECT_EQ(mode_of(90), "query_aware");
+  EXPECT_EQ(mode_of(90), "query_agnostic");
   const auto exact = wait(start(*model, ask(list_prompt(90), std::nullopt, llm::KvMode::kExact)));
   EXPECT_EQ(exact.done.report.kv->mode, "exact");
   EXPECT_EQ(exact.done.report.kv->ratio_target, 1);
@@ -155,7 +155,7 @@ TEST_F(KvCompressionTest, ChoicesShareTheCompressedPrompt) {
   const std::string one = wait(start(*model, request)).text;
   request.n = 3;
   const Answer answer = wait(start(*model, request));
-  EXPECT_EQ(answer.done.report.kv->mode, "query_aware");
+  EXPECT_EQ(answer.done.report.kv->mode, "query_agnostic");
   EXPECT_GT(answer.done.report.kv->ratio_achieved, 3.5) << "each choice has exact pages of its own";
   EXPECT_EQ((answer.done.report.kv->bytes - kSummaryBytes) % 2048, 0) << "the summaries count once";
   EXPECT_EQ(answer.text.rfind(one, 0), 0U) << "the first choice is the single answer";

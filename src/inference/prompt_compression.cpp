@@ -14,7 +14,9 @@ constexpr int kQuestionTokens = 32;  // and the turn's
 llm::KvMode resolve(llm::KvMode mode, double ratio, int prompt_tokens) {
   if (ratio <= 1 || prompt_tokens < kCompressedTokensMin) return llm::KvMode::kExact;
   if (mode != llm::KvMode::kAuto) return mode;
-  return prompt_tokens < kAutoExactTokens ? llm::KvMode::kExact : llm::KvMode::kQueryAware;
+  // Where a request's question begins isn't known: its last tokens, which query-aware takes for it, may be
+  // half of something else. Asked over HTTP, query-agnostic keeps more.
+  return prompt_tokens < kAutoExactTokens ? llm::KvMode::kExact : llm::KvMode::kQueryAgnostic;
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ def test_a_compressed_prompt_takes_its_share(client, idle, mode, ratio):
 def test_auto_is_exact_for_short_prompts(client):
     kv = kv_of(ask(client, report_of(10), {"ratio": 8}))
     assert (kv["mode"], kv["ratio_target"]) == ("exact", 1)
-    assert kv_of(ask(client, report_of(100), {"ratio": 8}))["mode"] == "query_aware"
+    assert kv_of(ask(client, report_of(100), {"ratio": 8}))["mode"] == "query_agnostic"
     assert kv_of(ask(client, report_of(100), {"ratio": 8, "mode": "exact"}))["mode"] == "exact"
 
 
@@ -111,7 +111,7 @@ def test_ask_with_a_context_and_a_ratio(cli, model_file, tmp_path):
                 "How many lamps does crate 3 hold?")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip()
-    assert "KV cache: query_aware" in ended.stderr
+    assert "KV cache: query_agnostic" in ended.stderr
 
 
 def test_the_audit_counts_cache_3(client, http, fresh):
