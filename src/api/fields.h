@@ -133,7 +133,7 @@ base::Status read_object(Json value, std::span<const Rule<T>> rules, UnknownKeys
       if (unknown == UnknownKeys::kIgnored) continue;
       std::vector<std::string_view> known;
       for (const Rule<T>& r : rules) known.push_back(r.name);
-      const std::string name(field.key);
+      const std::string name(field.key.empty() ? std::string_view("\"\"") : field.key);
       return below(name, base::invalid("is not a setting" + suggestion(name, known)));
     }
     if (field.value.is_null()) continue;

@@ -15,7 +15,8 @@ llm::KvMode resolve(llm::KvMode mode, double ratio, int prompt_tokens) {
   if (ratio <= 1 || prompt_tokens < kCompressedTokensMin) return llm::KvMode::kExact;
   if (mode != llm::KvMode::kAuto) return mode;
   // Where a request's question begins isn't known: its last tokens, which query-aware takes for it, may be
-  // half of something else. Asked over HTTP, query-agnostic keeps as much, at a higher ratio (docs/kv-cache.md).
+  // half of something else. Asked over HTTP, query-agnostic keeps as much, at a higher ratio
+  // (docs/kv-cache.md).
   return prompt_tokens < kAutoExactTokens ? llm::KvMode::kExact : llm::KvMode::kQueryAgnostic;
 }
 

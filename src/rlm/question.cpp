@@ -53,6 +53,9 @@ std::string said_before(const std::vector<llm::Message>& messages, const llm::Me
 }  // namespace
 
 base::Result<Asked> question_of(llm::Request& request) {
+  if (request.endpoint == llm::Endpoint::kCompletions) {
+    return base::invalid("the model rlm takes a chat: send messages to /v1/chat/completions", "model");
+  }
   Asked asked;
   const llm::Message* last = nullptr;
   for (const llm::Message& m : request.messages) {
