@@ -1,4 +1,5 @@
 """Inside the sandbox: a Python REPL on descriptor 3, as JSON lines. Standard library only.
+context.py stands before it.
 
 Host to here: context {pieces, continues} as often as it takes, open {list, functions}, run {id, code}, then for each
 of our calls value or error.
@@ -56,27 +57,6 @@ class Channel:
         if not line:
             os._exit(0)  # the host let go
         return json.loads(line)
-
-
-class Context:
-    """The texts that come in pieces; the last piece of a frame may go on in the next."""
-
-    def __init__(self):
-        self.texts, self.continues = [], False
-
-    def take(self, pieces, continues):
-        for piece in pieces:
-            if self.continues:
-                self.texts[-1].append(piece)
-            else:
-                self.texts.append([piece])
-            self.continues = False
-        self.continues = continues
-
-    def whole(self, is_list):
-        texts = ["".join(pieces) for pieces in self.texts]
-        self.texts = []
-        return texts if is_list else "".join(texts)
 
 
 class Capture(io.TextIOBase):
