@@ -30,8 +30,7 @@ base::Status HostCheck::check_origin(const net::HttpRequest& request) const {
     if (name != "origin" || value.empty() || is_own_page(value, request.header("host"))) continue;
     return base::Error{base::Code::kForbidden,
                        "This server has no keys, so it doesn't answer web pages of other sites. Configure a "
-                       "[[key]], name the "
-                       "page's host in [server] allowed_hosts, or call it from a program."};
+                       "[[key]], name the page's host in [server] allowed_hosts, or call it from a program."};
   }
   return {};
 }
