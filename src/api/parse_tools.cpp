@@ -1,7 +1,9 @@
 #include "api/parse_tools.h"
 
 #include <limits>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -30,6 +32,18 @@ base::Status read_type(Json value, std::string& out) {
   return text(value, kNameBytesMax, out);
 }
 
+/// Rules for what must have its type and is needed by nobody here.
+template <std::size_t kBytesMax, class T>
+base::Status is_text(Json value, T&) {
+  std::string unused;
+  return text(value, kBytesMax, unused);
+}
+template <class T>
+base::Status is_flag(Json value, T&) {
+  bool unused = false;
+  return flag(value, unused);
+}
+
 base::Status read_schema(Json value, std::string& out) {
   if (!value.is_object()) return mismatch("a JSON schema (an object)", value);
   out = as_sent(value);
@@ -42,58 +56,39 @@ constexpr Rule<llm::Function> kFunctionRules[] = {
     {"name", [](Json v, llm::Function& f) { return read_name(v, f.name); }},
     {"description", [](Json v, llm::Function& f) { return text(v, kTextMax, f.description); }},
     {"parameters", [](Json v, llm::Function& f) { return read_schema(v, f.parameters); }},
-    {"strict",
-     [](Json v, llm::Function&) {
-       bool strict = false;  // a grammar makes it so anyway
-       return flag(v, strict);
-     }},
+    {"strict", is_flag<llm::Function>},  // a grammar makes it so anyway
 };
 
+/// `function` of a tool or of a choice; null where it wasn't given.
+base::Status read_function(Json value, std::optional<llm::Function>& out) {
+  TRY(read_object<llm::Function>(value, kFunctionRules, UnknownKeys::kIgnored, out.emplace()));
+  if (out->name.empty()) return below("name", base::invalid("is required"));
+  return {};
+}
+
 struct ToolDraft {
-  llm::Tool tool;
-  bool has_function = false;
+  std::string type;
+  std::optional<llm::Function> function;
 };
 
 constexpr Rule<ToolDraft> kToolRules[] = {
-    {"type", [](Json v, ToolDraft& d) { return read_type(v, d.tool.type); }},
-    {kFunctionType,
-     [](Json v, ToolDraft& d) -> base::Status {
-       d.has_function = true;
-       TRY(read_object<llm::Function>(v, kFunctionRules, UnknownKeys::kIgnored, d.tool.function));
-       if (d.tool.function.name.empty()) return below("name", base::invalid("is required"));
-       return {};
-     }},
+    {"type", [](Json v, ToolDraft& d) { return read_type(v, d.type); }},
+    {kFunctionType, [](Json v, ToolDraft& d) { return read_function(v, d.function); }},
 };
 
 base::Status read_tool(Json value, llm::Tool& out) {
   ToolDraft draft;
   TRY(read_object<ToolDraft>(value, kToolRules, UnknownKeys::kIgnored, draft));
-  if (draft.tool.is_function() && !draft.has_function) {
+  if (draft.type == kFunctionType && !draft.function) {
     return below(kFunctionType, base::invalid("is required in a tool of type \"function\""));
   }
-  draft.tool.sent = as_sent(value);
-  out = std::move(draft.tool);
+  out = {.type = std::move(draft.type),
+         .function = std::move(draft.function).value_or(llm::Function{}),
+         .sent = as_sent(value)};
   return {};
 }
 
 // --- tool_choice
-
-struct ChoiceDraft {
-  std::string type;
-  llm::Function function;
-  bool has_function = false;
-};
-
-constexpr Rule<ChoiceDraft> kChoiceRules[] = {
-    {"type", [](Json v, ChoiceDraft& d) { return read_type(v, d.type); }},
-    {kFunctionType,
-     [](Json v, ChoiceDraft& d) -> base::Status {
-       d.has_function = true;
-       TRY(read_object<llm::Function>(v, kFunctionRules, UnknownKeys::kIgnored, d.function));
-       if (d.function.name.empty()) return below("name", base::invalid("is required"));
-       return {};
-     }},
-};
 
 llm::ToolChoice::Kind kind_of_choice(std::string_view word) {
   using Kind = llm::ToolChoice::Kind;
@@ -111,17 +106,9 @@ struct FormatDraft {
 };
 
 constexpr Rule<llm::ResponseFormat> kJsonSchemaRules[] = {
-    {"name",
-     [](Json v, llm::ResponseFormat&) {
-       std::string name;  // for people
-       return text(v, kNameBytesMax, name);
-     }},
+    {"name", is_text<kNameBytesMax, llm::ResponseFormat>},
     {"schema", [](Json v, llm::ResponseFormat& f) { return read_schema(v, f.schema); }},
-    {"strict",
-     [](Json v, llm::ResponseFormat&) {
-       bool strict = false;  // a grammar makes it so anyway
-       return flag(v, strict);
-     }},
+    {"strict", is_flag<llm::ResponseFormat>},
 };
 
 constexpr Rule<FormatDraft> kFormatRules[] = {
@@ -164,16 +151,8 @@ constexpr Rule<llm::ToolCall> kCalledRules[] = {
 };
 
 constexpr Rule<llm::ToolCall> kCallRules[] = {
-    {"id",
-     [](Json v, llm::ToolCall&) {
-       std::string id;  // tool_call_id of the answer names it: nothing here depends on it
-       return text(v, kTextMax, id);
-     }},
-    {"type",
-     [](Json v, llm::ToolCall&) {
-       std::string type;
-       return read_type(v, type);
-     }},
+    {"id", is_text<kTextMax, llm::ToolCall>},
+    {"type", is_text<kNameBytesMax, llm::ToolCall>},
     {kFunctionType,
      [](Json v, llm::ToolCall& c) -> base::Status {
        TRY(read_object<llm::ToolCall>(v, kCalledRules, UnknownKeys::kIgnored, c));
@@ -195,12 +174,12 @@ base::Status read_tool_choice(Json value, llm::ToolChoice& out) {
   if (std::string_view word; value.get(word) == simdjson::SUCCESS) {
     choice.kind = kind_of_choice(word);
   } else if (value.is_object()) {
-    ChoiceDraft draft;
-    TRY(read_object<ChoiceDraft>(value, kChoiceRules, UnknownKeys::kIgnored, draft));
+    ToolDraft draft;  // a choice names a function as a tool describes it
+    TRY(read_object<ToolDraft>(value, kToolRules, UnknownKeys::kIgnored, draft));
     const bool of_function = draft.type.empty() || draft.type == kFunctionType;
-    if (of_function && !draft.has_function) return below(kFunctionType, base::invalid("is required"));
+    if (of_function && !draft.function) return below(kFunctionType, base::invalid("is required"));
     choice.kind = of_function ? Kind::kFunction : Kind::kOther;
-    choice.function = std::move(draft.function.name);
+    if (draft.function) choice.function = std::move(draft.function->name);
   } else {
     return mismatch("a string or an object", value);
   }

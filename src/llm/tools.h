@@ -14,7 +14,6 @@ struct Function {
   std::string name;
   std::string description;
   std::string parameters;  // JSON text: a schema, an object; "": none was given
-  friend bool operator==(const Function&, const Function&) = default;
 };
 
 struct Tool {
@@ -22,7 +21,6 @@ struct Tool {
   Function function;  // where it is one
   std::string sent;
   bool is_function() const { return type == "function"; }
-  friend bool operator==(const Tool&, const Tool&) = default;
 };
 
 struct ToolChoice {
@@ -30,7 +28,6 @@ struct ToolChoice {
   Kind kind = Kind::kUnset;
   std::string function;  // kFunction: its name
   std::string sent;      // "" when unset
-  friend bool operator==(const ToolChoice&, const ToolChoice&) = default;
 };
 
 struct ResponseFormat {
@@ -40,7 +37,6 @@ struct ResponseFormat {
   std::string sent;    // "" when unset
   /// Any text will do.
   bool is_free() const { return kind == Kind::kUnset || kind == Kind::kText; }
-  friend bool operator==(const ResponseFormat&, const ResponseFormat&) = default;
 };
 
 /// A call that an assistant's earlier turn made.
@@ -48,7 +44,6 @@ struct ToolCall {
   std::string name;       // "": it is no function's
   std::string arguments;  // what the model wrote: JSON text, or what was meant to be some
   std::string sent;
-  friend bool operator==(const ToolCall&, const ToolCall&) = default;
 };
 
 }  // namespace pmt::llm
