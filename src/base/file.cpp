@@ -13,6 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "base/fd.h"
+
 namespace pmt::base {
 namespace {
 
@@ -30,20 +32,6 @@ bool write_all(int file, std::string_view bytes) {
   return true;
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 const char* kind_of(mode_t mode) {
   if (S_ISDIR(mode)) return "a folder";
   if (S_ISFIFO(mode)) return "a pipe";
@@ -56,7 +44,7 @@ Error no_file(const std::string& path, mode_t mode) {
 }
 
 /// Looked at before it is opened (opening some devices acts on them) and after (it may be another by then).
-Result<Descriptor> open_regular(const std::string& path) {
+Result<Fd> open_regular(const std::string& path) {
   if (path.empty()) return invalid("can't read a file without a name");
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
@@ -66,7 +54,7 @@ Result<Descriptor> open_regular(const std::string& path) {
     return error;
   }
   if (!S_ISREG(info.st_mode)) return no_file(path, info.st_mode);
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return io_error("read", path);
   if (!S_ISREG(info.st_mode)) return no_file(path, info.st_mode);
   return file;
@@ -99,7 +87,7 @@ Status check_file(const std::string& path) {
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
-  TRY_ASSIGN(const Descriptor file, open_regular(path));
+  TRY_ASSIGN(const Fd file, open_regular(path));
   struct stat info {};
   ::fstat(file.get(), &info);
   const auto expected = static_cast<std::size_t>(info.st_size);  // a file in /proc says 0 and has more

@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "base/fd.h"
 #include "base/file.h"
 
 // The format is LMDB 0.9's on a 64-bit little-endian machine: what mdb.c calls MDB_page, MDB_node, MDB_meta
@@ -102,16 +103,11 @@ class File {
  public:
   explicit File(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
     struct stat info {};
-    if (fd_ < 0 || ::fstat(fd_, &info) != 0) return;
+    if (!is_open() || ::fstat(fd_.get(), &info) != 0) return;
     bytes_ = static_cast<std::uint64_t>(info.st_size);
     asked_.assign(bytes_ / kAhead + 1, false);
   }
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  bool is_open() const { return fd_ >= 0; }
+  bool is_open() const { return fd_.get() >= 0; }
   std::uint64_t bytes() const { return bytes_; }
 
   /// False unless all of it could be read.
@@ -121,7 +117,7 @@ class File {
     out.resize(size);
     std::size_t done = 0;
     while (done < size) {
-      const ssize_t n = ::pread(fd_, out.data() + done, size - done, static_cast<off_t>(at + done));
+      const ssize_t n = ::pread(fd_.get(), out.data() + done, size - done, static_cast<off_t>(at + done));
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return false;
       done += static_cast<std::size_t>(n);
@@ -138,10 +134,10 @@ class File {
     const std::size_t part = at / kAhead;
     if (asked_[part]) return;
     asked_[part] = true;
-    (void)::readahead(fd_, static_cast<off64_t>(part * kAhead), kAhead);
+    (void)::readahead(fd_.get(), static_cast<off64_t>(part * kAhead), kAhead);
   }
 
-  int fd_;
+  base::Fd fd_;
   std::uint64_t bytes_ = 0;
   std::vector<bool> asked_;  // by part of kAhead
 };

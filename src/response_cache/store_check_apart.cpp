@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "base/fd.h"
 #include "response_cache/store_check.h"
 
 extern char** environ;
@@ -104,14 +105,12 @@ base::Status check_store_apart(const std::string& file, const std::vector<std::s
   const auto deadline = Steady::now() + patience;
   std::vector<std::string> argv = checker;
   argv.push_back(file);
-  const auto pid = spawn(argv, ends[1]);
-  close(ends[1]);
-  if (!pid) {
-    close(ends[0]);
-    return check_store(file);
-  }
-  std::string reason = read_reason(ends[0], deadline);
-  close(ends[0]);
+  base::Fd ours(ends[0]), theirs(ends[1]);
+  const auto pid = spawn(argv, theirs.get());
+  theirs.reset();
+  if (!pid) return check_store(file);
+  std::string reason = read_reason(ours.get(), deadline);
+  ours.reset();
   const auto status = end_of(*pid, deadline);
   if (!status) return damaged(fmt::format("looking at it took more than {} ms", patience.count()));
   if (WIFSIGNALED(*status))

@@ -15,15 +15,6 @@
 
 namespace pmt::sandbox {
 
-int Fd::release() {
-  return std::exchange(fd_, -1);
-}
-
-void Fd::reset(int fd) {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = fd;
-}
-
 namespace {
 
 constexpr std::size_t kComplaintsBytesMax = 2'000;
