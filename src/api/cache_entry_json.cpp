@@ -96,8 +96,7 @@ json entry_json(const response_cache::Key& key, const response_cache::Entry& ent
 json listed_json(json entry, const std::string& tenant) {
   constexpr std::size_t kPreviewBytes = 240;
   const json& value = base::at(entry, "value");
-  const json& choices = base::array_at(value, "choices");
-  const auto text = base::as_text(base::at(choices.empty() ? choices : choices.front(), "text"));
+  const auto text = base::as_text(base::at(base::first_at(value, "choices"), "text"));
   std::string preview = text ? *text : to_text(value);
   if (preview.size() > kPreviewBytes) {
     preview.resize(kPreviewBytes);

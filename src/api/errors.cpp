@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "api/json_writer.h"
+#include "base/utf8.h"
 
 namespace pmt::api {
 namespace {
@@ -24,13 +25,7 @@ ErrorKind too_large(const base::Error& error) {
 }
 
 /// A message may quote what the caller sent, which may be of any length.
-std::string_view shortened(std::string_view message) {
-  constexpr std::size_t kBytesMax = 1'500;
-  if (message.size() <= kBytesMax) return message;
-  std::size_t end = kBytesMax;  // never inside a character
-  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0U) == 0x80U) --end;
-  return message.substr(0, end);
-}
+constexpr std::size_t kMessageBytesMax = 1'500;
 
 }  // namespace
 
@@ -74,7 +69,7 @@ std::string error_body(const base::Error& error) {
   std::string out;
   ObjectWriter outer(out);
   ObjectWriter inner(outer.member("error"));
-  inner.string("message", shortened(error.message));
+  inner.string("message", base::cut_utf8(error.message, kMessageBytesMax));
   inner.string("type", kind.type);
   if (error.field.empty()) {
     inner.null("param");

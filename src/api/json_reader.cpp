@@ -49,13 +49,7 @@ class PlaceFinder final : public json::json_sax_t {
   bool parse_error(std::size_t, const std::string&, const json::exception& thrown) override {
     constexpr int kNumberOverflow = 406;
     if (thrown.id == kNumberOverflow) return wrong("holds a number past the range of a double");
-    // "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error ..."
-    std::string_view what = thrown.what();
-    if (const auto at = what.find("] "); at != std::string_view::npos) what.remove_prefix(at + 2);
-    constexpr std::string_view kLead = "parse error at ";
-    if (what.substr(0, kLead.size()) == kLead) what.remove_prefix(kLead.size());
-    constexpr std::size_t kShownMax = 240;  // it quotes the last token, which may be the whole body
-    broken = what.size() <= kShownMax ? std::string(what) : std::string(what.substr(0, kShownMax)) + "...";
+    broken = base::parse_error_text(thrown.what());
     return false;
   }
 

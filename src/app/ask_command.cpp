@@ -97,8 +97,7 @@ base::Status ask_here(const AskOptions& options, const std::string& prompt) {
 /// The first model of the server's list.
 base::Result<std::string> server_model(const std::string& url) {
   TRY_ASSIGN(const nlohmann::json body, server_call(url, "GET", "/v1/models"));
-  const nlohmann::json& models = base::array_at(body, "data");
-  std::string id = base::text_at(models.empty() ? models : models.front(), "id");
+  std::string id = base::text_at(base::first_at(body, "data"), "id");
   if (id.empty()) return base::Error{base::Code::kUnavailable, url + " lists no model"};
   return id;
 }
@@ -109,8 +108,7 @@ base::Status print_chunk(const std::string& payload) {
   if (!chunk) return {};  // [DONE]
   const std::string error = base::text_at(base::at(*chunk, "error"), "message");
   if (!error.empty()) return base::Error{base::Code::kUnavailable, error};
-  const nlohmann::json& choices = base::array_at(*chunk, "choices");
-  const nlohmann::json& delta = base::at(choices.empty() ? choices : choices.front(), "delta");
+  const nlohmann::json& delta = base::at(base::first_at(*chunk, "choices"), "delta");
   if (const std::string text = base::text_at(delta, "content"); !text.empty()) print_piece(text);
   return {};
 }

@@ -52,8 +52,7 @@ base::Result<DemoAnswer> DemoClient::send(const nlohmann::json& request) {
   answer.wall_ms = base::ms_between(sent, clock.now());
   answer.cache = response.header("x-permutation-cache");
   TRY_ASSIGN(answer.body, json_of("/v1/chat/completions", response));
-  const nlohmann::json& choices = base::array_at(answer.body, "choices");
-  answer.text = base::text_at(base::at(choices.empty() ? choices : choices.front(), "message"), "content");
+  answer.text = base::text_at(base::at(base::first_at(answer.body, "choices"), "message"), "content");
   return answer;
 }
 

@@ -70,8 +70,7 @@ base::Status ask_server(const Options& options, const std::string& context) {
                                                   {{"content-type", "application/json"}}, body.dump()));
   if (response.status >= 400) return base::Error{base::Code::kUnavailable, error_message_of(response)};
   TRY_ASSIGN(const json answer, base::parse_json(response.body));
-  const json& choices = base::array_at(answer, "choices");
-  const json& message = base::at(choices.empty() ? choices : choices.front(), "message");
+  const json& message = base::at(base::first_at(answer, "choices"), "message");
   const auto text = base::as_text(base::at(message, "content"));
   if (!text) return base::Error{base::Code::kCorrupt, options.url + " answers with something else"};
   const json& engine = base::at(base::at(answer, "permutation"), "engine");

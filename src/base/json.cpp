@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
+
 namespace pmt::base {
 namespace {
 
@@ -44,7 +46,7 @@ class TreeBuilder {
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) {
-    return refuse(shown(error.what()));
+    return refuse(parse_error_text(error.what()));
   }
 
   json take() { return std::move(root_); }
@@ -52,19 +54,6 @@ class TreeBuilder {
   const std::string& why() const { return why_; }
 
  private:
-  /// "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error ..." without the lead.
-  /// The library quotes the last token, which may be all of the text.
-  static std::string shown(std::string_view what) {
-    constexpr std::size_t kShownMax = 240;
-    if (const auto at = what.find("] "); at != std::string_view::npos) what.remove_prefix(at + 2);
-    constexpr std::string_view kLead = "parse error at ";
-    if (what.substr(0, kLead.size()) == kLead) what.remove_prefix(kLead.size());
-    if (what.size() <= kShownMax) return std::string(what);
-    std::size_t end = kShownMax;
-    while (end > 0 && (static_cast<unsigned char>(what[end]) & 0xC0) == 0x80)
-      --end;  // not within a character
-    return std::string(what.substr(0, end)) + "...";
-  }
   bool refuse(std::string why) {
     why_ = std::move(why);
     return false;
@@ -134,6 +123,15 @@ Result<json> parse(std::string_view bytes, const JsonLimits& limits, json::input
 
 }  // namespace
 
+std::string parse_error_text(std::string_view what) {
+  constexpr std::size_t kShownMax = 240;
+  if (const auto at = what.find("] "); at != std::string_view::npos) what.remove_prefix(at + 2);
+  constexpr std::string_view kLead = "parse error at ";
+  if (what.substr(0, kLead.size()) == kLead) what.remove_prefix(kLead.size());
+  std::string shown(cut_utf8(what, kShownMax));
+  return shown.size() < what.size() ? shown + "..." : shown;
+}
+
 Result<json> parse_json(std::string_view text, const JsonLimits& limits) {
   return parse(text, limits, json::input_format_t::json);
 }
@@ -164,6 +162,12 @@ const json& array_at(const json& object, std::string_view key) {
   static const json kEmpty = json::array();
   const json& value = at(object, key);
   return value.is_array() ? value : kEmpty;
+}
+
+const json& first_at(const json& object, std::string_view key) {
+  static const json kNull;
+  const json& items = array_at(object, key);
+  return items.empty() ? kNull : items.front();
 }
 
 const json& object_at(const json& object, std::string_view key) {

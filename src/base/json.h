@@ -36,6 +36,11 @@ Result<nlohmann::json> parse_json(std::string_view text, std::size_t bytes_max);
 /// text is UTF-8. Numbers may be infinite or not a number.
 Result<nlohmann::json> parse_cbor(std::string_view bytes, const JsonLimits& limits = {});
 
+/// What the library's parser says of a text ("[json.exception.parse_error.101] parse error at line 1, column
+/// 7: syntax error ..."), without the lead. It quotes the last token, which may be all of the text: at most 240
+/// bytes are kept.
+std::string parse_error_text(std::string_view what);
+
 /// For a tree that was put together from several: whether it has at most `depth_max` levels. Looks no deeper.
 bool fits_depth(const nlohmann::json& tree, std::size_t depth_max = kJsonDepthMax);
 
@@ -45,6 +50,9 @@ const nlohmann::json& at(const nlohmann::json& object, std::string_view key);
 /// The member if it has that type, else an empty array or object: to be iterated over.
 const nlohmann::json& array_at(const nlohmann::json& object, std::string_view key);
 const nlohmann::json& object_at(const nlohmann::json& object, std::string_view key);
+
+/// The first item of a member that is an array, else null.
+const nlohmann::json& first_at(const nlohmann::json& object, std::string_view key);
 
 /// The member if it is a string, else "".
 std::string text_at(const nlohmann::json& object, std::string_view key);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/lru_cache.h"
+#include "base/utf8.h"
 #include "model/schema_limits.h"
 
 namespace pmt::model {
@@ -35,8 +36,8 @@ base::Result<std::string> convert(const std::string& schema) {
     return base::invalid(fmt::format("is too complex: it makes a grammar of {} bytes, at most {}",
                                      grammar.size(), kGrammarBytesMax));
   } catch (const std::exception& error) {
-    return base::invalid(fmt::format("can't be followed by this model: {}",
-                                     std::string(error.what()).substr(0, kMessageBytesMax)));
+    return base::invalid(
+        fmt::format("can't be followed by this model: {}", base::cut_utf8(error.what(), kMessageBytesMax)));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/guard.h"
+#include "base/utf8.h"
 #include "response_cache/canonical_key.h"
 
 namespace pmt::response_cache {
@@ -46,10 +47,7 @@ double cosine_of_two(const llm::Embeddings& two) {
 /// Enough of a long answer to tell whether it says the same, and within what the embedder takes.
 std::string beginning(const std::string& text) {
   constexpr std::size_t kBytes = 800;
-  if (text.size() <= kBytes) return text;
-  std::size_t end = kBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return text.substr(0, end);
+  return std::string(base::cut_utf8(text, kBytes));
 }
 
 std::string percent(double p) {

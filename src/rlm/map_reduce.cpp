@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "rlm/aggregate.h"
-#include "rlm/cut.h"
 #include "rlm/passages.h"
 #include "rlm/records.h"
 
@@ -26,7 +26,7 @@ constexpr char kReader[] =
     "You answer questions about a text. Answer with the words of the text, as short as possible.";
 
 std::string shortened(std::string_view text) {
-  const std::string_view shown = cut_utf8(text, kShownBytes);
+  const std::string_view shown = base::cut_utf8(text, kShownBytes);
   return fmt::format("{}{}", shown, shown.size() < text.size() ? "..." : "");
 }
 
@@ -81,7 +81,7 @@ std::vector<Evidence> evidence_of(const Passages& passages, const Ranked& found)
       Evidence e{.score = 0,
                  .whole = whole,
                  .at = passage.begin + order++,
-                 .text = std::string(cut_utf8(sentence, kSentenceBytesMax))};
+                 .text = std::string(base::cut_utf8(sentence, kSentenceBytesMax))};
       for (const std::string& word : words) {
         if (const auto weight = found.rarity.find(word); weight != found.rarity.end())
           e.score += weight->second;

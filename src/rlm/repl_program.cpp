@@ -10,7 +10,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "rlm/cut.h"
+#include "base/utf8.h"
 #include "rlm/passages.h"
 #include "rlm/question.h"
 #include "rlm/trajectory.h"
@@ -209,7 +209,7 @@ class Node {
     for (std::size_t i = 0; i < history_.size(); ++i) {
       const std::string& content = history_[i].content;
       std::string_view shown = content;
-      if (i < shown_ && content.size() > kSeenBytes) shown = cut_utf8(content, kSeenBytes);
+      if (i < shown_ && content.size() > kSeenBytes) shown = base::cut_utf8(content, kSeenBytes);
       const char* rest = shown.size() < content.size() ? "... [the whole is in an earlier iteration]" : "";
       prompt.push_back({{"role", history_[i].role}, {"content", fmt::format("{}{}", shown, rest)}});
     }
@@ -349,7 +349,7 @@ class Node {
     TRY(run_.asker.ledger().check({}));  // before a sandbox is started for it
     const auto begin = run_.clock.now();
     run_.on_progress(fmt::format("{}rlm_query: {}", std::string(static_cast<std::size_t>(depth_) * 2, ' '),
-                                 cut_utf8(prompt, kProgressBytes)));
+                                 base::cut_utf8(prompt, kProgressBytes)));
     Node node(run_, prompt, context, depth_ + 1);
     auto outcome = node.answer();
     SubCall made{.model = run_.root.name, .prompt = prompt, .response = {}, .error = {}, .usage = {}};

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "rlm/cut.h"
+#include "base/utf8.h"
 
 namespace pmt::rlm {
 namespace {
@@ -13,7 +13,7 @@ constexpr std::size_t kHistoryBlocksMax = 50;
 constexpr std::size_t kHistoryBytesMax = 2'000;
 
 std::string cut(const std::string& text) {
-  const std::string_view shown = cut_utf8(text, kHistoryBytesMax);
+  const std::string_view shown = base::cut_utf8(text, kHistoryBytesMax);
   return fmt::format("{}{}", shown, shown.size() < text.size() ? "..." : "");
 }
 

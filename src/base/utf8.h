@@ -1,10 +1,12 @@
 // The beginning of a text, never ending inside a character of UTF-8.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
-namespace pmt::rlm {
+namespace pmt::base {
 
+/// At most `bytes_max` bytes; what isn't UTF-8 is cut there.
 inline std::string_view cut_utf8(std::string_view text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return text;
   std::size_t end = bytes_max;
@@ -13,4 +15,4 @@ inline std::string_view cut_utf8(std::string_view text, std::size_t bytes_max) {
   return text.substr(0, end);
 }
 
-}  // namespace pmt::rlm
+}  // namespace pmt::base
