@@ -11,7 +11,7 @@
 
 #include "llm/sinks.h"
 #include "response_cache/cached_completer.h"
-#include "response_cache/canonical_key.h"
+#include "response_cache/store/canonical_key.h"
 
 namespace pmt::response_cache {
 namespace {

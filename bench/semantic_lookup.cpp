@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "inference/local_embedder.h"
 #include "measure.h"
-#include "response_cache/semantic_matcher.h"
+#include "response_cache/semantic/semantic_matcher.h"
 
 namespace pmt::bench {
 namespace {

@@ -23,7 +23,7 @@
 #include <nlohmann/json.hpp>
 
 #include "measure.h"
-#include "response_cache/eviction_policy.h"
+#include "response_cache/store/eviction_policy.h"
 
 namespace pmt::bench {
 namespace {

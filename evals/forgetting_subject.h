@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "app/knowledge_setup.h"
-#include "app/model_choice.h"
+#include "app/wiring/knowledge_setup.h"
+#include "app/wiring/model_choice.h"
 #include "knowledge_cache/recalling_completer.h"
 #include "llm/sinks.h"
 #include "measure.h"

@@ -33,8 +33,8 @@
 
 #include "inference/local_embedder.h"
 #include "measure.h"
-#include "response_cache/semantic_matcher.h"
-#include "response_cache/semantic_tier.h"
+#include "response_cache/semantic/semantic_matcher.h"
+#include "response_cache/semantic/semantic_tier.h"
 #include "semantic_sets.h"
 
 namespace pmt::bench {

@@ -1,6 +1,6 @@
 // A chat's history, from the body's bytes to what the template gets: earlier calls and their results as text.
 // The first byte chooses whether the functions are told in the system message.
-#include "api/parse.h"
+#include "api/json/parse.h"
 #include "fuzz.h"
 #include "inference/structured_output.h"
 

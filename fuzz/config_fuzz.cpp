@@ -1,5 +1,5 @@
 // The configuration file: whatever is in it, an answer or an error with words.
-#include "app/config.h"
+#include "app/config/config.h"
 #include "fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,6 +1,6 @@
 // Headers that we take apart: Cache-Control, traceparent, Host, and what the gate makes of a request.
 #include "api/access.h"
-#include "api/parse.h"
+#include "api/json/parse.h"
 #include "fuzz.h"
 #include "net/target.h"
 #include "telemetry/trace_context.h"

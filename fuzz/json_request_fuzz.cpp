@@ -1,9 +1,9 @@
 // Bodies of requests: every field of OpenAI's JSON and of ours, and an entry that is put into the cache.
-#include "api/cache_entry_json.h"
+#include "api/json/cache_entry_json.h"
 #include "api/errors.h"
-#include "api/parse.h"
+#include "api/json/parse.h"
 #include "fuzz.h"
-#include "response_cache/canonical_key.h"
+#include "response_cache/store/canonical_key.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string body(pmt::fuzz::text_of(data, size));

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "fuzz.h"
-#include "knowledge_cache/pack.h"
+#include "knowledge_cache/packs/pack.h"
 
 using pmt::fuzz::require;
 using pmt::knowledge_cache::domain_of;

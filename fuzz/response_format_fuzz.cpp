@@ -1,6 +1,6 @@
 // A request's tools, tool_choice and response_format, from the body's bytes to the grammar that the answer
 // must follow: whatever is asked for, a grammar or an error that names the field and has words.
-#include "api/parse.h"
+#include "api/json/parse.h"
 #include "fuzz.h"
 #include "inference/structured_output.h"
 

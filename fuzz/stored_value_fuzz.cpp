@@ -1,11 +1,11 @@
 // A value of any shape from its coming in to the operator's list: put by a tenant (first byte 0), or read
 // from a disk or another server's Redis (1: as JSON, else as CBOR). What is taken can be kept, read, shown
 // and listed.
-#include "api/cache_entry_json.h"
-#include "api/json_writer.h"
+#include "api/json/cache_entry_json.h"
+#include "api/json/json_writer.h"
 #include "base/json.h"
 #include "fuzz.h"
-#include "response_cache/entry_record.h"
+#include "response_cache/store/entry_record.h"
 
 using nlohmann::json;
 using pmt::fuzz::require;

@@ -4,7 +4,7 @@
 
 #include "fuzz.h"
 #include "net/sse.h"
-#include "response_cache/entry_record.h"
+#include "response_cache/store/entry_record.h"
 #include "upstream/answer_reader.h"
 #include "upstream/upstream_error.h"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Proves that JSON from outside enters by one door: no source under src/ calls a parser of its own, which would
-take a text of any depth. Doors are base/json.cpp, and api/json_reader.cpp for a request's own body. Tests may parse
+take a text of any depth. Doors are base/json.cpp, and api/json/json_reader.cpp for a request's own body. Tests may parse
 what they like.
 
 Usage: check_json.py ROOT. Exit status: 0 all is well, 1 not (each as file:line: what).
@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-DOORS = {"base/json.cpp", "api/json_reader.cpp", "api/json_reader.h"}
+DOORS = {"base/json.cpp", "api/json/json_reader.cpp", "api/json/json_reader.h"}
 TEST = re.compile(r"(_test\.cpp|_benchmark\.cpp|(^|/)test_\w+\.h|(^|/)testing/.*)$")
 PARSERS = [
     re.compile(r"\b(?:basic_)?json(?:<[^;]*>)?::(?:parse|accept|sax_parse)\s*\("),

@@ -18,7 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/access.h"
-#include "api/request_record.h"
+#include "api/observe/request_record.h"
 #include "audit/audit.h"
 #include "base/clock.h"
 #include "knowledge_cache/library.h"
@@ -26,7 +26,7 @@
 #include "llm/embedder.h"
 #include "net/http.h"
 #include "response_cache/response_cache.h"
-#include "response_cache/semantic_tier.h"
+#include "response_cache/semantic/semantic_tier.h"
 
 namespace pmt::api {
 

@@ -3,9 +3,9 @@
 #include <benchmark/benchmark.h>
 
 #include "api/api.h"
-#include "api/parse.h"
-#include "api/render.h"
-#include "api/supported.h"
+#include "api/json/parse.h"
+#include "api/json/render.h"
+#include "api/routes/supported.h"
 
 namespace pmt::api {
 namespace {

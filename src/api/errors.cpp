@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "api/json_writer.h"
+#include "api/json/json_writer.h"
 #include "base/utf8.h"
 
 namespace pmt::api {

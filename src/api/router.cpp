@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "api/errors.h"
-#include "api/json_writer.h"
-#include "api/observed_responder.h"
+#include "api/json/json_writer.h"
+#include "api/observe/observed_responder.h"
 #include "api/request_body.h"
 #include "base/guard.h"
 

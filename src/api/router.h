@@ -16,7 +16,7 @@
 #include <prometheus/metric_family.h>
 
 #include "api/access.h"
-#include "api/request_record.h"
+#include "api/observe/request_record.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "net/http.h"

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "api/background.h"
-#include "api/knowledge_worker.h"
+#include "api/routes/knowledge_worker.h"
 
 namespace pmt::api {
 namespace {

@@ -14,10 +14,10 @@
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
-#include "app/commands.h"
-#include "app/config_reader.h"
-#include "app/exit_code.h"
-#include "app/report_error.h"
+#include "app/commands/commands.h"
+#include "app/commands/exit_code.h"
+#include "app/commands/report_error.h"
+#include "app/config/config_reader.h"
 #include "base/version.h"
 
 namespace {

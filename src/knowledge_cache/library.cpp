@@ -17,7 +17,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "knowledge_cache/pack.h"
+#include "knowledge_cache/packs/pack.h"
 
 namespace pmt::knowledge_cache {
 namespace {

@@ -20,9 +20,9 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "knowledge_cache/embedding_memo.h"
-#include "knowledge_cache/recall.h"
-#include "knowledge_cache/relation_space.h"
+#include "knowledge_cache/gate/embedding_memo.h"
+#include "knowledge_cache/gate/recall.h"
+#include "knowledge_cache/gate/relation_space.h"
 
 namespace pmt::knowledge_cache {
 

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "knowledge_cache/pack.h"
+#include "knowledge_cache/packs/pack.h"
 
 namespace pmt::knowledge_cache {
 namespace {

@@ -1,7 +1,7 @@
 #include "knowledge_cache/self_test.h"
 
-#include "knowledge_cache/pack.h"
-#include "knowledge_cache/recall.h"
+#include "knowledge_cache/gate/recall.h"
+#include "knowledge_cache/packs/pack.h"
 
 namespace pmt::knowledge_cache {
 namespace {

@@ -4,8 +4,8 @@
 #include <set>
 #include <string>
 
-#include "knowledge_cache/domain.h"
-#include "knowledge_cache/mention.h"
+#include "knowledge_cache/gate/mention.h"
+#include "knowledge_cache/packs/domain.h"
 
 namespace pmt::knowledge_cache {
 

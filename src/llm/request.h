@@ -1,6 +1,6 @@
 // One request to a language model, after parsing and before anybody acts on it: what api/ makes out of
 // OpenAI's JSON and what every Completer takes. Everything that can change the answer is in here, so the
-// response cache can make its key from it (response_cache/canonical_key.h).
+// response cache can make its key from it (response_cache/store/canonical_key.h).
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "llm/event.h"
-#include "response_cache/single_flight.h"
+#include "response_cache/flight/single_flight.h"
 
 namespace pmt::permutation {
 

@@ -3,7 +3,7 @@
 #include <functional>
 #include <utility>
 
-#include "response_cache/canonical_key.h"
+#include "response_cache/store/canonical_key.h"
 
 namespace pmt::response_cache {
 namespace {

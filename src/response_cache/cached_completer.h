@@ -34,10 +34,10 @@
 #include "base/clock.h"
 #include "base/usage_counter.h"
 #include "llm/completer.h"
-#include "response_cache/near_misses.h"
+#include "response_cache/flight/single_flight.h"
 #include "response_cache/response_cache.h"
-#include "response_cache/semantic_tier.h"
-#include "response_cache/single_flight.h"
+#include "response_cache/semantic/semantic_tier.h"
+#include "response_cache/store/near_misses.h"
 
 namespace pmt::response_cache {
 

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "llm/sinks.h"
-#include "response_cache/canonical_key.h"
 #include "response_cache/scripted_completer.h"
+#include "response_cache/store/canonical_key.h"
 
 namespace pmt::response_cache {
 namespace {

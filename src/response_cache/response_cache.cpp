@@ -12,12 +12,12 @@
 
 #include <fmt/format.h>
 
-#include "response_cache/brief_mutex.h"
-#include "response_cache/deep_size.h"
-#include "response_cache/disk_store.h"
-#include "response_cache/key_table.h"
-#include "response_cache/node_pool.h"
-#include "response_cache/shared_store.h"
+#include "response_cache/disk/disk_store.h"
+#include "response_cache/shared/shared_store.h"
+#include "response_cache/store/brief_mutex.h"
+#include "response_cache/store/deep_size.h"
+#include "response_cache/store/key_table.h"
+#include "response_cache/store/node_pool.h"
 
 namespace pmt::response_cache {
 namespace {

@@ -32,8 +32,8 @@
 #include "base/hash.h"
 #include "base/result.h"
 #include "llm/event.h"
-#include "response_cache/eviction_policy.h"
-#include "response_cache/invalidation.h"
+#include "response_cache/store/eviction_policy.h"
+#include "response_cache/store/invalidation.h"
 
 namespace pmt::response_cache {
 

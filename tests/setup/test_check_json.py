@@ -26,7 +26,7 @@ class CheckJsonTest(unittest.TestCase):
 
     def test_what_may(self):
         line = "json::parse(text);\n"
-        for name in ["base/json.cpp", "api/json_reader.cpp", "net/sse_test.cpp", "api/test_server.h", "model/testing/a.cpp"]:
+        for name in ["base/json.cpp", "api/json/json_reader.cpp", "net/sse_test.cpp", "api/test_server.h", "model/testing/a.cpp"]:
             self.assertEqual(check_json.faults_of(name, line), [], name)
         self.assertEqual(len(check_json.faults_of("base/json_more.cpp", line)), 1)
 

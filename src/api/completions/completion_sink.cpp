@@ -1,0 +1,112 @@
+#include "api/completions/completion_sink.h"
+
+#include <utility>
+
+#include "api/errors.h"
+#include "api/json/render_parts.h"
+
+namespace pmt::api {
+namespace {
+
+/// What both kinds share: dispatch by kind of event, and the failure's answer.
+class BaseSink : public CompletionSink {
+ public:
+  BaseSink(bool only_if_cached, std::shared_ptr<net::Responder> responder)
+      : responder_(std::move(responder)), only_if_cached_(only_if_cached) {}
+
+  void on_event(llm::Event event) final {
+    const bool last = llm::is_terminal(event);
+    std::visit([this](auto&& e) { take(std::forward<decltype(e)>(e)); }, std::move(event));
+    if (last) finished_.store(true, std::memory_order_release);
+  }
+
+ protected:
+  virtual void take(llm::Started started) = 0;
+  virtual void take(llm::Delta delta) = 0;
+  virtual void take(llm::ChoiceEnd end) = 0;
+  virtual void take(llm::Done done) = 0;
+  virtual void take(llm::Failed failed) = 0;
+
+  void send_failure(base::Error error) {
+    // Its status is HTTP's own; see kind_of.
+    if (only_if_cached_ && error.code == base::Code::kUnprocessable) error.field = kOnlyIfCachedField;
+    responder_->send(error_response(error));
+  }
+
+  const std::shared_ptr<net::Responder> responder_;
+
+ private:
+  const bool only_if_cached_;
+};
+
+class JsonSink final : public BaseSink {
+ public:
+  JsonSink(SinkOptions options, std::shared_ptr<net::Responder> responder)
+      : BaseSink(options.only_if_cached, std::move(responder)), answer_(std::move(options.shape)) {}
+
+ private:
+  void take(llm::Started started) override { answer_.add(std::move(started)); }
+  void take(llm::Delta delta) override { answer_.add(std::move(delta)); }
+  void take(llm::ChoiceEnd end) override { answer_.add(std::move(end)); }
+  void take(llm::Done done) override {
+    net::HttpResponse response{200, {{"content-type", "application/json"}}, answer_.finish(done)};
+    add_cache_headers(response.headers, done.report.cache);
+    responder_->send(std::move(response));
+  }
+  void take(llm::Failed failed) override { send_failure(std::move(failed.error)); }
+
+  AnswerRenderer answer_;
+};
+
+class StreamSink final : public BaseSink {
+ public:
+  StreamSink(SinkOptions options, std::shared_ptr<net::Responder> responder)
+      : BaseSink(options.only_if_cached, std::move(responder)), answer_(std::move(options.shape)) {}
+
+ private:
+  void take(llm::Started started) override {
+    answer_.start(started);
+    cache_ = std::move(started.cache);
+  }
+  void take(llm::Delta delta) override { push(answer_.chunk(delta)); }
+  void take(llm::ChoiceEnd end) override { push(answer_.chunk(std::move(end))); }
+  void take(llm::Done done) override {
+    push(answer_.finish(done));
+    responder_->finish_stream();
+  }
+  void take(llm::Failed failed) override {
+    if (!streaming_) return send_failure(std::move(failed.error));
+    push(StreamRenderer::failure(failed.error));
+    responder_->finish_stream();
+  }
+
+  void push(std::string chunk) {
+    if (chunk.empty()) return;
+    if (streaming_) return responder_->write(std::move(chunk));
+    streaming_ = true;
+    net::HttpResponse head{
+        200,
+        {{"content-type", "text/event-stream; charset=utf-8"}, {"cache-control", "no-cache"}},
+        std::move(chunk)};
+    add_cache_headers(head.headers, cache_);
+    responder_->start_stream(std::move(head));
+  }
+
+  StreamRenderer answer_;
+  std::optional<llm::CacheReport> cache_;
+  bool streaming_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<CompletionSink> make_json_sink(SinkOptions options,
+                                               std::shared_ptr<net::Responder> responder) {
+  return std::make_shared<JsonSink>(std::move(options), std::move(responder));
+}
+
+std::shared_ptr<CompletionSink> make_stream_sink(SinkOptions options,
+                                                 std::shared_ptr<net::Responder> responder) {
+  return std::make_shared<StreamSink>(std::move(options), std::move(responder));
+}
+
+}  // namespace pmt::api

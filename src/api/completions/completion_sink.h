@@ -1,0 +1,36 @@
+// Where a completion's events become an HTTP answer.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "api/json/render.h"
+#include "llm/completer.h"
+#include "net/http.h"
+
+namespace pmt::api {
+
+struct SinkOptions {
+  AnswerShape shape;
+  bool only_if_cached = false;
+};
+
+class CompletionSink : public llm::Sink {
+ public:
+  /// Whether the terminal event has come. Any thread.
+  bool finished() const { return finished_.load(std::memory_order_acquire); }
+
+ protected:
+  std::atomic<bool> finished_{false};
+};
+
+/// Collects the events and sends one JSON body at the terminal one.
+std::shared_ptr<CompletionSink> make_json_sink(SinkOptions options,
+                                               std::shared_ptr<net::Responder> responder);
+
+/// Sends each event as it comes. The head goes out with the first chunk, not with Started, so that whatever
+/// fails before the first token still has its own status.
+std::shared_ptr<CompletionSink> make_stream_sink(SinkOptions options,
+                                                 std::shared_ptr<net::Responder> responder);
+
+}  // namespace pmt::api

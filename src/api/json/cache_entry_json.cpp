@@ -1,0 +1,180 @@
+#include "api/json/cache_entry_json.h"
+
+#include <limits>
+
+#include "api/json/fields.h"
+#include "api/json/json_writer.h"
+#include "base/json.h"
+
+namespace pmt::api {
+namespace {
+
+using nlohmann::json;
+using response_cache::RecordedAnswer;
+using response_cache::StoreOptions;
+
+constexpr std::size_t kNameBytesMax = 128;
+constexpr std::size_t kTagsMax = 32;
+
+constexpr Rule<StoreOptions> kRules[] = {
+    {"value",
+     [](Json, StoreOptions&) -> base::Status { return {}; }},  // parse_entry takes it: null is a value
+    {"tokens",
+     [](Json v, StoreOptions& o) {
+       return integer(v, 0, std::numeric_limits<std::int64_t>::max(), o.tokens);
+     }},
+    {"reusable", [](Json v, StoreOptions& o) { return flag(v, o.reusable); }},
+    {"ttl_s", [](Json v, StoreOptions& o) { return number(v, {.min = 0, .min_excluded = true}, o.ttl_s); }},
+    {"tags",
+     [](Json v, StoreOptions& o) {
+       o.tags.clear();
+       return read_array(v, kTagsMax,
+                         [&o](Json item) { return text(item, kNameBytesMax, o.tags.emplace_back()); });
+     }},
+    {"namespace", [](Json v, StoreOptions& o) { return text(v, kNameBytesMax, o.name_space); }},
+    {"model", [](Json v, StoreOptions& o) { return text(v, 256, o.model); }},
+    {"usd", [](Json v, StoreOptions& o) { return number(v, {.min = 0}, o.usd); }},
+};
+
+base::Status read_entry(Json root, PutEntry& out) {
+  TRY(read_object<StoreOptions>(root, kRules, UnknownKeys::kRefused, out.options));
+  Json value;
+  if (root.at_key("value").get(value) != simdjson::SUCCESS)
+    return below("value", base::invalid("is required"));
+  out.value = to_nlohmann(value);
+  return {};
+}
+
+json answer_json(const RecordedAnswer& answer) {
+  json choices = json::array();
+  json usage;
+  const auto choice = [&choices](int index) -> json& {
+    while (choices.size() <= static_cast<std::size_t>(index)) {
+      choices.push_back({{"index", choices.size()}, {"text", ""}, {"finish_reason", nullptr}});
+    }
+    return choices[static_cast<std::size_t>(index)];
+  };
+  for (const llm::Event& event : answer.events) {
+    if (const auto* delta = std::get_if<llm::Delta>(&event)) {
+      choice(delta->choice)["text"].get_ref<std::string&>() += delta->text;
+    } else if (const auto* end = std::get_if<llm::ChoiceEnd>(&event)) {
+      choice(end->choice)["finish_reason"] = llm::to_string(end->reason);
+    } else if (const auto* done = std::get_if<llm::Done>(&event)) {
+      usage = {{"prompt_tokens", done->usage.prompt_tokens},
+               {"completion_tokens", done->usage.completion_tokens}};
+    }
+  }
+  return {{"choices", std::move(choices)}, {"usage", std::move(usage)}};
+}
+
+}  // namespace
+
+base::Result<PutEntry> parse_entry(const std::string& body) {
+  TRY_ASSIGN(const Json root, parse_json(body));
+  if (!root.is_object()) return base::invalid("The request's body must be a JSON object.");
+  PutEntry entry;
+  if (base::Status s = read_entry(root, entry); !s) return name_field(s.error());
+  return entry;
+}
+
+json entry_json(const response_cache::Key& key, const response_cache::Entry& entry, base::Nanos now) {
+  const auto* answer = std::get_if<RecordedAnswer>(&entry.value.content);
+  return {{"key", key.hex()},
+          {"value", answer != nullptr ? answer_json(*answer) : std::get<json>(entry.value.content)},
+          {"tokens", entry.meta.tokens},
+          {"reusable", entry.meta.reusable},
+          {"ttl_s", entry.meta.ttl_s ? json(*entry.meta.ttl_s) : json()},
+          {"age_s", base::ms_between(entry.stored_at, now) / 1000},
+          {"stored", entry.stored_unix_s},
+          {"tags", entry.meta.tags},
+          {"namespace", entry.meta.name_space},
+          {"model", entry.meta.model},
+          {"usd", entry.meta.usd},
+          {"bytes", entry.bytes}};
+}
+
+json listed_json(json entry, const std::string& tenant) {
+  constexpr std::size_t kPreviewBytes = 240;
+  const json& value = base::at(entry, "value");
+  const auto text = base::as_text(base::at(base::first_at(value, "choices"), "text"));
+  std::string preview = text ? *text : to_text(value);
+  if (preview.size() > kPreviewBytes) {
+    preview.resize(kPreviewBytes);
+    preview += "…";  // the writer mends a character that was cut
+  }
+  entry["tenant"] = tenant;
+  entry["preview"] = std::move(preview);
+  entry.erase("value");
+  return entry;
+}
+
+json stats_json(const response_cache::Stats& stats) {
+  const std::uint64_t lookups = stats.hits + stats.misses;
+  return {
+      {"entries", stats.entries},
+      {"bytes", stats.bytes},
+      {"lookups", lookups},
+      {"hits", {{"exact", stats.hits - stats.stale}, {"stale", stats.stale}, {"coalesced", stats.coalesced}}},
+      {"misses", stats.misses},
+      {"hit_rate", lookups == 0 ? 0.0 : static_cast<double>(stats.hits) / static_cast<double>(lookups)},
+      {"tokens_saved", stats.tokens_saved},
+      {"usd_saved", stats.usd_saved},
+      {"stores", stats.stores},
+      {"refused", stats.refused},
+      {"evictions", stats.evictions},
+      {"expired", stats.expired},
+      {"purged", stats.purged}};
+}
+
+json semantic_json(const response_cache::SemanticStats& stats) {
+  json vetoed = json::object();
+  for (int i = 1; i < response_cache::kVetoes; ++i) {
+    vetoed[response_cache::to_string(static_cast<response_cache::Veto>(i))] =
+        stats.vetoed[static_cast<std::size_t>(i)];
+  }
+  return {{"entries", stats.entries},
+          {"lookups", stats.lookups},
+          {"hits", stats.hits},
+          {"explored", stats.explored},
+          {"shadow", {{"hits", stats.shadow_hits}, {"wrong", stats.shadow_wrong}}},
+          {"vetoed", std::move(vetoed)},
+          {"labels", {{"agreed", stats.agreed}, {"disagreed", stats.disagreed}}},
+          {"dropped", stats.dropped},
+          {"failed", stats.failed},
+          {"embed_ms", stats.embed_ms}};
+}
+
+json shared_json(const response_cache::SharedStats& stats) {
+  json out = {
+      {"state", stats.up ? "up" : "down"},
+      {"servers", stats.servers},
+      {"hits", stats.hits},
+      {"misses", stats.misses},
+      {"stores", stats.stores},
+      {"waited", stats.waited},
+      {"wait_limits", stats.wait_limits},
+      {"leases", stats.leases},
+      {"leases_taken_over", stats.taken_over},
+      {"void", stats.voided},
+      {"corrupt", stats.corrupt},
+      {"skipped", stats.skipped},
+      {"failures", stats.failures},
+      {"invalidations", {{"sent", stats.sent}, {"received", stats.received}, {"pending", stats.pending}}},
+      {"swept", stats.swept}};
+  if (!stats.last_error.empty()) out["error"] = stats.last_error;
+  return out;
+}
+
+json reach_json(const response_cache::Reach& reach) {
+  return {{"told", reach.told}, {"servers", reach.servers}, {"reached", reach.reached}};
+}
+
+json disk_json(const response_cache::DiskStats& stats) {
+  json out = {{"entries", stats.entries},   {"bytes", stats.bytes},     {"hits", stats.hits},
+              {"written", stats.written},   {"evicted", stats.evicted}, {"dropped", stats.dropped},
+              {"failures", stats.failures}, {"corrupt", stats.corrupt}};
+  if (!stats.set_aside.empty()) out["set_aside"] = stats.set_aside;
+  return out;
+}
+
+}  // namespace pmt::api

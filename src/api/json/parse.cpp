@@ -1,0 +1,269 @@
+#include "api/json/parse.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "api/json/fields.h"
+#include "api/json/parse_tools.h"
+
+namespace pmt::api {
+namespace {
+
+constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
+constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kInt64Min = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kInt64Max = std::numeric_limits<std::int64_t>::max();
+
+/// What is read before fields that depend on one another can be put together.
+struct Draft {
+  CompletionCall call;
+  std::optional<int> max_tokens, max_completion_tokens;
+  bool chat_logprobs = false;
+  std::optional<int> top_logprobs;
+  bool prompt_given = false;
+};
+
+/// OpenAI's seeds are 64-bit, ours 32: small ones stay themselves, others are mixed down.
+std::uint32_t seed_of(std::int64_t value) {
+  const auto bits = static_cast<std::uint64_t>(value);
+  if (bits < std::numeric_limits<std::uint32_t>::max()) return static_cast<std::uint32_t>(bits);
+  return static_cast<std::uint32_t>((bits * 0x9E3779B97F4A7C15ULL) >> 33);
+}
+
+base::Status read_seed(Json value, Draft& d) {
+  std::int64_t seed = 0;
+  TRY(integer(value, kInt64Min, kInt64Max, seed));
+  d.call.request.sampling.seed = seed_of(seed);
+  return {};
+}
+
+base::Status read_stop(Json value, Draft& d) {
+  constexpr std::size_t kStopsMax = 4;
+  std::vector<std::string>& stop = d.call.request.stop;
+  const auto read_one = [&stop](Json item) -> base::Status {
+    std::string s;
+    TRY(text(item, kTextMax, s));
+    if (s.empty()) return base::invalid("must not be an empty string");
+    stop.push_back(std::move(s));
+    return {};
+  };
+  stop.clear();
+  if (value.is_array()) return read_array(value, kStopsMax, read_one);
+  if (!value.is_string()) return mismatch("a string or an array of strings", value);
+  return read_one(value);
+}
+
+base::Status read_logit_bias(Json value, Draft& d) {
+  simdjson::dom::object entries;
+  if (value.get(entries) != simdjson::SUCCESS) return mismatch("an object of token ids", value);
+  for (const auto entry : entries) {
+    const std::string key(entry.key);
+    std::int64_t id = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    if (error != std::errc() || end != key.data() + key.size() || id < 0 || id > kInt32Max) {
+      return below(key, base::invalid("must be named by a token id"));
+    }
+    float bias = 0;
+    if (auto s = number(entry.value, {-100, 100}, bias); !s) return below(key, s.error());
+    d.call.request.sampling.logit_bias[static_cast<std::int32_t>(id)] = bias;
+  }
+  return {};
+}
+
+base::Status read_stream_options(Json value, Draft& d) {
+  static constexpr Rule<CompletionCall> kRules[] = {
+      {"include_usage", [](Json v, CompletionCall& c) { return flag(v, c.include_usage); }},
+  };
+  return read_object<CompletionCall>(value, kRules, UnknownKeys::kIgnored, d.call);
+}
+
+base::Status read_messages(Json value, Draft& d) {
+  std::vector<llm::Message>& messages = d.call.request.messages;
+  messages.clear();
+  return read_array(value, kTextMax,
+                    [&messages](Json item) { return parse_message(item, messages.emplace_back()); });
+}
+
+base::Status read_token_ids(Json value, Draft& d) {
+  std::vector<std::int32_t>& ids = d.call.request.prompt_tokens;
+  ids.clear();
+  return read_array(value, kTextMax,
+                    [&ids](Json item) { return integer(item, 0, kInt32Max, ids.emplace_back()); });
+}
+
+/// A string, or an array of: token ids, one string, or one array of token ids.
+base::Status read_prompt(Json value, Draft& d) {
+  d.prompt_given = true;
+  if (value.is_string()) return text(value, kTextMax, d.call.request.prompt);
+  simdjson::dom::array items;
+  if (value.get(items) != simdjson::SUCCESS) return mismatch("a string or an array", value);
+  if (items.size() == 0) return base::invalid("must not be empty");
+  const Json first = items.at(0).value_unsafe();
+  if (!first.is_string() && !first.is_array()) return read_token_ids(value, d);
+  if (items.size() > 1) {
+    return base::invalid(
+        fmt::format("must hold one prompt, not {}: send one request for each", items.size()));
+  }
+  base::Status read =
+      first.is_string() ? text(first, kTextMax, d.call.request.prompt) : read_token_ids(first, d);
+  if (!read) return below("[0]", read.error());
+  return {};
+}
+
+constexpr Range kPenalty = {-2, 2};
+
+constexpr Rule<Draft> kCommon[] = {
+    {"model", [](Json v, Draft& d) { return text(v, 256, d.call.request.model); }},
+    {"temperature",
+     [](Json v, Draft& d) {
+       return number(v, {0, 2}, d.call.request.sampling.temperature);
+     }},
+    {"top_p",
+     [](Json v, Draft& d) {
+       return number(v, {.min = 0, .max = 1, .min_excluded = true}, d.call.request.sampling.top_p);
+     }},
+    {"top_k", [](Json v, Draft& d) { return integer(v, 0, kInt32Max, d.call.request.sampling.top_k); }},
+    {"min_p",
+     [](Json v, Draft& d) {
+       return number(v, {0, 1}, d.call.request.sampling.min_p);
+     }},
+    {"frequency_penalty",
+     [](Json v, Draft& d) { return number(v, kPenalty, d.call.request.sampling.frequency_penalty); }},
+    {"presence_penalty",
+     [](Json v, Draft& d) { return number(v, kPenalty, d.call.request.sampling.presence_penalty); }},
+    {"seed", read_seed},
+    {"logit_bias", read_logit_bias},
+    {"max_tokens", [](Json v, Draft& d) { return integer(v, 1, kInt32Max, d.max_tokens); }},
+    {"stop", read_stop},
+    {"n", [](Json v, Draft& d) { return integer(v, 1, 8, d.call.request.n); }},
+    {"stream", [](Json v, Draft& d) { return flag(v, d.call.stream); }},
+    {"stream_options", read_stream_options},
+    {"permutation", [](Json v, Draft& d) { return parse_extension(v, d.call.request); }},
+};
+
+/// Remembers the name of a field that asks for something, for supported.h to refuse.
+template <const char* kName>
+base::Status note_unsupported(Json value, Draft& d) {
+  simdjson::dom::array items;
+  simdjson::dom::object fields;
+  std::string_view s;
+  const bool asks_nothing = (value.get(items) == simdjson::SUCCESS && items.size() == 0) ||
+                            (value.get(fields) == simdjson::SUCCESS && fields.size() == 0) ||
+                            (value.get(s) == simdjson::SUCCESS && (s.empty() || s == "none"));
+  if (!asks_nothing) d.call.unsupported.emplace_back(kName);
+  if (!asks_nothing) d.call.request.extra[kName] = to_nlohmann(value);
+  return {};
+}
+
+/// An upstream may know it. What changes no answer stays out: it would only keep equal requests apart.
+void keep_extra(std::string_view key, Json value, Draft& d) {
+  static constexpr std::string_view kNoMatter[] = {"user",         "metadata",          "store",
+                                                   "service_tier", "safety_identifier", "prompt_cache_key"};
+  if (value.is_null() || std::find(std::begin(kNoMatter), std::end(kNoMatter), key) != std::end(kNoMatter))
+    return;
+  d.call.request.extra[std::string(key)] = to_nlohmann(value);
+}
+
+constexpr char kAudio[] = "audio";
+constexpr char kFunctions[] = "functions";
+constexpr char kFunctionCall[] = "function_call";
+constexpr char kWebSearch[] = "web_search_options";
+constexpr char kSuffix[] = "suffix";
+
+constexpr Rule<Draft> kChat[] = {
+    {"messages", read_messages},
+    {"max_completion_tokens",
+     [](Json v, Draft& d) { return integer(v, 1, kInt32Max, d.max_completion_tokens); }},
+    {"logprobs", [](Json v, Draft& d) { return flag(v, d.chat_logprobs); }},
+    {"top_logprobs", [](Json v, Draft& d) { return integer(v, 0, 20, d.top_logprobs); }},
+    {"tools", [](Json v, Draft& d) { return read_tools(v, d.call.request.tools); }},
+    {"tool_choice", [](Json v, Draft& d) { return read_tool_choice(v, d.call.request.tool_choice); }},
+    {"response_format",
+     [](Json v, Draft& d) { return read_response_format(v, d.call.request.response_format); }},
+    {kAudio, note_unsupported<kAudio>},
+    {kFunctions, note_unsupported<kFunctions>},
+    {kFunctionCall, note_unsupported<kFunctionCall>},
+    {kWebSearch, note_unsupported<kWebSearch>},
+};
+
+constexpr Rule<Draft> kCompletions[] = {
+    {"prompt", read_prompt},
+    {"logprobs", [](Json v, Draft& d) { return integer(v, 0, 20, d.call.request.logprobs); }},
+    {"echo", [](Json v, Draft& d) { return flag(v, d.call.request.echo); }},
+    {"best_of",
+     [](Json v, Draft& d) -> base::Status {
+       std::int64_t best_of = 1;
+       TRY(integer(v, 1, 20, best_of));
+       if (best_of > 1) d.call.unsupported.emplace_back("best_of");
+       if (best_of > 1) d.call.request.extra["best_of"] = best_of;
+       return {};
+     }},
+    {kSuffix, note_unsupported<kSuffix>},
+};
+
+template <std::size_t kA, std::size_t kB>
+constexpr std::array<Rule<Draft>, kA + kB> join(const Rule<Draft> (&a)[kA], const Rule<Draft> (&b)[kB]) {
+  std::array<Rule<Draft>, kA + kB> out{};
+  std::copy(a, a + kA, out.begin());
+  std::copy(b, b + kB, out.begin() + kA);
+  return out;
+}
+
+constexpr auto kChatRules = join(kCommon, kChat);
+constexpr auto kCompletionsRules = join(kCommon, kCompletions);
+
+base::Status check_required(const Draft& d) {
+  const llm::Request& r = d.call.request;
+  if (r.model.empty()) return below("model", base::invalid("is required: GET /v1/models lists them"));
+  if (r.endpoint == llm::Endpoint::kChat && r.messages.empty()) {
+    return below("messages", base::invalid("is required: send at least one message"));
+  }
+  if (r.endpoint == llm::Endpoint::kCompletions && r.prompt.empty() && r.prompt_tokens.empty()) {
+    return below("prompt", base::invalid(d.prompt_given ? "must not be empty" : "is required"));
+  }
+  return {};
+}
+
+base::Status settle_logprobs(Draft& d) {
+  if (d.chat_logprobs) d.call.request.logprobs = d.top_logprobs.value_or(0);
+  if (d.top_logprobs && !d.chat_logprobs) {
+    return below("top_logprobs", base::invalid("needs 'logprobs' to be true"));
+  }
+  return {};
+}
+
+void settle_max_tokens(Draft& d) {
+  llm::Request& r = d.call.request;
+  r.max_tokens = d.max_completion_tokens ? d.max_completion_tokens : d.max_tokens;
+  if (!r.budget.tokens) return;
+  const auto cap = static_cast<int>(std::min(*r.budget.tokens, kInt32Max));
+  r.max_tokens = std::min(r.max_tokens.value_or(cap), cap);
+}
+
+base::Status read_call(Json root, Draft& d) {
+  if (!root.is_object()) return base::invalid("The request's body must be a JSON object.");
+  const bool chat = d.call.request.endpoint == llm::Endpoint::kChat;
+  const std::span<const Rule<Draft>> rules =
+      chat ? std::span<const Rule<Draft>>(kChatRules) : std::span<const Rule<Draft>>(kCompletionsRules);
+  TRY(read_object<Draft>(root, rules, UnknownKeys::kIgnored, d, keep_extra));
+  TRY(check_required(d));
+  TRY(settle_logprobs(d));
+  settle_max_tokens(d);
+  return {};
+}
+
+}  // namespace
+
+base::Result<CompletionCall> parse_completion(llm::Endpoint endpoint, const std::string& body) {
+  TRY_ASSIGN(const Json root, parse_json(body));
+  Draft draft;
+  draft.call.request.endpoint = endpoint;
+  if (base::Status s = read_call(root, draft); !s) return name_field(s.error());
+  return std::move(draft.call);
+}
+
+}  // namespace pmt::api

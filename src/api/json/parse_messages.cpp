@@ -1,0 +1,89 @@
+#include <limits>
+
+#include "api/json/fields.h"
+#include "api/json/parse.h"
+#include "api/json/parse_tools.h"
+
+namespace pmt::api {
+namespace {
+
+constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
+
+struct MessageDraft {
+  llm::Message* message;
+  bool has_content = false;
+};
+
+struct Part {
+  std::string text;
+  bool has_type = false;
+  bool has_text = false;
+};
+
+constexpr Rule<Part> kPartRules[] = {
+    {"type",
+     [](Json v, Part& p) -> base::Status {
+       std::string_view type;
+       p.has_type = true;
+       if (v.get(type) == simdjson::SUCCESS && type == "text") return {};
+       return mismatch("\"text\", the only kind of part that the models here read", v);
+     }},
+    {"text",
+     [](Json v, Part& p) {
+       p.has_text = true;
+       return text(v, kTextMax, p.text);
+     }},
+};
+
+base::Status read_part(Json value, std::string& content) {
+  Part part;
+  TRY(read_object<Part>(value, kPartRules, UnknownKeys::kIgnored, part));
+  if (!part.has_type) return below("type", base::invalid("is required"));
+  if (!part.has_text) return below("text", base::invalid("is required"));
+  content += part.text;
+  return {};
+}
+
+base::Status read_content(Json value, MessageDraft& d) {
+  d.has_content = true;
+  if (value.is_string()) return text(value, kTextMax, d.message->content);
+  if (!value.is_array()) return mismatch("a string or an array of text parts", value);
+  d.message->content.clear();
+  return read_array(value, kTextMax, [&d](Json item) { return read_part(item, d.message->content); });
+}
+
+base::Status read_role(Json value, MessageDraft& d) {
+  static constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool"};
+  std::string_view role;
+  const bool is_text = value.get(role) == simdjson::SUCCESS;
+  for (const std::string_view known : kRoles) {
+    if (!is_text || role != known) continue;
+    d.message->role = role;
+    return {};
+  }
+  return not_one_of({std::begin(kRoles), std::end(kRoles)}, value);
+}
+
+constexpr Rule<MessageDraft> kMessageRules[] = {
+    {"role", read_role},
+    {"content", read_content},
+    {"name", [](Json v, MessageDraft& d) { return text(v, 256, d.message->name); }},
+    {"tool_calls", [](Json v, MessageDraft& d) { return read_tool_calls(v, d.message->tool_calls); }},
+    {"tool_call_id", [](Json v, MessageDraft& d) { return text(v, 256, d.message->tool_call_id); }},
+};
+
+}  // namespace
+
+base::Status parse_message(Json value, llm::Message& out) {
+  MessageDraft draft{.message = &out};
+  TRY(read_object<MessageDraft>(value, kMessageRules, UnknownKeys::kIgnored, draft));
+  if (out.role.empty()) return below("role", base::invalid("is required"));
+  const bool called_tools = out.role == "assistant" && !out.tool_calls.empty();
+  if (!draft.has_content && !called_tools) return below("content", base::invalid("is required"));
+  if (out.role == "tool" && out.tool_call_id.empty()) {
+    return below("tool_call_id", base::invalid("is required in a message of role \"tool\""));
+  }
+  return {};
+}
+
+}  // namespace pmt::api

@@ -1,0 +1,216 @@
+#include "api/json/render_parts.h"
+
+#include <cmath>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "api/json/json_writer.h"
+#include "base/version.h"
+
+namespace pmt::api {
+namespace {
+
+void append_cache(std::string& out, const llm::CacheReport& cache) {
+  ObjectWriter w(out);
+  w.string("status", llm::to_string(cache.status));
+  if (!cache.key.empty()) w.string("key", cache.key);
+  w.real("age_s", cache.age_s);
+  if (cache.similarity) w.real("similarity", *cache.similarity);
+  w.integer("tokens_saved", cache.tokens_saved);
+  w.real("usd_saved", cache.usd_saved);
+  if (!cache.why.empty()) w.string("why", cache.why);
+  w.end();
+}
+
+void append_kv(std::string& out, const llm::KvReport& kv) {
+  ObjectWriter w(out);
+  w.string("mode", kv.mode);
+  w.real("ratio_target", kv.ratio_target);
+  w.real("ratio_achieved", kv.ratio_achieved);
+  w.integer("bytes", kv.bytes);
+  w.integer("bytes_f16", kv.bytes_f16);
+  w.integer("tokens_kept", kv.tokens_kept);
+  w.integer("tokens_total", kv.tokens_total);
+  w.integer("prefix_tokens_reused", kv.prefix_tokens_reused);
+  append_strings(w.member("safe_for"), kv.safe_for);
+  w.end();
+}
+
+void append_knowledge(std::string& out, const llm::KnowledgeReport& knowledge) {
+  ObjectWriter w(out);
+  append_strings(w.member("domains"), knowledge.domains);
+  w.integer("slots_read", knowledge.slots_read);
+  append_strings(w.member("facts"), knowledge.facts);
+  w.end();
+}
+
+void append_timing(std::string& out, const llm::Timing& timing) {
+  ObjectWriter w(out);
+  const auto ms = [&w](std::string_view name, double v) {  // microseconds are as fine as it is measured
+    w.real(name, std::round(v * 1000) / 1000);
+  };
+  ms("queue_ms", timing.queue_ms);
+  ms("prefill_ms", timing.prefill_ms);
+  ms("decode_ms", timing.decode_ms);
+  w.end();
+}
+
+/// JSON has no infinity: OpenAI writes an impossible token so.
+void append_logprob(std::string& out, float v) {
+  if (!std::isfinite(v)) {
+    out += "-9999.0";
+    return;
+  }
+  fmt::format_to(std::back_inserter(out), "{}", v);
+}
+
+void append_bytes(std::string& out, std::string_view token) {
+  out += '[';
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    if (i > 0) out += ',';
+    append_int(out, static_cast<unsigned char>(token[i]));
+  }
+  out += ']';
+}
+
+void append_candidate(ObjectWriter& w, const std::string& token, float logprob) {
+  w.string("token", token);
+  append_logprob(w.member("logprob"), logprob);
+  append_bytes(w.member("bytes"), token);
+}
+
+/// A token that is half a character would look like any other such half: OpenAI spells out its bytes.
+std::string token_text(const std::string& token) {
+  if (is_utf8(token)) return token;
+  std::string out = "bytes:";
+  for (const char c : token)
+    fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
+  return out;
+}
+
+template <class F>
+void append_array(std::string& out, const std::vector<llm::TokenLogprob>& tokens, F&& append_one) {
+  out += '[';
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (i > 0) out += ',';
+    append_one(tokens[i]);
+  }
+  out += ']';
+}
+
+void append_top(std::string& out, const llm::TokenLogprob& token) {
+  ObjectWriter w(out);
+  for (const auto& [candidate, logprob] : token.top) {
+    // Not member(): a token is foreign text and needs escaping.
+    std::string name;
+    append_string(name, token_text(candidate));
+    append_logprob(w.member(std::string_view(name).substr(1, name.size() - 2)), logprob);
+  }
+  w.end();
+}
+
+}  // namespace
+
+std::int64_t characters(std::string_view utf8) {
+  std::int64_t n = 0;
+  for (const char c : utf8) n += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
+  return n;
+}
+
+void append_members(ObjectWriter& w, const nlohmann::json& members) {
+  if (!members.is_object()) return;
+  for (const auto& [name, value] : members.items()) {
+    std::string quoted;  // the name is foreign text
+    append_string(quoted, name);
+    append_json(w.member(std::string_view(quoted).substr(1, quoted.size() - 2)), value);
+  }
+}
+
+void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& report) {
+  ObjectWriter w(out);
+  w.integer("prompt_tokens", usage.prompt_tokens);
+  w.integer("completion_tokens", usage.completion_tokens);
+  w.integer("total_tokens", usage.prompt_tokens + usage.completion_tokens);
+  if (report.kv) {
+    ObjectWriter details(w.member("prompt_tokens_details"));
+    details.integer("cached_tokens", report.kv->prefix_tokens_reused);
+    details.end();
+  }
+  append_members(w, usage.details);
+  w.end();
+}
+
+void append_report(std::string& out, const llm::Report& report) {
+  ObjectWriter w(out);
+  if (report.cache) append_cache(w.member("cache"), *report.cache);
+  if (report.kv) append_kv(w.member("kv"), *report.kv);
+  if (report.speculation) {
+    ObjectWriter s(w.member("speculation"));
+    s.integer("drafted", report.speculation->drafted);
+    s.integer("accepted", report.speculation->accepted);
+    s.end();
+  }
+  if (report.knowledge) append_knowledge(w.member("knowledge"), *report.knowledge);
+  if (report.timing) append_timing(w.member("timing"), *report.timing);
+  if (!report.engine.is_null()) append_json(w.member("engine"), report.engine);
+  if (!report.upstream.is_null()) append_json(w.member("upstream"), report.upstream);
+  w.end();
+}
+
+void append_chat_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens) {
+  ObjectWriter w(out);
+  append_array(w.member("content"), tokens, [&out](const llm::TokenLogprob& token) {
+    ObjectWriter t(out);
+    append_candidate(t, token.token, token.logprob);
+    out += ",\"top_logprobs\":[";
+    for (std::size_t i = 0; i < token.top.size(); ++i) {
+      if (i > 0) out += ',';
+      ObjectWriter c(out);
+      append_candidate(c, token.top[i].first, token.top[i].second);
+      c.end();
+    }
+    out += ']';
+    t.end();
+  });
+  w.end();
+}
+
+void append_text_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens, bool with_top,
+                          std::int64_t& offset) {
+  ObjectWriter w(out);
+  append_array(w.member("tokens"), tokens,
+               [&out](const llm::TokenLogprob& t) { append_string(out, token_text(t.token)); });
+  append_array(w.member("token_logprobs"), tokens,
+               [&out](const llm::TokenLogprob& t) { append_logprob(out, t.logprob); });
+  if (with_top) {
+    append_array(w.member("top_logprobs"), tokens,
+                 [&out](const llm::TokenLogprob& t) { append_top(out, t); });
+  } else {
+    w.null("top_logprobs");
+  }
+  append_array(w.member("text_offset"), tokens, [&out, &offset](const llm::TokenLogprob& t) {
+    append_int(out, offset);
+    offset += characters(t.token);
+  });
+  w.end();
+}
+
+void add_cache_headers(net::Headers& headers, const std::optional<llm::CacheReport>& cache) {
+  static const llm::CacheReport kBypass;
+  const llm::CacheReport& c = cache ? *cache : kBypass;
+  headers.emplace_back("x-permutation-cache", llm::to_string(c.status));
+  headers.emplace_back("x-permutation-cache-key", c.key);
+  headers.emplace_back("x-permutation-tokens-saved", std::to_string(c.tokens_saved));
+  headers.emplace_back("x-permutation-usd-saved", fmt::to_string(c.usd_saved));
+  const bool from_cache = c.status == llm::CacheStatus::kHit || c.status == llm::CacheStatus::kSemanticHit ||
+                          c.status == llm::CacheStatus::kStale;
+  if (from_cache) headers.emplace_back("age", std::to_string(static_cast<std::int64_t>(c.age_s)));
+}
+
+const std::string& system_fingerprint() {
+  static const std::string kFingerprint = std::string("permutation-") + base::kVersion;
+  return kFingerprint;
+}
+
+}  // namespace pmt::api

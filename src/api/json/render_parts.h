@@ -1,0 +1,43 @@
+// The parts that whole answers and streamed chunks share.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/json/json_writer.h"
+#include "llm/event.h"
+#include "net/http.h"
+
+namespace pmt::api {
+
+/// The members of `members`, an object or null, none of which the object has yet.
+void append_members(ObjectWriter& w, const nlohmann::json& members);
+
+/// `"usage"`'s value. With a kv report, prompt_tokens_details.cached_tokens says how many came from the
+/// prefix.
+void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& report);
+
+/// `"permutation"`'s value: what each part of the report says, nothing for parts that nobody filled.
+void append_report(std::string& out, const llm::Report& report);
+
+/// One choice's logprobs in the chat shape: content[] with token, logprob, bytes, top_logprobs.
+void append_chat_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens);
+
+/// Code points of well-formed text.
+std::int64_t characters(std::string_view utf8);
+
+/// The completions shape: tokens, token_logprobs, top_logprobs (null unless `with_top`), text_offset.
+/// `offset`: characters of the choice's text before the first token; moved on past the last.
+void append_text_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens, bool with_top,
+                          std::int64_t& offset);
+
+/// x-permutation-* and, where the answer came out of the cache, Age.
+void add_cache_headers(net::Headers& headers, const std::optional<llm::CacheReport>& cache);
+
+/// What built the answers: OpenAI's system_fingerprint.
+const std::string& system_fingerprint();
+
+}  // namespace pmt::api

@@ -1,0 +1,248 @@
+#include "api/json/render.h"
+
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/json/json_writer.h"
+#include "api/json/render_parts.h"
+#include "base/version.h"
+
+namespace pmt::api {
+namespace {
+
+using llm::ChoiceEnd;
+using llm::Delta;
+using llm::Done;
+using llm::Endpoint;
+using llm::FinishReason;
+using llm::Started;
+using llm::TokenLogprob;
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::string kFingerprint = std::string("permutation-") + base::kVersion;
+
+llm::CacheReport hit() {
+  return {.status = llm::CacheStatus::kHit,
+          .key = "ab12",
+          .age_s = 12.5,
+          .similarity = {},
+          .tokens_saved = 41,
+          .usd_saved = 0.0004,
+          .why = ""};
+}
+Started started() {
+  return {.model = "tiny", .created_unix_s = 1'700'000'000, .cache = hit()};
+}
+Delta said(const std::string& text, int choice = 0) {
+  return {.choice = choice, .text = text, .logprobs = {}};
+}
+ChoiceEnd ended(int choice = 0, FinishReason reason = FinishReason::kStop) {
+  return {.choice = choice, .reason = reason, .tool_calls = {}};
+}
+Done done() {
+  return {.usage = {.prompt_tokens = 5, .completion_tokens = 2}, .report = {}};
+}
+
+/// The payloads of a stream, [DONE] as a string.
+std::vector<json> payloads(const std::string& stream) {
+  std::vector<json> out;
+  for (std::size_t at = 0; at < stream.size();) {
+    const auto end = stream.find("\n\n", at);
+    EXPECT_EQ(stream.compare(at, 6, "data: "), 0);
+    const std::string data = stream.substr(at + 6, end - at - 6);
+    out.push_back(data == "[DONE]" ? json(data) : json::parse(data));
+    at = end + 2;
+  }
+  return out;
+}
+
+TEST(AnswerRenderer, ChatGolden) {
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 1, .logprobs = {}});
+  answer.add(started());
+  answer.add(said("Hi \"you\""));
+  answer.add(said("\n\x01né"));
+  answer.add(ended(0, FinishReason::kLength));
+  Done d = done();
+  EXPECT_EQ(
+      answer.finish(d),
+      R"({"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"tiny","system_fingerprint":")" +
+          kFingerprint +
+          R"(","choices":[{"index":0,"message":{"role":"assistant","content":"Hi \"you\"\n\u0001né","refusal":null},)"
+          R"("logprobs":null,"finish_reason":"length"}],)"
+          R"("usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7},)"
+          R"("permutation":{"cache":{"status":"hit","key":"ab12","age_s":12.5,"tokens_saved":41,"usd_saved":0.0004}}})");
+}
+
+TEST(AnswerRenderer, CompletionsWithLogprobs) {
+  AnswerRenderer answer({.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .n = 1, .logprobs = 2});
+  answer.add(started());
+  answer.add(said("Écho: "));
+  Delta delta = said("né b");
+  delta.logprobs = {{"n", -0.5F, {{"n", -0.5F}, {"m", -1.5F}}},
+                    {"\xC3", -0.25F, {{"\xC3", -0.25F}}},
+                    {"\xA9", 0.0F, {}},
+                    {" b", -std::numeric_limits<float>::infinity(), {{" \"", -2.0F}}}};
+  answer.add(std::move(delta));
+  answer.add(ended());
+  Done d = done();
+  const json choice = json::parse(answer.finish(d)).at("choices").at(0);
+  EXPECT_EQ(choice.at("text"), "Écho: né b");
+  EXPECT_EQ(choice.at("logprobs").at("tokens"), json({"n", "bytes:\\xc3", "bytes:\\xa9", " b"}));
+  EXPECT_EQ(choice.at("logprobs").at("token_logprobs"), json({-0.5, -0.25, 0, -9999.0}));
+  EXPECT_EQ(choice.at("logprobs").at("top_logprobs").at(0), json({{"n", -0.5}, {"m", -1.5}}));
+  EXPECT_EQ(choice.at("logprobs").at("top_logprobs").at(3), json({{" \"", -2}}));
+  EXPECT_EQ(choice.at("logprobs").at("text_offset"), json({6, 7, 8, 8}));
+}
+
+TEST(AnswerRenderer, ChatLogprobsCarryBytes) {
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 1, .logprobs = 1});
+  answer.add(started());
+  Delta delta = said("é");
+  delta.logprobs = {{"\xC3", -0.25F, {{"A", -1.0F}}}};
+  answer.add(std::move(delta));
+  answer.add(ended());
+  Done d = done();
+  const json content = json::parse(answer.finish(d)).at("choices").at(0).at("logprobs").at("content");
+  EXPECT_EQ(content, json::parse(R"([{"token": "\ufffd", "logprob": -0.25, "bytes": [195],
+                                      "top_logprobs": [{"token": "A", "logprob": -1, "bytes": [65]}]}])"));
+}
+
+TEST(AnswerRenderer, ChoicesInterleaveAndReportsShowOnlyWhatWasFilled) {
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 2, .logprobs = {}});
+  answer.add(Started{.model = "tiny", .created_unix_s = 1, .cache = {}});
+  for (const int choice : {0, 1, 1, 0}) answer.add(said(std::to_string(choice) + ".", choice));
+  answer.add(ended(1));
+  answer.add(ended(0, FinishReason::kLength));
+  Done d = done();
+  d.report.kv = llm::KvReport{.bytes = 10, .prefix_tokens_reused = 3};
+  d.report.timing = llm::Timing{.queue_ms = 0.1234567, .prefill_ms = 80, .decode_ms = 1e-9};
+  d.report.engine = {{"trace", {{"text", "\xFF"}}}};
+  const json body = json::parse(answer.finish(d));
+  EXPECT_EQ(body.at("choices").at(0).at("message").at("content"), "0.0.");
+  EXPECT_EQ(body.at("choices").at(1).at("message").at("content"), "1.1.");
+  EXPECT_EQ(body.at("choices").at(0).at("finish_reason"), "length");
+  EXPECT_EQ(body.at("usage").at("prompt_tokens_details").at("cached_tokens"), 3);
+  EXPECT_FALSE(body.at("permutation").contains("cache"));
+  EXPECT_EQ(body.at("permutation").at("kv").at("mode"), "exact");
+  EXPECT_EQ(body.at("permutation").at("timing"),
+            json({{"queue_ms", 0.123}, {"prefill_ms", 80}, {"decode_ms", 0}}));
+  EXPECT_EQ(body.at("permutation").at("engine").at("trace").at("text"), "\xEF\xBF\xBD");
+}
+
+TEST(StreamRenderer, ChatGolden) {
+  StreamRenderer stream({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 1, .logprobs = {}});
+  stream.start(started());
+  const std::string head =
+      R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"tiny","system_fingerprint":")" +
+      kFingerprint + R"(","choices":[)";
+  EXPECT_EQ(
+      stream.chunk(said("Hi")),
+      head +
+          R"({"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}]})" +
+          "\n\n" + head + R"({"index":0,"delta":{"content":"Hi"},"logprobs":null,"finish_reason":null}]})" +
+          "\n\n");
+  EXPECT_EQ(stream.chunk(said("")), "");
+  EXPECT_EQ(stream.chunk(ended()), "");
+  Done d = done();
+  EXPECT_EQ(
+      stream.finish(d),
+      head +
+          R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],)"
+          R"("permutation":{"cache":{"status":"hit","key":"ab12","age_s":12.5,"tokens_saved":41,"usd_saved":0.0004}}})"
+          "\n\ndata: [DONE]\n\n");
+}
+
+TEST(StreamRenderer, UsageComesLastAndCarriesTheReport) {
+  StreamRenderer stream(
+      {.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .n = 2, .logprobs = {}, .include_usage = true});
+  stream.start(started());
+  std::string all = stream.chunk(said("b", 1));
+  all += stream.chunk(said("a", 0));
+  all += stream.chunk(ended(1));
+  all += stream.chunk(ended(0));
+  Done d = done();
+  all += stream.finish(d);
+  const std::vector<json> chunks = payloads(all);
+  ASSERT_EQ(chunks.size(), 6U);
+  EXPECT_EQ(chunks[0].at("choices").at(0).at("index"), 1);
+  EXPECT_EQ(chunks[0].at("choices").at(0).at("text"), "b");
+  EXPECT_EQ(chunks[0].at("usage"), nullptr);
+  EXPECT_EQ(chunks[3].at("choices").at(0).at("finish_reason"), "stop");
+  EXPECT_FALSE(chunks[3].contains("permutation"));
+  EXPECT_EQ(chunks[4].at("choices"), json::array());
+  EXPECT_EQ(chunks[4].at("usage").at("total_tokens"), 7);
+  EXPECT_EQ(chunks[4].at("permutation").at("cache").at("status"), "hit");
+  EXPECT_EQ(chunks[5], "[DONE]");
+}
+
+TEST(StreamRenderer, TextOffsetsGoOnFromChunkToChunk) {
+  StreamRenderer stream({.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .n = 1, .logprobs = 0});
+  stream.start(started());
+  payloads(stream.chunk(said("echo ")));
+  Delta first = said("né");
+  first.logprobs = {{"né", -1, {}}};
+  Delta second = said("x");
+  second.logprobs = {{"x", -1, {}}};
+  payloads(stream.chunk(first));
+  const json logprobs = payloads(stream.chunk(second)).at(0).at("choices").at(0).at("logprobs");
+  EXPECT_EQ(logprobs.at("text_offset"), json({7}));
+  EXPECT_EQ(logprobs.at("top_logprobs"), nullptr);
+}
+
+TEST(StreamRenderer, AnEmptyAnswerStillHasItsRole) {
+  StreamRenderer stream({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 1, .logprobs = {}});
+  stream.start(started());
+  EXPECT_THAT(stream.chunk(ended()), HasSubstr(R"("role":"assistant")"));
+}
+
+TEST(CacheHeaders, SayWhatTheCacheDid) {
+  net::Headers headers;
+  add_cache_headers(headers, hit());
+  EXPECT_THAT(headers, ElementsAre(std::pair<std::string, std::string>("x-permutation-cache", "hit"),
+                                   std::pair<std::string, std::string>("x-permutation-cache-key", "ab12"),
+                                   std::pair<std::string, std::string>("x-permutation-tokens-saved", "41"),
+                                   std::pair<std::string, std::string>("x-permutation-usd-saved", "0.0004"),
+                                   std::pair<std::string, std::string>("age", "12")));
+  headers.clear();
+  add_cache_headers(headers, {});
+  EXPECT_EQ(headers.front().second, "bypass");
+  EXPECT_EQ(headers.back().first, "x-permutation-usd-saved");
+}
+
+TEST(JsonWriter, EveryIllFormedByteIsReplaced) {
+  const auto written = [](std::string_view s) {
+    std::string out;
+    append_string(out, s);
+    return out;
+  };
+  EXPECT_EQ(written("a\xC3(b"), "\"a\xEF\xBF\xBD(b\"");
+  EXPECT_EQ(written("\xE2\x82"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\"");
+  EXPECT_EQ(written("\xED\xA0\x80"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");  // a surrogate
+  EXPECT_EQ(written("\xF0\x9F\x98\x80\xFF"), "\"\xF0\x9F\x98\x80\xEF\xBF\xBD\"");
+  for (int c = 0; c < 256; ++c) {
+    const std::string one(1, static_cast<char>(c));
+    if (c < 0x80) {
+      EXPECT_EQ(json::parse(written(one)), one);
+    } else {
+      EXPECT_EQ(json::parse(written(one)), "\xEF\xBF\xBD");
+    }
+  }
+}
+
+TEST(JsonWriter, NumbersReadBack) {
+  const auto written = [](double v) {
+    std::string out;
+    append_double(out, v);
+    return out;
+  };
+  EXPECT_EQ(written(0.1), "0.1");
+  EXPECT_EQ(json::parse(written(1e-7)).get<double>(), 1e-7);
+  EXPECT_EQ(written(std::numeric_limits<double>::quiet_NaN()), "null");
+}
+
+}  // namespace
+}  // namespace pmt::api

@@ -1,0 +1,228 @@
+#include "api/observe/metrics_route.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include <prometheus/text_serializer.h>
+
+#include "base/guard.h"
+#include "base/version.h"
+#include "response_cache/shared/shared_store.h"
+#include "telemetry/json_log.h"
+#include "telemetry/process_stats.h"
+
+namespace pmt::api {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+/// Families by name, so that samples of one name with several labels come out together, as the format wants.
+class Families {
+ public:
+  void counter(const std::string& name, const char* help, double value, Labels labels = {}) {
+    add(name, help, MetricType::Counter, std::move(labels)).counter.value = value;
+  }
+  /// Adds PREFIX_NAME_total.
+  auto counters(std::string prefix) {
+    return [this, prefix = std::move(prefix)](const char* name, const char* help, std::uint64_t value) {
+      counter(prefix + name + "_total", help, static_cast<double>(value));
+    };
+  }
+  void gauge(const std::string& name, const char* help, double value, Labels labels = {}) {
+    add(name, help, MetricType::Gauge, std::move(labels)).gauge.value = value;
+  }
+  std::vector<MetricFamily> take() && { return std::move(families_); }
+
+ private:
+  ClientMetric& add(const std::string& name, const char* help, MetricType type, Labels labels) {
+    auto at = std::find_if(families_.begin(), families_.end(), [&](const auto& f) { return f.name == name; });
+    if (at == families_.end()) at = families_.insert(at, MetricFamily{name, help, type, {}});
+    ClientMetric& metric = at->metric.emplace_back();
+    metric.label = std::move(labels);
+    return metric;
+  }
+  std::vector<MetricFamily> families_;
+};
+
+void add_cache(Families& out, const response_cache::Stats& stats) {
+  const std::string prefix = "permutation_response_cache_";
+  const auto count = out.counters(prefix);
+  count("hits", "Lookups that found a live entry", stats.hits);
+  count("stale", "Of the hits, those that were given while they were computed anew", stats.stale);
+  count("misses", "Lookups that found none", stats.misses);
+  count("coalesced", "Requests that shared another's running computation", stats.coalesced);
+  count("stores", "Entries stored", stats.stores);
+  count("refused", "Values not stored because they are not reusable", stats.refused);
+  count("evictions", "Entries dropped for room", stats.evictions);
+  count("expired", "Entries dropped for age", stats.expired);
+  count("purged", "Entries dropped on request", stats.purged);
+  count("tokens_saved", "Tokens that hits did not compute again",
+        static_cast<std::uint64_t>(stats.tokens_saved));
+  out.counter(prefix + "usd_saved_total", "Dollars that hits did not spend again", stats.usd_saved);
+  out.gauge(prefix + "entries", "Entries held", static_cast<double>(stats.entries));
+  out.gauge(prefix + "bytes", "Bytes held", static_cast<double>(stats.bytes));
+}
+
+void add_semantic(Families& out, const response_cache::SemanticStats& stats) {
+  const std::string prefix = "permutation_semantic_cache_";
+  const auto count = out.counters(prefix);
+  count("lookups", "Exact misses that asked the semantic tier", stats.lookups);
+  count("hits", "Of those, answered from another question's entry", stats.hits);
+  count("shadow_hits", "Of those, that would have been, in shadow mode", stats.shadow_hits);
+  count("shadow_wrong", "Shadow hits whose answers then differed", stats.shadow_wrong);
+  count("explored", "Of those, that could have been, and were computed to learn", stats.explored);
+  count("agreed", "Computed answers that agreed with the nearest question's", stats.agreed);
+  count("disagreed", "Computed answers that differed from it", stats.disagreed);
+  out.gauge(prefix + "entries", "Questions in the index", static_cast<double>(stats.entries));
+}
+
+void add_shared(Families& out, const response_cache::SharedStats& stats) {
+  const std::string prefix = "permutation_response_cache_shared_";
+  const auto count = [&](const char* name, const char* help, std::uint64_t value) {
+    out.counter(prefix + name + "_total", help, static_cast<double>(value));
+  };
+  count("hits", "Lookups that the shared tier answered", stats.hits);
+  count("misses", "Lookups that it had nothing for", stats.misses);
+  count("stores", "Values stored there", stats.stores);
+  count("waited", "Answers that another server was computing, and that were waited for", stats.waited);
+  count("wait_limits", "Waits for another server that ended with computing here", stats.wait_limits);
+  count("leases", "Rights to compute that were taken", stats.leases);
+  count("leases_taken_over", "Of those, after another server had it and did not answer", stats.taken_over);
+  count("void", "Values there that an invalidation had made void", stats.voided);
+  count("corrupt", "Values there that failed their checks", stats.corrupt);
+  count("skipped", "Lookups and stores left out while it was down or too busy", stats.skipped);
+  count("failures", "Times it went down", stats.failures);
+  count("invalidations_sent", "Invalidations that this server told the others", stats.sent);
+  count("invalidations_received", "Invalidations that others told this server", stats.received);
+  count("swept", "Void values whose memory this server freed there", stats.swept);
+  out.gauge(prefix + "up", "1 while the shared tier is in use", stats.up ? 1 : 0);
+  out.gauge(prefix + "servers", "Servers that share and are alive, this one included",
+            static_cast<double>(stats.servers));
+  out.gauge(prefix + "invalidations_pending", "Invalidations to be told when it is back",
+            static_cast<double>(stats.pending));
+}
+
+void add_audit(Families& out, const audit::Audit& audit) {
+  for (const audit::RowResult& row : audit.rows) {
+    for (int i = 0; i < base::kSurfaces; ++i) {
+      out.counter("permutation_cache_uses_total", "Uses of each cache by surface, as the audit counts them",
+                  static_cast<double>(row.cells[i].count),
+                  {{"cache", row.name}, {"surface", base::to_string(static_cast<base::Surface>(i))}});
+    }
+    out.gauge("permutation_cache_production_ready", "1 if the audit finds the cache production ready",
+              row.production_ready ? 1 : 0, {{"cache", row.name}});
+  }
+}
+
+void add_engines(Families& out, const std::vector<EngineSample>& samples) {
+  for (const EngineSample& sample : samples) {
+    for (const auto& [name, value] : sample.counters) {
+      out.counter("permutation_engine_" + name + "_total", "Local engine", value, {{"model", sample.model}});
+    }
+    for (const auto& [name, value] : sample.gauges) {
+      out.gauge("permutation_engine_" + name, "Local engine", value, {{"model", sample.model}});
+    }
+  }
+}
+
+/// The same under the names by which vLLM's dashboards and alerts know it.
+void add_as_vllm(Families& out, const std::vector<EngineSample>& samples) {
+  for (const EngineSample& sample : samples) {
+    const Labels labels{{"model_name", sample.model}};
+    const auto value_of = [](const auto& figures, std::string_view name) -> std::optional<double> {
+      for (const auto& [own, value] : figures) {
+        if (own == name) return value;
+      }
+      return std::nullopt;
+    };
+    const auto gauge = [&](const char* as, const char* help, std::string_view name) {
+      if (const auto value = value_of(sample.gauges, name)) out.gauge(as, help, *value, labels);
+    };
+    const auto counter = [&](const char* as, const char* help, std::string_view name) {
+      if (const auto value = value_of(sample.counters, name)) out.counter(as, help, *value, labels);
+    };
+    gauge("vllm:num_requests_running", "Requests in the running batch", "running");
+    gauge("vllm:num_requests_waiting", "Requests waiting for admission", "waiting");
+    counter("vllm:prompt_tokens_total", "Prompt tokens of admitted requests", "prompt_tokens");
+    counter("vllm:generation_tokens_total", "Tokens generated", "completion_tokens");
+    counter("vllm:spec_decode_num_draft_tokens_total", "Tokens drafted", "drafted_tokens");
+    counter("vllm:spec_decode_num_accepted_tokens_total", "Drafted tokens accepted", "accepted_tokens");
+    counter("vllm:prefix_cache_hits_total", "Prompt tokens whose keys and values were there already",
+            "prefix_tokens_reused");
+    const auto used = value_of(sample.gauges, "kv_bytes"), most = value_of(sample.gauges, "kv_bytes_max");
+    if (used && most && *most > 0)
+      out.gauge("vllm:kv_cache_usage_perc", "Share of the page pool in use, 0 to 1", *used / *most, labels);
+  }
+}
+
+/// Under the names that every Prometheus client library gives them, and malloc's view beside them: what RSS
+/// holds beyond `allocated` is the allocator's, or the page pool's and the disk's maps.
+void add_process(Families& out) {
+  const telemetry::ProcessStats stats = telemetry::process_stats();
+  out.counter("process_cpu_seconds_total", "CPU time of all threads", stats.cpu_seconds);
+  const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+    out.gauge(name, help, static_cast<double>(value));
+  };
+  out.gauge("process_start_time_seconds", "When the process started, in Unix time", stats.start_unix_s);
+  gauge("process_resident_memory_bytes", "Memory that is in RAM", stats.bytes_resident);
+  gauge("process_virtual_memory_bytes", "Memory that has an address", stats.bytes_virtual);
+  gauge("process_open_fds", "Open files and sockets", stats.open_files);
+  gauge("process_max_fds", "How many may be open", stats.open_files_max);
+  gauge("permutation_malloc_allocated_bytes", "Handed out by malloc and not yet freed",
+        stats.bytes_allocated);
+  gauge("permutation_malloc_free_bytes", "Freed, and kept by malloc for later", stats.bytes_allocator_free);
+  out.counter("permutation_log_lines_lost_total", "Log lines that could not be written",
+              static_cast<double>(telemetry::log_lines_lost()));
+}
+
+/// All of them, from 0: an alert on a rise needs the value before it.
+void add_exceptions(Families& out) {
+  for (std::size_t i = 0; i < base::kThreads; ++i) {
+    const auto thread = static_cast<base::Thread>(i);
+    out.counter("permutation_exceptions_total",
+                "Exceptions that ended one request or job, by the thread that caught them",
+                static_cast<double>(base::exceptions_caught(thread)), {{"thread", base::to_string(thread)}});
+  }
+}
+
+void show_metrics(const Router& router, const ApiOptions& options, const CompletionMetrics& completions,
+                  const Exchange& exchange) {
+  Families families;
+  families.gauge("permutation_info", "What this server was built from", 1,
+                 {{"version", base::kVersion}, {"build", base::kBuildFlags}});
+  add_process(families);
+  add_exceptions(families);
+  if (options.cache != nullptr) {
+    add_cache(families, options.cache->stats());
+    if (const auto* shared = options.cache->shared()) add_shared(families, shared->stats());
+  }
+  if (options.semantic != nullptr) add_semantic(families, options.semantic->stats());
+  if (options.audit) add_audit(families, options.audit());
+  if (options.engine_samples) {
+    const std::vector<EngineSample> samples = options.engine_samples();
+    add_engines(families, samples);
+    add_as_vllm(families, samples);
+  }
+  std::vector<MetricFamily> all = std::move(families).take();
+  for (MetricFamily& family : completions.collect()) all.push_back(std::move(family));
+  for (MetricFamily& family : router.collect()) {
+    if (!family.metric.empty()) all.push_back(std::move(family));
+  }
+  const prometheus::TextSerializer serializer;
+  exchange.responder->send(
+      {200, {{"content-type", "text/plain; version=0.0.4; charset=utf-8"}}, serializer.Serialize(all)});
+}
+
+}  // namespace
+
+void add_metrics_route(Router& router, const ApiOptions& options, const CompletionMetrics& completions) {
+  router.add("GET", "/metrics", [&router, &options, &completions](const Exchange& exchange) {
+    show_metrics(router, options, completions, exchange);
+  });
+}
+
+}  // namespace pmt::api

@@ -1,0 +1,93 @@
+// A Responder that adds x-request-id and the rate limits' headers, completes the request's record, gives it
+// to the observers and counts the answer in its route's statistics, once. Thread-safety: as net::Responder.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "api/access.h"
+#include "api/errors.h"
+#include "api/observe/request_record.h"
+#include "api/router.h"
+#include "base/clock.h"
+#include "base/guard.h"
+#include "net/http.h"
+
+namespace pmt::api {
+
+class ObservedResponder final : public net::Responder {
+ public:
+  ObservedResponder(std::shared_ptr<net::Responder> inner, std::shared_ptr<RequestRecord> record,
+                    std::shared_ptr<RouteStats> stats, const base::Clock& clock, Access::Decision decision,
+                    const RequestObserver& observer)
+      : inner_(std::move(inner)),
+        record_(std::move(record)),
+        stats_(std::move(stats)),
+        clock_(clock),
+        decision_(std::move(decision)),
+        observer_(observer) {}
+  ~ObservedResponder() override {
+    if (!observed_.load()) base::survives({base::Thread::kHttp, record_->id}, [this] { dropped(); });
+  }
+  ObservedResponder(const ObservedResponder&) = delete;
+  ObservedResponder& operator=(const ObservedResponder&) = delete;
+
+  void send(net::HttpResponse response) override {
+    observe(response.status);
+    add_headers(response.headers);
+    inner_->send(std::move(response));
+  }
+  void start_stream(net::HttpResponse head) override {
+    stream_status_ = head.status;
+    add_headers(head.headers);
+    inner_->start_stream(std::move(head));
+  }
+  void write(std::string chunk) override { inner_->write(std::move(chunk)); }
+  void finish_stream() override {
+    observe(stream_status_);
+    inner_->finish_stream();
+  }
+  void on_disconnect(std::function<void()> callback) override { inner_->on_disconnect(std::move(callback)); }
+
+ private:
+  /// Whoever had it to answer has thrown, or forgot it.
+  void dropped() {
+    net::HttpResponse response = error_response(
+        {base::Code::kInternal, "The server dropped the request " + record_->id + " without an answer."});
+    add_headers(response.headers);
+    observe(500);
+    inner_->send(std::move(response));  // nothing, if a stream has begun: that is broken off
+  }
+
+  void add_headers(net::Headers& headers) {
+    headers.emplace_back("x-request-id", record_->id);
+    if (decision_.counted) Access::add_limit_headers(*decision_.caller, headers);
+  }
+
+  void observe(int status) {
+    if (observed_.exchange(true)) return;
+    record_->status = status;
+    record_->ended = clock_.now();
+    stats_->by_class[static_cast<std::size_t>(status / 100) % stats_->by_class.size()].fetch_add(
+        1, std::memory_order_relaxed);
+    stats_->seconds.Observe(record_->seconds());
+    std::int64_t tokens = record_->other_tokens;
+    if (record_->completion && record_->completion->computed())
+      tokens += record_->completion->usage.prompt_tokens + record_->completion->usage.completion_tokens;
+    if (decision_.caller && tokens > 0) decision_.caller->meters->tokens.charge(static_cast<double>(tokens));
+    Access::leave(decision_);
+    if (observer_) observer_(record_);
+  }
+
+  const std::shared_ptr<net::Responder> inner_;
+  const std::shared_ptr<RequestRecord> record_;
+  const std::shared_ptr<RouteStats> stats_;
+  const base::Clock& clock_;
+  const Access::Decision decision_;
+  const RequestObserver& observer_;
+  std::atomic<bool> observed_{false};
+  int stream_status_ = 0;
+};
+
+}  // namespace pmt::api

@@ -1,0 +1,178 @@
+#include "api/routes/dashboard_routes.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "api/json/cache_entry_json.h"
+#include "api/json/fields.h"
+#include "api/json/json_writer.h"
+#include "base/version.h"
+#include "dashboard/page.h"
+
+namespace pmt::api {
+namespace {
+
+using nlohmann::json;
+using response_cache::Key;
+
+constexpr std::size_t kPageSize = 20;
+
+struct Query {
+  std::string kind, text;
+  std::size_t page = 0;
+};
+
+base::Result<Query> read_query(const Exchange& exchange) {
+  Query query{.kind = std::string(exchange.request.query_value("kind")),
+              .text = std::string(exchange.request.query_value("q"))};
+  const std::string_view page = exchange.request.query_value("page");
+  if (!page.empty()) {
+    const auto [end, error] = std::from_chars(page.data(), page.data() + page.size(), query.page);
+    if (error != std::errc() || end != page.data() + page.size() || query.page > 1'000'000)
+      return name_field(base::invalid("must be a number from 0 to 1000000", "page"));
+  }
+  if (query.kind != "cache" && query.kind != "requests" && query.kind != "trajectories")
+    return name_field(base::invalid("must be cache, requests or trajectories", "kind"));
+  return query;
+}
+
+bool matches(const json& item, const std::string& text) {
+  if (text.empty()) return true;
+  const auto lower = [](std::string s) {
+    std::ranges::transform(s, s.begin(),
+                           [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
+    return s;
+  };
+  return lower(to_text(item)).find(lower(text)) != std::string::npos;
+}
+
+void answer_page(const Exchange& exchange, const Query& query, std::size_t total, json items) {
+  send_json(*exchange.responder, 200,
+            to_text({{"kind", query.kind},
+                     {"page", query.page},
+                     {"page_size", kPageSize},
+                     {"total", total},
+                     {"items", std::move(items)}}));
+}
+
+/// Reads every entry: meant for people, not for programs.
+void list_cache(const ApiOptions& options, const Exchange& exchange, const Query& query) {
+  struct Line {
+    std::int64_t stored;
+    json entry;
+  };
+  std::vector<Line> lines;
+  std::size_t total = 0;
+  const std::size_t wanted = (query.page + 1) * kPageSize;
+  const auto newer = [](const Line& a, const Line& b) { return a.stored > b.stored; };
+  if (options.cache != nullptr) {
+    options.cache->visit({}, [&](const Key& key, const response_cache::Entry& entry) {
+      json item = entry_json(key, entry, options.clock->now());
+      if (!matches(item, query.text)) return;
+      ++total;
+      lines.push_back({entry.stored_unix_s, listed_json(std::move(item), entry.meta.tenant)});
+      if (lines.size() < 2 * wanted + 1000) return;
+      std::ranges::partial_sort(lines, lines.begin() + static_cast<std::ptrdiff_t>(wanted), newer);
+      lines.resize(wanted);
+    });
+  }
+  std::ranges::sort(lines, newer);
+  json items = json::array();
+  for (std::size_t i = query.page * kPageSize; i < std::min(lines.size(), wanted); ++i)
+    items.push_back(std::move(lines[i].entry));
+  answer_page(exchange, query, total, std::move(items));
+}
+
+/// Not the dashboard's own polling.
+bool is_shown(const RequestRecord& record) {
+  return !record.route.starts_with("/v1/dashboard") && record.route != "/";
+}
+
+bool is_trajectory(const RequestRecord& record) {
+  if (!record.completion) return false;
+  const json& engine = record.completion->report.engine;
+  return engine.is_object() && (record.completion->model == "rlm" || record.completion->model == "unified") &&
+         !engine.empty();
+}
+
+void list_requests(const RecentRequests& recent, const Exchange& exchange, const Query& query) {
+  const bool trajectories = query.kind == "trajectories";
+  std::size_t total = 0;
+  json items = json::array();
+  for (const auto& record : recent.latest()) {
+    if (!is_shown(*record) || (trajectories && !is_trajectory(*record))) continue;
+    if (!query.text.empty() && !matches(record_json(*record), query.text)) continue;
+    if (total / kPageSize == query.page) items.push_back(record_json(*record));
+    ++total;
+  }
+  answer_page(exchange, query, total, std::move(items));
+}
+
+void flag_false_hit(const ApiOptions& options, std::atomic<std::uint64_t>& flagged,
+                    const Exchange& exchange) {
+  constexpr std::string_view kEnd = "/false_hit";
+  if (options.cache == nullptr || !exchange.tail.ends_with(kEnd))
+    return send_error(*exchange.responder, {base::Code::kNotFound, "There is no such entry here."});
+  const auto key = Key::of_hex(exchange.tail.substr(0, exchange.tail.size() - kEnd.size()));
+  const auto entry = key ? options.cache->get(*key) : nullptr;
+  const Caller& caller = *exchange.caller;
+  if (entry == nullptr || !(caller.is_operator() || entry->meta.tenant == caller.tenant())) {
+    return send_error(*exchange.responder,
+                      {base::Code::kNotFound, "The cache holds no live entry under this key.", "key"});
+  }
+  options.cache->purge_everywhere(response_cache::Filter::of_key(*key), nullptr);
+  ++flagged;
+  send_json(*exchange.responder, 200,
+            to_text({{"key", key->hex()}, {"deleted", true}, {"false_hits", flagged.load()}}));
+}
+
+}  // namespace
+
+std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& recent) {
+  constexpr std::size_t kShown = 15;
+  json out{{"t_ms", base::ms_between(base::Nanos(0), options.clock->now())},
+           {"version", base::kVersion},
+           {"kv", json::array()},
+           {"latency", recent.percentiles()},
+           {"requests", json::array()}};
+  if (options.kv_stats) out["kv"] = options.kv_stats()["models"];
+  if (options.cache != nullptr) out["cache"] = stats_json(options.cache->stats());
+  if (options.audit) out["audit"] = audit::to_json(options.audit());
+  for (const auto& record : recent.latest()) {
+    if (out["requests"].size() >= kShown) break;
+    if (!record->completion) continue;
+    json item = record_json(*record);
+    item["completion"].erase("engine");  // long; the list has it
+    out["requests"].push_back(std::move(item));
+  }
+  return to_text(out);
+}
+
+void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::Feed& feed,
+                          const RecentRequests& recent, Background& background) {
+  router.add("GET", "/", [](const Exchange& exchange) { exchange.responder->send(dashboard::page()); });
+  router.add("GET", "/v1/dashboard/events", [&feed, &access = router.access()](const Exchange& exchange) {
+    const auto allowed = [&access, caller = exchange.caller] {
+      return access.still_has(*caller, Scope::kAdmin);
+    };
+    if (!feed.listen(exchange.responder, allowed))
+      send_error(*exchange.responder, {base::Code::kUnavailable, "Too many dashboards listen already."});
+  });
+  router.add("GET", "/v1/dashboard/items", [&options, &recent](const Exchange& exchange) {
+    const base::Result<Query> query = read_query(exchange);
+    if (!query) return send_error(*exchange.responder, query.error());
+    if (query->kind == "cache") return list_cache(options, exchange, *query);
+    list_requests(recent, exchange, *query);
+  });
+  const auto flagged = std::make_shared<std::atomic<std::uint64_t>>(0);
+  router.add("POST", "/v1/cache/entries/{key}", [&options, &background, flagged](const Exchange& exchange) {
+    const bool taken =
+        background.run([&options, flagged, exchange] { flag_false_hit(options, *flagged, exchange); });
+    if (!taken)
+      send_error(*exchange.responder, {base::Code::kUnavailable, "Too many purges wait: try again."});
+  });
+}
+
+}  // namespace pmt::api

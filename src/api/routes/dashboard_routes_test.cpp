@@ -1,0 +1,97 @@
+#include "api/routes/dashboard_routes.h"
+
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/test_server.h"
+#include "net/sse.h"
+
+namespace pmt::api {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class Dashboard : public TestServer {
+ protected:
+  net::ClientResponse ask(int call) {
+    std::thread model_thread([this, call] {
+      model.begin(call);
+      model.say(call, "an answer");
+      model.say(call, " in two");
+      model.finish(call, 2);
+    });
+    auto response =
+        send("POST", "/v1/chat/completions",
+             R"({"model": "tiny", "temperature": 0, "messages": [{"role": "user", "content": "q)" +
+                 std::to_string(call) + R"("}]})");
+    model_thread.join();
+    return response;
+  }
+  json items(const std::string& query) {
+    const auto response = send("GET", "/v1/dashboard/items?" + query);
+    EXPECT_EQ(response.status, 200) << response.body;
+    return json::parse(response.body);
+  }
+};
+
+TEST_F(Dashboard, ThePageHasItsPolicy) {
+  const auto page = send("GET", "/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(std::string(page.header("content-security-policy")), HasSubstr("default-src 'none'"));
+}
+
+TEST_F(Dashboard, TheStreamsFirstEventHoldsWhatHappened) {
+  ask(0);
+  std::vector<std::string> got;
+  net::SseParser parser;
+  const auto response = client()->stream("GET", "/v1/dashboard/events", {}, "", [&](std::string_view bytes) {
+    for (auto& event : parser.feed(bytes)) got.push_back(std::move(event));
+    return got.empty();
+  });
+  ASSERT_TRUE(response);
+  const json snapshot = json::parse(got.at(0));
+  EXPECT_EQ(snapshot["cache"]["misses"], 1);
+  EXPECT_EQ(snapshot["latency"]["samples"], 1);
+  EXPECT_GE(snapshot["latency"]["ttft_ms"]["p50"].get<double>(), 0);
+  ASSERT_EQ(snapshot["requests"].size(), 1U);
+  EXPECT_EQ(snapshot["requests"][0]["completion"]["cache"]["status"], "miss");
+}
+
+TEST_F(Dashboard, EntriesAreFoundPagedAndFlagged) {
+  ask(0);
+  for (int i = 0; i < 30; ++i)
+    send("PUT", "/v1/cache/entries/k" + std::to_string(i), R"({"value": "v", "tags": ["bulk"]})");
+  EXPECT_EQ(items("kind=cache")["total"], 31);
+  EXPECT_EQ(items("kind=cache")["items"].size(), 20U);
+  EXPECT_EQ(items("kind=cache&page=1")["items"].size(), 11U);
+  EXPECT_EQ(items("kind=cache&page=9")["items"].size(), 0U);
+  EXPECT_EQ(items("kind=cache&q=BULK")["total"], 30);
+  const json found = items("kind=cache&q=in+two");
+  ASSERT_EQ(found["items"].size(), 1U);
+  EXPECT_EQ(found["items"][0]["preview"], "an answer in two");
+  const std::string entry = "/v1/cache/entries/" + found["items"][0]["key"].get<std::string>();
+  EXPECT_EQ(send("POST", entry + "/false_hit").status, 200);
+  EXPECT_EQ(send("GET", entry).status, 404);
+  EXPECT_EQ(send("POST", entry + "/false_hit").status, 404);
+}
+
+TEST_F(Dashboard, RequestsAreListedWithoutTheDashboardsOwn) {
+  ask(0);
+  items("kind=requests");
+  const json list = items("kind=requests");
+  ASSERT_EQ(list["total"], 1);
+  EXPECT_EQ(list["items"][0]["route"], "/v1/chat/completions");
+  EXPECT_EQ(list["items"][0]["completion"]["timing"]["prefill_ms"], 2);
+  EXPECT_EQ(items("kind=trajectories")["total"], 0);
+}
+
+TEST_F(Dashboard, BadQueriesNameTheField) {
+  for (const char* query : {"", "kind=all", "kind=cache&page=-1", "kind=cache&page=x"})
+    EXPECT_EQ(send("GET", std::string("/v1/dashboard/items?") + query).status, 400) << query;
+}
+
+}  // namespace
+}  // namespace pmt::api

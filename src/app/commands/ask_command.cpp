@@ -1,0 +1,178 @@
+// permutation ask: one answer, streamed to stdout; by a model loaded here, or by a server (--url).
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "app/commands/commands.h"
+#include "app/commands/context_file.h"
+#include "app/commands/report_error.h"
+#include "app/commands/server_call.h"
+#include "app/wiring/knowledge_setup.h"
+#include "app/wiring/model_choice.h"
+#include "base/json.h"
+#include "llm/sinks.h"
+#include "net/sse.h"
+
+namespace pmt::app {
+
+namespace {
+
+constexpr int kAnswerTimeoutS = 600;
+
+struct AskOptions {
+  std::string question, model, context_file, url;
+  std::vector<std::string> knowledge;
+  std::optional<double> kv_ratio;
+  int max_tokens = 512;
+  bool no_cache = false;
+};
+
+base::Result<std::string> prompt_of(const AskOptions& options) {
+  if (options.context_file.empty()) return options.question;
+  TRY_ASSIGN(const std::string context, read_context_file(options.context_file));
+  return fmt::format("{}\n\n{}", context, options.question);
+}
+
+void print_piece(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+/// Who asked for compression sees what it came to.
+void show_kv(const llm::KvReport& kv) {
+  fmt::print(stderr, "\nKV cache: {}, {:.1f}x: {} bytes for {} tokens, {} of them kept; f16 would take {}\n",
+             kv.mode, kv.ratio_achieved, kv.bytes, kv.tokens_total, kv.tokens_kept, kv.bytes_f16);
+}
+
+base::Status ask_here(const AskOptions& options, const std::string& prompt) {
+  const base::SystemClock clock;
+  TRY_ASSIGN(auto models,
+             resolve_models(options.model.empty() ? std::vector<ModelConfig>{}
+                                                  : std::vector{model_from_spec(options.model)}));
+  models[0].sequences_max = 1;
+  TRY_ASSIGN(const auto model, inference::LocalModel::load(models[0], clock));
+  std::unique_ptr<inference::LocalEmbedder> embedder;
+  std::unique_ptr<knowledge_cache::Library> library;
+  std::unique_ptr<knowledge_cache::RecallingCompleter> recalling;
+  llm::Completer* completer = model.get();
+  if (!options.knowledge.empty()) {
+    if (auto found = resolve_embedder({}))
+      embedder = inference::LocalEmbedder::create(std::move(*found), clock);
+    TRY_ASSIGN(library, open_knowledge({.model_name = models[0].name,
+                                        .model_path = models[0].path,
+                                        .model = model.get(),
+                                        .embedder = embedder.get(),
+                                        .embedder_name = embedder ? embedder->name() : ""},
+                                       clock));
+    recalling = std::make_unique<knowledge_cache::RecallingCompleter>(
+        *model, *library, clock, knowledge_cache::RecallingCompleter::Options{embed_later(embedder.get())});
+    completer = recalling.get();
+  }
+
+  llm::Request request;
+  request.id = "ask";
+  request.model = model->info().name;
+  request.messages = {{.role = "user", .content = prompt, .name = {}, .tool_calls = {}, .tool_call_id = {}}};
+  request.sampling.temperature = 0;
+  request.max_tokens = options.max_tokens;
+  request.kv.ratio = options.kv_ratio;
+  request.knowledge = options.knowledge;
+
+  const auto events = std::make_shared<llm::CollectingSink>();
+  const auto printing = std::make_shared<llm::FunctionSink>([events](llm::Event event) {
+    if (const auto* delta = std::get_if<llm::Delta>(&event)) print_piece(delta->text);
+    events->on_event(std::move(event));
+  });
+  completer->start(std::move(request), printing, {});
+  const auto all = events->wait();
+  if (const auto* failed = std::get_if<llm::Failed>(&all.back())) return failed->error;
+  const auto* done = std::get_if<llm::Done>(&all.back());
+  if (options.kv_ratio && done != nullptr && done->report.kv) show_kv(*done->report.kv);
+  return {};
+}
+
+/// The first model of the server's list.
+base::Result<std::string> server_model(const std::string& url) {
+  TRY_ASSIGN(const nlohmann::json body, server_call(url, "GET", "/v1/models"));
+  std::string id = base::text_at(base::first_at(body, "data"), "id");
+  if (id.empty()) return base::Error{base::Code::kUnavailable, url + " lists no model"};
+  return id;
+}
+
+/// Prints one event's text. Returns the error that the server reports in the stream, if it does.
+base::Status print_chunk(const std::string& payload) {
+  const auto chunk = base::parse_json(payload);
+  if (!chunk) return {};  // [DONE]
+  const std::string error = base::text_at(base::at(*chunk, "error"), "message");
+  if (!error.empty()) return base::Error{base::Code::kUnavailable, error};
+  const nlohmann::json& delta = base::at(base::first_at(*chunk, "choices"), "delta");
+  if (const std::string text = base::text_at(delta, "content"); !text.empty()) print_piece(text);
+  return {};
+}
+
+base::Status ask_server(const AskOptions& options, const std::string& prompt) {
+  std::string model = options.model;
+  if (model.empty()) {
+    TRY_ASSIGN(model, server_model(options.url));
+  }
+  nlohmann::json body = {{"model", model},
+                         {"messages", {{{"role", "user"}, {"content", prompt}}}},
+                         {"temperature", 0},
+                         {"max_tokens", options.max_tokens},
+                         {"stream", true}};
+  if (options.no_cache) body["permutation"]["cache"] = {{"mode", "off"}};
+  if (!options.knowledge.empty()) body["permutation"]["knowledge"] = options.knowledge;
+  if (options.kv_ratio) body["permutation"]["kv"] = {{"ratio", *options.kv_ratio}};
+
+  TRY_ASSIGN(const auto client, net::HttpClient::connect(options.url, kAnswerTimeoutS));
+  net::SseParser events;
+  base::Status status;
+  const auto response = client->stream("POST", "/v1/chat/completions", {{"content-type", "application/json"}},
+                                       body.dump(), [&](std::string_view bytes) {
+                                         for (const std::string& payload : events.feed(bytes)) {
+                                           if (status) status = print_chunk(payload);
+                                         }
+                                         return status.has_value();
+                                       });
+  if (!status) return status;
+  if (!response) return response.error();
+  if (response->status < 400) return {};
+  return base::Error{base::Code::kUnavailable, error_message_of(*response)};
+}
+
+int ask(const AskOptions& options) {
+  const auto prompt = prompt_of(options);
+  if (!prompt) return report_error(prompt.error());
+  const auto asked = options.url.empty() ? ask_here(options, *prompt) : ask_server(options, *prompt);
+  if (!asked) return report_by_code(asked.error());
+  fmt::print("\n");
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_ask(CLI::App& root, Command& chosen) {
+  CLI::App* command = root.add_subcommand("ask", "One answer, streamed; works with no server running");
+  const auto options = std::make_shared<AskOptions>();
+  command->add_option("QUESTION", options->question, "What to ask")->required();
+  command->add_option("--model", options->model,
+                      "A catalogue name or a .gguf file; with --url, the server's name");
+  command->add_option("--context", options->context_file, "A file that the question is about, put before it");
+  command->add_option("--max-tokens", options->max_tokens, "Length of the answer at most")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--url", options->url, "Ask this server instead of loading the model here");
+  command->add_flag("--no-cache", options->no_cache, "Compute anew, and store nothing in the server's cache");
+  command
+      ->add_option("--kv-ratio", options->kv_ratio,
+                   "Compress the context's keys and values this many times; 1: exact")
+      ->check(CLI::Range(1.0, 64.0));
+  command->add_option("--knowledge", options->knowledge,
+                      "A domain that the model was taught; may be repeated");
+  command->callback([&chosen, options] { chosen = [options] { return ask(*options); }; });
+}
+
+}  // namespace pmt::app

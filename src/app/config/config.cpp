@@ -1,0 +1,178 @@
+#include "app/config/config.h"
+
+#include <arpa/inet.h>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "app/config/config_reader.h"
+#include "base/file.h"
+
+namespace pmt::app {
+
+namespace {
+
+constexpr std::size_t kConfigBytesMax = 16 << 20;
+constexpr IntegerRange kCount{.min = 1, .max = 1'000'000'000};
+constexpr IntegerRange kBytes{.min = 1};
+constexpr IntegerRange kSeconds{.min = 1, .max = 86'400};
+
+base::Status read_server(const toml::table& table, const std::string& file, Config& out) {
+  TableReader reader(table, "[server]", file);
+  net::ServerOptions& server = out.server;
+  reader.text("host", server.host);
+  reader.integer("port", server.port, {.min = 0, .max = 65'535});
+  reader.integer("threads", server.threads, {.min = 1, .max = 64});
+  reader.integer("body_bytes_max", server.body_bytes_max, kBytes);
+  reader.integer("header_bytes_max", server.header_bytes_max, kBytes);
+  reader.integer("connections_max", server.connections_max, kCount);
+  reader.integer("idle_timeout_s", server.idle_timeout_s, kSeconds);
+  reader.integer("request_timeout_s", server.request_timeout_s, kSeconds);
+  reader.integer("stop_grace_ms", out.stop_grace_ms, {.min = 0, .max = 3'600'000});
+  std::vector<std::string> allowed_hosts;
+  reader.texts("allowed_hosts", allowed_hosts);
+  TRY_ASSIGN(out.service.allowed_hosts, read_allowed_hosts(allowed_hosts, file));
+  reader.text("tls_certificate", out.service.tls_certificate);
+  reader.text("tls_key", out.service.tls_key);
+  return reader.finish();
+}
+
+base::Result<ModelConfig> read_model(const toml::table& table, const std::string& file) {
+  TableReader reader(table, "[[model]]", file);
+  ModelConfig model;
+  reader.text("name", model.name);
+  reader.text("path", model.path);
+  reader.integer("threads", model.threads, {.min = 0, .max = 1024});
+  reader.integer("kv_bytes", model.kv_bytes, kBytes);
+  reader.integer("prefill_chunk_tokens", model.prefill_chunk_tokens, {.min = 1, .max = 8192});
+  reader.integer("sequences_max", model.sequences_max, {.min = 1, .max = 4096});
+  reader.integer("queue_max", model.queue_max, {.min = 0, .max = 1'000'000});
+  reader.integer("prefix_bytes", model.prefix_bytes, {.min = 0});
+  reader.number("kv_ratio", model.kv_ratio, {.min = 1, .max = 64});
+  TRY(reader.finish());
+  if (model.name.empty() && model.path.empty()) {
+    return base::invalid(fmt::format("{}:{}: [[model]] needs a name of `permutation models list` or a path",
+                                     file, table.source().begin.line),
+                         "name");
+  }
+  return model;
+}
+
+base::Status read_cache(const toml::table& table, const std::string& file, Config& out) {
+  TableReader reader(table, "[cache]", file);
+  reader.boolean("enabled", out.cache_enabled);
+  reader.integer("entries_max", out.cache.entries_max, kCount);
+  reader.integer("bytes_max", out.cache.bytes_max, kBytes);
+  reader.text("path", out.cache_path);
+  reader.boolean("semantic_shadow", out.semantic_shadow);
+  reader.integer("disk_bytes_max", out.cache_disk_bytes, {.min = 1 << 20});
+  reader.one_of("eviction", out.cache.eviction,
+                {{"gdsf", response_cache::Eviction::kGdsf},
+                 {"lru", response_cache::Eviction::kLru},
+                 {"s3-fifo", response_cache::Eviction::kS3Fifo}});
+  reader.number("usd_per_second", out.cache.usd_per_second);
+  if (const auto* shared = reader.table("shared")) {
+    TRY_ASSIGN(out.cache_shared, read_shared_cache(*shared, file));
+  }
+  return reader.finish();
+}
+
+base::Status read_embeddings(const toml::table& table, const std::string& file, EmbeddingsConfig& out) {
+  TableReader reader(table, "[embeddings]", file);
+  reader.boolean("enabled", out.enabled);
+  reader.text("name", out.name);
+  reader.text("path", out.path);
+  reader.integer("threads", out.threads, {.min = 0, .max = 1024});
+  return reader.finish();
+}
+
+base::Status read_prices(const toml::table& table, const std::string& file, Config& out) {
+  for (const auto& [model, node] : table) {
+    const std::string name = fmt::format("[prices.\"{}\"]", model.str());
+    if (!node.is_table()) {
+      return base::invalid(fmt::format("{}:{}: {} must be a table", file, node.source().begin.line, name),
+                           "prices");
+    }
+    TableReader reader(*node.as_table(), name, file);
+    Price price;
+    reader.number("input_per_mtok", price.input_per_mtok);
+    reader.number("output_per_mtok", price.output_per_mtok);
+    TRY(reader.finish());
+    out.prices[std::string(model.str())] = price;
+  }
+  return {};
+}
+
+base::Result<Config> read_root(const toml::table& root, const std::string& file) {
+  Config config;
+  TableReader reader(root, "", file);
+  if (const auto* server = reader.table("server")) TRY(read_server(*server, file, config));
+  for (const auto* table : reader.tables("model")) {
+    TRY_ASSIGN(ModelConfig model, read_model(*table, file));
+    config.models.push_back(std::move(model));
+  }
+  for (const auto* table : reader.tables("upstream")) {
+    TRY_ASSIGN(UpstreamConfig upstream, read_upstream(*table, file));
+    config.upstreams.push_back(std::move(upstream));
+  }
+  if (const auto* engine = reader.table("permutation")) {
+    TRY_ASSIGN(config.engine, read_engine(*engine, file));
+  }
+  if (const auto* cache = reader.table("cache")) TRY(read_cache(*cache, file, config));
+  if (const auto* knowledge = reader.table("knowledge")) {
+    TableReader of_knowledge(*knowledge, "[knowledge]", file);
+    of_knowledge.text("path", config.knowledge_path);
+    TRY(of_knowledge.finish());
+  }
+  if (const auto* embeddings = reader.table("embeddings")) {
+    TRY(read_embeddings(*embeddings, file, config.embeddings));
+  }
+  const auto* rlm = reader.table("rlm");
+  TRY(read_rlm(rlm, reader.table("unified"), file, config.rlm));
+  if (const auto* prices = reader.table("prices")) TRY(read_prices(*prices, file, config));
+  for (const auto* table : reader.tables("key")) {
+    TRY_ASSIGN(api::KeyOptions key, read_key(*table, file));
+    config.service.keys.push_back(std::move(key));
+  }
+  if (const auto* log = reader.table("log")) TRY(read_log(*log, file, config.service));
+  if (const auto* telemetry = reader.table("telemetry"))
+    TRY(read_telemetry(*telemetry, file, config.service));
+  if (const auto* dashboard = reader.table("dashboard"))
+    TRY(read_dashboard(*dashboard, file, config.service));
+  TRY(reader.finish());
+  TRY(check_service(config.service, file));
+  return config;
+}
+
+}  // namespace
+
+base::Result<Config> parse_config(std::string_view toml, const std::string& file) {
+  try {
+    return read_root(toml::parse(toml, file), file);
+  } catch (const toml::parse_error& error) {
+    return base::invalid(fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
+  }
+}
+
+base::Result<std::string> read_config(const std::string& file) {
+  auto text = base::read_text_file(file, kConfigBytesMax);
+  if (text) return text;
+  base::Error error = text.error();
+  error.message = "the config file: " + error.message;
+  return error;
+}
+
+base::Result<Config> load_config(const std::string& file) {
+  TRY_ASSIGN(const std::string text, read_config(file));
+  return parse_config(text, file);
+}
+
+bool is_loopback(const std::string& host) {
+  if (host == "localhost") return true;
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+}  // namespace pmt::app

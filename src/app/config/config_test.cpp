@@ -1,0 +1,261 @@
+#include "app/config/config.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pmt::app {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string error_of(std::string_view toml) {
+  const auto config = parse_config(toml, "c.toml");
+  return config ? "no error" : config.error().message;
+}
+
+TEST(Config, AnEmptyFileIsTheDefaults) {
+  const auto config = parse_config("", "c.toml");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->server.host, "127.0.0.1");
+  EXPECT_EQ(config->server.port, 8080);
+  EXPECT_TRUE(config->models.empty());
+  EXPECT_TRUE(config->cache_enabled);
+}
+
+TEST(Config, ReadsEveryTable) {
+  const auto config = parse_config(R"(
+[server]
+host = "::1"
+port = 0
+threads = 2
+body_bytes_max = 1000
+stop_grace_ms = 10
+[[model]]
+name = "a"
+path = "/a.gguf"
+threads = 3
+kv_bytes = 4096
+[[model]]
+path = "/b.gguf"
+[cache]
+enabled = false
+entries_max = 7
+bytes_max = 8
+[prices."a"]
+input_per_mtok = 1
+output_per_mtok = 2.5
+)",
+                                   "c.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->server.host, "::1");
+  EXPECT_EQ(config->server.port, 0);
+  EXPECT_EQ(config->server.threads, 2);
+  EXPECT_EQ(config->server.body_bytes_max, 1000U);
+  EXPECT_EQ(config->stop_grace_ms, 10);
+  ASSERT_EQ(config->models.size(), 2U);
+  EXPECT_EQ(config->models[0].threads, 3);
+  EXPECT_EQ(config->models[0].kv_bytes, 4096U);
+  EXPECT_EQ(config->models[1].path, "/b.gguf");
+  EXPECT_FALSE(config->cache_enabled);
+  EXPECT_EQ(config->cache.entries_max, 7U);
+  EXPECT_DOUBLE_EQ(config->prices.at("a").input_per_mtok, 1.0);
+  EXPECT_DOUBLE_EQ(config->prices.at("a").output_per_mtok, 2.5);
+}
+
+TEST(Config, AllowedHostsAreNamesAndAddresses) {
+  const auto config =
+      parse_config("[server]\nallowed_hosts = [\"Chat.example.org\", \"*.lan\", \"::1\"]", "c.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->service.allowed_hosts.size(), 3U);
+  EXPECT_TRUE(config->service.allowed_hosts[0].matches(net::parse_host("chat.example.org").value()));
+  EXPECT_THAT(error_of("[server]\nallowed_hosts = \"x\""), HasSubstr("list of texts"));
+  EXPECT_THAT(error_of("[server]\nallowed_hosts = [\"http://x\"]"),
+              AllOf(HasSubstr("c.toml"), HasSubstr("http://x")));
+  EXPECT_THAT(error_of("[server]\nallowed_hosts = [\"*\"]"), HasSubstr("[[key]]"));
+}
+
+TEST(Config, AnUnknownKeySuggestsTheNearest) {
+  EXPECT_THAT(error_of("[server]\nprot = 1"), AllOf(HasSubstr("c.toml:2"), HasSubstr("\"prot\" in [server]"),
+                                                    HasSubstr("did you mean \"port\"?")));
+  EXPECT_THAT(error_of("[sever]\nport = 1"), HasSubstr("did you mean \"server\"?"));
+  EXPECT_THAT(error_of("[cache]\nzzzzzzzzzz = 1"), HasSubstr("known: enabled, entries_max, bytes_max"));
+  EXPECT_THAT(error_of("[prices.\"m\"]\ninput_per_mtoks = 1"), HasSubstr("did you mean \"input_per_mtok\"?"));
+}
+
+TEST(Config, AWrongTypeNamesTheKeyTheLineAndWhatIsWanted) {
+  EXPECT_THAT(error_of("\n[server]\nport = \"80\""),
+              AllOf(HasSubstr("c.toml:3"), HasSubstr("[server] port"),
+                    HasSubstr("an integer from 0 to 65535"), HasSubstr("not text")));
+  EXPECT_THAT(error_of("[server]\nport = 1.5"), HasSubstr("not a number"));
+  EXPECT_THAT(error_of("[cache]\nenabled = 1"), HasSubstr("must be true or false"));
+  EXPECT_THAT(error_of("[model]\nname = \"a\""), HasSubstr("[[model]]"));
+  EXPECT_THAT(error_of("[prices.\"m\"]\ninput_per_mtok = -1"), HasSubstr("at least 0"));
+}
+
+TEST(Config, AnIntegerOutOfRangeSaysItsRange) {
+  EXPECT_THAT(error_of("[server]\nport = 65536"), AllOf(HasSubstr("65536"), HasSubstr("from 0 to 65535")));
+  EXPECT_THAT(error_of("[cache]\nbytes_max = 0"), HasSubstr("at least 1"));
+}
+
+TEST(Config, AModelNeedsANameOrAPath) {
+  EXPECT_THAT(error_of("[[model]]\nthreads = 1"), HasSubstr("a path"));
+}
+
+TEST(Config, BrokenTomlNamesTheLine) {
+  EXPECT_THAT(error_of("a = 1\nb = = 2"), HasSubstr("c.toml:2"));
+}
+
+TEST(Config, AMissingFileIsAnIoError) {
+  const auto config = load_config("no/such/file.toml");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, base::Code::kNotFound);
+  EXPECT_THAT(config.error().message, HasSubstr("no/such/file.toml"));
+}
+
+TEST(Config, AFolderOrAnotherEncodingIsNoConfig) {
+  EXPECT_THAT(load_config(::testing::TempDir()).error().message, HasSubstr("a folder"));
+  EXPECT_FALSE(load_config("/dev/null"));
+  EXPECT_FALSE(load_config(""));
+  const auto file = std::filesystem::path(::testing::TempDir()) / "pmt_config_utf16.toml";
+  std::ofstream(file) << std::string("\xff\xfe[\0s\0e\0", 8);
+  EXPECT_THAT(load_config(file).error().message, HasSubstr("UTF-8"));
+  std::ofstream(file) << "\xef\xbb\xbf[server]\nport = 9\n";
+  EXPECT_EQ(load_config(file)->server.port, 9);
+  std::filesystem::remove(file);
+}
+
+TEST(Config, LoadsAFile) {
+  const auto file = std::filesystem::path(::testing::TempDir()) / "pmt_config_test.toml";
+  std::ofstream(file) << "[server]\nport = 9\n";
+  const auto config = load_config(file);
+  std::filesystem::remove(file);
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->server.port, 9);
+}
+
+std::string example() {
+  std::ifstream in(PMT_SOURCE_DIR "/examples/permutation.toml");
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+TEST(Config, TheExampleIsTakenAsItIsAndWithItsCommentsTakenAway) {
+  const auto config = parse_config(example(), "examples/permutation.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const Config plain;
+  EXPECT_EQ(config->server.port, plain.server.port);
+  EXPECT_EQ(config->server.body_bytes_max, plain.server.body_bytes_max);
+  EXPECT_EQ(config->cache.bytes_max, plain.cache.bytes_max);
+  EXPECT_EQ(config->models.at(0).kv_bytes, ModelConfig{}.kv_bytes);
+  EXPECT_EQ(config->service.request_log.slow_ms, plain.service.request_log.slow_ms);
+  std::string all = example();  // "# key = value" is an option without a default
+  for (std::size_t at = 0; (at = all.find("\n# ", at)) != std::string::npos; ++at) {
+    const std::string line = all.substr(at + 3, all.find('\n', at + 1) - at - 3);
+    if (line.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == line.find(" = ")) all.erase(at + 1, 2);
+  }
+  const auto uncommented = parse_config(all, "examples/permutation.toml");
+  ASSERT_TRUE(uncommented) << uncommented.error().message;
+  EXPECT_EQ(uncommented->service.tls_key, "key.pem");
+}
+
+TEST(Config, TheExampleNamesEveryOption) {
+  const std::string text = example();
+  for (const char* table : {"[server]", "[[model]]", "[[key]]", "[cache]", "[cache.shared]", "[log]",
+                            "[telemetry]", "[dashboard]", "[embeddings]", "[rlm]", "[unified]",
+                            "[[upstream]]", "[permutation]", "[prices.\"m\"]"}) {
+    const std::string error = error_of(std::string(table) + "\nzzzzzzzzzzzzzzz = 1");
+    const std::size_t known = error.find("known: ");
+    ASSERT_NE(known, std::string::npos) << table << ": " << error;
+    std::istringstream names(error.substr(known + 7));
+    for (std::string name; std::getline(names >> std::ws, name, ',');)
+      EXPECT_THAT(text, ::testing::AnyOf(HasSubstr("\n" + name + " = "), HasSubstr("\n# " + name + " = "),
+                                         HasSubstr("\n#   " + name + " = "),
+                                         HasSubstr("." + name + "]\n")))  // a table of its own
+          << table;
+  }
+}
+
+TEST(Config, KeysAreReadAndMistakesInThemNamed) {
+  const std::string hash(64, 'a');
+  const auto config =
+      parse_config("[[key]]\nname = \"ann\"\nsha256 = \"" + hash +
+                       "\"\ntenant = \"t\"\nscopes = [\"cache\", \"admin\"]\nrequests_per_minute = 5",
+                   "c.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const api::KeyOptions& key = config->service.keys.at(0);
+  EXPECT_EQ(key.sha256.hex(), hash);
+  EXPECT_EQ(key.scopes, (std::vector<api::Scope>{api::Scope::kCache, api::Scope::kAdmin}));
+  EXPECT_EQ(key.requests_per_minute, 5);
+  EXPECT_THAT(error_of("[[key]]\nname = \"a\"\nkey = \"pmt-secret\""), HasSubstr("unknown key \"key\""));
+  EXPECT_THAT(error_of("[[key]]\nsha256 = \"" + hash + "\""), HasSubstr("needs a name"));
+  const std::string one = "[[key]]\nname = \"a\"\nsha256 = \"" + hash + "\"\n";
+  EXPECT_THAT(error_of(one + one), HasSubstr("two [[key]]"));
+  EXPECT_THAT(error_of("[server]\ntls_certificate = \"a\""), HasSubstr("go together"));
+}
+
+TEST(Config, LoopbackIsThisMachineOnly) {
+  for (const char* host : {"localhost", "127.0.0.1", "127.1.2.3", "::1"})
+    EXPECT_TRUE(is_loopback(host)) << host;
+  for (const char* host :
+       {"0.0.0.0", "::", "192.168.1.2", "example.org", "128.0.0.1", "", "127.0.0.1.example.org"}) {
+    EXPECT_FALSE(is_loopback(host)) << host;
+  }
+}
+
+TEST(Config, ReadsUpstreams) {
+  const auto config = parse_config(R"(
+[[upstream]]
+name = "sonar"
+base_url = "https://api.example/v1/"
+api_key_env = "NO_SUCH_VARIABLE_HERE"
+models = { fast = "sonar-small" }
+retries = 0
+fallbacks = ["other/x"]
+cooldown_s = 5
+[[upstream]]
+name = "other"
+base_url = "http://127.0.0.1:9"
+models = ["x"]
+)",
+                                   "f.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->upstreams.size(), 2U);
+  const UpstreamConfig& sonar = config->upstreams[0];
+  EXPECT_EQ(sonar.models.at("fast"), "sonar-small");
+  EXPECT_TRUE(sonar.remote.base_url.tls);
+  EXPECT_EQ(sonar.remote.base_url.path, "/v1");
+  EXPECT_EQ(sonar.remote.retries.attempts_more, 0);
+  EXPECT_EQ(sonar.remote.cooldown.cooldown_s, 5);
+  EXPECT_EQ(sonar.fallbacks, std::vector<std::string>{"other/x"});
+  const auto without_key = remote_options(sonar, "fast");
+  ASSERT_FALSE(without_key);
+  EXPECT_NE(without_key.error().message.find("NO_SUCH_VARIABLE_HERE"), std::string::npos);
+  const auto plain = remote_options(config->upstreams[1], "x");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->name, "other/x");
+}
+
+TEST(Config, AnUpstreamThatCantBeIsRefusedByName) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"base_url = \"http://h\"\nmodels = [\"x\"]", "needs a name"},
+      {"name = \"a/b\"\nbase_url = \"http://h\"\nmodels = [\"x\"]", "needs a name"},
+      {"name = \"a\"\nmodels = [\"x\"]", "base_url"},
+      {"name = \"a\"\nbase_url = \"ftp://h\"\nmodels = [\"x\"]", "must begin with http"},
+      {"name = \"a\"\nbase_url = \"http://h\"", "needs models"},
+      {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [1]", "models must be names"},
+      {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [\"x\"]\nretrys = 1", "did you mean \"retries\""},
+      {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [\"x\"]\nfallbacks = \"b\"", "a list of texts"}};
+  for (const auto& [text, wanted] : cases) {
+    const auto config = parse_config(std::string("[[upstream]]\n") + text, "f.toml");
+    ASSERT_FALSE(config) << text;
+    EXPECT_NE(config.error().message.find(wanted), std::string::npos) << config.error().message;
+  }
+}
+
+}  // namespace
+}  // namespace pmt::app

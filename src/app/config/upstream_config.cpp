@@ -1,0 +1,102 @@
+#include "app/config/upstream_config.h"
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "app/config/config_reader.h"
+
+namespace pmt::app {
+namespace {
+
+constexpr NumberRange kTimeout{.min = 0.001, .max = 86'400};
+
+/// A name goes into model names: nothing that a URL, a header or a shell would take otherwise.
+bool is_name(std::string_view name) {
+  static constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  return !name.empty() && name.size() <= 64 && name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+base::Error at(const toml::table& table, const std::string& file, std::string message, std::string key) {
+  return base::invalid(fmt::format("{}:{}: [[upstream]] {}", file, table.source().begin.line, message),
+                       std::move(key));
+}
+
+base::Status read_models(const toml::table& table, const std::string& file, UpstreamConfig& out) {
+  const toml::node* models = table.get("models");
+  if (models != nullptr && models->is_table()) {
+    for (const auto& [served, own] : *models->as_table()) {
+      const auto name = own.value<std::string>();
+      if (!name || name->empty()) return at(table, file, "models must be names", "models");
+      out.models[std::string(served.str())] = *name;
+    }
+  } else if (models != nullptr && models->is_array()) {
+    for (const auto& node : *models->as_array()) {
+      const auto name = node.value<std::string>();
+      if (!name || name->empty()) return at(table, file, "models must be names", "models");
+      out.models[*name] = *name;
+    }
+  }
+  if (!out.models.empty()) return {};
+  return at(table, file,
+            "needs models: a list of names, or a table of a served name = the upstream's own name", "models");
+}
+
+}  // namespace
+
+base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::string& file) {
+  TableReader reader(table, "[[upstream]]", file);
+  UpstreamConfig out;
+  upstream::RemoteOptions& remote = out.remote;
+  reader.text("name", out.name);
+  reader.text("base_url", out.base_url);
+  reader.text("api_key_env", out.api_key_env);
+  reader.text("ca_file", out.ca_file);
+  reader.boolean("stream", remote.stream);
+  reader.boolean("max_completion_tokens", remote.max_completion_tokens);
+  reader.number("connect_timeout_s", remote.timeouts.connect_s, kTimeout);
+  reader.number("first_byte_timeout_s", remote.timeouts.first_byte_s, kTimeout);
+  reader.number("stall_timeout_s", remote.timeouts.stall_s, kTimeout);
+  reader.number("total_timeout_s", remote.timeouts.total_s, kTimeout);
+  reader.integer("concurrent_max", remote.concurrent_max, {.min = 1, .max = 100'000});
+  reader.integer("queue_max", remote.queue_max, {.min = 0, .max = 1'000'000});
+  reader.integer("retries", remote.retries.attempts_more, {.min = 0, .max = 20});
+  reader.number("backoff_s", remote.retries.backoff_s, {.min = 0, .max = 3600});
+  reader.number("backoff_max_s", remote.retries.backoff_max_s, {.min = 0, .max = 3600});
+  reader.number("retry_after_max_s", remote.retries.retry_after_max_s, {.min = 0, .max = 3600});
+  reader.texts("fallbacks", out.fallbacks);
+  reader.integer("cooldown_failures", remote.cooldown.failures, {.min = 0, .max = 1'000'000});
+  reader.number("cooldown_s", remote.cooldown.cooldown_s, {.min = 0, .max = 86'400});
+  reader.known("models");
+  TRY(reader.finish());
+  if (!is_name(out.name)) {
+    return at(table, file, "needs a name of letters, digits, - _ . (its models are served as name/model)",
+              "name");
+  }
+  if (out.base_url.empty()) return at(table, file, "needs a base_url such as https://host/v1", "base_url");
+  auto url = net::parse_url(out.base_url);
+  if (!url) return at(table, file, url.error().message, "base_url");
+  remote.base_url = std::move(*url);
+  TRY(read_models(table, file, out));
+  return out;
+}
+
+base::Result<upstream::RemoteOptions> remote_options(const UpstreamConfig& config, const std::string& model) {
+  upstream::RemoteOptions out = config.remote;
+  out.provider = config.name;
+  out.name = config.name + "/" + model;
+  out.model = config.models.at(model);
+  out.api_key_env = config.api_key_env;
+  if (config.api_key_env.empty()) return out;
+  const char* key = std::getenv(config.api_key_env.c_str());
+  if (key == nullptr || *key == '\0') {
+    return base::invalid(fmt::format("upstream {}: the environment variable {} (its api_key_env) is not set",
+                                     config.name, config.api_key_env),
+                         "api_key_env");
+  }
+  out.api_key = key;
+  return out;
+}
+
+}  // namespace pmt::app

@@ -1,0 +1,16 @@
+// The demo's step about the knowledge cache: facts learnt, asked in other words, forgotten.
+#pragma once
+
+#include "app/demo/demo_steps.h"
+#include "base/result.h"
+
+namespace pmt::app {
+
+/// Teaches facts, the body of POST /v1/knowledge/{domain}/facts, and waits: the job's report. Errors: the
+/// server's.
+base::Result<nlohmann::json> demo_teach(const DemoServer& server, const std::string& domain,
+                                        const std::string& facts);
+/// The server's packs must be in a folder of the demo's own.
+DemoStep demo_knowledge(const DemoServer& server);
+
+}  // namespace pmt::app

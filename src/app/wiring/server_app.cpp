@@ -1,0 +1,420 @@
+#include "app/wiring/server_app.h"
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "api/api.h"
+#include "api/observe/request_log.h"
+#include "api/observe/request_spans.h"
+#include "app/commands/audit_rows.h"
+#include "app/commands/commands.h"
+#include "app/config/cache_off.h"
+#include "app/config/price_book.h"
+#include "app/wiring/knowledge_setup.h"
+#include "app/wiring/model_choice.h"
+#include "app/wiring/rlm_engines.h"
+#include "app/wiring/status_json.h"
+#include "app/wiring/upstreams.h"
+#include "base/version.h"
+#include "inference/local_embedder.h"
+#include "inference/local_model.h"
+#include "inference/prompt_lookup.h"
+#include "knowledge_cache/recalling_completer.h"
+#include "knowledge_cache/self_test.h"
+#include "kv_cache/self_test.h"
+#include "net/http_server.h"
+#include "permutation/engine.h"
+#include "response_cache/cached_completer.h"
+#include "response_cache/disk/disk_store.h"
+#include "response_cache/self_test.h"
+#include "response_cache/shared/redis_store.h"
+#include "response_cache/shared/shared_store.h"
+#include "telemetry/otlp_exporter.h"
+
+namespace pmt::app {
+
+namespace {
+
+using inference::LocalModel;
+using response_cache::CachedCompleter;
+
+base::Result<std::unique_ptr<LocalModel>> load_model(inference::LocalModelOptions options,
+                                                     const base::Clock& clock) {
+  spdlog::info("loading {} from {}", options.name, options.path);
+  const base::Nanos begin = clock.now();
+  TRY_ASSIGN(auto model, LocalModel::load(std::move(options), clock));
+  spdlog::info("loaded {} in {:.0f} ms: {}, {:.1f} M parameters, {} tokens of context", model->info().name,
+               base::ms_between(begin, clock.now()), model->info().architecture,
+               static_cast<double>(model->info().parameters) / 1e6, model->info().context_tokens);
+  return model;
+}
+
+/// Every pack as it stands now: "name@version".
+std::vector<std::string> pack_references(knowledge_cache::Library& library) {
+  library.refresh();
+  std::vector<std::string> out;
+  for (const auto& domain : library.list()) out.push_back(domain.name + "@" + domain.version);
+  return out;
+}
+
+}  // namespace
+
+/// Members in the order in which they are built: each uses only those above it.
+struct ServerApp::Impl {
+  Impl(const Config& given, const base::Clock& the_clock)
+      : config(given), clock(the_clock), prices(given.prices), cache(given.cache, the_clock) {}
+  ~Impl() { stop(0); }
+
+  void open_disk();
+  void open_embedder();
+  void open_shared();
+  base::Status load_models();
+  base::Status open_knowledge_of(LocalModel& model);
+  /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
+  base::Status wire();
+  base::Status wire_engine(api::ApiOptions& options);
+  /// A local or an upstream's model without its cache. Errors: none of that name.
+  base::Result<permutation::StageModel> stage_model(const std::string& model, const char* field) const;
+  api::ServedModel serve(llm::Completer& completer, const LocalModel& model);
+  void watch(api::ApiOptions& options);
+  base::Status listen();
+  void stop(int grace_ms);
+  nlohmann::json kv_stats() const;
+  std::vector<api::EngineSample> engine_samples() const;
+
+  const Config config;
+  const base::Clock& clock;
+  PriceBook prices;
+  base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, knowledge_usage;
+  response_cache::ResponseCache cache;
+  std::unique_ptr<inference::LocalEmbedder> embedder;  // null: none
+  std::unique_ptr<inference::LocalEmbedder> learner;   // its twin for what is learnt: gives way to answers
+  std::string no_embedder_because;
+  std::unique_ptr<response_cache::SemanticTier> semantic;  // null without cache or embedder
+  std::vector<std::unique_ptr<LocalModel>> models;
+  std::vector<std::unique_ptr<knowledge_cache::Library>> libraries;  // one a model, null where there is none
+  std::vector<std::unique_ptr<knowledge_cache::RecallingCompleter>> recalling;  // one a model
+  std::unique_ptr<Upstreams> upstreams;
+  std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
+  std::unique_ptr<telemetry::OtlpExporter> traces;          // null: none
+  std::unique_ptr<RlmEngines> rlm;
+  std::unique_ptr<api::Api> api;
+  std::unique_ptr<net::HttpServer> server;
+  std::string name;  // of the first model
+  std::uint16_t port = 0;
+};
+
+/// A cache that can't be kept on disk is still a cache.
+void ServerApp::Impl::open_disk() {
+  if (!config.cache_enabled || config.cache_path.empty()) return;
+  auto disk =
+      response_cache::DiskStore::open({.path = config.cache_path,
+                                       .bytes_max = config.cache_disk_bytes,
+                                       .on_warning = [](const std::string& text) { spdlog::warn(text); },
+                                       .checker = {"/proc/self/exe", kCheckStoreCommand}});
+  if (!disk) {
+    spdlog::warn("response cache: {}. Answers are kept in memory only", disk.error().message);
+    return;
+  }
+  spdlog::info("response cache: {} entries in {}", (*disk)->stats().entries, config.cache_path);
+  cache.keep_on(std::move(*disk));
+}
+
+/// A server without embeddings is still a server: whoever asks for one is told what is missing.
+void ServerApp::Impl::open_embedder() {
+  if (!config.embeddings.enabled) {
+    no_embedder_because = "the config says [embeddings] enabled = false.";
+    return;
+  }
+  auto options = resolve_embedder(config.embeddings);
+  if (!options) {
+    no_embedder_because = options.error().message;
+    spdlog::info("no embeddings: {}", no_embedder_because);
+    return;
+  }
+  embedder = inference::LocalEmbedder::create(*options, clock);
+  options->gives_way = true;
+  learner = inference::LocalEmbedder::create(std::move(*options), clock);
+  if (!config.cache_enabled) return;
+  semantic = std::make_unique<response_cache::SemanticTier>(
+      *embedder, cache, clock,
+      response_cache::SemanticTier::Options{.index = {}, .shadow = config.semantic_shadow});
+}
+
+/// After the disk: what is void there must go before it is trusted.
+void ServerApp::Impl::open_shared() {
+  if (!config.cache_enabled || !config.cache_shared) return;
+  response_cache::RedisOptions options = *config.cache_shared;
+  options.drop = [this](const response_cache::Filter& filter) { cache.purge(filter); };
+  options.drop_if = [this](const auto& matches) { cache.purge_if(matches); };
+  options.on_warning = [](const std::string& text) { spdlog::warn(text); };
+  if (response_cache::DiskStore* const disk = cache.disk(); disk != nullptr) {
+    options.state_file = config.cache_path + "/shared-state";
+    options.settle = [disk] { return disk->flush().has_value(); };
+  }
+  spdlog::info("response cache: shared through Redis at {}, prefix {}", options.seed.text(), options.prefix);
+  cache.share_on(response_cache::open_redis(std::move(options), clock));
+}
+
+base::Status ServerApp::Impl::load_models() {
+  if (config.models.empty() && !config.upstreams.empty()) return {};
+  TRY_ASSIGN(auto wanted, resolve_models(config.models));
+  for (inference::LocalModelOptions& options : wanted) {
+    options.compression_usage = &compression_usage;
+    options.speculation_usage = &speculation_usage;
+    options.prefix_usage = &prefix_usage;
+    TRY_ASSIGN(auto model, load_model(std::move(options), clock));
+    models.push_back(std::move(model));
+    TRY(open_knowledge_of(*models.back()));
+  }
+  return {};
+}
+
+base::Status ServerApp::Impl::open_knowledge_of(LocalModel& model) {
+  TRY_ASSIGN(auto library, open_knowledge({.model_name = model.info().name,
+                                           .model_path = model.info().path,
+                                           .model = &model,
+                                           .embedder = learner.get(),
+                                           .embedder_name = embedder ? embedder->name() : "",
+                                           .root = config.knowledge_path},
+                                          clock));
+  for (const auto& domain : library->list())
+    spdlog::info("knowledge: {} knows {}, {} facts", model.info().name, domain.name, domain.facts);
+  libraries.push_back(std::move(library));
+  recalling.push_back(std::make_unique<knowledge_cache::RecallingCompleter>(
+      model, *libraries.back(), clock,
+      knowledge_cache::RecallingCompleter::Options{embed_later(embedder.get()), &knowledge_usage}));
+  return {};
+}
+
+api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalModel& model) {
+  api::ServedModel served{
+      .completer = &completer, .created_unix_s = clock.unix_seconds(), .meta = model_meta(model.info())};
+  if (!config.cache_enabled) {
+    completers.push_back(std::make_unique<CacheOff>(completer));
+    served.completer = completers.back().get();
+  }
+  return served;
+}
+
+base::Status ServerApp::Impl::wire() {
+  api::ApiOptions options{.models = {},
+                          .cache = config.cache_enabled ? &cache : nullptr,
+                          .clock = &clock,
+                          .kv_stats = [this] { return kv_stats(); },
+                          .engine_samples = [this] { return engine_samples(); }};
+  if (embedder) {
+    options.embedders[embedder->name()] = {.embedder = embedder.get(),
+                                           .description = "Embeddings (POST /v1/embeddings)",
+                                           .created_unix_s = clock.unix_seconds()};
+  }
+  options.embedders_off = no_embedder_because;
+  options.semantic = semantic.get();
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const auto& model = models[i];
+    const std::string& served_as = model->info().name;
+    completers.push_back(std::make_unique<CachedCompleter>(
+        *recalling[i], cache, clock,
+        response_cache::CachedCompleterOptions{.model = served_as,
+                                               .versions = {},
+                                               .price = prices.of(served_as),
+                                               .usage = &cache_usage,
+                                               .semantic = semantic.get()}));
+    options.models[served_as] = serve(*completers.back(), *model);
+    options.models[served_as].knowledge = libraries[i].get();
+  }
+  TRY_ASSIGN(upstreams,
+             Upstreams::create(config.upstreams,
+                               {.cache = &cache,
+                                .cache_enabled = config.cache_enabled,
+                                .price = [this](const std::string& model) { return prices.of(model); },
+                                .cache_usage = &cache_usage,
+                                .semantic = semantic.get()},
+                               clock));
+  TRY(upstreams->serve(options.models));
+  TRY(wire_engine(options));
+  if (!models.empty()) options.knowledge_model = models[0]->info().name;
+  name = models.empty() ? options.models.begin()->first : models[0]->info().name;
+
+  std::vector<const LocalModel*> local;
+  for (const auto& model : models) local.push_back(model.get());
+  TRY_ASSIGN(rlm, RlmEngines::create(config.rlm,
+                                     {.cache = &cache,
+                                      .cache_enabled = config.cache_enabled,
+                                      .cache_usage = &cache_usage,
+                                      .local_models = std::move(local),
+                                      .price = [this](const std::string& model) { return prices.of(model); },
+                                      .tenants = !config.service.keys.empty()},
+                                     options.models, clock));
+
+  // The self-tests run once, here: an audit asked for later must not cost more than reading counters.
+  options.audit = [rows = audit_rows({.cache_enabled = config.cache_enabled,
+                                      .rlm_enabled = config.rlm.enabled,
+                                      .cache_self_test = response_cache::self_test(),
+                                      .cache_usage = &cache_usage,
+                                      .knowledge_self_test = knowledge_cache::self_test(),
+                                      .knowledge_usage = &knowledge_usage,
+                                      .compression_self_test = kv_cache::self_test(),
+                                      .compression_usage = &compression_usage,
+                                      .speculation_self_test = inference::prompt_lookup_self_test(),
+                                      .speculation_usage = &speculation_usage,
+                                      .prefix_self_test = kv_cache::prefix_self_test(),
+                                      .prefix_usage = &prefix_usage})] { return audit::build_audit(rows); };
+  watch(options);
+  api = std::make_unique<api::Api>(std::move(options));
+  return {};
+}
+
+base::Result<permutation::StageModel> ServerApp::Impl::stage_model(const std::string& model,
+                                                                   const char* field) const {
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    if (models[i]->info().name == model)
+      return permutation::StageModel{
+          .name = model, .completer = recalling[i].get(), .price = prices.of(model)};
+  }
+  if (llm::Completer* remote = upstreams->remote(model)) {
+    return permutation::StageModel{
+        .name = model, .completer = remote, .price = prices.of(model), .local = false};
+  }
+  return base::invalid(fmt::format("[permutation] {} = \"{}\" is no model of this server", field, model),
+                       field);
+}
+
+base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
+  permutation::CascadeOptions cascade = config.engine.cascade;
+  const std::string student =
+      config.engine.student.empty() && !models.empty() ? models[0]->info().name : config.engine.student;
+  if (!student.empty()) {
+    TRY_ASSIGN(cascade.student, stage_model(student, "student"));
+  }
+  if (!config.engine.teacher.empty()) {
+    TRY_ASSIGN(cascade.teacher, stage_model(config.engine.teacher, "teacher"));
+  }
+  if (student.empty() && config.engine.teacher.empty()) return {};
+  cascade.response_cache_usage = &cache_usage;
+  cascade.semantic = semantic.get();
+  knowledge_cache::Library* library = nullptr;  // the student's
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    if (models[i]->info().name == student) library = libraries[i].get();
+  }
+  if (library != nullptr)
+    cascade.packs = [library](const std::string& tenant) {
+      return pack_references(library->of_tenant(tenant));
+    };
+  completers.push_back(std::make_unique<permutation::Engine>(std::move(cascade), cache, clock));
+  api::ServedModel served{
+      .completer = completers.back().get(), .created_unix_s = clock.unix_seconds(), .meta = {}};
+  if (!models.empty()) served.meta = model_meta(models[0]->info());
+  served.knowledge = library;
+  if (!config.cache_enabled) {
+    completers.push_back(std::make_unique<CacheOff>(*completers.back()));
+    served.completer = completers.back().get();
+  }
+  served.description =
+      fmt::format("PermutationEngine: response cache, then {}{}{}", student,
+                  student.empty() || config.engine.teacher.empty() ? "" : ", then ", config.engine.teacher);
+  options.models[permutation::kModelName] = std::move(served);
+  return {};
+}
+
+/// Who may call, and what is told of each request.
+void ServerApp::Impl::watch(api::ApiOptions& options) {
+  const ServiceConfig& service = config.service;
+  options.access = {
+      .keys = service.keys,
+      .hosts = {.loopback_only = is_loopback(config.server.host), .allowed = service.allowed_hosts}};
+  options.body_bytes_max = config.server.body_bytes_max;
+  options.dashboard = service.dashboard;
+  options.keep_texts = service.log_prompts;
+  options.observers.push_back(api::request_logger(service.request_log));
+  if (service.otlp_endpoint.empty()) return;
+  traces = std::make_unique<telemetry::OtlpExporter>(
+      telemetry::OtlpOptions{.endpoint = service.otlp_endpoint,
+                             .service_name = service.service_name,
+                             .version = base::kVersion,
+                             .on_warning = [](const std::string& text) { spdlog::warn(text); }});
+  const std::int64_t offset_ns = std::chrono::duration_cast<base::Nanos>(
+                                     std::chrono::system_clock::now().time_since_epoch() - clock.now())
+                                     .count();
+  options.observers.push_back([this, offset_ns](const std::shared_ptr<const api::RequestRecord>& record) {
+    if (record->trace.sampled && record->method != "GET") traces->add(api::spans_of(*record, offset_ns));
+  });
+}
+
+base::Status ServerApp::Impl::listen() {
+  TRY_ASSIGN(server, net::HttpServer::start(config.server, api->handler()));
+  port = server->port();
+  return {};
+}
+
+/// The models go before what wraps them: a model that goes ends its requests, and the wrappers hear of it.
+void ServerApp::Impl::stop(int grace_ms) {
+  if (api) api->close_streams();
+  if (server) server->stop(grace_ms);
+  server.reset();
+  if (rlm) rlm->stop();
+  if (api) api->stop();  // a learning that runs needs what goes next
+  if (learner) learner->stop();
+  if (embedder) embedder->stop();  // what waits for it goes on without, and ends with its model
+  if (cache.shared() != nullptr) cache.shared()->quiesce();
+  if (upstreams) upstreams->stop();
+  models.clear();
+}
+
+nlohmann::json ServerApp::Impl::kv_stats() const {
+  nlohmann::json all = nlohmann::json::array();
+  for (const auto& model : models) all.push_back(kv_json(*model));
+  return {{"models", std::move(all)}};
+}
+
+std::vector<api::EngineSample> ServerApp::Impl::engine_samples() const {
+  std::vector<api::EngineSample> samples;
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    samples.push_back(engine_sample(*models[i]));
+    add_knowledge_sample(*libraries[i], recalling[i]->stats(), samples.back());
+  }
+  for (auto& sample : upstreams->samples()) samples.push_back(std::move(sample));
+  return samples;
+}
+
+ServerApp::ServerApp(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ServerApp::~ServerApp() = default;
+
+base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, const base::Clock& clock) {
+  auto impl = std::make_unique<Impl>(config, clock);
+  impl->open_disk();
+  impl->open_embedder();
+  impl->open_shared();
+  TRY(impl->load_models());
+  TRY(impl->wire());
+  TRY(impl->listen());
+  return std::unique_ptr<ServerApp>(new ServerApp(std::move(impl)));
+}
+
+std::string ServerApp::url() const {
+  const std::string& host = impl_->config.server.host;
+  const bool v6 = host.find(':') != std::string::npos;
+  const char* const scheme = impl_->config.server.tls == nullptr ? "http" : "https";
+  return fmt::format("{}://{}{}{}:{}", scheme, v6 ? "[" : "", host, v6 ? "]" : "", impl_->port);
+}
+
+const std::string& ServerApp::model_name() const {
+  return impl_->name;
+}
+
+void ServerApp::reload(const Config& config) {
+  impl_->prices.set(config.prices);
+  impl_->api->set_keys(config.service.keys);
+  if (impl_->config.server.tls != nullptr && config.server.tls != nullptr)
+    impl_->config.server.tls->exchange(*config.server.tls);
+}
+
+void ServerApp::stop(int grace_ms) {
+  impl_->stop(grace_ms);
+}
+
+}  // namespace pmt::app

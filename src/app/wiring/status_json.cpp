@@ -1,0 +1,133 @@
+#include "app/wiring/status_json.h"
+
+#include "inference/kv_quality.h"
+
+namespace pmt::app {
+
+namespace {
+
+nlohmann::json last_json(const std::optional<inference::CompressedPrompt>& last) {
+  if (!last) return nullptr;
+  return {{"tokens", last->tokens},
+          {"tokens_kept", last->tokens_kept},
+          {"ratio", last->ratio},
+          {"kept_by_layer_head", last->kept_by_layer_head}};
+}
+
+/// What compression was measured to keep on this model, and which tasks that makes safe.
+nlohmann::json quality_json(std::int64_t file_bytes) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const inference::KvMeasurement& each : inference::kv_measurements(file_bytes)) {
+    out.push_back({{"task", each.task},
+                   {"mode", each.mode == llm::KvMode::kQueryAware ? "query_aware" : "query_agnostic"},
+                   {"ratio", each.ratio},
+                   {"kept", each.kept},
+                   {"n", each.n},
+                   {"safe", each.kept >= inference::kSafeShare}});
+  }
+  return out;
+}
+
+}  // namespace
+
+nlohmann::json kv_json(const inference::LocalModel& model) {
+  const inference::KvPoolStats pool = model.kv_stats();
+  const inference::EngineStats engine = model.stats();
+  return {{"model", model.info().name},
+          {"bytes", pool.bytes},
+          {"bytes_prefixes", pool.bytes_prefixes},
+          {"prefixes", pool.prefixes},
+          {"bytes_resident", pool.bytes_resident},
+          {"bytes_max", pool.bytes_max},
+          {"pages_used", pool.pages_used},
+          {"sequences", pool.sequences},
+          {"tokens", pool.tokens},
+          {"tokens_kept", pool.tokens_kept},
+          {"tokens_evicted", pool.tokens - pool.tokens_kept},
+          {"bytes_by_layer_head", pool.bytes_by_layer_head},
+          {"last_compressed", last_json(pool.last_compressed)},
+          {"measured", quality_json(model.info().file_bytes)},
+          {"engine",
+           {{"requests", engine.requests},
+            {"completed", engine.completed},
+            {"cancelled", engine.cancelled},
+            {"failed", engine.failed},
+            {"compressed", engine.compressed},
+            {"compressed_tokens", engine.compressed_tokens},
+            {"evicted_tokens", engine.evicted_tokens},
+            {"prompt_tokens", engine.prompt_tokens},
+            {"completion_tokens", engine.completion_tokens},
+            {"prefix_hits", engine.prefix_hits},
+            {"prefix_tokens", engine.prefix_tokens},
+            {"drafted", engine.drafted},
+            {"accepted", engine.accepted},
+            {"running", engine.running},
+            {"waiting", engine.waiting}}}};
+}
+
+nlohmann::json model_meta(const inference::ModelInfo& info) {
+  return {{"architecture", info.architecture},
+          {"context_tokens", info.context_tokens},
+          {"parameters", info.parameters},
+          {"file_bytes", info.file_bytes},
+          {"chat_template", info.has_chat_template}};
+}
+
+api::EngineSample engine_sample(const inference::LocalModel& model) {
+  const inference::KvPoolStats pool = model.kv_stats();
+  const inference::EngineStats engine = model.stats();
+  const auto real = [](auto count) { return static_cast<double>(count); };
+  return {.model = model.info().name,
+          .counters = {{"requests", real(engine.requests)},
+                       {"completed", real(engine.completed)},
+                       {"cancelled", real(engine.cancelled)},
+                       {"failed", real(engine.failed)},
+                       {"prompt_tokens", real(engine.prompt_tokens)},
+                       {"completion_tokens", real(engine.completion_tokens)},
+                       {"steps", real(engine.steps)},
+                       {"prefix_hits", real(engine.prefix_hits)},
+                       {"prefix_tokens_reused", real(engine.prefix_tokens)},
+                       {"forms", real(engine.forms)},
+                       {"forms_found", real(engine.forms_found)},
+                       {"forms_refused", real(engine.forms_refused)},
+                       {"drafted_tokens", real(engine.drafted)},
+                       {"accepted_tokens", real(engine.accepted)},
+                       {"kv_compressed", real(engine.compressed)},
+                       {"kv_compressed_tokens", real(engine.compressed_tokens)},
+                       {"kv_evicted_tokens", real(engine.evicted_tokens)}},
+          .gauges = {{"running", real(engine.running)},
+                     {"waiting", real(engine.waiting)},
+                     {"kv_bytes", real(pool.bytes)},
+                     {"kv_bytes_prefixes", real(pool.bytes_prefixes)},
+                     {"kv_bytes_resident", real(pool.bytes_resident)},
+                     {"kv_sequences", real(pool.sequences)},
+                     {"kv_tokens", real(pool.tokens)},
+                     {"kv_tokens_kept", real(pool.tokens_kept)},
+                     {"kv_bytes_max", real(pool.bytes_max)},
+                     {"kv_pages", real(pool.pages_used)}}};
+}
+
+void add_knowledge_sample(const knowledge_cache::Library& library, const knowledge_cache::RecallStats& stats,
+                          api::EngineSample& sample) {
+  const auto real = [](auto count) { return static_cast<double>(count); };
+  for (const auto& [name, value] :
+       {std::pair<const char*, double>{"knowledge_requests", real(stats.requests)},
+        {"knowledge_named", real(stats.named)},
+        {"knowledge_fired", real(stats.fired)},
+        {"knowledge_facts_recalled", real(stats.facts)},
+        {"knowledge_slots_read", real(stats.slots_read)},
+        {"knowledge_embed_failures", real(stats.embed_failures)},
+        {"knowledge_gate_seconds", stats.gate_ms / 1e3}})
+    sample.counters.emplace_back(name, value);
+  double facts = 0, bytes = 0;
+  const auto domains = library.list();
+  for (const auto& domain : domains) {
+    facts += real(domain.facts);
+    bytes += real(domain.bytes);
+  }
+  sample.gauges.emplace_back("knowledge_domains", real(domains.size()));
+  sample.gauges.emplace_back("knowledge_facts", facts);
+  sample.gauges.emplace_back("knowledge_bytes", bytes);
+}
+
+}  // namespace pmt::app

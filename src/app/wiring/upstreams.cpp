@@ -1,0 +1,125 @@
+#include "app/wiring/upstreams.h"
+
+#include <random>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "app/config/cache_off.h"
+#include "upstream/fallback_completer.h"
+
+namespace pmt::app {
+namespace {
+
+double random_fraction() {
+  thread_local std::minstd_rand generator(std::random_device{}());
+  return std::uniform_real_distribution<double>(0, 1)(generator);
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Upstreams>> Upstreams::create(const std::vector<UpstreamConfig>& configs,
+                                                           Options options, const base::Clock& clock) {
+  std::unique_ptr<Upstreams> all(new Upstreams(configs, std::move(options), clock));
+  for (const UpstreamConfig& config : all->configs_) TRY(all->add(config));
+  return all;
+}
+
+base::Status Upstreams::add(const UpstreamConfig& config) {
+  auto& client = clients_[config.ca_file];
+  if (!client) {
+    TRY_ASSIGN(client, net::AsyncClient::create({.ca_file = config.ca_file}));
+  }
+  for (const auto& [served, own] : config.models) {
+    TRY_ASSIGN(upstream::RemoteOptions remote_settings, remote_options(config, served));
+    const std::string name = remote_settings.name;
+    Model model{.remote = upstream::RemoteCompleter::create(std::move(remote_settings), *client, clock_,
+                                                            random_fraction),
+                .cached = nullptr,
+                .outer = nullptr,
+                .config = &config};
+    if (options_.cache_enabled) {
+      model.cached = std::make_unique<response_cache::CachedCompleter>(
+          *model.remote, *options_.cache, clock_,
+          response_cache::CachedCompleterOptions{.model = name,
+                                                 .versions = {{"upstream", config.base_url}, {"as", own}},
+                                                 .price = options_.price(name),
+                                                 .usage = options_.cache_usage,
+                                                 .semantic = options_.semantic});
+    } else {
+      model.cached = std::make_unique<CacheOff>(*model.remote);
+    }
+    spdlog::info("upstream {}: {} at {}{}", name, own, config.base_url,
+                 config.api_key_env.empty() ? "" : ", with the key in " + config.api_key_env);
+    if (!models_.emplace(name, std::move(model)).second) {
+      return base::invalid(
+          fmt::format("the model {} is configured twice: each [[upstream]] needs a name of its own", name),
+          "name");
+    }
+  }
+  return {};
+}
+
+base::Status Upstreams::serve(std::map<std::string, api::ServedModel>& served) {
+  for (auto& [name, model] : models_) {
+    served[name] = {
+        .completer = model.cached.get(),
+        .description = fmt::format("{} at {}", model.remote->options().model, model.config->base_url),
+        .created_unix_s = clock_.unix_seconds(),
+        .owned_by = model.config->name,
+        .remote = true};
+  }
+  for (auto& [name, model] : models_) {
+    if (model.config->fallbacks.empty()) continue;
+    std::vector<upstream::FallbackCompleter::Entry> entries{{name, model.cached.get()}};
+    for (const std::string& other : model.config->fallbacks) {
+      const auto found = models_.find(other);
+      const auto local = served.find(other);
+      if (local == served.end()) {
+        return base::invalid(
+            fmt::format("upstream {}: its fallback {} is not a served model", model.config->name, other),
+            "fallbacks");
+      }
+      if (other == name) continue;
+      entries.push_back(
+          {other, found == models_.end() ? local->second.completer : found->second.cached.get()});
+    }
+    model.outer = std::make_unique<upstream::FallbackCompleter>(std::move(entries));
+    served[name].completer = model.outer.get();
+  }
+  return {};
+}
+
+llm::Completer* Upstreams::remote(const std::string& name) const {
+  const auto found = models_.find(name);
+  return found == models_.end() ? nullptr : found->second.remote.get();
+}
+
+std::vector<api::EngineSample> Upstreams::samples() const {
+  std::vector<api::EngineSample> out;
+  const auto real = [](auto count) { return static_cast<double>(count); };
+  for (const auto& [name, model] : models_) {
+    const upstream::RemoteStats stats = model.remote->stats();
+    out.push_back({.model = name,
+                   .counters = {{"requests", real(stats.requests)},
+                                {"completed", real(stats.completed)},
+                                {"cancelled", real(stats.cancelled)},
+                                {"failed", real(stats.failed)},
+                                {"upstream_attempts", real(stats.attempts)},
+                                {"upstream_retries", real(stats.retries)},
+                                {"upstream_cooled", real(stats.cooled)},
+                                {"prompt_tokens", real(stats.prompt_tokens)},
+                                {"completion_tokens", real(stats.completion_tokens)}},
+                   .gauges = {{"running", real(stats.running)},
+                              {"waiting", real(stats.waiting)},
+                              {"upstream_cooling_seconds", model.remote->cooling_s()}}});
+  }
+  return out;
+}
+
+void Upstreams::stop() {
+  for (const auto& [file, client] : clients_) client->stop();
+}
+
+}  // namespace pmt::app

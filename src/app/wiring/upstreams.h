@@ -1,0 +1,68 @@
+// The configured upstreams, each model of theirs as a Completer with the response cache in front and its
+// fallbacks behind:
+//
+//   "provider/model" -> FallbackCompleter -> CachedCompleter -> RemoteCompleter -> the other server
+//                                         \-> CachedCompleter of the first fallback -> ...
+//
+// Thread-safety: built and stopped by one thread; the completers from any.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/api.h"
+#include "app/config/upstream_config.h"
+#include "base/clock.h"
+#include "net/async_client.h"
+#include "response_cache/cached_completer.h"
+#include "upstream/remote_completer.h"
+
+namespace pmt::app {
+
+class Upstreams {
+ public:
+  struct Options {
+    response_cache::ResponseCache* cache = nullptr;
+    bool cache_enabled = true;
+    std::function<response_cache::Price(const std::string& model)> price;
+    base::UsageCounter* cache_usage = nullptr;
+    response_cache::SemanticTier* semantic = nullptr;  // null: none
+  };
+  /// Errors: kInvalidArgument, a key's variable isn't set, a certificate file can't be read, two upstreams of
+  /// one name.
+  static base::Result<std::unique_ptr<Upstreams>> create(const std::vector<UpstreamConfig>& configs,
+                                                         Options options, const base::Clock& clock);
+
+  /// After the local models are in `served`: adds the upstreams' and ties the fallbacks, which may be local.
+  /// Errors: a fallback that isn't served.
+  base::Status serve(std::map<std::string, api::ServedModel>& served);
+
+  /// A model's completer without cache and fallbacks; null if there is none of that name.
+  llm::Completer* remote(const std::string& name) const;
+  std::vector<api::EngineSample> samples() const;
+  /// Ends what runs; nothing is asked any more.
+  void stop();
+
+ private:
+  struct Model {
+    std::unique_ptr<upstream::RemoteCompleter> remote;
+    std::unique_ptr<llm::Completer> cached;
+    std::unique_ptr<llm::Completer> outer;  // with fallbacks; null without
+    const UpstreamConfig* config = nullptr;
+  };
+  Upstreams(const std::vector<UpstreamConfig>& configs, Options options, const base::Clock& clock)
+      : configs_(configs), options_(std::move(options)), clock_(clock) {}
+  base::Status add(const UpstreamConfig& config);
+
+  const std::vector<UpstreamConfig> configs_;
+  const Options options_;
+  const base::Clock& clock_;
+  std::map<std::string, Model> models_;
+  /// By ca_file. Before models_ in death: it ends the models' requests.
+  std::map<std::string, std::unique_ptr<net::AsyncClient>> clients_;
+};
+
+}  // namespace pmt::app

@@ -1,0 +1,314 @@
+#include "knowledge_cache/gate/recall.h"
+
+#include <algorithm>
+#include <cctype>
+#include <regex>
+#include <utility>
+
+namespace pmt::knowledge_cache {
+namespace {
+
+constexpr std::size_t kLookedAtBytes = 4000;
+constexpr std::size_t kAskedMax = 4;  // things a request: the last ones
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
+bool matches(const std::string& text, const std::regex& pattern) {
+  return std::regex_search(text, pattern);
+}
+
+/// Asks for a text, not for an answer: "Write a note that ...", "Tell a colleague how to ...".
+bool asks_for_prose(std::string_view sentence) {
+  static const std::regex kCompose(
+      "^(please |can you |could you |would you |i need you to |help me )*(to "
+      ")?(write|draft|compose|prepare|create|"
+      "generate|formulate|phrase)\\b|^(please |can you |could you |would you )*(tell|inform|explain "
+      "to|let|remind|"
+      "advise|email|message|text) (a|an|my|the|our|his|her|their|them|him|everyone|everybody|people|visitors|"
+      "customers|someone|somebody|new|all)\\b|\\b(email|e-mail|letter|paragraph|tweet|announcement|memo|poem|"
+      "story|"
+      "post|blurb|speech|short note|short text|short message) "
+      "(to|for|about|that|which|telling|saying|explaining|"
+      "with|in which)\\b");
+  return matches(lower(sentence), kCompose);
+}
+
+bool is_pronoun(const std::string& folded) {
+  static constexpr std::string_view kPronouns[] = {"it", "its", "they", "their", "them",
+                                                   "he", "she", "his",  "her",   "him"};
+  return std::find(std::begin(kPronouns), std::end(kPronouns), folded) != std::end(kPronouns);
+}
+
+/// "and where is it based?" with the pronoun as the thing.
+std::string with_pronoun_masked(std::string_view sentence, const Word& pronoun) {
+  std::string thing(kThing);
+  static constexpr std::string_view kOwning[] = {"its", "their", "his", "her"};
+  const bool owning = std::find(std::begin(kOwning), std::end(kOwning), pronoun.folded) != std::end(kOwning);
+  if (owning) thing += "'s";
+  std::string out(sentence.substr(0, pronoun.begin));
+  out += thing;
+  out += sentence.substr(pronoun.end);
+  return out;
+}
+
+bool is_open_statement(const std::string& text) {
+  static const std::regex kOpen(
+      "\\b(is|are|was|were|at|in|by|to|on|of|for|called|named|costs|weighs|from)[: ]*$", std::regex::icase);
+  return matches(text, kOpen);
+}
+
+std::string question_of_statement(const std::string& text) {
+  static const std::regex kCopula("^(.*)\\b(is|are|was|were)[: ]*$", std::regex::icase);
+  std::smatch found;
+  if (!std::regex_match(text, found, kCopula)) return text;
+  std::string what = found[1].str();
+  while (!what.empty() && what.back() == ' ') what.pop_back();
+  if (what.empty()) return text;
+  what[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(what[0])));
+  return "What " + found[2].str() + " " + what + "?";
+}
+
+/// What is to be said, out of "Tell a colleague how to reach this thing": "How to reach this thing?"
+std::string subclause(const std::string& text) {
+  static const std::regex kClause("\\b(how|where|when|what|which|who|whom|whose)\\b.*this thing.*$",
+                                  std::regex::icase);
+  std::smatch found;
+  if (!std::regex_search(text, found, kClause) || found.position(0) == 0) return "";
+  std::string out = found[0].str();
+  while (!out.empty() && (out.back() == '.' || out.back() == ' ' || out.back() == '!')) out.pop_back();
+  out[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[0])));
+  return out + "?";
+}
+
+bool has_digit_or_count(const std::string& answer) {
+  static const std::regex kCount(
+      "[0-9]|\\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|"
+      "million|half|"
+      "no|none|zero|twenty|thirty|forty|fifty|never)\\b",
+      std::regex::icase);
+  return matches(answer, kCount);
+}
+
+bool is_time(const std::string& answer) {
+  static const std::regex kTime(
+      "[0-9]|\\b(mon|tues|wednes|thurs|fri|satur|sun)days?\\b|\\b(january|february|march|april|may|june|july|"
+      "august|"
+      "september|october|november|december)\\b|\\b(spring|summer|autumn|fall|winter|noon|midnight|morning|"
+      "evening|"
+      "afternoon|night|today|tomorrow|yesterday|daily|weekly|dawn|century|easter|christmas|weekends?|"
+      "weekdays?|never|"
+      "always|year|month|week|day|hour|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\\b",
+      std::regex::icase);
+  return matches(answer, kTime);
+}
+
+}  // namespace
+
+std::string plain_question(std::string text) {
+  static const std::regex kLead(
+      "^((question|q|user|hi|hello|hey|ok|okay|thanks|and|also|so|now|please|well)\\b[ :,.!]*)+",
+      std::regex::icase);
+  static const std::regex kTail("[ \\n]*(answer|a)[ ]*:[ ]*$", std::regex::icase);
+  text = std::regex_replace(text, kTail, "");
+  const std::string without = std::regex_replace(text, kLead, "", std::regex_constants::format_first_only);
+  if (!without.empty()) text = without;
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.pop_back();
+  if (text.empty()) return text;
+  text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+bool is_nominal(const std::string& question) {
+  static const std::regex kNominal(
+      "\\bthe( [\\w-]+){1,5} (of|for|at) (the )?this thing|^(question: )?([\\w-]+ ){1,4}of this thing|this "
+      "thing's "
+      "\\w+|^this thing ?[:,]|^for this thing,",
+      std::regex::icase);
+  static const std::regex kAsking("\\b(who|whom|whose|how|when|where|why)\\b", std::regex::icase);
+  return matches(question, kNominal) && !matches(question, kAsking);
+}
+
+bool could_answer(const std::string& question, const std::string& answer) {
+  constexpr std::size_t kShort = 60;  // a long answer may say anything
+  if (answer.size() > kShort) return true;
+  static const std::regex kWho("^(and |so )?(who|whom|whose)\\b", std::regex::icase);
+  static const std::regex kWhen(
+      "^(and |so |since |until |from |by |on |at )?(when|(what|which) (year|date|day|time|hour|"
+      "weekday|month))\\b|^how (early|late|soon)\\b",
+      std::regex::icase);
+  static const std::regex kHowMuch(
+      "^how (many|much|old|tall|heavy|long|big|large|expensive|fast|far|high|wide|deep|hot|cold|often)\\b",
+      std::regex::icase);
+  static const std::regex kWhere(
+      "^(and |so )?where\\b|^(in |on |to |at )?(which|what) (city|town|country|nation)\\b",
+      std::regex::icase);
+  const auto has_letter = std::any_of(answer.begin(), answer.end(),
+                                      [](unsigned char c) { return std::isalpha(c) != 0 || c >= 0x80; });
+  const auto has_digit =
+      std::any_of(answer.begin(), answer.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  if (matches(question, kWho)) return !has_digit;
+  static const std::regex kDay("\\b(what|which) (day|weekday|month)\\b", std::regex::icase);
+  if (matches(question, kDay)) return has_letter && is_time(answer);
+  if (matches(question, kWhen)) return is_time(answer);
+  if (matches(question, kHowMuch)) return has_digit_or_count(answer);
+  if (matches(question, kWhere)) return has_letter;
+  return true;
+}
+
+std::size_t Inquiry::add_question(std::string text) {
+  const auto found = std::find(questions_.begin(), questions_.end(), text);
+  if (found != questions_.end()) return static_cast<std::size_t>(found - questions_.begin());
+  questions_.push_back(std::move(text));
+  return questions_.size() - 1;
+}
+
+Inquiry::Inquiry(const Conversation& conversation, Domains domains, const Lexicon& lexicon)
+    : domains_(std::move(domains)) {
+  if (conversation.turns.empty() || domains_.empty()) return;
+  std::string_view text = conversation.turns.back();
+  if (text.size() > kLookedAtBytes) {
+    text = text.substr(text.size() - kLookedAtBytes);
+    const auto space = text.find_first_of(" \n");
+    if (space != std::string_view::npos) text = text.substr(space);
+  }
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\n')) text.remove_suffix(1);
+  std::vector<Sighting> before;  // what "it" means
+  bool any = false;
+  std::vector<Range> sentences = sentences_of(text);
+  // "Question: ...?\nAnswer:" asks in its last sentence but one.
+  while (
+      sentences.size() > 1 &&
+      words_of(text.substr(sentences.back().begin, sentences.back().end - sentences.back().begin)).size() <=
+          1)
+    sentences.pop_back();
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    const std::string_view sentence = text.substr(sentences[i].begin, sentences[i].end - sentences[i].begin);
+    const auto words = words_of(sentence);
+    auto sightings = find_sightings(words, domains_, lexicon);
+    // A text to go on with is answered at its end only.
+    if (!sightings.empty() && (!conversation.raw || i + 1 == sentences.size())) {
+      ask(sentence, sightings);
+      any = true;
+    } else if (sightings.empty() && i + 1 == sentences.size()) {
+      if (before.empty() && !any) {
+        for (std::size_t turn = conversation.turns.size() - 1; turn-- > 0 && before.empty();) {
+          before = find_sightings(words_of(conversation.turns[turn]), domains_, lexicon);
+        }
+      }
+      const auto pronoun =
+          std::find_if(words.begin(), words.end(), [](const Word& w) { return is_pronoun(w.folded); });
+      if (!before.empty() && pronoun != words.end()) {
+        std::vector<Sighting> things;
+        for (const Sighting& s : before) {
+          if (s.first == before.back().first) things.push_back(s);
+        }
+        asked_.push_back(
+            {std::move(things), {add_question(plain_question(with_pronoun_masked(sentence, *pronoun)))}});
+      }
+    }
+    if (!sightings.empty()) before = std::move(sightings);
+  }
+  if (asked_.size() > kAskedMax) asked_.erase(asked_.begin(), asked_.end() - kAskedMax);
+}
+
+void Inquiry::ask(std::string_view sentence, const std::vector<Sighting>& sightings) {
+  const bool question = sentence.find('?') != std::string_view::npos;
+  if (!question && asks_for_prose(sentence)) prose_ = true;
+  // One group a place in the sentence; domains may share a thing.
+  std::vector<std::vector<Sighting>> places;
+  for (const Sighting& s : sightings) {
+    if (!places.empty() && places.back().front().first == s.first) {
+      places.back().push_back(s);
+    } else {
+      places.push_back({s});
+    }
+  }
+  std::size_t begin = 0;
+  std::string first_form;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const Sighting& at = places[i].front();
+    // The clause ends where the next thing's clause begins: at the last "and", "," or ";" before it.
+    std::size_t end = sentence.size();
+    std::size_t next_begin = end;
+    if (i + 1 < places.size()) {
+      const std::string between = lower(sentence.substr(at.end, places[i + 1].front().begin - at.end));
+      std::size_t cut = std::string::npos, skip = 0;
+      for (const std::string_view mark : {std::string_view(" and "), std::string_view(","),
+                                          std::string_view(";"), std::string_view(" or ")}) {
+        const auto found = between.find(mark);
+        if (found != std::string::npos && (cut == std::string::npos || found < cut)) {
+          cut = found;
+          skip = mark.size();
+        }
+      }
+      end = cut == std::string::npos ? places[i + 1].front().begin : at.end + cut;
+      next_begin = cut == std::string::npos ? end : end + skip;
+    }
+    const std::string_view clause = sentence.substr(begin, end - begin);
+    std::string form = plain_question(masked(clause, at.begin - begin, at.end - begin));
+    const std::size_t words = words_of(form).size();
+    Asked asked{places[i], {}};
+    if (i > 0 && words <= 4 && !first_form.empty()) {
+      form = first_form;  // "... of A and of B?": the same of both
+    } else if (places.size() > 1 && !form.empty() && form.back() != '?') {
+      form += '?';
+    }
+    completes_ = completes_ || (places.size() == 1 && !question && is_open_statement(form));
+    if (completes_) {
+      const std::string turned = question_of_statement(form);
+      if (turned != form) asked.forms.push_back(add_question(turned));
+    }
+    asked.forms.push_back(add_question(form));
+    if (prose_) {
+      if (std::string said = subclause(form); !said.empty())
+        asked.forms.push_back(add_question(std::move(said)));
+    }
+    if (i == 0) first_form = form;
+    asked_.push_back(std::move(asked));
+    begin = next_begin;
+  }
+}
+
+Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& space) const {
+  Recalled out;
+  out.prose = prose_;
+  out.completes = completes_;
+  const std::size_t width = space.width();
+  std::vector<std::vector<float>> keys;
+  for (std::size_t i = 0; width > 0 && i < questions_.size() && (i + 1) * width <= rows.size(); ++i)
+    keys.push_back(space.key(&rows[i * width]));
+  for (const Asked& asked : asked_) {
+    FiredFact best;
+    for (const std::size_t form : asked.forms) {
+      const std::string& question = questions_[form];
+      const std::string folded = folded_text(question);
+      const float threshold = is_nominal(question) ? space.thresholds().nominal : space.thresholds().wording;
+      for (const Sighting& s : asked.things) {
+        const Domain& domain = *domains_[s.domain];
+        for (const std::size_t index : domain.things()[s.thing].slots) {
+          const Slot& slot = *domain.slots()[index];
+          ++out.slots_read;
+          float score = -1;
+          const std::vector<std::string>& taught = slot.phrasings->asked;
+          if (std::find(taught.begin(), taught.end(), folded) != taught.end()) {
+            score = 2;
+          } else if (form < keys.size() && could_answer(question, slot.fact.answer)) {
+            score = space.score(keys[form], slot.phrasings->keys);
+            if (score <= threshold) score = -1;
+          }
+          if (score > 0 && (best.slot == nullptr || score > best.score)) best = {s.domain, &slot, score};
+        }
+      }
+    }
+    const bool known = std::any_of(out.facts.begin(), out.facts.end(),
+                                   [&](const FiredFact& fact) { return fact.slot == best.slot; });
+    if (best.slot != nullptr && !known) out.facts.push_back(best);
+  }
+  return out;
+}
+
+}  // namespace pmt::knowledge_cache

@@ -1,0 +1,214 @@
+#include "response_cache/flight/single_flight.h"
+
+#include <utility>
+
+#include "llm/sinks.h"
+
+namespace pmt::response_cache {
+
+SingleFlight::SingleFlight(llm::Completer& inner, ResponseCache& cache, const base::Clock& clock,
+                           Options options)
+    : inner_(inner), cache_(cache), clock_(clock), options_(std::move(options)) {}
+
+double SingleFlight::price(const llm::Request& request, const llm::Usage& usage) const {
+  if (usage.usd) return *usage.usd;
+  return options_.price ? options_.price(request, usage) : 0;
+}
+
+bool SingleFlight::replay_hit(const Key& key, const Entry& entry, Hit hit, base::Surface surface,
+                              llm::Sink& sink) {
+  const auto* answer = std::get_if<RecordedAnswer>(&entry.value.content);
+  if (answer == nullptr) return false;
+  const llm::CacheReport report{
+      .status = hit.similarity ? llm::CacheStatus::kSemanticHit
+                : hit.stale    ? llm::CacheStatus::kStale
+                               : llm::CacheStatus::kHit,
+      .key = key.hex(),
+      .age_s = std::chrono::duration<double>(clock_.now() - entry.stored_at).count(),
+      .similarity = hit.similarity,
+      .tokens_saved = entry.meta.tokens,
+      .usd_saved = entry.meta.usd,
+      .why = {},
+  };
+  if (options_.usage != nullptr) options_.usage->add(surface, clock_.unix_seconds());
+  replay(*answer, report, sink);
+  return true;
+}
+
+void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
+  if (waiter->cancelled()) {
+    waiter->forward(llm::Failed{base::Error{base::Code::kCancelled, "the caller left"}});
+    return;
+  }
+  const Waiter::Job& job = waiter->job();
+  std::shared_ptr<Flight> flight;
+  std::shared_ptr<const Entry> entry;
+  bool leads = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = flights_.find(job.key); found != flights_.end()) {
+      flight = found->second;
+      ++flight->waiting_;
+    } else if (!(entry = cache_.get_after_miss(job.key, job.request->cache.max_age_s)) ||
+               !std::holds_alternative<RecordedAnswer>(entry->value.content)) {
+      flight = std::make_shared<Flight>(*this, job, Flight::Ask::kWait);
+      flights_.emplace(job.key, flight);
+      leads = true;
+    }
+    if (flight) {
+      flight->stores_ = flight->stores_ || job.writes;
+      waiter->enter(flight, leads);
+    }
+  }
+  if (!flight) {
+    llm::FunctionSink past_the_waiter([&](llm::Event event) { waiter->forward(std::move(event)); });
+    replay_hit(job.key, *entry, {}, job.request->surface, past_the_waiter);
+    return;
+  }
+  flight->log_.attach(waiter);
+  if (leads) flight->run(flight);
+  if (waiter->cancelled()) waiter->leave();  // cancelled before it had entered
+}
+
+void SingleFlight::lead_alone(const std::shared_ptr<Waiter>& waiter) {
+  auto flight = std::make_shared<Flight>(*this, waiter->job(), Flight::Ask::kNothing);
+  flight->stores_ = waiter->job().writes;
+  waiter->enter(flight, true);
+  flight->log_.attach(waiter);
+  flight->run(flight);
+  if (waiter->cancelled()) waiter->leave();
+}
+
+void SingleFlight::refresh(Waiter::Job job) {
+  const auto nobody = std::make_shared<llm::FunctionSink>([](const llm::Event&) {});
+  const auto waiter = std::make_shared<Waiter>(*this, std::move(job), nobody, base::CancelToken());
+  std::shared_ptr<Flight> flight;
+  {
+    const std::lock_guard lock(mutex_);
+    auto& place = flights_[waiter->job().key];
+    if (place) return;
+    flight = place = std::make_shared<Flight>(*this, waiter->job(), Flight::Ask::kDontWait);
+    flight->stores_ = true;
+    waiter->enter(flight, true);
+  }
+  flight->log_.attach(waiter);
+  flight->run(flight);
+}
+
+bool SingleFlight::must_store(const Flight& flight) {
+  const std::lock_guard lock(mutex_);
+  return flight.stores_;
+}
+
+void SingleFlight::take_out(const Flight& flight) {
+  std::shared_ptr<Flight> removed;  // freed after the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = flights_.find(flight.job_.key);
+  if (found == flights_.end() || found->second.get() != &flight) return;
+  removed = std::move(found->second);
+  flights_.erase(found);
+}
+
+void SingleFlight::leave(const std::shared_ptr<Flight>& flight, const Waiter& waiter) {
+  bool last = false;
+  {
+    const std::lock_guard lock(mutex_);
+    last = --flight->waiting_ == 0;
+    if (last) {
+      const auto found = flights_.find(flight->job_.key);
+      if (found != flights_.end() && found->second == flight) flights_.erase(found);
+    }
+  }
+  flight->log_.detach(waiter, llm::Failed{base::Error{base::Code::kCancelled, "the caller left"}});
+  if (last) flight->cancel_inner_.cancel();
+}
+
+void Flight::run(const std::shared_ptr<Flight>& self) {
+  SharedStore* const shared = table_.cache_.shared();
+  if (shared == nullptr || ask_ == Ask::kNothing) return compute(self);
+  since_ = table_.cache_.moment();
+  shared->acquire(job_.key,
+                  {.lease = job_.writes,
+                   .wait = ask_ == Ask::kWait,
+                   .max_age_s = job_.request->cache.max_age_s,
+                   .given_up = [self] { return self->cancel_inner_.cancelled(); }},
+                  [self](SharedStore::Answer answer) { self->go_on(self, std::move(answer)); });
+}
+
+void Flight::go_on(const std::shared_ptr<Flight>& self, SharedStore::Answer answer) {
+  lease_ = std::move(answer.lease);
+  if (answer.entry && end_with(std::move(*answer.entry), answer.waited)) return;
+  if (answer.busy || cancel_inner_.cancelled()) {
+    const char* const why = answer.busy ? "another server computes it" : "the caller left";
+    return on_event(llm::Failed{base::Error{base::Code::kCancelled, why}});
+  }
+  compute(self);
+}
+
+/// False if what was found is no answer.
+bool Flight::end_with(OutsideEntry found, bool waited) {
+  if (!std::holds_alternative<RecordedAnswer>(found.value.content)) return false;
+  shared_ = table_.cache_.take_shared(std::move(found), since_, waited);
+  shared_waited_ = waited;
+  for (const llm::Event& event : std::get<RecordedAnswer>(shared_->value.content).events) {
+    if (llm::is_terminal(event)) table_.take_out(*this);
+    log_.append(event);
+  }
+  return true;
+}
+
+void Flight::compute(const std::shared_ptr<Flight>& self) {
+  if (job_.observation) ++job_.observation->computations;
+  since_ = table_.cache_.moment();
+  started_at_ = table_.clock_.now();
+  table_.inner_.start(*job_.request, self, cancel_inner_);
+}
+
+void Flight::give_back_lease() {
+  if (SharedStore* const shared = table_.cache_.shared(); shared != nullptr && !lease_.token.empty())
+    shared->release(std::exchange(lease_, {}));
+}
+
+void Flight::on_event(llm::Event event) {
+  const bool terminal = llm::is_terminal(event);
+  if (const auto* done = std::get_if<llm::Done>(&event)) {
+    recorder_.add(event);
+    store(*done);
+  } else if (!terminal) {
+    recorder_.add(event);
+  }
+  if (terminal) {
+    give_back_lease();
+    table_.take_out(*this);
+  }
+  log_.append(std::move(event));
+}
+
+void Flight::store(const llm::Done& done) {
+  const base::Nanos computed_at = table_.clock_.now();
+  seen_.compute_ms = base::ms_between(started_at_, computed_at);
+  const llm::Request& request = *job_.request;
+  seen_.usd = table_.price(request, done.usage);
+  if (done.transient || !table_.must_store(*this)) return;
+  const auto stored =
+      table_.cache_.store(job_.key, Value{recorder_.take()},
+                          StoreOptions{.tokens = total_tokens(done.usage),
+                                       .reusable = true,
+                                       .ttl_s = request.cache.ttl_s,
+                                       .tenant = request.tenant,
+                                       .name_space = request.cache.name_space,
+                                       .model = table_.options_.model,
+                                       .tags = request.cache.tags,
+                                       .question = job_.question,
+                                       .semantic_scope = job_.semantic_scope,
+                                       .usd = seen_.usd,
+                                       .compute_s = seen_.compute_ms / 1e3,
+                                       .stale_s = request.cache.stale_while_revalidate_s.value_or(0)},
+                          since_, std::exchange(lease_, {}));
+  seen_.store_ms = base::ms_between(computed_at, table_.clock_.now());
+  seen_.stored = stored.has_value() && *stored;
+  if (stored && !*stored) seen_.store_note = "not stored: what it was computed from was purged meanwhile";
+  if (!stored) seen_.store_note = "not stored: " + stored.error().message;
+}
+
+}  // namespace pmt::response_cache

@@ -1,0 +1,90 @@
+#include "response_cache/semantic/semantic_matcher.h"
+
+#include <utility>
+#include <vector>
+
+namespace pmt::response_cache {
+namespace {
+
+constexpr std::size_t kNeighbours = 8;
+
+struct Allowed {
+  Neighbour neighbour;
+  std::uint64_t group = 0;
+  PairEvidence evidence;
+};
+
+}  // namespace
+
+Match SemanticMatcher::match(const Scope& scope, const QuestionFacts& question, std::span<const float> vector,
+                             double error_max) {
+  Match match;
+  const std::vector<Neighbour> near = index_.nearest(scope, vector, kNeighbours);
+  if (near.empty()) return match;
+  match.nearest_cosine = near.front().cosine;
+  std::vector<Allowed> allowed;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Neighbour& neighbour : near) {
+      const auto item = items_.find(neighbour.id);
+      if (item == items_.end()) continue;  // just being removed
+      const Veto why = veto(question, item->second.facts);
+      if (neighbour.id == near.front().id) match.nearest_veto = why;
+      if (why != Veto::kNone) continue;
+      allowed.push_back({neighbour,
+                         item->second.group,
+                         {.cosine = neighbour.cosine,
+                          .rival = 0,
+                          .likeness = likeness(question, item->second.facts),
+                          .agreed = item->second.agreed,
+                          .disagreed = item->second.disagreed}});
+    }
+  }
+  for (Allowed& one : allowed) {
+    for (const Allowed& other : allowed) {  // the nearest of another group
+      if (other.group == one.group) continue;
+      one.evidence.rival = other.neighbour.cosine;
+      break;
+    }
+    Match::Candidate candidate{.id = one.neighbour.id,
+                               .key = one.neighbour.key,
+                               .cosine = one.neighbour.cosine,
+                               .figures = figures_of(one.evidence),
+                               .judgement = {}};
+    candidate.judgement = rule_.judge(candidate.figures, error_max);
+    if (!match.best || candidate.judgement.p > match.best->judgement.p) match.best = candidate;
+  }
+  return match;
+}
+
+std::uint64_t SemanticMatcher::add(const Scope& scope, const Key& key, QuestionFacts question,
+                                   const PackedVector& vector, std::uint64_t same_answer_as) {
+  const SemanticIndex::Added added = index_.add(scope, key, vector);
+  const std::lock_guard lock(mutex_);
+  if (added.removed != 0) items_.erase(added.removed);
+  Item item{.facts = std::move(question), .group = added.id};
+  if (const auto same = items_.find(same_answer_as); same != items_.end()) item.group = same->second.group;
+  items_[added.id] = std::move(item);
+  return added.id;
+}
+
+void SemanticMatcher::remove(std::uint64_t id) {
+  index_.remove(id);
+  const std::lock_guard lock(mutex_);
+  items_.erase(id);
+}
+
+bool SemanticMatcher::contains(std::uint64_t id) const {
+  const std::lock_guard lock(mutex_);
+  return items_.contains(id);
+}
+
+void SemanticMatcher::learn(const Match::Candidate& candidate, bool agree) {
+  rule_.learn(candidate.figures, agree);
+  const std::lock_guard lock(mutex_);
+  const auto item = items_.find(candidate.id);
+  if (item == items_.end()) return;
+  ++(agree ? item->second.agreed : item->second.disagreed);
+}
+
+}  // namespace pmt::response_cache

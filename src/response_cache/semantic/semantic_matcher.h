@@ -1,0 +1,66 @@
+// Which cached question, if any, has the same answer as this one: neighbours (semantic_index.h), past the
+// lexical veto (semantic_text.h), judged by the learnt rule (semantic_rule.h). Knows neither the embedder nor
+// the answers: the tier above it and `eval semantic` both drive this.
+//
+// Of the nearest 8 that no veto excludes, the one with the highest chance is taken, not the nearest: a
+// question of the same form about something else is often nearer than the same question in other words. The
+// nearest of those whose answer is known to differ from the chosen one's is its rival. Answers that were
+// found to agree form a group, and are no rivals of one another. Thread-safety: any thread may call anything.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+#include "response_cache/semantic/semantic_index.h"
+#include "response_cache/semantic/semantic_rule.h"
+#include "response_cache/semantic/semantic_text.h"
+
+namespace pmt::response_cache {
+
+struct Match {
+  struct Candidate {
+    std::uint64_t id = 0;
+    Key key;
+    double cosine = 0;
+    PairFigures figures;
+    Judgement judgement;
+  };
+  std::optional<Candidate> best;  // empty: no neighbour, or all vetoed
+  double nearest_cosine = 0;      // of the nearest, vetoed or not; 0: the scope is empty
+  Veto nearest_veto = Veto::kNone;
+};
+
+class SemanticMatcher {
+ public:
+  /// `rule` outlives this.
+  SemanticMatcher(SemanticIndex::Options options, SemanticRule& rule) : index_(options), rule_(rule) {}
+
+  Match match(const Scope& scope, const QuestionFacts& question, std::span<const float> vector,
+              double error_max);
+  /// `same_answer_as`: the id of an entry whose answer was found to agree, 0: none.
+  std::uint64_t add(const Scope& scope, const Key& key, QuestionFacts question, const PackedVector& vector,
+                    std::uint64_t same_answer_as = 0);
+  void remove(std::uint64_t id);
+  bool contains(std::uint64_t id) const;
+  /// Both answers are known: the rule and the entry's record learn.
+  void learn(const Match::Candidate& candidate, bool agree);
+  std::size_t size() const { return index_.size(); }
+
+ private:
+  struct Item {
+    QuestionFacts facts;
+    std::uint64_t group = 0;
+    int agreed = 0, disagreed = 0;
+  };
+
+  SemanticIndex index_;
+  SemanticRule& rule_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::uint64_t, Item> items_;
+};
+
+}  // namespace pmt::response_cache

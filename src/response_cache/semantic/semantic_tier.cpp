@@ -1,0 +1,315 @@
+#include "response_cache/semantic/semantic_tier.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/guard.h"
+#include "base/utf8.h"
+#include "response_cache/store/canonical_key.h"
+
+namespace pmt::response_cache {
+
+struct SemanticTier::Pending {
+  Question question;
+  QuestionFacts facts;
+  std::vector<float> vector;
+  std::optional<Match::Candidate> candidate;
+  std::string candidate_answer;
+  bool shadow_hit = false;
+};
+
+namespace {
+
+constexpr std::uint64_t kOnItsWay = 0;  // an id that the index gives to nobody
+
+/// Answers may differ in case, space and final punctuation.
+std::string plain(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool space = c == ' ' || c == '\n' || c == '\t' || c == '\r';
+    if (space && (out.empty() || out.back() == ' ')) continue;
+    out += space ? ' ' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  while (!out.empty() && (out.back() == ' ' || out.back() == '.' || out.back() == '!')) out.pop_back();
+  return out;
+}
+
+double cosine_of_two(const llm::Embeddings& two) {
+  double sum = 0;
+  for (std::size_t i = 0; i < two.width; ++i) {
+    sum += static_cast<double>(two.values[i]) * two.values[two.width + i];
+  }
+  return sum;
+}
+
+/// Enough of a long answer to tell whether it says the same, and within what the embedder takes.
+std::string beginning(const std::string& text) {
+  constexpr std::size_t kBytes = 800;
+  return std::string(base::cut_utf8(text, kBytes));
+}
+
+std::string percent(double p) {
+  return fmt::format("{:.1f}%", 100 * p);
+}
+
+}  // namespace
+
+std::string answer_text(const RecordedAnswer& answer) {
+  std::string text;
+  for (const llm::Event& event : answer.events) {
+    if (const auto* delta = std::get_if<llm::Delta>(&event)) text += delta->text;
+    if (const auto* end = std::get_if<llm::ChoiceEnd>(&event); end != nullptr && !end->tool_calls.is_null()) {
+      text += end->tool_calls.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    }
+  }
+  return text;
+}
+
+SemanticTier::SemanticTier(llm::Embedder& embedder, ResponseCache& cache, const base::Clock& clock,
+                           Options options)
+    : embedder_(embedder),
+      cache_(cache),
+      clock_(clock),
+      options_(std::move(options)),
+      matcher_(options_.index, rule_),
+      generator_(std::random_device{}()) {}
+
+SemanticTier::~SemanticTier() {
+  stopping_ = true;
+  if (restorer_.joinable()) restorer_.join();
+}
+
+std::optional<SemanticTier::Question> SemanticTier::question_of(const llm::Request& request,
+                                                                std::string_view resolved_model,
+                                                                const nlohmann::json& versions) {
+  llm::Request rest = request;
+  std::string text;
+  if (request.endpoint == llm::Endpoint::kChat) {
+    if (request.messages.empty() || request.messages.back().role != "user") return std::nullopt;
+    text = std::exchange(rest.messages.back().content, std::string());
+  } else {
+    if (!request.prompt_tokens.empty()) return std::nullopt;
+    text = std::exchange(rest.prompt, std::string());
+  }
+  if (plain(text).empty()) return std::nullopt;
+  return Question{base::sha256("semantic scope " + canonical_request(rest, resolved_model, versions)),
+                  std::move(text)};
+}
+
+double SemanticTier::draw() {
+  if (options_.random) return options_.random();
+  const std::lock_guard lock(mutex_);
+  return std::uniform_real_distribution<double>()(generator_);
+}
+
+void SemanticTier::look_up(Question question, Ask ask, std::function<void(Decision)> done) {
+  std::call_once(restored_, [this] {
+    if (cache_.disk() != nullptr) {
+      restorer_ = std::thread([this] { base::survives({base::Thread::kSemantic}, [this] { restore(); }); });
+    }
+  });
+  auto pending = std::make_shared<Pending>();
+  pending->question = std::move(question);
+  std::vector<llm::EmbedInput> inputs{{.text = pending->question.text}};
+  embedder_.embed_async(std::move(inputs), {},
+                        [this, pending, ask, done = std::move(done),
+                         began = clock_.now()](base::Result<llm::Embeddings> embedded) {
+                          {
+                            const std::lock_guard lock(mutex_);
+                            ++stats_.lookups;
+                            stats_.failed += embedded ? 0 : 1;
+                            stats_.embed_ms += base::ms_between(began, clock_.now());
+                          }
+                          Decision decision;
+                          const base::Status decided = base::guarded({base::Thread::kSemantic}, [&] {
+                            if (!embedded) {
+                              decision.why =
+                                  "the question could not be embedded: " + embedded.error().message;
+                              return;
+                            }
+                            pending->vector = std::move(embedded->values);
+                            pending->facts = facts_of(pending->question.text);
+                            decision = decide(pending, ask);
+                          });
+                          if (!decided) {
+                            decision = {};
+                            decision.why = decided.error().message;
+                          }
+                          done(std::move(decision));
+                        });
+}
+
+/// Null, and out of the index, if the cache no longer has it; null also if it is too old for this request.
+std::shared_ptr<const Entry> SemanticTier::entry_of(const Match::Candidate& candidate,
+                                                    std::optional<double> max_age_s) {
+  auto entry = cache_.peek(candidate.key);
+  if (entry == nullptr || !std::holds_alternative<RecordedAnswer>(entry->value.content)) {
+    matcher_.remove(candidate.id);
+    const std::lock_guard lock(mutex_);
+    if (const auto found = ids_.find(candidate.key); found != ids_.end() && found->second == candidate.id) {
+      ids_.erase(found);
+    }
+    ++stats_.dropped;
+    return nullptr;
+  }
+  const double age_s = std::chrono::duration<double>(clock_.now() - entry->stored_at).count();
+  return max_age_s && age_s > *max_age_s ? nullptr : entry;
+}
+
+SemanticTier::Decision SemanticTier::decide(const std::shared_ptr<Pending>& pending, const Ask& ask) {
+  constexpr int kTries = 8;  // each drops an entry that is gone
+  Decision decision;
+  decision.pending = pending;
+  Match match;
+  std::shared_ptr<const Entry> entry;
+  for (int i = 0; i < kTries && entry == nullptr; ++i) {
+    match = matcher_.match(pending->question.scope, pending->facts, pending->vector, ask.error_max);
+    if (!match.best) break;
+    const std::size_t before = matcher_.size();
+    entry = entry_of(*match.best, ask.max_age_s);
+    if (entry == nullptr && matcher_.size() == before) {
+      decision.why = "the nearest question's answer is older than max_age_s";
+      return decision;
+    }
+  }
+  if (match.nearest_cosine == 0) {
+    decision.why = "no other question of this scope is cached";
+    return decision;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ++stats_.vetoed[static_cast<std::size_t>(match.nearest_veto)];
+  }
+  if (!match.best || entry == nullptr) {
+    decision.similarity = match.nearest_cosine;
+    decision.why = fmt::format("the nearest question (similarity {:.3f}) differs in: {}",
+                               match.nearest_cosine, to_string(match.nearest_veto));
+    return decision;
+  }
+  const Match::Candidate& best = *match.best;
+  decision.similarity = best.cosine;
+  decision.key = best.key;
+  pending->candidate = best;
+  pending->candidate_answer = answer_text(std::get<RecordedAnswer>(entry->value.content));
+  const bool could = best.judgement.serve();
+  if (!could) {
+    decision.why = fmt::format(
+        "the nearest question (similarity {:.3f}) has the same answer with chance {}, and "
+        "error_max {} asks for {} ({})",
+        best.cosine, percent(best.judgement.p), ask.error_max, percent(best.judgement.threshold),
+        best.judgement.certified ? "learnt here" : "not enough learnt here yet");
+    return decision;
+  }
+  const bool shadow = ask.shadow || options_.shadow;
+  const bool explore = !shadow && draw() < kExploredShare;
+  const std::lock_guard lock(mutex_);
+  if (shadow) {
+    ++stats_.shadow_hits;
+    pending->shadow_hit = true;
+    decision.why = fmt::format("shadow mode: a question of similarity {:.3f} would have served", best.cosine);
+  } else if (explore) {
+    ++stats_.explored;
+    decision.why = fmt::format("explored: a question of similarity {:.3f} could have served, and is checked",
+                               best.cosine);
+  } else {
+    ++stats_.hits;
+    decision.entry = std::move(entry);
+    decision.pending = nullptr;
+  }
+  return decision;
+}
+
+void SemanticTier::add(const Pending& pending, const Key& key, std::uint64_t same_answer_as) {
+  const std::uint64_t id = matcher_.add(pending.question.scope, key, pending.facts,
+                                        PackedVector::of(pending.vector), same_answer_as);
+  std::uint64_t older = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    older = std::exchange(ids_[key], id);
+    // The index drops its oldest by itself.
+    constexpr std::size_t kSpare = 1000;
+    if (ids_.size() > 2 * matcher_.size() + kSpare)
+      std::erase_if(ids_, [&](const auto& one) { return !matcher_.contains(one.second); });
+  }
+  if (older != 0) matcher_.remove(older);
+}
+
+void SemanticTier::learn(const Pending& pending, const Key& key, bool agree) {
+  matcher_.learn(*pending.candidate, agree);
+  {
+    const std::lock_guard lock(mutex_);
+    ++(agree ? stats_.agreed : stats_.disagreed);
+    stats_.shadow_wrong += pending.shadow_hit && !agree ? 1 : 0;
+  }
+  add(pending, key, agree ? pending.candidate->id : 0);
+}
+
+void SemanticTier::computed(const std::shared_ptr<Pending>& pending, const Key& key,
+                            const RecordedAnswer& answer) {
+  if (!pending->candidate) return add(*pending, key, 0);
+  const std::string text = answer_text(answer);
+  if (plain(text) == plain(pending->candidate_answer)) return learn(*pending, key, true);
+  const std::string a = beginning(text), b = beginning(pending->candidate_answer);
+  if (plain(a).empty() || plain(b).empty() || veto(facts_of(a), facts_of(b)) != Veto::kNone) {
+    return learn(*pending, key, false);
+  }
+  std::vector<llm::EmbedInput> inputs{{.text = a}, {.text = b}};
+  embedder_.embed_async(std::move(inputs), {},
+                        [this, pending, key](const base::Result<llm::Embeddings>& two) {
+                          constexpr double kSameAnswer = 0.9;
+                          if (!two) return add(*pending, key, 0);
+                          learn(*pending, key, cosine_of_two(*two) >= kSameAnswer);
+                        });
+}
+
+void SemanticTier::found(const std::shared_ptr<Pending>& pending, const Key& key,
+                         const RecordedAnswer& answer) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [place, is_new] = ids_.try_emplace(key, kOnItsWay);
+    if (!is_new && (place->second == kOnItsWay || matcher_.contains(place->second))) return;
+    place->second = kOnItsWay;
+  }
+  computed(pending, key, answer);
+}
+
+/// What durable entries were asked, by the disk's records.
+void SemanticTier::restore() {
+  std::vector<std::pair<Key, Question>> found;
+  cache_.visit({}, [&](const Key& key, const Entry& entry) {
+    const auto scope = Scope::of_hex(entry.meta.semantic_scope);
+    if (scope && !stopping_) found.emplace_back(key, Question{*scope, entry.meta.question});
+  });
+  constexpr std::size_t kTogether = 64;
+  for (std::size_t i = 0; i < found.size() && !stopping_; i += kTogether) {
+    std::vector<llm::EmbedInput> inputs;
+    const std::size_t end = std::min(found.size(), i + kTogether);
+    for (std::size_t j = i; j < end; ++j) inputs.push_back({.text = found[j].second.text});
+    const auto embedded = embedder_.embed(std::move(inputs));
+    if (!embedded) return;
+    for (std::size_t j = i; j < end; ++j) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (ids_.contains(found[j].first)) continue;
+      }
+      Pending pending;
+      pending.facts = facts_of(found[j].second.text);
+      const float* const row = embedded->values.data() + (j - i) * embedded->width;
+      pending.vector.assign(row, row + embedded->width);
+      pending.question = std::move(found[j].second);
+      add(pending, found[j].first, 0);
+    }
+  }
+}
+
+SemanticStats SemanticTier::stats() const {
+  const std::size_t entries = matcher_.size();
+  const std::lock_guard lock(mutex_);
+  SemanticStats stats = stats_;
+  stats.entries = entries;
+  return stats;
+}
+
+}  // namespace pmt::response_cache

@@ -1,0 +1,233 @@
+#include "response_cache/store/canonical_key.h"
+
+#include <algorithm>
+#include <charconv>
+#include <concepts>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/usage_counter.h"
+
+namespace pmt::response_cache {
+namespace {
+
+// Written straight into bytes: a json tree of a small request costs more than its hash. Members must be
+// written in sorted order; canonical_key_test compares with canonical_json of the same object.
+
+void put(std::string& out, const std::string& text) {
+  append_canonical_string(out, text);
+}
+void put(std::string& out, std::string_view text) {
+  append_canonical_string(out, text);
+}
+void put(std::string& out, const char* text) {
+  append_canonical_string(out, text);
+}
+void put(std::string& out, bool value) {
+  out += value ? "true" : "false";
+}
+void put(std::string& out, double value) {
+  append_canonical_number(out, value);
+}
+void put(std::string& out, float value) {
+  append_canonical_number(out, value);
+}
+void put(std::string& out, const nlohmann::json& value) {
+  append_canonical(out, value);
+}
+
+// Declared before the templates that call them: argument-dependent lookup would not come here.
+void put(std::string& out, llm::Endpoint endpoint);
+void put(std::string& out, llm::KvMode mode);
+void put(std::string& out, llm::Speculation speculation);
+void put(std::string& out, const llm::KvOptions& kv);
+void put(std::string& out, const llm::RlmRequest& rlm);
+void put(std::string& out, const llm::UnifiedRequest& unified);
+void put(std::string& out, const llm::Message& message);
+void put(std::string& out, const llm::Tool& tool);
+void put(std::string& out, const llm::ToolCall& call);
+void put(std::string& out, const llm::Sampling& sampling);
+void put(std::string& out, const std::map<std::int32_t, float>& logit_bias);
+
+template <std::integral T>
+void put(std::string& out, T value) {
+  char buffer[24];
+  out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+}
+
+template <class T>
+void put(std::string& out, const std::vector<T>& items) {
+  char separator = '[';
+  for (const auto& item : items) {
+    out += std::exchange(separator, ',');
+    put(out, item);
+  }
+  out += items.empty() ? "[]" : "]";
+}
+
+template <class T>
+void put(std::string& out, const std::optional<T>& value) {
+  if (value) {
+    put(out, *value);
+  } else {
+    out += "null";
+  }
+}
+
+/// What was sent is a text here, its members' order part of it: models read it in that order.
+void put(std::string& out, const llm::Tool& tool) {
+  put(out, tool.sent);
+}
+void put(std::string& out, const llm::ToolCall& call) {
+  put(out, call.sent);
+}
+
+/// Null where nothing was sent.
+template <class T>
+std::optional<T> if_any(const T& value) {
+  return value.empty() ? std::nullopt : std::optional<T>(value);
+}
+
+class Object {
+ public:
+  explicit Object(std::string& out) : out_(out) { out_ += '{'; }
+  template <class T>
+  Object& member(std::string_view name, const T& value) {
+    begin(name);
+    put(out_, value);
+    return *this;
+  }
+  void end() { out_ += '}'; }
+
+ private:
+  void begin(std::string_view name) {
+    if (!std::exchange(first_, false)) out_ += ',';
+    out_ += '"';
+    out_.append(name).append("\":");
+  }
+
+  std::string& out_;
+  bool first_ = true;
+};
+
+void put(std::string& out, llm::Endpoint endpoint) {
+  put(out, endpoint == llm::Endpoint::kChat ? "chat" : "completions");
+}
+
+void put(std::string& out, llm::KvMode mode) {
+  static constexpr const char* kNames[] = {"auto", "exact", "query_aware", "query_agnostic"};
+  put(out, kNames[static_cast<int>(mode)]);
+}
+
+void put(std::string& out, llm::Speculation speculation) {
+  static constexpr const char* kNames[] = {"auto", "off", "prompt_lookup"};
+  put(out, kNames[static_cast<int>(speculation)]);
+}
+
+void put(std::string& out, const llm::KvOptions& kv) {
+  Object(out).member("mode", kv.mode).member("ratio", kv.ratio).end();
+}
+
+void put(std::string& out, const llm::RlmRequest& rlm) {
+  Object(out)
+      .member("context", rlm.context)
+      .member("depth_max", rlm.depth_max)
+      .member("iterations_max", rlm.iterations_max)
+      .member("kv_compression", rlm.kv_compression)
+      .member("speculation", rlm.speculation)
+      .end();
+}
+
+void put(std::string& out, const llm::UnifiedRequest& unified) {
+  Object(out)
+      .member("basic_kv", unified.basic_kv)
+      .member("continual_kv", unified.continual_kv)
+      .member("inference_kv", unified.inference_kv)
+      .member("ratio", unified.ratio)
+      .member("rlm_context_threshold", unified.rlm_context_threshold)
+      .end();
+}
+
+void put(std::string& out, const llm::Message& message) {
+  Object(out)
+      .member("content", message.content)
+      .member("name", message.name)
+      .member("role", message.role)
+      .member("tool_call_id", message.tool_call_id)
+      .member("tool_calls", if_any(message.tool_calls))
+      .end();
+}
+
+void put(std::string& out, const std::map<std::int32_t, float>& logit_bias) {
+  std::vector<std::pair<std::string, float>> sorted;  // "10" comes before "9"
+  sorted.reserve(logit_bias.size());
+  for (const auto& [token, bias] : logit_bias) sorted.emplace_back(std::to_string(token), bias);
+  std::sort(sorted.begin(), sorted.end());
+  Object object(out);
+  for (const auto& [token, bias] : sorted) object.member(token, bias);
+  object.end();
+}
+
+void put(std::string& out, const llm::Sampling& sampling) {
+  Object(out)
+      .member("frequency_penalty", sampling.frequency_penalty)
+      .member("logit_bias", sampling.logit_bias)
+      .member("min_p", sampling.min_p)
+      .member("presence_penalty", sampling.presence_penalty)
+      .member("seed", sampling.seed)
+      .member("temperature", sampling.temperature)
+      .member("top_k", sampling.top_k)
+      .member("top_p", sampling.top_p)
+      .end();
+}
+
+std::size_t text_bytes(const llm::Request& request) {
+  std::size_t bytes = request.prompt.size() + request.prompt_tokens.size() * 7;
+  for (const auto& message : request.messages) bytes += message.content.size() + 96;
+  return bytes;
+}
+
+}  // namespace
+
+std::string canonical_request(const llm::Request& request, std::string_view resolved_model,
+                              const nlohmann::json& versions) {
+  std::string out;
+  out.reserve(768 + text_bytes(request));
+  Object object(out);
+  object.member("echo", request.echo)
+      .member("endpoint", request.endpoint)
+      .member("extra", request.extra)
+      .member("knowledge", request.knowledge)
+      .member("kv", request.kv)
+      .member("logprobs", request.logprobs)
+      .member("max_tokens", request.max_tokens)
+      .member("messages", request.messages)
+      .member("model", resolved_model)
+      .member("n", request.n)
+      .member("namespace", request.cache.name_space)
+      .member("prompt", request.prompt)
+      .member("prompt_tokens", request.prompt_tokens)
+      .member("response_format", if_any(request.response_format.sent));
+  // Only where they are used, which is seldom: they add bytes to every key.
+  if (request.rlm != llm::RlmRequest{}) object.member("rlm", request.rlm);
+  object.member("sampling", request.sampling)
+      .member("speculation",
+              request.speculation)  // another order of arithmetic: near ties may fall otherwise
+      .member("stop", request.stop)
+      .member("surface", base::to_string(request.surface))
+      .member("tenant", request.tenant)
+      .member("tool_choice", if_any(request.tool_choice.sent))
+      .member("tools", if_any(request.tools));
+  if (request.unified != llm::UnifiedRequest{}) object.member("unified", request.unified);
+  object.member("versions", versions).end();
+  return out;
+}
+
+Key request_key(const llm::Request& request, std::string_view resolved_model,
+                const nlohmann::json& versions) {
+  return base::sha256(canonical_request(request, resolved_model, versions));
+}
+
+}  // namespace pmt::response_cache
