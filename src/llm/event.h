@@ -97,7 +97,9 @@ struct Report {
   std::optional<SpeculationReport> speculation;
   std::optional<KnowledgeReport> knowledge;
   std::optional<Timing> timing;
-  nlohmann::json engine = {};  // null, or {"metadata": ..., "trace": ...}
+  nlohmann::json engine = {};                // null, or {"metadata": ..., "trace": ...}
+  std::vector<std::string> ignored = {};     // members of the request that the model couldn't use
+  std::vector<std::string> unfollowed = {};  // keywords of its schemas that the answer's form doesn't ensure
   nlohmann::json upstream =
       {};  // null, or who answered elsewhere and what it took: upstream/remote_completer.h
   std::vector<ModelCall> calls = {};
@@ -110,10 +112,20 @@ struct Started {
   std::optional<CacheReport> cache;  // set by whoever consulted the response cache
 };
 
+/// A piece of a tool call while it is written. ChoiceEnd::tool_calls has all of it again, so who keeps an
+/// answer, or has no use for pieces, may drop them.
+struct CallPiece {
+  int index = 0;         // of the call in its choice
+  std::string id, name;  // in the call's first piece only
+  std::string arguments;
+};
+
 struct Delta {
   int choice = 0;
   std::string text;  // whole UTF-8 characters
   std::vector<TokenLogprob> logprobs;
+  std::string reasoning = {};  // what it thinks before the answer, no part of the text
+  std::vector<CallPiece> calls = {};
 };
 
 struct ChoiceEnd {

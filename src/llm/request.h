@@ -26,6 +26,15 @@ struct Message {
   std::string tool_call_id;
 };
 
+/// Against repeating a sequence of tokens (koboldcpp's, as in llama.cpp).
+struct DryOptions {
+  float multiplier = 0;  // 0: off
+  float base = 1.75F;
+  int allowed_length = 2;
+  int last_n = -1;  // tokens looked at; -1: all
+  std::vector<std::string> breakers = {"\n", ":", "\"", "*"};
+};
+
 struct Sampling {
   float temperature = 1.0F;
   float top_p = 1.0F;
@@ -35,6 +44,14 @@ struct Sampling {
   float presence_penalty = 0.0F;
   std::optional<std::uint32_t> seed;
   std::map<std::int32_t, float> logit_bias;  // token id -> bias
+  // What other servers' clients send, for local models; each is off as it stands here.
+  float typical_p = 1.0F;
+  float top_n_sigma = -1.0F;
+  float xtc_probability = 0.0F;
+  float xtc_threshold = 0.1F;
+  float repetition_penalty = 1.0F;  // of tokens in the prompt and the answer
+  int repetition_last_n = -1;       // of so many last ones; -1: all
+  DryOptions dry = {};
 };
 
 enum class CacheMode { kOn, kOff, kReadOnly, kWriteOnly, kRefresh };
@@ -109,16 +126,21 @@ struct Request {
   std::vector<std::int32_t> prompt_tokens;  // token ids, if not empty
 
   Sampling sampling;
-  std::optional<int> max_tokens;  // unset: up to the context's end
+  std::optional<int> max_tokens;                  // unset: up to the context's end
+  int min_tokens = 0;                             // local models: no end before so many
+  bool ignore_eos = false;                        // local models: no end but the limit's
+  std::vector<std::int32_t> stop_token_ids = {};  // local models: tokens that end an answer
   std::vector<std::string> stop;
   int n = 1;
   std::optional<int> logprobs;  // set: report logprobs, with so many alternatives (0..20)
   bool echo = false;            // kCompletions: repeat the prompt before the answer
   std::vector<Tool> tools;
   ToolChoice tool_choice;
+  bool parallel_tool_calls = true;
   ResponseFormat response_format;
   nlohmann::json extra;  // null, or fields that only an upstream may understand, as sent
   bool stream = false;   // the caller takes pieces as they come: a hint, no part of the answer
+  std::vector<std::string> ignored = {};  // members that a local model can't use, to be named in the answer
 
   CacheOptions cache;
   KvOptions kv;

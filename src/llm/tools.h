@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace pmt::llm {
 
@@ -14,6 +15,7 @@ struct Function {
   std::string name;
   std::string description;
   std::string parameters;  // JSON text: a schema, an object; "": none was given
+  bool strict = false;     // what can't be followed of the schema is an error
 };
 
 struct Tool {
@@ -26,15 +28,21 @@ struct Tool {
 struct ToolChoice {
   enum class Kind { kUnset, kNone, kAuto, kRequired, kFunction, kOther };
   Kind kind = Kind::kUnset;
-  std::string function;  // kFunction: its name
-  std::string sent;      // "" when unset
+  std::string function;                   // kFunction: its name
+  std::string sent;                       // "" when unset
+  std::vector<std::string> allowed = {};  // not empty: kAuto or kRequired among these functions only
 };
 
+/// The form of an answer: response_format, or what other servers call grammar, json_schema and guided_*.
 struct ResponseFormat {
-  enum class Kind { kUnset, kText, kJsonObject, kJsonSchema, kOther };
+  enum class Kind { kUnset, kText, kJsonObject, kJsonSchema, kGrammar, kRegex, kChoice, kOther };
   Kind kind = Kind::kUnset;
-  std::string schema;  // JSON text: an object; "": none was given
-  std::string sent;    // "" when unset
+  std::string schema;                     // JSON text: an object; "": none was given
+  std::string sent;                       // "" when unset
+  bool strict = false;                    // what can't be followed of the schema is an error
+  std::string text = {};                  // kGrammar: GBNF; kRegex: the pattern of the whole answer
+  std::vector<std::string> choices = {};  // kChoice: the answer is one of them
+  std::string field = {};                 // where it was asked; "": in response_format
   /// Any text will do.
   bool is_free() const { return kind == Kind::kUnset || kind == Kind::kText; }
 };
