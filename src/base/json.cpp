@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ordered_json.h"
 #include "base/utf8.h"
 
 namespace pmt::base {
@@ -19,6 +20,7 @@ using nlohmann::json;
 
 /// Builds the tree from the parser's events. nlohmann's own builder has no limit, and its CBOR reader calls
 /// itself for each level: both stop where an event is refused here.
+template <class Tree>
 class TreeBuilder {
  public:
   struct Rules {
@@ -29,27 +31,29 @@ class TreeBuilder {
 
   bool null() { return put(nullptr); }
   bool boolean(bool value) { return put(value); }
-  bool number_integer(json::number_integer_t value) { return put(value); }
-  bool number_unsigned(json::number_unsigned_t value) { return put(value); }
-  bool number_float(json::number_float_t value, const json::string_t&) { return put(value); }
-  bool string(json::string_t& value) { return is_text(value) && put(std::move(value)); }
-  bool binary(json::binary_t& value) {
+  bool number_integer(typename Tree::number_integer_t value) { return put(value); }
+  bool number_unsigned(typename Tree::number_unsigned_t value) { return put(value); }
+  bool number_float(typename Tree::number_float_t value, const typename Tree::string_t&) {
+    return put(value);
+  }
+  bool string(typename Tree::string_t& value) { return is_text(value) && put(std::move(value)); }
+  bool binary(typename Tree::binary_t& value) {
     return rules_.byte_strings ? put(std::move(value)) : refuse("a byte string, which JSON has none of");
   }
-  bool start_object(std::size_t size) { return open(json::object(), size); }
-  bool start_array(std::size_t size) { return open(json::array(), size); }
+  bool start_object(std::size_t size) { return open(Tree::object(), size); }
+  bool start_array(std::size_t size) { return open(Tree::array(), size); }
   bool end_object() { return close(); }
   bool end_array() { return close(); }
-  bool key(json::string_t& name) {
+  bool key(typename Tree::string_t& name) {
     if (!is_text(name)) return false;
-    member_ = &(*open_.back()->get_ptr<json::object_t*>())[std::move(name)];
+    member_ = &(*open_.back()->template get_ptr<typename Tree::object_t*>())[std::move(name)];
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) {
     return refuse(parse_error_text(error.what()));
   }
 
-  json take() { return std::move(root_); }
+  Tree take() { return std::move(root_); }
   bool too_deep() const { return too_deep_; }
   const std::string& why() const { return why_; }
 
@@ -63,12 +67,12 @@ class TreeBuilder {
   }
 
   template <class T>
-  json* place(T&& value) {
+  Tree* place(T&& value) {
     if (open_.empty()) {
       root_ = std::forward<T>(value);
       return &root_;
     }
-    if (auto* items = open_.back()->get_ptr<json::array_t*>()) {
+    if (auto* items = open_.back()->template get_ptr<typename Tree::array_t*>()) {
       items->emplace_back(std::forward<T>(value));
       return &items->back();
     }
@@ -81,7 +85,7 @@ class TreeBuilder {
     return true;
   }
   /// CBOR tells the size first, and each item takes a byte at least (-1: as many as come).
-  bool open(json&& empty, std::size_t size) {
+  bool open(Tree&& empty, std::size_t size) {
     if (size != std::numeric_limits<std::size_t>::max() && size > rules_.size_max)
       return refuse("a size that can't be");
     if (open_.size() >= rules_.depth_max) {
@@ -99,21 +103,22 @@ class TreeBuilder {
   const Rules rules_;
   bool too_deep_ = false;
   std::string why_;
-  json root_;
-  std::vector<json*> open_;  // from the root to the array or object that events belong to
-  json* member_ = nullptr;   // of the innermost object: where the next value goes
+  Tree root_;
+  std::vector<Tree*> open_;  // from the root to the array or object that events belong to
+  Tree* member_ = nullptr;   // of the innermost object: where the next value goes
 };
 
-Result<json> parse(std::string_view bytes, const JsonLimits& limits, json::input_format_t format) {
+template <class Tree>
+Result<Tree> parse(std::string_view bytes, const JsonLimits& limits, json::input_format_t format) {
   const bool is_text = format == json::input_format_t::json;
   const char* const name = is_text ? "JSON" : "CBOR";
   if (bytes.size() > limits.bytes_max)
     return invalid(fmt::format("{} of more than {} bytes", name, limits.bytes_max));
-  TreeBuilder builder({.size_max = bytes.size(),
-                       .depth_max = limits.depth_max,
-                       .check_utf8 = !is_text,  // the text's parser does it
-                       .byte_strings = limits.byte_strings});
-  if (json::sax_parse(bytes.data(), bytes.data() + bytes.size(), &builder, format)) return builder.take();
+  TreeBuilder<Tree> builder({.size_max = bytes.size(),
+                             .depth_max = limits.depth_max,
+                             .check_utf8 = !is_text,  // the text's parser does it
+                             .byte_strings = limits.byte_strings});
+  if (Tree::sax_parse(bytes.data(), bytes.data() + bytes.size(), &builder, format)) return builder.take();
   if (builder.too_deep())
     return invalid(fmt::format("{} nested deeper than {} levels", name, limits.depth_max));
   if (is_text && bytes.find_first_not_of(" \t\r\n") == std::string_view::npos)
@@ -133,7 +138,11 @@ std::string parse_error_text(std::string_view what) {
 }
 
 Result<json> parse_json(std::string_view text, const JsonLimits& limits) {
-  return parse(text, limits, json::input_format_t::json);
+  return parse<json>(text, limits, json::input_format_t::json);
+}
+
+Result<nlohmann::ordered_json> parse_ordered_json(std::string_view text, const JsonLimits& limits) {
+  return parse<nlohmann::ordered_json>(text, limits, json::input_format_t::json);
 }
 
 Result<json> parse_json(std::string_view text, std::size_t bytes_max) {
@@ -141,7 +150,7 @@ Result<json> parse_json(std::string_view text, std::size_t bytes_max) {
 }
 
 Result<json> parse_cbor(std::string_view bytes, const JsonLimits& limits) {
-  return parse(bytes, limits, json::input_format_t::cbor);
+  return parse<json>(bytes, limits, json::input_format_t::cbor);
 }
 
 bool fits_depth(const json& tree, std::size_t depth_max) {

@@ -140,6 +140,8 @@ struct Request {
   ResponseFormat response_format;
   nlohmann::json extra;  // null, or fields that only an upstream may understand, as sent
   bool stream = false;   // the caller takes pieces as they come: a hint, no part of the answer
+  std::string other_options =
+      {};  // JSON text: members that OpenAI doesn't have and a local answer depends on
   std::vector<std::string> ignored = {};  // members that a local model can't use, to be named in the answer
 
   CacheOptions cache;
