@@ -19,8 +19,8 @@
 namespace pmt::llm {
 
 struct TokenLogprob {
-  std::string token;  // its bytes, perhaps half a UTF-8 character
-  float logprob = 0;
+  std::string token;                  // its bytes, perhaps half a UTF-8 character
+  std::optional<float> logprob = {};  // none: nothing stands before it, as before a prompt's first token
   std::vector<std::pair<std::string, float>> top;  // best first
 };
 

@@ -124,6 +124,7 @@ struct Request {
   std::vector<Message> messages;            // kChat
   std::string prompt;                       // kCompletions: text, or
   std::vector<std::int32_t> prompt_tokens;  // token ids, if not empty
+  std::string suffix;                       // kCompletions: what stands after the answer; "": nothing
 
   Sampling sampling;
   std::optional<int> max_tokens;                  // unset: up to the context's end

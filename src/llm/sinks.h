@@ -31,6 +31,10 @@ class CollectingSink final : public Sink {
     if (done_) finished_.notify_all();
   }
 
+  std::vector<Event> so_far() {
+    const std::lock_guard lock(mutex_);
+    return events_;
+  }
   /// All events, the terminal one last.
   std::vector<Event> wait() {
     std::unique_lock lock(mutex_);

@@ -1,29 +1,17 @@
 #include "net/target.h"
 
-#include "base/hex.h"
+#include <utility>
+
+#include "base/percent.h"
 
 namespace pmt::net {
 namespace {
 
-enum class Plus { kLiteral, kSpace };
-
-bool percent_decode(std::string_view in, Plus plus, std::string* out) {
-  out->reserve(in.size());
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    if (in[i] == '+' && plus == Plus::kSpace) {
-      out->push_back(' ');
-    } else if (in[i] != '%') {
-      out->push_back(in[i]);
-    } else {
-      if (i + 2 >= in.size()) return false;
-      const int high = base::hex_digit(in[i + 1]);
-      const int low = base::hex_digit(in[i + 2]);
-      if (high < 0 || low < 0) return false;
-      out->push_back(static_cast<char>(high * 16 + low));
-      i += 2;
-    }
-  }
-  return true;
+/// False where it can't be.
+bool decode(std::string_view text, base::PercentOptions options, std::string* out) {
+  auto decoded = base::percent_decoded(text, options);
+  if (decoded) *out = *std::move(decoded);
+  return decoded.has_value();
 }
 
 bool decode_query(std::string_view query, HttpRequest* request) {
@@ -34,9 +22,9 @@ bool decode_query(std::string_view query, HttpRequest* request) {
     if (pair.empty()) continue;
     const std::size_t equals = pair.find('=');
     auto& [name, value] = request->query.emplace_back();
-    if (!percent_decode(pair.substr(0, equals), Plus::kSpace, &name)) return false;
+    if (!decode(pair.substr(0, equals), {.plus_is_space = true}, &name)) return false;
     if (equals == std::string_view::npos) continue;
-    if (!percent_decode(pair.substr(equals + 1), Plus::kSpace, &value)) return false;
+    if (!decode(pair.substr(equals + 1), {.plus_is_space = true}, &value)) return false;
   }
   return true;
 }
@@ -69,7 +57,7 @@ bool decode_target(std::string_view target, HttpRequest* request) {
   target = without_authority(target);
   target = target.substr(0, target.find('#'));
   const std::size_t mark = target.find('?');
-  if (!percent_decode(target.substr(0, mark), Plus::kLiteral, &request->path)) return false;
+  if (!decode(target.substr(0, mark), {}, &request->path)) return false;
   if (request->path.empty()) request->path.push_back('/');
   return mark == std::string_view::npos || decode_query(target.substr(mark + 1), request);
 }

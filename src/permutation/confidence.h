@@ -14,7 +14,8 @@ class Confidence {
  public:
   void add(const std::vector<llm::TokenLogprob>& tokens) {
     for (const llm::TokenLogprob& token : tokens) {
-      sum_ += std::isfinite(token.logprob) ? token.logprob : kImpossible;
+      if (!token.logprob) continue;
+      sum_ += std::isfinite(*token.logprob) ? *token.logprob : kImpossible;
       ++tokens_;
     }
   }

@@ -83,7 +83,8 @@ void read_text_logprobs(const json& logprobs, std::vector<llm::TokenLogprob>& ou
   for (std::size_t i = 0; i < std::min(tokens.size(), values.size()); ++i) {
     auto text = base::as_text(tokens[i]);
     if (!text) continue;
-    llm::TokenLogprob token{.token = std::move(*text), .logprob = logprob_of(values[i]), .top = {}};
+    llm::TokenLogprob token{.token = std::move(*text), .logprob = {}, .top = {}};
+    if (!values[i].is_null()) token.logprob = logprob_of(values[i]);
     if (tops.is_array() && i < tops.size() && tops[i].is_object()) {
       for (const auto& [other, value] : tops[i].items()) token.top.emplace_back(other, logprob_of(value));
       std::sort(token.top.begin(), token.top.end(),

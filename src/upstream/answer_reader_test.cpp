@@ -97,7 +97,7 @@ TEST(AnswerReader, ReadsLogprobsOfBothShapes) {
   ASSERT_EQ(deltas.size(), 1U);
   ASSERT_EQ(deltas[0].logprobs.size(), 1U);
   EXPECT_EQ(deltas[0].logprobs[0].token, "\xc3\xa9");
-  EXPECT_FLOAT_EQ(deltas[0].logprobs[0].logprob, -0.5F);
+  EXPECT_EQ(deltas[0].logprobs[0].logprob, -0.5F);
   EXPECT_EQ(deltas[0].logprobs[0].top, (std::vector<std::pair<std::string, float>>{{"e", -1.5F}}));
   EXPECT_EQ(all_of<llm::ChoiceEnd>(events)[0].reason, llm::FinishReason::kLength);
 
@@ -109,6 +109,8 @@ TEST(AnswerReader, ReadsLogprobsOfBothShapes) {
       events));
   const auto pieces = all_of<llm::Delta>(events);
   ASSERT_EQ(pieces[0].logprobs.size(), 2U);
+  EXPECT_EQ(pieces[0].logprobs[0].logprob, std::nullopt) << "nothing stands before it";
+  EXPECT_EQ(pieces[0].logprobs[1].logprob, -2.0F);
   EXPECT_EQ(pieces[0].logprobs[1].top.front().first, "c") << "best first";
 }
 

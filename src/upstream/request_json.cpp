@@ -73,6 +73,7 @@ void add_text(json& out, const llm::Request& r) {
   out["prompt"] = r.prompt_tokens.empty() ? json(r.prompt) : json(r.prompt_tokens);
   if (r.logprobs) out["logprobs"] = *r.logprobs;
   if (r.echo) out["echo"] = true;
+  if (!r.suffix.empty()) out["suffix"] = r.suffix;
 }
 
 }  // namespace

@@ -57,12 +57,14 @@ void append_timing(std::string& out, const llm::Timing& timing) {
 }
 
 /// JSON has no infinity: OpenAI writes an impossible token so.
-void append_logprob(std::string& out, float v) {
-  if (!std::isfinite(v)) {
+void append_logprob(std::string& out, std::optional<float> v) {
+  if (!v) {
+    out += "null";
+  } else if (!std::isfinite(*v)) {
     out += "-9999.0";
-    return;
+  } else {
+    fmt::format_to(std::back_inserter(out), "{}", *v);
   }
-  fmt::format_to(std::back_inserter(out), "{}", v);
 }
 
 void append_bytes(std::string& out, std::string_view token) {
@@ -74,7 +76,7 @@ void append_bytes(std::string& out, std::string_view token) {
   out += ']';
 }
 
-void append_candidate(ObjectWriter& w, const std::string& token, float logprob) {
+void append_candidate(ObjectWriter& w, const std::string& token, std::optional<float> logprob) {
   w.string("token", token);
   append_logprob(w.member("logprob"), logprob);
   append_bytes(w.member("bytes"), token);
@@ -100,6 +102,10 @@ void append_array(std::string& out, const std::vector<llm::TokenLogprob>& tokens
 }
 
 void append_top(std::string& out, const llm::TokenLogprob& token) {
+  if (!token.logprob) {
+    out += "null";
+    return;
+  }
   ObjectWriter w(out);
   for (const auto& [candidate, logprob] : token.top) {
     // Not member(): a token is foreign text and needs escaping.

@@ -215,8 +215,9 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
   object.member("sampling", request.sampling)
       .member("speculation",
               request.speculation)  // another order of arithmetic: near ties may fall otherwise
-      .member("stop", request.stop)
-      .member("surface", base::to_string(request.surface))
+      .member("stop", request.stop);
+  if (!request.suffix.empty()) object.member("suffix", request.suffix);
+  object.member("surface", base::to_string(request.surface))
       .member("tenant", request.tenant)
       .member("tool_choice", if_any(request.tool_choice.sent))
       .member("tools", if_any(request.tools));

@@ -156,6 +156,7 @@ TEST(CanonicalKey, EveryFieldThatCanChangeTheAnswerChangesTheKey) {
       {"stop", [](Request& r) { r.stop = {"\nEND"}; }},
       {"n", [](Request& r) { r.n = 1; }},
       {"logprobs", [](Request& r) { r.logprobs = 0; }},
+      {"suffix", [](Request& r) { r.suffix = "end"; }},
       {"no logprobs", [](Request& r) { r.logprobs.reset(); }},
       {"echo", [](Request& r) { r.echo = false; }},
       {"tools", [](Request& r) { r.tools[0].sent = R"({"type":"function","function":{"name":"g"}})"; }},

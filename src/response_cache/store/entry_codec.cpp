@@ -24,7 +24,9 @@ json bytes_json(const std::string& bytes) {
 }
 
 constexpr std::int64_t kCountMax = std::int64_t{1} << 53;  // sums of some of them stay whole numbers
-constexpr std::int64_t kChoicesMax = 128;                  // an answer is drawn up with as many
+/// In place of the log-probability of a token that has none. Null is one that was infinite.
+constexpr bool kNoLogprob = false;
+constexpr std::int64_t kChoicesMax = 128;  // an answer is drawn up with as many
 
 /// Reads the fields of one object: each getter notes the first mistake, and gives a default then.
 class Fields {
@@ -88,7 +90,8 @@ json event_json(const llm::Event& event) {
     for (const auto& token : delta->logprobs) {
       json top = json::array();
       for (const auto& [text, logprob] : token.top) top.push_back({bytes_json(text), logprob});
-      out["logprobs"].push_back({bytes_json(token.token), token.logprob, std::move(top)});
+      const json own = token.logprob ? json(*token.logprob) : json(kNoLogprob);
+      out["logprobs"].push_back({bytes_json(token.token), own, std::move(top)});
     }
     return out;
   }
@@ -130,8 +133,13 @@ base::Result<std::pair<std::string, float>> read_logprob(const json& value) {
 }
 
 base::Result<llm::TokenLogprob> read_token(const json& value) {
-  TRY_ASSIGN(auto own, read_logprob(value));
-  llm::TokenLogprob out{.token = std::move(own.first), .logprob = own.second, .top = {}};
+  llm::TokenLogprob out;
+  if (value.is_array() && value.size() >= 2 && value[1] == kNoLogprob) {
+    TRY_ASSIGN(out.token, read_bytes(value[0]));
+  } else {
+    TRY_ASSIGN(auto own, read_logprob(value));
+    out = {.token = std::move(own.first), .logprob = own.second, .top = {}};
+  }
   if (value.size() > 2 && value[2].is_array()) {
     for (const json& one : value[2]) {
       TRY_ASSIGN(auto other, read_logprob(one));

@@ -2,6 +2,8 @@
 
 #include "response_cache/store/entry_record.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 namespace pmt::response_cache {
@@ -19,7 +21,9 @@ Entry answer() {
        llm::Delta{.choice = 0,
                   .text = "né",
                   .logprobs = {{.token = "n", .logprob = -0.5F, .top = {{"n", -0.5F}, {"\xc3", -1.5F}}},
-                               {.token = "\xc3", .logprob = -0.25F, .top = {}}}},
+                               {.token = "\xc3", .logprob = -0.25F, .top = {}},
+                               {.token = "x", .logprob = {}, .top = {}},
+                               {.token = "y", .logprob = -INFINITY, .top = {}}}},
        llm::ChoiceEnd{.choice = 0,
                       .reason = llm::FinishReason::kToolCalls,
                       .tool_calls = json::parse(R"([{"id": "a", "function": {"name": "f"}}])")},
@@ -52,6 +56,8 @@ TEST(EntryCodecTest, AnAnswerRoundTrips) {
   ASSERT_EQ(events.size(), 4U);
   const auto& delta = std::get<llm::Delta>(events[1]);
   EXPECT_EQ(delta.logprobs[0].top[1].first, "\xc3") << "half a character stays what it is";
+  EXPECT_EQ(delta.logprobs[2].logprob, std::nullopt) << "none, as before a prompt's first token";
+  EXPECT_EQ(delta.logprobs[3].logprob, -INFINITY) << "impossible is not none";
   EXPECT_EQ(std::get<llm::Done>(events[3]).report.knowledge->facts, std::vector<std::string>{"acme/1"});
   EXPECT_EQ(read->meta.ttl_s, 60);
 }

@@ -60,7 +60,7 @@ std::uint32_t hash_of_length(const llm::Request& r) {
 RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohmann::json& versions) {
   Hash question, system, earlier, tools, rest;
   question.add(r.tenant).add(r.cache.name_space).number(static_cast<int>(r.endpoint));
-  question.add(r.prompt);
+  question.add(r.prompt).add(r.suffix);
   for (const auto token : r.prompt_tokens) question.number(token);
   for (std::size_t i = 0; i < r.messages.size(); ++i) {
     const llm::Message& message = r.messages[i];
