@@ -108,6 +108,60 @@ class TreeBuilder {
   Tree* member_ = nullptr;   // of the innermost object: where the next value goes
 };
 
+/// Builds nothing, and stops where it gets too deep.
+class Checker {
+ public:
+  explicit Checker(std::size_t depth_max) : depth_max_(depth_max) {}
+
+  bool null() { return true; }
+  bool boolean(bool) { return true; }
+  bool number_integer(json::number_integer_t) { return true; }
+  bool number_unsigned(json::number_unsigned_t) { return true; }
+  bool number_float(json::number_float_t, const json::string_t&) { return true; }
+  bool string(json::string_t&) { return true; }
+  bool binary(json::binary_t&) { return true; }
+  bool start_object(std::size_t) { return open(); }
+  bool start_array(std::size_t) { return open(); }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+  bool key(json::string_t&) { return true; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) {
+    why_ = parse_error_text(error.what());
+    return false;
+  }
+
+  bool too_deep() const { return depth_ > depth_max_; }
+  const std::string& why() const { return why_; }
+
+ private:
+  bool open() { return ++depth_ <= depth_max_; }
+  bool close() {
+    --depth_;
+    return true;
+  }
+
+  const std::size_t depth_max_;
+  std::size_t depth_ = 0;
+  std::string why_;
+};
+
+/// The quick way: true for most of what is JSON within the limit, for nothing else.
+bool is_plain_json(std::string_view text, std::size_t depth_max) {
+  constexpr std::size_t kKeptBytesMax = 1U << 20;  // a parser that grew past it isn't kept
+  thread_local simdjson::dom::parser parser;
+  if (depth_max != kJsonDepthMax) return false;
+  if (parser.capacity() == 0 && parser.allocate(4096, kJsonDepthMax + 1) != simdjson::SUCCESS) return false;
+  const bool good = parser.parse(text.data(), text.size()).error() == simdjson::SUCCESS;
+  if (parser.capacity() > kKeptBytesMax) parser = simdjson::dom::parser();
+  return good;
+}
+
+Error wrong_json(const JsonLimits& limits, std::string_view text, bool too_deep, const std::string& why) {
+  if (too_deep) return invalid(fmt::format("JSON nested deeper than {} levels", limits.depth_max));
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return invalid("not JSON (it is empty)");
+  return invalid(fmt::format("not JSON ({})", why));
+}
+
 template <class Tree>
 Result<Tree> parse(std::string_view bytes, const JsonLimits& limits, json::input_format_t format) {
   const bool is_text = format == json::input_format_t::json;
@@ -119,10 +173,9 @@ Result<Tree> parse(std::string_view bytes, const JsonLimits& limits, json::input
                              .check_utf8 = !is_text,  // the text's parser does it
                              .byte_strings = limits.byte_strings});
   if (Tree::sax_parse(bytes.data(), bytes.data() + bytes.size(), &builder, format)) return builder.take();
+  if (is_text) return wrong_json(limits, bytes, builder.too_deep(), builder.why());
   if (builder.too_deep())
     return invalid(fmt::format("{} nested deeper than {} levels", name, limits.depth_max));
-  if (is_text && bytes.find_first_not_of(" \t\r\n") == std::string_view::npos)
-    return invalid("not JSON (it is empty)");
   return invalid(fmt::format("not {} ({})", name, builder.why()));
 }
 
@@ -147,6 +200,15 @@ Result<nlohmann::ordered_json> parse_ordered_json(std::string_view text, const J
 
 Result<json> parse_json(std::string_view text, std::size_t bytes_max) {
   return parse_json(text, JsonLimits{.bytes_max = bytes_max});
+}
+
+Status check_json(std::string_view text, const JsonLimits& limits) {
+  if (text.size() > limits.bytes_max)
+    return invalid(fmt::format("JSON of more than {} bytes", limits.bytes_max));
+  if (is_plain_json(text, limits.depth_max)) return {};
+  Checker checker(limits.depth_max);
+  if (json::sax_parse(text.data(), text.data() + text.size(), &checker)) return {};
+  return wrong_json(limits, text, checker.too_deep(), checker.why());
 }
 
 Result<json> parse_cbor(std::string_view bytes, const JsonLimits& limits) {

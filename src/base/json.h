@@ -32,7 +32,11 @@ struct JsonLimits {
 Result<nlohmann::json> parse_json(std::string_view text, const JsonLimits& limits = {});
 Result<nlohmann::json> parse_json(std::string_view text, std::size_t bytes_max);
 
-/// The same for CBOR, with JSON's types only: no tags, byte strings only where the limits say so, and every
+/// Whether the text is JSON within the limits, for what is read by base/json_text.h: builds no tree. Errors: as
+/// parse_json. Cost: some 1 ns a byte.
+Status check_json(std::string_view text, const JsonLimits& limits = {});
+
+/// parse_json for CBOR, with JSON's types only: no tags, byte strings only where the limits say so, and every
 /// text is UTF-8. Numbers may be infinite or not a number.
 Result<nlohmann::json> parse_cbor(std::string_view bytes, const JsonLimits& limits = {});
 

@@ -147,5 +147,21 @@ TEST(Json, ReadsNeverThrow) {
   EXPECT_EQ(as_text(object["int"]), std::nullopt);
 }
 
+TEST(CheckJson, SaysWhatParseJsonSays) {
+  const std::string deep = std::string(64, '[') + std::string(64, ']');
+  for (const std::string& text :
+       {std::string("{}"), std::string("[1,2.5,\"x\"]"), std::string("123456789012345678901234567890"), deep,
+        "[" + deep + "]", std::string(""), std::string("{"), std::string("\"\xff\""), std::string("1e999"),
+        std::string("\"\\ud800\""), std::string("{\"a\":1,\"a\":2}"), std::string("nul"),
+        std::string(1'000'000, '[')}) {
+    const auto parsed = parse_json(text);
+    const Status checked = check_json(text);
+    ASSERT_EQ(checked.has_value(), parsed.has_value()) << text.substr(0, 80);
+    if (!parsed) EXPECT_EQ(checked.error().message, parsed.error().message);
+  }
+  EXPECT_FALSE(check_json("[1]", {.bytes_max = 2}));
+  EXPECT_FALSE(check_json("[[1]]", {.depth_max = 1}));
+}
+
 }  // namespace
 }  // namespace pmt::base

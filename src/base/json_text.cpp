@@ -1,8 +1,11 @@
 #include "base/json_text.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstring>
 #include <utility>
 
+#include <simdjson.h>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -14,19 +17,32 @@ bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+}
+
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
   return text;
 }
 
-/// Past the string that begins at `at`, or the text's end.
+}  // namespace
+
 std::size_t past_string(std::string_view text, std::size_t at) {
-  for (++at; at < text.size() && text[at] != '"'; ++at) {
-    if (text[at] == '\\') ++at;
+  for (std::size_t from = at + 1; from < text.size();) {
+    const void* const found = std::memchr(text.data() + from, '"', text.size() - from);
+    if (found == nullptr) break;
+    const auto quote = static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+    std::size_t escapes = 0;
+    while (quote - escapes > at + 1 && text[quote - escapes - 1] == '\\') ++escapes;
+    if (escapes % 2 == 0) return quote + 1;
+    from = quote + 1;
   }
-  return std::min(at + 1, text.size());
+  return text.size();
 }
+
+namespace {
 
 /// Where the value that begins at `at` ends, in valid JSON: at its object's next comma or closing brace.
 std::size_t end_of_value(std::string_view text, std::size_t at) {
@@ -62,26 +78,59 @@ bool nests_deeper(std::string_view text, std::size_t levels) {
   return false;
 }
 
-std::optional<std::vector<JsonMember>> object_members(std::string_view text) {
-  text = trimmed(text);
-  if (!text.starts_with('{') || !parse_json(text)) return std::nullopt;
+std::vector<JsonMember> members_of(std::string_view text) {
   std::vector<JsonMember> members;
-  std::size_t at = text.find_first_of("\"}", 1);
+  std::size_t at = text.find_first_of("\"}");
   while (at < text.size() && text[at] == '"') {
     const std::size_t name_end = past_string(text, at);
-    std::optional<std::string> name = json_string(text.substr(at, name_end - at));
-    if (!name) return std::nullopt;
-    const std::size_t begin = text.find(':', name_end) + 1;
+    const std::size_t begin = std::min(text.find(':', name_end), text.size() - 1) + 1;
     const std::size_t end = end_of_value(text, begin);
-    members.push_back({std::move(*name), trimmed(text.substr(begin, end - begin))});
+    const std::string_view value = trimmed(text.substr(begin, end - begin));
+    const std::string_view quoted = text.substr(at, name_end - at);
+    members.push_back({json_string(quoted).value_or(""), value, quoted, trimmed(text.substr(at, end - at))});
     at = text.find_first_of("\"}", end);
   }
   return members;
 }
 
+std::vector<std::string_view> items_of(std::string_view text) {
+  std::vector<std::string_view> items;
+  for (std::size_t at = text.find('['); at < text.size() && text[at] != ']';) {
+    const std::size_t end = end_of_value(text, ++at);
+    const std::string_view item = trimmed(text.substr(at, end - at));
+    if (!item.empty()) items.push_back(item);
+    at = end;
+  }
+  return items;
+}
+
+std::string_view value_of(const std::vector<JsonMember>& members, std::string_view name) {
+  const auto found =
+      std::find_if(members.rbegin(), members.rend(), [&](const JsonMember& one) { return one.name == name; });
+  return found == members.rend() ? std::string_view() : found->value;
+}
+
+std::optional<std::int64_t> json_integer(std::string_view value) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error == std::errc() && end == value.data() + value.size()) return number;
+  const auto parsed = value.empty() ? Result<nlohmann::json>(nullptr) : parse_json(value);
+  return parsed ? as_integer(*parsed) : std::nullopt;
+}
+
+std::optional<std::vector<JsonMember>> object_members(std::string_view text) {
+  text = trimmed(text);
+  if (!text.starts_with('{') || !check_json(text)) return std::nullopt;
+  return members_of(text);
+}
+
 std::optional<std::string> json_string(std::string_view quoted) {
   quoted = trimmed(quoted);
   if (!quoted.starts_with('"')) return std::nullopt;
+  const bool plain = quoted.size() >= 2 && past_string(quoted, 0) == quoted.size() && quoted.ends_with('"') &&
+                     quoted.find('\\') == std::string_view::npos;
+  if (plain && simdjson::validate_utf8(quoted.data(), quoted.size()) && !has_control(quoted))
+    return std::string(quoted.substr(1, quoted.size() - 2));
   const auto value = parse_json(quoted);
   return value ? as_text(*value) : std::nullopt;
 }

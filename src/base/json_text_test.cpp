@@ -36,6 +36,33 @@ TEST(JsonText, WhatIsNoObjectHasNoMembers) {
   }
 }
 
+TEST(JsonText, PartsKeepTheirText) {
+  const auto members = members_of(R"("a" : 1,"b":[1, {"c":"]"}] , "d":"x\"}")");
+  ASSERT_EQ(members.size(), 3U) << "without braces, too";
+  EXPECT_EQ(members[0].whole, "\"a\" : 1");
+  EXPECT_EQ(members[0].quoted, "\"a\"");
+  EXPECT_EQ(members[1].value, R"([1, {"c":"]"}])");
+  EXPECT_EQ(value_of(members, "d"), R"("x\"}")");
+  EXPECT_TRUE(is_null(value_of(members, "e")));
+  EXPECT_EQ(items_of(members[1].value), (std::vector<std::string_view>{"1", R"({"c":"]"})"}));
+  EXPECT_TRUE(items_of(" [ ] ").empty());
+  EXPECT_EQ(value_of(members_of(R"({"a":1,"a":2})"), "a"), "2") << "the last one counts";
+  EXPECT_TRUE(members_of("").empty());
+}
+
+TEST(JsonText, ABackslashEscapesOnlyWhatFollows) {
+  EXPECT_EQ(past_string(R"("a\\" x)", 0), 5U);
+  EXPECT_EQ(past_string(R"("a\\\"" x)", 0), 8U);
+  EXPECT_EQ(past_string(R"("never)", 0), 6U);
+}
+
+TEST(JsonText, IntegersAreWhole) {
+  EXPECT_EQ(json_integer("-12"), -12);
+  EXPECT_EQ(json_integer("2.0"), 2);
+  for (const char* none : {"", "null", "2.5", "\"2\"", "99999999999999999999", "[]"})
+    EXPECT_FALSE(json_integer(none)) << none;
+}
+
 TEST(JsonText, QuotedTextIsAlwaysJson) {
   EXPECT_EQ(json_quoted("a\"b\n"), "\"a\\\"b\\n\"");
   EXPECT_EQ(json_quoted("\xff"), "\"\xef\xbf\xbd\"");

@@ -2,6 +2,7 @@
 // written for the person who sent the bad input, and names the field and the way out.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -29,11 +30,18 @@ enum class Code {
 
 const char* to_string(Code code);
 
+/// What another server said when it refused: its own words, to be passed on.
+struct ForeignRefusal {
+  int status = 0;  // HTTP's
+  std::string type, code;
+};
+
 struct Error {
   Code code = Code::kInternal;
   std::string message;
   std::string field = {};    // the request's field at fault, "" if none: OpenAI's "param"
   double retry_after_s = 0;  // kExhausted, kUnavailable: when to come back, 0 if nobody said
+  std::shared_ptr<const ForeignRefusal> foreign = {};  // null: the refusal is ours
 };
 
 template <class T>
