@@ -16,7 +16,13 @@ std::string sse_event(std::string_view data) {
 }
 
 std::vector<std::string> SseParser::feed(std::string_view bytes) {
-  std::vector<std::string> events;
+  std::vector<std::string> payloads;
+  for (SseEvent& event : feed_events(bytes)) payloads.push_back(std::move(event.data));
+  return payloads;
+}
+
+std::vector<SseEvent> SseParser::feed_events(std::string_view bytes) {
+  std::vector<SseEvent> events;
   for (;;) {
     // The LF of a CR LF may come in a later piece than its CR.
     if (after_cr_ && !bytes.empty()) {
@@ -32,18 +38,20 @@ std::vector<std::string> SseParser::feed(std::string_view bytes) {
   }
 }
 
-void SseParser::end_line(std::vector<std::string>* events) {
+void SseParser::end_line(std::vector<SseEvent>* events) {
   std::string_view line = line_;
   if (line.empty()) {
-    if (has_data_) events->push_back(std::move(data_));
+    if (has_data_) events->push_back({std::move(name_), std::move(data_)});
+    name_.clear();
     data_.clear();
     has_data_ = false;
     return;
   }
   const std::size_t colon = line.find(':');
+  std::string_view value = colon == std::string_view::npos ? std::string_view{} : line.substr(colon + 1);
+  if (value.starts_with(' ')) value.remove_prefix(1);
+  if (line.substr(0, colon) == "event") name_ = value;
   if (line.substr(0, colon) == "data") {
-    std::string_view value = colon == std::string_view::npos ? std::string_view{} : line.substr(colon + 1);
-    if (value.starts_with(' ')) value.remove_prefix(1);
     if (has_data_) data_.push_back('\n');
     data_.append(value);
     has_data_ = true;

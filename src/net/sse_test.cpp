@@ -36,5 +36,16 @@ TEST(SseParser, KeepsAnUnfinishedEventBack) {
   EXPECT_THAT(parser.feed("\ndata: next"), ElementsAre("half and half"));
 }
 
+TEST(SseParser, AnEventHasItsName) {
+  SseParser parser;
+  const auto events =
+      parser.feed_events("event: ping\ndata: {}\n\nevent:x\n\ndata: a\n\ndata: b\nevent: error\n\n");
+  ASSERT_EQ(events.size(), 3U);
+  EXPECT_EQ(events[0].name, "ping");
+  EXPECT_EQ(events[1].name, "") << "of an event without data nothing is left";
+  EXPECT_EQ(events[2].name, "error");
+  EXPECT_EQ(events[2].data, "b");
+}
+
 }  // namespace
 }  // namespace pmt::net
