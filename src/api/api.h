@@ -37,6 +37,7 @@ struct ServedModel {
   std::int64_t created_unix_s = 0;
   std::string owned_by = "permutation";
   bool remote = false;       // an upstream's: fields that we don't know are passed on to it
+  bool forwards = false;     // what the caller wrote may reach an upstream: of an engine with a teacher, too
   nlohmann::json meta = {};  // null, or what GET /v1/models shows as "meta": context, parameters, file, ...
 };
 

@@ -62,8 +62,7 @@ BENCHMARK(parse);
 
 void render(benchmark::State& state) {
   for (auto _ : state) {
-    AnswerRenderer answer(
-        {.endpoint = llm::Endpoint::kChat, .id = "chatcmpl-0123456789", .n = 1, .logprobs = {}});
+    AnswerRenderer answer({.endpoint = llm::Endpoint::kChat, .id = "chatcmpl-0123456789", .logprobs = {}});
     answer.add(llm::Started{.model = "tiny", .created_unix_s = 1'700'000'000, .cache = hit()});
     answer.add(llm::Delta{.choice = 0, .text = kAnswerText, .logprobs = {}});
     answer.add(llm::ChoiceEnd{});

@@ -66,20 +66,24 @@ ErrorKind kind_of(const base::Error& error) {
 
 std::string error_body(const base::Error& error) {
   const ErrorKind kind = kind_of(error);
+  const base::ForeignRefusal told = error.foreign ? *error.foreign : base::ForeignRefusal{};
+  const bool ours = told.type.empty() && told.code.empty();
+  const std::string type = told.type.empty() ? kind.type : told.type;
+  const std::string code = !ours || kind.code == nullptr ? told.code : kind.code;
   std::string out;
   ObjectWriter outer(out);
   ObjectWriter inner(outer.member("error"));
   inner.string("message", base::cut_utf8(error.message, kMessageBytesMax));
-  inner.string("type", kind.type);
+  inner.string("type", type);
   if (error.field.empty()) {
     inner.null("param");
   } else {
     inner.string("param", error.field);
   }
-  if (kind.code == nullptr) {
+  if (code.empty()) {
     inner.null("code");
   } else {
-    inner.string("code", kind.code);
+    inner.string("code", code);
   }
   inner.end();
   outer.end();
@@ -88,7 +92,9 @@ std::string error_body(const base::Error& error) {
 
 net::HttpResponse error_response(const base::Error& error) {
   const ErrorKind kind = kind_of(error);
-  net::HttpResponse response{kind.status, {{"content-type", "application/json"}}, error_body(error)};
+  const bool told = error.foreign && error.foreign->status != 0;
+  net::HttpResponse response{
+      told ? error.foreign->status : kind.status, {{"content-type", "application/json"}}, error_body(error)};
   const int said_s = static_cast<int>(std::ceil(std::min(error.retry_after_s, kRetryAfterMaxS)));
   if (const int seconds = std::max(kind.retry_after_s, said_s); seconds > 0)
     response.headers.emplace_back("retry-after", std::to_string(seconds));

@@ -20,7 +20,7 @@ struct ErrorKind {
 /// kUnprocessable under "only-if-cached" is HTTP's own 504 (RFC 9111, 5.2.1.7).
 ErrorKind kind_of(const base::Error& error);
 
-/// {"error":{"message","type","param","code"}}
+/// {"error":{"message","type","param","code"}}. Type, code and status are an upstream's own where it gave some.
 std::string error_body(const base::Error& error);
 net::HttpResponse error_response(const base::Error& error);
 

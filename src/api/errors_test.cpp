@@ -39,6 +39,23 @@ TEST(Errors, BodyHasOpenAisShape) {
   EXPECT_EQ(plain.at("error").at("message"), "quote \" and \xEF\xBF\xBD");
 }
 
+TEST(Errors, AnUpstreamsWordsArePassedOn) {
+  base::Error error{Code::kExhausted, "upstream p: no"};
+  error.foreign = std::make_shared<base::ForeignRefusal>(
+      base::ForeignRefusal{.status = 402, .type = "billing", .code = "insufficient_quota"});
+  EXPECT_EQ(error_response(error).status, 402);
+  EXPECT_EQ(json::parse(error_body(error)).at("error"),
+            json::parse(
+                R"({"message":"upstream p: no","type":"billing","param":null,"code":"insufficient_quota"})"));
+  error.foreign = std::make_shared<base::ForeignRefusal>(
+      base::ForeignRefusal{.status = 429, .type = "tokens", .code = ""});
+  EXPECT_EQ(json::parse(error_body(error)).at("error").at("code"), nullptr) << "it gave none";
+  error.foreign =
+      std::make_shared<base::ForeignRefusal>(base::ForeignRefusal{.status = 429, .type = "", .code = ""});
+  EXPECT_EQ(json::parse(error_body(error)).at("error").at("code"), "rate_limit_exceeded")
+      << "it said nothing";
+}
+
 TEST(Errors, BusySaysWhenToComeBack) {
   const auto retry_after = [](Code code) {
     for (const auto& [name, value] : error_response({code, "x"}).headers) {

@@ -265,7 +265,7 @@ class ToolCallSink final : public llm::Sink {
   void on_end(llm::ChoiceEnd end) {
     Answer& answer = answers_[end.choice];
     if (!answer.plain) {
-      nlohmann::json calls = read_calls(answer.text, end.choice);
+      std::vector<std::string> calls = read_calls(answer.text, end.choice);
       if (calls.empty()) {
         release(answer);
       } else {
@@ -282,15 +282,16 @@ class ToolCallSink final : public llm::Sink {
   }
 
   /// Those that are whole; none if the text is anything else.
-  nlohmann::json read_calls(std::string_view text, int choice) const {
-    nlohmann::json calls = nlohmann::json::array();
+  std::vector<std::string> read_calls(std::string_view text, int choice) const {
+    std::vector<std::string> calls;
     const auto add = [&](std::string_view body) {
       const auto call = read_call(body);
       if (!call) return false;
       const std::string seed = fmt::format("{}/{}/{}/{}", id_, choice, calls.size(), body);
-      calls.push_back({{"id", "call_" + base::sha256(seed).hex().substr(0, 24)},
-                       {"type", "function"},
-                       {"function", {{"name", call->name}, {"arguments", std::string(call->arguments)}}}});
+      calls.push_back(
+          fmt::format(R"({{"id":"call_{}","type":"function","function":{{"name":{},"arguments":{}}}}})",
+                      base::sha256(seed).hex().substr(0, 24), base::json_quoted(call->name),
+                      base::json_quoted(call->arguments)));
       return true;
     };
     if (bare_) {

@@ -18,6 +18,13 @@
 
 namespace pmt::llm {
 
+/// Members of a JSON object as text, without its braces: `"a":1,"b":[]`; "" for none. What an upstream said that
+/// has no member here is kept so, as it was written.
+using MembersText = std::string;
+
+/// Of one answer: `n` choices for each of a list of prompts.
+inline constexpr int kChoicesMax = 4096;
+
 struct TokenLogprob {
   std::string token;                  // its bytes, perhaps half a UTF-8 character
   std::optional<float> logprob = {};  // none: nothing stands before it, as before a prompt's first token
@@ -31,7 +38,8 @@ struct Usage {
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
   std::optional<double> usd = {};  // what it cost, where that is known better than by a price table
-  nlohmann::json details = {};     // null, or what else an upstream said in its usage object, as it said it
+  std::optional<std::int64_t> total_tokens = {};  // an upstream's, where it isn't their sum
+  MembersText details = {};                       // what else an upstream said in its usage object
 };
 
 enum class CacheStatus { kHit, kSemanticHit, kCoalesced, kStale, kMiss, kBypass };
@@ -111,6 +119,7 @@ struct Started {
   std::string model;  // resolved name
   std::int64_t created_unix_s = 0;
   std::optional<CacheReport> cache;  // set by whoever consulted the response cache
+  MembersText more = {};             // of an upstream's answer, what each chunk says: system_fingerprint, ...
 };
 
 /// A piece of a tool call while it is written. ChoiceEnd::tool_calls has all of it again, so who keeps an
@@ -119,6 +128,7 @@ struct CallPiece {
   int index = 0;         // of the call in its choice
   std::string id, name;  // in the call's first piece only
   std::string arguments;
+  MembersText sent = {};  // an upstream's: all that it says of the call, instead of the three above
 };
 
 struct Delta {
@@ -127,20 +137,23 @@ struct Delta {
   std::vector<TokenLogprob> logprobs;
   std::string reasoning = {};  // what it thinks before the answer, no part of the text
   std::vector<CallPiece> calls = {};
+  MembersText more = {};         // further members of an upstream's message: reasoning_content, refusal, ...
+  MembersText choice_more = {};  // further members of its choice; its logprobs among them, as it wrote them
 };
 
 struct ChoiceEnd {
   int choice = 0;
   FinishReason reason = FinishReason::kStop;
-  nlohmann::json tool_calls;  // null or OpenAI's array
+  std::vector<std::string> tool_calls;  // each a call in OpenAI's shape: an object's JSON text
+  std::string said = {};         // "function_call": OpenAI's old word for kToolCalls, where it was said
+  bool no_content = false;       // there was no text at all, not even an empty one
+  MembersText choice_more = {};  // as Delta's
 };
 
 struct Done {
   Usage usage;
   Report report;
-  /// Null, or members of an upstream's answer that OpenAI's shape doesn't have, as sent: Sonar's citations
-  /// and search_results.
-  nlohmann::json extra = {};
+  MembersText extra = {};  // further members of an upstream's answer: Sonar's citations, search_results
   bool transient = false;  // cut short or degraded: true now, but not to be given again
 };
 

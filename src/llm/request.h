@@ -5,12 +5,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json_text.h"
+#include "base/result.h"
 #include "base/usage_counter.h"
 #include "llm/tools.h"
 
@@ -24,6 +25,9 @@ struct Message {
   std::string name;
   std::vector<ToolCall> tool_calls = {};
   std::string tool_call_id;
+  /// Of what the caller wrote in it, what the other members don't hold, as JSON text: parts, members that only an
+  /// upstream may know. "": nothing. It tells two messages apart; an upstream is sent Request::sent.
+  std::string more = {};
 };
 
 /// Against repeating a sequence of tokens (koboldcpp's, as in llama.cpp).
@@ -33,6 +37,7 @@ struct DryOptions {
   int allowed_length = 2;
   int last_n = -1;  // tokens looked at; -1: all
   std::vector<std::string> breakers = {"\n", ":", "\"", "*"};
+  friend bool operator==(const DryOptions&, const DryOptions&) = default;
 };
 
 struct Sampling {
@@ -52,6 +57,27 @@ struct Sampling {
   float repetition_penalty = 1.0F;  // of tokens in the prompt and the answer
   int repetition_last_n = -1;       // of so many last ones; -1: all
   DryOptions dry = {};
+  friend bool operator==(const Sampling&, const Sampling&) = default;
+};
+
+/// A request's body as its caller wrote it, for who passes it on: an upstream is sent this text, in which only
+/// what must change is changed (upstream/request_json.h). Beside it what was read of the members that engines may
+/// set otherwise (limits, sampling, n): where the request differs, the request counts. Made by
+/// api/completions/sent_body.h; the members' views are into `text`, so it stays where it is.
+struct SentBody {
+  struct Member : base::JsonMember {
+    bool held = false;  // the request's own members hold all of it
+  };
+  std::string text;
+  std::vector<Member> members;
+  Sampling sampling;
+  std::optional<int> max_tokens, logprobs;
+  int n = 1;
+  std::optional<base::Error> not_local;  // what a local model can't do of it
+
+  SentBody() = default;
+  SentBody(const SentBody&) = delete;
+  SentBody& operator=(const SentBody&) = delete;
 };
 
 enum class CacheMode { kOn, kOff, kReadOnly, kWriteOnly, kRefresh };
@@ -139,10 +165,12 @@ struct Request {
   ToolChoice tool_choice;
   bool parallel_tool_calls = true;
   ResponseFormat response_format;
-  nlohmann::json extra;  // null, or fields that only an upstream may understand, as sent
-  bool stream = false;   // the caller takes pieces as they come: a hint, no part of the answer
+  bool stream = false;  // the caller takes pieces as they come: a hint, no part of the answer
   std::string other_options =
       {};  // JSON text: members that OpenAI doesn't have and a local answer depends on
+  /// Null: composed here, or nobody will pass it on. Who writes other messages, another prompt, other tools or
+  /// another form resets it.
+  std::shared_ptr<const SentBody> sent = {};
   std::vector<std::string> ignored = {};  // members that a local model can't use, to be named in the answer
 
   CacheOptions cache;

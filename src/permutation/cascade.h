@@ -64,6 +64,8 @@ struct CascadeOptions {
   nlohmann::json versions = {};  // of the models and packs: part of every stage's key
   base::UsageCounter* response_cache_usage = nullptr;
   response_cache::SemanticTier* semantic = nullptr;  // of the whole answer; null: none
+  /// What the caller wrote may reach an upstream.
+  bool forwards() const { return !student.local || !teacher.local; }
 };
 
 class Cascade final : public llm::Completer {

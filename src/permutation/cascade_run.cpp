@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/json_text.h"
 
 namespace pmt::permutation {
 namespace {
@@ -34,6 +35,16 @@ std::string synthesis_prompt(const std::string& question, const std::string& stu
       "on "
       "known facts. Give the answer only.",
       question, facts.empty() ? "" : fmt::format(" that knows these facts:\n{}", facts), student, teacher);
+}
+
+/// They were asked for to judge the student by, not by the caller.
+void drop_logprobs(llm::Delta& delta) {
+  delta.logprobs.clear();
+  llm::MembersText kept;
+  for (const base::JsonMember& member : base::members_of(delta.choice_more)) {
+    if (member.name != "logprobs") kept.append(kept.empty() ? "" : ",").append(member.whole);
+  }
+  delta.choice_more = std::move(kept);
 }
 
 }  // namespace
@@ -195,7 +206,7 @@ void CascadeRun::on_delta(const CallPtr& call, llm::Delta delta) {
     call->text += delta.text;
     call->confidence.add(delta.logprobs);
   }
-  if (!request_.logprobs) delta.logprobs.clear();
+  if (!request_.logprobs) drop_logprobs(delta);
   if (!call->hold) return pass(std::move(delta));
   call->held.emplace_back(std::move(delta));
   const CascadeOptions& options = cascade_.options_;
@@ -386,6 +397,7 @@ void CascadeRun::synthesise(const CallPtr& teacher) {
     request.prompt = std::move(prompt);
     request.prompt_tokens.clear();
   }
+  request.sent = nullptr;  // the caller wrote something else
   ask(Kind::kSynthesis, *cascade_.synthesis_, std::move(request), false);
 }
 

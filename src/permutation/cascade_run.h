@@ -38,7 +38,8 @@ struct Cascade::Stage {
                {.model = given.name,
                 .versions = {{"stage", component}, {"versions", options.versions}},
                 .price = given.price,
-                .usage = options.response_cache_usage}) {}
+                .usage = options.response_cache_usage,
+                .key = {.forwards = !given.local}}) {}
 
   const StageModel& model;
   Named named;

@@ -26,7 +26,8 @@ response_cache::CachedCompleterOptions cache_options(const CascadeOptions& optio
           .versions = std::move(versions),
           .price = {},  // the cascade says itself what it cost
           .usage = options.response_cache_usage,
-          .semantic = options.semantic};
+          .semantic = options.semantic,
+          .key = {.forwards = options.forwards()}};
 }
 
 /// Between the cascade and the caller: passes everything on, and completes the engine's report in Done.

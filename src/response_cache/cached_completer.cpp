@@ -96,6 +96,7 @@ CachedCompleter::CachedCompleter(llm::Completer& inner, ResponseCache& cache, co
       model_(options.model),
       versions_(std::move(options.versions)),
       semantic_(options.semantic),
+      key_(options.key),
       flights_(inner, cache, clock, {std::move(options.model), std::move(options.price), options.usage}) {}
 
 void CachedCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
@@ -138,7 +139,7 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
   }
   const llm::CacheMode mode = request.cache.mode;
   const base::Nanos began = observation ? clock_.now() : base::Nanos(0);
-  const Key key = request_key(request, model_, versions_);
+  const Key key = request_key(request, model_, versions_, key_);
   const Found found = reads(mode)
                           ? cache_.find(key, {.max_age_s = request.cache.max_age_s,
                                               .stale_s = request.cache.stale_while_revalidate_s.value_or(0)})
@@ -162,7 +163,7 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
                 .why = std::move(why),
                 .parts = parts};
   if (semantic_ != nullptr && missed.request.cache.semantic_error_max && reads(mode)) {
-    missed.question = SemanticTier::question_of(missed.request, model_, versions_);
+    missed.question = SemanticTier::question_of(missed.request, model_, versions_, key_);
     if (missed.question) return ask_semantic(std::move(missed));
     missed.why += "; semantic: the request ends in no text of a user";
   }

@@ -47,6 +47,7 @@ struct CachedCompleterOptions {
   Price price;                          // what an answer costs to compute, in dollars; null: nothing
   base::UsageCounter* usage = nullptr;  // counts hits and coalesced answers by surface
   SemanticTier* semantic = nullptr;     // for requests that ask for it; null: none
+  KeyOptions key = {};
 };
 
 class CachedCompleter final : public llm::Completer {
@@ -86,6 +87,7 @@ class CachedCompleter final : public llm::Completer {
   const std::string model_;
   const nlohmann::json versions_;
   SemanticTier* const semantic_;
+  const KeyOptions key_;
   NearMisses seen_;
   SingleFlight flights_;
 };

@@ -15,34 +15,63 @@ namespace pmt::upstream {
 namespace {
 
 using base::at;
+using base::is_null;
 using base::text_at;
+using base::value_of;
 using nlohmann::json;
 
-constexpr int kChoicesMax = 128;
 constexpr std::int64_t kUnixMaxS = std::int64_t{1} << 40;  // some 30,000 years
 constexpr std::int64_t kTokensMax = 1'000'000'000'000;     // sums of some of them fit
-constexpr std::int64_t kToolCallsMax = 128;
 
 base::Error garbage(std::string what) {
   return {base::Code::kBadGateway, "its answer is not OpenAI's: " + std::move(what)};
 }
 
-/// Its own text, for a part that must be an object.
-base::Result<json> read_object(std::string_view text, const char* what) {
-  auto body = base::parse_json(text);
-  if (!body) return garbage(fmt::format("{} that is {}", what, body.error().message));
-  if (!body->is_object()) return garbage(fmt::format("{} that is no JSON object", what));
-  return body;
+base::Status check_object(std::string_view text, const char* what) {
+  if (const base::Status read = base::check_json(text); !read)
+    return garbage(fmt::format("{} that is {}", what, read.error().message));
+  if (!text.starts_with('{')) return garbage(fmt::format("{} that is no JSON object", what));
+  return {};
 }
 
-/// Content is a string, or an array of parts of which those with text count.
-base::Result<std::string> read_content(const json& content) {
-  if (content.is_null()) return std::string();
-  if (auto text = base::as_text(content)) return std::move(*text);
-  if (!content.is_array()) return garbage("a content that is neither text nor parts");
-  std::string text;
-  for (const json& part : content) text += text_at(part, "text");
-  return text;
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+void add_member(llm::MembersText& members, const base::JsonMember& member) {
+  if (!members.empty()) members += ',';
+  members += member.whole;
+}
+
+/// The tree of a part that was checked with the whole.
+json tree_of(std::string_view text) {
+  auto tree = base::parse_json(text, {.bytes_max = text.size()});
+  return tree ? std::move(*tree) : json();
+}
+
+/// A content in parts: its text, and the parts as they were written where text isn't all of them.
+base::Status read_parts(std::string_view parts, llm::Delta& delta) {
+  bool only_text = true;
+  for (const std::string_view part : base::items_of(parts)) {
+    if (!part.starts_with('{')) return garbage("a content's part");
+    const auto members = base::members_of(part);
+    const auto text = base::json_string(value_of(members, "text"));
+    delta.text += text.value_or("");
+    only_text = only_text && text && members.size() <= 2;  // with its type
+  }
+  if (!only_text) delta.more = "\"content_parts\":" + std::string(parts);
+  return {};
+}
+
+/// An object with lists, or null.
+base::Status check_logprobs(std::string_view logprobs) {
+  if (is_null(logprobs)) return {};
+  if (!logprobs.starts_with('{')) return garbage("logprobs");
+  const std::string_view content = value_of(base::members_of(logprobs), "content");
+  return is_null(content) || content.starts_with('[') ? base::Status() : garbage("logprobs");
 }
 
 /// A log-probability; 0 for what is none.
@@ -94,125 +123,198 @@ void read_text_logprobs(const json& logprobs, std::vector<llm::TokenLogprob>& ou
   }
 }
 
-std::optional<llm::FinishReason> finish_reason(const std::string& name) {
-  if (name.empty()) return std::nullopt;
-  if (name == "length") return llm::FinishReason::kLength;
-  if (name == "tool_calls" || name == "function_call") return llm::FinishReason::kToolCalls;
-  if (name == "content_filter") return llm::FinishReason::kContentFilter;
-  return llm::FinishReason::kStop;  // "stop", and other servers' "eos", "end_turn"
+template <std::size_t kCount>
+bool is_one_of(std::string_view name, const std::array<std::string_view, kCount>& names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// OpenAI's words, and those of others that mean the same.
+llm::FinishReason reason_of(std::string_view name) {
+  static constexpr std::array<std::string_view, 4> kLength = {"length", "max_tokens", "MAX_TOKENS",
+                                                              "model_length"};
+  static constexpr std::array<std::string_view, 4> kCalls = {"tool_calls", "function_call", "tool_call",
+                                                             "tool_use"};
+  static constexpr std::array<std::string_view, 3> kFilter = {"content_filter", "SAFETY", "safety"};
+  if (is_one_of(name, kLength)) return llm::FinishReason::kLength;
+  if (is_one_of(name, kCalls)) return llm::FinishReason::kToolCalls;
+  if (is_one_of(name, kFilter)) return llm::FinishReason::kContentFilter;
+  return llm::FinishReason::kStop;  // "stop", "eos", "end_turn"
+}
+
+/// An end that another try may not have: the answer isn't kept.
+bool is_failure(std::string_view reason) {
+  static constexpr std::array<std::string_view, 7> kNames = {
+      "error", "abort", "aborted", "cancelled", "timeout", "network_error", "insufficient_system_resource"};
+  return is_one_of(reason, kNames);
 }
 
 /// Members that the answer which we write has anyway.
-bool is_ours(const std::string& name) {
-  static constexpr std::array kNames = {
-      "id",      "object", "created",     "model",       "system_fingerprint",
-      "choices", "usage",  "permutation", "service_tier"};
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+bool is_ours(std::string_view name) {
+  static constexpr std::array<std::string_view, 7> kNames = {"id",      "object", "created",    "model",
+                                                             "choices", "usage",  "permutation"};
+  return is_one_of(name, kNames);
+}
+bool is_ours_of_choice(std::string_view name) {
+  static constexpr std::array<std::string_view, 6> kNames = {"index", "message",       "delta",
+                                                             "text",  "finish_reason", "logprobs"};
+  return is_one_of(name, kNames);
+}
+
+bool says_something(const llm::MembersText& members) {
+  const auto all = base::members_of(members);
+  return std::any_of(all.begin(), all.end(), [](const auto& member) { return !base::is_null(member.value); });
 }
 
 }  // namespace
 
 base::Status AnswerReader::chunk(std::string_view payload, std::vector<llm::Event>& out) {
-  if (done_) return {};
+  payload = trimmed(payload);
+  if (done_ || payload.empty()) return {};
   if (payload == "[DONE]") return finish(out);
-  TRY_ASSIGN(const json body, read_object(payload, "a chunk"));
-  return take(body, "delta", out);
+  TRY(check_object(payload, "a chunk"));
+  return take(payload, Shape::kChunk, out);
 }
 
 base::Status AnswerReader::whole(std::string_view text, std::vector<llm::Event>& out) {
-  TRY_ASSIGN(const json body, read_object(text, "a body"));
-  TRY(take(body, "message", out));
+  text = trimmed(text);
+  TRY(check_object(text, "a body"));
+  TRY(take(text, Shape::kWhole, out));
   return finish(out);
 }
 
-json AnswerReader::calls_json(const std::vector<ToolCall>& calls) {
-  json out;  // null: there is none
-  for (const ToolCall& call : calls) {
-    out.push_back({{"id", call.id},
-                   {"type", "function"},
-                   {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
-  }
-  return out;
-}
-
-base::Status AnswerReader::take(const json& body, const char* message_member, std::vector<llm::Event>& out) {
-  if (const json& error = at(body, "error"); !error.is_null()) return stream_error(error);
-  const json& choices = at(body, "choices");
-  if (!choices.is_array()) return garbage("no choices");
+base::Status AnswerReader::take(std::string_view text, Shape shape, std::vector<llm::Event>& out) {
+  const Members body = base::members_of(text);
+  if (const std::string_view error = value_of(body, "error"); !is_null(error))
+    return stream_error(tree_of(error));
+  const std::string_view choices = value_of(body, "choices"), usage = value_of(body, "usage");
+  const bool silent = is_null(choices) && shape == Shape::kChunk;
+  if (!silent && !choices.starts_with('[')) return garbage("no choices");
+  if (silent && is_null(usage) && !value_of(body, "object").ends_with(".chunk\"")) return {};
   start(body, out);
-  for (const json& choice : choices) TRY(take_choice(choice, message_member, out));
-  take_usage(at(body, "usage"));
-  for (const auto& [name, value] : body.items()) {
-    if (!is_ours(name) && !value.is_null()) extra_[name] = value;
+  if (!silent) {
+    for (const std::string_view choice : base::items_of(choices)) TRY(take_choice(choice, shape, out));
+  }
+  take_usage(usage);
+  for (const base::JsonMember& member : body) {
+    const auto known = head_.find(member.name);
+    if (!is_ours(member.name) && (known == head_.end() || known->second != member.value))
+      extra_.add(member.whole);
   }
   return {};
 }
 
-void AnswerReader::start(const json& body, std::vector<llm::Event>& out) {
+void AnswerReader::start(const Members& body, std::vector<llm::Event>& out) {
   if (std::exchange(started_, true)) return;
-  const auto created = base::integer_at(body, "created");
+  const auto created = base::json_integer(value_of(body, "created"));
   const bool can_be = created && *created >= 0 && *created <= kUnixMaxS;
-  out.emplace_back(llm::Started{
-      .model = about_.model, .created_unix_s = can_be ? *created : about_.now_unix_s, .cache = {}});
+  llm::Started started{
+      .model = about_.model, .created_unix_s = can_be ? *created : about_.now_unix_s, .cache = {}};
+  for (const base::JsonMember& member : body) {
+    const bool repeated = value_of(body, member.name).data() != member.value.data();
+    if (is_ours(member.name) || repeated || member.value.find_first_of("[{") == 0) continue;
+    head_.emplace(member.name, member.value);
+    add_member(started.more, member);
+  }
+  out.emplace_back(std::move(started));
 }
 
-base::Status AnswerReader::take_choice(const json& choice, const char* message_member,
-                                       std::vector<llm::Event>& out) {
-  if (!choice.is_object()) return garbage("a choice");
-  const json& index = at(choice, "index");
-  const auto number = index.is_null() ? 0 : base::as_integer(index).value_or(-1);
-  if (number < 0 || number >= kChoicesMax) return garbage("a choice's index");
+base::Status AnswerReader::take_choice(std::string_view text, Shape shape, std::vector<llm::Event>& out) {
+  if (!text.starts_with('{')) return garbage("a choice");
+  const Members choice = base::members_of(text);
+  const std::string_view index = value_of(choice, "index");
+  const auto number = is_null(index) ? 0 : base::json_integer(index).value_or(-1);
+  if (number < 0 || number >= llm::kChoicesMax) return garbage("a choice's index");
   llm::Delta delta{.choice = static_cast<int>(number), .text = {}, .logprobs = {}};
-  Choice& state = choices_[delta.choice];
+  const std::string seed = fmt::format("{}/{}", about_.seed, number);
+  Choice& state = choices_.try_emplace(delta.choice, seed).first->second;
   if (state.ended) return {};
+  const std::string_view logprobs = value_of(choice, "logprobs");
+  TRY(check_logprobs(logprobs));
   if (about_.endpoint == llm::Endpoint::kChat) {
-    const json& message = at(choice, message_member);
-    TRY_ASSIGN(delta.text, read_content(at(message, "content")));
-    if (delta.text.empty()) delta.text = text_at(message, "refusal");
-    read_chat_logprobs(at(choice, "logprobs"), delta.logprobs);
-    TRY(take_tool_calls(at(message, "tool_calls"), state));
+    const std::string_view delta_text = value_of(choice, "delta"), message = value_of(choice, "message");
+    const bool as_delta =
+        shape == Shape::kChunk ? !is_null(delta_text) || is_null(message) : is_null(message);
+    TRY(take_message(as_delta ? delta_text : message, as_delta ? Shape::kChunk : Shape::kWhole, state,
+                     delta));
+    if (!is_null(logprobs)) read_chat_logprobs(tree_of(logprobs), delta.logprobs);
   } else {
-    delta.text = text_at(choice, "text");
-    read_text_logprobs(at(choice, "logprobs"), delta.logprobs);
+    const std::string_view said = value_of(choice, "text");
+    if (!is_null(said) && !said.starts_with('"')) return garbage("a text that is none");
+    delta.text = base::json_string(said).value_or("");
+    if (!is_null(logprobs)) read_text_logprobs(tree_of(logprobs), delta.logprobs);
   }
-  const int which = delta.choice;
-  if (!delta.text.empty() || !delta.logprobs.empty()) out.emplace_back(std::move(delta));
-  if (const auto reason = finish_reason(text_at(choice, "finish_reason"))) {
-    state.ended = true;
-    out.emplace_back(
-        llm::ChoiceEnd{.choice = which, .reason = *reason, .tool_calls = calls_json(state.calls)});
+  llm::ChoiceEnd end{.choice = delta.choice, .reason = {}, .tool_calls = {}};
+  std::string_view reason = value_of(choice, "finish_reason");
+  if (reason == "\"\"") reason = {};
+  if (!is_null(logprobs)) delta.choice_more = "\"logprobs\":" + std::string(logprobs);
+  for (const base::JsonMember& member : choice) {
+    if (!is_ours_of_choice(member.name))
+      add_member(is_null(reason) ? delta.choice_more : end.choice_more, member);
+  }
+  const bool says = !delta.text.empty() || !delta.logprobs.empty() || !delta.calls.empty() ||
+                    says_something(delta.more) || says_something(delta.choice_more);
+  if (says) out.emplace_back(std::move(delta));
+  return is_null(reason) ? base::Status() : end_choice(reason, state, std::move(end), out);
+}
+
+base::Status AnswerReader::end_choice(std::string_view reason, Choice& choice, llm::ChoiceEnd end,
+                                      std::vector<llm::Event>& out) {
+  const auto name = base::json_string(reason);
+  if (!name) return garbage("a finish_reason that is no text");
+  choice.ended = true;
+  transient_ = transient_ || is_failure(*name);
+  end.reason = reason_of(*name);
+  if (*name == "function_call") {
+    end.said = *name;
+  } else if (*name != to_string(end.reason) &&
+             end.choice_more.find("\"native_finish_reason\"") == std::string::npos) {
+    // Clients know OpenAI's words only.
+    end.choice_more +=
+        (end.choice_more.empty() ? "" : ",") + ("\"native_finish_reason\":" + std::string(reason));
+  }
+  TRY_ASSIGN(end.tool_calls, choice.calls.calls());
+  end.no_content = about_.endpoint == llm::Endpoint::kChat && !choice.has_content;
+  out.emplace_back(std::move(end));
+  return {};
+}
+
+base::Status AnswerReader::take_message(std::string_view text, Shape shape, Choice& choice,
+                                        llm::Delta& delta) const {
+  if (is_null(text)) return {};
+  if (!text.starts_with('{')) return garbage("a message");
+  const Members message = base::members_of(text);
+  const std::string_view content = value_of(message, "content");
+  if (content.starts_with('"')) {
+    delta.text = base::json_string(content).value_or("");
+  } else if (content.starts_with('[')) {
+    TRY(read_parts(content, delta));
+  } else if (!is_null(content)) {
+    return garbage("a content that is neither text nor parts");
+  }
+  choice.has_content = choice.has_content || !is_null(content);
+  TRY(choice.calls.take(value_of(message, "tool_calls"), shape == Shape::kWhole, delta.calls));
+  const std::string_view refusal = value_of(message, "refusal");
+  if (!is_null(refusal) && !refusal.starts_with('"')) return garbage("a refusal that is no text");
+  for (const base::JsonMember& member : message) {
+    const bool ours = member.name == "role" || member.name == "content" || member.name == "tool_calls" ||
+                      (member.name == "refusal" && is_null(member.value));
+    if (!ours) add_member(delta.more, member);
   }
   return {};
 }
 
-/// Streamed calls come in pieces, told apart by their index: the arguments are joined. Whole ones come once.
-base::Status AnswerReader::take_tool_calls(const json& calls, Choice& choice) {
-  if (calls.is_null()) return {};
-  if (!calls.is_array()) return garbage("tool_calls");
-  for (std::size_t i = 0; i < calls.size(); ++i) {
-    const json& piece = calls[i];
-    const auto index = base::integer_at(piece, "index").value_or(static_cast<std::int64_t>(i));
-    if (!piece.is_object() || index < 0 || index >= kToolCallsMax) return garbage("a tool call");
-    const auto place = static_cast<std::size_t>(index);
-    if (choice.calls.size() <= place) choice.calls.resize(place + 1);
-    ToolCall& call = choice.calls[place];
-    if (std::string id = text_at(piece, "id"); !id.empty()) call.id = std::move(id);
-    const json& function = at(piece, "function");
-    if (std::string name = text_at(function, "name"); !name.empty()) call.name = std::move(name);
-    call.arguments += text_at(function, "arguments");
-  }
-  return {};
-}
-
-void AnswerReader::take_usage(const json& usage) {
-  if (!usage.is_object()) return;
-  const auto count = [&usage](const char* key) -> std::int64_t {
-    return std::clamp<std::int64_t>(base::integer_at(usage, key).value_or(0), 0, kTokensMax);
+void AnswerReader::take_usage(std::string_view usage) {
+  if (!usage.starts_with('{')) return;
+  const Members members = base::members_of(usage);
+  const auto count = [&members](const char* key) -> std::int64_t {
+    return std::clamp<std::int64_t>(base::json_integer(value_of(members, key)).value_or(0), 0, kTokensMax);
   };
   usage_ = {.prompt_tokens = count("prompt_tokens"), .completion_tokens = count("completion_tokens")};
-  for (const auto& [name, value] : usage.items()) {
-    if (name != "prompt_tokens" && name != "completion_tokens" && name != "total_tokens" && !value.is_null())
-      usage_.details[name] = value;
+  const std::int64_t total = count("total_tokens");
+  if (total > 0 && total != usage_.prompt_tokens + usage_.completion_tokens) usage_.total_tokens = total;
+  for (const base::JsonMember& member : members) {
+    if (member.name != "prompt_tokens" && member.name != "completion_tokens" && member.name != "total_tokens")
+      add_member(usage_.details, member);
   }
 }
 
@@ -224,7 +326,8 @@ base::Status AnswerReader::finish(std::vector<llm::Event>& out) {
     return base::Error{base::Code::kBadGateway, "its answer broke off before its end"};
   }
   done_ = true;
-  out.emplace_back(llm::Done{.usage = std::move(usage_), .report = {}, .extra = std::move(extra_)});
+  out.emplace_back(
+      llm::Done{.usage = std::move(usage_), .report = {}, .extra = extra_.text(), .transient = transient_});
   return {};
 }
 

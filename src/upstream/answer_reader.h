@@ -1,9 +1,12 @@
 // An OpenAI-compatible server's answer -> llm events: streamed chunks or one whole object, chat or text. What
-// it says beyond OpenAI's shape (Sonar's citations and search_results) is kept in Done::extra and
-// Usage::details.
+// has no member in the events goes on as it was written: of the answer in Started::more (what each chunk says)
+// and Done::extra, of a message in Delta::more, of a choice in choice_more, of calls and usage in theirs.
+//
+// What clients read by type keeps its type: an end has OpenAI's word (another server's own stands beside it, as
+// native_finish_reason), a content is text (parts that are more stand beside it, as content_parts).
 //
 // Foreign input: whatever is sent, the events have event.h's order; anything that has another type than it
-// should is an error, not a guess.
+// should is an error, not a guess. A chunk that says nothing of choices, usage or an error is a ping.
 // Thread-safety: none; one reader reads one answer.
 #pragma once
 
@@ -13,11 +16,12 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json_text.h"
 #include "base/result.h"
 #include "llm/event.h"
+#include "llm/json_sum.h"
 #include "llm/request.h"
+#include "upstream/call_reader.h"
 
 namespace pmt::upstream {
 
@@ -27,11 +31,11 @@ class AnswerReader {
     llm::Endpoint endpoint = llm::Endpoint::kChat;
     std::string model;            // Started's: the name under which we serve it
     std::int64_t now_unix_s = 0;  // for a server that doesn't say
-    int n = 1;
+    std::string seed = {};        // of the ids of calls that have none: another for each request
   };
   explicit AnswerReader(About about) : about_(std::move(about)) {}
 
-  /// Appends to `out` what the payload of one server-sent event means; "[DONE]" too.
+  /// Appends to `out` what the payload of one server-sent event means; "[DONE]" too, and nothing for an empty one.
   /// Errors: kBadGateway, not such a chunk; or what the server says went wrong (upstream_error).
   base::Status chunk(std::string_view payload, std::vector<llm::Event>& out);
   /// The whole body at once.
@@ -43,27 +47,30 @@ class AnswerReader {
   const llm::Usage& usage() const { return usage_; }
 
  private:
-  struct ToolCall {
-    std::string id, name, arguments;  // put together out of their pieces
-  };
+  using Members = std::vector<base::JsonMember>;
   struct Choice {
+    explicit Choice(std::string seed) : calls(std::move(seed)) {}
     bool ended = false;
-    std::vector<ToolCall> calls;
+    bool has_content = false;  // some text came, perhaps an empty one
+    CallReader calls;
   };
-  static nlohmann::json calls_json(const std::vector<ToolCall>& calls);
-  base::Status take(const nlohmann::json& body, const char* message_member, std::vector<llm::Event>& out);
-  base::Status take_choice(const nlohmann::json& choice, const char* message_member,
-                           std::vector<llm::Event>& out);
-  base::Status take_tool_calls(const nlohmann::json& calls, Choice& choice);
-  void start(const nlohmann::json& body, std::vector<llm::Event>& out);
-  void take_usage(const nlohmann::json& usage);
+  enum class Shape { kChunk, kWhole };
+  base::Status take(std::string_view text, Shape shape, std::vector<llm::Event>& out);
+  base::Status take_choice(std::string_view text, Shape shape, std::vector<llm::Event>& out);
+  base::Status take_message(std::string_view text, Shape shape, Choice& choice, llm::Delta& delta) const;
+  base::Status end_choice(std::string_view reason, Choice& choice, llm::ChoiceEnd end,
+                          std::vector<llm::Event>& out);
+  void start(const Members& body, std::vector<llm::Event>& out);
+  void take_usage(std::string_view usage);
 
   const About about_;
   bool started_ = false;
   bool done_ = false;
+  bool transient_ = false;
   std::map<int, Choice> choices_;
   llm::Usage usage_;
-  nlohmann::json extra_;
+  std::map<std::string, std::string> head_;  // what Started has: name -> value
+  llm::JsonSum extra_{llm::JsonSum::Rule::kLast};
 };
 
 }  // namespace pmt::upstream

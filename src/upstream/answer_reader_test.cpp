@@ -46,7 +46,7 @@ TEST(AnswerReader, ReadsAStream) {
   const auto& done = std::get<llm::Done>(events[4]);
   EXPECT_EQ(done.usage.prompt_tokens, 7);
   EXPECT_EQ(done.usage.completion_tokens, 2);
-  EXPECT_TRUE(done.extra.is_null() && done.usage.details.is_null());
+  EXPECT_EQ(done.extra + done.usage.details, "");
 }
 
 TEST(AnswerReader, SonarsCitationsStay) {
@@ -59,10 +59,9 @@ TEST(AnswerReader, SonarsCitationsStay) {
           "usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"search_context_size":"low"}})",
       events));
   const auto& done = std::get<llm::Done>(events.back());
-  EXPECT_EQ(done.extra.size(), 2U);
-  EXPECT_EQ(done.extra["citations"][0], "https://a.example");
-  EXPECT_EQ(done.extra["search_results"][0]["title"], "A");
-  EXPECT_EQ(done.usage.details, json({{"search_context_size", "low"}}));
+  EXPECT_EQ(done.extra, R"("citations":["https://a.example"],)"
+                        R"("search_results":[{"title":"A","url":"https://a.example","date":null}])");
+  EXPECT_EQ(done.usage.details, R"("search_context_size":"low")");
   EXPECT_EQ(std::get<llm::Started>(events.front()).created_unix_s, 9) << "ours, as it says none";
 }
 
@@ -81,9 +80,85 @@ TEST(AnswerReader, PutsToolCallsTogether) {
   ASSERT_EQ(ends.size(), 1U);
   EXPECT_EQ(ends[0].reason, llm::FinishReason::kToolCalls);
   EXPECT_EQ(ends[0].tool_calls,
-            json::parse(
-                R"([{"id":"c1","type":"function","function":{"name":"add","arguments":"{\"a\":1}"}},
-                    {"id":"c2","type":"function","function":{"name":"sub","arguments":"{}"}}])"));
+            (std::vector<std::string>{
+                R"({"id":"c1","type":"function","function":{"name":"add","arguments":"{\"a\":1}"}})",
+                R"({"id":"c2","type":"function","function":{"name":"sub","arguments":"{}"}})"}));
+  EXPECT_TRUE(ends[0].no_content);
+}
+
+TEST(AnswerReader, WhatHasNoMemberGoesOnAsItWasWritten) {
+  AnswerReader r = reader();
+  std::vector<Event> events;
+  ASSERT_TRUE(r.whole(
+      R"({"id":"x","system_fingerprint":"fp_1","service_tier":null,"x_list":[1.50],"choices":[{"index":0,
+          "message":{"role":"assistant","content":null,"refusal":"No.","reasoning_content":"so \u00e9","annotations":[],
+            "audio":{"id":"a","expires_at":12345678901234567890123}},
+          "stop_reason":7,"logprobs":{"content":[{"token":"N","logprob":-0.10,"bytes":[78],"top_logprobs":[],"id":5}]},
+          "finish_reason":"end_turn"}],
+          "usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":9,"cost":1.0e-4}})",
+      events));
+  EXPECT_EQ(std::get<llm::Started>(events[0]).more, R"("system_fingerprint":"fp_1","service_tier":null)");
+  const auto delta = all_of<llm::Delta>(events).at(0);
+  EXPECT_EQ(delta.more, R"("refusal":"No.","reasoning_content":"so \u00e9","annotations":[],)"
+                        "\"audio\":{\"id\":\"a\",\"expires_at\":12345678901234567890123}");
+  EXPECT_EQ(
+      delta.choice_more,
+      R"("logprobs":{"content":[{"token":"N","logprob":-0.10,"bytes":[78],"top_logprobs":[],"id":5}]})");
+  EXPECT_EQ(delta.text, "");
+  const auto end = all_of<llm::ChoiceEnd>(events).at(0);
+  EXPECT_EQ(end.choice_more, R"("stop_reason":7,"native_finish_reason":"end_turn")");
+  EXPECT_EQ(end.reason, llm::FinishReason::kStop);
+  EXPECT_TRUE(end.no_content);
+  const auto& done = std::get<llm::Done>(events.back());
+  EXPECT_EQ(done.extra, R"("x_list":[1.50])");
+  EXPECT_EQ(done.usage.total_tokens, 9);
+  EXPECT_EQ(done.usage.details, R"("cost":1.0e-4)");
+}
+
+TEST(AnswerReader, WhatIsReadByTypeKeepsItsType) {
+  const auto end = [](const std::string& choice) {
+    AnswerReader r = reader();
+    std::vector<Event> events;
+    EXPECT_TRUE(r.whole(R"({"choices":[{)" + choice + "}]}", events)) << choice;
+    return std::pair(llm::text_of(events) + all_of<llm::Delta>(events).at(0).more,
+                     all_of<llm::ChoiceEnd>(events).at(0));
+  };
+  EXPECT_EQ(end(R"("message":{"content":"x"},"finish_reason":"MAX_TOKENS")").second.reason,
+            llm::FinishReason::kLength);
+  EXPECT_EQ(end(R"("message":{"content":"x"},"finish_reason":"function_call")").second.said, "function_call");
+  EXPECT_EQ(
+      end(R"("message":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},"finish_reason":"stop")")
+          .first,
+      "ab");
+  EXPECT_EQ(
+      end(R"("message":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"b"}]},"finish_reason":"stop")")
+          .first,
+      R"(b"content_parts":[{"type":"thinking","thinking":[]},{"type":"text","text":"b"}])");
+}
+
+TEST(AnswerReader, AStreamsOwnMembersComeWithTheirPieces) {
+  AnswerReader r = reader();
+  std::vector<Event> events;
+  for (
+      const char* chunk :
+      {R"({"provider":"a","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null}}]})",
+       R"({"provider":"a","choices":[{"index":0,"delta":{"reasoning_content":"I "},"token_ids":[1]}]})",
+       R"({"provider":"a","choices":[{"index":0,"delta":{"reasoning_content":"think"},"token_ids":[2]}]})",
+       R"({"type":"ping"})",
+       R"({"provider":"b","citations":["x"],"choices":[{"index":0,"delta":{"content":"42"}}]})",
+       R"({"provider":"b","citations":["x","y"],"choices":[{"index":0,"delta":{},"finish_reason":"error"}]})",
+       R"({"object":"chat.completion.chunk","usage":{"prompt_tokens":1,"completion_tokens":1}})", "[DONE]"}) {
+    ASSERT_TRUE(r.chunk(chunk, events)) << chunk;
+  }
+  const auto deltas = all_of<llm::Delta>(events);
+  ASSERT_EQ(deltas.size(), 3U);
+  EXPECT_EQ(deltas[0].more, R"("reasoning_content":"I ")");
+  EXPECT_EQ(deltas[1].choice_more, R"("token_ids":[2])");
+  EXPECT_EQ(deltas[2].text, "42");
+  const auto& done = std::get<llm::Done>(events.back());
+  EXPECT_EQ(done.extra, R"("provider":"b","citations":["x","y"])") << "the last word counts";
+  EXPECT_EQ(done.usage.completion_tokens, 1);
+  EXPECT_TRUE(done.transient) << "another try may end well";
 }
 
 TEST(AnswerReader, ReadsLogprobsOfBothShapes) {
@@ -115,13 +190,28 @@ TEST(AnswerReader, ReadsLogprobsOfBothShapes) {
 }
 
 TEST(AnswerReader, WhatIsNoAnswerIsAnError) {
-  for (const char* body :
-       {"", "<html>", "[]", "{}", R"({"choices":{}})", R"({"choices":[3]})", R"({"choices":[]})",
-        R"({"choices":[{"index":-1,"message":{"content":"x"},"finish_reason":"stop"}]})",
-        R"({"choices":[{"index":100000,"message":{"content":"x"},"finish_reason":"stop"}]})",
-        R"({"choices":[{"index":0,"message":{"content":5},"finish_reason":"stop"}]})",
-        R"({"choices":[{"index":0,"message":{"tool_calls":{"a":1}},"finish_reason":"stop"}]})",
-        R"({"choices":[{"index":0,"message":{"content":"no end"}}]})"}) {
+  for (
+      const char* body :
+      {"",
+       "<html>",
+       "[]",
+       "{}",
+       R"({"choices":{}})",
+       R"({"choices":[3]})",
+       R"({"choices":[]})",
+       R"({"choices":[{"index":-1,"message":{"content":"x"},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":100000,"message":{"content":"x"},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"content":5},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"tool_calls":{"a":1}},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"tool_calls":[5]},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"tool_calls":[{"function":"f"}]},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":"text","finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"content":["x"]},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"content":"x","refusal":5},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"content":"x"},"logprobs":[],"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"content":"x"},"logprobs":{"content":5},"finish_reason":"stop"}]})",
+       R"({"choices":[{"index":0,"message":{"content":"x"},"finish_reason":7}]})",
+       R"({"choices":[{"index":0,"message":{"content":"no end"}}]})"}) {
     AnswerReader r = reader();
     std::vector<Event> events;
     const auto read = r.whole(body, events);

@@ -21,12 +21,14 @@ class FallbackSink final : public llm::Sink, public std::enable_shared_from_this
   }
 
   void on_event(llm::Event event) override {
-    if (auto* failed = std::get_if<llm::Failed>(&event); failed != nullptr && !passed_on_ &&
-                                                         which_ + 1 < entries_.size() &&
-                                                         may_fall_back(failed->error.code)) {
-      failures_.push_back({{"model", entries_[which_].model}, {"error", failed->error.message}});
-      held_.reset();
-      return ask(which_ + 1);
+    if (auto* failed = std::get_if<llm::Failed>(&event);
+        failed != nullptr && !passed_on_ && may_fall_back(failed->error.code)) {
+      const std::size_t next = next_of(which_);
+      if (next < entries_.size()) {
+        failures_.push_back({{"model", entries_[which_].model}, {"error", failed->error.message}});
+        held_.reset();
+        return ask(next);
+      }
     }
     if (std::holds_alternative<llm::Started>(event)) {
       held_ = std::move(event);
@@ -44,6 +46,14 @@ class FallbackSink final : public llm::Sink, public std::enable_shared_from_this
   }
 
  private:
+  /// A local model would answer a part of what was asked: it is passed over.
+  std::size_t next_of(std::size_t which) const {
+    const bool only_upstreams = request_.sent && request_.sent->not_local;
+    do ++which;
+    while (which < entries_.size() && only_upstreams && entries_[which].local);
+    return which;
+  }
+
   const std::vector<FallbackCompleter::Entry>& entries_;
   const llm::Request request_;
   std::shared_ptr<llm::Sink> sink_;

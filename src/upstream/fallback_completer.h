@@ -19,6 +19,7 @@ class FallbackCompleter final : public llm::Completer {
   struct Entry {
     std::string model;
     llm::Completer* completer;
+    bool local = false;  // takes no more of a request than our own models do
   };
   /// Requires: at least one entry.
   explicit FallbackCompleter(std::vector<Entry> entries) : entries_(std::move(entries)) {}

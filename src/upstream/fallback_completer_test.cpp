@@ -61,6 +61,28 @@ TEST(FallbackCompleter, NotForTheRequestsOwnFaultNorAfterTheFirstWord) {
   EXPECT_TRUE(spare.asked_as.empty());
 }
 
+/// A model of ours would answer a part of it: an image is no text.
+TEST(FallbackCompleter, WhatOursCantTakeIsNotAskedOfOurs) {
+  Scripted first({failed(base::Code::kUnavailable)}), ours({started("b"), llm::Done{}});
+  Scripted third({started("c"), said("yes"), llm::ChoiceEnd{}, llm::Done{}});
+  auto sent = std::make_shared<llm::SentBody>();
+  sent->not_local = base::invalid("must be text", "messages[0].content[0].type");
+  const auto asked = [&](FallbackCompleter& completer) {
+    const auto sink = std::make_shared<llm::CollectingSink>();
+    llm::Request request;
+    request.sent = sent;
+    completer.start(std::move(request), sink, {});
+    return sink->wait();
+  };
+  FallbackCompleter completer({{"a", &first}, {"b", &ours, true}, {"c", &third}});
+  EXPECT_EQ(llm::text_of(asked(completer)), "yes");
+  FallbackCompleter no_other({{"a", &first}, {"b", &ours, true}});
+  EXPECT_EQ(std::get<llm::Failed>(asked(no_other).back()).error.code, base::Code::kUnavailable);
+  EXPECT_TRUE(ours.asked_as.empty());
+  (void)ask(no_other);
+  EXPECT_EQ(ours.asked_as.size(), 1U) << "any other request is";
+}
+
 TEST(FallbackCompleter, TheLastFailureIsTheAnswer) {
   Scripted first({failed(base::Code::kUnavailable)});
   Scripted second({failed(base::Code::kExhausted)});

@@ -1,5 +1,6 @@
 #include "upstream/remote_completer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <deque>
@@ -9,15 +10,41 @@
 #include <fmt/format.h>
 
 #include "base/guard.h"
+#include "base/json_text.h"
 #include "llm/guarded_sink.h"
 #include "net/sse.h"
 #include "upstream/answer_reader.h"
 #include "upstream/cooldown.h"
 #include "upstream/request_json.h"
+#include "upstream/upstream_call.h"
 #include "upstream/upstream_error.h"
 
 namespace pmt::upstream {
 namespace {
+
+/// A media type in any case, with any parameters.
+bool is_event_stream(std::string_view content_type) {
+  constexpr std::string_view kType = "text/event-stream";
+  const auto begin = std::min(content_type.find_first_not_of(" \t"), content_type.size());
+  const std::string_view type = content_type.substr(begin, content_type.find_first_of("; \t", begin) - begin);
+  return std::equal(type.begin(), type.end(), kType.begin(), kType.end(), [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+  });
+}
+
+/// How a body begins that is a stream, whatever its type says: JSON begins otherwise.
+bool begins_as_events(std::string_view body) {
+  return body.starts_with("data:") || body.starts_with("event:") || body.starts_with(": ");
+}
+
+/// What a named event of a stream means: a ping means nothing, an error may stand bare.
+std::string payload_of(net::SseEvent event) {
+  if (event.name.empty() || event.name == "message") return std::move(event.data);
+  const auto members = base::object_members(event.data);
+  if (!members) return event.name == "error" ? "{\"error\":" + base::json_quoted(event.data) + "}" : "";
+  const bool bare = event.name == "error" && base::is_null(base::value_of(*members, "error"));
+  return bare ? "{\"error\":" + event.data + "}" : std::move(event.data);
+}
 
 struct Counters {
   std::atomic<std::uint64_t> requests{0}, completed{0}, failed{0}, cancelled{0}, attempts{0}, retries{0},
@@ -104,22 +131,20 @@ class Call final : public net::ExchangeListener, public std::enable_shared_from_
     first_byte_ms_ = base::ms_between(attempt_at_, remote_.clock_.now());
     headers_ = headers;
     for (const auto& [name, value] : headers) {
-      if (name == "content-type") sse_ = value.starts_with("text/event-stream");
+      if (name == "content-type") sse_ = is_event_stream(value);
     }
   }
   bool read_body(std::string_view bytes);
   void end(base::Status status);
   void attempt();
-  net::AsyncCall http_call(double seconds_left);
+  net::AsyncCall http_call(double seconds_left) const;
   double seconds_left() const;
   /// Passes on what an answer's piece brought. Started waits for the first event after it: until then
   /// another attempt can still take over.
   void pass_on(std::vector<llm::Event> events);
   base::Status end_of_body();
-  base::Error name(base::Error error) const;
   void settle(base::Error error);
   bool try_again(const base::Error& error);
-  double backoff_s(const base::Error& error) const;
   void finish(llm::Event last);
 
   Remote& remote_;
@@ -154,22 +179,14 @@ double Call::seconds_left() const {
   return std::min(options_.timeouts.total_s, *request_.budget.seconds - used);
 }
 
-net::AsyncCall Call::http_call(double left_s) {
+net::AsyncCall Call::http_call(double left_s) const {
   const bool chat = request_.endpoint == llm::Endpoint::kChat;
-  net::AsyncCall call{.url = options_.base_url,
-                      .method = "POST",
-                      .target = chat ? "/chat/completions" : "/completions",
-                      .headers = {{"content-type", "application/json"},
-                                  {"accept", streams_ ? "text/event-stream" : "application/json"}},
-                      .body = request_body(request_, options_, streams_),
-                      .connect_timeout_s = options_.timeouts.connect_s,
-                      .first_byte_timeout_s = streams_ ? options_.timeouts.first_byte_s : 0,
-                      .stall_timeout_s = options_.timeouts.stall_s,
-                      .total_timeout_s = left_s};
-  if (!options_.api_key.empty()) call.headers.emplace_back("authorization", "Bearer " + options_.api_key);
-  if (!request_.id.empty()) call.headers.emplace_back("x-request-id", request_.id);
-  if (!request_.traceparent.empty()) call.headers.emplace_back("traceparent", request_.traceparent);
-  return call;
+  return upstream_call(options_, {.target = chat ? "/chat/completions" : "/completions",
+                                  .body = request_body(request_, options_, streams_),
+                                  .id = request_.id,
+                                  .traceparent = request_.traceparent,
+                                  .streams = streams_,
+                                  .total_s = left_s});
 }
 
 void Call::attempt() {
@@ -181,13 +198,13 @@ void Call::attempt() {
         base::Code::kUnavailable,
         fmt::format("it failed too often and is left alone for {:.0f} s more", std::ceil(rest_s))};
     cooling.retry_after_s = rest_s;
-    return finish(llm::Failed{name(std::move(cooling))});
+    return finish(llm::Failed{named(std::move(cooling), options_)});
   }
   const double left_s = seconds_left();
   if (left_s <= 0) {
     base::Error late{base::Code::kDeadline, "the request's budget of seconds is used up",
                      "permutation.budget.seconds"};
-    return finish(llm::Failed{name(std::move(late))});
+    return finish(llm::Failed{named(std::move(late), options_)});
   }
   ++attempts_;
   ++remote_.count_.attempts;
@@ -202,7 +219,7 @@ void Call::attempt() {
   reader_.emplace(AnswerReader::About{.endpoint = request_.endpoint,
                                       .model = options_.name,
                                       .now_unix_s = remote_.clock_.unix_seconds(),
-                                      .n = request_.n});
+                                      .seed = request_.id});
   remote_.client_.start(http_call(left_s), shared_from_this(), cancel_);
 }
 
@@ -213,14 +230,15 @@ bool Call::read_body(std::string_view bytes) {
                            fmt::format("its answer is larger than {} bytes", options_.answer_bytes_max)};
     return false;
   }
+  sse_ = sse_ || (body_.empty() && begins_as_events(bytes));
   if (status_ >= 400 || !sse_) {
     body_.append(bytes);
     return true;
   }
   std::vector<llm::Event> events;
   base::Status read;
-  for (const std::string& payload : parser_->feed(bytes)) {
-    read = reader_->chunk(payload, events);
+  for (net::SseEvent& event : parser_->feed_events(bytes)) {
+    read = reader_->chunk(payload_of(std::move(event)), events);
     if (!read) break;
   }
   pass_on(std::move(events));
@@ -279,29 +297,11 @@ void Call::end(base::Status status) {
   finish(*std::exchange(done_, std::nullopt));
 }
 
-base::Error Call::name(base::Error error) const {
-  error.message = fmt::format("upstream {}: {}", options_.provider, error.message);
-  if (error.code == base::Code::kUnauthorized) {
-    error.message +=
-        options_.api_key.empty()
-            ? "; no key is configured for it: set api_key_env in its [[upstream]]"
-            : fmt::format("; its key came from the environment variable {}", options_.api_key_env);
-  }
-  if (error.code == base::Code::kNotFound) error.field = "model";
-  return error;
-}
-
-double Call::backoff_s(const base::Error& error) const {
-  const Retries& retries = options_.retries;
-  const double full = std::min(retries.backoff_max_s, retries.backoff_s * std::pow(2.0, attempts_ - 1));
-  return std::max(error.retry_after_s, full * (0.5 + 0.5 * remote_.random_()));
-}
-
 bool Call::try_again(const base::Error& error) {
-  if (passed_on_ || cancel_.cancelled() || !is_retryable(error.code)) return false;
+  if (passed_on_ || cancel_.cancelled() || !is_retryable(error)) return false;
   if (attempts_ > options_.retries.attempts_more) return false;
   if (error.retry_after_s > options_.retries.retry_after_max_s) return false;
-  const double wait_s = backoff_s(error);
+  const double wait_s = backoff_s(options_.retries, attempts_, error.retry_after_s, remote_.random_());
   if (request_.budget.seconds && wait_s >= seconds_left()) return false;
   ++remote_.count_.retries;
   remote_.client_.after(
@@ -321,7 +321,7 @@ void Call::settle(base::Error error) {
   }
   errors_.push_back(error.message);
   if (try_again(error)) return;
-  error = name(std::move(error));
+  error = named(std::move(error), options_);
   if (attempts_ > 1) error.message += fmt::format(" ({} attempts)", attempts_);
   finish(llm::Failed{std::move(error)});
 }

@@ -137,7 +137,6 @@ TEST_F(RemoteTest, StreamsAnAnswer) {
        .name = {},
        .tool_calls = {{.name = "f", .arguments = "{}", .sent = R"({"id":"c","x":[]})"}},
        .tool_call_id = {}});
-  request.extra = {{"search_recency_filter", "week"}};
   const auto events = ask(*remote, request);
   EXPECT_EQ(llm::text_of(events), "Paris");
   EXPECT_EQ(std::get<llm::Started>(events.front()).model, "p/m");
@@ -154,10 +153,60 @@ TEST_F(RemoteTest, StreamsAnAnswer) {
             json::parse(R"({"model":"real-name","messages":[{"role":"user","content":"capital?"},
                 {"role":"assistant","content":null,"tool_calls":[{"id":"c","x":[]}]}],
               "temperature":0.0,"max_tokens":9,"tools":[{"type":"function","b":1.5,"a":0}],
-              "tool_choice":{"type":"any"},"search_recency_filter":"week",
+              "tool_choice":{"type":"any"},
               "stream":true,"stream_options":{"include_usage":true}})"));
   EXPECT_NE(sent[0].body.find(R"("tools":[{"type":"function","b":1.50,"a":0}])"), std::string::npos)
       << "tools go on as they were written";
+}
+
+TEST_F(RemoteTest, StreamsAsTheWorldSendsThem) {
+  const auto plays = [](const std::string& body, const std::string& type) {
+    return answers(200, body, {{"content-type", type}});
+  };
+  const std::string said = chunk({{"content", "Paris"}}) + chunk(json::object(), "stop") + kUsage;
+  const std::string pings =
+      ": ping\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\nevent: keep-alive\ndata: now\n\n"
+      "data:\n\ndata: {\"type\": \"ping\"}\n\n";
+  script({plays(said, "Text/Event-Stream; charset=utf-8"), plays(pings + said, "TEXT/EVENT-STREAM;x=y"),
+          plays(said, "text/plain"), plays(pings + said, "application/octet-stream"),
+          plays(said, "text/event-stream-of-another-kind")});
+  const auto remote = make(options());
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(llm::text_of(ask(*remote)), "Paris") << i;
+  EXPECT_EQ(requests().size(), 5U) << "each at the first attempt";
+}
+
+TEST_F(RemoteTest, AnErrorMayBeAnEventOfItsOwn) {
+  RemoteOptions once = options();
+  once.retries.attempts_more = 0;
+  const auto remote = make(once);
+  for (const char* event :
+       {"event: error\ndata: {\"message\": \"it burns\", \"code\": \"fire\"}\n\n",
+        "event: error\ndata: it burns\n\n", "data: {\"error\": {\"message\": \"it burns\"}}\n\n"}) {
+    script({answers(200, chunk({{"content", "Pa"}}) + event, kSse)});
+    EXPECT_THAT(failure(ask(*remote)).message, HasSubstr("it burns")) << event;
+  }
+}
+
+TEST_F(RemoteTest, ARefusalKeepsItsWords) {
+  const auto refuses = [](int status, const char* code) {
+    return answers(status, json{{"error", {{"message", "no"}, {"type", "a_type"}, {"code", code}}}}.dump());
+  };
+  script({refuses(400, "context_length_exceeded"), refuses(422, "x"), refuses(402, "y"), refuses(403, "z"),
+          refuses(429, "insufficient_quota"), refuses(401, "invalid_api_key")});
+  const auto remote = make(options());
+  for (const auto& [status, code] : std::vector<std::pair<int, std::string>>{{400, "context_length_exceeded"},
+                                                                             {422, "x"},
+                                                                             {402, "y"},
+                                                                             {403, "z"},
+                                                                             {429, "insufficient_quota"}}) {
+    const base::Error error = failure(ask(*remote));
+    ASSERT_NE(error.foreign, nullptr) << status;
+    EXPECT_EQ(error.foreign->status, status);
+    EXPECT_EQ(error.foreign->type, "a_type");
+    EXPECT_EQ(error.foreign->code, code);
+  }
+  EXPECT_EQ(failure(ask(*remote)).foreign, nullptr) << "our own key is no fault of the caller's";
+  EXPECT_EQ(requests().size(), 6U) << "a quota that is used up isn't asked again";
 }
 
 TEST_F(RemoteTest, TakesAWholeAnswerWhetherAskedForOrNot) {

@@ -4,7 +4,11 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "base/json_text.h"
+#include "upstream/body_edit.h"
 
 namespace pmt::upstream {
 namespace {
@@ -40,22 +44,33 @@ std::string message_text(const llm::Message& message) {
   return text;
 }
 
-void add_sampling(json& out, const llm::Sampling& s) {
-  const llm::Sampling usual;
-  if (s.temperature != usual.temperature) out["temperature"] = s.temperature;
-  if (s.top_p != usual.top_p) out["top_p"] = s.top_p;
-  if (s.top_k != usual.top_k) out["top_k"] = s.top_k;
-  if (s.min_p != usual.min_p) out["min_p"] = s.min_p;
-  if (s.frequency_penalty != usual.frequency_penalty) out["frequency_penalty"] = s.frequency_penalty;
-  if (s.presence_penalty != usual.presence_penalty) out["presence_penalty"] = s.presence_penalty;
-  if (s.seed) out["seed"] = *s.seed;
-  for (const auto& [token, bias] : s.logit_bias) out["logit_bias"][std::to_string(token)] = bias;
+/// 0.7F as 0.7, not as the double next to it.
+std::string number(float value) {
+  return fmt::format("{}", value);
 }
 
-void add_chat(json& out, const llm::Request& r) {
-  if (!r.logprobs) return;
-  out["logprobs"] = true;
-  if (*r.logprobs > 0) out["top_logprobs"] = *r.logprobs;
+/// Calls `set(name, JSON text)` for what differs from `usual`.
+template <class Set>
+void write_sampling(const llm::Sampling& s, const llm::Sampling& usual, Set&& set) {
+  if (s.temperature != usual.temperature) set("temperature", number(s.temperature));
+  if (s.top_p != usual.top_p) set("top_p", number(s.top_p));
+  if (s.top_k != usual.top_k) set("top_k", std::to_string(s.top_k));
+  if (s.min_p != usual.min_p) set("min_p", number(s.min_p));
+  if (s.frequency_penalty != usual.frequency_penalty) set("frequency_penalty", number(s.frequency_penalty));
+  if (s.presence_penalty != usual.presence_penalty) set("presence_penalty", number(s.presence_penalty));
+  if (s.seed && s.seed != usual.seed) set("seed", std::to_string(*s.seed));
+  if (s.logit_bias == usual.logit_bias) return;
+  std::string bias;
+  for (const auto& [token, value] : s.logit_bias)
+    bias += fmt::format("{}\"{}\":{}", bias.empty() ? '{' : ',', token, number(value));
+  set("logit_bias", bias.empty() ? "{}" : bias + '}');
+}
+
+template <class Set>
+void write_logprobs(const llm::Request& r, Set&& set) {
+  if (r.endpoint != llm::Endpoint::kChat) return set("logprobs", std::to_string(*r.logprobs));
+  set("logprobs", "true");
+  if (*r.logprobs > 0) set("top_logprobs", std::to_string(*r.logprobs));
 }
 
 /// What the caller wrote goes on as the caller wrote it.
@@ -71,22 +86,14 @@ void add_chat_texts(std::string& body, const llm::Request& r) {
 
 void add_text(json& out, const llm::Request& r) {
   out["prompt"] = r.prompt_tokens.empty() ? json(r.prompt) : json(r.prompt_tokens);
-  if (r.logprobs) out["logprobs"] = *r.logprobs;
   if (r.echo) out["echo"] = true;
   if (!r.suffix.empty()) out["suffix"] = r.suffix;
 }
 
-}  // namespace
-
-std::string request_body(const llm::Request& r, const RemoteOptions& options, bool stream) {
-  json out = r.extra.is_object() ? r.extra : json::object();
-  out["model"] = options.model;
-  if (r.endpoint == llm::Endpoint::kChat) {
-    add_chat(out, r);
-  } else {
-    add_text(out, r);
-  }
-  add_sampling(out, r.sampling);
+std::string composed_body(const llm::Request& r, const RemoteOptions& options, bool stream) {
+  json out = {{"model", options.model}};
+  const bool chat = r.endpoint == llm::Endpoint::kChat;
+  if (!chat) add_text(out, r);
   if (r.max_tokens)
     out[options.max_completion_tokens ? "max_completion_tokens" : "max_tokens"] = *r.max_tokens;
   if (!r.stop.empty()) out["stop"] = r.stop;
@@ -96,8 +103,63 @@ std::string request_body(const llm::Request& r, const RemoteOptions& options, bo
     out["stream_options"] = {{"include_usage", true}};
   }
   std::string body = written(out);
-  if (r.endpoint == llm::Endpoint::kChat) add_chat_texts(body, r);
+  const auto add = [&body](const char* name, const std::string& value) { add_sent(body, name, value); };
+  write_sampling(r.sampling, {}, add);
+  if (r.logprobs) write_logprobs(r, add);
+  if (chat) add_chat_texts(body, r);
   return body;
+}
+
+/// What the caller calls its limit: a server that knows the one name may refuse the other.
+void set_limit(BodyEdit& body, const llm::Request& r, const RemoteOptions& options) {
+  constexpr const char* kOld = "max_tokens";
+  constexpr const char* kNew = "max_completion_tokens";
+  const bool changed = r.max_tokens != r.sent->max_tokens;
+  const bool named_new = !base::is_null(body.value(kNew));
+  const bool rename = options.max_completion_tokens && !named_new && !base::is_null(body.value(kOld));
+  if (!changed && !rename) return;
+  const std::string limit =
+      changed ? std::to_string(r.max_tokens.value_or(0)) : std::string(body.value(kOld));
+  if (changed || rename) body.remove(options.max_completion_tokens || named_new ? kOld : kNew);
+  if (changed && !r.max_tokens) return body.remove(kNew);
+  body.set(options.max_completion_tokens || named_new ? kNew : kOld, limit);
+}
+
+/// Usage comes with every stream: what it cost is counted here, too.
+void set_stream(BodyEdit& body, bool stream) {
+  if (!stream) {
+    if (body.value("stream") != "true") return;  // as the caller wrote it
+    body.remove("stream");
+    return body.remove("stream_options");
+  }
+  if (body.value("stream") != "true") body.set("stream", "true");
+  const std::string_view options = body.value("stream_options");
+  if (!options.starts_with('{')) return body.set("stream_options", "{\"include_usage\":true}");
+  const auto members = base::members_of(options);
+  BodyEdit inner(options, members);
+  if (inner.value("include_usage") == "true") return;
+  inner.set("include_usage", "true");
+  body.set("stream_options", inner.text());
+}
+
+std::string forwarded_body(const llm::Request& r, const RemoteOptions& options, bool stream) {
+  const llm::SentBody& sent = *r.sent;
+  BodyEdit body(sent.text, sent.members);
+  const auto set = [&body](const char* name, std::string value) { body.set(name, std::move(value)); };
+  body.set("model", base::json_quoted(options.model));
+  body.remove("permutation");
+  set_stream(body, stream);
+  set_limit(body, r, options);
+  write_sampling(r.sampling, sent.sampling, set);
+  if (r.n != sent.n) body.set("n", std::to_string(r.n));
+  if (r.logprobs && r.logprobs != sent.logprobs) write_logprobs(r, set);
+  return body.text();
+}
+
+}  // namespace
+
+std::string request_body(const llm::Request& r, const RemoteOptions& options, bool stream) {
+  return r.sent ? forwarded_body(r, options, stream) : composed_body(r, options, stream);
 }
 
 }  // namespace pmt::upstream

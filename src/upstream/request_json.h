@@ -1,5 +1,11 @@
-// llm::Request -> the body of an OpenAI-compatible request. What has OpenAI's default is left out, so that
-// servers which know fewer fields are served too. Thread-safety: pure functions.
+// llm::Request -> the body of an OpenAI-compatible request.
+// A request that its caller wrote goes on as the caller's own text (llm::SentBody). Changed is: `model`; `stream`
+// and stream_options.include_usage, where we ask otherwise than the caller; what an engine set otherwise
+// (sampling, max_tokens, n, logprobs); the length's name, where the configuration says so. `permutation` is left
+// out. All else, known or not, is the same bytes in the same order.
+// One that we composed is written here: what has OpenAI's default is left out, so that servers which know fewer
+// fields are served too.
+// Thread-safety: pure functions. Cost: a copy of the text.
 #pragma once
 
 #include <string>

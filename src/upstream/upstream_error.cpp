@@ -28,6 +28,7 @@ std::string shown(std::string_view text) {
 
 /// {"error": {"message"}}, {"error": "..."}, {"message"}, {"detail"}; else the text itself.
 std::string message_of(const json& body) {
+  if (body.is_array() && !body.empty()) return message_of(body.front());  // Gemini's
   if (const auto* text = body.get_ptr<const std::string*>()) return shown(*text);
   for (const char* key : {"error", "message", "detail"}) {
     const json& inner = base::at(body, key);
@@ -55,6 +56,27 @@ Code code_of(int status) {
   }
 }
 
+/// A word of an error: text, or a number as text.
+std::string word_at(const json& error, const char* key) {
+  const json& value = base::at(error, key);
+  return value.is_number() ? value.dump() : shown(base::text_at(error, key));
+}
+
+/// The object that tells of it: {"error": {...}}, [{"error": {...}}] (Gemini), or the body itself (vLLM).
+const json& told_by(const json& body) {
+  const json& one = body.is_array() && !body.empty() ? body.front() : body;
+  const json& error = base::at(one, "error");
+  return error.is_null() && base::at(one, "message").is_string() ? one : error;
+}
+
+/// Null where it isn't an error in such a shape. A code that only repeats the status is none.
+std::shared_ptr<const base::ForeignRefusal> foreign_of(const json& error, int status) {
+  if (!error.is_object()) return nullptr;
+  base::ForeignRefusal told{.status = status, .type = word_at(error, "type"), .code = word_at(error, "code")};
+  if (told.code == std::to_string(status)) told.code.clear();
+  return std::make_shared<base::ForeignRefusal>(std::move(told));
+}
+
 }  // namespace
 
 base::Error status_error(int status, const net::Headers& headers, std::string_view body,
@@ -63,8 +85,11 @@ base::Error status_error(int status, const net::Headers& headers, std::string_vi
   std::string message = parsed ? message_of(*parsed) : shown(body);
   base::Error error{code_of(status),
                     fmt::format("it answered {}{}{}", status, message.empty() ? "" : ": ", message)};
-  if (parsed && error.code == Code::kInvalidArgument)
-    error.field = shown(base::text_at(base::at(*parsed, "error"), "param"));
+  if (parsed) {
+    const json& told = told_by(*parsed);
+    if (error.code == Code::kInvalidArgument) error.field = shown(base::text_at(told, "param"));
+    if (status != 401) error.foreign = foreign_of(told, status);
+  }
   for (const auto& [name, value] : headers) {
     if (name == "retry-after") error.retry_after_s = retry_after(value, now_unix_s);
   }
@@ -77,7 +102,9 @@ base::Error stream_error(const json& error) {
     const auto told = base::integer_at(error, key);
     if (told) status = *told >= 400 && *told <= 599 ? static_cast<int>(*told) : 500;
   }
-  return {code_of(status), fmt::format("it ended its answer with an error: {}", message_of(error))};
+  base::Error out{code_of(status), fmt::format("it ended its answer with an error: {}", message_of(error))};
+  if (out.code != Code::kUnauthorized) out.foreign = foreign_of(error, 0);
+  return out;
 }
 
 double retry_after(std::string_view value, std::int64_t now_unix_s) {
@@ -108,6 +135,10 @@ bool is_retryable(Code code) {
     default:
       return false;
   }
+}
+
+bool is_retryable(const base::Error& error) {
+  return is_retryable(error.code) && !(error.foreign && error.foreign->code == "insufficient_quota");
 }
 
 }  // namespace pmt::upstream

@@ -11,7 +11,9 @@
 
 namespace pmt::upstream {
 
-/// An HTTP status of 400 and above. The message is the upstream's own, cut to a few hundred bytes.
+/// An HTTP status of 400 and above. The message is the upstream's own, cut to a few hundred bytes; where its body
+/// is an error in OpenAI's shape, so are status, type and code (base::Error::foreign), but for a refusal of our
+/// own key, which is no fault of our caller's.
 /// 400, 422 kInvalidArgument; 401, 403 kUnauthorized; 404 kNotFound; 408 kDeadline; 413 kTooLarge;
 /// 429 kExhausted; other 4xx kInvalidArgument; 5xx kUnavailable. Retry-After (seconds or a date) goes into
 /// retry_after_s.
@@ -26,5 +28,7 @@ double retry_after(std::string_view value, std::int64_t now_unix_s);
 
 /// Whether the same request may go better later or elsewhere: not if the request itself is at fault.
 bool is_retryable(base::Code code);
+/// The same of asking this server again soon: not if its quota is used up.
+bool is_retryable(const base::Error& error);
 
 }  // namespace pmt::upstream

@@ -26,6 +26,27 @@ TEST(UpstreamError, TheMessageIsTheServersOwn) {
   EXPECT_LT(status_error(502, {}, std::string(100'000, 'x'), 0).message.size(), 500U);
 }
 
+TEST(UpstreamError, TypeAndCodeAreTheServersOwn) {
+  const auto told = [](int status, const char* body) {
+    const auto error = status_error(status, {}, body, 0);
+    return error.foreign
+               ? std::to_string(error.foreign->status) + ' ' + error.foreign->type + ' ' + error.foreign->code
+               : std::string("none");
+  };
+  EXPECT_EQ(told(400, R"({"error":{"message":"x","type":"invalid_request_error","code":"content_filter"}})"),
+            "400 invalid_request_error content_filter");
+  EXPECT_EQ(told(429, R"([{"error":{"code":429,"message":"x","type":"RESOURCE_EXHAUSTED"}}])"),
+            "429 RESOURCE_EXHAUSTED ");
+  EXPECT_EQ(told(400, R"({"object":"error","message":"x","type":"BadRequestError","code":40001})"),
+            "400 BadRequestError 40001");
+  EXPECT_EQ(told(500, R"({"error":{"message":"x","type":null,"code":{}}})"), "500  ");
+  for (const char* other : {"oops", R"({"error":"x"})", R"({"detail":"x"})", "[]"})
+    EXPECT_EQ(told(500, other), "none") << other;
+  EXPECT_EQ(told(401, R"({"error":{"message":"x","type":"t","code":"c"}})"), "none") << "our own key";
+  EXPECT_THAT(status_error(429, {}, R"([{"error":{"message":"slow down"}}])", 0).message,
+              HasSubstr("slow down"));
+}
+
 TEST(UpstreamError, RetryAfterIsSecondsOrADate) {
   EXPECT_DOUBLE_EQ(retry_after("7", 0), 7);
   EXPECT_DOUBLE_EQ(retry_after("1.5", 0), 1.5);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/completions/completion_sink.h"
+#include "api/completions/sent_body.h"
 #include "api/errors.h"
 #include "api/json/parse.h"
 #include "api/observe/observed_sink.h"
@@ -19,13 +20,13 @@ struct Wanted {
   const ServedModel* model = nullptr;
 };
 
-base::Result<Wanted> read_call(llm::Endpoint endpoint, const ApiOptions& options, const Exchange& exchange) {
-  TRY_ASSIGN(CompletionCall call, parse_completion(endpoint, exchange.request.body));
+base::Result<Wanted> read_call(llm::Endpoint endpoint, const ApiOptions& options, Exchange& exchange) {
+  TRY_ASSIGN(CompletionCall call, read_completion(endpoint, exchange.request.body));
   TRY(apply_cache_control(exchange.request.header("cache-control"), call.request.cache));
   take_knowledge_of_name(options, call.request);
   TRY_ASSIGN(const ServedModel* model, find_model(options, call.request.model));
   TRY(check_supported(call, model->remote));
-  if (!model->remote) call.request.extra = nullptr;  // nobody here would read them
+  if (model->forwards) call.request.sent = keep_body(std::move(exchange.request.body), call);
   if (call.request.cache.only_if_cached && options.cache == nullptr) {
     return base::Error{base::Code::kUnprocessable, "This server runs without a response cache.",
                        kOnlyIfCachedField};
@@ -49,12 +50,11 @@ AnswerShape shape_of(const CompletionCall& call, const ApiOptions& options) {
   const bool chat = call.request.endpoint == llm::Endpoint::kChat;
   return {.endpoint = call.request.endpoint,
           .id = (chat ? "chatcmpl-" : "cmpl-") + random_hex(options.random, 12),
-          .n = call.request.n,
           .logprobs = call.request.logprobs,
           .include_usage = call.include_usage};
 }
 
-void complete(llm::Endpoint endpoint, const ApiOptions& options, const Exchange& exchange) {
+void complete(llm::Endpoint endpoint, const ApiOptions& options, Exchange exchange) {
   base::Result<Wanted> wanted = read_call(endpoint, options, exchange);
   if (!wanted) return send_error(*exchange.responder, wanted.error());
   CompletionCall* const call = &wanted->call;
@@ -76,9 +76,9 @@ void complete(llm::Endpoint endpoint, const ApiOptions& options, const Exchange&
 
 void add_completion_routes(Router& router, const ApiOptions& options) {
   router.add("POST", "/v1/chat/completions",
-             [&options](const Exchange& exchange) { complete(llm::Endpoint::kChat, options, exchange); });
-  router.add("POST", "/v1/completions", [&options](const Exchange& exchange) {
-    complete(llm::Endpoint::kCompletions, options, exchange);
+             [&options](Exchange exchange) { complete(llm::Endpoint::kChat, options, std::move(exchange)); });
+  router.add("POST", "/v1/completions", [&options](Exchange exchange) {
+    complete(llm::Endpoint::kCompletions, options, std::move(exchange));
   });
 }
 

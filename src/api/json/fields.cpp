@@ -120,10 +120,12 @@ base::Result<std::int64_t> as_integer(Json value, std::int64_t min, std::int64_t
     if (good) v = static_cast<std::int64_t>(whole);
   }
   if (!good || v < min || v > max) {
-    const bool bounded = max != std::numeric_limits<std::int64_t>::max();
-    const std::string what = min == std::numeric_limits<std::int64_t>::min() ? "an integer"
-                             : bounded ? fmt::format("an integer between {} and {}", min, max)
-                                       : fmt::format("an integer of at least {}", min);
+    using Limits = std::numeric_limits<std::int64_t>;
+    const bool too_large = value.is_uint64() || (value.is_number() && std::abs(whole) > 9.0e18);
+    const bool unbounded = max == Limits::max() && !too_large;
+    const std::string what = min == Limits::min() && unbounded ? "an integer"
+                             : unbounded                       ? fmt::format("an integer of at least {}", min)
+                                         : fmt::format("an integer between {} and {}", min, max);
     return mismatch(what, value);
   }
   return v;

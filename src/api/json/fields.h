@@ -117,10 +117,14 @@ enum class UnknownKeys { kIgnored, kRefused };
 template <class T>
 using KeepUnknown = void(std::string_view key, Json value, T& into);
 
+/// Gets the error of a key whose value is refused; true: reading goes on without it.
+template <class T>
+using PassOver = bool(std::string_view key, const base::Error& error, T& into);
+
 /// Reads an object by rules, in the document's order; of a repeated key the last one counts.
 template <class T>
 base::Status read_object(Json value, std::span<const Rule<T>> rules, UnknownKeys unknown, T& into,
-                         KeepUnknown<T>* keep = nullptr) {
+                         KeepUnknown<T>* keep = nullptr, PassOver<T>* pass_over = nullptr) {
   simdjson::dom::object fields;
   if (value.get(fields) != simdjson::SUCCESS) return mismatch("an object", value);
   for (const auto field : fields) {
@@ -137,7 +141,10 @@ base::Status read_object(Json value, std::span<const Rule<T>> rules, UnknownKeys
       return below(name, base::invalid("is not a setting" + suggestion(name, known)));
     }
     if (field.value.is_null()) continue;
-    if (base::Status s = rule->read(field.value, into); !s) return below(rule->name, s.error());
+    const base::Status read = rule->read(field.value, into);
+    if (read) continue;
+    base::Error error = below(rule->name, read.error());
+    if (pass_over == nullptr || !pass_over(rule->name, error, into)) return error;
   }
   return {};
 }

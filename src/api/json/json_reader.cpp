@@ -1,6 +1,9 @@
 #include "api/json/json_reader.h"
 
+#include <algorithm>
+#include <charconv>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -8,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "api/json/fields.h"
+#include "base/json_text.h"
 
 namespace pmt::api {
 namespace {
@@ -31,11 +35,7 @@ class PlaceFinder final : public json::json_sax_t {
   bool boolean(bool) override { return value(); }
   bool number_integer(number_integer_t) override { return value(); }
   bool number_unsigned(number_unsigned_t) override { return value(); }
-  bool number_float(number_float_t, const string_t& text) override {
-    // An integer that no 64 bits hold comes as a float.
-    if (text.find_first_of(".eE") != string_t::npos) return value();
-    return wrong("holds an integer of more than 64 bits");
-  }
+  bool number_float(number_float_t, const string_t&) override { return value(); }
   bool string(string_t&) override { return value(); }
   bool binary(binary_t&) override { return value(); }
   bool start_object(std::size_t) override { return open(true); }
@@ -109,6 +109,36 @@ base::Error explain(const std::string& text, simdjson::error_code code) {
   return base::invalid(std::string("The body can't be read as JSON: ") + simdjson::error_message(code));
 }
 
+bool fits_64_bits(std::string_view digits, bool negative) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  return error == std::errc() && (!negative || value <= std::uint64_t{1} << 63U);
+}
+
+/// simdjson takes no integer past 64 bits. As a real it can be read: who needs an integer refuses it by name, and
+/// where nobody reads it (metadata) it stands in nobody's way. Null where there is no such integer.
+std::optional<std::string> with_long_integers_as_reals(std::string_view text) {
+  std::string out;
+  std::size_t copied = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text[at] == '"') {
+      at = base::past_string(text, at);
+      continue;
+    }
+    const std::size_t end = std::min(text.find_first_not_of("0123456789", at), text.size());
+    const char before = at > 0 ? text[at - 1] : ' ', after = end < text.size() ? text[end] : ' ';
+    const bool whole = std::string_view(".eE+").find(before) == std::string_view::npos &&
+                       std::string_view(".eE").find(after) == std::string_view::npos;
+    if (end > at && whole && !fits_64_bits(text.substr(at, end - at), before == '-')) {
+      out.append(text.substr(copied, end - copied)).append(".0");
+      copied = end;
+    }
+    at = std::max(end, at + 1);
+  }
+  if (copied == 0) return std::nullopt;
+  return out.append(text.substr(copied));
+}
+
 }  // namespace
 
 base::Result<Json> parse_json(const std::string& text) {
@@ -116,8 +146,11 @@ base::Result<Json> parse_json(const std::string& text) {
   if (parser.capacity() > kKeptCapacityMax && text.size() <= kKeptCapacityMax) parser = fresh_parser();
   Json root;
   const simdjson::error_code code = parser.parse(text).get(root);
-  if (code != simdjson::SUCCESS) return explain(text, code);
-  return root;
+  if (code == simdjson::SUCCESS) return root;
+  if (const auto readable = with_long_integers_as_reals(text)) {
+    if (parser.parse(*readable).get(root) == simdjson::SUCCESS) return root;
+  }
+  return explain(text, code);
 }
 
 json to_nlohmann(Json value) {

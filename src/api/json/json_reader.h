@@ -15,8 +15,8 @@ namespace pmt::api {
 
 using Json = simdjson::dom::element;
 
-/// The document's root. It and everything reached from it live until the next call on this thread, and no
-/// longer than `text`. Errors: kInvalidArgument with the place (line and column) and what is wrong there.
+/// The document's root; an integer past 64 bits is a real. It and everything reached from it live until the next
+/// call on this thread, and no longer than `text`. Errors: kInvalidArgument with the place (line and column) and what is wrong there.
 base::Result<Json> parse_json(const std::string& text);
 
 /// A copy that outlives the parser, for what is kept as sent. Strings may hold any character, U+0000 too.

@@ -39,6 +39,13 @@ class ObjectWriter {
   void integer(std::string_view name, std::int64_t v) { append_int(member(name), v); }
   void real(std::string_view name, double v) { append_double(member(name), v); }
   void null(std::string_view name) { member(name) += "null"; }
+  /// Members as JSON text: `"a":1,"b":[]`; "" for none.
+  void members(std::string_view text) {
+    if (text.empty()) return;
+    if (!first_) out_ += ',';
+    first_ = false;
+    out_ += text;
+  }
   void end() { out_ += '}'; }
 
  private:

@@ -36,6 +36,10 @@ std::uint32_t seed_of(std::int64_t value) {
 
 base::Status read_seed(Json value, Draft& d) {
   std::int64_t seed = 0;
+  if (std::uint64_t large = 0; value.is_uint64() && value.get(large) == simdjson::SUCCESS) {
+    d.call.request.sampling.seed = seed_of(static_cast<std::int64_t>(large));
+    return {};
+  }
   TRY(integer(value, kInt64Min, kInt64Max, seed));
   d.call.request.sampling.seed = seed_of(seed);
   return {};
@@ -81,11 +85,19 @@ base::Status read_stream_options(Json value, Draft& d) {
   return read_object<CompletionCall>(value, kRules, UnknownKeys::kIgnored, d.call);
 }
 
+/// A message that our models don't take is kept as it is, for an upstream.
 base::Status read_messages(Json value, Draft& d) {
   std::vector<llm::Message>& messages = d.call.request.messages;
   messages.clear();
-  return read_array(value, kTextMax,
-                    [&messages](Json item) { return parse_message(item, messages.emplace_back()); });
+  return read_array(value, kTextMax, [&](Json item) -> base::Status {
+    const std::size_t i = messages.size();
+    llm::Message& message = messages.emplace_back();
+    const base::Status read = parse_message(item, message);
+    if (read || !item.is_object()) return read;
+    message.more = simdjson::minify(item);
+    d.call.refusals.push_back(below("messages", below(fmt::format("[{}]", i), read.error())));
+    return {};
+  });
 }
 
 base::Status read_token_ids(Json value, Draft& d) {
@@ -155,17 +167,16 @@ base::Status note_unsupported(Json value, Draft& d) {
                             (value.get(fields) == simdjson::SUCCESS && fields.size() == 0) ||
                             (value.get(s) == simdjson::SUCCESS && (s.empty() || s == "none"));
   if (!asks_nothing) d.call.unsupported.emplace_back(kName);
-  if (!asks_nothing) d.call.request.extra[kName] = to_nlohmann(value);
   return {};
 }
 
-/// An upstream may know it. What changes no answer stays out: it would only keep equal requests apart.
-void keep_extra(std::string_view key, Json value, Draft& d) {
-  static constexpr std::string_view kNoMatter[] = {"user",         "metadata",          "store",
-                                                   "service_tier", "safety_identifier", "prompt_cache_key"};
-  if (value.is_null() || std::find(std::begin(kNoMatter), std::end(kNoMatter), key) != std::end(kNoMatter))
-    return;
-  d.call.request.extra[std::string(key)] = to_nlohmann(value);
+/// What we ourselves act on must be right for any model.
+bool leave_to_the_model(std::string_view key, const base::Error& error, Draft& d) {
+  static constexpr std::string_view kOurs[] = {"model", "messages", "stream", "stream_options",
+                                               "permutation"};
+  if (std::find(std::begin(kOurs), std::end(kOurs), key) != std::end(kOurs)) return false;
+  d.call.refusals.push_back(error);
+  return true;
 }
 
 constexpr char kAudio[] = "audio";
@@ -199,7 +210,6 @@ constexpr Rule<Draft> kCompletions[] = {
        std::int64_t best_of = 1;
        TRY(integer(v, 1, 20, best_of));
        if (best_of > 1) d.call.unsupported.emplace_back("best_of");
-       if (best_of > 1) d.call.request.extra["best_of"] = best_of;
        return {};
      }},
     {kSuffix, note_unsupported<kSuffix>},
@@ -222,23 +232,23 @@ base::Status check_required(const Draft& d) {
   if (r.endpoint == llm::Endpoint::kChat && r.messages.empty()) {
     return below("messages", base::invalid("is required: send at least one message"));
   }
-  if (r.endpoint == llm::Endpoint::kCompletions && r.prompt.empty() && r.prompt_tokens.empty()) {
+  const bool no_prompt = r.prompt.empty() && r.prompt_tokens.empty() && d.call.refusals.empty();
+  if (r.endpoint == llm::Endpoint::kCompletions && (no_prompt || !d.prompt_given)) {
     return below("prompt", base::invalid(d.prompt_given ? "must not be empty" : "is required"));
   }
   return {};
 }
 
-base::Status settle_logprobs(Draft& d) {
+void settle_logprobs(Draft& d) {
   if (d.chat_logprobs) d.call.request.logprobs = d.top_logprobs.value_or(0);
-  if (d.top_logprobs && !d.chat_logprobs) {
-    return below("top_logprobs", base::invalid("needs 'logprobs' to be true"));
-  }
-  return {};
+  if (d.top_logprobs && !d.chat_logprobs)
+    d.call.refusals.push_back(below("top_logprobs", base::invalid("needs 'logprobs' to be true")));
 }
 
 void settle_max_tokens(Draft& d) {
   llm::Request& r = d.call.request;
   r.max_tokens = d.max_completion_tokens ? d.max_completion_tokens : d.max_tokens;
+  d.call.max_tokens = r.max_tokens;
   if (!r.budget.tokens) return;
   const auto cap = static_cast<int>(std::min(*r.budget.tokens, kInt32Max));
   r.max_tokens = std::min(r.max_tokens.value_or(cap), cap);
@@ -249,21 +259,28 @@ base::Status read_call(Json root, Draft& d) {
   const bool chat = d.call.request.endpoint == llm::Endpoint::kChat;
   const std::span<const Rule<Draft>> rules =
       chat ? std::span<const Rule<Draft>>(kChatRules) : std::span<const Rule<Draft>>(kCompletionsRules);
-  TRY(read_object<Draft>(root, rules, UnknownKeys::kIgnored, d, keep_extra));
+  TRY(read_object<Draft>(root, rules, UnknownKeys::kIgnored, d, nullptr, leave_to_the_model));
   TRY(check_required(d));
-  TRY(settle_logprobs(d));
+  settle_logprobs(d);
   settle_max_tokens(d);
   return {};
 }
 
 }  // namespace
 
-base::Result<CompletionCall> parse_completion(llm::Endpoint endpoint, const std::string& body) {
+base::Result<CompletionCall> read_completion(llm::Endpoint endpoint, const std::string& body) {
   TRY_ASSIGN(const Json root, parse_json(body));
   Draft draft;
   draft.call.request.endpoint = endpoint;
   if (base::Status s = read_call(root, draft); !s) return name_field(s.error());
+  for (base::Error& refusal : draft.call.refusals) refusal = name_field(std::move(refusal));
   return std::move(draft.call);
+}
+
+base::Result<CompletionCall> parse_completion(llm::Endpoint endpoint, const std::string& body) {
+  auto call = read_completion(endpoint, body);
+  if (call && !call->refusals.empty()) return call->refusals.front();
+  return call;
 }
 
 }  // namespace pmt::api

@@ -1,4 +1,8 @@
 #include <limits>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "api/json/fields.h"
 #include "api/json/parse.h"
@@ -12,12 +16,15 @@ constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // th
 struct MessageDraft {
   llm::Message* message;
   bool has_content = false;
+  bool has_more = false;                // than llm::Message has members for
+  std::vector<std::size_t> parts = {};  // bytes of each
 };
 
 struct Part {
   std::string text;
   bool has_type = false;
   bool has_text = false;
+  bool has_more = false;
 };
 
 constexpr Rule<Part> kPartRules[] = {
@@ -35,12 +42,19 @@ constexpr Rule<Part> kPartRules[] = {
      }},
 };
 
-base::Status read_part(Json value, std::string& content) {
+template <class T>
+void note_more(std::string_view, Json value, T& into) {
+  if (!value.is_null()) into.has_more = true;
+}
+
+base::Status read_part(Json value, MessageDraft& d) {
   Part part;
-  TRY(read_object<Part>(value, kPartRules, UnknownKeys::kIgnored, part));
+  TRY(read_object<Part>(value, kPartRules, UnknownKeys::kIgnored, part, note_more<Part>));
   if (!part.has_type) return below("type", base::invalid("is required"));
   if (!part.has_text) return below("text", base::invalid("is required"));
-  content += part.text;
+  d.message->content += part.text;
+  d.parts.push_back(part.text.size());
+  d.has_more = d.has_more || part.has_more;
   return {};
 }
 
@@ -49,7 +63,7 @@ base::Status read_content(Json value, MessageDraft& d) {
   if (value.is_string()) return text(value, kTextMax, d.message->content);
   if (!value.is_array()) return mismatch("a string or an array of text parts", value);
   d.message->content.clear();
-  return read_array(value, kTextMax, [&d](Json item) { return read_part(item, d.message->content); });
+  return read_array(value, kTextMax, [&d](Json item) { return read_part(item, d); });
 }
 
 base::Status read_role(Json value, MessageDraft& d) {
@@ -72,11 +86,19 @@ constexpr Rule<MessageDraft> kMessageRules[] = {
     {"tool_call_id", [](Json v, MessageDraft& d) { return text(v, 256, d.message->tool_call_id); }},
 };
 
+/// Parts that are all text stand in the content: what it doesn't tell is where each ends. One alone is told apart
+/// from no part, and not by its length, so that the semantic cache can compare it with others.
+std::string told_parts(const std::vector<std::size_t>& parts) {
+  if (parts.empty()) return {};
+  return parts.size() == 1 ? R"({"parts":1})" : fmt::format(R"({{"parts":[{}]}})", fmt::join(parts, ","));
+}
+
 }  // namespace
 
 base::Status parse_message(Json value, llm::Message& out) {
   MessageDraft draft{.message = &out};
-  TRY(read_object<MessageDraft>(value, kMessageRules, UnknownKeys::kIgnored, draft));
+  TRY(read_object<MessageDraft>(value, kMessageRules, UnknownKeys::kIgnored, draft, note_more<MessageDraft>));
+  out.more = draft.has_more ? simdjson::minify(value) : told_parts(draft.parts);
   if (out.role.empty()) return below("role", base::invalid("is required"));
   const bool called_tools = out.role == "assistant" && !out.tool_calls.empty();
   if (!draft.has_content && !called_tools) return below("content", base::invalid("is required"));

@@ -80,6 +80,71 @@ TEST(ParseChat, SeedsBeyond32BitsStayDistinct) {
   EXPECT_NE(seed("9007199254740993"), seed("9007199254740992"));
 }
 
+/// Where nobody reads it, it stands in nobody's way; others keep their exact value beside it.
+TEST(ParseChat, IntegersPast64BitsAreRead) {
+  const auto call =
+      parsed(Endpoint::kChat, R"({"model":"m","messages":[{"role":"user","content":"1e99999999999999999999"}],
+      "metadata":{"a":[123456789012345678901234567890,{"b":-9223372036854775809}]},"seed":9007199254740993})");
+  const auto plain = parsed(
+      Endpoint::kChat, R"({"model":"m","messages":[{"role":"user","content":"x"}],"seed":9007199254740993})");
+  EXPECT_EQ(call.request.sampling.seed, plain.request.sampling.seed);
+  EXPECT_EQ(call.request.messages[0].content, "1e99999999999999999999");
+  EXPECT_TRUE(
+      parsed(Endpoint::kChat,
+             R"({"model":"m","messages":[{"role":"user","content":"x"}],"seed":18446744073709551615})")
+          .request.sampling.seed);
+}
+
+CompletionCall read_for_any(const std::string& body) {
+  auto call = read_completion(Endpoint::kChat, body);
+  if (!call) ADD_FAILURE() << call.error().field << ": " << call.error().message;
+  return call ? *call : CompletionCall{};
+}
+
+TEST(ReadForAnyModel, WhatOnlyOursRefuseIsNamedAndLeftOut) {
+  const CompletionCall call = read_for_any(
+      R"({"model":"up/m","temperature":3.5,"stop":["a","b","c","d","e","f"],"top_logprobs":30,"messages":[
+          {"role":"function","name":"f","content":"x"},
+          {"role":"user","content":[{"type":"text","text":"What?"},{"type":"image_url","image_url":{"url":"data:"}}]},
+          {"role":"user","content":"and"}]})");
+  std::vector<std::string> fields;
+  for (const base::Error& refusal : call.refusals) fields.push_back(refusal.field);
+  EXPECT_THAT(fields, ElementsAre("temperature", "stop", "top_logprobs", "messages[0].role",
+                                  "messages[1].content[1].type"));
+  EXPECT_THAT(call.refusals.back().message, HasSubstr("'messages[1].content[1].type' must be \"text\""));
+  EXPECT_EQ(call.request.sampling.temperature, 1);
+  ASSERT_EQ(call.request.messages.size(), 3U);
+  EXPECT_THAT(call.request.messages[1].more, HasSubstr("image_url"));
+  EXPECT_EQ(call.request.messages[2].more, "");
+  EXPECT_FALSE(check_supported(call, false));
+  EXPECT_TRUE(check_supported(call, true));
+}
+
+TEST(ReadForAnyModel, WhatWeActOnMustBeRight) {
+  for (const char* bad :
+       {R"("stream":1)", R"("stream_options":[])", R"("permutation":{"x":1})", R"("messages":[3])"})
+    EXPECT_FALSE(read_completion(
+        Endpoint::kChat,
+        std::string(R"({"model":"m","messages":[{"role":"user","content":"x"}],)") + bad + "}"))
+        << bad;
+}
+
+TEST(ReadForAnyModel, WhatAMessageHasMoreIsKept) {
+  const auto more = [](const std::string& message) {
+    return read_for_any(R"({"model":"m","messages":[)" + message + "]}").request.messages.at(0).more;
+  };
+  EXPECT_EQ(more(R"({"role":"user","content":"x","name":"n"})"), "");
+  EXPECT_EQ(more(R"({"role":"user","content":[{"type":"text","text":"x"}]})"), R"({"parts":1})");
+  EXPECT_EQ(more(R"({"role":"user","content":[{"type":"text","text":"é"},{"type":"text","text":"abc"}]})"),
+            R"({"parts":[2,3]})");
+  EXPECT_EQ(more(R"({"role":"assistant","content":"x","refusal":null})"), "");
+  EXPECT_EQ(more(R"({"role":"assistant", "content":"x","reasoning_content":"y"})"),
+            R"({"role":"assistant","content":"x","reasoning_content":"y"})");
+  EXPECT_THAT(
+      more(R"({"role":"user","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]})"),
+      HasSubstr("cache_control"));
+}
+
 TEST(ParseCompletions, ReadsEachFormOfPrompt) {
   const auto request = [](const std::string& prompt) {
     return parsed(Endpoint::kCompletions,
@@ -224,11 +289,10 @@ INSTANTIATE_TEST_SUITE_P(
                     BadBody{"depth_bomb", kChat, nested(100'000), "metadata", "deeper than 64"},
                     BadBody{"just_too_deep", kChat, nested(65), "metadata", "deeper than 64"},
                     BadBody{"integer_overflow", kChat, chat(R"("seed": 99999999999999999999)"), "seed",
-                            "more than 64 bits"},
-                    BadBody{"number_overflow", kChat, chat(R"("seed": 1e999)"), "seed", "range of a double"},
-                    BadBody{"integer_deep_inside", kChat,
-                            chat(R"("metadata": {"a": [1, {"b": -9223372036854775809}]})"), "metadata.a[1].b",
-                            "more than 64 bits"}),
+                            "between -9223372036854775808 and 9223372036854775807"},
+                    BadBody{"limit_overflow", kChat, chat(R"("max_tokens": 99999999999999999999)"),
+                            "max_tokens", "between 1 and 2147483647"},
+                    BadBody{"number_overflow", kChat, chat(R"("seed": 1e999)"), "seed", "range of a double"}),
     row_name);
 
 INSTANTIATE_TEST_SUITE_P(

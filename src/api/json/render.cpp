@@ -7,9 +7,7 @@
 
 namespace pmt::api {
 
-AnswerRenderer::AnswerRenderer(AnswerShape shape) : shape_(std::move(shape)) {
-  choices_.resize(static_cast<std::size_t>(shape_.n));
-}
+AnswerRenderer::AnswerRenderer(AnswerShape shape) : shape_(std::move(shape)) {}
 
 AnswerRenderer::Choice& AnswerRenderer::choice(int index) {
   const auto i = static_cast<std::size_t>(index);
@@ -29,42 +27,58 @@ void AnswerRenderer::add(llm::Delta delta) {
   } else {
     c.text += delta.text;
   }
+  c.reasoning += delta.reasoning;
+  c.more.add(delta.more);
+  c.choice_more.add(delta.choice_more);
   for (llm::TokenLogprob& token : delta.logprobs) c.logprobs.push_back(std::move(token));
 }
 
 void AnswerRenderer::add(llm::ChoiceEnd end) {
   Choice& c = choice(end.choice);
-  c.reason = end.reason;
-  c.tool_calls = std::move(end.tool_calls);
+  c.choice_more.add(end.choice_more);
+  c.end = std::move(end);
+}
+
+void AnswerRenderer::append_message(std::string& out, const Choice& c) const {
+  const llm::MembersText more = c.more.text();
+  ObjectWriter message(out);
+  message.string("role", "assistant");
+  if (c.text.empty() && (!c.end->tool_calls.empty() || c.end->no_content)) {
+    message.null("content");
+  } else {
+    message.string("content", c.text);
+  }
+  if (!has_member(more, "refusal")) message.null("refusal");
+  if (!c.reasoning.empty()) message.string("reasoning_content", c.reasoning);
+  if (!c.end->tool_calls.empty()) append_texts(message.member("tool_calls"), c.end->tool_calls);
+  append_members(message, more);
+  message.end();
+}
+
+void AnswerRenderer::append_logprobs(std::string& out, const Choice& c) const {
+  if (!shape_.logprobs) {
+    out += "null";
+  } else if (shape_.endpoint == llm::Endpoint::kChat) {
+    append_chat_logprobs(out, c.logprobs);
+  } else {
+    std::int64_t offset = c.echoed;
+    append_text_logprobs(out, c.logprobs, *shape_.logprobs > 0, offset);
+  }
 }
 
 void AnswerRenderer::append_choice(std::string& out, int index, const Choice& c) const {
   const bool chat = shape_.endpoint == llm::Endpoint::kChat;
+  const llm::MembersText more = c.choice_more.text();
   ObjectWriter w(out);
   w.integer("index", index);
   if (chat) {
-    ObjectWriter message(w.member("message"));
-    message.string("role", "assistant");
-    if (c.text.empty() && !c.tool_calls.is_null()) {
-      message.null("content");
-    } else {
-      message.string("content", c.text);
-    }
-    message.null("refusal");
-    if (!c.tool_calls.is_null()) append_json(message.member("tool_calls"), c.tool_calls);
-    message.end();
+    append_message(w.member("message"), c);
   } else {
     w.string("text", c.text);
   }
-  if (!shape_.logprobs) {
-    w.null("logprobs");
-  } else if (chat) {
-    append_chat_logprobs(w.member("logprobs"), c.logprobs);
-  } else {
-    std::int64_t offset = c.echoed;
-    append_text_logprobs(w.member("logprobs"), c.logprobs, *shape_.logprobs > 0, offset);
-  }
-  w.string("finish_reason", llm::to_string(c.reason));
+  if (!has_member(more, "logprobs")) append_logprobs(w.member("logprobs"), c);
+  append_reason(w, *c.end);
+  append_members(w, more);
   w.end();
 }
 
@@ -78,17 +92,19 @@ std::string AnswerRenderer::finish(llm::Done& done) const {
   w.string("object", shape_.endpoint == llm::Endpoint::kChat ? "chat.completion" : "text_completion");
   w.integer("created", started_.created_unix_s);
   w.string("model", started_.model);
-  w.string("system_fingerprint", system_fingerprint());
+  append_fingerprint(w, started_.more);
   w.member("choices") += '[';
+  bool first = true;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
-    if (i > 0) out += ',';
+    if (!choices_[i].end) continue;
+    if (!std::exchange(first, false)) out += ',';
     append_choice(out, static_cast<int>(i), choices_[i]);
   }
   out += ']';
   append_usage(w.member("usage"), done.usage, done.report);
   if (!done.report.cache) done.report.cache = started_.cache;
   append_report(w.member("permutation"), done.report);
-  append_members(w, done.extra);
+  append_members(w, joined(started_.more, done.extra));
   w.end();
   return out;
 }

@@ -1,4 +1,5 @@
-// Events -> OpenAI's JSON: one whole answer, or server-sent chunks as they come.
+// Events -> OpenAI's JSON: one whole answer, or server-sent chunks as they come. What an upstream said beyond the
+// events' own members stands where it stood, as it was written.
 // Thread-safety: none; one renderer belongs to one request, whose events never overlap.
 // Cost: about 1 us for a short answer (api_benchmark).
 #pragma once
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "llm/event.h"
+#include "llm/json_sum.h"
 #include "llm/request.h"
 
 namespace pmt::api {
@@ -16,8 +18,7 @@ namespace pmt::api {
 /// What an answer's JSON needs to know of its request.
 struct AnswerShape {
   llm::Endpoint endpoint = llm::Endpoint::kChat;
-  std::string id;  // "chatcmpl-...", "cmpl-..."
-  int n = 1;
+  std::string id;               // "chatcmpl-...", "cmpl-..."
   std::optional<int> logprobs;  // as in llm::Request
   bool include_usage = false;   // streams: a usage chunk at the end
 };
@@ -37,19 +38,23 @@ class AnswerRenderer {
     std::string text;
     std::vector<llm::TokenLogprob> logprobs;
     std::int64_t echoed = 0;  // characters of text before the first token with a logprob: the prompt's echo
-    llm::FinishReason reason = llm::FinishReason::kStop;
-    nlohmann::json tool_calls;
+    std::string reasoning;
+    llm::JsonSum more{llm::JsonSum::Rule::kJoined};
+    llm::JsonSum choice_more{llm::JsonSum::Rule::kChoice};
+    std::optional<llm::ChoiceEnd> end;
   };
   Choice& choice(int index);
   void append_choice(std::string& out, int index, const Choice& choice) const;
+  void append_message(std::string& out, const Choice& choice) const;
+  void append_logprobs(std::string& out, const Choice& choice) const;
 
   AnswerShape shape_;
   llm::Started started_;
-  std::vector<Choice> choices_;
+  std::vector<Choice> choices_;  // those without an end were never begun
 };
 
 /// chat.completion.chunk and text_completion chunks, each as "data: ...\n\n". The last chunk with data
-/// carries `permutation`; it is only known at Done, so the last choice's end is held back until then.
+/// carries `permutation`; it is only known at Done, so each choice's end is held back until the next event.
 class StreamRenderer {
  public:
   explicit StreamRenderer(AnswerShape shape);
@@ -67,18 +72,27 @@ class StreamRenderer {
   void append_role(std::string& out, int index);
   void append_delta(std::string& out, const llm::Delta& delta);
   void append_end(std::string& out, const llm::ChoiceEnd& end, const llm::Done* done);
-  /// What only the last chunk with data has: `permutation` and an upstream's own members.
-  static void append_last_members(std::string& out, const llm::Done& done);
+  void append_calls(std::string& out, const std::vector<llm::CallPiece>& pieces, int choice);
+  /// Those of which no piece was sent.
+  void append_rest(std::string& out, const std::vector<std::string>& calls, int choice);
+  /// Of the last chunk with data: `permutation`, and what an upstream said that Started doesn't have.
+  void append_last_members(std::string& out, const llm::Done& done) const;
   void append_logprobs(std::string& out, const llm::Delta& delta);
-  std::int64_t& offset(int choice);
+  std::string take_held();
+  /// What was sent of a choice.
+  struct Sent {
+    bool role = false;
+    std::int64_t offset = 0;  // characters of text so far
+    std::size_t calls = 0;    // of which a piece was sent
+  };
+  Sent& sent(int choice);
 
   AnswerShape shape_;
   std::string head_;  // every chunk's first members
   std::optional<llm::CacheReport> cache_;
-  std::vector<bool> role_sent_;
-  std::vector<std::int64_t> offsets_;  // characters of text so far, by choice
+  llm::MembersText more_;   // Started's
+  std::vector<Sent> sent_;  // by choice
   std::optional<llm::ChoiceEnd> held_;
-  int ended_ = 0;
 };
 
 }  // namespace pmt::api

@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include "api/json/json_writer.h"
+#include "base/json_text.h"
 #include "base/version.h"
+#include "llm/json_sum.h"
 
 namespace pmt::api {
 namespace {
@@ -124,20 +126,49 @@ std::int64_t characters(std::string_view utf8) {
   return n;
 }
 
-void append_members(ObjectWriter& w, const nlohmann::json& members) {
-  if (!members.is_object()) return;
-  for (const auto& [name, value] : members.items()) {
-    std::string quoted;  // the name is foreign text
-    append_string(quoted, name);
-    append_json(w.member(std::string_view(quoted).substr(1, quoted.size() - 2)), value);
+void append_members(ObjectWriter& w, const llm::MembersText& members) {
+  w.members(members);
+}
+
+bool has_member(const llm::MembersText& members, std::string_view name) {
+  return !members.empty() && base::value_of(base::members_of(members), name).data() != nullptr;
+}
+
+llm::MembersText without(const llm::MembersText& members, std::string_view name) {
+  llm::MembersText kept;
+  for (const base::JsonMember& member : base::members_of(members)) {
+    if (member.name != name) kept.append(kept.empty() ? "" : ",").append(member.whole);
   }
+  return kept;
+}
+
+llm::MembersText joined(const llm::MembersText& first, const llm::MembersText& second) {
+  if (first.empty() || second.empty()) return first + second;
+  llm::JsonSum sum(llm::JsonSum::Rule::kLast);
+  sum.add(first);
+  sum.add(second);
+  return sum.text();
+}
+
+void append_texts(std::string& out, const std::vector<std::string>& texts) {
+  out += '[';
+  for (std::size_t i = 0; i < texts.size(); ++i) out.append(i > 0 ? "," : "").append(texts[i]);
+  out += ']';
+}
+
+void append_reason(ObjectWriter& w, const llm::ChoiceEnd& end) {
+  w.string("finish_reason", end.said.empty() ? to_string(end.reason) : end.said);
+}
+
+void append_fingerprint(ObjectWriter& w, const llm::MembersText& more) {
+  if (!has_member(more, "system_fingerprint")) w.string("system_fingerprint", system_fingerprint());
 }
 
 void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& report) {
   ObjectWriter w(out);
   w.integer("prompt_tokens", usage.prompt_tokens);
   w.integer("completion_tokens", usage.completion_tokens);
-  w.integer("total_tokens", usage.prompt_tokens + usage.completion_tokens);
+  w.integer("total_tokens", usage.total_tokens.value_or(usage.prompt_tokens + usage.completion_tokens));
   if (report.kv) {
     ObjectWriter details(w.member("prompt_tokens_details"));
     details.integer("cached_tokens", report.kv->prefix_tokens_reused);

@@ -13,8 +13,26 @@
 
 namespace pmt::api {
 
-/// The members of `members`, an object or null, none of which the object has yet.
-void append_members(ObjectWriter& w, const nlohmann::json& members);
+/// The members of `members`, none of which the object has yet.
+void append_members(ObjectWriter& w, const llm::MembersText& members);
+
+/// Whether one of them has this name.
+bool has_member(const llm::MembersText& members, std::string_view name);
+
+/// The others of them.
+llm::MembersText without(const llm::MembersText& members, std::string_view name);
+
+/// Both; of a name that both have, the second's value counts.
+llm::MembersText joined(const llm::MembersText& first, const llm::MembersText& second);
+
+/// JSON texts as an array.
+void append_texts(std::string& out, const std::vector<std::string>& texts);
+
+/// finish_reason, in an upstream's own word where it has one.
+void append_reason(ObjectWriter& w, const llm::ChoiceEnd& end);
+
+/// Ours, unless an upstream's own is among `more`.
+void append_fingerprint(ObjectWriter& w, const llm::MembersText& more);
 
 /// `"usage"`'s value. With a kv report, prompt_tokens_details.cached_tokens says how many came from the
 /// prefix.

@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <utility>
 
 #include "api/errors.h"
 #include "api/json/json_writer.h"
 #include "api/json/render.h"
 #include "api/json/render_parts.h"
+#include "base/json_text.h"
 
 namespace pmt::api {
 namespace {
@@ -11,12 +13,27 @@ namespace {
 constexpr char kOpen[] = "data: ";
 constexpr char kClose[] = "\n\n";
 
-/// In a stream each call says which it is.
-nlohmann::json with_indices(nlohmann::json tool_calls) {
-  for (std::size_t i = 0; i < tool_calls.size(); ++i) {
-    if (tool_calls[i].is_object()) tool_calls[i]["index"] = i;
+/// A call or a piece of one, which says in a stream which it is. `members`: without braces.
+void append_indexed(std::string& out, int index, std::string_view members) {
+  ObjectWriter w(out);
+  w.integer("index", index);
+  w.members(members);
+  w.end();
+}
+
+/// A piece of a local model's call.
+void append_piece(std::string& out, const llm::CallPiece& piece) {
+  ObjectWriter w(out);
+  w.integer("index", piece.index);
+  if (!piece.id.empty()) {
+    w.string("id", piece.id);
+    w.string("type", "function");
   }
-  return tool_calls;
+  ObjectWriter function(w.member("function"));
+  if (!piece.name.empty()) function.string("name", piece.name);
+  function.string("arguments", piece.arguments);
+  function.end();
+  w.end();
 }
 
 }  // namespace
@@ -31,29 +48,27 @@ void StreamRenderer::start(const llm::Started& started) {
   w.string("object", chat ? "chat.completion.chunk" : "text_completion");
   w.integer("created", started.created_unix_s);
   w.string("model", started.model);
-  w.string("system_fingerprint", system_fingerprint());
+  append_fingerprint(w, started.more);
   head_ = kOpen + object;
+  more_ = started.more;
   cache_ = started.cache;
 }
 
 void StreamRenderer::open_chunk(std::string& out) const {
   out += head_;
+  if (!more_.empty()) out.append(",").append(more_);
   if (shape_.include_usage) out += ",\"usage\":null";
   out += ",\"choices\":[";
 }
 
-std::int64_t& StreamRenderer::offset(int choice) {
+StreamRenderer::Sent& StreamRenderer::sent(int choice) {
   const auto i = static_cast<std::size_t>(choice);
-  if (i >= offsets_.size()) offsets_.resize(i + 1);
-  return offsets_[i];
+  if (i >= sent_.size()) sent_.resize(i + 1);
+  return sent_[i];
 }
 
 void StreamRenderer::append_role(std::string& out, int index) {
-  if (shape_.endpoint != llm::Endpoint::kChat) return;
-  const auto i = static_cast<std::size_t>(index);
-  if (i >= role_sent_.size()) role_sent_.resize(i + 1);
-  if (role_sent_[i]) return;
-  role_sent_[i] = true;
+  if (shape_.endpoint != llm::Endpoint::kChat || std::exchange(sent(index).role, true)) return;
   open_chunk(out);
   ObjectWriter w(out);
   w.integer("index", index);
@@ -66,14 +81,30 @@ void StreamRenderer::append_role(std::string& out, int index) {
 }
 
 void StreamRenderer::append_logprobs(std::string& out, const llm::Delta& delta) {
+  std::int64_t& offset = sent(delta.choice).offset;
   if (!shape_.logprobs || delta.logprobs.empty()) {
-    offset(delta.choice) += characters(delta.text);  // an echoed prompt
+    offset += characters(delta.text);  // an echoed prompt
     out += "null";
   } else if (shape_.endpoint == llm::Endpoint::kChat) {
     append_chat_logprobs(out, delta.logprobs);
   } else {
-    append_text_logprobs(out, delta.logprobs, *shape_.logprobs > 0, offset(delta.choice));
+    append_text_logprobs(out, delta.logprobs, *shape_.logprobs > 0, offset);
   }
+}
+
+void StreamRenderer::append_calls(std::string& out, const std::vector<llm::CallPiece>& pieces, int choice) {
+  out += '[';
+  for (const llm::CallPiece& piece : pieces) {
+    if (&piece != pieces.data()) out += ',';
+    if (piece.sent.empty()) {
+      append_piece(out, piece);
+    } else {
+      append_indexed(out, piece.index, piece.sent);
+    }
+    std::size_t& calls = sent(choice).calls;
+    calls = std::max(calls, static_cast<std::size_t>(piece.index) + 1);
+  }
+  out += ']';
 }
 
 void StreamRenderer::append_delta(std::string& out, const llm::Delta& delta) {
@@ -82,16 +113,30 @@ void StreamRenderer::append_delta(std::string& out, const llm::Delta& delta) {
   w.integer("index", delta.choice);
   if (shape_.endpoint == llm::Endpoint::kChat) {
     ObjectWriter d(w.member("delta"));
-    d.string("content", delta.text);
+    if (!delta.text.empty()) d.string("content", delta.text);
+    if (!delta.reasoning.empty()) d.string("reasoning_content", delta.reasoning);
+    if (!delta.calls.empty()) append_calls(d.member("tool_calls"), delta.calls, delta.choice);
+    append_members(d, delta.more);
     d.end();
   } else {
     w.string("text", delta.text);
   }
-  append_logprobs(w.member("logprobs"), delta);
+  if (!has_member(delta.choice_more, "logprobs")) append_logprobs(w.member("logprobs"), delta);
   w.null("finish_reason");
+  append_members(w, delta.choice_more);
   w.end();
   out += "]}";
   out += kClose;
+}
+
+void StreamRenderer::append_rest(std::string& out, const std::vector<std::string>& calls, int choice) {
+  const std::size_t begin = sent(choice).calls;
+  out += '[';
+  for (std::size_t i = begin; i < calls.size(); ++i) {
+    if (i > begin) out += ',';
+    append_indexed(out, static_cast<int>(i), std::string_view(calls[i]).substr(1, calls[i].size() - 2));
+  }
+  out += ']';
 }
 
 void StreamRenderer::append_end(std::string& out, const llm::ChoiceEnd& end, const llm::Done* done) {
@@ -100,13 +145,15 @@ void StreamRenderer::append_end(std::string& out, const llm::ChoiceEnd& end, con
   w.integer("index", end.choice);
   if (shape_.endpoint == llm::Endpoint::kChat) {
     ObjectWriter d(w.member("delta"));
-    if (!end.tool_calls.is_null()) append_json(d.member("tool_calls"), with_indices(end.tool_calls));
+    if (end.tool_calls.size() > sent(end.choice).calls)
+      append_rest(d.member("tool_calls"), end.tool_calls, end.choice);
     d.end();
   } else {
     w.string("text", "");
   }
-  w.null("logprobs");
-  w.string("finish_reason", llm::to_string(end.reason));
+  if (!has_member(end.choice_more, "logprobs")) w.null("logprobs");
+  append_reason(w, end);
+  append_members(w, end.choice_more);
   w.end();
   out += ']';
   if (done != nullptr) append_last_members(out, *done);
@@ -114,7 +161,7 @@ void StreamRenderer::append_end(std::string& out, const llm::ChoiceEnd& end, con
   out += kClose;
 }
 
-void StreamRenderer::append_last_members(std::string& out, const llm::Done& done) {
+void StreamRenderer::append_last_members(std::string& out, const llm::Done& done) const {
   std::string members;
   ObjectWriter w(members);
   append_report(w.member("permutation"), done.report);
@@ -123,31 +170,37 @@ void StreamRenderer::append_last_members(std::string& out, const llm::Done& done
   out.append(members, 1);
 }
 
-std::string StreamRenderer::chunk(const llm::Delta& delta) {
+std::string StreamRenderer::take_held() {
   std::string out;
-  if (delta.text.empty() && delta.logprobs.empty()) return out;
+  if (held_) append_end(out, *std::exchange(held_, std::nullopt), nullptr);
+  return out;
+}
+
+std::string StreamRenderer::chunk(const llm::Delta& delta) {
+  const bool empty = delta.text.empty() && delta.logprobs.empty() && delta.reasoning.empty() &&
+                     delta.calls.empty() && delta.more.empty() && delta.choice_more.empty();
+  if (empty) return {};
+  std::string out = take_held();
   append_role(out, delta.choice);
   append_delta(out, delta);
   return out;
 }
 
 std::string StreamRenderer::chunk(llm::ChoiceEnd end) {
-  std::string out;
+  std::string out = take_held();
   append_role(out, end.choice);
-  if (++ended_ < shape_.n) {
-    append_end(out, end, nullptr);
-  } else {
-    held_ = std::move(end);
-  }
+  held_ = std::move(end);
   return out;
 }
 
 std::string StreamRenderer::finish(llm::Done& done) {
   std::string out;
   if (!done.report.cache) done.report.cache = cache_;
+  for (const base::JsonMember& last : base::members_of(done.extra)) more_ = without(more_, last.name);
   if (held_) append_end(out, *held_, shape_.include_usage ? nullptr : &done);
   if (shape_.include_usage) {
     out += head_;
+    if (!more_.empty()) out.append(",").append(more_);
     out += ",\"choices\":[],\"usage\":";
     append_usage(out, done.usage, done.report);
     append_last_members(out, done);

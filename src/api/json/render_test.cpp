@@ -61,7 +61,7 @@ std::vector<json> payloads(const std::string& stream) {
 }
 
 TEST(AnswerRenderer, ChatGolden) {
-  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 1, .logprobs = {}});
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
   answer.add(started());
   answer.add(said("Hi \"you\""));
   answer.add(said("\n\x01né"));
@@ -78,7 +78,7 @@ TEST(AnswerRenderer, ChatGolden) {
 }
 
 TEST(AnswerRenderer, CompletionsWithLogprobs) {
-  AnswerRenderer answer({.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .n = 1, .logprobs = 2});
+  AnswerRenderer answer({.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .logprobs = 2});
   answer.add(started());
   answer.add(said("Écho: "));
   Delta delta = said("né b");
@@ -99,7 +99,7 @@ TEST(AnswerRenderer, CompletionsWithLogprobs) {
 }
 
 TEST(AnswerRenderer, ChatLogprobsCarryBytes) {
-  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 1, .logprobs = 1});
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = 1});
   answer.add(started());
   Delta delta = said("é");
   delta.logprobs = {{"\xC3", -0.25F, {{"A", -1.0F}}}};
@@ -112,7 +112,7 @@ TEST(AnswerRenderer, ChatLogprobsCarryBytes) {
 }
 
 TEST(AnswerRenderer, ChoicesInterleaveAndReportsShowOnlyWhatWasFilled) {
-  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 2, .logprobs = {}});
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
   answer.add(Started{.model = "tiny", .created_unix_s = 1, .cache = {}});
   for (const int choice : {0, 1, 1, 0}) answer.add(said(std::to_string(choice) + ".", choice));
   answer.add(ended(1));
@@ -134,7 +134,7 @@ TEST(AnswerRenderer, ChoicesInterleaveAndReportsShowOnlyWhatWasFilled) {
 }
 
 TEST(StreamRenderer, ChatGolden) {
-  StreamRenderer stream({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 1, .logprobs = {}});
+  StreamRenderer stream({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
   stream.start(started());
   const std::string head =
       R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"tiny","system_fingerprint":")" +
@@ -158,7 +158,7 @@ TEST(StreamRenderer, ChatGolden) {
 
 TEST(StreamRenderer, UsageComesLastAndCarriesTheReport) {
   StreamRenderer stream(
-      {.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .n = 2, .logprobs = {}, .include_usage = true});
+      {.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .logprobs = {}, .include_usage = true});
   stream.start(started());
   std::string all = stream.chunk(said("b", 1));
   all += stream.chunk(said("a", 0));
@@ -180,7 +180,7 @@ TEST(StreamRenderer, UsageComesLastAndCarriesTheReport) {
 }
 
 TEST(StreamRenderer, TextOffsetsGoOnFromChunkToChunk) {
-  StreamRenderer stream({.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .n = 1, .logprobs = 0});
+  StreamRenderer stream({.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .logprobs = 0});
   stream.start(started());
   payloads(stream.chunk(said("echo ")));
   Delta first = said("né");
@@ -194,9 +194,107 @@ TEST(StreamRenderer, TextOffsetsGoOnFromChunkToChunk) {
 }
 
 TEST(StreamRenderer, AnEmptyAnswerStillHasItsRole) {
-  StreamRenderer stream({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .n = 1, .logprobs = {}});
+  StreamRenderer stream({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
   stream.start(started());
   EXPECT_THAT(stream.chunk(ended()), HasSubstr(R"("role":"assistant")"));
+}
+
+/// What an upstream said beyond our members, whole, streamed, and whole out of a stream's pieces.
+struct Beyond {
+  Started started{
+      .model = "p/m", .created_unix_s = 1, .cache = {}, .more = R"("system_fingerprint":"fp","p":"a")"};
+  std::vector<Delta> deltas;
+  ChoiceEnd end{.choice = 0, .reason = FinishReason::kToolCalls, .tool_calls = {}, .no_content = true};
+  Done done{
+      .usage = {.prompt_tokens = 5, .completion_tokens = 2, .total_tokens = 9, .details = R"("cost":1.0e-4)"},
+      .report = {},
+      .extra = R"("p":"b","citations":["x"])"};
+  Beyond() {
+    deltas.push_back({.choice = 0, .text = "", .logprobs = {}, .more = R"("reasoning_content":"I ")"});
+    deltas.push_back({.choice = 0,
+                      .text = "",
+                      .logprobs = {},
+                      .more = R"("reasoning_content":"think")",
+                      .choice_more = R"("logprobs":{"content":[{"id":1}]},"stop_reason":null)"});
+    deltas.push_back(
+        {.choice = 0,
+         .text = "",
+         .logprobs = {},
+         .calls = {{.index = 0, .id = {}, .name = {}, .arguments = {}, .sent = R"("id":"c","x":1.50)"}}});
+    end.tool_calls = {R"({"id":"c","x":1.50})", R"({"id":"d"})"};
+    end.said = "function_call";
+    end.choice_more = R"("stop_reason":7)";
+  }
+};
+
+TEST(AnswerRenderer, WhatAnUpstreamSaidBeyondStandsWhereItStood) {
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
+  Beyond beyond;
+  answer.add(beyond.started);
+  for (const Delta& delta : beyond.deltas) answer.add(delta);
+  answer.add(beyond.end);
+  EXPECT_EQ(
+      answer.finish(beyond.done),
+      R"({"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"p/m","choices":[{"index":0,)"
+      R"("message":{"role":"assistant","content":null,"refusal":null,)"
+      R"("tool_calls":[{"id":"c","x":1.50},{"id":"d"}],"reasoning_content":"I think"},"finish_reason":"function_call",)"
+      R"("logprobs":{"content":[{"id":1}]},"stop_reason":7}],)"
+      R"("usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":9,"cost":1.0e-4},"permutation":{},)"
+      R"("system_fingerprint":"fp","p":"b","citations":["x"]})");
+}
+
+TEST(AnswerRenderer, ARefusalStandsInThePlaceOfOurs) {
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
+  answer.add(started());
+  answer.add(Delta{.choice = 0, .text = "", .logprobs = {}, .more = R"("refusal":"No.")"});
+  ChoiceEnd end = ended();
+  end.no_content = true;
+  answer.add(end);
+  Done d = done();
+  EXPECT_THAT(answer.finish(d),
+              HasSubstr(R"("message":{"role":"assistant","content":null,"refusal":"No."})"));
+}
+
+TEST(StreamRenderer, WhatAnUpstreamSaidBeyondComesWithItsPiece) {
+  StreamRenderer stream(
+      {.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}, .include_usage = true});
+  Beyond beyond;
+  stream.start(beyond.started);
+  std::string all;
+  for (const Delta& delta : beyond.deltas) all += stream.chunk(delta);
+  all += stream.chunk(beyond.end);
+  all += stream.finish(beyond.done);
+  const auto chunks = payloads(all);
+  ASSERT_EQ(chunks.size(), 7U);
+  const auto delta = [&](std::size_t i) { return chunks[i].at("choices").at(0).at("delta"); };
+  EXPECT_EQ(chunks[0].at("system_fingerprint"), "fp");
+  EXPECT_EQ(delta(1), json::parse(R"({"reasoning_content":"I "})"));
+  EXPECT_EQ(chunks[2].at("choices").at(0).at("logprobs"), json::parse(R"({"content":[{"id":1}]})"));
+  EXPECT_EQ(delta(3), json::parse(R"({"tool_calls":[{"index":0,"id":"c","x":1.50}]})"));
+  EXPECT_EQ(delta(4), json::parse(R"({"tool_calls":[{"index":1,"id":"d"}]})"))
+      << "only what no piece brought";
+  EXPECT_EQ(chunks[4].at("choices").at(0).at("stop_reason"), 7);
+  EXPECT_EQ(chunks[5].at("p"), "b");
+  EXPECT_EQ(chunks[5].at("citations").at(0), "x");
+  EXPECT_EQ(chunks[5].at("usage").at("cost"), 1.0e-4);
+}
+
+TEST(StreamRenderer, ALocalModelsCallComesInPieces) {
+  StreamRenderer stream({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
+  stream.start(started());
+  Delta first = said(""), second = said("");
+  first.calls = {{.index = 0, .id = "c", .name = "f", .arguments = ""}};
+  second.calls = {{.index = 0, .id = {}, .name = {}, .arguments = "{}"}};
+  const json begun =
+      payloads(stream.chunk(first)).at(1).at("choices").at(0).at("delta").at("tool_calls").at(0);
+  EXPECT_EQ(begun,
+            json::parse(R"({"index":0,"id":"c","type":"function","function":{"name":"f","arguments":""}})"));
+  const json more =
+      payloads(stream.chunk(second)).at(0).at("choices").at(0).at("delta").at("tool_calls").at(0);
+  EXPECT_EQ(more, json::parse(R"({"index":0,"function":{"arguments":"{}"}})"));
+  Delta thought = said("");
+  thought.reasoning = "hm";
+  EXPECT_THAT(stream.chunk(thought), HasSubstr(R"("delta":{"reasoning_content":"hm"})"));
 }
 
 TEST(CacheHeaders, SayWhatTheCacheDid) {

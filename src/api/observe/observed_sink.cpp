@@ -31,7 +31,9 @@ class ObservedSink final : public llm::Sink {
 
  private:
   void note_text(CompletionFacts& facts, const llm::Delta& delta) const {
-    if (delta.text.empty()) return;
+    const bool silent =
+        delta.text.empty() && delta.reasoning.empty() && delta.calls.empty() && delta.more.empty();
+    if (silent) return;
     facts.last_text = clock_.now();
     if (facts.first_text.count() == 0) facts.first_text = facts.last_text;
     constexpr std::size_t kKeptBytesMax = 4096;

@@ -12,6 +12,7 @@ base::Error not_by_this_model(std::string field) {
 }
 
 base::Status check_openai_fields(const CompletionCall& call) {
+  if (!call.refusals.empty()) return call.refusals.front();
   if (!call.unsupported.empty()) return not_by_this_model(call.unsupported.front());
   return {};
 }

@@ -137,7 +137,8 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
     served[pipeline::kModelName] = {.completer = completers.back().get(),
                                     .knowledge = same ? taught : nullptr,
                                     .description = "unified pipeline: permutation, or rlm for long contexts",
-                                    .created_unix_s = clock.unix_seconds()};
+                                    .created_unix_s = clock.unix_seconds(),
+                                    .forwards = permutation->second.forwards};
   }
   return engines;
 }

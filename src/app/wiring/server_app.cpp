@@ -305,9 +305,12 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
     cascade.packs = [library](const std::string& tenant) {
       return pack_references(library->of_tenant(tenant));
     };
+  const bool forwards = cascade.forwards();
   completers.push_back(std::make_unique<permutation::Engine>(std::move(cascade), cache, clock));
-  api::ServedModel served{
-      .completer = completers.back().get(), .created_unix_s = clock.unix_seconds(), .meta = {}};
+  api::ServedModel served{.completer = completers.back().get(),
+                          .created_unix_s = clock.unix_seconds(),
+                          .forwards = forwards,
+                          .meta = {}};
   if (!models.empty()) served.meta = model_meta(models[0]->info());
   served.knowledge = library;
   if (!config.cache_enabled) {

@@ -46,7 +46,8 @@ base::Status Upstreams::add(const UpstreamConfig& config) {
                                                  .versions = {{"upstream", config.base_url}, {"as", own}},
                                                  .price = options_.price(name),
                                                  .usage = options_.cache_usage,
-                                                 .semantic = options_.semantic});
+                                                 .semantic = options_.semantic,
+                                                 .key = {.forwards = true}});
     } else {
       model.cached = std::make_unique<CacheOff>(*model.remote);
     }
@@ -68,7 +69,8 @@ base::Status Upstreams::serve(std::map<std::string, api::ServedModel>& served) {
         .description = fmt::format("{} at {}", model.remote->options().model, model.config->base_url),
         .created_unix_s = clock_.unix_seconds(),
         .owned_by = model.config->name,
-        .remote = true};
+        .remote = true,
+        .forwards = true};
   }
   for (auto& [name, model] : models_) {
     if (model.config->fallbacks.empty()) continue;
@@ -82,8 +84,8 @@ base::Status Upstreams::serve(std::map<std::string, api::ServedModel>& served) {
             "fallbacks");
       }
       if (other == name) continue;
-      entries.push_back(
-          {other, found == models_.end() ? local->second.completer : found->second.cached.get()});
+      const bool is_local = found == models_.end();
+      entries.push_back({other, is_local ? local->second.completer : found->second.cached.get(), is_local});
     }
     model.outer = std::make_unique<upstream::FallbackCompleter>(std::move(entries));
     served[name].completer = model.outer.get();

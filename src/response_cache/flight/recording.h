@@ -6,12 +6,14 @@
 #include <string>
 
 #include "llm/completer.h"
+#include "llm/json_sum.h"
 #include "response_cache/response_cache.h"
 
 namespace pmt::response_cache {
 
-/// Makes the stored form while the events pass: the pieces of a choice's text joined into one (unless they
-/// carry log-probabilities), and nothing that was true of the first time only.
+/// Makes the stored form while the events pass: pieces of a choice that bring the same (text, reasoning, an
+/// upstream's own members) joined into one, unless they carry log-probabilities; no pieces of calls, which the
+/// choice's end has whole; and nothing that was true of the first time only.
 class Recorder {
  public:
   void add(const llm::Event& event);
@@ -19,10 +21,18 @@ class Recorder {
   RecordedAnswer take();
 
  private:
+  /// The Delta that takes what a choice brings further.
+  struct Open {
+    std::size_t event;  // its index
+    unsigned brings;    // of which kinds it is
+    llm::JsonSum more{llm::JsonSum::Rule::kJoined};
+    llm::JsonSum choice_more{llm::JsonSum::Rule::kChoice};
+  };
   void add_delta(const llm::Delta& delta);
+  void close(const Open& open);
 
   RecordedAnswer answer_;
-  std::map<int, std::size_t> open_text_;  // choice -> index of the Delta that takes its further text
+  std::map<int, Open> open_;  // by choice
 };
 
 /// The report of an answer that was computed for somebody else: what the engine and the knowledge cache say

@@ -52,6 +52,31 @@ TEST(Recording, KeepsPiecesWithLogprobsApart) {
   EXPECT_EQ(std::get<llm::Delta>(replayed[2]).logprobs.at(0).token, "b");
 }
 
+TEST(Recording, JoinsWhatAnUpstreamSaidBeyond) {
+  const auto more = [](std::string members) {
+    return llm::Delta{.choice = 0, .text = {}, .logprobs = {}, .more = std::move(members)};
+  };
+  llm::Delta said = text(0, "4");
+  said.choice_more = R"("token_ids":[1])";
+  llm::Delta scored = text(0, "!");
+  scored.choice_more = R"("logprobs":{"content":[]})";
+  llm::Delta piece = text(0, "");
+  piece.calls = {{.index = 0, .id = "c", .name = "f", .arguments = "{}"}};
+  llm::Delta thought = text(0, "");
+  thought.reasoning = "hm";
+  llm::Started started{.model = "m", .created_unix_s = 3, .cache = {}, .more = R"("p":"a")"};
+  const auto replayed =
+      pass({started, more(R"("reasoning_content":"I ")"), more(R"("reasoning_content":"think")"), thought,
+            thought, said, said, scored, piece, llm::ChoiceEnd{}, llm::Done{}});
+  ASSERT_EQ(replayed.size(), 7U);
+  EXPECT_EQ(std::get<llm::Started>(replayed[0]).more, R"("p":"a")");
+  EXPECT_EQ(std::get<llm::Delta>(replayed[1]).more, R"("reasoning_content":"I think")");
+  EXPECT_EQ(std::get<llm::Delta>(replayed[2]).reasoning, "hmhm");
+  EXPECT_EQ(std::get<llm::Delta>(replayed[3]).text, "44");
+  EXPECT_EQ(std::get<llm::Delta>(replayed[3]).choice_more, R"("token_ids":[1,1])");
+  EXPECT_EQ(std::get<llm::Delta>(replayed[4]).choice_more, R"("logprobs":{"content":[]})");
+}
+
 TEST(Recording, ReportsNothingThatDidNotHappenAgain) {
   llm::Done done;
   done.usage = {.prompt_tokens = 5, .completion_tokens = 6};

@@ -60,8 +60,8 @@ std::string answer_text(const RecordedAnswer& answer) {
   std::string text;
   for (const llm::Event& event : answer.events) {
     if (const auto* delta = std::get_if<llm::Delta>(&event)) text += delta->text;
-    if (const auto* end = std::get_if<llm::ChoiceEnd>(&event); end != nullptr && !end->tool_calls.is_null()) {
-      text += end->tool_calls.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    if (const auto* end = std::get_if<llm::ChoiceEnd>(&event)) {
+      for (const std::string& call : end->tool_calls) text += call;
     }
   }
   return text;
@@ -83,7 +83,8 @@ SemanticTier::~SemanticTier() {
 
 std::optional<SemanticTier::Question> SemanticTier::question_of(const llm::Request& request,
                                                                 std::string_view resolved_model,
-                                                                const nlohmann::json& versions) {
+                                                                const nlohmann::json& versions,
+                                                                KeyOptions options) {
   llm::Request rest = request;
   std::string text;
   if (request.endpoint == llm::Endpoint::kChat) {
@@ -94,8 +95,9 @@ std::optional<SemanticTier::Question> SemanticTier::question_of(const llm::Reque
     text = std::exchange(rest.prompt, std::string());
   }
   if (plain(text).empty()) return std::nullopt;
-  return Question{base::sha256("semantic scope " + canonical_request(rest, resolved_model, versions)),
-                  std::move(text)};
+  return Question{
+      base::sha256("semantic scope " + canonical_request(rest, resolved_model, versions, options)),
+      std::move(text)};
 }
 
 double SemanticTier::draw() {

@@ -39,6 +39,7 @@
 #include "llm/request.h"
 #include "response_cache/response_cache.h"
 #include "response_cache/semantic/semantic_matcher.h"
+#include "response_cache/store/canonical_key.h"
 
 namespace pmt::response_cache {
 
@@ -72,7 +73,7 @@ class SemanticTier {
   /// Nothing if the request ends in no text that could be reworded: token ids, a tool's result, an empty
   /// message.
   static std::optional<Question> question_of(const llm::Request& request, std::string_view resolved_model,
-                                             const nlohmann::json& versions);
+                                             const nlohmann::json& versions, KeyOptions options = {});
 
   /// A question on its way, to be handed back when its answer was computed.
   struct Pending;

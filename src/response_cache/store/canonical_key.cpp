@@ -1,12 +1,15 @@
 #include "response_cache/store/canonical_key.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <concepts>
 #include <map>
 #include <optional>
 #include <utility>
 #include <vector>
+
+#include <simdjson.h>
 
 #include "base/usage_counter.h"
 
@@ -38,6 +41,23 @@ void put(std::string& out, const nlohmann::json& value) {
   append_canonical(out, value);
 }
 
+struct AskedMessage {
+  const llm::Message& message;
+  bool forwards;
+};
+struct AskedMessages {
+  const std::vector<llm::Message>& messages;
+  bool forwards;
+};
+/// Canonical JSON already.
+struct Written {
+  const std::string& text;
+};
+
+void put(std::string& out, const Written& written) {
+  out += written.text;
+}
+
 // Declared before the templates that call them: argument-dependent lookup would not come here.
 void put(std::string& out, llm::Endpoint endpoint);
 void put(std::string& out, llm::KvMode mode);
@@ -45,7 +65,8 @@ void put(std::string& out, llm::Speculation speculation);
 void put(std::string& out, const llm::KvOptions& kv);
 void put(std::string& out, const llm::RlmRequest& rlm);
 void put(std::string& out, const llm::UnifiedRequest& unified);
-void put(std::string& out, const llm::Message& message);
+void put(std::string& out, const AskedMessage& message);
+void put(std::string& out, const AskedMessages& messages);
 void put(std::string& out, const llm::Tool& tool);
 void put(std::string& out, const llm::ToolCall& call);
 void put(std::string& out, const llm::Sampling& sampling);
@@ -150,14 +171,25 @@ void put(std::string& out, const llm::UnifiedRequest& unified) {
       .end();
 }
 
-void put(std::string& out, const llm::Message& message) {
-  Object(out)
-      .member("content", message.content)
-      .member("name", message.name)
+void put(std::string& out, const AskedMessage& asked) {
+  const llm::Message& message = asked.message;
+  Object object(out);
+  object.member("content", message.content);
+  if (asked.forwards && !message.more.empty()) object.member("more", message.more);
+  object.member("name", message.name)
       .member("role", message.role)
       .member("tool_call_id", message.tool_call_id)
       .member("tool_calls", if_any(message.tool_calls))
       .end();
+}
+
+void put(std::string& out, const AskedMessages& asked) {
+  out += '[';
+  for (const llm::Message& message : asked.messages) {
+    if (&message != asked.messages.data()) out += ',';
+    put(out, AskedMessage{message, asked.forwards});
+  }
+  out += ']';
 }
 
 void put(std::string& out, const std::map<std::int32_t, float>& logit_bias) {
@@ -183,6 +215,32 @@ void put(std::string& out, const llm::Sampling& sampling) {
       .end();
 }
 
+/// See the header for why.
+bool changes_no_answer(std::string_view name) {
+  static constexpr std::array<std::string_view, 11> kNames = {"model",
+                                                              "permutation",
+                                                              "stream",
+                                                              "stream_options",
+                                                              "user",
+                                                              "safety_identifier",
+                                                              "metadata",
+                                                              "store",
+                                                              "service_tier",
+                                                              "prompt_cache_key",
+                                                              "prompt_cache_retention"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+/// Without white space outside of strings. `text` is JSON.
+std::string minified(std::string_view text) {
+  std::string out(text.size() + simdjson::SIMDJSON_PADDING, '\0');
+  std::size_t length = 0;
+  if (simdjson::minify(text.data(), text.size(), out.data(), length) != simdjson::SUCCESS)
+    return std::string(text);
+  out.resize(length);
+  return out;
+}
+
 std::size_t text_bytes(const llm::Request& request) {
   std::size_t bytes = request.prompt.size() + request.prompt_tokens.size() * 7;
   for (const auto& message : request.messages) bytes += message.content.size() + 96;
@@ -191,19 +249,35 @@ std::size_t text_bytes(const llm::Request& request) {
 
 }  // namespace
 
+std::string canonical_sent(const llm::SentBody& sent) {
+  std::map<std::string_view, std::string_view> written;  // of a repeated name the last one counts
+  for (const llm::SentBody::Member& member : sent.members) {
+    if (!member.held && !changes_no_answer(member.name)) written[member.name] = member.value;
+  }
+  std::string out;
+  for (const auto& [name, value] : written) {
+    if (base::is_null(value)) continue;
+    out += out.empty() ? '{' : ',';
+    append_canonical_string(out, name);
+    out += ':';
+    append_canonical_string(out, minified(value));
+  }
+  return out.empty() ? out : out + '}';
+}
+
 std::string canonical_request(const llm::Request& request, std::string_view resolved_model,
-                              const nlohmann::json& versions) {
+                              const nlohmann::json& versions, KeyOptions options) {
+  const std::string sent = options.forwards && request.sent ? canonical_sent(*request.sent) : "";
   std::string out;
   out.reserve(768 + text_bytes(request));
   Object object(out);
   object.member("echo", request.echo)
       .member("endpoint", request.endpoint)
-      .member("extra", request.extra)
       .member("knowledge", request.knowledge)
       .member("kv", request.kv)
       .member("logprobs", request.logprobs)
       .member("max_tokens", request.max_tokens)
-      .member("messages", request.messages)
+      .member("messages", AskedMessages{request.messages, options.forwards})
       .member("model", resolved_model)
       .member("n", request.n)
       .member("namespace", request.cache.name_space)
@@ -212,7 +286,9 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
       .member("response_format", if_any(request.response_format.sent));
   // Only where they are used, which is seldom: they add bytes to every key.
   if (request.rlm != llm::RlmRequest{}) object.member("rlm", request.rlm);
-  object.member("sampling", request.sampling)
+  object.member("sampling", request.sampling);
+  if (!sent.empty()) object.member("sent", Written{sent});
+  object
       .member("speculation",
               request.speculation)  // another order of arithmetic: near ties may fall otherwise
       .member("stop", request.stop);
@@ -226,9 +302,9 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
   return out;
 }
 
-Key request_key(const llm::Request& request, std::string_view resolved_model,
-                const nlohmann::json& versions) {
-  return base::sha256(canonical_request(request, resolved_model, versions));
+Key request_key(const llm::Request& request, std::string_view resolved_model, const nlohmann::json& versions,
+                KeyOptions options) {
+  return base::sha256(canonical_request(request, resolved_model, versions, options));
 }
 
 }  // namespace pmt::response_cache

@@ -90,7 +90,6 @@ json tree(const Request& r, const std::string& model, const json& versions) {
                          {"logit_bias", bias}};
   return {{"tenant", r.tenant},
           {"namespace", r.cache.name_space},
-          {"extra", r.extra},
           {"endpoint", r.endpoint == llm::Endpoint::kChat ? "chat" : "completions"},
           {"model", model},
           {"messages", messages},
@@ -183,6 +182,52 @@ TEST(CanonicalKey, EveryFieldThatCanChangeTheAnswerChangesTheKey) {
   EXPECT_TRUE(keys.insert(request_key(full(), "m2", {})).second) << "resolved model";
   EXPECT_TRUE(keys.insert(request_key(full(), "m", {{"pack/acme", "7"}})).second) << "versions";
   EXPECT_TRUE(keys.insert(request_key(full(), "m", {{"pack/acme", "8"}})).second) << "another version";
+}
+
+Request asked(const std::string& body) {
+  Request request = question("hi");
+  auto sent = std::make_shared<llm::SentBody>();
+  sent->text = body;
+  for (base::JsonMember& member : base::members_of(sent->text)) {
+    const bool held = member.name == "messages" || member.name == "stop";
+    sent->members.push_back({std::move(member), held});
+  }
+  request.sent = std::move(sent);
+  return request;
+}
+
+/// What an upstream may act on is in the key of what may reach one, however little we know of it.
+TEST(CanonicalKey, AnUpstreamsKeyHoldsWhatWasWritten) {
+  const auto key = [](const std::string& body) {
+    return request_key(asked(body), "m", {}, {.forwards = true});
+  };
+  const std::string body =
+      R"({"model":"up/m","temperature":1,"x":{"b":1,"a":[1, 2]},"messages":[],"stop":"x"})";
+  std::set<Key> keys{key(body), request_key(question("hi"), "m", {}, {.forwards = true})};
+  EXPECT_EQ(keys.size(), 2U);
+  for (const char* other :
+       {R"({"x":{"b":1,"a":[1,2]}})", R"({"temperature":1.5,"x":{"b":1,"a":[1,2]}})",
+        R"({"temperature":1,"x":{"a":[1,2],"b":1}})", R"({"temperature":1,"x":{"b":1,"a":[2,1]}})",
+        R"({"temperature":1,"x":{"b":1,"a":[1,2]},"seed":5000000000})",
+        R"({"temperature":1,"x":{"b":1,"a":[1,2]},"reasoning_effort":"low"})",
+        R"({"temperature":1,"y":{"b":1,"a":[1,2]}})"})
+    EXPECT_TRUE(keys.insert(key(other)).second) << other;
+  for (const char* same :
+       {R"({ "x" : {"b":1,"a":[1,2]}, "temperature":1 })",
+        R"({"temperature":2,"temperature":1,"x":{"b":1,"a":[1,2]}})",
+        R"({"temperature":1,"x":{"b":1,"a":[1,2]},"y":null,"user":"u","metadata":{"a":1},"store":true,
+            "safety_identifier":"s","prompt_cache_key":"k","prompt_cache_retention":"24h","service_tier":"flex",
+            "stream":true,"stream_options":{},"permutation":{"trace":true},"messages":[1],"stop":["x"]})"})
+    EXPECT_EQ(key(same), key(body)) << same;
+  EXPECT_EQ(request_key(asked(body), "m", {}), request_key(question("hi"), "m", {}))
+      << "a local model reads none of it";
+}
+
+TEST(CanonicalKey, WhatAMessageHasMoreIsInAnUpstreamsKeyOnly) {
+  Request plain = question("hi"), more = question("hi");
+  more.messages[0].more = R"({"role":"user","content":[{"type":"image_url"}]})";
+  EXPECT_NE(request_key(more, "m", {}, {.forwards = true}), request_key(plain, "m", {}, {.forwards = true}));
+  EXPECT_EQ(request_key(more, "m", {}), request_key(plain, "m", {}));
 }
 
 TEST(CanonicalKey, WhatCannotChangeTheAnswerDoesNotChangeTheKey) {

@@ -35,22 +35,25 @@ std::size_t heap(const llm::TokenLogprob& token) {
 }
 
 std::size_t heap(const llm::Started& e) {
-  return heap(e.model) + (e.cache ? heap(e.cache->key) : 0);
+  return heap(e.model) + heap(e.more) + (e.cache ? heap(e.cache->key) : 0);
 }
 
 std::size_t heap(const llm::Delta& e) {
-  std::size_t bytes = heap(e.text) + heap_of_array(e.logprobs);
+  std::size_t bytes = heap(e.text) + heap(e.reasoning) + heap(e.more) + heap(e.choice_more) +
+                      heap_of_array(e.logprobs) + heap_of_array(e.calls);
   for (const auto& token : e.logprobs) bytes += heap(token);
+  for (const auto& call : e.calls)
+    bytes += heap(call.id) + heap(call.name) + heap(call.arguments) + heap(call.sent);
   return bytes;
 }
 
 std::size_t heap(const llm::ChoiceEnd& e) {
-  return heap_bytes(e.tool_calls);
+  return heap(e.tool_calls) + heap(e.said) + heap(e.choice_more);
 }
 
 std::size_t heap(const llm::Done& e) {
-  std::size_t bytes = heap_bytes(e.report.engine) + heap_bytes(e.report.upstream) +
-                      heap_bytes(e.usage.details) + heap_bytes(e.extra);
+  std::size_t bytes =
+      heap_bytes(e.report.engine) + heap_bytes(e.report.upstream) + heap(e.usage.details) + heap(e.extra);
   if (e.report.cache) bytes += heap(e.report.cache->key) + heap(e.report.cache->why);
   if (e.report.kv) bytes += heap(e.report.kv->mode);
   if (e.report.knowledge) bytes += heap(e.report.knowledge->domains) + heap(e.report.knowledge->facts);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include <fmt/format.h>
 #include <simdjson.h>
 
 #include "base/hex.h"
@@ -26,7 +27,9 @@ json bytes_json(const std::string& bytes) {
 constexpr std::int64_t kCountMax = std::int64_t{1} << 53;  // sums of some of them stay whole numbers
 /// In place of the log-probability of a token that has none. Null is one that was infinite.
 constexpr bool kNoLogprob = false;
-constexpr std::int64_t kChoicesMax = 128;  // an answer is drawn up with as many
+constexpr std::int64_t kChoicesMax = llm::kChoicesMax;  // an answer is drawn up with as many
+/// Of an answer's events. 1, without a member that says so: no members of upstreams, calls as objects.
+constexpr std::int64_t kVersion = 2;
 
 /// Reads the fields of one object: each getter notes the first mistake, and gives a default then.
 class Fields {
@@ -64,6 +67,21 @@ class Fields {
     if (!value.is_null() && !value.is_object()) fail_at(key, "must be an object");
     return value;
   }
+  /// Members of a JSON object as text. It is put into answers as it is, so it must be what it says. Version 1
+  /// has the object itself.
+  std::string members(const char* key) {
+    const json& value = at(key);
+    if (value.is_null()) return {};
+    if (value.is_object()) {
+      const std::string object = value.dump(-1, ' ', false, json::error_handler_t::replace);
+      return object.substr(1, object.size() - 2);
+    }
+    const auto text = base::as_text(value);
+    const std::string object = "{" + text.value_or("}") + "}";
+    if (text && text->starts_with('"') && base::check_json(object, {.bytes_max = object.size()}))
+      return *text;
+    return fail_at(key, "must be members of a JSON object"), std::string();
+  }
   const json& array(const char* key) {
     static const json kEmpty = json::array();
     const json& value = at(key);
@@ -82,35 +100,57 @@ class Fields {
   std::string error_;
 };
 
-json event_json(const llm::Event& event) {
-  if (const auto* started = std::get_if<llm::Started>(&event))
-    return {{"type", "started"}, {"model", started->model}, {"created", started->created_unix_s}};
-  if (const auto* delta = std::get_if<llm::Delta>(&event)) {
-    json out{{"type", "delta"}, {"choice", delta->choice}, {"text", delta->text}};
-    for (const auto& token : delta->logprobs) {
-      json top = json::array();
-      for (const auto& [text, logprob] : token.top) top.push_back({bytes_json(text), logprob});
-      const json own = token.logprob ? json(*token.logprob) : json(kNoLogprob);
-      out["logprobs"].push_back({bytes_json(token.token), own, std::move(top)});
-    }
-    return out;
+/// Only what says something: most answers have none of it.
+void put(json& out, const char* key, const std::string& text) {
+  if (!text.empty()) out[key] = text;
+}
+
+json delta_json(const llm::Delta& delta) {
+  json out{{"type", "delta"}, {"choice", delta.choice}, {"text", delta.text}};
+  for (const auto& token : delta.logprobs) {
+    json top = json::array();
+    for (const auto& [text, logprob] : token.top) top.push_back({bytes_json(text), logprob});
+    const json own = token.logprob ? json(*token.logprob) : json(kNoLogprob);
+    out["logprobs"].push_back({bytes_json(token.token), own, std::move(top)});
   }
-  if (const auto* end = std::get_if<llm::ChoiceEnd>(&event))
-    return {{"type", "end"},
-            {"choice", end->choice},
-            {"reason", llm::to_string(end->reason)},
-            {"tool_calls", end->tool_calls}};
-  const auto& done = std::get<llm::Done>(event);  // a Failed is never stored
+  put(out, "reasoning", delta.reasoning);
+  put(out, "more", delta.more);
+  put(out, "choice_more", delta.choice_more);
+  return out;
+}
+
+json end_json(const llm::ChoiceEnd& end) {
+  json out{{"type", "end"}, {"choice", end.choice}, {"reason", llm::to_string(end.reason)}};
+  if (!end.tool_calls.empty()) out["tool_calls"] = end.tool_calls;
+  if (end.no_content) out["no_content"] = true;
+  put(out, "said", end.said);
+  put(out, "choice_more", end.choice_more);
+  return out;
+}
+
+json done_json(const llm::Done& done) {
   json out{{"type", "done"},
            {"prompt_tokens", done.usage.prompt_tokens},
            {"completion_tokens", done.usage.completion_tokens},
            {"engine", done.report.engine}};
-  if (!done.usage.details.is_null()) out["usage_details"] = done.usage.details;
-  if (!done.extra.is_null()) out["extra"] = done.extra;
+  if (done.usage.total_tokens) out["total_tokens"] = *done.usage.total_tokens;
+  put(out, "usage_details", done.usage.details);
+  put(out, "extra", done.extra);
   if (const auto& knowledge = done.report.knowledge)
     out["knowledge"] = {
         {"domains", knowledge->domains}, {"slots_read", knowledge->slots_read}, {"facts", knowledge->facts}};
   return out;
+}
+
+json event_json(const llm::Event& event) {
+  if (const auto* started = std::get_if<llm::Started>(&event)) {
+    json out{{"type", "started"}, {"model", started->model}, {"created", started->created_unix_s}};
+    put(out, "more", started->more);
+    return out;
+  }
+  if (const auto* delta = std::get_if<llm::Delta>(&event)) return delta_json(*delta);
+  if (const auto* end = std::get_if<llm::ChoiceEnd>(&event)) return end_json(*end);
+  return done_json(std::get<llm::Done>(event));  // a Failed is never stored
 }
 
 base::Result<std::string> read_bytes(const json& value) {
@@ -158,6 +198,71 @@ base::Result<std::vector<std::string>> read_strings(const json& array, const cha
   return out;
 }
 
+base::Result<llm::Delta> read_delta(Fields& fields, int choice) {
+  llm::Delta delta{.choice = choice,
+                   .text = fields.text("text"),
+                   .logprobs = {},
+                   .reasoning = fields.text("reasoning"),
+                   .calls = {},
+                   .more = fields.members("more"),
+                   .choice_more = fields.members("choice_more")};
+  for (const json& one : fields.array("logprobs")) {
+    TRY_ASSIGN(auto token, read_token(one));
+    delta.logprobs.push_back(std::move(token));
+  }
+  return delta;
+}
+
+/// Version 1 has each call as an object.
+std::string read_call(const json& call) {
+  if (call.is_object()) return call.dump(-1, ' ', false, json::error_handler_t::replace);
+  const auto text = base::as_text(call);
+  return text && text->starts_with('{') && base::check_json(*text) ? *text : "";
+}
+
+llm::ChoiceEnd read_end(Fields& fields, int choice) {
+  llm::ChoiceEnd end{.choice = choice,
+                     .reason = {},
+                     .tool_calls = {},
+                     .said = fields.text("said"),
+                     .no_content = fields.at("no_content") == true,
+                     .choice_more = fields.members("choice_more")};
+  const std::string reason = fields.text("reason");
+  bool known = false;
+  for (const auto one : {llm::FinishReason::kStop, llm::FinishReason::kLength, llm::FinishReason::kToolCalls,
+                         llm::FinishReason::kContentFilter}) {
+    if (reason != llm::to_string(one)) continue;
+    end.reason = one;
+    known = true;
+  }
+  if (!known) fields.fail_at("reason", "is none that is known");
+  for (const json& call : fields.array("tool_calls")) {
+    if (end.tool_calls.emplace_back(read_call(call)).empty())
+      fields.fail_at("tool_calls", "must be an array of objects");
+  }
+  return end;
+}
+
+base::Result<llm::Done> read_done(Fields& fields) {
+  llm::Done done;
+  done.usage = {.prompt_tokens = fields.count("prompt_tokens"),
+                .completion_tokens = fields.count("completion_tokens"),
+                .details = fields.members("usage_details")};
+  if (!fields.at("total_tokens").is_null()) done.usage.total_tokens = fields.count("total_tokens");
+  done.extra = fields.members("extra");
+  done.report.engine = fields.object("engine");
+  const json& knowledge = fields.at("knowledge");
+  if (knowledge.is_null()) return done;
+  Fields inner(knowledge, "knowledge");
+  llm::KnowledgeReport report;
+  TRY_ASSIGN(report.domains, read_strings(inner.array("domains"), "domains"));
+  TRY_ASSIGN(report.facts, read_strings(inner.array("facts"), "facts"));
+  report.slots_read = inner.count("slots_read");
+  TRY(inner.status());
+  done.report.knowledge = std::move(report);
+  return done;
+}
+
 base::Result<llm::Event> read_event(const json& value) {
   Fields fields(value, "event");
   const std::string type = fields.text("type");
@@ -165,48 +270,16 @@ base::Result<llm::Event> read_event(const json& value) {
   const auto choice = static_cast<int>(std::min(fields.count("choice"), kChoicesMax));
   if (choice == kChoicesMax) fields.fail_at("choice", "is too large");
   if (type == "started") {
-    event =
-        llm::Started{.model = fields.text("model"), .created_unix_s = fields.count("created"), .cache = {}};
+    event = llm::Started{.model = fields.text("model"),
+                         .created_unix_s = fields.count("created"),
+                         .cache = {},
+                         .more = fields.members("more")};
   } else if (type == "delta") {
-    llm::Delta delta{.choice = choice, .text = fields.text("text"), .logprobs = {}};
-    for (const json& one : fields.array("logprobs")) {
-      TRY_ASSIGN(auto token, read_token(one));
-      delta.logprobs.push_back(std::move(token));
-    }
-    event = std::move(delta);
+    TRY_ASSIGN(event, read_delta(fields, choice));
   } else if (type == "end") {
-    llm::ChoiceEnd end{.choice = choice, .reason = {}, .tool_calls = fields.at("tool_calls")};
-    const std::string reason = fields.text("reason");
-    bool known = false;
-    for (const auto one : {llm::FinishReason::kStop, llm::FinishReason::kLength,
-                           llm::FinishReason::kToolCalls, llm::FinishReason::kContentFilter}) {
-      if (reason != llm::to_string(one)) continue;
-      end.reason = one;
-      known = true;
-    }
-    if (!known) fields.fail_at("reason", "is none that is known");
-    const auto is_object = [](const json& call) { return call.is_object(); };
-    const bool calls =
-        end.tool_calls.is_array() && std::all_of(end.tool_calls.begin(), end.tool_calls.end(), is_object);
-    if (!calls && !end.tool_calls.is_null()) fields.fail_at("tool_calls", "must be an array of objects");
-    event = std::move(end);
+    event = read_end(fields, choice);
   } else if (type == "done") {
-    llm::Done done;
-    done.usage = {.prompt_tokens = fields.count("prompt_tokens"),
-                  .completion_tokens = fields.count("completion_tokens"),
-                  .details = fields.object("usage_details")};
-    done.extra = fields.object("extra");
-    done.report.engine = fields.object("engine");
-    if (const json& knowledge = fields.at("knowledge"); !knowledge.is_null()) {
-      Fields inner(knowledge, "knowledge");
-      llm::KnowledgeReport report;
-      TRY_ASSIGN(report.domains, read_strings(inner.array("domains"), "domains"));
-      TRY_ASSIGN(report.facts, read_strings(inner.array("facts"), "facts"));
-      report.slots_read = inner.count("slots_read");
-      TRY(inner.status());
-      done.report.knowledge = std::move(report);
-    }
-    event = std::move(done);
+    TRY_ASSIGN(event, read_done(fields));
   } else {
     return corrupt("an event's type must be started, delta, end or done");
   }
@@ -260,13 +333,16 @@ json value_json(const Value& value) {
   if (answer == nullptr) return {{"value", std::get<json>(value.content)}};
   json events = json::array();
   for (const llm::Event& event : answer->events) events.push_back(event_json(event));
-  return {{"events", std::move(events)}};
+  return {{"version", kVersion}, {"events", std::move(events)}};
 }
 
 base::Result<Value> read_value(const json& value) {
   if (!value.is_object() || value.contains("events") == value.contains("value"))
     return corrupt("an entry needs either \"events\" or \"value\"");
   if (value.contains("value")) return Value{base::at(value, "value")};
+  if (base::integer_at(value, "version").value_or(1) > kVersion)
+    return corrupt(fmt::format("its version is {}, and this server reads {} at most",
+                               base::integer_at(value, "version").value_or(0), kVersion));
   RecordedAnswer answer;
   const json& events = base::at(value, "events");
   if (!events.is_array()) return corrupt("events must be an array");

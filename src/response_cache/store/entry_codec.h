@@ -1,6 +1,6 @@
 // An entry outside the process: one JSON object, of which export, import and the disk's records are made. It
 // holds all that replays: text, log-probabilities (bytes that are no UTF-8 as {"hex": ...}), tool calls,
-// usage, and what the engine said of the answer.
+// usage, what the engine said of the answer, and what an upstream said beyond that, as JSON text.
 // Thread-safety: pure functions. Errors: kCorrupt, naming what is wrong where.
 #pragma once
 
@@ -28,7 +28,7 @@ struct OutsideEntry {
 nlohmann::json meta_json(const StoreOptions& meta, std::int64_t stored_unix_s);
 base::Status read_meta(const nlohmann::json& json, StoreOptions& meta, std::int64_t& stored_unix_s);
 
-/// {"events": [...]} or {"value": any}
+/// {"version", "events": [...]} or {"value": any}. Reads version 1 too; a later one is an error.
 nlohmann::json value_json(const Value& value);
 base::Result<Value> read_value(const nlohmann::json& json);
 

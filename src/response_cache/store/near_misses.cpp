@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "response_cache/store/canonical_key.h"
+
 namespace pmt::response_cache {
 namespace {
 
@@ -68,10 +70,12 @@ RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohm
     Hash& part = i + 1 == r.messages.size() ? question : is_system ? system : earlier;
     part.add(message.role).add(message.content).add(message.name).add(message.tool_call_id);
     for (const llm::ToolCall& call : message.tool_calls) part.add(call.sent);
+    if (!message.more.empty()) part.add(message.more);
   }
   for (const llm::Tool& tool : r.tools) tools.add(tool.sent);
   tools.add(r.tool_choice.sent);
-  rest.json(r.extra).number(r.kv.ratio.value_or(0)).number(static_cast<int>(r.kv.mode)).json(versions);
+  if (r.sent) rest.add(canonical_sent(*r.sent));
+  rest.number(r.kv.ratio.value_or(0)).number(static_cast<int>(r.kv.mode)).json(versions);
   for (const auto& domain : r.knowledge) rest.add(domain);
   return {.question = question.wide(),
           .parts = {Hash().add(model).narrow(), system.narrow(), earlier.narrow(), hash_of(r.sampling),

@@ -1,0 +1,44 @@
+#include "api/completions/sent_body.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "api/routes/supported.h"
+#include "base/json_text.h"
+
+namespace pmt::api {
+namespace {
+
+/// Members of which llm::Request has all, so that a cache's key needs no more of them: messages with what they
+/// have more in each (llm::Message::more), the others unless they were refused.
+bool is_held(std::string_view name, const CompletionCall& call) {
+  static constexpr std::array<std::string_view, 6> kNames = {"stop",   "tools", "tool_choice",
+                                                             "prompt", "n",     "response_format"};
+  if (name == "messages") return true;
+  if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) return false;
+  return std::none_of(call.refusals.begin(), call.refusals.end(), [name](const base::Error& refusal) {
+    return std::string_view(refusal.field).substr(0, refusal.field.find_first_of(".[")) == name;
+  });
+}
+
+}  // namespace
+
+std::shared_ptr<const llm::SentBody> keep_body(std::string body, const CompletionCall& call) {
+  const llm::Request& request = call.request;
+  auto sent = std::make_shared<llm::SentBody>();
+  sent->text = std::move(body);
+  for (base::JsonMember& member : base::members_of(sent->text)) {
+    const bool held = is_held(member.name, call);
+    sent->members.push_back({std::move(member), held});
+  }
+  sent->sampling = request.sampling;
+  sent->max_tokens = call.max_tokens;
+  sent->logprobs = request.logprobs;
+  sent->n = request.n;
+  if (const base::Status here = check_supported(call, false); !here) sent->not_local = here.error();
+  return sent;
+}
+
+}  // namespace pmt::api
