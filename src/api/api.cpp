@@ -28,7 +28,8 @@ std::uint64_t system_random() {
 ApiOptions completed(ApiOptions options) {
   CHECK(options.clock != nullptr);
   for (const auto& [name, model] : options.models) CHECK(model.completer != nullptr);
-  for (const auto& [name, model] : options.embedders) CHECK(model.embedder != nullptr);
+  for (const auto& [name, model] : options.embedders)
+    CHECK(model.embedder != nullptr || model.forwarder != nullptr);
   if (!options.random) options.random = system_random;
   return options;
 }

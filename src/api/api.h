@@ -24,6 +24,7 @@
 #include "knowledge_cache/library.h"
 #include "llm/completer.h"
 #include "llm/embedder.h"
+#include "llm/forwarder.h"
 #include "net/http.h"
 #include "response_cache/response_cache.h"
 #include "response_cache/semantic/semantic_tier.h"
@@ -50,7 +51,8 @@ struct EngineSample {
 };
 
 struct ServedEmbedder {
-  llm::Embedder* embedder = nullptr;
+  llm::Embedder* embedder = nullptr;    // ours, or
+  llm::Forwarder* forwarder = nullptr;  // an upstream's
   std::string description = {};
   std::int64_t created_unix_s = 0;
   std::string owned_by = "permutation";

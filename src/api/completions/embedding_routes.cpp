@@ -1,5 +1,6 @@
 #include "api/completions/embedding_routes.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -12,6 +13,8 @@
 #include "api/json/fields.h"
 #include "api/json/json_writer.h"
 #include "api/routes/model_list.h"
+#include "base/json_text.h"
+#include "telemetry/trace_context.h"
 
 namespace pmt::api {
 namespace {
@@ -20,6 +23,8 @@ using llm::EmbedInput;
 
 constexpr std::size_t kInputsMax = 2048;                                   // OpenAI's
 constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
+
+constexpr std::int64_t kTokensMax = 1'000'000'000'000;  // of an upstream's word: sums of some of them fit
 
 struct EmbeddingCall {
   std::string model;
@@ -150,7 +155,35 @@ std::string render(const EmbeddingCall& call, llm::Embeddings& embeddings) {
   return out;
 }
 
-void embed(const ApiOptions& options, const Exchange& exchange) {
+/// Null unless the body names an upstream's model: whose server reads the rest.
+llm::Forwarder* forwarder_of(const ApiOptions& options, const std::string& body) {
+  const auto forwards = [](const auto& one) { return one.second.forwarder != nullptr; };
+  if (std::none_of(options.embedders.begin(), options.embedders.end(), forwards) || !parse_json(body))
+    return nullptr;
+  const auto model = base::json_string(base::value_of(base::members_of(body), "model"));
+  const auto found = model ? options.embedders.find(*model) : options.embedders.end();
+  return found == options.embedders.end() ? nullptr : found->second.forwarder;
+}
+
+void forward(llm::Forwarder& forwarder, Exchange& exchange) {
+  const base::CancelToken cancel;
+  exchange.responder->on_disconnect([cancel] { cancel.cancel(); });
+  forwarder.forward(
+      {.body = std::move(exchange.request.body),
+       .id = exchange.id,
+       .traceparent = telemetry::traceparent(exchange.record->trace, exchange.record->span_id)},
+      cancel, [responder = exchange.responder, record = exchange.record](base::Result<std::string> answer) {
+        if (!answer) return send_error(*responder, answer.error());
+        const auto usage = base::members_of(base::value_of(base::members_of(*answer), "usage"));
+        const auto tokens = base::json_integer(base::value_of(usage, "prompt_tokens")).value_or(0);
+        record->other_tokens = std::clamp<std::int64_t>(tokens, 0, kTokensMax);
+        send_json(*responder, 200, std::move(*answer));
+      });
+}
+
+void embed(const ApiOptions& options, Exchange exchange) {
+  if (llm::Forwarder* const forwarder = forwarder_of(options, exchange.request.body))
+    return forward(*forwarder, exchange);
   base::Result<EmbeddingCall> parsed = parse_call(exchange.request.body);
   if (!parsed) return send_error(*exchange.responder, parsed.error());
   const auto model = find_embedder(options, parsed->model);
@@ -178,7 +211,8 @@ void embed(const ApiOptions& options, const Exchange& exchange) {
 }  // namespace
 
 void add_embedding_routes(Router& router, const ApiOptions& options) {
-  router.add("POST", "/v1/embeddings", [&options](const Exchange& exchange) { embed(options, exchange); });
+  router.add("POST", "/v1/embeddings",
+             [&options](Exchange exchange) { embed(options, std::move(exchange)); });
 }
 
 }  // namespace pmt::api

@@ -108,6 +108,39 @@ TEST_F(EmbeddingRoutes, IsListedAndDoesNotWrite) {
   EXPECT_NE(error_of(response).at("message").get<std::string>().find("/v1/embeddings"), std::string::npos);
 }
 
+class ScriptedForwarder final : public llm::Forwarder {
+ public:
+  void forward(Asked asked, const base::CancelToken&, Done done) override {
+    seen = std::move(asked);
+    if (seen.body.find("refuse") != std::string::npos)
+      return done(base::Error{base::Code::kInvalidArgument, "upstream p: no", "input"});
+    done(std::string(R"({"model":"p/e","data":[1.50],"usage":{"prompt_tokens":7}})"));
+  }
+  Asked seen;
+};
+
+class ForwardedEmbeddings : public EmbeddingRoutes {
+ protected:
+  void adjust(ApiOptions& options) override {
+    EmbeddingRoutes::adjust(options);
+    options.embedders["p/e"] = {.forwarder = &forwarder};
+  }
+  ScriptedForwarder forwarder;
+};
+
+TEST_F(ForwardedEmbeddings, AnUpstreamsModelGetsAndGivesWhatWasWritten) {
+  const std::string asked =
+      R"({ "input":{"image":"x"}, "dimensions":12345678901234567890123, "model":"p/e"})";
+  const auto response = send("POST", "/v1/embeddings", asked);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, R"({"model":"p/e","data":[1.50],"usage":{"prompt_tokens":7}})");
+  EXPECT_EQ(forwarder.seen.body, asked);
+  EXPECT_FALSE(forwarder.seen.id.empty());
+  EXPECT_EQ(send("POST", "/v1/embeddings", R"({"input":"refuse","model":"p/e"})").status, 400);
+  EXPECT_EQ(post({{"model", "vectors"}, {"input", "hello"}}).status, 200) << "ours are beside it";
+  EXPECT_EQ(send("POST", "/v1/embeddings", R"(["p/e"])").status, 400);
+}
+
 class NoEmbeddings : public TestServer {
  protected:
   void adjust(ApiOptions& options) override { options.embedders_off = "run this"; }

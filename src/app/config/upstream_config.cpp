@@ -23,24 +23,32 @@ base::Error at(const toml::table& table, const std::string& file, std::string me
                        std::move(key));
 }
 
-base::Status read_models(const toml::table& table, const std::string& file, UpstreamConfig& out) {
-  const toml::node* models = table.get("models");
-  if (models != nullptr && models->is_table()) {
-    for (const auto& [served, own] : *models->as_table()) {
-      const auto name = own.value<std::string>();
-      if (!name || name->empty()) return at(table, file, "models must be names", "models");
-      out.models[std::string(served.str())] = *name;
-    }
-  } else if (models != nullptr && models->is_array()) {
-    for (const auto& node : *models->as_array()) {
-      const auto name = node.value<std::string>();
-      if (!name || name->empty()) return at(table, file, "models must be names", "models");
-      out.models[*name] = *name;
-    }
+/// A list of names, or a table of a served name = the upstream's own.
+base::Status read_names(const toml::table& table, const std::string& file, const char* key,
+                        std::map<std::string, std::string>& out) {
+  const toml::node* names = table.get(key);
+  const auto take = [&](std::string served, const toml::node& own) -> base::Status {
+    const auto name = own.value<std::string>();
+    if (!name || name->empty()) return at(table, file, fmt::format("{} must be names", key), key);
+    out[served.empty() ? *name : std::move(served)] = *name;
+    return {};
+  };
+  if (names != nullptr && names->is_table()) {
+    for (const auto& [served, own] : *names->as_table()) TRY(take(std::string(served.str()), own));
+  } else if (names != nullptr && names->is_array()) {
+    for (const auto& node : *names->as_array()) TRY(take("", node));
   }
-  if (!out.models.empty()) return {};
-  return at(table, file,
-            "needs models: a list of names, or a table of a served name = the upstream's own name", "models");
+  return {};
+}
+
+base::Status read_models(const toml::table& table, const std::string& file, UpstreamConfig& out) {
+  TRY(read_names(table, file, "models", out.models));
+  TRY(read_names(table, file, "embeddings", out.embeddings));
+  if (!out.models.empty() || !out.embeddings.empty()) return {};
+  return at(
+      table, file,
+      "needs models (or embeddings): a list of names, or a table of a served name = the upstream's own name",
+      "models");
 }
 
 }  // namespace
@@ -69,6 +77,7 @@ base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::
   reader.integer("cooldown_failures", remote.cooldown.failures, {.min = 0, .max = 1'000'000});
   reader.number("cooldown_s", remote.cooldown.cooldown_s, {.min = 0, .max = 86'400});
   reader.known("models");
+  reader.known("embeddings");
   TRY(reader.finish());
   if (!is_name(out.name)) {
     return at(table, file, "needs a name of letters, digits, - _ . (its models are served as name/model)",
@@ -86,7 +95,8 @@ base::Result<upstream::RemoteOptions> remote_options(const UpstreamConfig& confi
   upstream::RemoteOptions out = config.remote;
   out.provider = config.name;
   out.name = config.name + "/" + model;
-  out.model = config.models.at(model);
+  const auto writes = config.models.find(model);
+  out.model = writes != config.models.end() ? writes->second : config.embeddings.at(model);
   out.api_key_env = config.api_key_env;
   if (config.api_key_env.empty()) return out;
   const char* key = std::getenv(config.api_key_env.c_str());

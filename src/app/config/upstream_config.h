@@ -42,6 +42,7 @@ struct UpstreamConfig {
   std::string base_url;
   std::string api_key_env;
   std::map<std::string, std::string> models;  // as served, without the provider -> the upstream's own name
+  std::map<std::string, std::string> embeddings;  // the same of models that embed
   std::string ca_file;
   std::vector<std::string> fallbacks;
   upstream::RemoteOptions remote;  // the settings that all its models share
@@ -50,7 +51,7 @@ struct UpstreamConfig {
 /// One [[upstream]] table. Errors: kInvalidArgument with file, line, key.
 base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::string& file);
 
-/// Everything that one of its models needs; the key is read from the environment now. Errors: the variable is
+/// Everything that one of its models needs, of either kind; the key is read from the environment now. Errors: the variable is
 /// not set.
 base::Result<upstream::RemoteOptions> remote_options(const UpstreamConfig& config, const std::string& model);
 

@@ -236,6 +236,7 @@ base::Status ServerApp::Impl::wire() {
                                 .semantic = semantic.get()},
                                clock));
   TRY(upstreams->serve(options.models));
+  TRY(upstreams->serve(options.embedders));
   TRY(wire_engine(options));
   if (!models.empty()) options.knowledge_model = models[0]->info().name;
   name = models.empty() ? options.models.begin()->first : models[0]->info().name;

@@ -8,6 +8,7 @@
 
 #include "app/config/cache_off.h"
 #include "upstream/fallback_completer.h"
+#include "upstream/remote_forwarder.h"
 
 namespace pmt::app {
 namespace {
@@ -58,6 +59,37 @@ base::Status Upstreams::add(const UpstreamConfig& config) {
           fmt::format("the model {} is configured twice: each [[upstream]] needs a name of its own", name),
           "name");
     }
+  }
+  return add_embeddings(config, *client);
+}
+
+base::Status Upstreams::add_embeddings(const UpstreamConfig& config, net::AsyncClient& client) {
+  for (const auto& [served, own] : config.embeddings) {
+    if (config.models.contains(served))
+      return base::invalid(
+          fmt::format("upstream {}: {} stands in models and in embeddings", config.name, served),
+          "embeddings");
+    TRY_ASSIGN(upstream::RemoteOptions settings, remote_options(config, served));
+    const std::string name = settings.name;
+    spdlog::info("upstream {}: {} at {}, for embeddings", name, own, config.base_url);
+    embeddings_[name] = {.forwarder = upstream::make_forwarder(std::move(settings), "/embeddings", client,
+                                                               clock_, random_fraction),
+                         .own_name = own,
+                         .config = &config};
+  }
+  return {};
+}
+
+base::Status Upstreams::serve(std::map<std::string, api::ServedEmbedder>& served) const {
+  for (const auto& [name, model] : embeddings_) {
+    api::ServedEmbedder one{.embedder = nullptr,
+                            .forwarder = model.forwarder.get(),
+                            .description = fmt::format("{} at {}", model.own_name, model.config->base_url),
+                            .created_unix_s = clock_.unix_seconds(),
+                            .owned_by = model.config->name,
+                            .meta = {}};
+    if (!served.emplace(name, std::move(one)).second)
+      return base::invalid(fmt::format("the model {} is configured twice", name), "embeddings");
   }
   return {};
 }

@@ -40,6 +40,9 @@ class Upstreams {
   /// Errors: a fallback that isn't served.
   base::Status serve(std::map<std::string, api::ServedModel>& served);
 
+  /// Adds the upstreams' models that embed. Errors: one that is served already.
+  base::Status serve(std::map<std::string, api::ServedEmbedder>& served) const;
+
   /// A model's completer without cache and fallbacks; null if there is none of that name.
   llm::Completer* remote(const std::string& name) const;
   std::vector<api::EngineSample> samples() const;
@@ -56,12 +59,19 @@ class Upstreams {
   Upstreams(const std::vector<UpstreamConfig>& configs, Options options, const base::Clock& clock)
       : configs_(configs), options_(std::move(options)), clock_(clock) {}
   base::Status add(const UpstreamConfig& config);
+  base::Status add_embeddings(const UpstreamConfig& config, net::AsyncClient& client);
 
   const std::vector<UpstreamConfig> configs_;
   const Options options_;
   const base::Clock& clock_;
   std::map<std::string, Model> models_;
-  /// By ca_file. Before models_ in death: it ends the models' requests.
+  struct Embeddings {
+    std::unique_ptr<llm::Forwarder> forwarder;
+    std::string own_name;
+    const UpstreamConfig* config;
+  };
+  std::map<std::string, Embeddings> embeddings_;
+  /// By ca_file. Before the above in death: it ends the models' requests.
   std::map<std::string, std::unique_ptr<net::AsyncClient>> clients_;
 };
 
