@@ -157,7 +157,9 @@ TEST(CheckJson, SaysWhatParseJsonSays) {
     const auto parsed = parse_json(text);
     const Status checked = check_json(text);
     ASSERT_EQ(checked.has_value(), parsed.has_value()) << text.substr(0, 80);
-    if (!parsed) EXPECT_EQ(checked.error().message, parsed.error().message);
+    if (!parsed) {
+      EXPECT_EQ(checked.error().message, parsed.error().message);
+    }
   }
   EXPECT_FALSE(check_json("[1]", {.bytes_max = 2}));
   EXPECT_FALSE(check_json("[[1]]", {.depth_max = 1}));

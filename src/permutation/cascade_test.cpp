@@ -57,6 +57,34 @@ class CascadeTest : public testing::Test {
   ScriptedCompleter student_, teacher_;
 };
 
+/// What its caller wrote reaches the teacher, and is part of what its answer is kept under; a synthesis is ours.
+TEST_F(CascadeTest, TheTeacherIsAskedInTheCallersWords) {
+  const auto written = [](std::string text) {
+    auto sent = std::make_shared<llm::SentBody>();
+    sent->text = std::move(text);
+    for (base::JsonMember& member : base::members_of(sent->text))
+      sent->members.push_back({std::move(member), false});
+    llm::Request request = question();
+    request.sent = std::move(sent);
+    return request;
+  };
+  CascadeOptions both = options();
+  both.escalation = Escalation::kAlways;
+  both.synthesis = true;
+  Engine engine(both, cache_, clock_);
+  for (int i = 0; i < 2; ++i) {
+    const auto events = ask(engine, written(i == 0 ? R"({"x":1})" : R"({"x":2})"));
+    if (i == 0)
+      student_.answer(0, {"Marlowe"});  // the second time it is cached: it reads no more than the first
+    teacher_.answer(2 * i, {i == 0 ? "Shakespeare" : "William"});
+    EXPECT_EQ(teacher_.call(2 * i).request.sent->text, i == 0 ? R"({"x":1})" : R"({"x":2})");
+    teacher_.answer(2 * i + 1, {"Shakespeare."});
+    EXPECT_EQ(teacher_.call(2 * i + 1).request.sent, nullptr);
+    EXPECT_EQ(llm::text_of(events->wait()), "Shakespeare.");
+  }
+  EXPECT_EQ(student_.calls(), 1);
+}
+
 TEST_F(CascadeTest, ASureStudentAnswersAndStreamsAfterTheProbe) {
   Engine engine(options(), cache_, clock_);
   std::vector<std::string> pieces;

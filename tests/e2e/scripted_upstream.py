@@ -39,6 +39,7 @@ probe_tokens = 4
 class ScriptedUpstream:
     def __init__(self):
         self.requests = []  # bodies
+        self.bytes = []  # the same, as they came
         self.headers = []
         self.left = threading.Event()  # a client went away in the middle of an answer
         self._turn = collections.Counter()
@@ -51,7 +52,9 @@ class ScriptedUpstream:
                 pass
 
             def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                data = self.rfile.read(int(self.headers["content-length"]))
+                body = json.loads(data)
+                outer.bytes.append(data)
                 outer.requests.append(body)
                 outer.headers.append(dict(self.headers))
                 outer.act(self, body)

@@ -64,7 +64,9 @@ class Agreeable(ScriptedUpstream):
         whole = {"message": {"role": "assistant", "content": said}} if chat else {"text": said}
         piece = {"delta": {"role": "assistant", "content": said}} if chat else {"text": said}
         answer = {"id": "r", "created": 5, "model": "m", "usage": self.USAGE}
-        choices = lambda one: [{"index": i, "finish_reason": "stop", **one} for i in range(int(body.get("n") or 1))]
+        n = body.get("n")  # what a caller wrote comes as it was written
+        count = n if isinstance(n, int) and 0 < n <= 128 else 1
+        choices = lambda one: [{"index": i, "finish_reason": "stop", **one} for i in range(count)]
         if not body.get("stream"):
             return self.send(handler, 200, httpx.Response(200, json={**answer, "choices": choices(whole)}).text,
                              [("content-type", "application/json")])

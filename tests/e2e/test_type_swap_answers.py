@@ -136,8 +136,10 @@ def check_types(answer):
     assert message["content"] is None or isinstance(message["content"], str), message
     assert choice["finish_reason"] in ("stop", "length", "tool_calls", "content_filter"), choice
     for call in message.get("tool_calls") or []:
+        assert isinstance(call["type"], str) and isinstance(call["id"], str), call
+        if "function" not in call:
+            continue  # a provider's own type
         function = call["function"]
-        assert call["type"] == "function" and isinstance(call["id"], str), call
         assert isinstance(function["name"], str) and isinstance(function["arguments"], str), call
     for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
         assert type(body["usage"][name]) is int and body["usage"][name] >= 0, body["usage"]
