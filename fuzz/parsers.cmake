@@ -10,18 +10,21 @@ endfunction()
 
 pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_text.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm event.cpp)
-pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp sse.cpp target.cpp url.cpp)
+pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp
+  sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)
 pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp)
-pmt_parsers(response_cache canonical_json.cpp canonical_key.cpp entry_codec.cpp entry_record.cpp invalidation.cpp
-  redis_replies.cpp semantic_text.cpp shared_value.cpp)
-pmt_parsers(knowledge_cache domain.cpp fact.cpp pack.cpp words.cpp)
+pmt_parsers(response_cache store/canonical_json.cpp store/canonical_key.cpp store/entry_codec.cpp
+  store/entry_record.cpp store/invalidation.cpp shared/redis_replies.cpp semantic/semantic_text.cpp
+  shared/shared_value.cpp)
+pmt_parsers(knowledge_cache packs/domain.cpp packs/fact.cpp packs/pack.cpp gate/words.cpp)
 pmt_parsers(sandbox frame.cpp)
 pmt_parsers(upstream answer_reader.cpp upstream_error.cpp)
-pmt_parsers(api access.cpp cache_control.cpp cache_entry_json.cpp errors.cpp fields.cpp host_check.cpp json_reader.cpp json_writer.cpp parse.cpp
-  parse_extension.cpp parse_messages.cpp parse_tools.cpp rate_limit.cpp request_body.cpp supported.cpp)
-pmt_parsers(app config.cpp config_reader.cpp config_service.cpp engine_config.cpp rlm_config.cpp shared_cache_config.cpp
-  upstream_config.cpp)
+pmt_parsers(api access.cpp completions/cache_control.cpp json/cache_entry_json.cpp errors.cpp json/fields.cpp
+  host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
+  json/parse_messages.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)
+pmt_parsers(app config/config.cpp config/config_reader.cpp config/config_service.cpp config/engine_config.cpp
+  config/rlm_config.cpp config/shared_cache_config.cpp config/upstream_config.cpp)
 pmt_parsers(model gbnf.cpp gbnf_check.cpp gguf_preflight.cpp schema_grammar.cpp schema_limits.cpp)
 pmt_parsers(inference structured_output.cpp)
 
