@@ -1,5 +1,5 @@
-// What every measurement shares: which machine and commit it ran on, and how its result is printed
-// (INTERFACE: bench and eval). Not thread-safe.
+// What every measurement shares: which machine and commit it ran on, and how its result is printed.
+// Not thread-safe.
 #pragma once
 
 #include <chrono>

@@ -20,7 +20,8 @@ HOST = re.compile("|".join(rf"\b{name}\.{domain}\b" for name, domain in HOSTS))
 PATH = re.compile(r"(?<![\w.~})$/-])/(?:" + "|".join(FOLDERS) + r")/\w")
 # The drafts that the project was planned by, and its tracker's numbers (owner/project#12 is somebody else's, and public).
 PAPERS = [("DESIGN", "md"), ("INTERFACE", "md"), ("STYLE", "md"), ("WORLD", "md")]
-OURS_ONLY = re.compile("|".join([rf"\b{name}\.{end}\b" for name, end in PAPERS] + [r"\.\./" + "shared", r"\b[Ii]ssues? \d+"]))
+BARE = ["INTER" + r"FACE:", "INTER" + r"FACE's"]
+OURS_ONLY = re.compile("|".join([rf"\b{name}\.{end}\b" for name, end in PAPERS] + BARE + [r"\.\./" + "shared", r"\b[Ii]ssues? \d+"]))
 
 
 def faults_of(name, text):

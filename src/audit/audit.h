@@ -1,4 +1,4 @@
-// "Are we really using all our KV caches, and where?", answered from live counters. See INTERFACE: the audit.
+// "Are we really using all our KV caches, and where?", answered from live counters. The README and docs/observability.md show one.
 // Thread-safety: build_audit may be called from any thread.
 #pragma once
 
@@ -52,7 +52,7 @@ Audit build_audit(const std::vector<CacheRow>& rows);
 inline constexpr int kTextColumns = 120;
 std::string to_text(const Audit& audit);
 
-/// What GET /v1/audit answers: INTERFACE's shape, and beside it "counter" (where the counts come from) and,
+/// What GET /v1/audit answers (the OpenAPI document has its shape), and beside it "counter" (where the counts come from) and,
 /// where "implemented" is false, "why". "last_used" is in Unix seconds, null when never.
 nlohmann::json to_json(const Audit& audit);
 

@@ -18,9 +18,10 @@ class CheckTextsTest(unittest.TestCase):
             self.assertEqual(len(check_texts.faults_of("a.sh", f'cp "/{folder}/x" y\n')), 1, folder)
 
     def test_papers_that_only_we_have(self):
-        for text in ["as " + "DESIGN" + ".md says", "../" + "shared/data", "see " + "issue" + " 12"]:
+        for text in ["as " + "DESIGN" + ".md says", "../" + "shared/data", "see " + "issue" + " 12",
+                     "INTER" + "FACE: the audit", "INTER" + "FACE's shape"]:
             self.assertEqual(len(check_texts.faults_of("a.md", text)), 1, text)
-        fine = "ggml-org/llama.cpp#12 note 0012 the issue's 12 requests, shared/ redesign.md\n"
+        fine = "ggml-org/llama.cpp#12 note 0012 the issue's 12 requests, shared/ redesign.md INTERFACE PUBLIC\n"
         self.assertEqual(check_texts.faults_of("a.md", fine), [])
 
     def test_what_only_looks_like_one(self):

@@ -102,7 +102,7 @@ TEST_F(DiskKillTest, AKillInTheMiddleOfWritingLosesNothingPromised) {
 }
 
 #ifdef PMT_SLOW_TESTS
-/// INTERFACE: a server that restarts with a million entries answers hits within 2 s.
+/// A promise: a server that restarts with a million entries answers hits within 2 s.
 TEST_F(DiskKillTest, AMillionEntriesAreThereAtOnce) {
   constexpr int kEntries = 1'000'000;
   {
