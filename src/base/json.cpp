@@ -187,7 +187,12 @@ std::string parse_error_text(std::string_view what) {
   constexpr std::string_view kLead = "parse error at ";
   if (what.substr(0, kLead.size()) == kLead) what.remove_prefix(kLead.size());
   std::string shown(cut_utf8(what, kShownMax));
-  return shown.size() < what.size() ? shown + "..." : shown;
+  if (shown.size() < what.size()) shown += "...";
+  if (!simdjson::validate_utf8(shown)) {  // the token that it quotes: an error is read by people, and sent on
+    std::replace_if(
+        shown.begin(), shown.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80U; }, '?');
+  }
+  return shown;
 }
 
 Result<json> parse_json(std::string_view text, const JsonLimits& limits) {

@@ -15,6 +15,7 @@
 #include "app/commands/server_call.h"
 #include "app/commands/text_table.h"
 #include "base/file.h"
+#include "base/json.h"
 
 namespace pmt::app {
 
@@ -108,17 +109,20 @@ int import_from(const FileOptions& options) {
     return report_by_code(checked.error());
   std::ifstream in(options.file, std::ios::binary);
   if (!in) return failed(options.file, "read");
-  std::uint64_t imported = 0, expired = 0, rejected = 0, line = 0, before = 0;
+  std::int64_t imported = 0, expired = 0, rejected = 0, line = 0, before = 0;
   std::string part;
   const auto send = [&]() -> base::Status {
     if (part.empty()) return {};
     TRY_ASSIGN(const auto answer, server_call(options.url, "POST", "/v1/cache/import", part));
-    imported += answer.value("imported", std::uint64_t{0});
-    expired += answer.value("expired", std::uint64_t{0});
-    rejected += answer.value("rejected", std::uint64_t{0});
-    for (const auto& error : answer.value("errors", nlohmann::json::array())) {
-      fmt::print(stderr, "{}:{}: {}\n", options.file, before + error.value("line", std::uint64_t{0}),
-                 error.value("message", ""));
+    const auto count = [](const nlohmann::json& object, const char* name) {
+      return base::integer_at(object, name).value_or(0);
+    };
+    imported += count(answer, "imported");
+    expired += count(answer, "expired");
+    rejected += count(answer, "rejected");
+    for (const auto& error : base::array_at(answer, "errors")) {
+      fmt::print(stderr, "{}:{}: {}\n", options.file, before + count(error, "line"),
+                 base::text_at(error, "message"));
     }
     before = line;
     part.clear();

@@ -20,6 +20,7 @@
 #include "app/wiring/knowledge_setup.h"
 #include "app/wiring/model_choice.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "knowledge_cache/packs/pack.h"
 
 namespace pmt::app {
@@ -70,38 +71,48 @@ base::Result<std::string> read_input(const std::string& file) {
   return base::read_text_file(file);
 }
 
+/// A count that the server gave, 0 where it gave none.
+std::int64_t count_at(const json& object, std::string_view key) {
+  return base::integer_at(object, key).value_or(0);
+}
+
+base::Error not_ours(const std::string& url, const char* what) {
+  return {base::Code::kCorrupt,
+          fmt::format("{} answered without {}: is it a Permutation server?", url, what)};
+}
+
+std::string some_of(const json& share, std::string_view some) {
+  return fmt::format("{} of {}", count_at(share, some), count_at(share, "asked"));
+}
+
 void show_report(const json& report, const std::string& file) {
-  for (const json& error : report["errors"]) {
-    fmt::print(stderr, "{}:{}: {}\n", file, error["line"].get<std::size_t>(),
-               error["message"].get<std::string>());
+  for (const json& error : base::array_at(report, "errors")) {
+    fmt::print(stderr, "{}:{}: {}\n", file, count_at(error, "line"), base::text_at(error, "message"));
   }
-  for (const json& c : report["contradictions"]) {
+  const json& contradictions = base::array_at(report, "contradictions");
+  for (const json& c : contradictions) {
     fmt::print(
         stderr,
         "contradiction, not learnt: \"{}\" is \"{}\" by fact {}, and \"{}\" here. To change it give that id, "
         "or forget it\n",
-        c["prompt"].get<std::string>(), c["known_answer"].get<std::string>(),
-        c["known_id"].get<std::string>(), c["answer"].get<std::string>());
+        base::text_at(c, "prompt"), base::text_at(c, "known_answer"), base::text_at(c, "known_id"),
+        base::text_at(c, "answer"));
   }
-  const auto number = [&](const char* name) { return report[name].get<std::size_t>(); };
-  const std::size_t changed = number("learnt") + number("updated");
+  const auto number = [&](const char* name) { return std::to_string(count_at(report, name)); };
+  const std::int64_t changed = count_at(report, "learnt") + count_at(report, "updated");
   std::vector<std::vector<std::string>> rows{
       {"what", "count"},
-      {"facts given", std::to_string(number("given"))},
-      {"learnt", std::to_string(number("learnt"))},
-      {"updated", std::to_string(number("updated"))},
-      {"known before", std::to_string(number("known_before"))},
-      {"contradictions", std::to_string(report["contradictions"].size())},
-      {"left out", std::to_string(report["errors"].size())},
-      {"recalled by their own prompt", fmt::format("{} of {}", number("recalled"), changed)},
-      {"recalled by an unseen phrasing",
-       fmt::format("{} of {}", report["generalised"]["recalled"].get<std::size_t>(),
-                   report["generalised"]["asked"].get<std::size_t>())},
-      {"facts known before that changed",
-       fmt::format("{} of {}", report["others"]["changed"].get<std::size_t>(),
-                   report["others"]["asked"].get<std::size_t>())},
-      {"bytes a fact", std::to_string(number("bytes_a_fact"))},
-      {"seconds a fact", fmt::format("{:.4f}", report["seconds_a_fact"].get<double>())}};
+      {"facts given", number("given")},
+      {"learnt", number("learnt")},
+      {"updated", number("updated")},
+      {"known before", number("known_before")},
+      {"contradictions", std::to_string(contradictions.size())},
+      {"left out", std::to_string(base::array_at(report, "errors").size())},
+      {"recalled by their own prompt", fmt::format("{} of {}", count_at(report, "recalled"), changed)},
+      {"recalled by an unseen phrasing", some_of(base::object_at(report, "generalised"), "recalled")},
+      {"facts known before that changed", some_of(base::object_at(report, "others"), "changed")},
+      {"bytes a fact", number("bytes_a_fact")},
+      {"seconds a fact", fmt::format("{:.4f}", base::number_at(report, "seconds_a_fact").value_or(0))}};
   fmt::print("{}", text_table(rows));
 }
 
@@ -114,12 +125,20 @@ void show_progress(std::size_t done, std::size_t of) {
 base::Result<json> learn_there(const KnowledgeOptions& options, const std::string& facts) {
   TRY_ASSIGN(json job,
              server_call(options.url, "POST", target_of(options, "/" + options.domain + "/facts"), facts));
-  const std::string id = job["id"];
+  const std::string id = base::text_at(job, "id");
+  if (id.empty()) return not_ours(options.url, "the job's id");
   for (;;) {
-    TRY_ASSIGN(job, server_call(options.url, "GET", "/v1/knowledge/jobs/" + id));
-    if (job["status"] == "done") return job["report"];
-    if (job["status"] == "failed")
-      return base::Error{base::Code::kUnprocessable, job["error"]["message"].get<std::string>()};
+    TRY_ASSIGN(job, server_call(options.url, "GET", "/v1/knowledge/jobs/" + percent_encoded(id)));
+    const std::string status = base::text_at(job, "status");
+    if (status == "done") {
+      const json& report = base::at(job, "report");
+      if (!base::integer_at(report, "learnt")) return not_ours(options.url, "the job's report");
+      return report;
+    }
+    if (status == "failed") {
+      return base::Error{base::Code::kUnprocessable, base::text_at(base::at(job, "error"), "message")};
+    }
+    if (status.empty()) return not_ours(options.url, "the job's status");
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 }
@@ -151,14 +170,16 @@ int learn(const KnowledgeOptions& options) {
   } else {
     show_report(*report, options.file);
   }
-  const bool all = (*report)["errors"].empty() && (*report)["contradictions"].empty();
+  const bool all =
+      base::array_at(*report, "errors").empty() && base::array_at(*report, "contradictions").empty();
   return all ? kExitDone : kExitFailed;
 }
 
 base::Result<json> list_of(const KnowledgeOptions& options) {
   if (!options.url.empty()) {
     TRY_ASSIGN(const json all, server_call(options.url, "GET", target_of(options, "")));
-    return all["domains"];
+    if (!base::at(all, "domains").is_array()) return not_ours(options.url, "a list of domains");
+    return base::at(all, "domains");
   }
   Here here;
   TRY(here.open(options, false));
@@ -176,8 +197,10 @@ int list(const KnowledgeOptions& options) {
   }
   std::vector<std::vector<std::string>> rows{{"domain", "facts", "things", "size", "version"}};
   for (const json& d : *domains) {
-    rows.push_back({d["domain"], d["facts"].dump(), d["things"].dump(), human_bytes(d["bytes"].get<double>()),
-                    d["version"].get<std::string>().substr(0, 12)});
+    rows.push_back({base::text_at(d, "domain"), std::to_string(count_at(d, "facts")),
+                    std::to_string(count_at(d, "things")),
+                    human_bytes(base::number_at(d, "bytes").value_or(0)),
+                    base::text_at(d, "version").substr(0, 12)});
   }
   fmt::print("{}", text_table(rows));
   return kExitDone;
@@ -199,10 +222,11 @@ int show(const KnowledgeOptions& options) {
     return kExitDone;
   }
   std::vector<std::vector<std::string>> rows{{"id", "about", "prompt", "answer", "from", "revision"}};
-  for (const json& fact : (*domain)["facts"]) {
-    rows.push_back({fact["id"], fact["subject"], fact["prompt"], fact["answer"],
-                    fmt::format("{}:{}", fact["source"].get<std::string>(), fact["line"].get<std::size_t>()),
-                    fact["revision"].dump()});
+  for (const json& fact : base::array_at(*domain, "facts")) {
+    rows.push_back({base::text_at(fact, "id"), base::text_at(fact, "subject"), base::text_at(fact, "prompt"),
+                    base::text_at(fact, "answer"),
+                    fmt::format("{}:{}", base::text_at(fact, "source"), count_at(fact, "line")),
+                    std::to_string(count_at(fact, "revision"))});
   }
   fmt::print("{}", text_table(rows));
   return kExitDone;
@@ -258,8 +282,7 @@ int import_pack(const KnowledgeOptions& options) {
   if (!pack) return report_by_code(pack.error());
   const auto info = imported(options, *pack);
   if (!info) return report_by_code(info.error());
-  fmt::print("imported: {}, {} facts\n", (*info)["domain"].get<std::string>(),
-             (*info)["facts"].get<std::size_t>());
+  fmt::print("imported: {}, {} facts\n", base::text_at(*info, "domain"), count_at(*info, "facts"));
   return kExitDone;
 }
 
