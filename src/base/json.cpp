@@ -150,7 +150,8 @@ bool is_plain_json(std::string_view text, std::size_t depth_max) {
   constexpr std::size_t kKeptBytesMax = 1U << 20;  // a parser that grew past it isn't kept
   thread_local simdjson::dom::parser parser;
   if (depth_max != kJsonDepthMax) return false;
-  if (parser.capacity() == 0 && parser.allocate(4096, kJsonDepthMax + 1) != simdjson::SUCCESS) return false;
+  // simdjson counts no level for an empty array: what is at the limit goes the slow way.
+  if (parser.capacity() == 0 && parser.allocate(4096, kJsonDepthMax) != simdjson::SUCCESS) return false;
   const bool good = parser.parse(text.data(), text.size()).error() == simdjson::SUCCESS;
   if (parser.capacity() > kKeptBytesMax) parser = simdjson::dom::parser();
   return good;

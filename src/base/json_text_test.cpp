@@ -52,7 +52,7 @@ TEST(JsonText, PartsKeepTheirText) {
 
 TEST(JsonText, ABackslashEscapesOnlyWhatFollows) {
   EXPECT_EQ(past_string(R"("a\\" x)", 0), 5U);
-  EXPECT_EQ(past_string(R"("a\\\"" x)", 0), 8U);
+  EXPECT_EQ(past_string(R"("a\\\"" x)", 0), 7U);
   EXPECT_EQ(past_string(R"("never)", 0), 6U);
 }
 

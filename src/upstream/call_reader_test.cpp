@@ -136,7 +136,7 @@ TEST(CallReader, WhatIsNoCallIsAnError) {
        {R"({"a":1})", "[5]", R"([{"index":-1}])", R"([{"index":"x"}])", R"([{"function":"f"}])",
         R"([{"id":5,"function":{"name":"f"}}])", R"([{"type":5,"function":{"name":"f"}}])",
         R"([{"function":{"name":5}}])", R"([{"function":{"name":""}}])", R"([{"id":"a"}])"})
-    EXPECT_EQ(stream({bad}).status.error().code, base::Code::kBadGateway) << bad;
+    EXPECT_EQ(stream({bad}, true).status.error().code, base::Code::kBadGateway) << bad;
   std::string many;
   for (int i = 0; i < 200; ++i) many += (i == 0 ? "[" : ",") + std::string(R"({"function":{"name":"f"}})");
   EXPECT_FALSE(stream({many + "]"}, true).status);
