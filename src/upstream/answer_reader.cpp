@@ -2,30 +2,23 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "upstream/answer_logprobs.h"
 #include "upstream/upstream_error.h"
 
 namespace pmt::upstream {
 namespace {
 
-using base::at;
 using base::is_null;
-using base::text_at;
 using base::value_of;
-using nlohmann::json;
 
 constexpr std::int64_t kUnixMaxS = std::int64_t{1} << 40;  // some 30,000 years
 constexpr std::int64_t kTokensMax = 1'000'000'000'000;     // sums of some of them fit
-
-base::Error garbage(std::string what) {
-  return {base::Code::kBadGateway, "its answer is not OpenAI's: " + std::move(what)};
-}
 
 base::Status check_object(std::string_view text, const char* what) {
   if (const base::Status read = base::check_json(text); !read)
@@ -46,12 +39,6 @@ void add_member(llm::MembersText& members, const base::JsonMember& member) {
   members += member.whole;
 }
 
-/// The tree of a part that was checked with the whole.
-json tree_of(std::string_view text) {
-  auto tree = base::parse_json(text, {.bytes_max = text.size()});
-  return tree ? std::move(*tree) : json();
-}
-
 /// A content in parts: its text, and the parts as they were written where text isn't all of them.
 base::Status read_parts(std::string_view parts, llm::Delta& delta) {
   bool only_text = true;
@@ -64,63 +51,6 @@ base::Status read_parts(std::string_view parts, llm::Delta& delta) {
   }
   if (!only_text) delta.more = "\"content_parts\":" + std::string(parts);
   return {};
-}
-
-/// An object with lists, or null.
-base::Status check_logprobs(std::string_view logprobs) {
-  if (is_null(logprobs)) return {};
-  if (!logprobs.starts_with('{')) return garbage("logprobs");
-  const std::string_view content = value_of(base::members_of(logprobs), "content");
-  return is_null(content) || content.starts_with('[') ? base::Status() : garbage("logprobs");
-}
-
-/// A log-probability; 0 for what is none.
-float logprob_of(const json& value) {
-  constexpr double kMax = std::numeric_limits<float>::max();
-  return static_cast<float>(std::clamp(base::as_number(value).value_or(0), -kMax, kMax));
-}
-
-std::string token_bytes(const json& item) {
-  const json& bytes = at(item, "bytes");
-  if (!bytes.is_array()) return text_at(item, "token");
-  std::string out;
-  for (const json& byte : bytes) {
-    if (const auto code = base::as_integer(byte)) out.push_back(static_cast<char>(*code));
-  }
-  return out;
-}
-
-void read_chat_logprobs(const json& logprobs, std::vector<llm::TokenLogprob>& out) {
-  const json& content = at(logprobs, "content");
-  if (!content.is_array()) return;
-  for (const json& item : content) {
-    llm::TokenLogprob token{
-        .token = token_bytes(item), .logprob = logprob_of(at(item, "logprob")), .top = {}};
-    if (const json& top = at(item, "top_logprobs"); top.is_array()) {
-      for (const json& other : top)
-        token.top.emplace_back(token_bytes(other), logprob_of(at(other, "logprob")));
-    }
-    out.push_back(std::move(token));
-  }
-}
-
-void read_text_logprobs(const json& logprobs, std::vector<llm::TokenLogprob>& out) {
-  const json& tokens = at(logprobs, "tokens");
-  const json& values = at(logprobs, "token_logprobs");
-  const json& tops = at(logprobs, "top_logprobs");
-  if (!tokens.is_array() || !values.is_array()) return;
-  for (std::size_t i = 0; i < std::min(tokens.size(), values.size()); ++i) {
-    auto text = base::as_text(tokens[i]);
-    if (!text) continue;
-    llm::TokenLogprob token{.token = std::move(*text), .logprob = {}, .top = {}};
-    if (!values[i].is_null()) token.logprob = logprob_of(values[i]);
-    if (tops.is_array() && i < tops.size() && tops[i].is_object()) {
-      for (const auto& [other, value] : tops[i].items()) token.top.emplace_back(other, logprob_of(value));
-      std::sort(token.top.begin(), token.top.end(),
-                [](const auto& a, const auto& b) { return a.second > b.second; });
-    }
-    out.push_back(std::move(token));
-  }
 }
 
 template <std::size_t kCount>
@@ -185,7 +115,7 @@ base::Status AnswerReader::whole(std::string_view text, std::vector<llm::Event>&
 base::Status AnswerReader::take(std::string_view text, Shape shape, std::vector<llm::Event>& out) {
   const Members body = base::members_of(text);
   if (const std::string_view error = value_of(body, "error"); !is_null(error))
-    return stream_error(tree_of(error));
+    return stream_error(base::parse_json(error).value_or(nullptr));
   const std::string_view choices = value_of(body, "choices"), usage = value_of(body, "usage");
   const bool silent = is_null(choices) && shape == Shape::kChunk;
   if (!silent && !choices.starts_with('[')) return garbage("no choices");
@@ -229,20 +159,18 @@ base::Status AnswerReader::take_choice(std::string_view text, Shape shape, std::
   Choice& state = choices_.try_emplace(delta.choice, seed).first->second;
   if (state.ended) return {};
   const std::string_view logprobs = value_of(choice, "logprobs");
-  TRY(check_logprobs(logprobs));
   if (about_.endpoint == llm::Endpoint::kChat) {
     const std::string_view delta_text = value_of(choice, "delta"), message = value_of(choice, "message");
     const bool as_delta =
         shape == Shape::kChunk ? !is_null(delta_text) || is_null(message) : is_null(message);
     TRY(take_message(as_delta ? delta_text : message, as_delta ? Shape::kChunk : Shape::kWhole, state,
                      delta));
-    if (!is_null(logprobs)) read_chat_logprobs(tree_of(logprobs), delta.logprobs);
   } else {
     const std::string_view said = value_of(choice, "text");
     if (!is_null(said) && !said.starts_with('"')) return garbage("a text that is none");
     delta.text = base::json_string(said).value_or("");
-    if (!is_null(logprobs)) read_text_logprobs(tree_of(logprobs), delta.logprobs);
   }
+  TRY(read_logprobs(logprobs, about_.endpoint, delta.logprobs));
   llm::ChoiceEnd end{.choice = delta.choice, .reason = {}, .tool_calls = {}};
   std::string_view reason = value_of(choice, "finish_reason");
   if (reason == "\"\"") reason = {};

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "upstream/upstream_error.h"
 
 namespace pmt::upstream {
 namespace {
@@ -14,10 +15,6 @@ using base::is_null;
 using base::JsonMember;
 
 constexpr std::size_t kCallsMax = 128;
-
-base::Error garbage(const char* what) {
-  return {base::Code::kBadGateway, fmt::format("its answer is not OpenAI's: {}", what)};
-}
 
 void add_member(std::string& members, std::string_view quoted, std::string_view value) {
   if (!members.empty()) members += ',';

@@ -96,6 +96,10 @@ base::Error status_error(int status, const net::Headers& headers, std::string_vi
   return error;
 }
 
+base::Error garbage(const std::string& what) {
+  return {Code::kBadGateway, "its answer is not OpenAI's: " + what};
+}
+
 base::Error stream_error(const json& error) {
   int status = 500;
   for (const char* key : {"code", "status"}) {

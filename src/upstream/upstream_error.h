@@ -20,6 +20,9 @@ namespace pmt::upstream {
 base::Error status_error(int status, const net::Headers& headers, std::string_view body,
                          std::int64_t now_unix_s);
 
+/// What is no answer of an OpenAI-compatible server: kBadGateway.
+base::Error garbage(const std::string& what);
+
 /// An `error` member inside an answer of status 200.
 base::Error stream_error(const nlohmann::json& error);
 
