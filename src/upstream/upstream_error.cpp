@@ -72,7 +72,8 @@ const json& told_by(const json& body) {
 /// Null where it isn't an error in such a shape. A code that only repeats the status is none.
 std::shared_ptr<const base::ForeignRefusal> foreign_of(const json& error, int status) {
   if (!error.is_object()) return nullptr;
-  base::ForeignRefusal told{.status = status, .type = word_at(error, "type"), .code = word_at(error, "code")};
+  base::ForeignRefusal told{
+      .status = status <= 599 ? status : 0, .type = word_at(error, "type"), .code = word_at(error, "code")};
   if (told.code == std::to_string(status)) told.code.clear();
   return std::make_shared<base::ForeignRefusal>(std::move(told));
 }
