@@ -90,6 +90,13 @@ bool is_ours_of_choice(std::string_view name) {
   return is_one_of(name, kNames);
 }
 
+/// What was quiet so far, and these.
+llm::MembersText with_quiet(llm::JsonSum& quiet, llm::MembersText members) {
+  if (quiet.empty()) return members;
+  quiet.add(members);
+  return std::exchange(quiet, llm::JsonSum(llm::JsonSum::Rule::kLast)).text();
+}
+
 bool says_something(const llm::MembersText& members) {
   const auto all = base::members_of(members);
   return std::any_of(all.begin(), all.end(), [](const auto& member) { return !base::is_null(member.value); });
@@ -155,34 +162,51 @@ base::Status AnswerReader::take_choice(std::string_view text, Shape shape, std::
   const auto number = is_null(index) ? 0 : base::json_integer(index).value_or(-1);
   if (number < 0 || number >= llm::kChoicesMax) return garbage("a choice's index");
   llm::Delta delta{.choice = static_cast<int>(number), .text = {}, .logprobs = {}};
-  const std::string seed = fmt::format("{}/{}", about_.seed, number);
-  Choice& state = choices_.try_emplace(delta.choice, seed).first->second;
+  Choice& state = choice_of(delta.choice);
   if (state.ended) return {};
-  const std::string_view logprobs = value_of(choice, "logprobs");
-  if (about_.endpoint == llm::Endpoint::kChat) {
-    const std::string_view delta_text = value_of(choice, "delta"), message = value_of(choice, "message");
-    const bool as_delta =
-        shape == Shape::kChunk ? !is_null(delta_text) || is_null(message) : is_null(message);
-    TRY(take_message(as_delta ? delta_text : message, as_delta ? Shape::kChunk : Shape::kWhole, state,
-                     delta));
-  } else {
-    const std::string_view said = value_of(choice, "text");
-    if (!is_null(said) && !said.starts_with('"')) return garbage("a text that is none");
-    delta.text = base::json_string(said).value_or("");
-  }
-  TRY(read_logprobs(logprobs, about_.endpoint, delta.logprobs));
+  TRY(take_piece(choice, shape, state, delta));
   llm::ChoiceEnd end{.choice = delta.choice, .reason = {}, .tool_calls = {}};
   std::string_view reason = value_of(choice, "finish_reason");
   if (reason == "\"\"") reason = {};
-  if (!is_null(logprobs)) delta.choice_more = "\"logprobs\":" + std::string(logprobs);
   for (const base::JsonMember& member : choice) {
     if (!is_ours_of_choice(member.name))
       add_member(is_null(reason) ? delta.choice_more : end.choice_more, member);
   }
   const bool says = !delta.text.empty() || !delta.logprobs.empty() || !delta.calls.empty() ||
                     says_something(delta.more) || says_something(delta.choice_more);
-  if (says) out.emplace_back(std::move(delta));
+  if (says) {
+    delta.more = with_quiet(state.quiet, std::move(delta.more));
+    delta.choice_more = with_quiet(state.quiet_choice, std::move(delta.choice_more));
+    out.emplace_back(std::move(delta));
+  } else {
+    state.quiet.add(delta.more);
+    state.quiet_choice.add(delta.choice_more);
+  }
   return is_null(reason) ? base::Status() : end_choice(reason, state, std::move(end), out);
+}
+
+AnswerReader::Choice& AnswerReader::choice_of(int number) {
+  const auto found = choices_.find(number);
+  if (found != choices_.end()) return found->second;
+  return choices_.emplace(number, fmt::format("{}/{}", about_.seed, number)).first->second;
+}
+
+/// What a choice says now: its text or message, and the log-probabilities of it.
+base::Status AnswerReader::take_piece(const Members& choice, Shape shape, Choice& state,
+                                      llm::Delta& delta) const {
+  if (about_.endpoint == llm::Endpoint::kChat) {
+    const std::string_view piece = value_of(choice, "delta"), message = value_of(choice, "message");
+    const bool is_piece = is_null(message) || (shape == Shape::kChunk && !is_null(piece));
+    TRY(take_message(is_piece ? piece : message, is_piece ? Shape::kChunk : Shape::kWhole, state, delta));
+  } else {
+    const std::string_view said = value_of(choice, "text");
+    if (!is_null(said) && !said.starts_with('"')) return garbage("a text that is none");
+    delta.text = base::json_string(said).value_or("");
+  }
+  const std::string_view logprobs = value_of(choice, "logprobs");
+  TRY(read_logprobs(logprobs, about_.endpoint, delta.logprobs));
+  if (!is_null(logprobs)) delta.choice_more = "\"logprobs\":" + std::string(logprobs);
+  return {};
 }
 
 base::Status AnswerReader::end_choice(std::string_view reason, Choice& choice, llm::ChoiceEnd end,
@@ -201,6 +225,10 @@ base::Status AnswerReader::end_choice(std::string_view reason, Choice& choice, l
         (end.choice_more.empty() ? "" : ",") + ("\"native_finish_reason\":" + std::string(reason));
   }
   TRY_ASSIGN(end.tool_calls, choice.calls.calls());
+  if (!choice.quiet.empty())
+    out.emplace_back(
+        llm::Delta{.choice = end.choice, .text = {}, .logprobs = {}, .more = with_quiet(choice.quiet, {})});
+  end.choice_more = with_quiet(choice.quiet_choice, std::move(end.choice_more));
   end.no_content = about_.endpoint == llm::Endpoint::kChat && !choice.has_content;
   out.emplace_back(std::move(end));
   return {};

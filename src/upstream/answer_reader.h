@@ -53,10 +53,14 @@ class AnswerReader {
     bool ended = false;
     bool has_content = false;  // some text came, perhaps an empty one
     CallReader calls;
+    // Members that were null in chunks without anything else: they go on with what comes next.
+    llm::JsonSum quiet{llm::JsonSum::Rule::kLast}, quiet_choice{llm::JsonSum::Rule::kLast};
   };
   enum class Shape { kChunk, kWhole };
   base::Status take(std::string_view text, Shape shape, std::vector<llm::Event>& out);
   base::Status take_choice(std::string_view text, Shape shape, std::vector<llm::Event>& out);
+  base::Status take_piece(const Members& choice, Shape shape, Choice& state, llm::Delta& delta) const;
+  Choice& choice_of(int number);
   base::Status take_message(std::string_view text, Shape shape, Choice& choice, llm::Delta& delta) const;
   base::Status end_choice(std::string_view reason, Choice& choice, llm::ChoiceEnd end,
                           std::vector<llm::Event>& out);

@@ -115,6 +115,24 @@ TEST(AnswerReader, WhatHasNoMemberGoesOnAsItWasWritten) {
   EXPECT_EQ(done.usage.details, R"("cost":1.0e-4)");
 }
 
+TEST(AnswerReader, ANullAloneGoesOnWithWhatComesNext) {
+  AnswerReader r = reader();
+  std::vector<Event> events;
+  for (
+      const char* chunk :
+      {R"({"choices":[{"index":0,"delta":{"role":"assistant","content":"","reasoning_content":null},"stop_reason":null}]})",
+       R"({"choices":[{"index":0,"delta":{"content":"42"}}]})",
+       R"({"choices":[{"index":0,"delta":{"x":null}}]})",
+       R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})", "[DONE]"}) {
+    ASSERT_TRUE(r.chunk(chunk, events)) << chunk;
+  }
+  const auto deltas = all_of<llm::Delta>(events);
+  ASSERT_EQ(deltas.size(), 2U);
+  EXPECT_EQ(deltas[0].more, R"("reasoning_content":null)");
+  EXPECT_EQ(deltas[0].choice_more, R"("stop_reason":null)");
+  EXPECT_EQ(deltas[1].more, R"("x":null)");
+}
+
 TEST(AnswerReader, WhatIsReadByTypeKeepsItsType) {
   const auto end = [](const std::string& choice) {
     AnswerReader r = reader();

@@ -8,6 +8,7 @@ every member that providers are known to send, and unknown ones. FORWARD_SEED an
 import json
 import os
 import random
+import re
 
 import httpx
 import pytest
@@ -266,7 +267,7 @@ class Answering(ScriptedUpstream):
             return self.send(handler, 200, whole, [("content-type", "application/json")])
         self.begin_stream(handler)
         for chunk in [*chunks, "[DONE]"]:
-            self.event(handler, chunk)
+            self.event(handler, re.sub(r"\r\n|\n", "\ndata: ", chunk))
 
 
 def cut(writer, text):
