@@ -69,12 +69,14 @@ const json& told_by(const json& body) {
   return error.is_null() && base::at(one, "message").is_string() ? one : error;
 }
 
-/// Null where it isn't an error in such a shape. A code that only repeats the status is none.
+/// Null where it isn't an error in such a shape, or says nothing. A code that only repeats the status is none.
 std::shared_ptr<const base::ForeignRefusal> foreign_of(const json& error, int status) {
   if (!error.is_object()) return nullptr;
   base::ForeignRefusal told{
       .status = status <= 599 ? status : 0, .type = word_at(error, "type"), .code = word_at(error, "code")};
   if (told.code == std::to_string(status)) told.code.clear();
+  if (status >= 500 && told.type.empty() && told.code.empty())
+    return nullptr;  // it says no more than that it is down
   return std::make_shared<base::ForeignRefusal>(std::move(told));
 }
 

@@ -39,7 +39,8 @@ TEST(UpstreamError, TypeAndCodeAreTheServersOwn) {
             "429 RESOURCE_EXHAUSTED ");
   EXPECT_EQ(told(400, R"({"object":"error","message":"x","type":"BadRequestError","code":40001})"),
             "400 BadRequestError 40001");
-  EXPECT_EQ(told(500, R"({"error":{"message":"x","type":null,"code":{}}})"), "500  ");
+  EXPECT_EQ(told(402, R"({"error":{"message":"x","type":null,"code":{}}})"), "402  ");
+  EXPECT_EQ(told(500, R"({"error":{"message":"x","type":null,"code":{}}})"), "none");
   for (const char* other : {"oops", R"({"error":"x"})", R"({"detail":"x"})", "[]"})
     EXPECT_EQ(told(500, other), "none") << other;
   EXPECT_EQ(told(401, R"({"error":{"message":"x","type":"t","code":"c"}})"), "none") << "our own key";

@@ -140,9 +140,10 @@ def test_tool_calls_come_through(remote, fresh, stream):
     tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
     answer = ask(remote, fresh("do:tools"), stream=stream, tools=[tool], tool_choice="auto")
     if stream:
-        chunks = list(answer)
-        (call,) = [c for chunk in chunks if chunk.choices for c in chunk.choices[0].delta.tool_calls or []]
-        assert call.index == 0
+        pieces = [c for chunk in answer if chunk.choices for c in chunk.choices[0].delta.tool_calls or []]
+        call, *more = pieces
+        assert more and all(piece.index == 0 and piece.function.name is None for piece in more), "as they come"
+        call.function.arguments = "".join(piece.function.arguments for piece in pieces)
     else:
         (call,) = answer.choices[0].message.tool_calls
         assert answer.choices[0].finish_reason == "tool_calls"

@@ -158,7 +158,8 @@ std::string render(const EmbeddingCall& call, llm::Embeddings& embeddings) {
 /// Null unless the body names an upstream's model: whose server reads the rest.
 llm::Forwarder* forwarder_of(const ApiOptions& options, const std::string& body) {
   const auto forwards = [](const auto& one) { return one.second.forwarder != nullptr; };
-  if (std::none_of(options.embedders.begin(), options.embedders.end(), forwards) || !parse_json(body))
+  if (std::none_of(options.embedders.begin(), options.embedders.end(), forwards) ||
+      !parse_json(body, LongIntegers::kAsReals))
     return nullptr;
   const auto model = base::json_string(base::value_of(base::members_of(body), "model"));
   const auto found = model ? options.embedders.find(*model) : options.embedders.end();

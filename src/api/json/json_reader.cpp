@@ -35,7 +35,11 @@ class PlaceFinder final : public json::json_sax_t {
   bool boolean(bool) override { return value(); }
   bool number_integer(number_integer_t) override { return value(); }
   bool number_unsigned(number_unsigned_t) override { return value(); }
-  bool number_float(number_float_t, const string_t&) override { return value(); }
+  bool number_float(number_float_t, const string_t& text) override {
+    // An integer that no 64 bits hold comes as a float.
+    if (text.find_first_of(".eE") != string_t::npos) return value();
+    return wrong("holds an integer of more than 64 bits");
+  }
   bool string(string_t&) override { return value(); }
   bool binary(binary_t&) override { return value(); }
   bool start_object(std::size_t) override { return open(true); }
@@ -115,8 +119,7 @@ bool fits_64_bits(std::string_view digits, bool negative) {
   return error == std::errc() && (!negative || value <= std::uint64_t{1} << 63U);
 }
 
-/// simdjson takes no integer past 64 bits. As a real it can be read: who needs an integer refuses it by name, and
-/// where nobody reads it (metadata) it stands in nobody's way. Null where there is no such integer.
+/// simdjson takes no integer past 64 bits. Null where there is none.
 std::optional<std::string> with_long_integers_as_reals(std::string_view text) {
   std::string out;
   std::size_t copied = 0;
@@ -141,13 +144,15 @@ std::optional<std::string> with_long_integers_as_reals(std::string_view text) {
 
 }  // namespace
 
-base::Result<Json> parse_json(const std::string& text) {
+base::Result<Json> parse_json(const std::string& text, LongIntegers long_integers) {
   thread_local simdjson::dom::parser parser = fresh_parser();
   if (parser.capacity() > kKeptCapacityMax && text.size() <= kKeptCapacityMax) parser = fresh_parser();
   Json root;
   const simdjson::error_code code = parser.parse(text).get(root);
   if (code == simdjson::SUCCESS) return root;
-  if (const auto readable = with_long_integers_as_reals(text)) {
+  const auto readable =
+      long_integers == LongIntegers::kAsReals ? with_long_integers_as_reals(text) : std::nullopt;
+  if (readable) {
     if (parser.parse(*readable).get(root) == simdjson::SUCCESS) return root;
   }
   return explain(text, code);

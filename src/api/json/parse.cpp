@@ -269,7 +269,7 @@ base::Status read_call(Json root, Draft& d) {
 }  // namespace
 
 base::Result<CompletionCall> read_completion(llm::Endpoint endpoint, const std::string& body) {
-  TRY_ASSIGN(const Json root, parse_json(body));
+  TRY_ASSIGN(const Json root, parse_json(body, LongIntegers::kAsReals));
   Draft draft;
   draft.call.request.endpoint = endpoint;
   if (base::Status s = read_call(root, draft); !s) return name_field(s.error());
