@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "words.h"
+#include "text/plain_words.h"
 
 namespace pmt::bench {
 namespace {
@@ -10,9 +10,9 @@ namespace {
 constexpr std::size_t kFreeTokens = 24;  // that a free answer may have beyond the gold one's
 
 bool holds_any(const std::string& text, const std::vector<std::string>& wanted) {
-  const std::string words = words_of(text);
+  const std::string words = text::plain_text(text);
   return std::any_of(wanted.begin(), wanted.end(), [&](const std::string& each) {
-    return words.find(words_of(each)) != std::string::npos;
+    return words.find(text::plain_text(each)) != std::string::npos;
   });
 }
 

@@ -29,7 +29,7 @@
 #include "measure.h"
 #include "net/http_client.h"
 #include "server_process.h"
-#include "words.h"
+#include "text/plain_words.h"
 
 namespace pmt::bench {
 namespace {
@@ -92,9 +92,9 @@ std::vector<Question> draw(const std::vector<std::string>& sets, const std::file
 }
 
 bool is_right(const Question& question, const std::string& said) {
-  const std::string text = words_of(said);
+  const std::string text = text::plain_text(said);
   return std::any_of(question.answers.begin(), question.answers.end(), [&](const std::string& answer) {
-    const std::string wanted = words_of(answer);
+    const std::string wanted = text::plain_text(answer);
     return wanted.size() > 1 && text.find(wanted) != std::string::npos;
   });
 }

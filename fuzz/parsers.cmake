@@ -17,8 +17,10 @@ pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp)
 pmt_parsers(response_cache store/canonical_json.cpp store/canonical_key.cpp store/entry_codec.cpp
   store/entry_record.cpp store/invalidation.cpp shared/redis_replies.cpp semantic/semantic_text.cpp
   shared/shared_value.cpp)
-pmt_parsers(knowledge_cache packs/domain.cpp packs/fact.cpp packs/pack.cpp gate/words.cpp)
+pmt_parsers(knowledge_cache packs/domain.cpp packs/fact.cpp packs/pack.cpp)
 pmt_parsers(sandbox frame.cpp)
+pmt_parsers(text calendar.cpp claims.cpp difference.cpp english.cpp numbers.cpp opposites.cpp phrases.cpp plain_words.cpp
+  question.cpp roles.cpp slots.cpp stems.cpp stop_words.cpp tasks.cpp term.cpp words.cpp)
 pmt_parsers(upstream answer_reader.cpp upstream_error.cpp)
 pmt_parsers(api access.cpp completions/cache_control.cpp json/cache_entry_json.cpp errors.cpp json/fields.cpp
   host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
@@ -29,7 +31,9 @@ pmt_parsers(model gbnf.cpp gbnf_check.cpp gguf_preflight.cpp schema_grammar.cpp 
 pmt_parsers(inference structured_output.cpp)
 
 get_property(sources GLOBAL PROPERTY PMT_PARSERS)
-add_library(pmt_parsers STATIC ${sources})
+include(${PROJECT_SOURCE_DIR}/cmake/english.cmake)
+pmt_english(english)
+add_library(pmt_parsers STATIC ${sources} ${english})
 target_include_directories(pmt_parsers PUBLIC ${src} ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(pmt_parsers PUBLIC nlohmann_json::nlohmann_json simdjson::simdjson fmt::fmt spdlog::spdlog
   OpenSSL::Crypto ZLIB::ZLIB ${PMT_ZSTD} Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} Threads::Threads ggml)

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <initializer_list>
+#include <cstdlib>
 #include <string_view>
+
+#include "text/english.h"
 
 namespace pmt::permutation {
 namespace {
@@ -12,19 +14,33 @@ constexpr double kBase = 0.2;
 constexpr double kDifficultyMax = 1.5;
 constexpr double kPriorPrecision = 8;  // the prior weighs as much as about so many outcomes
 
-bool has_any(const std::vector<std::string>& words, std::initializer_list<std::string_view> wanted) {
-  return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
-    return std::find(wanted.begin(), wanted.end(), word) != wanted.end();
-  });
+/// Any of these words makes a question so much harder.
+struct Factor {
+  double weight = 0;
+  text::WordSet words;
+};
+
+const std::vector<Factor>& factors() {
+  static const std::vector<Factor> kFactors = [] {
+    std::vector<Factor> all;
+    for (const std::string_view line : text::english("difficulty")) {
+      const auto fields = text::fields_of(line);
+      all.push_back(
+          {std::strtod(std::string(fields.front()).c_str(), nullptr), {fields.begin() + 1, fields.end()}});
+    }
+    return all;
+  }();
+  return kFactors;
+}
+
+bool has_any(const std::vector<std::string>& words, const text::WordSet& wanted) {
+  return std::any_of(words.begin(), words.end(),
+                     [&](const std::string& word) { return wanted.contains(word); });
 }
 
 double sum_of_factors(const std::vector<std::string>& words, const std::string& question) {
   double sum = 0;
-  if (has_any(words, {"why", "how", "explain", "describe", "discuss"})) sum += 0.3;
-  if (has_any(words, {"compare", "contrast", "difference", "versus", "analyze", "evaluate"})) sum += 0.4;
-  if (has_any(words, {"prove", "derive", "calculate", "solve", "compute", "proof"})) sum += 0.5;
-  if (has_any(words, {"if", "unless", "except", "not", "without", "never"})) sum += 0.2;
-  if (has_any(words, {"and", "then", "after", "before", "while"})) sum += 0.1;
+  for (const Factor& factor : factors()) sum += has_any(words, factor.words) ? factor.weight : 0;
   const auto marks = std::count(question.begin(), question.end(), '?');
   if (marks > 1) sum += 0.2;
   if (question.find("```") != std::string::npos) sum += 0.3;

@@ -13,7 +13,7 @@ namespace pmt::permutation {
 /// The text that asks: the last user message, or the prompt.
 std::string question_of(const llm::Request& request);
 
-/// Lower-case words of letters, digits and bytes above ASCII.
+/// text::plain_words, with "c++" as one.
 std::vector<std::string> words_of(std::string_view text);
 
 struct DomainGuess {

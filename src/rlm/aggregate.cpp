@@ -11,6 +11,8 @@
 #include <fmt/ranges.h>
 
 #include "rlm/passages.h"
+#include "text/english.h"
+#include "text/stop_words.h"
 
 namespace pmt::rlm {
 namespace {
@@ -20,36 +22,45 @@ constexpr std::size_t kQuestionBytesMax = 2'000;  // nobody explains every word 
 
 enum class What { kNone, kCount, kSum, kMean, kMax, kMin };
 
+What what_named(std::string_view name) {
+  if (name == "count") return What::kCount;
+  if (name == "sum") return What::kSum;
+  if (name == "mean") return What::kMean;
+  if (name == "max") return What::kMax;
+  return What::kMin;
+}
+
 struct Phrase {
-  const char* text;
+  std::string text;
   What what;
 };
-// Longer ones first: "total number of" counts.
-constexpr Phrase kPhrases[] = {
-    {"how many", What::kCount},  {"total number of", What::kCount},
-    {"number of", What::kCount}, {"count of", What::kCount},
-    {"count the", What::kCount}, {"count", What::kCount},
-    {"sum of", What::kSum},      {"sum up", What::kSum},
-    {"in total", What::kSum},    {"total", What::kSum},
-    {"sum", What::kSum},         {"average", What::kMean},
-    {"mean", What::kMean},       {"largest", What::kMax},
-    {"highest", What::kMax},     {"maximum", What::kMax},
-    {"greatest", What::kMax},    {"biggest", What::kMax},
-    {"smallest", What::kMin},    {"lowest", What::kMin},
-    {"minimum", What::kMin},
-};
-const std::set<std::string> kGeneral = {
-    "record", "entry", "entrie",   "row",   "line",    "item",    "log",        "listed", "list",
-    "with",   "whose", "value",    "field", "equal",   "overall", "altogether", "show",   "over",
-    "across", "among", "recorded", "data",  "exactly", "number",  "made"};
+
+/// In the file's order: "total number of" counts, so it stands before "total".
+const std::vector<Phrase>& phrases() {
+  static const std::vector<Phrase> kPhrases = [] {
+    std::vector<Phrase> all;
+    for (const std::string_view line : text::english("aggregates")) {
+      const std::size_t space = line.find(' ');
+      all.push_back({std::string(line.substr(space + 1)), what_named(line.substr(0, space))});
+    }
+    return all;
+  }();
+  return kPhrases;
+}
+
+/// What a question about records says of them in general, which no field explains.
+bool is_general(const std::string& word) {
+  static const text::WordSet kWords = text::english_words("record_words");
+  return kWords.contains(word);
+}
 
 What what_of(const std::string& question, std::string& rest) {
   const std::string padded = " " + question + " ";
-  for (const Phrase& phrase : kPhrases) {
-    const auto at = padded.find(" " + std::string(phrase.text) + " ");
+  for (const Phrase& phrase : phrases()) {
+    const auto at = padded.find(" " + phrase.text + " ");
     if (at == std::string::npos) continue;
     rest = padded;
-    rest.erase(at + 1, std::string_view(phrase.text).size());
+    rest.erase(at + 1, phrase.text.size());
     // "how many ... in total" is still a count
     if (phrase.what == What::kCount) {
       if (const auto total = rest.find(" in total "); total != std::string::npos) rest.erase(total, 9);
@@ -111,7 +122,8 @@ class Unexplained {
   std::vector<std::string> words() const {
     std::vector<std::string> left;
     for (std::string& word : words_of(text_)) {
-      if (!is_stop_word(word) && !kGeneral.contains(word)) left.push_back(std::move(word));
+      if (!text::is_stop_word(word, text::StopUse::kSearch) && !is_general(word))
+        left.push_back(std::move(word));
     }
     return left;
   }
@@ -215,7 +227,7 @@ class Asking {
         std::string value = normal(spelling);
         // A bare number is a filter only next to its field's name: "priority 3".
         std::string phrase = number_of(value) ? normal(name(of_field.field)) + " " + value : value;
-        if (left_.holds(phrase) && !is_stop_word(phrase))
+        if (left_.holds(phrase) && !text::is_stop_word(phrase, text::StopUse::kSearch))
           found.push_back({of_field.field, std::move(value), std::move(phrase)});
       }
     }

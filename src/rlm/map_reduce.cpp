@@ -12,6 +12,7 @@
 #include "rlm/aggregate.h"
 #include "rlm/passages.h"
 #include "rlm/records.h"
+#include "text/sentences.h"
 
 namespace pmt::rlm {
 namespace {
@@ -30,23 +31,8 @@ std::string shortened(std::string_view text) {
   return fmt::format("{}{}", shown, shown.size() < text.size() ? "..." : "");
 }
 
-std::vector<std::string_view> sentences_of(std::string_view text) {
-  std::vector<std::string_view> sentences;
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool stop = text[i] == '.' || text[i] == '!' || text[i] == '?';
-    const bool blank = text[i] == '\n' && i + 1 < text.size() && text[i + 1] == '\n';
-    const bool last = i + 1 == text.size();
-    const bool spaced = last || text[i + 1] == ' ' || text[i + 1] == '\n' || text[i + 1] == '"';
-    // Verse, tables and broken-off sentences have no stop for long: they end with a line.
-    const bool long_enough = text[i] == '\n' && i - begin > kSentenceBytesMax / 2;
-    if (!last && !blank && !long_enough && !(stop && spaced && i - begin > 20)) continue;
-    const auto sentence = text.substr(begin, i + 1 - begin);
-    if (sentence.find_first_not_of(" \n\r\t") != std::string_view::npos) sentences.push_back(sentence);
-    begin = i + 1;
-  }
-  return sentences;
-}
+/// Verse, tables and broken-off sentences have no stop for long: they end with a line.
+constexpr text::SentenceRule kProse = {.line_bytes_min = kSentenceBytesMax / 2, .bytes_min = 20};
 
 struct Evidence {
   double score = 0;
@@ -69,7 +55,9 @@ std::vector<Evidence> evidence_of(const Passages& passages, const Ranked& found)
   std::vector<Evidence> evidence;
   for (const Found& passage : found.best) {
     std::size_t order = 0;
-    for (std::string_view sentence : sentences_of(passages.text_of(passage))) {
+    const std::string_view whole_text = passages.text_of(passage);
+    for (const text::Range& range : text::sentences_of(whole_text, kProse)) {
+      std::string_view sentence = whole_text.substr(range.begin, range.end - range.begin);
       const std::set<std::string> words = word_set(sentence);
       const bool whole = std::ranges::includes(words, asked);
       // Lines before it that lost their stop don't belong to it.

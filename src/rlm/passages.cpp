@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstring>
 #include <unordered_map>
-#include <unordered_set>
+
+#include "text/plain_words.h"
+#include "text/stop_words.h"
 
 namespace pmt::rlm {
 namespace {
@@ -14,17 +16,6 @@ constexpr double kSaturation = 1.2, kLengthShare = 0.75;  // BM25's k1 and b, as
 constexpr std::size_t kSignatureWordsMax = 64;
 /// What is asked stands in its first so many bytes.
 constexpr std::size_t kQueryBytesMax = 64 << 10;
-
-/// A word's byte in lower case; 0: no word's byte. Bytes of UTF-8 characters are letters.
-constexpr std::array<unsigned char, 256> kFolded = [] {
-  std::array<unsigned char, 256> folded = {};
-  for (std::size_t c = 0; c < folded.size(); ++c) {
-    const bool upper = c >= 'A' && c <= 'Z';
-    if (upper || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80)
-      folded[c] = static_cast<unsigned char>(upper ? c + 32 : c);
-  }
-  return folded;
-}();
 
 /// FNV-1a, byte by byte as a word is read.
 class WordHash {
@@ -37,6 +28,7 @@ class WordHash {
     ++bytes_;
   }
   bool empty() const { return bytes_ == 0; }
+  /// As text::is_plural.
   bool is_plural() const { return bytes_ > 3 && last_ == 's' && before_last_ != 's'; }
   /// Without a plural's s. Mixed, so that every bit hangs on every byte.
   std::uint64_t value() const {
@@ -55,7 +47,7 @@ template <class Each>
 void hash_words(std::string_view text, Each&& each) {
   WordHash word;
   for (const char c : text) {
-    const unsigned char folded = kFolded[static_cast<unsigned char>(c)];
+    const unsigned char folded = text::kPlainByte[static_cast<unsigned char>(c)];
     if (folded != 0) {
       word.add(folded);
     } else if (!word.empty()) {
@@ -109,36 +101,7 @@ std::size_t end_of(std::string_view text, std::size_t begin, std::size_t bytes) 
 }  // namespace
 
 std::vector<std::string> words_of(std::string_view text) {
-  std::vector<std::string> words;
-  std::string word;
-  const auto end = [&] {
-    if (word.size() > 3 && word.back() == 's' && word[word.size() - 2] != 's') word.pop_back();
-    if (!word.empty()) words.push_back(std::move(word));
-    word.clear();
-  };
-  for (const char c : text) {
-    const unsigned char folded = kFolded[static_cast<unsigned char>(c)];
-    if (folded != 0) {
-      word += static_cast<char>(folded);
-    } else {
-      end();
-    }
-  }
-  end();
-  return words;
-}
-
-bool is_stop_word(const std::string& word) {
-  static const std::unordered_set<std::string> kWords = {
-      "a",         "an",    "the",   "of",    "in",     "on",   "at",   "to",      "for",      "from",
-      "by",        "with",  "and",   "or",    "is",     "are",  "was",  "were",    "be",       "been",
-      "has",       "have",  "had",   "do",    "does",   "doe",  "did",  "what",    "which",    "who",
-      "whom",      "whose", "when",  "where", "why",    "how",  "many", "much",    "there",    "this",
-      "that",      "these", "those", "it",    "its",    "as",   "all",  "any",     "i",        "you",
-      "me",        "my",    "we",    "they",  "he",     "she",  "his",  "her",     "their",    "than",
-      "into",      "out",   "only",  "tell",  "please", "give", "text", "context", "document", "according",
-      "mentioned", "wa",    "ha",    "thi"};
-  return kWords.contains(word);
+  return text::plain_words(text, {.singular = true});
 }
 
 base::Result<std::vector<Span>> split(const std::string& text, std::size_t passage_bytes, Watch& watch) {
@@ -182,7 +145,7 @@ class Passages::Query {
  public:
   explicit Query(const std::string& text) {
     for (std::string& word : words_of(std::string_view(text).substr(0, kQueryBytesMax))) {
-      if (is_stop_word(word)) continue;
+      if (text::is_stop_word(word, text::StopUse::kSearch)) continue;
       std::uint64_t hash = 0;
       hash_words(word, [&hash](std::uint64_t h) { hash = h; });
       if (numbers_.emplace(hash, static_cast<std::uint32_t>(words_.size())).second)

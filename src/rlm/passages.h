@@ -20,10 +20,8 @@
 
 namespace pmt::rlm {
 
-/// Lower-case words and numbers of `text`; UTF-8 letters count as letters.
+/// The words of `text` as passages are searched by: text::plain_words without a plural's s.
 std::vector<std::string> words_of(std::string_view text);
-/// Words that say nothing about what is asked: the, of, what, ...
-bool is_stop_word(const std::string& word);
 
 struct Span {
   std::size_t begin = 0, end = 0;  // bytes in the text
