@@ -75,6 +75,24 @@ def test_another_country_is_not(client, http, fresh):
     assert cache["similarity"] is None or cache["similarity"] > 0.5
 
 
+@pytest.mark.parametrize("first, second, why", [
+    ("How do I convert miles to kilometres?", "How do I convert kilometres to miles?", "roles"),
+    ("Which train goes from Oslo to Bergen?", "Which train goes from Bergen to Oslo?", "roles"),
+    ("Who lent money to Ann?", "To whom did Ann lend money?", "roles"),
+    ("Convert 5 miles to kilometres.", "Convert 5 kilometres to miles.", "units"),
+    ("Is it legal to park here?", "Is it illegal to park here?", "opposite words"),
+    ("how do I reset my password", "Translate into French: how do I reset my password", "names"),
+    ("how do I reset my password", 'Is it polite to say "how do I reset my password"?', "the task"),
+    ("is the shop open on monday", "is the shop open on sunday", "times"),
+])
+def test_a_question_turned_round_is_another(client, http, fresh, first, second, why):
+    space = fresh("semantic")[:60]
+    asked(client, first, space)
+    until(indexed(http))
+    cache = extension(asked(client, second, space))["cache"]
+    assert cache["status"] == "miss" and f"differs in: {why}" in cache["why"], cache
+
+
 def test_shadow_mode_serves_nothing(client, http, fresh):
     space = fresh("semantic")[:60]
     asked(client, "What is the capital city of Peru?", space)

@@ -128,9 +128,8 @@ json stats_json(const response_cache::Stats& stats) {
 
 json semantic_json(const response_cache::SemanticStats& stats) {
   json vetoed = json::object();
-  for (int i = 1; i < response_cache::kVetoes; ++i) {
-    vetoed[response_cache::to_string(static_cast<response_cache::Veto>(i))] =
-        stats.vetoed[static_cast<std::size_t>(i)];
+  for (int i = 1; i < text::kDifferences; ++i) {
+    vetoed[text::to_string(static_cast<text::Difference>(i))] = stats.vetoed[static_cast<std::size_t>(i)];
   }
   return {{"entries", stats.entries},
           {"lookups", stats.lookups},

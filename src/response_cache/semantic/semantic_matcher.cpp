@@ -16,8 +16,8 @@ struct Allowed {
 
 }  // namespace
 
-Match SemanticMatcher::match(const Scope& scope, const QuestionFacts& question, std::span<const float> vector,
-                             double error_max) {
+Match SemanticMatcher::match(const Scope& scope, const text::Question& question,
+                             std::span<const float> vector, double error_max) {
   Match match;
   const std::vector<Neighbour> near = index_.nearest(scope, vector, kNeighbours);
   if (near.empty()) return match;
@@ -28,9 +28,9 @@ Match SemanticMatcher::match(const Scope& scope, const QuestionFacts& question, 
     for (const Neighbour& neighbour : near) {
       const auto item = items_.find(neighbour.id);
       if (item == items_.end()) continue;  // just being removed
-      const Veto why = veto(question, item->second.facts);
+      const text::Difference why = text::difference(question, item->second.facts);
       if (neighbour.id == near.front().id) match.nearest_veto = why;
-      if (why != Veto::kNone) continue;
+      if (why != text::Difference::kNone) continue;
       allowed.push_back({neighbour,
                          item->second.group,
                          {.cosine = neighbour.cosine,
@@ -57,7 +57,7 @@ Match SemanticMatcher::match(const Scope& scope, const QuestionFacts& question, 
   return match;
 }
 
-std::uint64_t SemanticMatcher::add(const Scope& scope, const Key& key, QuestionFacts question,
+std::uint64_t SemanticMatcher::add(const Scope& scope, const Key& key, text::Question question,
                                    const PackedVector& vector, std::uint64_t same_answer_as) {
   const SemanticIndex::Added added = index_.add(scope, key, vector);
   const std::lock_guard lock(mutex_);

@@ -1,5 +1,5 @@
 // Which cached question, if any, has the same answer as this one: neighbours (semantic_index.h), past the
-// lexical veto (semantic_text.h), judged by the learnt rule (semantic_rule.h). Knows neither the embedder nor
+// lexical veto (text/difference.h), judged by the learnt rule (semantic_rule.h). Knows neither the embedder nor
 // the answers: the tier above it and `eval semantic` both drive this.
 //
 // Of the nearest 8 that no veto excludes, the one with the highest chance is taken, not the nearest: a
@@ -17,7 +17,8 @@
 
 #include "response_cache/semantic/semantic_index.h"
 #include "response_cache/semantic/semantic_rule.h"
-#include "response_cache/semantic/semantic_text.h"
+#include "text/difference.h"
+#include "text/question.h"
 
 namespace pmt::response_cache {
 
@@ -31,7 +32,7 @@ struct Match {
   };
   std::optional<Candidate> best;  // empty: no neighbour, or all vetoed
   double nearest_cosine = 0;      // of the nearest, vetoed or not; 0: the scope is empty
-  Veto nearest_veto = Veto::kNone;
+  text::Difference nearest_veto = text::Difference::kNone;
 };
 
 class SemanticMatcher {
@@ -39,10 +40,10 @@ class SemanticMatcher {
   /// `rule` outlives this.
   SemanticMatcher(SemanticIndex::Options options, SemanticRule& rule) : index_(options), rule_(rule) {}
 
-  Match match(const Scope& scope, const QuestionFacts& question, std::span<const float> vector,
+  Match match(const Scope& scope, const text::Question& question, std::span<const float> vector,
               double error_max);
   /// `same_answer_as`: the id of an entry whose answer was found to agree, 0: none.
-  std::uint64_t add(const Scope& scope, const Key& key, QuestionFacts question, const PackedVector& vector,
+  std::uint64_t add(const Scope& scope, const Key& key, text::Question question, const PackedVector& vector,
                     std::uint64_t same_answer_as = 0);
   void remove(std::uint64_t id);
   bool contains(std::uint64_t id) const;
@@ -52,7 +53,7 @@ class SemanticMatcher {
 
  private:
   struct Item {
-    QuestionFacts facts;
+    text::Question facts;
     std::uint64_t group = 0;
     int agreed = 0, disagreed = 0;
   };

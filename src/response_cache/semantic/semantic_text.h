@@ -1,34 +1,11 @@
-// What two questions say, compared by their words: a veto where an embedding is blind (MiniLM finds "in 1990"
-// and "in 1991" .97 alike), and likeness figures for the learnt rule (semantic_rule.h).
-//
-// A veto says that the answers differ whatever the cosine says: other numbers, other names, negation on one
-// side, opposite words, other units, another kind of question (who, when, where, why). It is written for
-// English; in other languages numbers, capitalised names and code still veto, the word lists find nothing.
-// Thread-safety: pure functions. Cost: a few microseconds for a question of 20 words.
+// How alike two questions are by their words: figures for the learnt rule (semantic_rule.h), beside the cosine of
+// their embeddings. What tells two questions apart whatever the figures say is text/difference.h.
+// Thread-safety: pure functions. Cost: a few microseconds for questions of 20 words.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
+#include "text/question.h"
 
 namespace pmt::response_cache {
-
-struct QuestionFacts {
-  std::vector<std::string> words;    // in order, lower case, folded ("cats'" is "cat")
-  std::vector<std::string> content;  // of those: what carries meaning, sorted, unique
-  std::vector<std::string> numbers;  // "1,500" is "1500", "two" is "2"; sorted
-  std::vector<std::string> names;    // capitalised inside a sentence, or spelt like code; sorted, unique
-  std::vector<std::string> units;    // "kilometres" is "km"; sorted, unique
-  bool negated = false;
-};
-
-QuestionFacts facts_of(std::string_view text);
-
-enum class Veto { kNone, kNumber, kName, kNegation, kOpposite, kUnit };
-inline constexpr int kVetoes = 6;
-const char* to_string(Veto veto);
-
-Veto veto(const QuestionFacts& a, const QuestionFacts& b);
 
 /// All between 0 and 1.
 struct Likeness {
@@ -38,6 +15,6 @@ struct Likeness {
   float named = 0;        // names and numbers that both have: 0, 1 (.5), 2 or more (1)
 };
 
-Likeness likeness(const QuestionFacts& a, const QuestionFacts& b);
+Likeness likeness(const text::Question& a, const text::Question& b);
 
 }  // namespace pmt::response_cache

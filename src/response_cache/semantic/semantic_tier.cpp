@@ -13,7 +13,7 @@ namespace pmt::response_cache {
 
 struct SemanticTier::Pending {
   Question question;
-  QuestionFacts facts;
+  text::Question facts;
   std::vector<float> vector;
   std::optional<Match::Candidate> candidate;
   std::string candidate_answer;
@@ -132,7 +132,7 @@ void SemanticTier::look_up(Question question, Ask ask, std::function<void(Decisi
                               return;
                             }
                             pending->vector = std::move(embedded->values);
-                            pending->facts = facts_of(pending->question.text);
+                            pending->facts = text::question_of(pending->question.text);
                             decision = decide(pending, ask);
                           });
                           if (!decided) {
@@ -187,7 +187,7 @@ SemanticTier::Decision SemanticTier::decide(const std::shared_ptr<Pending>& pend
   if (!match.best || entry == nullptr) {
     decision.similarity = match.nearest_cosine;
     decision.why = fmt::format("the nearest question (similarity {:.3f}) differs in: {}",
-                               match.nearest_cosine, to_string(match.nearest_veto));
+                               match.nearest_cosine, text::to_string(match.nearest_veto));
     return decision;
   }
   const Match::Candidate& best = *match.best;
@@ -254,7 +254,8 @@ void SemanticTier::computed(const std::shared_ptr<Pending>& pending, const Key& 
   const std::string text = answer_text(answer);
   if (plain(text) == plain(pending->candidate_answer)) return learn(*pending, key, true);
   const std::string a = beginning(text), b = beginning(pending->candidate_answer);
-  if (plain(a).empty() || plain(b).empty() || veto(facts_of(a), facts_of(b)) != Veto::kNone) {
+  if (plain(a).empty() || plain(b).empty() ||
+      text::difference(text::question_of(a), text::question_of(b)) != text::Difference::kNone) {
     return learn(*pending, key, false);
   }
   std::vector<llm::EmbedInput> inputs{{.text = a}, {.text = b}};
@@ -297,7 +298,7 @@ void SemanticTier::restore() {
         if (ids_.contains(found[j].first)) continue;
       }
       Pending pending;
-      pending.facts = facts_of(found[j].second.text);
+      pending.facts = text::question_of(found[j].second.text);
       const float* const row = embedded->values.data() + (j - i) * embedded->width;
       pending.vector.assign(row, row + embedded->width);
       pending.question = std::move(found[j].second);

@@ -49,10 +49,10 @@ inline constexpr double kExploredShare = 0.02;
 /// Counters since start. lookups = hits + shadow_hits + explored + those that were not safe + failed.
 struct SemanticStats {
   std::uint64_t lookups = 0, hits = 0, shadow_hits = 0, explored = 0, failed = 0;
-  std::array<std::uint64_t, kVetoes> vetoed{};  // of the nearest question
-  std::uint64_t agreed = 0, disagreed = 0;      // labels
-  std::uint64_t shadow_wrong = 0;               // of the shadow hits, those whose answers then differed
-  std::uint64_t entries = 0, dropped = 0;       // dropped: found evicted, purged or expired
+  std::array<std::uint64_t, text::kDifferences> vetoed{};  // of the nearest question
+  std::uint64_t agreed = 0, disagreed = 0;                 // labels
+  std::uint64_t shadow_wrong = 0;          // of the shadow hits, those whose answers then differed
+  std::uint64_t entries = 0, dropped = 0;  // dropped: found evicted, purged or expired
   double embed_ms = 0;
 };
 

@@ -22,7 +22,7 @@ class WordsEmbedder final : public llm::Embedder {
     llm::Embeddings out{.width = 384, .values = {}, .tokens = 1};
     for (const auto& input : inputs) {
       std::vector<float> row(384);
-      for (const std::string& word : facts_of(input.text).words) {
+      for (const std::string& word : text::question_of(input.text).words) {
         std::mt19937 random(static_cast<unsigned>(std::hash<std::string>()(word)));
         std::normal_distribution<float> normal;
         for (float& x : row) x += normal(random);
