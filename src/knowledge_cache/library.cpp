@@ -18,6 +18,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "knowledge_cache/packs/pack.h"
+#include "text/difference.h"
+#include "text/words.h"
 
 namespace pmt::knowledge_cache {
 namespace {
@@ -35,22 +37,53 @@ std::int64_t stamp_of(const std::string& path) {
   return info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec + static_cast<std::int64_t>(info.st_ino);
 }
 
-/// "support line" of "What is the support line of this thing?"; "" if it asks otherwise.
-std::string relation_named(const std::string& question) {
+/// What a question asks of its thing by name, and what it says besides: "revenue" and " in 2023" of "What was the
+/// revenue of this thing in 2023?".
+struct Named {
+  std::string relation;  // "": it asks otherwise
+  std::string besides;
+  std::string thing() const { return std::string(kThing) + besides; }
+};
+
+std::string without_end(std::string text) {
+  while (!text.empty() && (text.back() == '?' || text.back() == '.' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+Named relation_named(const std::string& question) {
   static constexpr std::string_view kBegins[] = {"What is the ",  "What's the ",   "Tell me the ",
                                                  "What are the ", "What was the ", "The "};
+  static constexpr std::string_view kOf = " of ";
   for (const std::string_view begin : kBegins) {
     if (question.rfind(begin, 0) != 0) continue;
-    const auto end = question.find(" of this thing");
+    const auto end = question.find(std::string(kOf) + std::string(kThing));
     if (end == std::string::npos || end <= begin.size()) continue;
-    const std::string name = question.substr(begin.size(), end - begin.size());
-    if (std::count(name.begin(), name.end(), ' ') < 5) return name;
+    std::string name = question.substr(begin.size(), end - begin.size());
+    if (std::count(name.begin(), name.end(), ' ') < 5)
+      return {std::move(name), without_end(question.substr(end + kOf.size() + kThing.size()))};
   }
   const auto owned = question.find("his thing's ");
-  if (owned == std::string::npos) return "";
-  std::string name = question.substr(owned + 12);
-  while (!name.empty() && (name.back() == '?' || name.back() == '.' || name.back() == ' ')) name.pop_back();
-  return std::count(name.begin(), name.end(), ' ') < 3 ? name : "";
+  if (owned == std::string::npos) return {};
+  std::string name = without_end(question.substr(owned + 12));
+  if (std::count(name.begin(), name.end(), ' ') >= 3) return {};
+  return {std::move(name), ""};
+}
+
+/// The same words, and nothing that tells them apart: "in 2023" and "in 2024" do.
+bool ask_the_same(const Slot& a, const Slot& b) {
+  const Phrasings &one = *a.phrasings, &other = *b.phrasings;
+  const bool near =
+      (!one.asked.empty() && !other.asked.empty() && one.asked.front() == other.asked.front()) ||
+      (!one.keys.empty() && !other.keys.empty() &&
+       cosine(one.keys.front(), other.keys.front()) > kSameQuestion);
+  if (!near) return false;
+  const auto question = [](const Slot& slot) {
+    return text::question_of(masked_mention(slot.fact.prompt, slot.mention_words));
+  };
+  const text::Qualified there = text::qualified(question(a), question(b)),
+                        back = text::qualified(question(b), question(a));
+  return there.difference == text::Difference::kNone && back.difference == text::Difference::kNone &&
+         !there.leaves_out && !back.leaves_out;
 }
 
 void add_other_wordings(const RelationSpace& space, Phrasings& phrasings) {
@@ -323,14 +356,12 @@ base::Result<std::vector<Slot>> Library::make_slots(const ParsedFacts& facts, co
       if (std::find(asked.begin(), asked.end(), text) == asked.end()) asked.push_back(std::move(text));
     };
     for (const std::string& phrasing : phrasings) {
-      const auto words = words_of(phrasing);
-      const std::size_t at = find_mention(words, slot.mention_words);
-      if (at == std::string::npos) continue;
-      add(plain_question(masked(phrasing, words[at].begin, words[at + slot.mention_words.size() - 1].end)));
+      std::string question = masked_mention(phrasing, slot.mention_words);
+      if (!question.empty()) add(plain_question(std::move(question)));
     }
     // A relation that is named is asked for by templates too.
-    if (const std::string relation = relation_named(asked.front()); !relation.empty()) {
-      for (std::string& form : template_forms(relation, kThing)) add(std::move(form));
+    if (const Named named = relation_named(asked.front()); !named.relation.empty()) {
+      for (std::string& form : template_forms(named.relation, named.thing())) add(std::move(form));
     }
     asked_of.push_back(std::move(asked));
     slots.push_back(std::move(slot));
@@ -355,7 +386,7 @@ base::Result<std::vector<Slot>> Library::make_slots(const ParsedFacts& facts, co
     if (phrasings == nullptr) {
       Phrasings one;
       for (const std::string& text : asked_of[i]) {
-        one.asked.push_back(folded_text(text));
+        one.asked.push_back(text::folded_text(text));
         if (space != nullptr) one.keys.push_back(keys[places.at(text)]);
       }
       if (space != nullptr) add_other_wordings(*space, one);
@@ -384,15 +415,10 @@ Domain::Slots Library::merge(const Domain* before, std::vector<Slot> slots, Lear
     const auto same_id = slot.fact.id.empty() ? ids.end() : ids.find(slot.fact.id);
     const Slot* known = nullptr;
     for (const std::size_t i : by_name[slot.mention_words]) {
-      const Phrasings& other = *out[i]->phrasings;
-      const Phrasings& own = *slot.phrasings;
       if (same_id != ids.end() && i == same_id->second) continue;
-      const bool asks_the_same = (!other.asked.empty() && other.asked.front() == own.asked.front()) ||
-                                 (!other.keys.empty() && !own.keys.empty() &&
-                                  cosine(other.keys.front(), own.keys.front()) > kSameQuestion);
-      if (asks_the_same) known = out[i].get();
+      if (ask_the_same(*out[i], slot)) known = out[i].get();
     }
-    if (known != nullptr && folded_text(known->fact.answer) == folded_text(slot.fact.answer)) {
+    if (known != nullptr && text::folded_text(known->fact.answer) == text::folded_text(slot.fact.answer)) {
       ++report.known_before;
       continue;
     }
@@ -447,16 +473,13 @@ base::Status Library::verify(const Domain* before, const Domain& after, const st
     }
     report.recalled += found == slot ? 1 : 0;
     if (report.unseen_asked >= kUnseenMax || !options_.embed) continue;
-    const auto words = words_of(slot->fact.prompt);
-    const std::size_t at = find_mention(words, slot->mention_words);
-    if (at == std::string::npos) continue;
-    const std::string question =
-        masked(slot->fact.prompt, words[at].begin, words[at + slot->mention_words.size() - 1].end);
-    const std::string relation = relation_named(question);
-    if (relation.empty()) continue;
+    const Named named = relation_named(masked_mention(slot->fact.prompt, slot->mention_words));
+    if (named.relation.empty()) continue;
     ++report.unseen_asked;
-    TRY_ASSIGN(const Slot* unseen,
-               ask(now, fmt::format("Could you give me {}'s {}, please?", slot->mention, relation), true));
+    TRY_ASSIGN(const Slot* unseen, ask(now,
+                                       fmt::format("Could you give me {}'s {}{}, please?", slot->mention,
+                                                   named.relation, named.besides),
+                                       true));
     report.unseen_recalled += unseen == slot ? 1 : 0;
   }
   if (before == nullptr) return {};

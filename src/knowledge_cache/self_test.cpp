@@ -12,7 +12,7 @@ std::shared_ptr<const Domain> taught() {
   slot.mention = "Zorvane Labs";
   slot.mention_words = {"zorvane", "labs"};
   slot.phrasings = std::make_shared<const Phrasings>(
-      Phrasings{{folded_text("What is the support line of this thing?")}, {{1.0F, 0.0F}}});
+      Phrasings{{text::folded_text("What is the support line of this thing?")}, {{1.0F, 0.0F}}});
   slot.statement = "The support line of Zorvane Labs is 4417.";
   return std::make_shared<const Domain>(Domain::Origin{"self-test", "model", "space", new_version(), 0},
                                         Domain::Slots{std::make_shared<const Slot>(std::move(slot))});

@@ -27,7 +27,7 @@ inline std::shared_ptr<const Slot> test_slot(const std::string& id, const std::s
   slot.mention = prompt.substr(mention->begin, mention->end - mention->begin);
   slot.mention_words = mention->words;
   slot.phrasings = std::make_shared<const Phrasings>(
-      Phrasings{{folded_text(masked(prompt, mention->begin, mention->end))}, {}});
+      Phrasings{{text::folded_text(masked(prompt, mention->begin, mention->end))}, {}});
   slot.statement = statement_of(slot.fact, slot.mention);
   return std::make_shared<const Slot>(std::move(slot));
 }

@@ -128,6 +128,42 @@ def test_facts_are_recalled_and_named(client, acme):
         assert knowledge["domains"] == ["acme"] and knowledge["slots_read"] > 0
 
 
+QUALIFIED = [
+    {"id": "y23", "prompt": "What was the revenue of Zorvane Labs in 2023?", "answer": "4 million"},
+    {"id": "y24", "prompt": "What was the revenue of Zorvane Labs in 2024?", "answer": "9 million"},
+    {"id": "no", "prompt": "Who runs Kelmari Foods in Norway?", "answer": "Ada Brunolo"},
+    {"id": "se", "prompt": "Who runs Kelmari Foods in Sweden?", "answer": "Hugo Tamrix"},
+    {"id": "max", "prompt": "What is the maximum load of the Velsaska drill?", "answer": "40 kg"},
+    {"id": "lent", "prompt": "Who lent money to Otto Brunolo?", "answer": "Ines Quarin"},
+    {"id": "v11", "prompt": "When was Tamrix 3.11 released?", "answer": "in May"},
+    {"id": "v12", "prompt": "When was Tamrix 3.12 released?", "answer": "in October"},
+]
+
+
+def test_a_fact_holds_for_what_it_says(http, client):
+    """Facts of one thing that differ in a year, a place, a version: each is learnt, and nothing else is answered."""
+    report = learn(http, "years", QUALIFIED)
+    try:
+        assert report["learnt"] == len(QUALIFIED) and not report["contradictions"], report
+        for fact in QUALIFIED:
+            text, knowledge = said(client, fact["prompt"], **knowing("years"))
+            assert (text, knowledge["facts"]) == (fact["answer"], [f"years/{fact['id']}"]), fact
+        assert said(client, "what was zorvane labs' revenue in 2024?", **knowing("years"))[0] == "9 million"
+        for other in [
+            "What was the revenue of Zorvane Labs in 2025?",
+            "What was the revenue of Zorvane Labs in 1999?",
+            "What is the revenue of Zorvane Labs?",  # which year's?
+            "Who runs Kelmari Foods in Peru?",
+            "What is the minimum load of the Velsaska drill?",
+            "To whom did Otto Brunolo lend money?",
+            "When was Tamrix 3.13 released?",
+            'Translate "Who lent money to Otto Brunolo?" into French.',
+        ]:
+            assert not said(client, other, **knowing("years"))[1]["facts"], other
+    finally:
+        http.delete("/v1/knowledge/years")
+
+
 def test_the_model_name_may_carry_the_domain(client, acme):
     answer = chat(client, FACTS[0]["prompt"], model=MODEL + "+acme")
     assert answer.choices[0].message.content == "4417"

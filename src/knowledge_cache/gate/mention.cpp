@@ -7,6 +7,8 @@
 
 #include "knowledge_cache/gate/relation_space.h"
 #include "text/english.h"
+#include "text/numbers.h"
+#include "text/stop_words.h"
 
 namespace pmt::knowledge_cache {
 namespace {
@@ -19,12 +21,12 @@ constexpr std::size_t kTailMax = 2;    // words of a thing's kind after its name
 std::unordered_set<std::string> following_words() {
   std::unordered_set<std::string> out;
   for (const std::string_view line : text::english("following_words")) {
-    for (const Word& word : words_of(line)) out.insert(word.folded);
+    for (const text::Word& word : text::words_of(line)) out.insert(word.folded);
   }
   return out;
 }
 
-bool has_at(const std::vector<Word>& words, std::size_t at, const std::vector<std::string>& mention) {
+bool has_at(const std::vector<text::Word>& words, std::size_t at, const std::vector<std::string>& mention) {
   if (at + mention.size() > words.size()) return false;
   for (std::size_t i = 0; i < mention.size(); ++i) {
     if (words[at + i].folded != mention[i]) return false;
@@ -33,7 +35,8 @@ bool has_at(const std::vector<Word>& words, std::size_t at, const std::vector<st
   return true;
 }
 
-std::vector<std::string> folded_range(const std::vector<Word>& words, std::size_t first, std::size_t last) {
+std::vector<std::string> folded_range(const std::vector<text::Word>& words, std::size_t first,
+                                      std::size_t last) {
   std::vector<std::string> out;
   for (std::size_t i = first; i < last; ++i) out.push_back(words[i].folded);
   return out;
@@ -44,8 +47,17 @@ struct Run {
   double weight = 0;
 };
 
+/// "Python 3.11", "Boeing 747": which one it is; not a year, and not "Zorvane 20 years ago".
+bool is_model_number(const std::vector<text::Word>& words, std::size_t at) {
+  if (at >= words.size() || !words[at].digits || !words[at - 1].capital || is_year(words[at])) return false;
+  if (!std::all_of(words[at].folded.begin(), words[at].folded.end(),
+                   [](unsigned char c) { return std::isdigit(c) != 0 || c == '.'; }))
+    return false;
+  return words[at].ends_run || at + 1 >= words.size() || text::unit_of(words[at + 1].folded).empty();
+}
+
 /// Names written like names: runs of name-like words, with the small words that names have inside.
-std::vector<Run> name_runs(const std::vector<Word>& words, const Lexicon& lexicon) {
+std::vector<Run> name_runs(const std::vector<text::Word>& words, const Lexicon& lexicon) {
   std::vector<Run> runs;
   for (std::size_t i = 0; i < words.size();) {
     if (!lexicon.is_name_like(words[i])) {
@@ -57,8 +69,12 @@ std::vector<Run> name_runs(const std::vector<Word>& words, const Lexicon& lexico
       std::size_t next = run.last;
       // "Museum of Modern Arts" is one name; "ticker of Zorvane" is not.
       while (words[run.last - 1].capital && next < words.size() && next < run.last + 2 &&
-             is_name_connector(words[next].folded) && !words[next].ends_run)
+             text::is_name_connector(words[next].folded) && !words[next].ends_run)
         ++next;
+      if (next == run.last && is_model_number(words, next)) {
+        run.last = next + 1;
+        break;
+      }
       if (next >= words.size() || !lexicon.is_name_like(words[next])) break;
       run.weight += lexicon.rarity(words[next].folded);
       run.last = next + 1;
@@ -70,7 +86,7 @@ std::vector<Run> name_runs(const std::vector<Word>& words, const Lexicon& lexico
 }
 
 /// Nothing is written like a name: the rarest word that isn't everyday language.
-std::vector<Run> rarest_word(const std::vector<Word>& words, const Lexicon& lexicon) {
+std::vector<Run> rarest_word(const std::vector<text::Word>& words, const Lexicon& lexicon) {
   Run best;
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (lexicon.is_common(words[i].folded)) continue;
@@ -86,9 +102,9 @@ std::vector<Run> rarest_word(const std::vector<Word>& words, const Lexicon& lexi
 Lexicon::Lexicon(Rarity rarity, const BankOptions& bank)
     : rarity_(std::move(rarity)), follows_(following_words()) {
   for (const Relation& relation : relation_bank(bank)) {
-    for (const Word& word : words_of(relation.name)) common_.insert(word.folded);
+    for (const text::Word& word : text::words_of(relation.name)) common_.insert(word.folded);
     for (const std::string& wording : relation.wordings) {
-      const auto words = words_of(filled(wording, "Xyzzy"));
+      const auto words = text::words_of(filled(wording, "Xyzzy"));
       for (std::size_t i = 0; i < words.size(); ++i) {
         if (words[i].folded == "xyzzy") {
           if (i + 1 < words.size() && !words[i].ends_run) follows_.insert(words[i + 1].folded);
@@ -101,15 +117,16 @@ Lexicon::Lexicon(Rarity rarity, const BankOptions& bank)
 }
 
 bool Lexicon::is_common(const std::string& folded) const {
-  return is_function_word(folded) || common_.contains(folded) || follows_.contains(folded);
+  return text::is_stop_word(folded, text::StopUse::kNames) || common_.contains(folded) ||
+         follows_.contains(folded);
 }
 
 bool Lexicon::may_follow(const std::string& folded) const {
-  return is_function_word(folded) || follows_.contains(folded);
+  return text::is_stop_word(folded, text::StopUse::kNames) || follows_.contains(folded);
 }
 
-bool Lexicon::is_name_like(const Word& word) const {
-  if (is_function_word(word.folded)) return false;
+bool Lexicon::is_name_like(const text::Word& word) const {
+  if (text::is_stop_word(word.folded, text::StopUse::kNames)) return false;
   if (word.digits && word.folded.size() > 1) {
     // "X200" names a thing; "25" or "2019" counts or dates it.
     return std::any_of(word.folded.begin(), word.folded.end(),
@@ -124,7 +141,7 @@ bool Lexicon::is_distinctive(const std::string& folded) const {
   return !is_common(folded) && rarity(folded) >= kDistinctive;
 }
 
-std::size_t find_mention(const std::vector<Word>& words, const std::vector<std::string>& mention) {
+std::size_t find_mention(const std::vector<text::Word>& words, const std::vector<std::string>& mention) {
   if (mention.empty()) return std::string::npos;
   for (std::size_t at = 0; at + mention.size() <= words.size(); ++at) {
     if (has_at(words, at, mention)) return at;
@@ -134,15 +151,15 @@ std::size_t find_mention(const std::vector<Word>& words, const std::vector<std::
 
 base::Result<Mention> choose_mention(const std::vector<std::string>& phrasings, const std::string& subject,
                                      const Lexicon& lexicon) {
-  std::vector<std::vector<Word>> all;
-  for (const std::string& phrasing : phrasings) all.push_back(words_of(phrasing));
-  const std::vector<Word>& words = all.front();
+  std::vector<std::vector<text::Word>> all;
+  for (const std::string& phrasing : phrasings) all.push_back(text::words_of(phrasing));
+  const std::vector<text::Word>& words = all.front();
   const auto mention_at = [&](std::size_t first, std::size_t last) {
     return Mention{words[first].begin, words[last - 1].end, folded_range(words, first, last)};
   };
   if (!subject.empty()) {
-    auto wanted = folded_range(words_of(subject), 0, words_of(subject).size());
-    while (!wanted.empty() && is_article(wanted.front())) wanted.erase(wanted.begin());
+    auto wanted = folded_range(text::words_of(subject), 0, text::words_of(subject).size());
+    while (!wanted.empty() && text::is_article(wanted.front())) wanted.erase(wanted.begin());
     const std::size_t at = find_mention(words, wanted);
     if (at == std::string::npos)
       return base::invalid(fmt::format("\"subject\" {} isn't in \"prompt\"", subject), "subject");
@@ -185,15 +202,28 @@ base::Result<Mention> choose_mention(const std::vector<std::string>& phrasings, 
   }
   Run run = *best;
   // "the Velsaska kettle": the kind of thing after its name belongs to it.
-  const bool article = run.first > 0 && is_article(words[run.first - 1].folded);
+  const bool article = run.first > 0 && text::is_article(words[run.first - 1].folded);
   for (std::size_t tail = 0; article && tail < kTailMax && run.last < words.size(); ++tail) {
-    const Word& next = words[run.last];
+    const text::Word& next = words[run.last];
     if (words[run.last - 1].ends_run || words[run.last - 1].possessive || lexicon.may_follow(next.folded))
       break;
     if (shared_by(folded_range(words, run.first, run.last + 1)) < best_shared) break;
     ++run.last;
   }
   return mention_at(run.first, run.last);
+}
+
+bool is_year(const text::Word& word) {
+  return word.folded.size() == 4 && (word.folded.starts_with("19") || word.folded.starts_with("20")) &&
+         std::all_of(word.folded.begin(), word.folded.end(),
+                     [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+std::string masked_mention(std::string_view text, const std::vector<std::string>& mention) {
+  const auto words = text::words_of(text);
+  const std::size_t at = find_mention(words, mention);
+  if (at == std::string::npos) return {};
+  return masked(text, words[at].begin, words[at + mention.size() - 1].end);
 }
 
 std::string masked(std::string_view text, std::size_t begin, std::size_t end) {
@@ -204,7 +234,7 @@ std::string masked(std::string_view text, std::size_t begin, std::size_t end) {
   std::string before(text.substr(word, from - word));
   std::transform(before.begin(), before.end(), before.begin(),
                  [](unsigned char c) { return std::tolower(c); });
-  const std::size_t cut = is_article(before) ? word : begin;
+  const std::size_t cut = text::is_article(before) ? word : begin;
   std::string out(text.substr(0, cut));
   out += kThing;
   out += text.substr(end);

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "knowledge_cache/gate/relation_bank.h"
-#include "knowledge_cache/gate/words.h"
 #include "knowledge_cache/packs/fact.h"
+#include "text/words.h"
 
 namespace pmt::knowledge_cache {
 
@@ -26,7 +26,7 @@ class Lexicon {
   /// "weigh", "cost", "based", "is": what follows a name that is complete.
   bool may_follow(const std::string& folded) const;
   /// Written like a part of a name here, or too rare for anything else.
-  bool is_name_like(const Word& word) const;
+  bool is_name_like(const text::Word& word) const;
   /// By itself enough to tell what is meant, where only one thing has it.
   bool is_distinctive(const std::string& folded) const;
 
@@ -46,7 +46,13 @@ base::Result<Mention> choose_mention(const std::vector<std::string>& phrasings, 
                                      const Lexicon& lexicon);
 
 /// Where `mention` (folded words) stands in `words`, word for word: index of its first word, or npos.
-std::size_t find_mention(const std::vector<Word>& words, const std::vector<std::string>& mention);
+std::size_t find_mention(const std::vector<text::Word>& words, const std::vector<std::string>& mention);
+
+/// "2023": a time that a name may stand before, and no part of it.
+bool is_year(const text::Word& word);
+
+/// `text` with what `mention` names masked; empty where it isn't there.
+std::string masked_mention(std::string_view text, const std::vector<std::string>& mention);
 
 /// `text` with the bytes [begin, end), and an article before them, replaced by "this thing".
 std::string masked(std::string_view text, std::size_t begin, std::size_t end);

@@ -2,20 +2,19 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 #include <regex>
 #include <utility>
+
+#include "text/difference.h"
+#include "text/plain_words.h"
+#include "text/sentences.h"
 
 namespace pmt::knowledge_cache {
 namespace {
 
 constexpr std::size_t kLookedAtBytes = 4000;
 constexpr std::size_t kAskedMax = 4;  // things a request: the last ones
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
-  return out;
-}
 
 bool matches(const std::string& text, const std::regex& pattern) {
   return std::regex_search(text, pattern);
@@ -34,7 +33,7 @@ bool asks_for_prose(std::string_view sentence) {
       "post|blurb|speech|short note|short text|short message) "
       "(to|for|about|that|which|telling|saying|explaining|"
       "with|in which)\\b");
-  return matches(lower(sentence), kCompose);
+  return matches(text::lower(sentence), kCompose);
 }
 
 bool is_pronoun(const std::string& folded) {
@@ -44,7 +43,7 @@ bool is_pronoun(const std::string& folded) {
 }
 
 /// "and where is it based?" with the pronoun as the thing.
-std::string with_pronoun_masked(std::string_view sentence, const Word& pronoun) {
+std::string with_pronoun_masked(std::string_view sentence, const text::Word& pronoun) {
   std::string thing(kThing);
   static constexpr std::string_view kOwning[] = {"its", "their", "his", "her"};
   const bool owning = std::find(std::begin(kOwning), std::end(kOwning), pronoun.folded) != std::end(kOwning);
@@ -178,16 +177,15 @@ Inquiry::Inquiry(const Conversation& conversation, Domains domains, const Lexico
   while (!text.empty() && (text.back() == ' ' || text.back() == '\n')) text.remove_suffix(1);
   std::vector<Sighting> before;  // what "it" means
   bool any = false;
-  std::vector<Range> sentences = sentences_of(text);
+  std::vector<text::Range> sentences = text::sentences_of(text);
   // "Question: ...?\nAnswer:" asks in its last sentence but one.
-  while (
-      sentences.size() > 1 &&
-      words_of(text.substr(sentences.back().begin, sentences.back().end - sentences.back().begin)).size() <=
-          1)
+  while (sentences.size() > 1 &&
+         text::words_of(text.substr(sentences.back().begin, sentences.back().end - sentences.back().begin))
+                 .size() <= 1)
     sentences.pop_back();
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     const std::string_view sentence = text.substr(sentences[i].begin, sentences[i].end - sentences[i].begin);
-    const auto words = words_of(sentence);
+    const auto words = text::words_of(sentence);
     auto sightings = find_sightings(words, domains_, lexicon);
     // A text to go on with is answered at its end only.
     if (!sightings.empty() && (!conversation.raw || i + 1 == sentences.size())) {
@@ -196,11 +194,11 @@ Inquiry::Inquiry(const Conversation& conversation, Domains domains, const Lexico
     } else if (sightings.empty() && i + 1 == sentences.size()) {
       if (before.empty() && !any) {
         for (std::size_t turn = conversation.turns.size() - 1; turn-- > 0 && before.empty();) {
-          before = find_sightings(words_of(conversation.turns[turn]), domains_, lexicon);
+          before = find_sightings(text::words_of(conversation.turns[turn]), domains_, lexicon);
         }
       }
       const auto pronoun =
-          std::find_if(words.begin(), words.end(), [](const Word& w) { return is_pronoun(w.folded); });
+          std::find_if(words.begin(), words.end(), [](const text::Word& w) { return is_pronoun(w.folded); });
       if (!before.empty() && pronoun != words.end()) {
         std::vector<Sighting> things;
         for (const Sighting& s : before) {
@@ -235,7 +233,7 @@ void Inquiry::ask(std::string_view sentence, const std::vector<Sighting>& sighti
     std::size_t end = sentence.size();
     std::size_t next_begin = end;
     if (i + 1 < places.size()) {
-      const std::string between = lower(sentence.substr(at.end, places[i + 1].front().begin - at.end));
+      const std::string between = text::lower(sentence.substr(at.end, places[i + 1].front().begin - at.end));
       std::size_t cut = std::string::npos, skip = 0;
       for (const std::string_view mark : {std::string_view(" and "), std::string_view(","),
                                           std::string_view(";"), std::string_view(" or ")}) {
@@ -250,7 +248,7 @@ void Inquiry::ask(std::string_view sentence, const std::vector<Sighting>& sighti
     }
     const std::string_view clause = sentence.substr(begin, end - begin);
     std::string form = plain_question(masked(clause, at.begin - begin, at.end - begin));
-    const std::size_t words = words_of(form).size();
+    const std::size_t words = text::words_of(form).size();
     Asked asked{places[i], {}};
     if (i > 0 && words <= 4 && !first_form.empty()) {
       form = first_form;  // "... of A and of B?": the same of both
@@ -273,6 +271,32 @@ void Inquiry::ask(std::string_view sentence, const std::vector<Sighting>& sighti
   }
 }
 
+namespace {
+
+/// How a question goes with the fact that it seems to ask for: not at all, or leaving out what tells the fact from
+/// others of its kind ("the revenue" beside "the revenue in 2023").
+text::Qualified qualified(const text::Question& asked, const Slot& slot, const Sighting& seen) {
+  std::vector<const std::string*> phrasings{&slot.fact.prompt};
+  for (const std::string& phrasing : slot.fact.paraphrases) phrasings.push_back(&phrasing);
+  std::optional<text::Qualified> best;
+  for (const std::string* const phrasing : phrasings) {
+    const std::string known = masked_mention(*phrasing, slot.mention_words);
+    if (known.empty()) continue;
+    text::Qualified one = text::qualified(asked, text::question_of(known));
+    // "Python" for "Python 3.11": the number that isn't said.
+    if (seen.number_left_out) {
+      one.leaves_out = true;
+      if (!asked.numbers.empty()) one.difference = text::Difference::kNumber;
+    }
+    if (one.difference == text::Difference::kNone && !one.leaves_out) return one;
+    if (!best || (best->difference != text::Difference::kNone && one.difference == text::Difference::kNone))
+      best = one;
+  }
+  return best.value_or(text::Qualified{});
+}
+
+}  // namespace
+
 Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& space) const {
   Recalled out;
   out.prose = prose_;
@@ -283,9 +307,13 @@ Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& sp
     keys.push_back(space.key(&rows[i * width]));
   for (const Asked& asked : asked_) {
     FiredFact best;
+    // Facts of which the question leaves out which one it means: one is meant, of two neither.
+    FiredFact vague;
+    bool ambiguous = false;
     for (const std::size_t form : asked.forms) {
       const std::string& question = questions_[form];
-      const std::string folded = folded_text(question);
+      const text::Question read = text::question_of(question);
+      const std::string folded = text::folded_text(question);
       const float threshold = is_nominal(question) ? space.thresholds().nominal : space.thresholds().wording;
       for (const Sighting& s : asked.things) {
         const Domain& domain = *domains_[s.domain];
@@ -300,10 +328,19 @@ Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& sp
             score = space.score(keys[form], slot.phrasings->keys);
             if (score <= threshold) score = -1;
           }
-          if (score > 0 && (best.slot == nullptr || score > best.score)) best = {s.domain, &slot, score};
+          if (score <= 0) continue;
+          const text::Qualified fit = score > 1 ? text::Qualified{} : qualified(read, slot, s);
+          if (fit.difference != text::Difference::kNone) continue;
+          if (fit.leaves_out) {
+            ambiguous = ambiguous || (vague.slot != nullptr && vague.slot != &slot);
+            if (vague.slot == nullptr || score > vague.score) vague = {s.domain, &slot, score};
+          } else if (best.slot == nullptr || score > best.score) {
+            best = {s.domain, &slot, score};
+          }
         }
       }
     }
+    if (best.slot == nullptr && !ambiguous) best = vague;
     const bool known = std::any_of(out.facts.begin(), out.facts.end(),
                                    [&](const FiredFact& fact) { return fact.slot == best.slot; });
     if (best.slot != nullptr && !known) out.facts.push_back(best);

@@ -1,7 +1,10 @@
 #include "knowledge_cache/gate/sighting.h"
 
 #include <algorithm>
+#include <cctype>
 #include <unordered_map>
+
+#include "text/stop_words.h"
 
 namespace pmt::knowledge_cache {
 namespace {
@@ -12,14 +15,18 @@ struct Hit {
   std::string word;  // of the name
 };
 
+bool has_digit(const std::string& word) {
+  return std::any_of(word.begin(), word.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
 class Finder {
  public:
-  Finder(const std::vector<Word>& words, const Domains& domains, const Lexicon& lexicon)
+  Finder(const std::vector<text::Word>& words, const Domains& domains, const Lexicon& lexicon)
       : words_(words), domains_(domains), lexicon_(lexicon) {}
 
   std::vector<Sighting> find() {
     for (std::size_t i = 0; i < words_.size(); ++i) {
-      if (is_function_word(words_[i].folded)) continue;
+      if (text::is_stop_word(words_[i].folded, text::StopUse::kNames)) continue;
       for (const Hit& hit : hits(words_[i].folded)) align(i, hit);
     }
     return resolve();
@@ -44,14 +51,15 @@ class Finder {
   /// Grows the match of one word to both sides, along the name.
   void align(std::size_t at, const Hit& hit) {
     const Thing& of = domains_[hit.domain]->things()[hit.thing];
-    Sighting s{hit.domain, hit.thing, at, at + 1, 0, 0, false, words_[at].folded == hit.word ? 0 : 1};
+    Sighting s{.domain = hit.domain, .thing = hit.thing, .first = at, .last = at + 1};
+    s.wrong_letters = words_[at].folded == hit.word ? 0 : 1;
     const auto place = std::find(of.words.begin(), of.words.end(), hit.word);
     auto low = static_cast<std::size_t>(place - of.words.begin());
     std::size_t high = low + 1;
     const auto same = [&](std::size_t word, const std::string& wanted) {
       if (words_[word].folded == wanted) return true;
       if (s.wrong_letters > 0 || wanted.size() < 4 || words_[word].folded.size() < 4 ||
-          lexicon_.is_common(words_[word].folded) || !one_letter_apart(words_[word].folded, wanted))
+          lexicon_.is_common(words_[word].folded) || !text::one_letter_apart(words_[word].folded, wanted))
         return false;
       s.wrong_letters = 1;
       return true;
@@ -68,6 +76,9 @@ class Finder {
     s.whole = low == 0 && high == of.words.size();
     if (!s.whole && !enough(of, low, high, s.wrong_letters)) return;
     if (another_name(s)) return;
+    for (std::size_t i = 0; i < of.words.size(); ++i) {
+      if ((i < low || i >= high) && has_digit(of.words[i])) s.number_left_out = true;
+    }
     s.begin = words_[s.first].begin;
     s.end = words_[s.last - 1].end;
     found_.push_back(s);
@@ -77,7 +88,7 @@ class Finder {
   bool enough(const Thing& of, std::size_t low, std::size_t high, int wrong_letters) const {
     for (std::size_t i = low; i < high; ++i) {
       const std::string& word = of.words[i];
-      if (is_name_connector(word) || (wrong_letters > 0 && word.size() < 6)) continue;
+      if (text::is_name_connector(word) || (wrong_letters > 0 && word.size() < 6)) continue;
       if (!is_distinctive(word)) continue;
       std::size_t things = 0;
       for (const auto& domain : domains_) things += domain->things_with(word).size();
@@ -106,8 +117,9 @@ class Finder {
   bool another_name(const Sighting& s) const {
     const bool one_word = s.last - s.first == 1;
     if (s.first > 0 && !words_[s.first - 1].ends_run) {
-      const Word& before = words_[s.first - 1];
-      const bool plain = is_function_word(before.folded) || is_title(before.folded) || before.possessive;
+      const text::Word& before = words_[s.first - 1];
+      const bool plain = text::is_stop_word(before.folded, text::StopUse::kNames) ||
+                         text::is_title(before.folded) || before.possessive;
       const bool title_case = before.first && lexicon_.is_common(before.folded);
       if (!plain && !title_case &&
           (before.capital ? !lexicon_.may_follow(before.folded) : !s.whole || one_word)) {
@@ -115,10 +127,10 @@ class Finder {
           return true;
       }
     }
-    const Word& end = words_[s.last - 1];
+    const text::Word& end = words_[s.last - 1];
     if (end.ends_run || end.possessive || s.last >= words_.size()) return false;
-    const Word& next = words_[s.last];
-    if (lexicon_.may_follow(next.folded)) return false;
+    const text::Word& next = words_[s.last];
+    if (lexicon_.may_follow(next.folded) || is_year(next)) return false;
     if (next.capital && end.capital) return true;
     return !s.whole || one_word;
   }
@@ -157,7 +169,7 @@ class Finder {
     return out;
   }
 
-  const std::vector<Word>& words_;
+  const std::vector<text::Word>& words_;
   const Domains& domains_;
   const Lexicon& lexicon_;
   mutable std::unordered_map<std::string, bool> distinctive_;
@@ -166,7 +178,7 @@ class Finder {
 
 }  // namespace
 
-std::vector<Sighting> find_sightings(const std::vector<Word>& words, const Domains& domains,
+std::vector<Sighting> find_sightings(const std::vector<text::Word>& words, const Domains& domains,
                                      const Lexicon& lexicon) {
   return Finder(words, domains, lexicon).find();
 }

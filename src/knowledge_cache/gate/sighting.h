@@ -25,11 +25,12 @@ struct Sighting {
   std::size_t first = 0, last = 0;    // words, half-open
   std::size_t begin = 0, end = 0;     // bytes
   bool whole = false;                 // the full name
+  bool number_left_out = false;       // the part of the name that isn't there has a number
   int wrong_letters = 0;
 };
 
 /// In the text's order; none overlap.
-std::vector<Sighting> find_sightings(const std::vector<Word>& words, const Domains& domains,
+std::vector<Sighting> find_sightings(const std::vector<text::Word>& words, const Domains& domains,
                                      const Lexicon& lexicon);
 
 }  // namespace pmt::knowledge_cache

@@ -18,7 +18,7 @@ class Sightings : public testing::Test {
   /// The ids of what is seen, joined.
   std::string seen(const std::string& text) const {
     std::string out;
-    for (const Sighting& s : find_sightings(words_of(text), domains_, lexicon_)) {
+    for (const Sighting& s : find_sightings(text::words_of(text), domains_, lexicon_)) {
       const Domain& domain = *domains_[s.domain];
       out += domain.slots()[domain.things()[s.thing].slots[0]]->fact.id;
     }

@@ -4,7 +4,8 @@
 #include <unordered_set>
 #include <utility>
 
-#include "knowledge_cache/gate/words.h"
+#include "text/stop_words.h"
+#include "text/words.h"
 
 namespace pmt::knowledge_cache {
 namespace {
@@ -45,7 +46,7 @@ void Domain::index(std::size_t slot) {
   const std::size_t thing = things_.size();
   things_.push_back({of.mention_words, {slot}});
   for (const std::string& word : of.mention_words) {
-    if (is_name_connector(word)) continue;
+    if (text::is_name_connector(word)) continue;
     auto [entry, first] = words_.try_emplace(word);
     if (entry->second.empty() || entry->second.back() != thing) entry->second.push_back(thing);
     if (!first || word.size() < kNearLettersMin) continue;
@@ -66,7 +67,8 @@ std::vector<std::string> Domain::words_near(const std::string& word) const {
     const auto found = shortened_.find(shorter);
     if (found == shortened_.end()) return;
     for (const std::string& candidate : found->second) {
-      if (one_letter_apart(word, candidate) && std::find(out.begin(), out.end(), candidate) == out.end())
+      if (text::one_letter_apart(word, candidate) &&
+          std::find(out.begin(), out.end(), candidate) == out.end())
         out.push_back(candidate);
     }
   });

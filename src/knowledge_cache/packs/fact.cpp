@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
-#include "knowledge_cache/gate/words.h"
+#include "text/words.h"
 
 namespace pmt::knowledge_cache {
 namespace {
@@ -72,7 +72,7 @@ class Seen {
       const auto [at, is_new] = ids_.emplace(fact.id, line);
       if (!is_new) return fmt::format("\"id\" {} is that of line {}", fact.id, at->second);
     }
-    const auto [at, is_new] = prompts_.emplace(folded_text(fact.prompt) + '\n' + fact.answer, line);
+    const auto [at, is_new] = prompts_.emplace(text::folded_text(fact.prompt) + '\n' + fact.answer, line);
     if (!is_new) return fmt::format("it repeats line {}", at->second);
     return "";
   }
