@@ -1,5 +1,6 @@
 // ./dev eval forgetting [--data DIR] [--facts N] [--n N] [--seeds N] [--model NAME|PATH] [--plot FILE.svg]
 //                        [--gates]
+//                        --pairs: only what is answered beside what was taught (knowledge_pairs.h)
 //                        --peers RECORD [--ask-only] [--seed FIRST]: beside finetuning, LoRA, sparse memory
 //
 // Teaches facts in ten domains, one after another, to the real model: invented ones, and those of
@@ -34,6 +35,7 @@
 #include "forgetting_subject.h"
 #include "gate_times.h"
 #include "invented_facts.h"
+#include "knowledge_pairs.h"
 #include "measure.h"
 
 namespace pmt::bench {
@@ -349,11 +351,37 @@ int compare(const Options& options, const PeerOptions& peers, bool as_json) {
   return 0;
 }
 
+/// The pairs written before the rules were frozen, and those written after.
+int ask_pairs(const Options& options, bool as_json) {
+  constexpr std::size_t kEach = 25;  // of a pattern: 100 of each kind at least
+  const PackFolder folder;
+  const auto subject = Subject::load(options.model, folder.path(), true);
+  if (subject == nullptr) return 1;
+  Result result{.name = "forgetting-pairs", .seed = 28, .rows = {}, .targets = {}};
+  for (const char* half : {"first", "second"}) {
+    const auto shares = examine_pairs(*subject, fmt::format("knowledge_{}.txt", half), kEach);
+    if (!shares) {
+      fmt::print(stderr, "error: {}\n", shares.error().message);
+      return 1;
+    }
+    for (const auto& [row, share] : *shares) {
+      result.rows.push_back({{"half", half}, {"row", row}, {"n", share.n}, {"yes", share.yes}});
+      const bool none = row.ends_with(": wrong");
+      const double bound = none ? 0 : 0.9;
+      result.targets.push_back({fmt::format("{} half, {} (of {})", half, row, share.n), none ? "0" : ">= 0.9",
+                                share.value(), none ? share.yes == 0 : share.value() >= bound});
+    }
+  }
+  print(result, as_json);
+  return 0;
+}
+
 int eval(std::vector<std::string> args) {
   const bool as_json = take_flag(args, "--json");
   spdlog::set_level(spdlog::level::warn);  // its lines would stand among the JSON
   Options options;
   options.gates_only = take_flag(args, "--gates");
+  const bool pairs = take_flag(args, "--pairs");
   options.data = take_value(args, "--data", "data");
   options.model = take_value(args, "--model", "");
   options.plot = take_value(args, "--plot", "");
@@ -368,11 +396,12 @@ int eval(std::vector<std::string> args) {
     fmt::print(
         stderr,
         "usage: eval forgetting [--data DIR] [--model M] [--facts N (30 at least)] [--n N] [--seeds N] "
-        "[--gates] [--plot FILE.svg] [--json]\n"
+        "[--gates | --pairs] [--plot FILE.svg] [--json]\n"
         "       eval forgetting --peers RECORD [--ask-only] [--seed FIRST] [--seeds N] [--facts N] [--n N] "
         "[--plot FILE.svg] [--json]\n");
     return 2;
   }
+  if (pairs) return ask_pairs(options, as_json);
   if (!peers.record.empty()) {
     peers.data = options.data;
     peers.facts = options.facts;

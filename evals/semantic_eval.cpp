@@ -16,7 +16,10 @@
 // cosine for each entry, at least 6 labels), over both halves in a row, in the first split; its table of
 // variances for separable labels is taken as .21 / n. It bounds wrong / requests, which is shown too.
 // untuned: ours without having learnt from the other half.
-// --vectors FILE keeps the embeddings there for the next run: most of the time goes into them.
+// Then the pairs of ours (question_pairs.h): a question is cached, the other of the pair is asked. By kind: how many of
+// those that are other questions were served (each is wrong), and of those that are the same; by the shipped rule, and
+// by one that learnt from the sets above. "told apart": by the words alone, whatever the rule says.
+// --pairs: only these. --vectors FILE keeps the embeddings there for the next run: most of the time goes into them.
 // --fit prints the coefficients that the first halves of all sets give, for semantic_rule.cpp.
 #include <algorithm>
 #include <array>
@@ -33,6 +36,7 @@
 
 #include "inference/local_embedder.h"
 #include "measure.h"
+#include "question_pairs.h"
 #include "response_cache/semantic/semantic_matcher.h"
 #include "response_cache/semantic/semantic_tier.h"
 #include "semantic_sets.h"
@@ -165,7 +169,7 @@ Served through(const Half& half, response_cache::SemanticRule& rule, Pass pass) 
   Served served;
   for (std::size_t i = 0; i < half.questions.size(); ++i) {
     const Question& question = half.questions[i];
-    const auto facts = response_cache::facts_of(question.text);
+    const auto facts = text::question_of(question.text);
     const Match match = matcher.match(scope, facts, half.vector(i), pass.error_max);
     ++served.requests;
     std::uint64_t same = 0;
@@ -430,8 +434,68 @@ base::Status measure(const QuestionSet& set, Vectors& vectors, unsigned seed, in
   return {};
 }
 
+/// What was served of the pairs of one kind.
+struct PairTally {
+  std::size_t pairs = 0, apart = 0;
+  std::array<std::size_t, kErrorMax.size()> shipped{}, learnt{};
+};
+
+bool serves(response_cache::SemanticRule& rule, const QuestionPair& pair, const float* vectors,
+            double error_max) {
+  SemanticMatcher matcher({}, rule);
+  const response_cache::Scope scope{};
+  const std::span<const float> first(vectors, kWidth), second(vectors + kWidth, kWidth);
+  matcher.add(scope, base::sha256(pair.parts[0]), text::question_of(pair.parts[0]), PackedVector::of(first));
+  const Match match = matcher.match(scope, text::question_of(pair.parts[1]), second, error_max);
+  return match.best && match.best->judgement.serve();
+}
+
+/// The pairs written before the rules were frozen, and those written after.
+base::Status measure_pairs(Vectors& vectors, response_cache::SemanticRule& learnt, unsigned seed,
+                           Result& result) {
+  constexpr std::size_t kEach = 10;  // of a pattern: 100 of each kind at least
+  response_cache::SemanticRule shipped;
+  for (const char* half : {"first", "second"}) {
+    TRY_ASSIGN(const auto pairs, question_pairs(fmt::format("{}_half.txt", half), kEach, seed));
+    std::map<std::pair<std::string, bool>, PairTally> tallies;
+    for (const QuestionPair& pair : pairs) {
+      TRY_ASSIGN(const auto rows, vectors.of({{.text = pair.parts[0]}, {.text = pair.parts[1]}}));
+      PairTally& tally = tallies[{pair.kind, pair.same}];
+      ++tally.pairs;
+      tally.apart += text::difference(text::question_of(pair.parts[0]), text::question_of(pair.parts[1])) ==
+                             text::Difference::kNone
+                         ? 0
+                         : 1;
+      for (std::size_t e = 0; e < kErrorMax.size(); ++e) {
+        tally.shipped[e] += serves(shipped, pair, rows.data(), kErrorMax[e]) ? 1 : 0;
+        tally.learnt[e] += serves(learnt, pair, rows.data(), kErrorMax[e]) ? 1 : 0;
+      }
+    }
+    for (const auto& [key, tally] : tallies) {
+      const auto& [kind, same] = key;
+      result.rows.push_back({{"half", half},
+                             {"kind", kind},
+                             {"same", same},
+                             {"pairs", tally.pairs},
+                             {"told_apart", tally.apart},
+                             {"error_max", kErrorMax},
+                             {"served_shipped", tally.shipped},
+                             {"served_learnt", tally.learnt}});
+      for (std::size_t e = 0; e < kErrorMax.size() && !same; ++e) {
+        const double wrong = static_cast<double>(std::max(tally.shipped[e], tally.learnt[e])) /
+                             static_cast<double>(tally.pairs);
+        result.targets.push_back({fmt::format("{} half, {} at {}: served of {} other questions", half, kind,
+                                              kErrorMax[e], tally.pairs),
+                                  fmt::format("<= {}", kErrorMax[e]), wrong, wrong <= kErrorMax[e]});
+      }
+    }
+  }
+  return {};
+}
+
 int eval(std::vector<std::string> args) {
-  const bool json = take_flag(args, "--json"), fit = take_flag(args, "--fit");
+  const bool json = take_flag(args, "--json"), fit = take_flag(args, "--fit"),
+             only_pairs = take_flag(args, "--pairs");
   const std::string data = take_value(args, "--data", "data");
   const std::string kept = take_value(args, "--vectors", "");
   const unsigned seed = static_cast<unsigned>(std::stoul(take_value(args, "--seed", std::to_string(kSeed))));
@@ -439,7 +503,7 @@ int eval(std::vector<std::string> args) {
   if (!args.empty() || splits < 1) {
     fmt::print(
         stderr,
-        "usage: eval semantic [--data DIR] [--seed N] [--splits N] [--vectors FILE] [--fit] [--json]\n");
+        "usage: eval semantic [--data DIR] [--seed N] [--splits N] [--vectors FILE] [--fit | --pairs] [--json]\n");
     return 2;
   }
   const char* path = std::getenv("PERMUTATION_EMBEDDER");
@@ -452,10 +516,15 @@ int eval(std::vector<std::string> args) {
   const auto sets = read_question_sets(data, seed, missing);
   for (const std::string& what : missing) progress(what);
   Result result{.name = "semantic", .seed = static_cast<int>(seed), .rows = {}, .targets = {}};
-  response_cache::SemanticRule all;
+  response_cache::SemanticRule all, learnt;
   for (const QuestionSet& set : sets) {
     progress(fmt::format("{}: {} questions", set.name, set.questions.size()));
     base::Status status;
+    if (const auto halves = halves_of(set, vectors, seed); halves && !fit) {
+      for (const Half& half : *halves)
+        (void)through(half, learnt, {.error_max = 0.05, .shadow = true, .seed = seed});
+    }
+    if (only_pairs) continue;
     if (fit) {
       const auto halves = halves_of(set, vectors, seed);
       if (halves) {
@@ -474,6 +543,10 @@ int eval(std::vector<std::string> args) {
   if (fit) {
     fmt::print("{{{:.3f}}}\n", fmt::join(all.coefficients(), ", "));
     return 0;
+  }
+  if (const base::Status status = measure_pairs(vectors, learnt, seed, result); !status) {
+    fmt::print(stderr, "error: {}\n", status.error().message);
+    return 1;
   }
   print(result, json);
   return 0;

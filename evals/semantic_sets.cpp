@@ -1,7 +1,6 @@
 #include "semantic_sets.h"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -10,10 +9,11 @@
 #include <set>
 #include <sstream>
 #include <unordered_set>
-#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "text/plain_words.h"
 
 namespace pmt::bench {
 namespace {
@@ -33,16 +33,8 @@ std::string filled(std::string pattern, const std::string& x) {
 
 /// The words of a text, in lower case, without order.
 std::set<std::string> words_of(const std::string& text) {
-  std::set<std::string> words;
-  std::string word;
-  for (const char c : text + " ") {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
-      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    } else if (!word.empty()) {
-      words.insert(std::exchange(word, std::string()));
-    }
-  }
-  return words;
+  std::vector<std::string> words = text::plain_words(text);
+  return {words.begin(), words.end()};
 }
 
 /// Whether most words of both are the same.
