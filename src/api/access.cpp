@@ -17,9 +17,13 @@ constexpr std::array kPublicPaths = {std::string_view("/"), std::string_view("/h
                                      std::string_view("/openapi.json")};
 /// A path, or what is below it.
 constexpr Rule kRules[] = {
-    {"/v1/chat/completions", Scope::kInference}, {"/v1/completions", Scope::kInference},
-    {"/v1/responses", Scope::kInference},        {"/v1/embeddings", Scope::kInference},
-    {"/v1/models", Scope::kInference},           {"/v1/cache", Scope::kCache},
+    {"/v1/chat/completions", Scope::kInference},
+    {"/v1/completions", Scope::kInference},
+    {"/v1/responses", Scope::kInference},
+    {"/v1/messages", Scope::kInference},
+    {"/v1/embeddings", Scope::kInference},
+    {"/v1/models", Scope::kInference},
+    {"/v1/cache", Scope::kCache},
     {"/v1/knowledge", Scope::kKnowledge},
 };
 
@@ -37,6 +41,12 @@ std::string_view bearer(const net::HttpRequest& request) {
   value.remove_prefix(kScheme.size());
   while (value.starts_with(' ')) value.remove_prefix(1);
   return value;
+}
+
+/// Of whichever header has one.
+std::string_view key_of(const net::HttpRequest& request) {
+  const std::string_view key = bearer(request);
+  return key.empty() && request.header("authorization").empty() ? request.header("x-api-key") : key;
 }
 
 Access::Decision refused(base::Code code, std::string message, net::Headers headers = {}) {
@@ -170,11 +180,11 @@ Access::Decision Access::enter(const net::HttpRequest& request) {
   const auto keys = this->keys();
   if (keys->empty()) return enter_without_keys(request, scope);
   if (scope == Scope::kPublic) return {.caller = nobody_, .headers = {}, .error = {}};
-  const std::string_view key = bearer(request);
+  const std::string_view key = key_of(request);
   const auto found = key.empty() ? keys->end() : keys->find(base::sha256(key));
   if (found == keys->end()) {
     return refused(base::Code::kUnauthorized,
-                   request.header("authorization").empty()
+                   request.header("authorization").empty() && key.empty()
                        ? "You didn't provide an API key: send it in the header 'Authorization: Bearer KEY'."
                        : "Incorrect API key provided.",
                    {{"www-authenticate", "Bearer"}});

@@ -2,11 +2,12 @@
 //
 //   scope      | opens
 //   (none)     | GET /health, GET /, GET /openapi.json
-//   inference  | /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /v1/models
+//   inference  | /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/models
 //   cache      | /v1/cache: the own tenant's entries only
 //   knowledge  | /v1/knowledge
 //   admin      | everything, over all tenants: the operator
 // A path that isn't in this table needs `admin`: a new route is closed until somebody opens it.
+// A key comes as "Authorization: Bearer KEY" or, where no such header does, as "x-api-key: KEY".
 //
 // Without keys everybody is the operator, and the server listens on loopback only. Then browsers are the way
 // in: a request whose Origin is foreign is refused, and one whose Host isn't this machine or an allowed host

@@ -1,6 +1,7 @@
 // The gate, through the real server: who gets in, to what, how much, and that tenants can't meet.
 #include "api/access.h"
 
+#include <algorithm>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -29,6 +30,8 @@ TEST(Access, EveryPathHasAScopeAndUnknownOnesAreTheOperators) {
   EXPECT_EQ(scope_of_path("/"), Scope::kPublic);
   EXPECT_EQ(scope_of_path("/v1/chat/completions"), Scope::kInference);
   EXPECT_EQ(scope_of_path("/v1/models/a/b"), Scope::kInference);
+  EXPECT_EQ(scope_of_path("/v1/responses/resp_1/cancel"), Scope::kInference);
+  EXPECT_EQ(scope_of_path("/v1/messages/count_tokens"), Scope::kInference);
   EXPECT_EQ(scope_of_path("/v1/cache/entries/k"), Scope::kCache);
   EXPECT_EQ(scope_of_path("/v1/cachet"), Scope::kAdmin);
   EXPECT_EQ(scope_of_path("/v1/knowledge/acme/facts"), Scope::kKnowledge);
@@ -131,6 +134,48 @@ TEST_F(WithKeys, NoKeyAWrongKeyAndAMissingScopeHaveOpenAisShape) {
   EXPECT_EQ(send("GET", "/metrics", "", as("ops-secret")).status, 200);
   EXPECT_EQ(send("GET", "/v1/models", "", as("ops-secret")).status, 200) << "admin opens everything";
   EXPECT_EQ(send("GET", "/health").status, 200) << "for load balancers";
+}
+
+TEST_F(WithKeys, AKeyMayComeAsAnthropicsClientsSendIt) {
+  EXPECT_EQ(send("GET", "/v1/models", "", {{"x-api-key", "ann-secret"}}).status, 200);
+  const auto wrong = send("POST", "/v1/messages", "{}", {{"x-api-key", "ann-secret2"}});
+  EXPECT_EQ(wrong.status, 401);
+  EXPECT_THAT(wrong.body, AllOf(HasSubstr("authentication_error"), Not(HasSubstr("ann-secret2"))));
+  EXPECT_THAT(send("POST", "/v1/messages", "{}").body, HasSubstr("didn't provide an API key"));
+  // Who says both is who Authorization says.
+  EXPECT_EQ(
+      send("GET", "/v1/models", "", {{"authorization", "Bearer no"}, {"x-api-key", "ann-secret"}}).status,
+      401);
+}
+
+TEST_F(WithKeys, TenantsCantReadGoOnFromOrEndEachOthersResponses) {
+  const std::string body = R"({"model": "bare", "input": "q", "background": true})";
+  const std::string id =
+      json::parse(send("POST", "/v1/responses", body, as("ann-secret")).body).at("id").get<std::string>();
+  const std::string path = "/v1/responses/" + id;
+  EXPECT_EQ(send("GET", path, "", as("bob-secret")).status, 404);
+  EXPECT_EQ(send("GET", path + "/input_items", "", as("bob-secret")).status, 404);
+  EXPECT_EQ(send("POST", path + "/cancel", "", as("bob-secret")).status, 404);
+  EXPECT_EQ(send("DELETE", path, "", as("bob-secret")).status, 404);
+  EXPECT_FALSE(model.call(0).cancel.cancelled());
+  model.answer(0, {"a"});
+  const std::string on = R"({"model": "bare", "input": "q", "previous_response_id": ")" + id + "\"}";
+  EXPECT_EQ(send("POST", "/v1/responses", on, as("bob-secret")).status, 400);
+  EXPECT_EQ(send("GET", path, "", as("ann-secret")).status, 200);
+  EXPECT_EQ(send("GET", path, "", as("ops-secret")).status, 200) << "the operator sees all";
+}
+
+TEST_F(WithKeys, WhatRunsInTheBackgroundCountsUntilItEnds) {
+  const std::string body = R"({"model": "bare", "input": "q", "background": true})";
+  ASSERT_EQ(send("POST", "/v1/responses", body, as("one-secret")).status, 200);
+  EXPECT_EQ(send("POST", "/v1/responses", body, as("one-secret")).status, 429);
+  model.answer(0, {"a", "b"});
+  EXPECT_EQ(send("POST", "/v1/responses", body, as("one-secret")).status, 200);
+  model.answer(1, {"a"});
+  const std::lock_guard lock(mutex);
+  const auto ended = std::ranges::find_if(records, [](const auto& r) { return r->completion.has_value(); });
+  ASSERT_NE(ended, records.end());
+  EXPECT_EQ((*ended)->completion->usage.completion_tokens, 2);
 }
 
 TEST_F(WithKeys, TenantsShareNoAnswers) {

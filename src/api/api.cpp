@@ -5,9 +5,11 @@
 #include "api/background.h"
 #include "api/completions/completion_routes.h"
 #include "api/completions/embedding_routes.h"
+#include "api/messages/message_routes.h"
 #include "api/observe/completion_metrics.h"
 #include "api/observe/metrics_route.h"
 #include "api/observe/recent_requests.h"
+#include "api/responses/response_routes.h"
 #include "api/router.h"
 #include "api/routes/cache_routes.h"
 #include "api/routes/dashboard_routes.h"
@@ -46,17 +48,20 @@ struct Api::Impl {
   explicit Impl(ApiOptions given)
       : options(completed(std::move(given))),
         metrics(names_of(options.models)),
+        responses(options.responses, *options.clock),
         router({.clock = *options.clock,
                 .random = options.random,
                 .access = options.access,
                 .observer = [this](const std::shared_ptr<const RequestRecord>& record) { observe(record); },
                 .body_bytes_max = options.body_bytes_max}) {
     add_completion_routes(router, options);
+    add_response_routes(router, options, responses);
+    add_message_routes(router, options, background);
     add_embedding_routes(router, options);
     add_cache_routes(router, options, tenants, background);
     add_knowledge_routes(router, options, knowledge);
     add_status_routes(router, options);
-    add_metrics_route(router, options, metrics);
+    add_metrics_route(router, options, metrics, responses);
     if (options.dashboard) add_dashboard_routes(router, options, feed, recent, background);
   }
 
@@ -72,6 +77,7 @@ struct Api::Impl {
   CompletionMetrics metrics;
   TenantTallies tenants;
   RecentRequests recent;
+  ResponseStore responses;
   dashboard::Feed feed{{.snapshot = [this] { return dashboard_snapshot(options, recent); }}};
   Router router;
   // The last two: their jobs answer through what is above.
@@ -98,6 +104,7 @@ void Api::close_streams() {
 
 void Api::stop() {
   impl_->knowledge.stop();
+  impl_->background.stop();  // it may be asking a model
 }
 
 net::Handler Api::handler() {

@@ -19,6 +19,7 @@
 
 #include "api/access.h"
 #include "api/observe/request_record.h"
+#include "api/responses/response_store.h"
 #include "audit/audit.h"
 #include "base/clock.h"
 #include "knowledge_cache/library.h"
@@ -31,6 +32,9 @@
 
 namespace pmt::api {
 
+/// The tokens of a chat request's prompt, as the model gets it: template, tools and all. Any thread.
+using CountPrompt = std::function<base::Result<std::int64_t>(const llm::Request&)>;
+
 struct ServedModel {
   llm::Completer* completer = nullptr;
   knowledge_cache::Library* knowledge = nullptr;  // what this model was taught; null: nothing can be
@@ -40,6 +44,7 @@ struct ServedModel {
   bool remote = false;       // an upstream's: fields that we don't know are passed on to it
   bool forwards = false;     // what the caller wrote may reach an upstream: of an engine with a teacher, too
   nlohmann::json meta = {};  // null, or what GET /v1/models shows as "meta": context, parameters, file, ...
+  CountPrompt count_prompt = {};  // unset: its tokens are another server's
 };
 
 /// One engine's figures for GET /metrics: permutation_engine_NAME_total{model} and
@@ -73,6 +78,7 @@ struct ApiOptions {
   std::function<std::uint64_t()> random = {};     // for ids; unset: a generator seeded by the system
   AccessOptions access = {};                      // without keys everybody is the operator
   std::size_t body_bytes_max = 32 * 1024 * 1024;  // of a body that comes compressed: above, 413
+  ResponseStoreOptions responses = {};            // what POST /v1/responses keeps
   std::vector<RequestObserver> observers = {};    // the log, the traces
   bool dashboard = true;                          // the page at /, its feed and its list
   bool keep_texts = false;  // records hold the last message and the answer, for the log and the dashboard
@@ -89,7 +95,7 @@ class Api {
   void set_keys(std::vector<KeyOptions> keys);
   /// Ends the streams that would never end by themselves: a server that stops would wait for them.
   void close_streams();
-  /// Ends the work that runs beside requests (learning), waiting for it. Idempotent.
+  /// Ends the work that runs beside requests (learning, counting, purges), waiting for it. Idempotent.
   void stop();
 
  private:

@@ -6,7 +6,7 @@
 
 namespace pmt::api {
 
-Background::~Background() {
+void Background::stop() {
   std::deque<std::function<void()>> dropped;
   {
     const std::lock_guard lock(mutex_);
@@ -14,7 +14,7 @@ Background::~Background() {
     dropped.swap(jobs_);
   }
   wake_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 bool Background::run(std::function<void()> job) {

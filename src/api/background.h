@@ -13,8 +13,10 @@ namespace pmt::api {
 class Background {
  public:
   Background() : thread_([this] { work(); }) {}
+  ~Background() { stop(); }
   /// Finishes what it does, and drops the rest: each Responder answers for itself that it was dropped.
-  ~Background();
+  /// Idempotent; one thread at a time.
+  void stop();
   /// False if too much waits. A job that throws is dropped.
   bool run(std::function<void()> job);
 

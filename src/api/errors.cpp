@@ -19,6 +19,7 @@ constexpr double kRetryAfterMaxS = 86'400;
 ErrorKind too_large(const base::Error& error) {
   // A field of a request is too long for the model; a whole body is too long for the server.
   const bool context = error.field == "messages" || error.field == "prompt" || error.field == "max_tokens" ||
+                       error.field == "max_output_tokens" || error.field == "previous_response_id" ||
                        error.field.starts_with("input");
   if (context) return {400, kBadRequest, "context_length_exceeded"};
   return {413, kBadRequest, "request_too_large"};

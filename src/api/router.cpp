@@ -6,6 +6,7 @@
 
 #include "api/errors.h"
 #include "api/json/json_writer.h"
+#include "api/messages/message_error.h"
 #include "api/observe/observed_responder.h"
 #include "api/request_body.h"
 #include "base/guard.h"
@@ -146,15 +147,17 @@ void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> re
   }
   net::HttpResponse refusal;
   if (!caller) refusal = refusal_of(decision);
-  const auto observed = std::make_shared<ObservedResponder>(std::move(responder), record, stats, clock_,
-                                                            std::move(decision), observer_);
+  const auto observed =
+      std::make_shared<ObservedResponder>(std::move(responder), record, stats, clock_, std::move(decision),
+                                          observer_, speaks_messages(request.path));
   if (!caller) return observed->send(std::move(refusal));
   if (route == nullptr) return refuse(request, *observed);
   std::string tail = route->has_tail ? request.path.substr(route->prefix.size()) : "";
   const std::string id = record->id;
   const base::Status handled = base::guarded({base::Thread::kHttp, id}, [&] {
     if (auto unread = prepare_body(request, body_bytes_max_)) return observed->send(*std::move(unread));
-    route->handler({std::move(request), observed, id, std::move(tail), caller, std::move(record)});
+    route->handler({std::move(request), observed, id, std::move(tail), caller, std::move(record),
+                    [observed](net::HttpResponse early) { observed->send_early(std::move(early)); }});
   });
   if (!handled) send_error(*observed, handled.error());
 }

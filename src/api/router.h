@@ -31,6 +31,9 @@ struct Exchange {
   std::string tail;                // of a route that ends in "/{...}": the rest of the path, percent-decoded
   std::shared_ptr<Caller> caller;  // who was let in; never null
   std::shared_ptr<RequestRecord> record;  // what this request does, for the observers
+  /// Answers now, for work that goes on: for limits, log and metrics the request ends when `responder` is
+  /// given its end, which nobody gets any more.
+  std::function<void(net::HttpResponse)> answer_early;
 };
 
 using RouteHandler = std::function<void(Exchange exchange)>;

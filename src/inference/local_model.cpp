@@ -55,6 +55,7 @@ class LocalModelImpl final : public LocalModel {
   }
 
   std::int64_t count_tokens(const std::string& text) const override { return vocab_->count_tokens(text); }
+  base::Result<std::int64_t> count_prompt(const llm::Request& request) const override;
   double word_rarity(std::string_view word) const override;
   const ModelInfo& info() const override { return info_; }
   KvPoolStats kv_stats() const override { return scheduler_.kv_stats(); }
@@ -118,6 +119,12 @@ base::Result<std::vector<std::int32_t>> LocalModelImpl::encode(const llm::Reques
   if (request.recall && !request.recall->statement.empty() && !messages.empty())
     messages.back().content = request.recall->statement + "\n\n" + messages.back().content;
   return chat_template_->encode_chat(messages);
+}
+
+base::Result<std::int64_t> LocalModelImpl::count_prompt(const llm::Request& request) const {
+  TRY_ASSIGN(const StructuredOutput structure, structured_output(request));
+  TRY_ASSIGN(const auto prompt, encode(request, structure.instruction));
+  return static_cast<std::int64_t>(prompt.size());
 }
 
 /// Texts of the knowledge cache as tokens. A chat's answer ends with its turn; a text goes on after a space.

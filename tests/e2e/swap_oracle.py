@@ -13,7 +13,15 @@ DEPENDENTS = {
     "messages": {"tools", "max_tokens", "max_completion_tokens"},
     "max_tokens": {"messages", "prompt"},
     "response_format": {"tools"},
+    "input": {"tools", "max_output_tokens", "tool_choice"},
+    "max_output_tokens": {"input"},
+    "text": {"tools"},
+    "output_config": {"tools"},
+    "store": {"background"},
+    "background": {"store"},
+    "system": {"messages"},
 }
+MESSAGES = "/v1/messages"  # Anthropic's: other errors, other streams
 TEXT_ANSWERS = {"/": "text/html", "/metrics": "text/plain", "/v1/cache/export": "application/x-ndjson"}
 
 
@@ -40,7 +48,24 @@ def is_in_request(param, case):
     return holder in swapped.paths
 
 
+def wrong_message_error(status, data, case):
+    """The place stands in the message alone."""
+    try:
+        body = json.loads(data)
+        kind, message = body["error"]["type"], body["error"]["message"]
+    except (ValueError, TypeError, KeyError):
+        return f"no error in Anthropic's shape: {data[:200]!r}"
+    if body.get("type") != "error" or not set(body) <= {"type", "error", "request_id"} or set(body["error"]) != {"type", "message"}:
+        return f"an error with the members {sorted(body)}, {sorted(body['error'])}"
+    if not isinstance(message, str) or not message or len(message) > 2_000 + len(case.target) or not isinstance(kind, str):
+        return f"type {kind!r}, message {message!r:.200}"
+    param = re.search(r"^'(.+?)'[: ]", message)
+    return wrong_place(message, param and param[1], case) if status == 400 else None
+
+
 def wrong_error(status, data, case):
+    if case.route.startswith(MESSAGES):
+        return wrong_message_error(status, data, case)
     try:
         body = json.loads(data)
         error = body["error"]
@@ -93,13 +118,19 @@ def wrong_stream(data, case):
             body = json.loads(payload)
         except ValueError:
             return f"an event that is no JSON: {event[:200]!r}"
+        if isinstance(body, dict) and body.get("type") == "response.failed":
+            return f"a failure in the stream: {body['response']['error']}"
         error = body.get("error") if isinstance(body, dict) else None
+        if error and case.route == MESSAGES:
+            return f"an error in the stream: {error}"
         if error and error.get("type") == "server_error":
             return f"an error in the stream: {error}"
         if error:
             return wrong_error(200, payload, case)
-    if case.route != "/v1/dashboard/events" and not events[-1].endswith("[DONE]"):
-        return f"a stream that ends without [DONE]: {data[-200:]!r}"
+    ends = {"/v1/dashboard/events": ("",), MESSAGES: ("event: message_stop",),
+            "/v1/responses": ("event: response.completed", "event: response.incomplete")}
+    if not events[-1].startswith(ends.get(case.route, ("data: [DONE]",))):
+        return f"a stream that ends without its last event: {data[-200:]!r}"
     return None
 
 

@@ -24,6 +24,8 @@ HEADERS = {
     "content-type": ["", "text/plain", "application/json; charset=utf-16", "application/xml", "multipart/form-data",
                      "application/x-www-form-urlencoded", "a" * 4_000, "/", "application/json;;;=", "\xff"],
     "accept": ["", "text/event-stream", "application/xml", "*/*;q=0", "x" * 4_000, "\xff"],
+    "x-api-key": ["", "x", "\xff", "x" * 4_000],
+    "anthropic-version": ["", "2023-06-01", "1999-01-01", "x" * 4_000, "\xff"],
     "traceparent": ["", "00-0-0-00", "00-" + "f" * 32 + "-" + "f" * 16 + "-01", "x" * 4_000],
 }  # fmt: skip
 LINES = [  # of the cache's import: each line its own JSON
@@ -31,7 +33,7 @@ LINES = [  # of the cache's import: each line its own JSON
     '{"key": "00", "value": {}}', '{"key": "' + "0" * 64 + '", "value": 5, "tokens": -1}', "{}\n" * 1_000, '{"a": 1e400}',
 ]  # fmt: skip
 BYTES = ["", "PMTK", "\0" * 2_000, "\udcff" * 2_000, "{}", "[" * 100_000, "\udc9f" * 5_000, "\udcbf" * 5_000]
-COMPLETIONS = ("/v1/chat/completions", "/v1/completions")
+COMPLETIONS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")
 
 
 @dataclasses.dataclass
@@ -163,10 +165,11 @@ class SwapRequests:
 
 def brief(swapped, route):
     """With another limit where its own was changed: without any, thousands of tokens would be a right answer."""
-    for one, other in [("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")]:
+    others = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens", "max_output_tokens": None}
+    for one, other in others.items():
         if one not in swapped.touched or not isinstance(swapped.tree, Members):
             continue
-        if route == "/v1/completions":
+        if route != "/v1/chat/completions":
             swapped.tree.append(("permutation", Members([("budget", Members([("tokens", 1)]))])))
         elif other not in (name for name, _ in swapped.tree):
             swapped.tree.append((other, 1))

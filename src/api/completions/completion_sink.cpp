@@ -11,8 +11,8 @@ namespace {
 /// What both kinds share: dispatch by kind of event, and the failure's answer.
 class BaseSink : public CompletionSink {
  public:
-  BaseSink(bool only_if_cached, std::shared_ptr<net::Responder> responder)
-      : responder_(std::move(responder)), only_if_cached_(only_if_cached) {}
+  BaseSink(SinkOptions options, std::shared_ptr<net::Responder> responder)
+      : responder_(std::move(responder)), options_(std::move(options)) {}
 
   void on_event(llm::Event event) final {
     const bool last = llm::is_terminal(event);
@@ -27,56 +27,63 @@ class BaseSink : public CompletionSink {
   virtual void take(llm::Done done) = 0;
   virtual void take(llm::Failed failed) = 0;
 
-  void send_failure(base::Error error) {
+  base::Error told(base::Error error) const {
     // Its status is HTTP's own; see kind_of.
-    if (only_if_cached_ && error.code == base::Code::kUnprocessable) error.field = kOnlyIfCachedField;
-    responder_->send(error_response(error));
+    if (options_.only_if_cached && error.code == base::Code::kUnprocessable) error.field = kOnlyIfCachedField;
+    return options_.own_words ? options_.own_words(std::move(error)) : error;
   }
 
   const std::shared_ptr<net::Responder> responder_;
 
  private:
-  const bool only_if_cached_;
+  const SinkOptions options_;
 };
 
 class JsonSink final : public BaseSink {
  public:
-  JsonSink(SinkOptions options, std::shared_ptr<net::Responder> responder)
-      : BaseSink(options.only_if_cached, std::move(responder)), answer_(std::move(options.shape)) {}
+  JsonSink(std::unique_ptr<AnswerWriter> writer, SinkOptions options,
+           std::shared_ptr<net::Responder> responder)
+      : BaseSink(std::move(options), std::move(responder)), answer_(std::move(writer)) {}
 
  private:
-  void take(llm::Started started) override { answer_.add(std::move(started)); }
-  void take(llm::Delta delta) override { answer_.add(std::move(delta)); }
-  void take(llm::ChoiceEnd end) override { answer_.add(std::move(end)); }
+  void take(llm::Started started) override { answer_->add(std::move(started)); }
+  void take(llm::Delta delta) override { answer_->add(std::move(delta)); }
+  void take(llm::ChoiceEnd end) override { answer_->add(std::move(end)); }
   void take(llm::Done done) override {
-    net::HttpResponse response{200, {{"content-type", "application/json"}}, answer_.finish(done)};
+    net::HttpResponse response{200, {{"content-type", "application/json"}}, answer_->finish(done)};
     add_cache_headers(response.headers, done.report.cache);
     responder_->send(std::move(response));
   }
-  void take(llm::Failed failed) override { send_failure(std::move(failed.error)); }
+  void take(llm::Failed failed) override {
+    const base::Error error = told(std::move(failed.error));
+    answer_->fail(error);
+    responder_->send(error_response(error));
+  }
 
-  AnswerRenderer answer_;
+  const std::unique_ptr<AnswerWriter> answer_;
 };
 
 class StreamSink final : public BaseSink {
  public:
-  StreamSink(SinkOptions options, std::shared_ptr<net::Responder> responder)
-      : BaseSink(options.only_if_cached, std::move(responder)), answer_(std::move(options.shape)) {}
+  StreamSink(std::unique_ptr<StreamWriter> writer, SinkOptions options,
+             std::shared_ptr<net::Responder> responder)
+      : BaseSink(std::move(options), std::move(responder)), answer_(std::move(writer)) {}
 
  private:
   void take(llm::Started started) override {
-    answer_.start(started);
+    answer_->start(started);
     cache_ = std::move(started.cache);
   }
-  void take(llm::Delta delta) override { push(answer_.chunk(delta)); }
-  void take(llm::ChoiceEnd end) override { push(answer_.chunk(std::move(end))); }
+  void take(llm::Delta delta) override { push(answer_->chunk(delta)); }
+  void take(llm::ChoiceEnd end) override { push(answer_->chunk(std::move(end))); }
   void take(llm::Done done) override {
-    push(answer_.finish(done));
+    push(answer_->finish(done));
     responder_->finish_stream();
   }
   void take(llm::Failed failed) override {
-    if (!streaming_) return send_failure(std::move(failed.error));
-    push(StreamRenderer::failure(failed.error));
+    const base::Error error = told(std::move(failed.error));
+    if (!streaming_) return responder_->send(error_response(error));
+    push(answer_->failure(error));
     responder_->finish_stream();
   }
 
@@ -92,21 +99,21 @@ class StreamSink final : public BaseSink {
     responder_->start_stream(std::move(head));
   }
 
-  StreamRenderer answer_;
+  const std::unique_ptr<StreamWriter> answer_;
   std::optional<llm::CacheReport> cache_;
   bool streaming_ = false;
 };
 
 }  // namespace
 
-std::shared_ptr<CompletionSink> make_json_sink(SinkOptions options,
+std::shared_ptr<CompletionSink> make_json_sink(std::unique_ptr<AnswerWriter> writer, SinkOptions options,
                                                std::shared_ptr<net::Responder> responder) {
-  return std::make_shared<JsonSink>(std::move(options), std::move(responder));
+  return std::make_shared<JsonSink>(std::move(writer), std::move(options), std::move(responder));
 }
 
-std::shared_ptr<CompletionSink> make_stream_sink(SinkOptions options,
+std::shared_ptr<CompletionSink> make_stream_sink(std::unique_ptr<StreamWriter> writer, SinkOptions options,
                                                  std::shared_ptr<net::Responder> responder) {
-  return std::make_shared<StreamSink>(std::move(options), std::move(responder));
+  return std::make_shared<StreamSink>(std::move(writer), std::move(options), std::move(responder));
 }
 
 }  // namespace pmt::api

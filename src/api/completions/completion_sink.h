@@ -2,17 +2,19 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
-#include "api/json/render.h"
+#include "api/json/answer_writer.h"
 #include "llm/completer.h"
 #include "net/http.h"
 
 namespace pmt::api {
 
 struct SinkOptions {
-  AnswerShape shape;
   bool only_if_cached = false;
+  /// The error in the words of the API that was asked; unset: they are chat's, which everybody here uses.
+  std::function<base::Error(base::Error)> own_words = {};
 };
 
 class CompletionSink : public llm::Sink {
@@ -25,12 +27,12 @@ class CompletionSink : public llm::Sink {
 };
 
 /// Collects the events and sends one JSON body at the terminal one.
-std::shared_ptr<CompletionSink> make_json_sink(SinkOptions options,
+std::shared_ptr<CompletionSink> make_json_sink(std::unique_ptr<AnswerWriter> writer, SinkOptions options,
                                                std::shared_ptr<net::Responder> responder);
 
 /// Sends each event as it comes. The head goes out with the first chunk, not with Started, so that whatever
 /// fails before the first token still has its own status.
-std::shared_ptr<CompletionSink> make_stream_sink(SinkOptions options,
+std::shared_ptr<CompletionSink> make_stream_sink(std::unique_ptr<StreamWriter> writer, SinkOptions options,
                                                  std::shared_ptr<net::Responder> responder);
 
 }  // namespace pmt::api

@@ -82,7 +82,7 @@ void AnswerRenderer::append_choice(std::string& out, int index, const Choice& c)
   w.end();
 }
 
-std::string AnswerRenderer::finish(llm::Done& done) const {
+std::string AnswerRenderer::finish(llm::Done& done) {
   std::size_t text_bytes = 0;
   for (const Choice& c : choices_) text_bytes += c.text.size();
   std::string out;

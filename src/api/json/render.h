@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "api/json/answer_writer.h"
 #include "llm/event.h"
 #include "llm/json_sum.h"
 #include "llm/request.h"
@@ -24,14 +25,13 @@ struct AnswerShape {
 };
 
 /// chat.completion and text_completion.
-class AnswerRenderer {
+class AnswerRenderer final : public AnswerWriter {
  public:
   explicit AnswerRenderer(AnswerShape shape);
-  void add(llm::Started started);
-  void add(llm::Delta delta);
-  void add(llm::ChoiceEnd end);
-  /// The body. With no cache report in `done`, the one of `Started` counts.
-  std::string finish(llm::Done& done) const;
+  void add(llm::Started started) override;
+  void add(llm::Delta delta) override;
+  void add(llm::ChoiceEnd end) override;
+  std::string finish(llm::Done& done) override;
 
  private:
   struct Choice {
@@ -55,17 +55,16 @@ class AnswerRenderer {
 
 /// chat.completion.chunk and text_completion chunks, each as "data: ...\n\n". The last chunk with data
 /// carries `permutation`; it is only known at Done, so each choice's end is held back until the next event.
-class StreamRenderer {
+class StreamRenderer final : public StreamWriter {
  public:
   explicit StreamRenderer(AnswerShape shape);
-  void start(const llm::Started& started);
-  /// What to send for it: nothing, one or several chunks.
-  std::string chunk(const llm::Delta& delta);
-  std::string chunk(llm::ChoiceEnd end);
+  void start(const llm::Started& started) override;
+  std::string chunk(const llm::Delta& delta) override;
+  std::string chunk(llm::ChoiceEnd end) override;
   /// The rest, [DONE] included.
-  std::string finish(llm::Done& done);
+  std::string finish(llm::Done& done) override;
   /// An error after the first chunk: the stream ends with it, without [DONE].
-  static std::string failure(const base::Error& error);
+  std::string failure(const base::Error& error) override;
 
  private:
   void open_chunk(std::string& out) const;

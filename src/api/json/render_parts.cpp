@@ -195,9 +195,8 @@ void append_report(std::string& out, const llm::Report& report) {
   w.end();
 }
 
-void append_chat_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens) {
-  ObjectWriter w(out);
-  append_array(w.member("content"), tokens, [&out](const llm::TokenLogprob& token) {
+void append_token_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens) {
+  append_array(out, tokens, [&out](const llm::TokenLogprob& token) {
     ObjectWriter t(out);
     append_candidate(t, token.token, token.logprob);
     out += ",\"top_logprobs\":[";
@@ -210,6 +209,11 @@ void append_chat_logprobs(std::string& out, const std::vector<llm::TokenLogprob>
     out += ']';
     t.end();
   });
+}
+
+void append_chat_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens) {
+  ObjectWriter w(out);
+  append_token_logprobs(w.member("content"), tokens);
   w.end();
 }
 

@@ -41,7 +41,10 @@ void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& 
 /// `"permutation"`'s value: what each part of the report says, nothing for parts that nobody filled.
 void append_report(std::string& out, const llm::Report& report);
 
-/// One choice's logprobs in the chat shape: content[] with token, logprob, bytes, top_logprobs.
+/// An array of token, logprob, bytes, top_logprobs.
+void append_token_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens);
+
+/// One choice's logprobs in the chat shape: the same as `content`.
 void append_chat_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens);
 
 /// Code points of well-formed text.

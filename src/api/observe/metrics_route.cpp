@@ -189,8 +189,18 @@ void add_exceptions(Families& out) {
   }
 }
 
+/// What POST /v1/responses keeps.
+void add_responses(Families& out, const ResponseStoreStats& stats) {
+  out.gauge("permutation_stored_responses", "Responses kept", static_cast<double>(stats.responses));
+  out.gauge("permutation_stored_response_bytes", "Their bytes", static_cast<double>(stats.bytes));
+  out.counter("permutation_stored_responses_evicted_total", "Responses that went for room",
+              static_cast<double>(stats.evicted));
+  out.counter("permutation_stored_responses_expired_total", "Responses whose life was over",
+              static_cast<double>(stats.expired));
+}
+
 void show_metrics(const Router& router, const ApiOptions& options, const CompletionMetrics& completions,
-                  const Exchange& exchange) {
+                  const ResponseStore& responses, const Exchange& exchange) {
   Families families;
   families.gauge("permutation_info", "What this server was built from", 1,
                  {{"version", base::kVersion}, {"build", base::kBuildFlags}});
@@ -200,6 +210,7 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
     add_cache(families, options.cache->stats());
     if (const auto* shared = options.cache->shared()) add_shared(families, shared->stats());
   }
+  add_responses(families, responses.stats());
   if (options.semantic != nullptr) add_semantic(families, options.semantic->stats());
   if (options.audit) add_audit(families, options.audit());
   if (options.engine_samples) {
@@ -219,9 +230,10 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
 
 }  // namespace
 
-void add_metrics_route(Router& router, const ApiOptions& options, const CompletionMetrics& completions) {
-  router.add("GET", "/metrics", [&router, &options, &completions](const Exchange& exchange) {
-    show_metrics(router, options, completions, exchange);
+void add_metrics_route(Router& router, const ApiOptions& options, const CompletionMetrics& completions,
+                       const ResponseStore& responses) {
+  router.add("GET", "/metrics", [&](const Exchange& exchange) {
+    show_metrics(router, options, completions, responses, exchange);
   });
 }
 

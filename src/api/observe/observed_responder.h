@@ -1,13 +1,16 @@
 // A Responder that adds x-request-id and the rate limits' headers, completes the request's record, gives it
-// to the observers and counts the answer in its route's statistics, once. Thread-safety: as net::Responder.
+// to the observers and counts the answer in its route's statistics, once. Errors leave in the shape of the API
+// that was asked. Thread-safety: as net::Responder.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "api/access.h"
 #include "api/errors.h"
+#include "api/messages/message_error.h"
 #include "api/observe/request_record.h"
 #include "api/router.h"
 #include "base/clock.h"
@@ -20,13 +23,14 @@ class ObservedResponder final : public net::Responder {
  public:
   ObservedResponder(std::shared_ptr<net::Responder> inner, std::shared_ptr<RequestRecord> record,
                     std::shared_ptr<RouteStats> stats, const base::Clock& clock, Access::Decision decision,
-                    const RequestObserver& observer)
+                    const RequestObserver& observer, bool as_messages)
       : inner_(std::move(inner)),
         record_(std::move(record)),
         stats_(std::move(stats)),
         clock_(clock),
         decision_(std::move(decision)),
-        observer_(observer) {}
+        observer_(observer),
+        as_messages_(as_messages) {}
   ~ObservedResponder() override {
     if (!observed_.load()) base::survives({base::Thread::kHttp, record_->id}, [this] { dropped(); });
   }
@@ -35,8 +39,14 @@ class ObservedResponder final : public net::Responder {
 
   void send(net::HttpResponse response) override {
     observe(response.status);
-    add_headers(response.headers);
-    inner_->send(std::move(response));
+    if (early_) return;
+    deliver(std::move(response));
+  }
+  /// The client's whole answer, now. The request goes on: it ends for limits, log and metrics with what is
+  /// sent later, which nobody gets.
+  void send_early(net::HttpResponse response) {
+    early_ = true;
+    deliver(std::move(response));
   }
   void start_stream(net::HttpResponse head) override {
     stream_status_ = head.status;
@@ -55,13 +65,19 @@ class ObservedResponder final : public net::Responder {
   void dropped() {
     net::HttpResponse response = error_response(
         {base::Code::kInternal, "The server dropped the request " + record_->id + " without an answer."});
-    add_headers(response.headers);
     observe(500);
-    inner_->send(std::move(response));  // nothing, if a stream has begun: that is broken off
+    if (!early_) deliver(std::move(response));  // nothing, if a stream has begun: that is broken off
+  }
+
+  void deliver(net::HttpResponse response) {
+    if (as_messages_) reshape_for_messages(response, record_->id);
+    add_headers(response.headers);
+    inner_->send(std::move(response));
   }
 
   void add_headers(net::Headers& headers) {
     headers.emplace_back("x-request-id", record_->id);
+    if (as_messages_) headers.emplace_back("request-id", record_->id);  // Anthropic's name of it
     if (decision_.counted) Access::add_limit_headers(*decision_.caller, headers);
   }
 
@@ -86,7 +102,9 @@ class ObservedResponder final : public net::Responder {
   const base::Clock& clock_;
   const Access::Decision decision_;
   const RequestObserver& observer_;
+  const bool as_messages_;
   std::atomic<bool> observed_{false};
+  std::atomic<bool> early_{false};
   int stream_status_ = 0;
 };
 

@@ -129,7 +129,11 @@ TEST_F(StatusRoutes, TheOpenApiDocumentDescribesTheRoutesThatThereAre) {
       std::string upper = method;
       for (char& c : upper) c = static_cast<char>(std::toupper(c));
       // Routed by their first word; what follows is the room's own.
-      described.insert(upper + " " + (path.rfind("/v1/knowledge/", 0) == 0 ? "/v1/knowledge/{path}" : path));
+      std::string route = path;
+      for (const std::string root : {"/v1/knowledge/", "/v1/responses/"}) {
+        if (path.rfind(root, 0) == 0) route = root + "{path}";
+      }
+      described.insert(upper + " " + route);
     }
   }
   std::set<std::string> served;

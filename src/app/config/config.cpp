@@ -77,6 +77,16 @@ base::Status read_cache(const toml::table& table, const std::string& file, Confi
   return reader.finish();
 }
 
+base::Status read_responses(const toml::table& table, const std::string& file,
+                            api::ResponseStoreOptions& out) {
+  TableReader reader(table, "[responses]", file);
+  reader.integer("bytes_max", out.bytes_max, kBytes);
+  reader.integer("tenant_bytes_max", out.tenant_bytes_max, kBytes);
+  reader.number("ttl_s", out.ttl_s, {.min = 1});
+  reader.integer("running_max", out.running_max, kCount);
+  return reader.finish();
+}
+
 base::Status read_embeddings(const toml::table& table, const std::string& file, EmbeddingsConfig& out) {
   TableReader reader(table, "[embeddings]", file);
   reader.boolean("enabled", out.enabled);
@@ -119,6 +129,7 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file)
     TRY_ASSIGN(config.engine, read_engine(*engine, file));
   }
   if (const auto* cache = reader.table("cache")) TRY(read_cache(*cache, file, config));
+  if (const auto* kept = reader.table("responses")) TRY(read_responses(*kept, file, config.responses));
   if (const auto* knowledge = reader.table("knowledge")) {
     TableReader of_knowledge(*knowledge, "[knowledge]", file);
     of_knowledge.text("path", config.knowledge_path);

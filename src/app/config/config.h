@@ -35,6 +35,12 @@
 //   semantic_shadow = false      # requests that ask for semantic hits get none; what they would get is measured
 //   usd_per_second = 0.00003     # what a second of waiting is worth to gdsf, beside the dollars
 //
+//   [responses]                  # what POST /v1/responses keeps, in memory, to be gone on from and fetched
+//   bytes_max = 268435456        # of all tenants
+//   tenant_bytes_max = 33554432  # of one: above, its longest unused go
+//   ttl_s = 2592000
+//   running_max = 64             # of a tenant, in the background
+//
 //   [knowledge]
 //   path = "/var/lib/knowledge"  # the domain packs, a folder a model; unset: knowledge/ in the home
 //
@@ -89,6 +95,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/responses/response_store.h"
 #include "app/config/config_service.h"
 #include "app/config/engine_config.h"
 #include "app/config/rlm_config.h"
@@ -136,6 +143,7 @@ struct Config {
   std::string cache_path;  // empty: RAM only
   bool semantic_shadow = false;
   std::size_t cache_disk_bytes = 4ULL << 30;
+  api::ResponseStoreOptions responses;
   EmbeddingsConfig embeddings;
   RlmConfig rlm;                                             // rlm_config.h has its keys
   std::string knowledge_path = {};                           // "": the home's

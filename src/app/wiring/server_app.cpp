@@ -61,6 +61,10 @@ std::vector<std::string> pack_references(knowledge_cache::Library& library) {
   return out;
 }
 
+api::CountPrompt counter_of(const LocalModel& model) {
+  return [&model](const llm::Request& request) { return model.count_prompt(request); };
+}
+
 }  // namespace
 
 /// Members in the order in which they are built: each uses only those above it.
@@ -226,6 +230,7 @@ base::Status ServerApp::Impl::wire() {
                                                .semantic = semantic.get()}));
     options.models[served_as] = serve(*completers.back(), *model);
     options.models[served_as].knowledge = libraries[i].get();
+    options.models[served_as].count_prompt = counter_of(*model);
   }
   TRY_ASSIGN(upstreams,
              Upstreams::create(config.upstreams,
@@ -252,6 +257,9 @@ base::Status ServerApp::Impl::wire() {
                                       .tenants = !config.service.keys.empty()},
                                      options.models, clock));
 
+  for (auto& [model_name, model] : options.models) {  // the engines: their prompts are local models' too
+    if (!model.remote && !model.count_prompt && !models.empty()) model.count_prompt = counter_of(*models[0]);
+  }
   // The self-tests run once, here: an audit asked for later must not cost more than reading counters.
   options.audit = [rows = audit_rows({.cache_enabled = config.cache_enabled,
                                       .rlm_enabled = config.rlm.enabled,
@@ -332,6 +340,7 @@ void ServerApp::Impl::watch(api::ApiOptions& options) {
       .keys = service.keys,
       .hosts = {.loopback_only = is_loopback(config.server.host), .allowed = service.allowed_hosts}};
   options.body_bytes_max = config.server.body_bytes_max;
+  options.responses = config.responses;
   options.dashboard = service.dashboard;
   options.keep_texts = service.log_prompts;
   options.observers.push_back(api::request_logger(service.request_log));

@@ -1,0 +1,59 @@
+#include "api/completions/completion_start.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "api/completions/sent_body.h"
+#include "api/errors.h"
+#include "api/observe/observed_sink.h"
+#include "api/routes/knowledge_routes.h"
+#include "api/routes/model_list.h"
+#include "api/routes/supported.h"
+#include "telemetry/trace_context.h"
+
+namespace pmt::api {
+
+base::Result<PreparedCall> prepare_completion(CompletionCall call, std::string body,
+                                              const ApiOptions& options, const Exchange& exchange) {
+  TRY(apply_cache_control(exchange.request.header("cache-control"), call.request.cache));
+  take_knowledge_of_name(options, call.request);
+  TRY_ASSIGN(const ServedModel* model, find_model(options, call.request.model));
+  TRY(check_supported(call, model->remote));
+  if (model->forwards) call.request.sent = keep_body(std::move(body), call);
+  if (call.request.cache.only_if_cached && options.cache == nullptr) {
+    return base::Error{base::Code::kUnprocessable, "This server runs without a response cache.",
+                       kOnlyIfCachedField};
+  }
+  if (call.request.cache.semantic_error_max && options.semantic == nullptr) {
+    return base::invalid(
+        fmt::format("'permutation.cache.semantic' needs the response cache and the embedding model, and this "
+                    "server runs without{}{}",
+                    options.embedders_off.empty() ? "" : ": ", options.embedders_off),
+        "permutation.cache.semantic");
+  }
+  call.request.id = exchange.id;
+  call.request.traceparent = telemetry::traceparent(exchange.record->trace, exchange.record->span_id);
+  call.request.tenant = exchange.caller->tenant();
+  TRY(resolve_knowledge(*model, call.request));
+  call.request.stream = call.stream;
+  return PreparedCall{std::move(call), model};
+}
+
+void start_completion(PreparedCall prepared, const Writers& writers, const ApiOptions& options,
+                      const Exchange& exchange, StartOptions how) {
+  CompletionCall& call = prepared.call;
+  SinkOptions sink_options{.only_if_cached = call.request.cache.only_if_cached,
+                           .own_words = std::move(how.own_words)};
+  const std::shared_ptr<CompletionSink> sink =
+      call.stream ? make_stream_sink(writers.streamed(), std::move(sink_options), exchange.responder)
+                  : make_json_sink(writers.whole(), std::move(sink_options), exchange.responder);
+  auto observed = observe_completion(call.request, call.stream, exchange.record, sink, *options.clock,
+                                     {.keep_texts = options.keep_texts});
+  prepared.model->completer->start(std::move(call.request), std::move(observed), how.cancel);
+  if (how.outlives_client) return;
+  // A cache hit is answered by now, and needs nobody to watch its connection.
+  if (!sink->finished()) exchange.responder->on_disconnect([cancel = how.cancel] { cancel.cancel(); });
+}
+
+}  // namespace pmt::api

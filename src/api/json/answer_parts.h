@@ -1,0 +1,38 @@
+// What several APIs' writers take out of a model's events, an upstream's included, which has more in them as it
+// wrote it. Thread-safety: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llm/event.h"
+
+namespace pmt::api {
+
+/// One call.
+struct FunctionCall {
+  std::string id, name;
+  std::string arguments;  // what the model wrote: JSON text, or what was meant to be some
+};
+/// Of ChoiceEnd::tool_calls.
+std::vector<FunctionCall> function_calls(const std::vector<std::string>& tool_calls);
+/// Of Delta::calls: id and name in the call's first piece.
+FunctionCall call_piece(const llm::CallPiece& piece);
+
+/// What it thinks, in whichever member it was said.
+std::string reasoning_of(const llm::Delta& delta);
+/// An upstream's word that it won't answer.
+std::string refusal_of(const llm::Delta& delta);
+
+/// Of the prompt: tokens whose keys and values were there already, here or at the provider.
+std::int64_t cached_tokens(const llm::Usage& usage, const llm::Report& report);
+/// Of the answer: tokens of thinking, where somebody counted them.
+std::int64_t reasoning_tokens(const llm::Usage& usage);
+
+/// Those of `members` whose names the object doesn't have itself.
+llm::MembersText others(const llm::MembersText& members, std::initializer_list<std::string_view> own);
+
+}  // namespace pmt::api

@@ -1,0 +1,84 @@
+#include "api/messages/message_routes.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "api/completions/completion_start.h"
+#include "api/json/json_writer.h"
+#include "api/messages/message_request.h"
+#include "api/messages/message_writer.h"
+
+namespace pmt::api {
+namespace {
+
+struct Wanted {
+  PreparedCall prepared;
+  FieldNames names;
+  bool omit_thinking = false;
+};
+
+base::Result<Wanted> read_call(const ApiOptions& options, const Exchange& exchange, bool counting) {
+  const auto is_remote = [&options](std::string_view model) {
+    const auto at = options.models.find(std::string(model));
+    return at != options.models.end() && at->second.remote;
+  };
+  TRY_ASSIGN(MessageCall call,
+             read_message_request(exchange.request.body, {.is_remote = is_remote, .counting = counting}));
+  auto prepared = prepare_completion(std::move(call.call), std::move(call.chat), options, exchange);
+  if (!prepared) return call.names.own_words(prepared.error());
+  return Wanted{*std::move(prepared), std::move(call.names), call.omit_thinking};
+}
+
+void create(const ApiOptions& options, const Exchange& exchange) {
+  base::Result<Wanted> wanted = read_call(options, exchange, false);
+  if (!wanted) return send_error(*exchange.responder, wanted.error());
+  const MessageShape shape{.id = "msg_" + random_hex(options.random, 12),
+                           .request_id = exchange.id,
+                           .omit_thinking = wanted->omit_thinking};
+  const Writers writers{.whole = [&shape] { return make_message_writer(shape); },
+                        .streamed = [&shape] { return make_message_stream_writer(shape); }};
+  start_completion(std::move(wanted->prepared), writers, options, exchange,
+                   {.own_words = [names = std::move(wanted->names)](base::Error error) {
+                     return names.own_words(std::move(error));
+                   }});
+}
+
+/// Errors: only another server knows.
+base::Result<CountPrompt> counter_of(const Wanted& wanted) {
+  if (wanted.prepared.model->count_prompt) return wanted.prepared.model->count_prompt;
+  const std::string& name = wanted.prepared.call.request.model;
+  return base::invalid(
+      fmt::format(
+          "'model': the tokens of '{}' are counted by another server, which isn't asked: name a local "
+          "model.",
+          name.substr(0, 64)),
+      "model");
+}
+
+void count(const ApiOptions& options, const Exchange& exchange) {
+  base::Result<Wanted> wanted = read_call(options, exchange, true);
+  if (!wanted) return send_error(*exchange.responder, wanted.error());
+  const base::Result<CountPrompt> counter = counter_of(*wanted);
+  if (!counter) return send_error(*exchange.responder, counter.error());
+  const base::Result<std::int64_t> tokens = (*counter)(wanted->prepared.call.request);
+  if (!tokens) return send_error(*exchange.responder, wanted->names.own_words(tokens.error()));
+  std::string out;
+  ObjectWriter w(out);
+  w.integer("input_tokens", *tokens);
+  w.end();
+  send_json(*exchange.responder, 200, std::move(out));
+}
+
+}  // namespace
+
+void add_message_routes(Router& router, const ApiOptions& options, Background& background) {
+  router.add("POST", "/v1/messages", [&options](const Exchange& exchange) { create(options, exchange); });
+  router.add("POST", "/v1/messages/count_tokens", [&options, &background](const Exchange& exchange) {
+    // A long prompt takes longer than an I/O thread has.
+    if (background.run([&options, exchange] { count(options, exchange); })) return;
+    send_error(*exchange.responder, {base::Code::kUnavailable, "Too many prompts wait to be counted."});
+  });
+}
+
+}  // namespace pmt::api

@@ -1,0 +1,14 @@
+// Anthropic's Messages API: POST /v1/messages and POST /v1/messages/count_tokens. `anthropic-version` and
+// `anthropic-beta` are taken and not asked: what a request needs stands in its body.
+#pragma once
+
+#include "api/api.h"
+#include "api/background.h"
+#include "api/router.h"
+
+namespace pmt::api {
+
+/// `options` and `background` (where prompts are counted) are kept by reference.
+void add_message_routes(Router& router, const ApiOptions& options, Background& background);
+
+}  // namespace pmt::api

@@ -1,0 +1,164 @@
+// POST /v1/messages, through the real server and the real response cache.
+#include "api/messages/message_routes.h"
+
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/test_server.h"
+#include "net/sse.h"
+
+namespace pmt::api {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr char kMessages[] = "/v1/messages";
+
+std::string body(const std::string& more = "", const std::string& model = "tiny") {
+  return R"({"model": ")" + model +
+         R"(", "max_tokens": 16, "temperature": 0, "messages": [{"role": "user", "content": "What is 2 + 2?"}])" +
+         (more.empty() ? "" : ", " + more) + "}";
+}
+
+class MessageRoutes : public TestServer {
+ protected:
+  void adjust(ApiOptions& options) override {
+    options.models["tiny"].count_prompt = [](const llm::Request& request) -> base::Result<std::int64_t> {
+      if (request.messages[0].content.empty()) return base::invalid("too short", "messages");
+      return static_cast<std::int64_t>(request.messages[0].content.size());
+    };
+  }
+  net::ClientResponse ask(const std::string& text, const std::function<void()>& script) {
+    std::thread player(script);
+    net::ClientResponse response = send("POST", kMessages, text);
+    player.join();
+    return response;
+  }
+  void play_a_call(int i) {
+    const auto sink = model.call(i).sink;
+    model.begin(i);
+    sink->on_event(llm::Delta{.choice = 0, .text = "", .logprobs = {}, .reasoning = "hm"});
+    model.say(i, "I look.");
+    sink->on_event(llm::Delta{.choice = 0,
+                              .text = "",
+                              .logprobs = {},
+                              .calls = {{.index = 0, .id = "c1", .name = "f", .arguments = "{\"a\":"}}});
+    sink->on_event(llm::Delta{.choice = 0,
+                              .text = "",
+                              .logprobs = {},
+                              .calls = {{.index = 0, .id = "", .name = "", .arguments = " 1}"}}});
+    std::vector<std::string> calls;
+    for (const json& call : std::vector<json>{
+             {{"id", "c1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{\"a\": 1}"}}}},
+             {{"id", "c2"}, {"type", "function"}, {"function", {{"name", "g"}, {"arguments", "no object"}}}}})
+      calls.push_back(call.dump());
+    sink->on_event(llm::ChoiceEnd{.choice = 0, .reason = llm::FinishReason::kToolCalls, .tool_calls = calls});
+    sink->on_event(llm::Done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}});
+  }
+};
+
+TEST_F(MessageRoutes, AQuestionOfChatIsAHitHereAndOfResponsesToo) {
+  std::thread player([this] { model.answer(0, {"It is", " four."}); });
+  send("POST", "/v1/chat/completions",
+       R"({"model": "tiny", "temperature": 0, "max_tokens": 16,
+           "messages": [{"role": "user", "content": "What is 2 + 2?"}]})");
+  player.join();
+  const auto hit = send("POST", kMessages, body(), {{"anthropic-version", "2023-06-01"}});
+  ASSERT_EQ(hit.status, 200) << hit.body;
+  const json message = json::parse(hit.body);
+  EXPECT_EQ(message.at("type"), "message");
+  EXPECT_EQ(message.at("content"), json::array({{{"type", "text"}, {"text", "It is four."}}}));
+  EXPECT_EQ(message.at("stop_reason"), "end_turn");
+  EXPECT_EQ(message.at("usage").at("input_tokens"), 10);
+  EXPECT_EQ(message.at("permutation").at("cache").at("status"), "hit");
+  EXPECT_EQ(hit.header("request-id"), hit.header("x-request-id"));
+  const auto response = send("POST", "/v1/responses",
+                             R"({"model": "tiny", "temperature": 0, "max_output_tokens": 16,
+                                 "input": "What is 2 + 2?"})");
+  EXPECT_EQ(response.header("x-permutation-cache"), "hit");
+  EXPECT_EQ(model.calls(), 1);
+}
+
+TEST_F(MessageRoutes, AStreamHasItsEventsInOrder) {
+  const auto answer = ask(body(R"("stream": true)", "bare"), [this] { play_a_call(0); });
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_THAT(answer.body, StartsWith("event: message_start\ndata: {\"type\":\"message_start\""));
+  net::SseParser parser;
+  std::vector<std::string> types;
+  std::vector<json> events;
+  for (const std::string& event : parser.feed(answer.body)) {
+    events.push_back(json::parse(event));
+    types.push_back(events.back().at("type"));
+  }
+  EXPECT_THAT(
+      types,
+      ElementsAre("message_start", "content_block_start", "content_block_delta", "content_block_stop",
+                  "content_block_start", "content_block_delta", "content_block_stop", "content_block_start",
+                  "content_block_delta", "content_block_delta", "content_block_stop", "content_block_start",
+                  "content_block_delta", "content_block_stop", "message_delta", "message_stop"));
+  EXPECT_EQ(events[13].at("index"), 3);
+  EXPECT_EQ(events[12].at("delta").at("partial_json"), R"({"arguments":"no object"})");
+  EXPECT_EQ(events[14].at("delta").at("stop_reason"), "tool_use");
+  EXPECT_EQ(events[14].at("usage").at("output_tokens"), 7);
+
+  const json whole = json::parse(ask(body("", "bare"), [this] { play_a_call(1); }).body);
+  ASSERT_EQ(whole.at("content").size(), 4U);
+  EXPECT_EQ(whole.at("content").at(0).at("thinking"), "hm");
+  EXPECT_EQ(whole.at("content").at(2).at("input"), json({{"a", 1}}));
+  EXPECT_EQ(whole.at("content").at(3).at("input"), json({{"arguments", "no object"}}));
+}
+
+TEST_F(MessageRoutes, EveryErrorHasThisApisShape) {
+  const auto shape = [](const net::ClientResponse& response) {
+    const json answer = json::parse(response.body);
+    EXPECT_EQ(answer.at("type"), "error");
+    EXPECT_EQ(answer.at("request_id"), std::string(response.header("request-id")));
+    return answer.at("error").at("type").get<std::string>();
+  };
+  const auto wrong = send("POST", kMessages, body(R"("temperature": 5)"));
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_EQ(shape(wrong), "invalid_request_error");
+  EXPECT_THAT(wrong.body, HasSubstr("'temperature' must be"));
+  EXPECT_EQ(shape(send("POST", kMessages, "{")), "invalid_request_error");
+  EXPECT_EQ(shape(send("POST", kMessages, body("", "gpt-9"))), "not_found_error");
+  EXPECT_EQ(shape(send("GET", kMessages)), "not_found_error");
+  EXPECT_EQ(shape(send("POST", "/v1/messages/nowhere", "{}")), "not_found_error");
+  EXPECT_EQ(shape(send("POST", kMessages, body(), {{"content-encoding", "lzma"}})), "invalid_request_error");
+  const auto busy =
+      ask(body("", "bare"), [this] { model.fail(0, base::Code::kUnavailable, "Too much waits."); });
+  EXPECT_EQ(busy.status, 503);
+  EXPECT_EQ(shape(busy), "overloaded_error");
+  EXPECT_EQ(error_of(send("POST", "/v1/chat/completions", "{")).at("type"), "invalid_request_error");
+}
+
+TEST_F(MessageRoutes, AFailureInMidStreamIsItsLastEvent) {
+  const auto answer = ask(body(R"("stream": true)", "bare"), [this] {
+    model.begin(0);
+    model.say(0, "It is");
+    model.fail(0, base::Code::kInternal, "The model broke.");
+  });
+  EXPECT_THAT(answer.body,
+              HasSubstr("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\","
+                        "\"message\":\"The model broke.\"}"));
+}
+
+TEST_F(MessageRoutes, TokensAreCountedWithoutAnAnswer) {
+  const auto counted =
+      send("POST", "/v1/messages/count_tokens",
+           R"({"model": "tiny", "messages": [{"role": "user", "content": "What is 2 + 2?"}]})");
+  ASSERT_EQ(counted.status, 200) << counted.body;
+  EXPECT_EQ(json::parse(counted.body), json({{"input_tokens", 14}}));
+  const auto other = send("POST", "/v1/messages/count_tokens",
+                          R"({"model": "bare", "messages": [{"role": "user", "content": "q"}]})");
+  EXPECT_EQ(other.status, 400);
+  EXPECT_THAT(other.body, HasSubstr("'model'"));
+  EXPECT_EQ(model.calls(), 0);
+}
+
+}  // namespace
+}  // namespace pmt::api

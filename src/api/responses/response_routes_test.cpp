@@ -1,0 +1,240 @@
+// POST /v1/responses and what is kept of it, through the real server and the real response cache.
+#include "api/responses/response_routes.h"
+
+#include <set>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/test_server.h"
+#include "net/sse.h"
+
+namespace pmt::api {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr char kResponses[] = "/v1/responses";
+
+std::string body(const std::string& more = "", const std::string& model = "tiny") {
+  return R"({"model": ")" + model + R"(", "input": "What is 2 + 2?", "temperature": 0)" +
+         (more.empty() ? "" : ", " + more) + "}";
+}
+
+class ResponseRoutes : public TestServer {
+ protected:
+  net::ClientResponse ask(const std::string& text, const std::function<void()>& script) {
+    std::thread player(script);
+    net::ClientResponse response = send("POST", kResponses, text);
+    player.join();
+    return response;
+  }
+  json get(const std::string& id) {
+    return json::parse(send("GET", std::string(kResponses) + "/" + id).body);
+  }
+  /// Its status, once it is no longer `not_yet`.
+  std::string awaited(const std::string& id, const std::set<std::string>& not_yet) {
+    for (int i = 0; i < 500; ++i) {
+      const std::string status = get(id).at("status");
+      if (!not_yet.contains(status)) return status;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return "never";
+  }
+  static std::vector<json> events_of(const std::string& stream) {
+    net::SseParser parser;
+    std::vector<json> out;
+    for (const std::string& event : parser.feed(stream)) out.push_back(json::parse(event));
+    return out;
+  }
+  /// A model that thinks, says something and calls twice, the first call in pieces.
+  void play_a_call(int i) {
+    const auto sink = model.call(i).sink;
+    model.begin(i);
+    sink->on_event(llm::Delta{.choice = 0, .text = "", .logprobs = {}, .reasoning = "hm"});
+    model.say(i, "I look.");
+    sink->on_event(llm::Delta{.choice = 0,
+                              .text = "",
+                              .logprobs = {},
+                              .calls = {{.index = 0, .id = "c1", .name = "f", .arguments = ""}}});
+    for (const char* piece : {"{\"a\":", " 1}"}) {
+      sink->on_event(llm::Delta{.choice = 0,
+                                .text = "",
+                                .logprobs = {},
+                                .calls = {{.index = 0, .id = "", .name = "", .arguments = piece}}});
+    }
+    std::vector<std::string> calls;
+    for (const json& call : std::vector<json>{
+             {{"id", "c1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{\"a\": 1}"}}}},
+             {{"id", "c2"}, {"type", "function"}, {"function", {{"name", "g"}, {"arguments", "{}"}}}}})
+      calls.push_back(call.dump());
+    sink->on_event(llm::ChoiceEnd{.choice = 0, .reason = llm::FinishReason::kToolCalls, .tool_calls = calls});
+    sink->on_event(llm::Done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}});
+  }
+};
+
+TEST_F(ResponseRoutes, AQuestionOfChatIsAHitHere) {
+  std::thread player([this] { model.answer(0, {"It is", " four."}); });
+  send("POST", "/v1/chat/completions",
+       R"({"model": "tiny", "temperature": 0, "messages": [{"role": "user", "content": "What is 2 + 2?"}]})");
+  player.join();
+  const auto hit = send("POST", kResponses, body());
+  ASSERT_EQ(hit.status, 200) << hit.body;
+  const json response = json::parse(hit.body);
+  EXPECT_EQ(hit.header("x-permutation-cache"), "hit");
+  EXPECT_EQ(response.at("object"), "response");
+  EXPECT_EQ(response.at("status"), "completed");
+  EXPECT_EQ(response.at("output").at(0).at("content").at(0).at("text"), "It is four.");
+  EXPECT_EQ(response.at("usage").at("input_tokens"), 10);
+  EXPECT_EQ(response.at("permutation").at("cache").at("status"), "hit");
+  EXPECT_EQ(model.calls(), 1);
+  EXPECT_EQ(get(response.at("id")), response);
+}
+
+TEST_F(ResponseRoutes, AStreamHasItsEventsInOrderAndNumbered) {
+  const auto answer = ask(body(R"("stream": true)", "bare"), [this] { play_a_call(0); });
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_THAT(answer.body, StartsWith("event: response.created\ndata: {\"type\":\"response.created\""));
+  const std::vector<json> events = events_of(answer.body);
+  std::vector<std::string> types;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    EXPECT_EQ(events[i].at("sequence_number"), i);
+    types.push_back(events[i].at("type"));
+  }
+  EXPECT_THAT(
+      types,
+      ElementsAre("response.created", "response.in_progress", "response.output_item.added",
+                  "response.content_part.added", "response.reasoning_text.delta",
+                  "response.reasoning_text.done", "response.content_part.done", "response.output_item.done",
+                  "response.output_item.added", "response.content_part.added", "response.output_text.delta",
+                  "response.output_text.done", "response.content_part.done", "response.output_item.done",
+                  "response.output_item.added", "response.function_call_arguments.delta",
+                  "response.function_call_arguments.delta", "response.function_call_arguments.done",
+                  "response.output_item.done", "response.output_item.added",
+                  "response.function_call_arguments.delta", "response.function_call_arguments.done",
+                  "response.output_item.done", "response.completed"));
+  const json output = events.back().at("response").at("output");
+  ASSERT_EQ(output.size(), 4U);
+  EXPECT_EQ(output[0].at("type"), "reasoning");
+  EXPECT_EQ(output[1].at("content").at(0).at("text"), "I look.");
+  EXPECT_EQ(output[2].at("arguments"), "{\"a\": 1}");
+  EXPECT_EQ(output[3].at("call_id"), "c2");
+
+  const auto whole = ask(body("", "bare"), [this] { play_a_call(1); });
+  json same = json::parse(whole.body).at("output");
+  for (std::size_t i = 0; i < output.size(); ++i) same[i]["id"] = output[i].at("id");
+  EXPECT_EQ(same, output);
+}
+
+TEST_F(ResponseRoutes, AConversationGoesOn) {
+  const auto first = ask(body("", "bare"), [this] { model.answer(0, {"Four."}); });
+  const std::string id = json::parse(first.body).at("id");
+  const auto second =
+      ask(R"({"model": "bare", "input": "And 3 + 3?", "previous_response_id": ")" + id + "\"}",
+          [this] { model.answer(1, {"Six."}); });
+  ASSERT_EQ(second.status, 200) << second.body;
+  const llm::Request request = model.call(1).request;
+  ASSERT_EQ(request.messages.size(), 3U);
+  EXPECT_EQ(request.messages[1].role, "assistant");
+  EXPECT_EQ(request.messages[1].content, "Four.");
+  EXPECT_EQ(json::parse(second.body).at("previous_response_id"), id);
+
+  const json items =
+      json::parse(send("GET", "/v1/responses/" + json::parse(second.body).at("id").get<std::string>() +
+                                  "/input_items?order=asc&limit=2")
+                      .body);
+  EXPECT_EQ(items.at("data").size(), 2U);
+  EXPECT_EQ(items.at("has_more"), true);
+  EXPECT_EQ(items.at("data").at(1).at("content").at(0).at("text"), "Four.");
+
+  const auto lost = send("POST", kResponses, body(R"("previous_response_id": "resp_no")"));
+  EXPECT_EQ(lost.status, 400);
+  EXPECT_EQ(error_of(lost).at("param"), "previous_response_id");
+}
+
+TEST_F(ResponseRoutes, WhatIsNotToBeStoredIsNot) {
+  const auto answer = ask(body(R"("store": false)", "bare"), [this] { model.answer(0, {"Four."}); });
+  const json response = json::parse(answer.body);
+  EXPECT_EQ(response.at("store"), false);
+  EXPECT_EQ(send("GET", "/v1/responses/" + response.at("id").get<std::string>()).status, 404);
+}
+
+TEST_F(ResponseRoutes, InTheBackgroundItIsFetchedLater) {
+  const auto queued = send("POST", kResponses, body(R"("background": true)", "bare"));
+  ASSERT_EQ(queued.status, 200) << queued.body;
+  EXPECT_THAT(std::string(queued.header("x-request-id")), StartsWith("req_"));
+  const std::string id = json::parse(queued.body).at("id");
+  EXPECT_EQ(json::parse(queued.body).at("status"), "queued");
+  model.begin(0);
+  EXPECT_EQ(awaited(id, {"queued"}), "in_progress");
+  model.say(0, "Four.");
+  model.finish(0, 1);
+  EXPECT_EQ(awaited(id, {"queued", "in_progress"}), "completed");
+  EXPECT_EQ(get(id).at("output").at(0).at("content").at(0).at("text"), "Four.");
+  EXPECT_THAT(
+      send("GET", "/metrics").body,
+      HasSubstr(R"(permutation_http_requests_total{method="POST",route="/v1/responses",code="2xx"} 1)"));
+}
+
+TEST_F(ResponseRoutes, TheBackgroundCanBeCancelledAndFail) {
+  const std::string id =
+      json::parse(send("POST", kResponses, body(R"("background": true)", "bare")).body).at("id");
+  const auto call = model.call(0);
+  const auto cancelled = send("POST", "/v1/responses/" + id + "/cancel");
+  EXPECT_EQ(cancelled.status, 200);
+  EXPECT_EQ(json::parse(cancelled.body).at("status"), "cancelled");
+  EXPECT_TRUE(call.cancel.cancelled());
+  model.fail(0, base::Code::kCancelled, "gone");
+  EXPECT_EQ(get(id).at("status"), "cancelled");
+  EXPECT_EQ(send("POST", "/v1/responses/" + id + "/cancel").status, 200);
+
+  const std::string other =
+      json::parse(send("POST", kResponses, body(R"("background": true)", "bare")).body).at("id");
+  model.fail(1, base::Code::kInternal, "It broke.");
+  EXPECT_EQ(awaited(other, {"queued", "in_progress"}), "failed");
+  EXPECT_EQ(get(other).at("error").at("message"), "It broke.");
+}
+
+TEST_F(ResponseRoutes, AFailureHasItsStatusAndLaterItsEvent) {
+  const auto early = ask(body(R"("stream": true)", "bare"),
+                         [this] { model.fail(0, base::Code::kUnavailable, "Too much waits."); });
+  EXPECT_EQ(early.status, 503);
+  const auto late = ask(body(R"("stream": true)", "bare"), [this] {
+    model.begin(1);
+    model.say(1, "It");
+    model.fail(1, base::Code::kInternal, "It broke.");
+  });
+  const std::vector<json> events = events_of(late.body);
+  EXPECT_EQ(events.back().at("type"), "response.failed");
+  EXPECT_EQ(events.back().at("response").at("error").at("message"), "It broke.");
+  EXPECT_EQ(get(events.back().at("response").at("id")).at("status"), "failed");
+}
+
+TEST_F(ResponseRoutes, WhatDoesntFitIsNamedInTheCallersWords) {
+  std::thread player([this] {
+    model.call(0).sink->on_event(llm::Failed{{base::Code::kTooLarge, "9 tokens too many.", "messages"}});
+  });
+  const auto answer = send("POST", kResponses, body("", "bare"));
+  player.join();
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(error_of(answer).at("code"), "context_length_exceeded");
+  EXPECT_EQ(error_of(answer).at("param"), "input");
+}
+
+TEST_F(ResponseRoutes, WhatIsKeptIsDeletedOnce) {
+  const auto answer = ask(body("", "bare"), [this] { model.answer(0, {"Four."}); });
+  const std::string path = "/v1/responses/" + json::parse(answer.body).at("id").get<std::string>();
+  EXPECT_EQ(send("POST", path + "/cancel").status, 400);
+  EXPECT_EQ(send("GET", path + "?stream=true").status, 400);
+  EXPECT_EQ(json::parse(send("DELETE", path).body).at("deleted"), true);
+  EXPECT_EQ(send("DELETE", path).status, 404);
+  EXPECT_EQ(send("GET", path + "/input_items").status, 404);
+  EXPECT_EQ(send("POST", path + "/elsewhere").status, 404);
+}
+
+}  // namespace
+}  // namespace pmt::api
