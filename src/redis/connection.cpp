@@ -8,8 +8,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <charconv>
+#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
@@ -42,85 +43,82 @@ base::Status set_up(Connection& connection, const Endpoint& where, const Login& 
   return {};
 }
 
+/// A socket for the address; hiredis waits for it at most until then.
+base::Result<redisContext*> connect(const Endpoint& where, Deadline until) {
+  const auto left = left_until(until);
+  const timeval limit{.tv_sec = left.count() / 1000, .tv_usec = left.count() % 1000 * 1000};
+  if (left.count() == 0) return base::Error{base::Code::kDeadline, "no time left to connect"};
+  redisContext* const context = where.socket.empty()
+                                    ? redisConnectWithTimeout(where.host.c_str(), where.port, limit)
+                                    : redisConnectUnixWithTimeout(where.socket.c_str(), limit);
+  if (context != nullptr && context->err == 0) return context;
+  const std::string why = context == nullptr ? "out of memory" : context->errstr;
+  redisFree(context);
+  return base::Error{base::Code::kUnavailable,
+                     fmt::format("can't connect to Redis at {}: {}", where.text(), why)};
+}
+
+/// From here on we wait by poll, with one deadline for all reads and writes of a call.
+void unblock(redisContext* context, const Endpoint& where) {
+  context->flags &= ~REDIS_BLOCK;
+  fcntl(context->fd, F_SETFL, fcntl(context->fd, F_GETFL) | O_NONBLOCK);
+  fcntl(context->fd, F_SETFD, FD_CLOEXEC);
+  const int on = 1;
+  if (where.socket.empty()) setsockopt(context->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/// In Redis's protocol. Null: out of memory.
+bool append_command(std::string& out, const Command& command) {
+  std::vector<const char*> words;
+  std::vector<std::size_t> lengths;
+  for (const std::string& word : command.words) {
+    words.push_back(word.data());
+    lengths.push_back(word.size());
+  }
+  char* text = nullptr;
+  const auto size =
+      redisFormatCommandArgv(&text, static_cast<int>(words.size()), words.data(), lengths.data());
+  if (size < 0) return false;
+  out.append(text, static_cast<std::size_t>(size));
+  redisFreeCommand(text);
+  return true;
+}
+
 }  // namespace
 
 std::string Endpoint::text() const {
+  if (!socket.empty()) return socket;
   return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
                                              : fmt::format("[{}]:{}", host, port);
 }
 
-base::Result<Endpoint> parse_url(const std::string& url, Login& login) {
-  const auto wrong = [](const char* what) {
-    return base::invalid(
-        fmt::format("{}; it looks like redis://host:6379 or redis://user@host:6379/0", what));
-  };
-  constexpr std::string_view kScheme = "redis://";
-  std::string_view rest = url;
-  if (rest.substr(0, kScheme.size()) != kScheme) return wrong("must begin with redis://");
-  rest.remove_prefix(kScheme.size());
-  if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
-    const std::string_view who = rest.substr(0, at);
-    const auto colon = who.find(':');
-    login.user = who.substr(0, colon);
-    if (colon != std::string_view::npos) login.password = who.substr(colon + 1);
-    rest.remove_prefix(at + 1);
-  }
-  const auto number = [](std::string_view text, int max) -> int {
-    int value = -1;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size() && value <= max ? value : -1;
-  };
-  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
-    const std::string_view database = rest.substr(slash + 1);
-    login.database = database.empty() ? 0 : number(database, 1'000'000);
-    if (login.database < 0) return wrong("the database after the / must be a number");
-    rest = rest.substr(0, slash);
-  }
-  Endpoint out;
-  const auto bracket = rest.find(']');
-  const auto colon = rest.rfind(':');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    out.port = number(rest.substr(colon + 1), 65'535);
-    if (out.port <= 0) return wrong("the port must be 1 to 65535");
-    rest = rest.substr(0, colon);
-  }
-  if (rest.size() >= 2 && rest.front() == '[' && rest.back() == ']') rest = rest.substr(1, rest.size() - 2);
-  if (rest.empty()) return wrong("names no host");
-  out.host = rest;
-  return out;
-}
-
 Connection::~Connection() {
+  tls_.reset();  // before its socket
   redisFree(context_);
 }
 
 base::Result<std::unique_ptr<Connection>> Connection::open(const Endpoint& where, const Login& login,
                                                            Deadline until) {
-  const auto left = left_until(until);
-  const timeval limit{.tv_sec = left.count() / 1000, .tv_usec = left.count() % 1000 * 1000};
-  if (left.count() == 0) return base::Error{base::Code::kDeadline, "no time left to connect"};
-  std::unique_ptr<Connection> out(
-      new Connection(redisConnectWithTimeout(where.host.c_str(), where.port, limit)));
-  redisContext* const context = out->context_;
-  if (context == nullptr || context->err != 0) {
-    const char* const why = context == nullptr ? "out of memory" : context->errstr;
-    return base::Error{base::Code::kUnavailable,
-                       fmt::format("can't connect to Redis at {}: {}", where.text(), why)};
-  }
-  // From here on this waits by poll, with one deadline for all reads and writes of a call.
-  context->flags &= ~REDIS_BLOCK;
-  fcntl(context->fd, F_SETFL, fcntl(context->fd, F_GETFL) | O_NONBLOCK);
-  fcntl(context->fd, F_SETFD, FD_CLOEXEC);
-  const int on = 1;
-  setsockopt(context->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  TRY_ASSIGN(redisContext* const context, connect(where, until));
+  std::unique_ptr<Connection> out(new Connection(context, where));
+  unblock(context, where);
+  if (login.tls != nullptr) TRY(out->begin_tls(*login.tls, until));
   TRY(set_up(*out, where, login, until));
   return out;
 }
 
-base::Error Connection::failure() const {
-  const base::Code code =
-      context_->err == REDIS_ERR_PROTOCOL ? base::Code::kCorrupt : base::Code::kUnavailable;
-  return {code, fmt::format("Redis at {}:{}: {}", context_->tcp.host, context_->tcp.port, context_->errstr)};
+base::Status Connection::begin_tls(const Tls& tls, Deadline until) {
+  TRY_ASSIGN(tls_, TlsSession::over(context_->fd, tls, where_.host));
+  while (true) {
+    const auto step = tls_->handshake();
+    if (!step) return failure(step.error().message);
+    if (step->wait_for == 0) return {};
+    TRY(wait(step->wait_for, until));
+  }
+}
+
+base::Error Connection::failure(std::string_view why, base::Code code) const {
+  return {code, fmt::format("Redis at {}: {}", where_.text(), why)};
 }
 
 base::Status Connection::wait(short events, Deadline until) const {
@@ -129,47 +127,68 @@ base::Status Connection::wait(short events, Deadline until) const {
     const int ready = poll(&one, 1, static_cast<int>(left_until(until).count()));
     if (ready > 0) return {};
     if (ready < 0 && errno == EINTR) continue;
-    return base::Error{base::Code::kDeadline, fmt::format("Redis at {}:{} gave no answer in time",
-                                                          context_->tcp.host, context_->tcp.port)};
+    return failure("no answer in time", base::Code::kDeadline);
   }
 }
 
-base::Status Connection::exchange(std::size_t wanted, std::vector<Reply>& replies, Deadline until) {
-  int written = 0;
+base::Result<Moved> Connection::send(std::string_view bytes) {
+  if (tls_) return tls_->send(bytes);
+  const ssize_t size = ::send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (size >= 0) return Moved{.bytes = static_cast<std::size_t>(size)};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return Moved{.wait_for = POLLOUT};
+  return base::Error{base::Code::kUnavailable, std::strerror(errno)};
+}
+
+base::Result<Moved> Connection::receive(std::span<char> into) {
+  if (tls_) return tls_->receive(into);
+  const ssize_t size = ::recv(context_->fd, into.data(), into.size(), 0);
+  if (size > 0) return Moved{.bytes = static_cast<std::size_t>(size)};
+  if (size == 0) return base::Error{base::Code::kUnavailable, "the connection was closed"};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return Moved{.wait_for = POLLIN};
+  return base::Error{base::Code::kUnavailable, std::strerror(errno)};
+}
+
+base::Status Connection::exchange(std::string_view out, std::size_t wanted, std::vector<Reply>& replies,
+                                  Deadline until) {
+  std::array<char, 16 * 1024> chunk;  // as much as a record of TLS, so that none is left half-read in OpenSSL
   while (replies.size() < wanted) {
-    if (written == 0 && redisBufferWrite(context_, &written) != REDIS_OK) return failure();
+    short events = 0;
+    if (!out.empty()) {
+      const auto sent = send(out);
+      if (!sent) return failure(sent.error().message);
+      out.remove_prefix(sent->bytes);
+      events = sent->wait_for;
+      if (!out.empty() && events == 0) events = POLLOUT;
+    }
     void* raw = nullptr;
-    if (redisGetReplyFromReader(context_, &raw) != REDIS_OK) return failure();
+    if (redisReaderGetReply(context_->reader, &raw) != REDIS_OK)
+      return failure(context_->reader->errstr, base::Code::kCorrupt);
     if (raw != nullptr) {
       replies.push_back(reply_of(*static_cast<redisReply*>(raw)));
       freeReplyObject(raw);
       continue;
     }
-    TRY(wait(static_cast<short>(written == 0 ? POLLIN | POLLOUT : POLLIN), until));
-    // Reading when there is nothing yet is no error of a connection that does not block.
-    if (redisBufferRead(context_) != REDIS_OK) return failure();
+    const auto got = receive(chunk);
+    if (!got) return failure(got.error().message);
+    if (got->bytes > 0) {
+      if (redisReaderFeed(context_->reader, chunk.data(), got->bytes) != REDIS_OK)
+        return failure(context_->reader->errstr, base::Code::kCorrupt);
+      continue;
+    }
+    TRY(wait(static_cast<short>(events | got->wait_for), until));
   }
   return {};
 }
 
 base::Result<std::vector<Reply>> Connection::call(const std::vector<const Command*>& commands,
                                                   Deadline until) {
-  std::vector<const char*> words;
-  std::vector<std::size_t> lengths;
+  std::string out;
   for (const Command* command : commands) {
-    words.clear();
-    lengths.clear();
-    for (const std::string& word : command->words) {
-      words.push_back(word.data());
-      lengths.push_back(word.size());
-    }
-    if (redisAppendCommandArgv(context_, static_cast<int>(words.size()), words.data(), lengths.data()) !=
-        REDIS_OK)
-      return failure();
+    if (!append_command(out, *command)) return failure("out of memory");
   }
   std::vector<Reply> replies;
   replies.reserve(commands.size());
-  TRY(exchange(commands.size(), replies, until));
+  TRY(exchange(out, commands.size(), replies, until));
   return replies;
 }
 

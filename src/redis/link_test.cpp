@@ -13,25 +13,6 @@ Command command(std::vector<std::string> words, std::string key = {}) {
   return {.words = std::move(words), .key = std::move(key)};
 }
 
-TEST(ParseUrl, TakesWhatUsersWrite) {
-  Login login;
-  const auto plain = parse_url("redis://cache.example:7000", login);
-  ASSERT_TRUE(plain);
-  EXPECT_EQ(plain->text(), "cache.example:7000");
-  const auto all = parse_url("redis://me:p@ss:word@[::1]:7001/3", login);
-  ASSERT_TRUE(all) << all.error().message;
-  EXPECT_EQ(all->host, "::1");
-  EXPECT_EQ(login.user, "me");
-  EXPECT_EQ(login.password, "p@ss:word");
-  EXPECT_EQ(login.database, 3);
-  for (const char* wrong : {"", "http://a", "redis://", "redis://a:0", "redis://a:70000", "redis://a:x",
-                            "redis://a/x", "redis://user@"}) {
-    const auto parsed = parse_url(wrong, login);
-    ASSERT_FALSE(parsed) << wrong;
-    EXPECT_NE(parsed.error().message.find("redis://"), std::string::npos);
-  }
-}
-
 class LinkTest : public testing::Test {
  protected:
   void SetUp() override {

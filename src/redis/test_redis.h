@@ -32,8 +32,10 @@ class TestRedis {
  public:
   static bool is_here() { return access(program(), X_OK) == 0; }
 
-  /// `options`: of redis-server, e.g. {"--cluster-enabled", "yes"}.
-  explicit TestRedis(std::vector<std::string> options = {}) : options_(std::move(options)) {
+  /// `options`: of redis-server, e.g. {"--cluster-enabled", "yes"}; "PORT" is its port, "FOLDER" a folder that
+  /// goes with it. `login`: how it is asked whether it is there.
+  explicit TestRedis(std::vector<std::string> options = {}, Login login = {})
+      : options_(std::move(options)), login_(std::move(login)) {
     std::string folder = (std::filesystem::temp_directory_path() / "pmt-redis-XXXXXX").string();
     folder_ = mkdtemp(folder.data());
     for (int attempt = 0; attempt < 5 && pid_ == 0; ++attempt) {
@@ -50,6 +52,7 @@ class TestRedis {
   TestRedis& operator=(const TestRedis&) = delete;
 
   int port() const { return port_; }
+  const std::string& folder() const { return folder_; }
   bool runs() const { return pid_ != 0; }
   Endpoint endpoint() const { return {.host = "127.0.0.1", .port = port_}; }
 
@@ -70,7 +73,7 @@ class TestRedis {
                                       "--dir",      folder_,        "--daemonize",
                                       "no",         "--logfile",    folder_ + "/log",
                                       "--loglevel", "warning"};
-    words.insert(words.end(), options_.begin(), options_.end());
+    for (const std::string& option : options_) words.push_back(filled_in(option));
     std::vector<char*> argv;
     for (auto& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -78,9 +81,8 @@ class TestRedis {
       pid_ = 0;
       return;
     }
-    Link link({.seed = endpoint(), .login = {}});
     for (int i = 0; i < 500; ++i) {
-      auto pong = Connection::open(endpoint(), {}, in_ms(1000));
+      auto pong = Connection::open(endpoint(), login_, in_ms(1000));
       if (pong) return;
       if (waitpid(pid_, nullptr, WNOHANG) == pid_) break;  // the port was taken meanwhile
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -90,6 +92,11 @@ class TestRedis {
   }
 
  private:
+  std::string filled_in(std::string option) const {
+    if (option == "PORT") return std::to_string(port_);
+    if (option.starts_with("FOLDER")) return option.replace(0, 6, folder_);
+    return option;
+  }
   static const char* program() {
     const char* named = std::getenv("PMT_REDIS_SERVER");
     return named != nullptr ? named : "/usr/bin/redis-server";
@@ -116,6 +123,7 @@ class TestRedis {
   }
 
   const std::vector<std::string> options_;
+  const Login login_;
   std::string folder_;
   int port_ = 0;
   pid_t pid_ = 0;

@@ -4,6 +4,7 @@
 
 #include "app/config/config_reader.h"
 #include "base/file.h"
+#include "redis/url.h"
 
 namespace pmt::app {
 namespace {
@@ -33,9 +34,15 @@ base::Result<response_cache::RedisOptions> read_shared_cache(const toml::table& 
   TableReader reader(table, "[cache.shared]", file);
   response_cache::RedisOptions out;
   std::string url, password, password_file;
+  redis::TlsOptions tls;
   reader.text("url", url);
   reader.text("password", password);
   reader.text("password_file", password_file);
+  reader.text("tls_ca", tls.ca_file);
+  reader.text("tls_certificate", tls.certificate_file);
+  reader.text("tls_key", tls.key_file);
+  reader.text("tls_server_name", tls.server_name);
+  reader.boolean("tls_verify", tls.verify);
   reader.text("prefix", out.prefix);
   read_millis(reader, "timeout_ms", out.timeout, {.min = 1, .max = 60'000});
   read_millis(reader, "retry_ms", out.retry, {.min = 10, .max = 3'600'000});
@@ -49,10 +56,22 @@ base::Result<response_cache::RedisOptions> read_shared_cache(const toml::table& 
     return base::invalid(
         fmt::format("{}:{}: [cache.shared] {} {}", file, table.source().begin.line, key, what), key);
   };
+  const auto at_place = [&](const base::Error& error) {  // which begins with its key
+    return base::invalid(
+        fmt::format("{}:{}: [cache.shared] {}", file, table.source().begin.line, error.message), error.field);
+  };
   if (url.empty()) return at("is required, e.g. \"redis://127.0.0.1:6379\"", "url");
-  const auto seed = redis::parse_url(url, out.login);
-  if (!seed) return at(seed.error().message, "url");
-  out.seed = *seed;
+  auto address = redis::parse_url(url);
+  if (!address) return at(address.error().message, "url");
+  out.seed = std::move(address->endpoint);
+  out.login = std::move(address->login);
+  if (address->tls) {
+    auto loaded = redis::Tls::load(tls);
+    if (!loaded) return at_place(loaded.error());
+    out.login.tls = *std::move(loaded);
+  } else if (tls != redis::TlsOptions{}) {
+    return at("must begin with rediss:// where a tls_ setting is given", "url");
+  }
   if (!password.empty()) out.login.password = password;
   TRY(read_password(password_file, file, out.login.password));
   // The braces choose a Cluster's slot, the rest must not be a pattern to SCAN.

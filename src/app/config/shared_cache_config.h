@@ -1,9 +1,15 @@
 // [cache.shared]: one response cache for several servers, through Redis or Valkey (note 0012).
 //
 //   [cache.shared]
-//   url = "redis://10.0.0.5:6379"  # redis://[user[:password]@]host[:port][/database]; any node of a Cluster
+//   url = "redis://10.0.0.5:6379"  # redis://[user[:password]@]host[:port][/database]; any node of a Cluster;
+//                                # rediss:// for TLS, unix:///run/redis.sock (redis/url.h)
 //   password = ""                # rather than in the url
 //   password_file = ""           # or here: its first line
+//   tls_ca = ""                  # PEM, with rediss://: whose certificates are good; unset: the system's
+//   tls_certificate = ""         # PEM, with tls_key: our own, for a Redis that asks for one
+//   tls_key = ""
+//   tls_server_name = ""         # what Redis's certificate is for; unset: the host that is connected to
+//   tls_verify = true            # false: any certificate will do
 //   prefix = "permutation"       # of every key there: servers that share have the same
 //   timeout_ms = 100             # of one command; the most that a Redis that hangs costs, once
 //   retry_ms = 1000              # between two probes while it is away
