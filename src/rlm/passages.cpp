@@ -8,6 +8,8 @@
 #include "text/plain_words.h"
 #include "text/stop_words.h"
 
+#include "base/utf8.h"
+
 namespace pmt::rlm {
 namespace {
 
@@ -121,10 +123,12 @@ base::Result<Passages> Passages::index(const std::string& text, Watch& watch, st
   watch.begin("indexing", text.size());
   Passages passages(text);
   passages.entries_.reserve(text.size() / passage_bytes + 1);
-  std::size_t words = 0;
+  std::size_t words = 0, characters = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     Entry& entry = passages.entries_.emplace_back();
     entry.span = {.begin = begin, .end = end_of(text, begin, passage_bytes)};
+    entry.characters_before = characters;
+    characters += static_cast<std::size_t>(base::characters(rlm::text_of(text, entry.span)));
     hash_words(rlm::text_of(text, entry.span), [&entry](std::uint64_t hash) {
       ++entry.words;
       sign(entry.signature, hash);
@@ -221,7 +225,8 @@ base::Result<Ranked> Passages::search(const std::string& text, std::size_t k, Wa
   for (const Hit& hit : all) {
     const Entry& entry = entries_[hit.passage];
     if (ranked.best.empty() || hit.passage != last)
-      ranked.best.push_back({.begin = entry.span.begin, .end = entry.span.end});
+      ranked.best.push_back(
+          {.begin = entry.span.begin, .end = entry.span.end, .begin_character = entry.characters_before});
     last = hit.passage;
     const double length = 1 - kLengthShare + kLengthShare * entry.words / mean_words_;
     ranked.best.back().score +=
@@ -233,6 +238,8 @@ base::Result<Ranked> Passages::search(const std::string& text, std::size_t k, Wa
   const auto n = static_cast<std::ptrdiff_t>(std::min(k, ranked.best.size()));
   std::partial_sort(ranked.best.begin(), ranked.best.begin() + n, ranked.best.end(), better);
   ranked.best.resize(static_cast<std::size_t>(n));
+  for (Found& found : ranked.best)
+    found.end_character = found.begin_character + static_cast<std::size_t>(base::characters(text_of(found)));
   return ranked;
 }
 

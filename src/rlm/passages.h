@@ -35,6 +35,8 @@ base::Result<std::vector<Span>> split(const std::string& text, std::size_t passa
 
 struct Found {
   std::size_t begin = 0, end = 0;  // bytes in the text
+  /// The same in characters: what a program's slices count in.
+  std::size_t begin_character = 0, end_character = 0;
   double score = 0;
 };
 
@@ -59,6 +61,7 @@ class Passages {
  private:
   struct Entry {
     Span span;
+    std::size_t characters_before = 0;
     std::uint32_t words = 0;
     std::array<std::uint64_t, 16> signature = {};
   };

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "base/utf8.h"
 #include "rlm/test_texts.h"
 
 namespace pmt::rlm {
@@ -99,6 +100,22 @@ TEST(Passages, NothingMatchesNothing) {
   EXPECT_TRUE(ranked(text, "delta", 5).best.empty());
   EXPECT_EQ(ranked(text, "BETAS", 5).best.size(), 1U) << "case and plural don't matter";
   EXPECT_TRUE(ranked("", "alpha", 5).best.empty());
+}
+
+TEST(Passages, ArePlacedInCharactersToo) {
+  std::string text = "\u65e5\u672c\u8a9e \U0001F600 ";
+  for (int i = 0; i < 300; ++i) text += "f\u00fcller w\u00f6rds here. ";
+  const std::size_t before = text.size();
+  text += "The NEEDLE is blue. ";
+  for (int i = 0; i < 300; ++i) text += "more f\u00fcller. ";
+  const Ranked found = ranked(text, "needle", 1);
+  ASSERT_EQ(found.best.size(), 1U);
+  const Found& best = found.best[0];
+  EXPECT_LE(best.begin, before);
+  const std::string_view whole = text;
+  EXPECT_EQ(best.begin_character, base::characters(whole.substr(0, best.begin)));
+  EXPECT_EQ(best.end_character, base::characters(whole.substr(0, best.end)));
+  EXPECT_LT(best.begin_character, best.begin);
 }
 
 TEST(Passages, ALongQuestionIsSearchedForToo) {

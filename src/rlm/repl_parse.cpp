@@ -1,7 +1,8 @@
-// What a root model's answer holds: blocks to run, or a last word.
+// The blocks of a root model's answer.
 #include <algorithm>
 #include <string_view>
 
+#include "rlm/final_call.h"
 #include "rlm/repl_program.h"
 
 namespace pmt::rlm {
@@ -43,29 +44,14 @@ std::vector<std::string> repl_blocks(const std::string& text) {
   return codes;
 }
 
-FinalCall final_call(const std::string& text) {
+std::string without_blocks(const std::string& text) {
   std::string outside;
   std::size_t at = 0;
   for (const Fenced& block : fenced(text)) {
-    outside += text.substr(at, block.begin - at);
+    outside += text.substr(at, block.begin - at) + "\n";
     at = block.end;
   }
-  outside += "\n" + text.substr(at);
-  for (const char* name : {"FINAL_VAR", "FINAL"}) {
-    const std::string opening = std::string(name) + "(";
-    std::size_t begin = outside.starts_with(opening) ? 0 : outside.find("\n" + opening);
-    if (begin == std::string::npos) continue;
-    begin = outside.find('(', begin) + 1;
-    std::size_t end = outside.rfind(')');
-    if (end == std::string::npos || end < begin) end = outside.size();
-    std::string argument = outside.substr(begin, end - begin);
-    const auto quoted = [&argument](char q) {
-      return argument.size() >= 2 && argument.front() == q && argument.back() == q;
-    };
-    if (quoted('"') || quoted('\'')) argument = argument.substr(1, argument.size() - 2);
-    return {.name = name, .argument = argument};
-  }
-  return {};
+  return outside + text.substr(at);
 }
 
 }  // namespace pmt::rlm

@@ -16,14 +16,5 @@ TEST(ReplBlocks, AreFoundInOrder) {
   EXPECT_EQ(repl_blocks("```"), Codes{});
 }
 
-TEST(FinalCall, IsFoundOutsideOfBlocksOnly) {
-  EXPECT_EQ(final_call("FINAL(a (b) c)").argument, "a (b) c");
-  EXPECT_EQ(final_call("Done.\nFINAL_VAR(\"result\")").name, "FINAL_VAR");
-  EXPECT_EQ(final_call("Done.\nFINAL_VAR('result')").argument, "result");
-  EXPECT_EQ(final_call("```repl\nFINAL(1)\n```").name, "");
-  EXPECT_EQ(final_call("I will call FINAL(x) later").name, "");
-  EXPECT_EQ(final_call("FINAL(two\nlines)").argument, "two\nlines");
-}
-
 }  // namespace
 }  // namespace pmt::rlm

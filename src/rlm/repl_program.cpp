@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "rlm/final_call.h"
 #include "rlm/passages.h"
 #include "rlm/question.h"
 #include "rlm/trajectory.h"
@@ -65,15 +66,15 @@ std::string system_prompt(const Run& run, int depth) {
 
 std::string context_described(const json& context) {
   if (context.is_string())
-    return fmt::format("one str of {} characters", context.get_ref<const std::string&>().size());
-  std::size_t total = 0;
-  for (const json& part : context) total += part.get_ref<const std::string&>().size();
+    return fmt::format("one str of {} characters", base::characters(context.get_ref<const std::string&>()));
+  std::int64_t total = 0;
+  for (const json& part : context) total += base::characters(part.get_ref<const std::string&>());
   return fmt::format("a list of {} str with {} characters together", context.size(), total);
 }
 
 std::string shown(const sandbox::BlockResult& block) {
   std::string text = block.output;
-  const auto kept = static_cast<std::int64_t>(block.output.size());
+  const std::int64_t kept = base::characters(block.output);
   if (block.output_chars > kept) text += fmt::format("... [{} more characters]", block.output_chars - kept);
   if (!block.error.empty()) text += (text.empty() ? "" : "\n") + block.error;
   if (block.ended) text += "\nThe REPL was started anew: its variables are gone, `context` is there again.";
@@ -162,16 +163,22 @@ class Node {
     }
     if (too_many)
       outputs += fmt::format("\n\nOnly the first {} blocks were run: write one a turn.", kBlocksMax);
-    if (!final) final = said_final(said.text);
+    std::string wrong;
+    if (!final) final = said_final(said.text, wrong);
     record(turn, std::move(prompt), said.text, std::move(ran), final,
            base::ms_between(begin, run_.clock.now()) / 1e3);
     if (!final) {
-      history_.push_back(message("user", blocks.empty()
-                                             ? "There was no ```repl block to run. Write one, or finish with "
-                                               "answer[\"ready\"] = True in one."
-                                             : outputs));
+      if (!wrong.empty()) outputs += (outputs.empty() ? "" : "\n\n") + wrong;
+      history_.push_back(message("user", outputs.empty() ? nothing_to_run(said.text) : outputs));
     }
     return final;
+  }
+
+  static std::string nothing_to_run(const std::string& text) {
+    std::string out = "There was no ```repl block to run. ";
+    if (calls_in_xml(text))
+      out += "A call of a tool in XML isn't run here: put its code between ```repl and ```. ";
+    return out + "Write one, or finish with answer[\"ready\"] = True in one.";
   }
 
   base::Result<sandbox::BlockResult> run_block(const std::string& code) {
@@ -181,13 +188,15 @@ class Node {
         run_.asker.cancel());
   }
 
-  std::optional<std::string> said_final(const std::string& text) {
+  /// `wrong`: what to tell the root of a variable that isn't there.
+  std::optional<std::string> said_final(const std::string& text, std::string& wrong) {
     const FinalCall call = final_call(text);
     if (call.name == "FINAL") return call.argument;
     if (call.name == "FINAL_VAR") {
       const auto block = run_block(
           "FINAL_VAR(" + json(call.argument).dump(-1, ' ', true, json::error_handler_t::replace) + ")");
       if (block && block->final_answer) return block->final_answer;
+      wrong = block ? block->error : block.error().message;
     }
     return std::nullopt;
   }
@@ -298,8 +307,10 @@ class Node {
                    query, static_cast<std::size_t>(std::clamp<std::int64_t>(wanted, 1, kSearchMax)), watch));
     json found = json::array();
     for (const Found& f : ranked.best) {
-      found.push_back(
-          {{"begin", f.begin}, {"end", f.end}, {"score", f.score}, {"text", passages_->text_of(f)}});
+      found.push_back({{"begin", f.begin_character},
+                       {"end", f.end_character},
+                       {"score", f.score},
+                       {"text", passages_->text_of(f)}});
     }
     return found;
   }

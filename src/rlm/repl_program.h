@@ -2,7 +2,7 @@
 //
 // A turn: the root is asked with everything that happened so far; every ```repl block of its answer runs;
 // what they printed goes back, cut. It ends with answer["ready"] = True or FINAL(...) in a block, or with a
-// line FINAL(...) or FINAL_VAR(...) in the text, or at iterations_max with the root's last word. rlm_query
+// line FINAL(...) or FINAL_VAR(...) in the text (final_call.h), or at iterations_max with the root's last word. rlm_query
 // starts the same one level deeper, in a REPL of its own; level depth_max is a plain leaf call.
 // Thread-safety: any thread. Errors: the root model's; the budget's; kCancelled; what the sandbox lacks. An
 // error below (a leaf, a child, a program) is the program's to handle.
@@ -20,10 +20,4 @@ base::Result<Outcome> run_repl(Run& run, const std::string& question, const nloh
 
 /// The ```repl (or ```python) blocks of an answer.
 std::vector<std::string> repl_blocks(const std::string& text);
-/// FINAL(...) or FINAL_VAR(...) at the start of a line outside of blocks: {"FINAL", "..."}; empty name: none.
-struct FinalCall {
-  std::string name, argument;
-};
-FinalCall final_call(const std::string& text);
-
 }  // namespace pmt::rlm
