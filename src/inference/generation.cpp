@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "model/logprobs.h"
+#include "inference/prompt_echo.h"
 
 namespace pmt::inference {
 
@@ -22,16 +22,6 @@ Generation::Generation(const model::Vocab& vocab, kv_cache::SequenceKv sequence,
 
 void Generation::adopt(kv_cache::SequenceKv sequence) {
   sequence_ = std::move(sequence);
-}
-
-llm::TokenLogprob Generation::describe(std::span<const float> logits, std::int32_t token) const {
-  const model::Logprobs found = model::logprobs(logits, token, *options_.logprobs);
-  llm::TokenLogprob out;
-  out.token = vocab_->piece(token, {.name_special = true});
-  out.logprob = found.logprob;
-  for (const auto& [id, logprob] : found.top)
-    out.top.emplace_back(vocab_->piece(id, {.name_special = true}), logprob);
-  return out;
 }
 
 std::optional<llm::Delta> Generation::show(std::string text) {
@@ -105,12 +95,16 @@ std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
     finish_ = llm::FinishReason::kStop;
     // It counts as generated, as OpenAI counts it, but is never fed back: the sequence ends here.
     tokens_.push_back(token);
+    if (options_.logprobs && options_.scores_end) {
+      logprobs_.push_back(describe_token(*vocab_, logits, token, *options_.logprobs));
+      logprobs_.back().token.clear();
+    }
     std::string rest = stops_.push(utf8_.flush());
     rest += stops_.flush();
     return show(std::move(rest));
   }
   tokens_.push_back(token);
-  if (options_.logprobs) logprobs_.push_back(describe(logits, token));
+  if (options_.logprobs) logprobs_.push_back(describe_token(*vocab_, logits, token, *options_.logprobs));
   std::string text = stops_.push(utf8_.push(vocab_->piece(token)));
   if (stops_.stopped()) {
     finish_ = llm::FinishReason::kStop;

@@ -24,6 +24,7 @@ struct GenerationOptions {
   int choice = 0;
   int new_tokens_max = 0;
   std::optional<int> logprobs;  // alternatives to report a token
+  bool scores_end = false;      // with them also the token that ends the answer, whose text is ""
   bool speculate = true;
 };
 
@@ -86,7 +87,6 @@ class Generation {
   std::optional<std::int32_t> choose(std::span<const float> logits);
   std::optional<std::int32_t> sample(std::span<const float> logits);
   base::Result<std::optional<std::int32_t>> sample_allowed(std::int32_t first, std::span<const float> logits);
-  llm::TokenLogprob describe(std::span<const float> logits, std::int32_t token) const;
   /// `text` with the log-probabilities gathered since the last text.
   std::optional<llm::Delta> show(std::string text);
 

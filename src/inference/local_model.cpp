@@ -56,6 +56,13 @@ class LocalModelImpl final : public LocalModel {
 
   std::int64_t count_tokens(const std::string& text) const override { return vocab_->count_tokens(text); }
   base::Result<std::int64_t> count_prompt(const llm::Request& request) const override;
+  std::vector<std::int32_t> tokens_of(const std::string& text, llm::TokensOptions options) const override {
+    return vocab_->tokenize(text,
+                            {.add_special = options.add_special, .parse_special = options.parse_special});
+  }
+  base::Result<std::vector<std::int32_t>> prompt_of(const llm::Request& request) const override;
+  base::Result<std::string> piece_of(std::int32_t token) const override;
+  std::int64_t context_tokens() const override { return info_.context_tokens; }
   double word_rarity(std::string_view word) const override;
   const ModelInfo& info() const override { return info_; }
   KvPoolStats kv_stats() const override { return scheduler_.kv_stats(); }
@@ -75,6 +82,9 @@ class LocalModelImpl final : public LocalModel {
   ForcedTokens forced_tokens(const llm::Request& request) const;
   base::Result<std::vector<std::int32_t>> encode(const llm::Request& request,
                                                  const std::string& instruction) const;
+  base::Result<std::vector<std::int32_t>> encode_text(const llm::Request& request) const;
+  base::Status check_token(std::int32_t token) const;
+  PromptEcho echo_of(const llm::Request& request, const std::vector<std::int32_t>& prompt) const;
   base::Result<model::Grammar> form_of(const std::string& gbnf);
   base::Status check_length(const llm::Request& request, std::size_t tokens) const;
 
@@ -97,21 +107,69 @@ const char* prompt_field(const llm::Request& request) {
   return request.endpoint == llm::Endpoint::kChat ? "messages" : "prompt";
 }
 
+base::Status LocalModelImpl::check_token(std::int32_t token) const {
+  if (token >= 0 && token < vocab_->size()) return {};
+  return base::invalid(fmt::format("token {} is not in the vocabulary of {}", token, vocab_->size()));
+}
+
+base::Result<std::string> LocalModelImpl::piece_of(std::int32_t token) const {
+  TRY(check_token(token));
+  return vocab_->piece(token, {.name_special = true});
+}
+
+base::Result<std::vector<std::int32_t>> LocalModelImpl::prompt_of(const llm::Request& request) const {
+  TRY_ASSIGN(const StructuredOutput structure, structured_output(request));
+  return encode(request, structure.instruction);
+}
+
+/// A text as it stands: this route is the raw interface, so names of control tokens are those tokens. With a
+/// suffix it is what the model was trained to fill in: prefix, suffix, and then the middle that it writes.
+base::Result<std::vector<std::int32_t>> LocalModelImpl::encode_text(const llm::Request& request) const {
+  const bool fills = !request.suffix.empty();
+  std::vector<std::int32_t> tokens = request.prompt_tokens;
+  for (const std::int32_t token : tokens) {
+    if (const base::Status known = check_token(token); !known)
+      return base::invalid(known.error().message, "prompt");
+  }
+  if (tokens.empty())
+    tokens = vocab_->tokenize(request.prompt, {.add_special = !fills, .parse_special = true});
+  if (fills) {
+    const auto fill = vocab_->fill_in_middle();
+    if (!fill) {
+      return base::invalid(
+          fmt::format("'suffix' needs a model that was trained to fill in the middle, and {} "
+                      "has no tokens for it: leave it out, or ask such a model.",
+                      options_.name),
+          "suffix");
+    }
+    tokens.insert(tokens.begin(), fill->prefix);
+    if (vocab_->adds_bos() && vocab_->bos()) tokens.insert(tokens.begin(), *vocab_->bos());
+    const auto after = vocab_->tokenize(request.suffix, {.parse_special = true});
+    tokens.push_back(fill->suffix);
+    tokens.insert(tokens.end(), after.begin(), after.end());
+    tokens.push_back(fill->middle);
+  }
+  // A begin that the text names itself, beside the one that the tokenizer adds.
+  const bool twice =
+      tokens.size() > 1 && vocab_->adds_bos() && tokens[0] == tokens[1] && tokens[0] == vocab_->bos();
+  if (twice && request.prompt_tokens.empty()) tokens.erase(tokens.begin());
+  // An empty prompt starts a text of its own.
+  if (tokens.empty()) tokens.push_back(vocab_->bos().value_or(vocab_->eos().value_or(0)));
+  return tokens;
+}
+
+/// With a suffix the tokens stand in another order than the text.
+PromptEcho LocalModelImpl::echo_of(const llm::Request& request,
+                                   const std::vector<std::int32_t>& prompt) const {
+  if (!request.echo) return {};
+  const bool ids = !request.prompt_tokens.empty();
+  return {*vocab_, ids && !request.suffix.empty() ? request.prompt_tokens : prompt,
+          ids ? std::nullopt : std::optional(request.prompt), request.logprobs};
+}
+
 base::Result<std::vector<std::int32_t>> LocalModelImpl::encode(const llm::Request& request,
                                                                const std::string& instruction) const {
-  if (request.endpoint == llm::Endpoint::kCompletions) {
-    std::vector<std::int32_t> tokens = request.prompt_tokens;
-    for (const std::int32_t token : tokens) {
-      if (token < 0 || token >= vocab_->size()) {
-        return base::invalid(fmt::format("token {} is not in the vocabulary of {}", token, vocab_->size()),
-                             "prompt");
-      }
-    }
-    if (tokens.empty()) tokens = vocab_->tokenize(request.prompt, {.add_special = true});
-    // An empty prompt starts a text of its own.
-    if (tokens.empty()) tokens.push_back(vocab_->bos().value_or(vocab_->eos().value_or(0)));
-    return tokens;
-  }
+  if (request.endpoint == llm::Endpoint::kCompletions) return encode_text(request);
   if (chat_template_ == nullptr) {
     return base::invalid(fmt::format("{} has no chat template: use /v1/completions", options_.name), "model");
   }
@@ -158,7 +216,7 @@ double LocalModelImpl::word_rarity(std::string_view word) const {
 
 base::Status LocalModelImpl::check_length(const llm::Request& request, std::size_t tokens) const {
   const auto limit = static_cast<std::size_t>(info_.context_tokens);
-  if (tokens < limit) return {};
+  if (tokens < limit || (tokens == limit && request.max_tokens == 0)) return {};
   return base::Error{
       base::Code::kTooLarge,
       fmt::format("the prompt has {} tokens, {} more than fit: the context of {} holds {} tokens and an "
@@ -182,6 +240,12 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   auto structured = structured_output(request);
   forms_refused_ += has_form && !structured ? 1 : 0;
   TRY_ASSIGN(StructuredOutput structure, std::move(structured));
+  if (request.echo && request.logprobs && !request.suffix.empty()) {
+    return base::invalid(
+        "'echo' with 'logprobs' doesn't go with 'suffix': the model reads the suffix before "
+        "it writes. Leave one of them out.",
+        "echo");
+  }
   TRY_ASSIGN(auto prompt, encode(request, structure.instruction));
   TRY(check_length(request, prompt.size()));
   auto job = std::make_unique<Job>();
@@ -192,6 +256,7 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
       scheduler_.new_tokens_that_fit(static_cast<int>(prompt.size()), request.n, job->compression.ratio());
   job->new_tokens_max = std::min(request.max_tokens.value_or(fit), room);
   job->prefix_scope = prefix_scope(request);
+  job->echo = echo_of(request, prompt);
   job->prompt = std::move(prompt);
   job->id = request.id;
   auto sink = structure.calls ? make_tool_call_sink(arrived.sink, request.id, structure.bare) : arrived.sink;
@@ -211,6 +276,7 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   job->choices = request.n;
   job->stops = request.stop;
   job->logprobs = request.logprobs;
+  job->scores_end = request.endpoint == llm::Endpoint::kCompletions;
   job->sampling = {request.sampling.temperature,
                    request.sampling.top_p,
                    request.sampling.top_k,
@@ -219,7 +285,6 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
                    request.sampling.presence_penalty,
                    request.sampling.seed,
                    request.sampling.logit_bias};
-  if (request.echo) job->echo = request.prompt;
   job->surface = request.surface;
   job->forced = forced_tokens(request);
   job->speculate = request.speculation != llm::Speculation::kOff;

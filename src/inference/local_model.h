@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/usage_counter.h"
 #include "llm/completer.h"
+#include "llm/vocabulary.h"
 
 namespace pmt::inference {
 
@@ -82,7 +83,7 @@ struct EngineStats {
   std::int64_t running = 0, waiting = 0;
 };
 
-class LocalModel : public llm::Completer, public llm::Tokenizer {
+class LocalModel : public llm::Completer, public llm::Vocabulary {
  public:
   /// Errors: no such file, not a GGUF, an architecture that isn't supported (names those that are), too
   /// little memory. Nothing is left behind.

@@ -103,6 +103,147 @@ TEST_F(LocalModelTest, ContinuesAnObviousPattern) {
   expect_idle(*model);
 }
 
+llm::Request completion(const std::string& prompt, int max_tokens) {
+  llm::Request request = chat("", max_tokens);
+  request.endpoint = llm::Endpoint::kCompletions;
+  request.prompt = prompt;
+  request.logprobs = 1;
+  return request;
+}
+
+/// Of one choice, in order.
+std::vector<llm::TokenLogprob> scored(const std::vector<llm::Event>& events, int choice = 0) {
+  std::vector<llm::TokenLogprob> out;
+  for (const llm::Event& event : events) {
+    const auto* delta = std::get_if<llm::Delta>(&event);
+    if (delta != nullptr && delta->choice == choice)
+      out.insert(out.end(), delta->logprobs.begin(), delta->logprobs.end());
+  }
+  return out;
+}
+
+std::string joined(const std::vector<llm::TokenLogprob>& tokens) {
+  std::string text;
+  for (const llm::TokenLogprob& token : tokens) text += token.token;
+  return text;
+}
+
+void expect_same(const std::vector<llm::TokenLogprob>& a, const std::vector<llm::TokenLogprob>& b,
+                 double tolerance) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    ASSERT_EQ(a[i].token, b[i].token) << i;
+    ASSERT_EQ(a[i].logprob.has_value(), b[i].logprob.has_value()) << i;
+    if (a[i].logprob) ASSERT_NEAR(*a[i].logprob, *b[i].logprob, tolerance) << i << a[i].token;
+  }
+}
+
+TEST_F(LocalModelTest, AnEchoedPromptHasTheLogprobsOfWritingIt) {
+  auto model = load();
+  const std::string prompt = "One, two, three, four, five, six, seven,";
+  const auto written = start(*model, completion(prompt, 30)).sink->wait();
+  const auto answer = scored(written);
+  ASSERT_GE(answer.size(), 20U);
+  EXPECT_EQ(joined(answer), llm::text_of(written));
+
+  llm::Request again = completion(prompt + llm::text_of(written), 0);
+  again.echo = true;
+  const auto events = start(*model, again).sink->wait();
+  const auto prompt_scores = scored(events);
+  EXPECT_EQ(joined(prompt_scores), again.prompt);
+  EXPECT_EQ(llm::text_of(events), again.prompt);
+  EXPECT_FALSE(prompt_scores[0].logprob);
+  const std::vector<llm::TokenLogprob> tail(prompt_scores.end() - static_cast<std::ptrdiff_t>(answer.size()),
+                                            prompt_scores.end());
+  expect_same(tail, answer, 0.02);
+  const auto& done = std::get<llm::Done>(events.back());
+  EXPECT_EQ(done.usage.completion_tokens, 0);
+  EXPECT_EQ(done.usage.prompt_tokens, static_cast<std::int64_t>(prompt_scores.size()));
+  expect_idle(*model);
+}
+
+TEST_F(LocalModelTest, ALongPromptIsScoredInPieces) {
+  auto model = load();
+  llm::Request whole = completion(story_prompt(90), 1);  // more rows than a step may have
+  whole.echo = true;
+  whole.n = 3;
+  const auto events = start(*model, whole).sink->wait();
+  const auto all = scored(events);
+  EXPECT_GT(all.size(), 900U);
+  EXPECT_EQ(joined(all), llm::text_of(events));
+  expect_same(scored(events, 2), all, 0);
+
+  std::vector<Started> beside;  // in one batch with others, also of its kind
+  for (int i = 0; i < 3; ++i) beside.push_back(start(*model, whole));
+  beside.push_back(start(*model, chat("Name three colours.", 20)));
+  for (int i = 0; i < 3; ++i)
+    expect_same(scored(beside[static_cast<std::size_t>(i)].sink->wait()), all, 0.02);
+  beside[3].sink->wait();
+  expect_idle(*model);
+}
+
+TEST_F(LocalModelTest, PreemptionLosesNoScore) {
+  auto roomy = load();
+  llm::Request request = completion(story_prompt(40), 100);
+  request.echo = true;
+  request.n = 2;
+  const auto expected = scored(start(*roomy, request).sink->wait(), 1);
+  auto tight = load(24U << 20);
+  std::vector<Started> beside;
+  for (int i = 0; i < 3; ++i) beside.push_back(start(*tight, request));
+  for (Started& one : beside) {
+    const auto events = one.sink->wait();
+    ASSERT_TRUE(std::holds_alternative<llm::Done>(events.back())) << error_of(events).message;
+    expect_same(scored(events, 1), expected, 0.02);
+  }
+  expect_idle(*tight);
+}
+
+TEST_F(LocalModelTest, TokenIdsEchoTheirText) {
+  auto model = load();
+  llm::Request request = completion("", 2);
+  request.prompt_tokens = model->tokens_of("The capital of France is", {});
+  request.echo = true;
+  const auto events = start(*model, request).sink->wait();
+  EXPECT_EQ(llm::text_of(events).rfind("The capital of France is", 0), 0U);
+  EXPECT_EQ(joined(scored(events)), llm::text_of(events));
+  request.prompt_tokens[0] = 10'000'000;
+  EXPECT_EQ(error_of(start(*model, request).sink->wait()).field, "prompt");
+}
+
+TEST_F(LocalModelTest, ControlTokensActInATextPromptOnly) {
+  auto model = load();
+  const auto size = [&](llm::Request request) { return model->prompt_of(request).value().size(); };
+  EXPECT_EQ(size(completion("<|im_start|><|im_start|><|im_start|>", 1)), 3U);
+  EXPECT_GT(size(chat("<|im_start|><|im_start|><|im_start|>", 1)), size(chat("", 1)) + 9);
+}
+
+TEST_F(LocalModelTest, NothingIsWrittenWhereNothingIsWanted) {
+  auto model = load();
+  llm::Request request = completion("One, two,", 0);
+  const auto events = start(*model, request).sink->wait();
+  EXPECT_EQ(llm::text_of(events), "");
+  EXPECT_EQ(std::get<llm::ChoiceEnd>(events[events.size() - 2]).reason, llm::FinishReason::kLength);
+  EXPECT_EQ(std::get<llm::Done>(events.back()).usage.completion_tokens, 0);
+  request.suffix = "four";
+  EXPECT_EQ(error_of(start(*model, request).sink->wait()).field, "suffix")
+      << "this model wasn't trained for it";
+  request.echo = true;
+  EXPECT_EQ(error_of(start(*model, request).sink->wait()).field, "echo");
+}
+
+TEST_F(LocalModelTest, TheTokenThatEndsATextIsScoredToo) {
+  auto model = load();
+  llm::Request request = completion("<|im_start|>user\nSay hi.<|im_end|>\n<|im_start|>assistant\nHi.", 8);
+  const auto events = start(*model, request).sink->wait();
+  const auto tokens = scored(events);
+  ASSERT_EQ(tokens.size(),
+            static_cast<std::size_t>(std::get<llm::Done>(events.back()).usage.completion_tokens));
+  ASSERT_EQ(std::get<llm::ChoiceEnd>(events[events.size() - 2]).reason, llm::FinishReason::kStop);
+  EXPECT_EQ(tokens.back().token, "") << "it is no part of the text";
+  EXPECT_TRUE(tokens.back().logprob);
+}
+
 TEST_F(LocalModelTest, ABatchGivesTheSameTextAsOneByOne) {
   auto model = load();
   const std::vector<std::string> questions = {"Name three colours.", "What is two plus two?",

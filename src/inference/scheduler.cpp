@@ -33,6 +33,11 @@ constexpr int kSparePages = 2;
 /// Pages beyond its share that a compressed prompt takes in a table: sinks, prompt's end and best tokens.
 constexpr int kEndPages = 1;
 
+/// Whether this choice's next rows tell of the prompt's tokens: the first one reads it.
+bool scores_prompt(const Job& job, std::size_t generation) {
+  return job.echo.scores() && generation == 0 && job.first_token == base::Nanos(0);
+}
+
 kv_cache::PrefixKey prefix_key(const Job& job) {
   return {job.prefix_scope, job.compression.ratio()};
 }
@@ -279,7 +284,7 @@ base::Status Scheduler::begin(Job& job) {
     TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab_.size()));
     job.running.emplace_back(
         vocab_, kv_cache::SequenceKv(*pool_, shape), std::move(sampler), job.stops, job.prompt,
-        GenerationOptions{i, job.new_tokens_max, job.logprobs, job.speculate}, job.grammar);
+        GenerationOptions{i, job.new_tokens_max, job.logprobs, job.scores_end, job.speculate}, job.grammar);
     // A form that was asked for goes before what was taught.
     if (!job.grammar) job.running.back().force(job.forced);
   }
@@ -299,6 +304,7 @@ base::Status Scheduler::begin(Job& job) {
 /// pages are nobody else's, and the scores that it needs of the prefix are only made by reading it.
 void Scheduler::reuse_prefix(Job& job) {
   if (job.compression.mode() == llm::KvMode::kQueryAware) return;
+  if (job.echo.scores()) return;  // the logits of all of its rows are wanted
   // The last token is read in any case: its logits choose the first of the answer.
   auto found = prefixes_.find(prefix_key(job), job.prompt, static_cast<int>(job.prompt.size()) - 1);
   if (!found) return;
@@ -354,9 +360,13 @@ std::vector<Scheduler::Part> Scheduler::choose_parts() {
   });
   int budget = parts.empty() ? options_.prefill_chunk_tokens
                              : std::min(kBusyChunkTokens, options_.prefill_chunk_tokens);
+  int scored_budget = PromptEcho::rows_max(vocab_.size());
   each([&](Job& job, std::size_t i, int unread) {
-    if (unread == 1 || budget == 0 || must_wait(job, i)) return;
-    const int tokens = std::min(job.compression.span_tokens(job.running[i].sequence(), unread), budget);
+    const bool scores = scores_prompt(job, i);
+    if (unread == 1 || budget == 0 || (scores && scored_budget == 0) || must_wait(job, i)) return;
+    int tokens = std::min(job.compression.span_tokens(job.running[i].sequence(), unread), budget);
+    if (scores) tokens = std::min(tokens, scored_budget);
+    if (scores) scored_budget -= tokens;
     budget -= tokens;
     parts.push_back({&job, i, tokens, tokens == unread});
   });
@@ -407,7 +417,7 @@ void Scheduler::preempt_youngest() {
 void Scheduler::drop_pages(Job& job) {
   for (Generation& generation : job.running) generation.drop_pages();
   job.shared_bytes = 0;
-  job.prompt_shared = true;  // the choices differ by now, or read the prompt once each
+  if (job.first_token != base::Nanos(0)) job.prompt_shared = true;  // the choices differ by now
 }
 
 /// Drafts ride along for little while a step is bound by reading the weights (how much, step_clock_
@@ -444,9 +454,12 @@ std::span<const float> Scheduler::forward(std::vector<Part>& parts) {
     Generation& generation = part.job->running[part.generation];
     model::BatchSpan span{
         &generation.sequence(), generation.pending().first(static_cast<std::size_t>(part.tokens)), {}};
+    if (scores_prompt(*part.job, part.generation))
+      span.output_rows = part.job->echo.rows_of_span(generation.sequence().tokens(), part.tokens);
+    part.scored_rows = span.output_rows.size();
     for (int row = part.tokens - 1 - generation.drafted(); part.samples && row < part.tokens; ++row)
       span.output_rows.push_back(row);
-    part.rows = span.output_rows.size();
+    part.rows = span.output_rows.size() - part.scored_rows;
     if (part.job->compression.active())
       part.job->compression.observe(span, calibration_->predictor, transformer_.hparams());
     batch.push_back(std::move(span));
@@ -548,10 +561,12 @@ void Scheduler::distribute(const std::vector<Part>& parts, std::span<const float
   const auto width = static_cast<std::size_t>(vocab_.size());
   std::size_t at = 0;
   for (const Part& part : parts) {
-    const std::size_t size = part.rows * width;
-    const bool lives = part.generation < part.job->running.size();
-    if (part.samples && lives) for_job(*part.job, [&] { sample_rows(part, logits.subspan(at, size)); });
-    at += size;
+    const auto lives = [&part] { return part.generation < part.job->running.size(); };
+    const auto scored = logits.subspan(at, part.scored_rows * width);
+    const auto sampled = logits.subspan(at + scored.size(), part.rows * width);
+    at += scored.size() + sampled.size();
+    if (!scored.empty() && lives()) for_job(*part.job, [&] { part.job->echo.add(scored); });
+    if (part.samples && lives()) for_job(*part.job, [&] { sample_rows(part, sampled); });
   }
 }
 
@@ -592,13 +607,17 @@ void Scheduler::fork_prompt(Job& job, std::span<const float> logits) {
   for (std::size_t i = 1; i < job.running.size(); ++i) sample(job, job.running[i], logits);
 }
 
+void Scheduler::begin_answer(Job& job) {
+  job.first_token = clock_.now();
+  prompt_tokens_ += job.prompt.size();
+  for (int i = 0; job.echo.shows() && i < job.choices; ++i) job.sink->on_event(job.echo.delta(i));
+}
+
 void Scheduler::sample(Job& job, Generation& generation, std::span<const float> logits) {
-  if (job.first_token == base::Nanos(0)) {
-    job.first_token = clock_.now();
-    prompt_tokens_ += job.prompt.size();
-    if (!job.echo.empty()) {
-      for (int i = 0; i < job.choices; ++i) job.sink->on_event(llm::Delta{i, job.echo, {}});
-    }
+  if (job.first_token == base::Nanos(0)) begin_answer(job);
+  if (job.new_tokens_max == 0) {  // only the prompt was to be read
+    generation.cut_short();
+    return;
   }
   auto delta = generation.advance(logits);
   if (generation.failure()) return fail(job, of_field(*generation.failure(), job.form_field));

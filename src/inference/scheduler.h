@@ -30,6 +30,7 @@
 #include "inference/kv_calibration.h"
 #include "inference/local_model.h"
 #include "inference/prompt_compression.h"
+#include "inference/prompt_echo.h"
 #include "inference/prompt_lookup.h"
 #include "kv_cache/page_pool.h"
 #include "kv_cache/prefix_index.h"
@@ -52,8 +53,9 @@ struct Job {
   std::string form_field;                 // of the request, that asked for it
   std::optional<base::Nanos> deadline;    // the answers end there, cut short
   std::optional<int> logprobs;
+  bool scores_end = false;  // GenerationOptions'
   model::SamplerParams sampling;
-  std::string echo;          // shown before the answer
+  PromptEcho echo;           // shown before the answer
   std::string prefix_scope;  // requests of another scope share no prefix (prefix_scope.h)
   PromptCompression compression;
   bool speculate = true;
@@ -101,8 +103,9 @@ class Scheduler {
     Job* job;
     std::size_t generation;
     int tokens;
-    bool samples;          // the span reaches the choice's last token
-    std::size_t rows = 0;  // of logits
+    bool samples;                 // the span reaches the choice's last token
+    std::size_t rows = 0;         // of logits, to sample from
+    std::size_t scored_rows = 0;  // of logits before those: they tell of the prompt's own tokens
   };
 
   struct Need {
@@ -145,6 +148,7 @@ class Scheduler {
   std::span<const float> forward(std::vector<Part>& parts);
   void distribute(const std::vector<Part>& parts, std::span<const float> logits);
   void sample_rows(const Part& part, std::span<const float> logits);
+  void begin_answer(Job& job);
   void sample(Job& job, Generation& generation, std::span<const float> logits);
   void settle_drafts(Job& job, Generation& generation);
   void fork_prompt(Job& job, std::span<const float> logits);

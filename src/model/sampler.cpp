@@ -89,7 +89,7 @@ Sampler& Sampler::operator=(Sampler&&) noexcept = default;
 Sampler::~Sampler() = default;
 
 bool Sampler::greedy() const {
-  return params_.temperature < kTemperatureMin || params_.top_k == 1;
+  return params_.temperature < kTemperatureMin || params_.top_k == 1 || params_.top_p <= 0;
 }
 
 bool Sampler::adjusts() const {

@@ -173,5 +173,12 @@ TEST(SamplerTest, RefusesParametersOutOfRangeByName) {
   EXPECT_EQ(field_at_fault({}), "");
 }
 
+TEST(Sampler, TopPOfNothingIsGreedy) {
+  const auto logits = some_logits(3);
+  const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+  Sampler sampler = make({.temperature = 1.9F, .top_p = 0, .seed = 5});
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(sampler.sample(logits), best);
+}
+
 }  // namespace
 }  // namespace pmt::model

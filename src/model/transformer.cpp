@@ -154,6 +154,7 @@ struct Graph {
 
 constexpr int kNodesPerLayer = 40;  // above what one layer builds
 constexpr std::size_t kGraphsMax = 12;
+constexpr std::int64_t kWideLogits = 4 << 20;  // 16 MiB
 
 class LlamaTransformer final : public Transformer {
  public:
@@ -359,6 +360,9 @@ Graph& LlamaTransformer::graph_for(int rows, int outputs) {
       return graphs_.front();
     }
   }
+  // Logits of many rows are most of what a graph holds: one of that kind is kept.
+  const auto is_wide = [this](int of) { return std::int64_t{of} * hparams_.vocabulary >= kWideLogits; };
+  if (is_wide(outputs)) std::erase_if(graphs_, [&](const Graph& graph) { return is_wide(graph.outputs); });
   if (graphs_.size() >= kGraphsMax) graphs_.pop_back();
   Graph& graph = graphs_.emplace_front();
   graph.rows = rows;

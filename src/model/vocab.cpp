@@ -185,4 +185,12 @@ bool Vocab::adds_bos() const {
   return llama_vocab_get_add_bos(vocab_);
 }
 
+std::optional<Vocab::FillInMiddle> Vocab::fill_in_middle() const {
+  const auto prefix = unless_null(llama_vocab_fim_pre(vocab_));
+  const auto suffix = unless_null(llama_vocab_fim_suf(vocab_));
+  const auto middle = unless_null(llama_vocab_fim_mid(vocab_));
+  if (!prefix || !suffix || !middle) return std::nullopt;
+  return FillInMiddle{*prefix, *suffix, *middle};
+}
+
 }  // namespace pmt::model

@@ -52,6 +52,11 @@ class Vocab {
   std::optional<std::int32_t> bos() const;
   std::optional<std::int32_t> eos() const;
   bool adds_bos() const;
+  /// Of a model that was trained to write what is missing between two texts.
+  struct FillInMiddle {
+    std::int32_t prefix, suffix, middle;
+  };
+  std::optional<FillInMiddle> fill_in_middle() const;
   const SpecialTokens& special_tokens() const { return *special_tokens_; }
   /// The Jinja source of the model's own chat template.
   const std::optional<std::string>& chat_template() const { return chat_template_; }

@@ -125,7 +125,8 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
   served[rlm::kModelName] = {.completer = &rlm,
                              .knowledge = taught,
                              .description = "RecursiveLanguageModel: " + about,
-                             .created_unix_s = clock.unix_seconds()};
+                             .created_unix_s = clock.unix_seconds(),
+                             .engine = true};
   const auto permutation = served.find(permutation::kModelName);
   if (permutation != served.end() && !parts.local_models.empty()) {
     completers.push_back(std::make_unique<pipeline::UnifiedPipeline>(
@@ -138,7 +139,8 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                                     .knowledge = same ? taught : nullptr,
                                     .description = "unified pipeline: permutation, or rlm for long contexts",
                                     .created_unix_s = clock.unix_seconds(),
-                                    .forwards = permutation->second.forwards};
+                                    .forwards = permutation->second.forwards,
+                                    .engine = true};
   }
   return engines;
 }

@@ -196,8 +196,10 @@ base::Status ServerApp::Impl::open_knowledge_of(LocalModel& model) {
 }
 
 api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalModel& model) {
-  api::ServedModel served{
-      .completer = &completer, .created_unix_s = clock.unix_seconds(), .meta = model_meta(model.info())};
+  api::ServedModel served{.completer = &completer,
+                          .created_unix_s = clock.unix_seconds(),
+                          .vocabulary = &model,
+                          .meta = model_meta(model.info())};
   if (!config.cache_enabled) {
     completers.push_back(std::make_unique<CacheOff>(completer));
     served.completer = completers.back().get();
@@ -319,6 +321,7 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
   api::ServedModel served{.completer = completers.back().get(),
                           .created_unix_s = clock.unix_seconds(),
                           .forwards = forwards,
+                          .engine = true,
                           .meta = {}};
   if (!models.empty()) served.meta = model_meta(models[0]->info());
   served.knowledge = library;
@@ -336,9 +339,10 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
 /// Who may call, and what is told of each request.
 void ServerApp::Impl::watch(api::ApiOptions& options) {
   const ServiceConfig& service = config.service;
-  options.access = {
-      .keys = service.keys,
-      .hosts = {.loopback_only = is_loopback(config.server.host), .allowed = service.allowed_hosts}};
+  options.access = {.keys = service.keys,
+                    .hosts = {.loopback_only = is_loopback(config.server.host),
+                              .allowed = service.allowed_hosts,
+                              .cors = service.cors}};
   options.body_bytes_max = config.server.body_bytes_max;
   options.responses = config.responses;
   options.dashboard = service.dashboard;
