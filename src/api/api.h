@@ -26,6 +26,7 @@
 #include "llm/completer.h"
 #include "llm/embedder.h"
 #include "llm/forwarder.h"
+#include "llm/vocabulary.h"
 #include "net/http.h"
 #include "response_cache/response_cache.h"
 #include "response_cache/semantic/semantic_tier.h"
@@ -43,6 +44,8 @@ struct ServedModel {
   std::string owned_by = "permutation";
   bool remote = false;       // an upstream's: fields that we don't know are passed on to it
   bool forwards = false;     // what the caller wrote may reach an upstream: of an engine with a teacher, too
+  bool engine = false;       // put together of several models
+  const llm::Vocabulary* vocabulary = nullptr;  // of a local model
   nlohmann::json meta = {};  // null, or what GET /v1/models shows as "meta": context, parameters, file, ...
   CountPrompt count_prompt = {};  // unset: its tokens are another server's
 };

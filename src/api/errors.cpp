@@ -18,9 +18,10 @@ constexpr double kRetryAfterMaxS = 86'400;
 
 ErrorKind too_large(const base::Error& error) {
   // A field of a request is too long for the model; a whole body is too long for the server.
-  const bool context = error.field == "messages" || error.field == "prompt" || error.field == "max_tokens" ||
+  const auto begins = [&error](const char* name) { return error.field.starts_with(name); };
+  const bool context = error.field == "messages" || error.field == "max_tokens" || error.field == "query" ||
                        error.field == "max_output_tokens" || error.field == "previous_response_id" ||
-                       error.field.starts_with("input");
+                       begins("prompt") || begins("input") || begins("documents");
   if (context) return {400, kBadRequest, "context_length_exceeded"};
   return {413, kBadRequest, "request_too_large"};
 }

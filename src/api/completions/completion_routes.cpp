@@ -8,11 +8,15 @@
 namespace pmt::api {
 namespace {
 
-AnswerShape shape_of(const CompletionCall& call, const ApiOptions& options) {
+AnswerShape shape_of(const PreparedCall& prepared, const ApiOptions& options) {
+  const CompletionCall& call = prepared.call;
   const bool chat = call.request.endpoint == llm::Endpoint::kChat;
   return {.endpoint = call.request.endpoint,
           .id = (chat ? "chatcmpl-" : "cmpl-") + random_hex(options.random, 12),
-          .logprobs = call.request.logprobs,
+          .n = prepared.shown,
+          .best_of = prepared.drawn,
+          .echo = call.request.echo,
+          .logprobs = prepared.logprobs,
           .include_usage = call.include_usage};
 }
 
@@ -24,7 +28,7 @@ base::Result<PreparedCall> read_call(llm::Endpoint endpoint, const ApiOptions& o
 void complete(llm::Endpoint endpoint, const ApiOptions& options, Exchange exchange) {
   base::Result<PreparedCall> prepared = read_call(endpoint, options, exchange);
   if (!prepared) return send_error(*exchange.responder, prepared.error());
-  const AnswerShape shape = shape_of(prepared->call, options);
+  const AnswerShape shape = shape_of(*prepared, options);
   const Writers writers{.whole = [&shape] { return std::make_unique<AnswerRenderer>(shape); },
                         .streamed = [&shape] { return std::make_unique<StreamRenderer>(shape); }};
   start_completion(*std::move(prepared), writers, options, exchange);

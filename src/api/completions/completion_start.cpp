@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "api/completions/prompt_list.h"
 #include "api/completions/sent_body.h"
 #include "api/errors.h"
 #include "api/observe/observed_sink.h"
@@ -13,14 +14,33 @@
 #include "telemetry/trace_context.h"
 
 namespace pmt::api {
+namespace {
 
-base::Result<PreparedCall> prepare_completion(CompletionCall call, std::string body,
+/// A model draws as many as it is told; which are the best, their log-probabilities say.
+void draw_best_of(PreparedCall& prepared) {
+  CompletionCall& call = prepared.call;
+  if (call.best_of <= call.request.n) return;
+  prepared.drawn = call.best_of;
+  call.request.n = call.best_of;
+  if (!call.request.logprobs) call.request.logprobs = 0;
+}
+
+}  // namespace
+
+base::Result<PreparedCall> prepare_completion(CompletionCall read, std::string body,
                                               const ApiOptions& options, const Exchange& exchange) {
+  PreparedCall prepared{.call = std::move(read), .logprobs = std::nullopt};
+  CompletionCall& call = prepared.call;
   TRY(apply_cache_control(exchange.request.header("cache-control"), call.request.cache));
   take_knowledge_of_name(options, call.request);
   TRY_ASSIGN(const ServedModel* model, find_model(options, call.request.model));
-  TRY(check_supported(call, model->remote));
+  TRY(check_supported(call, *model));
+  prepared.model = model;
+  prepared.shown = call.request.n;
+  prepared.logprobs = call.request.logprobs;
+  if (!model->remote) draw_best_of(prepared);
   if (model->forwards) call.request.sent = keep_body(std::move(body), call);
+  if (model->remote) call.prompts.clear();  // it gets the list as it was written
   if (call.request.cache.only_if_cached && options.cache == nullptr) {
     return base::Error{base::Code::kUnprocessable, "This server runs without a response cache.",
                        kOnlyIfCachedField};
@@ -37,7 +57,7 @@ base::Result<PreparedCall> prepare_completion(CompletionCall call, std::string b
   call.request.tenant = exchange.caller->tenant();
   TRY(resolve_knowledge(*model, call.request));
   call.request.stream = call.stream;
-  return PreparedCall{std::move(call), model};
+  return prepared;
 }
 
 void start_completion(PreparedCall prepared, const Writers& writers, const ApiOptions& options,
@@ -50,7 +70,12 @@ void start_completion(PreparedCall prepared, const Writers& writers, const ApiOp
                   : make_json_sink(writers.whole(), std::move(sink_options), exchange.responder);
   auto observed = observe_completion(call.request, call.stream, exchange.record, sink, *options.clock,
                                      {.keep_texts = options.keep_texts});
-  prepared.model->completer->start(std::move(call.request), std::move(observed), how.cancel);
+  llm::Completer& completer = *prepared.model->completer;
+  if (call.prompts.empty()) {
+    completer.start(std::move(call.request), std::move(observed), how.cancel);
+  } else {
+    complete_each(completer, std::move(call.request), std::move(call.prompts), std::move(observed), how.cancel);
+  }
   if (how.outlives_client) return;
   // A cache hit is answered by now, and needs nobody to watch its connection.
   if (!sink->finished()) exchange.responder->on_disconnect([cancel = how.cancel] { cancel.cancel(); });

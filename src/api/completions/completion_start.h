@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "api/api.h"
 #include "api/completions/completion_sink.h"
@@ -16,6 +17,9 @@ namespace pmt::api {
 struct PreparedCall {
   CompletionCall call;
   const ServedModel* model = nullptr;
+  int shown = 1;                // choices of each prompt that are given
+  int drawn = 1;                // if above those: that come, of which the best stay
+  std::optional<int> logprobs;  // that were asked for
 };
 
 /// `body`: what the call was read from. Errors: kInvalidArgument, kNotFound, kUnprocessable, in chat's words.

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "api/json/fields.h"
 #include "api/routes/supported.h"
 #include "base/json_text.h"
 
@@ -17,10 +18,22 @@ bool is_held(std::string_view name, const CompletionCall& call) {
   static constexpr std::array<std::string_view, 6> kNames = {"stop",   "tools", "tool_choice",
                                                              "prompt", "n",     "response_format"};
   if (name == "messages") return true;
+  if (name == "prompt" && !call.prompts.empty()) return false;
   if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) return false;
   return std::none_of(call.refusals.begin(), call.refusals.end(), [name](const base::Error& refusal) {
     return std::string_view(refusal.field).substr(0, refusal.field.find_first_of(".[")) == name;
   });
+}
+
+/// What a local model can't do where it stands in for an upstream: it is asked one question, once.
+base::Status check_in_place(const CompletionCall& call) {
+  TRY(check_supported(call, ServedModel{}));
+  const auto once = [](const char* field) {
+    return name_field(base::invalid("can't be asked of a local model that stands in for an upstream", field));
+  };
+  if (!call.prompts.empty()) return once("prompt");
+  if (call.best_of > call.request.n) return once("best_of");
+  return {};
 }
 
 }  // namespace
@@ -37,7 +50,7 @@ std::shared_ptr<const llm::SentBody> keep_body(std::string body, const Completio
   sent->max_tokens = call.max_tokens;
   sent->logprobs = request.logprobs;
   sent->n = request.n;
-  if (const base::Status here = check_supported(call, false); !here) sent->not_local = here.error();
+  if (const base::Status here = check_in_place(call); !here) sent->not_local = here.error();
   return sent;
 }
 

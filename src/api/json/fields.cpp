@@ -115,8 +115,8 @@ base::Result<std::int64_t> as_integer(Json value, std::int64_t min, std::int64_t
   double whole = 0;
   bool good = value.get(v) == simdjson::SUCCESS;
   if (!good && value.is_double() && value.get(whole) == simdjson::SUCCESS) {
-    // Some languages write 5 as 5.0. The bound keeps the cast defined.
-    good = whole == std::floor(whole) && std::abs(whole) < 9.0e15;
+    // Some languages write 5 as 5.0. The bound, 2^63, keeps the cast defined.
+    good = whole == std::floor(whole) && whole >= -0x1p63 && whole < 0x1p63;
     if (good) v = static_cast<std::int64_t>(whole);
   }
   if (!good || v < min || v > max) {

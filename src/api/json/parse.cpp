@@ -9,11 +9,14 @@
 
 #include "api/json/fields.h"
 #include "api/json/parse_tools.h"
+#include "llm/event.h"
 
 namespace pmt::api {
 namespace {
 
 constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
+constexpr std::size_t kPromptsMax = 2048;
+constexpr std::size_t kAllChoicesMax = llm::kChoicesMax;
 constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kInt64Min = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kInt64Max = std::numeric_limits<std::int64_t>::max();
@@ -24,6 +27,7 @@ struct Draft {
   std::optional<int> max_tokens, max_completion_tokens;
   bool chat_logprobs = false;
   std::optional<int> top_logprobs;
+  std::optional<int> best_of;
   bool prompt_given = false;
 };
 
@@ -100,31 +104,42 @@ base::Status read_messages(Json value, Draft& d) {
   });
 }
 
-base::Status read_token_ids(Json value, Draft& d) {
-  std::vector<std::int32_t>& ids = d.call.request.prompt_tokens;
-  ids.clear();
+base::Status read_token_ids(Json value, std::vector<std::int32_t>& ids) {
   return read_array(value, kTextMax,
                     [&ids](Json item) { return integer(item, 0, kInt32Max, ids.emplace_back()); });
 }
 
-/// A string, or an array of: token ids, one string, or one array of token ids.
+base::Status read_listed_prompt(Json value, Prompt& out) {
+  if (!value.is_string() && !value.is_array()) return mismatch("a string or an array of token ids", value);
+  TRY(value.is_string() ? text(value, kTextMax, out.text) : read_token_ids(value, out.tokens));
+  if (out.text.empty() && out.tokens.empty()) return base::invalid("must not be empty");
+  return {};
+}
+
+/// A string, an array of token ids, or a list of either.
 base::Status read_prompt(Json value, Draft& d) {
+  llm::Request& request = d.call.request;
   d.prompt_given = true;
-  if (value.is_string()) return text(value, kTextMax, d.call.request.prompt);
+  request.prompt.clear();
+  request.prompt_tokens.clear();
+  d.call.prompts.clear();
+  if (value.is_string()) return text(value, kTextMax, request.prompt);
   simdjson::dom::array items;
   if (value.get(items) != simdjson::SUCCESS) return mismatch("a string or an array", value);
   if (items.size() == 0) return base::invalid("must not be empty");
   const Json first = items.at(0).value_unsafe();
-  if (!first.is_string() && !first.is_array()) return read_token_ids(value, d);
-  if (items.size() > 1) {
-    return base::invalid(
-        fmt::format("must hold one prompt, not {}: send one request for each", items.size()));
-  }
-  base::Status read =
-      first.is_string() ? text(first, kTextMax, d.call.request.prompt) : read_token_ids(first, d);
-  if (!read) return below("[0]", read.error());
+  if (!first.is_string() && !first.is_array()) return read_token_ids(value, request.prompt_tokens);
+  std::vector<Prompt> prompts;
+  TRY(read_array(value, kPromptsMax,
+                 [&prompts](Json item) { return read_listed_prompt(item, prompts.emplace_back()); }));
+  request.prompt = prompts[0].text;
+  request.prompt_tokens = prompts[0].tokens;
+  if (prompts.size() > 1) d.call.prompts = std::move(prompts);
   return {};
 }
+
+/// OpenAI's bounds.
+constexpr int kChoicesMax = 128;
 
 constexpr Range kPenalty = {-2, 2};
 
@@ -136,7 +151,7 @@ constexpr Rule<Draft> kCommon[] = {
      }},
     {"top_p",
      [](Json v, Draft& d) {
-       return number(v, {.min = 0, .max = 1, .min_excluded = true}, d.call.request.sampling.top_p);
+       return number(v, {0, 1}, d.call.request.sampling.top_p);  // 0: the likeliest token
      }},
     {"top_k", [](Json v, Draft& d) { return integer(v, 0, kInt32Max, d.call.request.sampling.top_k); }},
     {"min_p",
@@ -149,9 +164,13 @@ constexpr Rule<Draft> kCommon[] = {
      [](Json v, Draft& d) { return number(v, kPenalty, d.call.request.sampling.presence_penalty); }},
     {"seed", read_seed},
     {"logit_bias", read_logit_bias},
-    {"max_tokens", [](Json v, Draft& d) { return integer(v, 1, kInt32Max, d.max_tokens); }},
+    {"max_tokens",
+     [](Json v, Draft& d) {
+       const bool chat = d.call.request.endpoint == llm::Endpoint::kChat;
+       return integer(v, chat ? 1 : 0, kInt32Max, d.max_tokens);  // 0: the prompt is read, and that is all
+     }},
     {"stop", read_stop},
-    {"n", [](Json v, Draft& d) { return integer(v, 1, 8, d.call.request.n); }},
+    {"n", [](Json v, Draft& d) { return integer(v, 1, kChoicesMax, d.call.request.n); }},
     {"stream", [](Json v, Draft& d) { return flag(v, d.call.stream); }},
     {"stream_options", read_stream_options},
     {"permutation", [](Json v, Draft& d) { return parse_extension(v, d.call.request); }},
@@ -183,7 +202,6 @@ constexpr char kAudio[] = "audio";
 constexpr char kFunctions[] = "functions";
 constexpr char kFunctionCall[] = "function_call";
 constexpr char kWebSearch[] = "web_search_options";
-constexpr char kSuffix[] = "suffix";
 
 constexpr Rule<Draft> kChat[] = {
     {"messages", read_messages},
@@ -205,14 +223,8 @@ constexpr Rule<Draft> kCompletions[] = {
     {"prompt", read_prompt},
     {"logprobs", [](Json v, Draft& d) { return integer(v, 0, 20, d.call.request.logprobs); }},
     {"echo", [](Json v, Draft& d) { return flag(v, d.call.request.echo); }},
-    {"best_of",
-     [](Json v, Draft& d) -> base::Status {
-       std::int64_t best_of = 1;
-       TRY(integer(v, 1, 20, best_of));
-       if (best_of > 1) d.call.unsupported.emplace_back("best_of");
-       return {};
-     }},
-    {kSuffix, note_unsupported<kSuffix>},
+    {"best_of", [](Json v, Draft& d) { return integer(v, 0, kChoicesMax, d.best_of); }},  // 0: not given
+    {"suffix", [](Json v, Draft& d) { return text(v, kTextMax, d.call.request.suffix); }},
 };
 
 template <std::size_t kA, std::size_t kB>
@@ -245,6 +257,29 @@ void settle_logprobs(Draft& d) {
     d.call.refusals.push_back(below("top_logprobs", base::invalid("needs 'logprobs' to be true")));
 }
 
+base::Status check_choices(const Draft& d) {
+  const int n = d.call.request.n;
+  if (d.best_of.value_or(0) > 0 && *d.best_of < n) {
+    return below("best_of",
+                 base::invalid(fmt::format("must be at least 'n', which is {}, not {}", n, *d.best_of)));
+  }
+  if (d.call.best_of > n && d.call.stream) {
+    return below("best_of",
+                 base::invalid("can't be streamed above 'n': which are the best is known when all are "
+                               "written. Leave out 'stream' or 'best_of'"));
+  }
+  const std::size_t prompts = std::max<std::size_t>(d.call.prompts.size(), 1);
+  if (prompts * static_cast<std::size_t>(d.call.best_of) <= kAllChoicesMax) return {};
+  return below("prompt", base::invalid(fmt::format(
+                             "must come to at most {} choices in one request, not {} prompts of {} each",
+                             kAllChoicesMax, prompts, d.call.best_of)));
+}
+
+void settle_choices(Draft& d) {
+  d.call.best_of = std::max(d.call.request.n, d.best_of.value_or(0));
+  if (base::Status checked = check_choices(d); !checked) d.call.refusals.push_back(checked.error());
+}
+
 void settle_max_tokens(Draft& d) {
   llm::Request& r = d.call.request;
   r.max_tokens = d.max_completion_tokens ? d.max_completion_tokens : d.max_tokens;
@@ -262,6 +297,7 @@ base::Status read_call(Json root, Draft& d) {
   TRY(read_object<Draft>(root, rules, UnknownKeys::kIgnored, d, nullptr, leave_to_the_model));
   TRY(check_required(d));
   settle_logprobs(d);
+  settle_choices(d);
   settle_max_tokens(d);
   return {};
 }

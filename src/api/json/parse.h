@@ -16,8 +16,17 @@
 
 namespace pmt::api {
 
+/// One of `prompt`'s: a text, or token ids if there are any.
+struct Prompt {
+  std::string text = {};
+  std::vector<std::int32_t> tokens = {};
+};
+
 struct CompletionCall {
   llm::Request request;
+  /// Of a list of several; `request` has the first of them then.
+  std::vector<Prompt> prompts;
+  int best_of = 1;  // at least request.n: as many are drawn for each prompt, and the best n are given
   bool stream = false;
   bool include_usage = false;
   /// Fields that would change the answer and that this server never acts on: their names, if given.

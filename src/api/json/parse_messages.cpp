@@ -1,4 +1,6 @@
 #include <limits>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -11,35 +13,45 @@
 namespace pmt::api {
 namespace {
 
+constexpr char kRefusal[] = "refusal";
+constexpr char kFunctionRole[] = "function";
 constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
 
 struct MessageDraft {
   llm::Message* message;
   bool has_content = false;
+  std::string refusal = {};
   bool has_more = false;                // than llm::Message has members for
   std::vector<std::size_t> parts = {};  // bytes of each
 };
 
+/// A text, or what a model said instead of one.
 struct Part {
+  std::string type;
   std::string text;
   bool has_type = false;
   bool has_text = false;
   bool has_more = false;
 };
 
+base::Status read_part_text(Json value, Part& part) {
+  part.has_text = true;
+  return text(value, kTextMax, part.text);
+}
+
 constexpr Rule<Part> kPartRules[] = {
     {"type",
      [](Json v, Part& p) -> base::Status {
        std::string_view type;
        p.has_type = true;
-       if (v.get(type) == simdjson::SUCCESS && type == "text") return {};
-       return mismatch("\"text\", the only kind of part that the models here read", v);
+       const bool known = v.get(type) == simdjson::SUCCESS && (type == "text" || type == kRefusal);
+       if (!known) return mismatch("\"text\", the only kind of part that the models here read", v);
+       p.type = type;
+       p.has_more = p.has_more || type == kRefusal;
+       return {};
      }},
-    {"text",
-     [](Json v, Part& p) {
-       p.has_text = true;
-       return text(v, kTextMax, p.text);
-     }},
+    {"text", read_part_text},
+    {kRefusal, read_part_text},
 };
 
 template <class T>
@@ -51,7 +63,8 @@ base::Status read_part(Json value, MessageDraft& d) {
   Part part;
   TRY(read_object<Part>(value, kPartRules, UnknownKeys::kIgnored, part, note_more<Part>));
   if (!part.has_type) return below("type", base::invalid("is required"));
-  if (!part.has_text) return below("text", base::invalid("is required"));
+  if (!part.has_text) return below(part.type, base::invalid("is required"));
+  if (!d.parts.empty()) d.message->content += '\n';  // so that words of two parts never run together
   d.message->content += part.text;
   d.parts.push_back(part.text.size());
   d.has_more = d.has_more || part.has_more;
@@ -67,7 +80,8 @@ base::Status read_content(Json value, MessageDraft& d) {
 }
 
 base::Status read_role(Json value, MessageDraft& d) {
-  static constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool"};
+  static constexpr std::string_view kRoles[] = {"system",    "developer", "user",
+                                                "assistant", "tool",      kFunctionRole};
   std::string_view role;
   const bool is_text = value.get(role) == simdjson::SUCCESS;
   for (const std::string_view known : kRoles) {
@@ -83,6 +97,17 @@ constexpr Rule<MessageDraft> kMessageRules[] = {
     {"content", read_content},
     {"name", [](Json v, MessageDraft& d) { return text(v, 256, d.message->name); }},
     {"tool_calls", [](Json v, MessageDraft& d) { return read_tool_calls(v, d.message->tool_calls); }},
+    {kRefusal,
+     [](Json v, MessageDraft& d) {
+       d.has_more = true;
+       return text(v, kTextMax, d.refusal);
+     }},
+    // What tool_calls was before there were several.
+    {"function_call",
+     [](Json v, MessageDraft& d) {
+       d.has_more = true;
+       return read_function_call(v, d.message->tool_calls.emplace_back());
+     }},
     {"tool_call_id", [](Json v, MessageDraft& d) { return text(v, 256, d.message->tool_call_id); }},
 };
 
@@ -100,8 +125,17 @@ base::Status parse_message(Json value, llm::Message& out) {
   TRY(read_object<MessageDraft>(value, kMessageRules, UnknownKeys::kIgnored, draft, note_more<MessageDraft>));
   out.more = draft.has_more ? simdjson::minify(value) : told_parts(draft.parts);
   if (out.role.empty()) return below("role", base::invalid("is required"));
-  const bool called_tools = out.role == "assistant" && !out.tool_calls.empty();
-  if (!draft.has_content && !called_tools) return below("content", base::invalid("is required"));
+  if (out.role == kFunctionRole) {  // the result of a function_call
+    if (out.name.empty()) {
+      return below("name", base::invalid("is required in a message of role \"function\""));
+    }
+    out.role = "tool";
+    out.tool_call_id = function_call_id(out.name);
+    out.more = simdjson::minify(value);
+  }
+  // An answer may have said nothing but a call or a refusal, or nothing at all.
+  if (!draft.has_content && out.role != "assistant") return below("content", base::invalid("is required"));
+  if (out.content.empty()) out.content = std::move(draft.refusal);
   if (out.role == "tool" && out.tool_call_id.empty()) {
     return below("tool_call_id", base::invalid("is required in a message of role \"tool\""));
   }

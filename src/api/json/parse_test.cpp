@@ -53,7 +53,7 @@ TEST(ParseChat, ReadsEveryField) {
   EXPECT_EQ(r.logprobs, 4);
   EXPECT_TRUE(call.stream);
   EXPECT_TRUE(call.include_usage);
-  EXPECT_TRUE(check_supported(call, false));
+  EXPECT_TRUE(check_supported(call, ServedModel{}));
 }
 
 TEST(ParseChat, NullMeansNotGiven) {
@@ -104,7 +104,7 @@ CompletionCall read_for_any(const std::string& body) {
 TEST(ReadForAnyModel, WhatOnlyOursRefuseIsNamedAndLeftOut) {
   const CompletionCall call = read_for_any(
       R"({"model":"up/m","temperature":3.5,"stop":["a","b","c","d","e","f"],"top_logprobs":30,"messages":[
-          {"role":"function","name":"f","content":"x"},
+          {"role":"critic","name":"f","content":"x"},
           {"role":"user","content":[{"type":"text","text":"What?"},{"type":"image_url","image_url":{"url":"data:"}}]},
           {"role":"user","content":"and"}]})");
   std::vector<std::string> fields;
@@ -116,8 +116,8 @@ TEST(ReadForAnyModel, WhatOnlyOursRefuseIsNamedAndLeftOut) {
   ASSERT_EQ(call.request.messages.size(), 3U);
   EXPECT_THAT(call.request.messages[1].more, HasSubstr("image_url"));
   EXPECT_EQ(call.request.messages[2].more, "");
-  EXPECT_FALSE(check_supported(call, false));
-  EXPECT_TRUE(check_supported(call, true));
+  EXPECT_FALSE(check_supported(call, ServedModel{}));
+  EXPECT_TRUE(check_supported(call, ServedModel{.remote = true}));
 }
 
 TEST(ReadForAnyModel, WhatWeActOnMustBeRight) {
@@ -145,6 +145,57 @@ TEST(ReadForAnyModel, WhatAMessageHasMoreIsKept) {
       HasSubstr("cache_control"));
 }
 
+TEST(ParseChat, PartsAreLines) {
+  const auto content = [](const std::string& value) {
+    return parsed(Endpoint::kChat,
+                  R"({"model": "m", "messages": [{"role": "user", "content": )" + value + "}]}")
+        .request.messages[0]
+        .content;
+  };
+  EXPECT_EQ(content(R"([{"type": "text", "text": "What is"}, {"type": "text", "text": "the best book"}])"),
+            "What is\nthe best book");
+  EXPECT_EQ(content(R"([{"type": "text", "text": "one"}])"), "one");
+  EXPECT_EQ(
+      content(
+          R"([{"type": "text", "text": ""}, {"type": "text", "text": "a"}, {"text": "", "type": "text"}])"),
+      "\na\n");
+}
+
+TEST(ParseChat, TakesWhatAnAssistantMayHaveSaid) {
+  const auto said = [](const std::string& turn) {
+    return parsed(Endpoint::kChat,
+                  R"({"model": "m", "messages": [{"role": "user", "content": "a"}, {"role": "assistant")" +
+                      turn + R"(}, {"role": "user", "content": "b"}]})")
+        .request.messages[1];
+  };
+  EXPECT_EQ(said(R"(, "content": null)").content, "");
+  EXPECT_EQ(said("").content, "");
+  EXPECT_EQ(said(R"(, "content": null, "refusal": "no")").content, "no");
+  EXPECT_EQ(said(R"(, "content": "", "refusal": "no")").content, "no");
+  EXPECT_EQ(said(R"(, "content": "yes", "refusal": null)").content, "yes");
+  EXPECT_EQ(said(R"(, "content": [{"type": "refusal", "refusal": "no"}])").content, "no");
+  EXPECT_EQ(
+      said(R"(, "content": [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}])").content,
+      "a\nno");
+}
+
+TEST(ParseChat, AFunctionCallIsACallOfATool) {
+  const llm::Request r =
+      parsed(Endpoint::kChat, R"({"model": "m", "messages": [{"role": "user", "content": "a"},
+      {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{\"x\":\"1\"}"}},
+      {"role": "function", "name": "f", "content": "7"}, {"role": "assistant", "content": "c", "function_call": null}]})")
+          .request;
+  ASSERT_EQ(r.messages[1].tool_calls.size(), 1U);
+  const llm::ToolCall& call = r.messages[1].tool_calls[0];
+  EXPECT_EQ(call.name, "f");
+  EXPECT_EQ(call.arguments, R"({"x":"1"})");
+  EXPECT_EQ(call.sent,
+            R"({"id":"call_f","type":"function","function":{"name":"f","arguments":"{\"x\":\"1\"}"}})");
+  EXPECT_EQ(r.messages[2].role, "tool");
+  EXPECT_EQ(r.messages[2].tool_call_id, "call_f");
+  EXPECT_TRUE(r.messages[3].tool_calls.empty());
+}
+
 TEST(ParseCompletions, ReadsEachFormOfPrompt) {
   const auto request = [](const std::string& prompt) {
     return parsed(Endpoint::kCompletions,
@@ -157,6 +208,57 @@ TEST(ParseCompletions, ReadsEachFormOfPrompt) {
   EXPECT_THAT(request("[[4, 5]]").prompt_tokens, ElementsAre(4, 5));
   EXPECT_EQ(request(R"("x")").logprobs, 2);
   EXPECT_TRUE(request(R"("x")").echo);
+}
+
+TEST(ParseCompletions, ReadsListsOfPrompts) {
+  const auto call = [](const std::string& prompt) {
+    return parsed(Endpoint::kCompletions, R"({"model":"m","prompt":)" + prompt + "}");
+  };
+  EXPECT_TRUE(call(R"(["one"])").prompts.empty()) << "one is no list";
+  const CompletionCall mixed = call(R"(["a", [1, 2], "c"])");
+  ASSERT_EQ(mixed.prompts.size(), 3U);
+  EXPECT_EQ(mixed.prompts[0].text, "a");
+  EXPECT_THAT(mixed.prompts[1].tokens, ElementsAre(1, 2));
+  EXPECT_EQ(mixed.request.prompt, "a");
+  EXPECT_EQ(call("[[3], [4]]").prompts[1].tokens[0], 4);
+}
+
+TEST(ParseCompletions, ReadsWhatHarnessesSend) {
+  const auto call = [](const std::string& more) {
+    return parsed(Endpoint::kCompletions, R"({"model":"m","prompt":"x",)" + more + "}");
+  };
+  EXPECT_EQ(call(R"("max_tokens": 0)").request.max_tokens, 0);
+  EXPECT_EQ(call(R"("suffix": "end")").request.suffix, "end");
+  EXPECT_EQ(call(R"("best_of": 3, "n": 2)").best_of, 3);
+  EXPECT_EQ(call(R"("n": 128)").best_of, 128);
+  EXPECT_EQ(call(R"("best_of": 0)").best_of, 1);
+  EXPECT_EQ(call(R"("top_p": 0)").request.sampling.top_p, 0);
+}
+
+TEST(ParseChat, IntegersOfMoreThan64BitsStopNothing) {
+  const auto seed = [](const std::string& more) {
+    return parsed(Endpoint::kChat, R"({"model": "m", "seed": 7, "messages": [{"role": "user", "content":
+        "18446744073709551616 \\"}], )" +
+                                       more + "}")
+        .request.sampling.seed;
+  };
+  for (const char* more :
+       {R"("metadata": {"a": [1, {"b": -9223372036854775809}]})",
+        R"("user_id": 123456789012345678901234567890)",
+        R"("x": [18446744073709551616, 1.23456789012345678901234, 1e22, -18446744073709551616e-3])",
+        R"("x": {"18446744073709551616": "18446744073709551616"}, "y": 18446744073709551616)"}) {
+    EXPECT_EQ(seed(more), 7U) << more;
+  }
+}
+
+TEST(ParseChat, NumbersOfAnyNotation) {
+  const llm::Request request =
+      parsed(Endpoint::kChat, R"({"model": "m", "messages": [{"role": "user", "content": "x"}],
+          "max_tokens": 5.0, "n": 2e0, "seed": 1e18, "temperature": 1, "top_p": 1})")
+          .request;
+  EXPECT_EQ(request.max_tokens, 5);
+  EXPECT_EQ(request.n, 2);
+  EXPECT_TRUE(request.sampling.seed);
 }
 
 TEST(ParseExtension, ReadsEveryField) {
@@ -247,6 +349,11 @@ std::string text(const std::string& more) {
 std::string prompt(const std::string& value) {
   return R"({"model": "m", "prompt": )" + value + "}";
 }
+std::string repeated(const std::string& item, int times) {
+  std::string out = item;
+  for (int i = 1; i < times; ++i) out += "," + item;
+  return out;
+}
 std::string nested(int depth) {
   return chat("\"metadata\": " + std::string(static_cast<std::size_t>(depth), '[') +
               std::string(static_cast<std::size_t>(depth), ']'));
@@ -261,7 +368,7 @@ TEST_P(BadInput, IsRefusedNamingTheField) {
   if (!call) {
     verdict = base::Error(call.error());
   } else {
-    verdict = check_supported(*call, false);
+    verdict = check_supported(*call, ServedModel{});
   }
   ASSERT_FALSE(verdict) << "accepted";
   EXPECT_EQ(verdict.error().code, base::Code::kInvalidArgument);
@@ -327,6 +434,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "messages[0].name", "a string"},
         BadBody{"tool_without_id", kChat, messages(R"([{"role": "tool", "content": "x"}])"),
                 "messages[0].tool_call_id", "required"},
+        BadBody{"function_call_text", kChat,
+                messages(R"([{"role": "assistant", "content": "x", "function_call": "auto"}])"),
+                "messages[0].function_call", "an object"},
+        BadBody{"function_call_name", kChat, messages(R"([{"role": "assistant", "function_call": {}}])"),
+                "messages[0].function_call.name", "required"},
+        BadBody{"function_without_name", kChat, messages(R"([{"role": "function", "content": "x"}])"),
+                "messages[0].name", "required"},
+        BadBody{"refusal_type", kChat, messages(R"([{"role": "assistant", "refusal": 1}])"),
+                "messages[0].refusal", "a string"},
+        BadBody{"refusal_part", kChat,
+                messages(R"([{"role": "assistant", "content": [{"type": "refusal"}]}])"),
+                "messages[0].content[0].refusal", "required"},
         BadBody{"tool_calls_type", kChat,
                 messages(R"([{"role": "assistant", "content": "x", "tool_calls": {}}])"),
                 "messages[0].tool_calls", "an array"}),
@@ -335,16 +454,16 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Sampling, BadInput,
     testing::Values(
-        BadBody{"n_zero", kChat, chat(R"("n": 0)"), "n", "between 1 and 8"},
-        BadBody{"n_nine", kChat, chat(R"("n": 9)"), "n", "between 1 and 8"},
+        BadBody{"n_zero", kChat, chat(R"("n": 0)"), "n", "between 1 and 128"},
+        BadBody{"n_129", kChat, chat(R"("n": 129)"), "n", "between 1 and 128"},
         BadBody{"n_fraction", kChat, chat(R"("n": 1.5)"), "n", "an integer"},
         BadBody{"temperature_high", kChat, chat(R"("temperature": 2.1)"), "temperature",
                 "between 0 and 2, not 2.1"},
         BadBody{"temperature_low", kChat, chat(R"("temperature": -0.1)"), "temperature", "between 0 and 2"},
         BadBody{"temperature_text", kChat, chat(R"("temperature": "hot")"), "temperature",
                 "not the string \"hot\""},
-        BadBody{"top_p_zero", kChat, chat(R"("top_p": 0)"), "top_p", "above 0 and at most 1"},
-        BadBody{"top_p_high", kChat, chat(R"("top_p": 1.5)"), "top_p", "at most 1"},
+        BadBody{"top_p_low", kChat, chat(R"("top_p": -0.1)"), "top_p", "between 0 and 1"},
+        BadBody{"top_p_high", kChat, chat(R"("top_p": 1.5)"), "top_p", "between 0 and 1"},
         BadBody{"top_k_negative", kChat, chat(R"("top_k": -1)"), "top_k", "between 0"},
         BadBody{"min_p_high", kChat, chat(R"("min_p": 2)"), "min_p", "between 0 and 1"},
         BadBody{"max_tokens_zero", kChat, chat(R"("max_tokens": 0)"), "max_tokens", "between 1"},
@@ -387,16 +506,27 @@ INSTANTIATE_TEST_SUITE_P(
                     BadBody{"empty", kText, prompt(R"("")"), "prompt", "empty"},
                     BadBody{"empty_array", kText, prompt("[]"), "prompt", "empty"},
                     BadBody{"number", kText, prompt("5"), "prompt", "a string or an array"},
-                    BadBody{"two_prompts", kText, prompt(R"(["a", "b"])"), "prompt", "one prompt, not 2"},
-                    BadBody{"two_token_prompts", kText, prompt("[[1], [2]]"), "prompt", "one prompt, not 2"},
+                    BadBody{"an_empty_one_of_two", kText, prompt(R"(["a", ""])"), "prompt[1]",
+                            "must not be empty"},
+                    BadBody{"no_tokens_in_one", kText, prompt("[[1], []]"), "prompt[1]", "must not be empty"},
+                    BadBody{"a_number_among_texts", kText, prompt(R"(["a", 1])"), "prompt[1]",
+                            "a string or an array of token ids"},
+                    BadBody{"too_many_choices", kText,
+                            R"({"model":"m","n":128,"prompt":[)" + repeated("\"a\"", 33) + "]}", "prompt",
+                            "at most 4096 choices"},
                     BadBody{"negative_id", kText, prompt("[1, -2]"), "prompt[1]", "an integer"},
                     BadBody{"id_text", kText, prompt(R"([1, "a"])"), "prompt[1]", "an integer"},
                     BadBody{"nested_id", kText, prompt("[[1, null]]"), "prompt[0][1]", "an integer"},
                     BadBody{"logprobs_bool", kText, text(R"("logprobs": true)"), "logprobs", "an integer"},
                     BadBody{"logprobs_21", kText, text(R"("logprobs": 21)"), "logprobs", "between 0 and 20"},
                     BadBody{"echo", kText, text(R"("echo": 1)"), "echo", "true or false"},
-                    BadBody{"suffix", kText, text(R"("suffix": "end")"), "suffix", "not supported yet"},
-                    BadBody{"best_of", kText, text(R"("best_of": 3)"), "best_of", "not supported yet"}),
+                    BadBody{"suffix", kText, text(R"("suffix": 1)"), "suffix", "a string"},
+                    BadBody{"max_tokens", kText, text(R"("max_tokens": -1)"), "max_tokens", "between 0 and"},
+                    BadBody{"best_of_below_n", kText, text(R"("best_of": 2, "n": 3)"), "best_of",
+                            "at least 'n', which is 3, not 2"},
+                    BadBody{"best_of_streamed", kText, text(R"("best_of": 2, "stream": true)"), "best_of",
+                            "can't be streamed"},
+                    BadBody{"best_of_129", kText, text(R"("best_of": 129)"), "best_of", "between 0 and 128"}),
     row_name);
 
 INSTANTIATE_TEST_SUITE_P(

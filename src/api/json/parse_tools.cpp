@@ -197,6 +197,19 @@ base::Status read_response_format(Json value, llm::ResponseFormat& out) {
   return {};
 }
 
+std::string function_call_id(std::string_view name) {
+  return fmt::format("call_{}", name);
+}
+
+base::Status read_function_call(Json value, llm::ToolCall& out) {
+  TRY(read_object<llm::ToolCall>(value, kCalledRules, UnknownKeys::kIgnored, out));
+  if (out.name.empty()) return below("name", base::invalid("is required"));
+  out.sent = fmt::format(R"({{"id":{},"type":"function","function":{{"name":{},"arguments":{}}}}})",
+                         base::json_quoted(function_call_id(out.name)), base::json_quoted(out.name),
+                         base::json_quoted(out.arguments));
+  return {};
+}
+
 base::Status read_tool_calls(Json value, std::vector<llm::ToolCall>& out) {
   out.clear();
   return read_array(value, kTextMax, [&out](Json item) -> base::Status {

@@ -1,9 +1,11 @@
 #include "api/json/render.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "api/json/json_writer.h"
 #include "api/json/render_parts.h"
+#include "base/utf8.h"
 
 namespace pmt::api {
 
@@ -21,7 +23,9 @@ void AnswerRenderer::add(llm::Started started) {
 
 void AnswerRenderer::add(llm::Delta delta) {
   Choice& c = choice(delta.choice);
-  if (shape_.logprobs && delta.logprobs.empty() && c.logprobs.empty()) c.echoed += characters(delta.text);
+  if (shape_.logprobs && delta.logprobs.empty() && c.logprobs.empty())
+    c.echoed += base::characters(delta.text);
+  if (shape_.echo && c.text.empty() && c.logprobs.empty()) c.echoed_tokens = delta.logprobs.size();
   if (c.text.empty()) {
     c.text = std::move(delta.text);
   } else {
@@ -82,6 +86,34 @@ void AnswerRenderer::append_choice(std::string& out, int index, const Choice& c)
   w.end();
 }
 
+/// The mean log-probability of its tokens, as OpenAI ranks choices.
+double AnswerRenderer::goodness(const Choice& choice) {
+  constexpr double kImpossible = -9999;
+  double sum = 0;
+  const std::size_t tokens = choice.logprobs.size() - choice.echoed_tokens;
+  for (std::size_t i = choice.echoed_tokens; i < choice.logprobs.size(); ++i)
+    sum += std::max<double>(choice.logprobs[i].logprob.value_or(kImpossible), kImpossible);
+  return tokens == 0 ? kImpossible : sum / static_cast<double>(tokens);
+}
+
+/// The best of each prompt's, best first; all of them where no more were drawn than are wanted.
+std::vector<AnswerRenderer::Shown> AnswerRenderer::shown() const {
+  std::vector<Shown> all;
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    if (choices_[i].end) all.push_back({static_cast<int>(i), &choices_[i]});
+  }
+  if (shape_.best_of <= shape_.n) return all;
+  std::vector<Shown> best;
+  for (auto begin = all.begin(); all.end() - begin >= shape_.best_of; begin += shape_.best_of) {
+    std::stable_sort(begin, begin + shape_.best_of, [](const Shown& a, const Shown& b) {
+      return goodness(*a.choice) > goodness(*b.choice);
+    });
+    for (auto one = begin; one != begin + shape_.n; ++one)
+      best.push_back({static_cast<int>(best.size()), one->choice});
+  }
+  return best;
+}
+
 std::string AnswerRenderer::finish(llm::Done& done) {
   std::size_t text_bytes = 0;
   for (const Choice& c : choices_) text_bytes += c.text.size();
@@ -95,10 +127,9 @@ std::string AnswerRenderer::finish(llm::Done& done) {
   append_fingerprint(w, started_.more);
   w.member("choices") += '[';
   bool first = true;
-  for (std::size_t i = 0; i < choices_.size(); ++i) {
-    if (!choices_[i].end) continue;
+  for (const Shown& one : shown()) {
     if (!std::exchange(first, false)) out += ',';
-    append_choice(out, static_cast<int>(i), choices_[i]);
+    append_choice(out, one.index, *one.choice);
   }
   out += ']';
   append_usage(w.member("usage"), done.usage, done.report);

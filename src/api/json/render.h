@@ -20,6 +20,9 @@ namespace pmt::api {
 struct AnswerShape {
   llm::Endpoint endpoint = llm::Endpoint::kChat;
   std::string id;               // "chatcmpl-...", "cmpl-..."
+  int n = 1;                    // choices of each prompt that are given
+  int best_of = 1;              // if above n: that come; the best n stay
+  bool echo = false;            // a choice's first text is the prompt's
   std::optional<int> logprobs;  // as in llm::Request
   bool include_usage = false;   // streams: a usage chunk at the end
 };
@@ -38,12 +41,19 @@ class AnswerRenderer final : public AnswerWriter {
     std::string text;
     std::vector<llm::TokenLogprob> logprobs;
     std::int64_t echoed = 0;  // characters of text before the first token with a logprob: the prompt's echo
+    std::size_t echoed_tokens = 0;  // the first of logprobs, which are the prompt's
     std::string reasoning;
     llm::JsonSum more{llm::JsonSum::Rule::kJoined};
     llm::JsonSum choice_more{llm::JsonSum::Rule::kChoice};
     std::optional<llm::ChoiceEnd> end;
   };
   Choice& choice(int index);
+  static double goodness(const Choice& choice);
+  struct Shown {
+    int index;
+    const Choice* choice;
+  };
+  std::vector<Shown> shown() const;
   void append_choice(std::string& out, int index, const Choice& choice) const;
   void append_message(std::string& out, const Choice& choice) const;
   void append_logprobs(std::string& out, const Choice& choice) const;

@@ -7,6 +7,7 @@
 
 #include "api/json/json_writer.h"
 #include "base/json_text.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include "llm/json_sum.h"
 
@@ -120,12 +121,6 @@ void append_top(std::string& out, const llm::TokenLogprob& token) {
 
 }  // namespace
 
-std::int64_t characters(std::string_view utf8) {
-  std::int64_t n = 0;
-  for (const char c : utf8) n += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
-  return n;
-}
-
 void append_members(ObjectWriter& w, const llm::MembersText& members) {
   w.members(members);
 }
@@ -232,7 +227,7 @@ void append_text_logprobs(std::string& out, const std::vector<llm::TokenLogprob>
   }
   append_array(w.member("text_offset"), tokens, [&out, &offset](const llm::TokenLogprob& t) {
     append_int(out, offset);
-    offset += characters(t.token);
+    offset += base::characters(t.token);
   });
   w.end();
 }

@@ -47,9 +47,6 @@ void append_token_logprobs(std::string& out, const std::vector<llm::TokenLogprob
 /// One choice's logprobs in the chat shape: the same as `content`.
 void append_chat_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens);
 
-/// Code points of well-formed text.
-std::int64_t characters(std::string_view utf8);
-
 /// The completions shape: tokens, token_logprobs, top_logprobs (null unless `with_top`), text_offset.
 /// `offset`: characters of the choice's text before the first token; moved on past the last.
 void append_text_logprobs(std::string& out, const std::vector<llm::TokenLogprob>& tokens, bool with_top,

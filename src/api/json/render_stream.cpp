@@ -6,6 +6,7 @@
 #include "api/json/render.h"
 #include "api/json/render_parts.h"
 #include "base/json_text.h"
+#include "base/utf8.h"
 
 namespace pmt::api {
 namespace {
@@ -83,7 +84,7 @@ void StreamRenderer::append_role(std::string& out, int index) {
 void StreamRenderer::append_logprobs(std::string& out, const llm::Delta& delta) {
   std::int64_t& offset = sent(delta.choice).offset;
   if (!shape_.logprobs || delta.logprobs.empty()) {
-    offset += characters(delta.text);  // an echoed prompt
+    offset += base::characters(delta.text);  // an echoed prompt
     out += "null";
   } else if (shape_.endpoint == llm::Endpoint::kChat) {
     append_chat_logprobs(out, delta.logprobs);

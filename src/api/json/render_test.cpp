@@ -1,5 +1,6 @@
 #include "api/json/render.h"
 
+#include <cmath>
 #include <limits>
 
 #include <gmock/gmock.h>
@@ -96,6 +97,62 @@ TEST(AnswerRenderer, CompletionsWithLogprobs) {
   EXPECT_EQ(choice.at("logprobs").at("top_logprobs").at(0), json({{"n", -0.5}, {"m", -1.5}}));
   EXPECT_EQ(choice.at("logprobs").at("top_logprobs").at(3), json({{" \"", -2}}));
   EXPECT_EQ(choice.at("logprobs").at("text_offset"), json({6, 7, 8, 8}));
+}
+
+TEST(AnswerRenderer, AnEchoedPromptHasItsLogprobs) {
+  AnswerRenderer answer(
+      {.endpoint = Endpoint::kCompletions, .id = "cmpl-1", .n = 1, .echo = true, .logprobs = 1});
+  answer.add(started());
+  Delta prompt = said("Né b");
+  prompt.logprobs = {{"Né", std::nullopt, {}}, {" b", -1.5F, {{" c", -0.25F}}}};
+  answer.add(std::move(prompt));
+  Delta delta = said(" d");
+  delta.logprobs = {{" d", -0.5F, {{" d", -0.5F}}}, {"", -0.75F, {{"<end>", -0.75F}}}};
+  answer.add(std::move(delta));
+  answer.add(ended());
+  Done d = done();
+  const json choice = json::parse(answer.finish(d)).at("choices").at(0);
+  EXPECT_EQ(choice.at("text"), "Né b d");
+  EXPECT_EQ(choice.at("logprobs").at("tokens"), json({"Né", " b", " d", ""}));
+  EXPECT_EQ(choice.at("logprobs").at("token_logprobs"), json({nullptr, -1.5, -0.5, -0.75}));
+  EXPECT_EQ(choice.at("logprobs").at("top_logprobs").at(0), nullptr);
+  EXPECT_EQ(choice.at("logprobs").at("top_logprobs").at(1), json({{" c", -0.25}}));
+  EXPECT_EQ(choice.at("logprobs").at("text_offset"), json({0, 2, 4, 6}));
+}
+
+/// Choice i of `probabilities`: an echoed prompt and then one token of this log-probability.
+json best_of(AnswerShape shape, const std::vector<float>& logprobs) {
+  AnswerRenderer answer(std::move(shape));
+  answer.add(started());
+  for (int i = 0; i < static_cast<int>(logprobs.size()); ++i) {
+    Delta prompt = said("P", i);
+    prompt.logprobs = {{"P", std::nullopt, {}}};
+    answer.add(std::move(prompt));
+    Delta delta = said(std::to_string(i), i);
+    delta.logprobs = {{std::to_string(i), logprobs[static_cast<std::size_t>(i)], {}}};
+    answer.add(std::move(delta));
+    answer.add(ended(i));
+  }
+  Done d = done();
+  return json::parse(answer.finish(d)).at("choices");
+}
+
+TEST(AnswerRenderer, TheBestOfEachPromptStay) {
+  const json choices = best_of({.endpoint = Endpoint::kCompletions,
+                                .id = "cmpl-1",
+                                .n = 2,
+                                .best_of = 3,
+                                .echo = true,
+                                .logprobs = {}},
+                               {-3, -1, -2, -0.5F, -INFINITY, -0.1F});
+  ASSERT_EQ(choices.size(), 4U);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(choices[static_cast<std::size_t>(i)].at("index"), i);
+    EXPECT_TRUE(choices[static_cast<std::size_t>(i)].at("logprobs").is_null()) << "nobody asked for them";
+    texts.push_back(choices[static_cast<std::size_t>(i)].at("text"));
+  }
+  EXPECT_EQ(texts, (std::vector<std::string>{"P1", "P2", "P5", "P3"}));
 }
 
 TEST(AnswerRenderer, ChatLogprobsCarryBytes) {

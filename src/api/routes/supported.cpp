@@ -28,10 +28,27 @@ base::Status check_remote(const llm::Request& r) {
   return {};
 }
 
+/// What is said of one model's tokens means nothing where several have a part in an answer.
+base::Status check_engine(const CompletionCall& call) {
+  const llm::Request& r = call.request;
+  const auto single = [](std::string field) {
+    return name_field(
+        base::invalid("is about one model's own tokens, and this one is put together of several: ask "
+                      "one of them, as GET /v1/models lists them",
+                      std::move(field)));
+  };
+  if (!r.suffix.empty()) return single("suffix");
+  if (r.echo && r.logprobs) return single("echo");
+  if (call.best_of > r.n) return single("best_of");
+  return {};
+}
+
 }  // namespace
 
-base::Status check_supported(const CompletionCall& call, bool remote) {
-  return remote ? check_remote(call.request) : check_openai_fields(call);
+base::Status check_supported(const CompletionCall& call, const ServedModel& model) {
+  if (model.remote) return check_remote(call.request);
+  TRY(check_openai_fields(call));
+  return model.engine ? check_engine(call) : base::Status();
 }
 
 }  // namespace pmt::api
