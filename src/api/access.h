@@ -2,7 +2,8 @@
 //
 //   scope      | opens
 //   (none)     | GET /health, GET /, GET /openapi.json
-//   inference  | /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/models
+//   inference  | /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/embeddings, /v1/rerank,
+//              | /v1/tokenize, /v1/detokenize, /v1/models; all of them without /v1 too
 //   cache      | /v1/cache: the own tenant's entries only
 //   knowledge  | /v1/knowledge
 //   admin      | everything, over all tenants: the operator
@@ -75,7 +76,7 @@ struct Caller {
 
 struct AccessOptions {
   std::vector<KeyOptions> keys = {};
-  HostCheckOptions hosts = {};  // asked where there are no keys
+  HostCheckOptions hosts = {};  // asked where there are no keys, but for its cors
 };
 
 class Access {
@@ -97,6 +98,8 @@ class Access {
   /// what it has used, under its new limits.
   void set_keys(std::vector<KeyOptions> keys);
   bool has_keys() const { return !keys()->empty(); }
+  /// Which pages may read the answers.
+  const Cors& cors() const { return hosts_.cors(); }
   /// Whether who was let in would be now, for what goes on for long: the key may have been withdrawn since.
   bool still_has(const Caller& caller, Scope scope) const;
 

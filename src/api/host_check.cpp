@@ -28,9 +28,12 @@ bool HostCheck::is_own_page(const std::string& origin, std::string_view host) co
 base::Status HostCheck::check_origin(const net::HttpRequest& request) const {
   for (const auto& [name, value] : request.headers) {
     if (name != "origin" || value.empty() || is_own_page(value, request.header("host"))) continue;
-    return base::Error{base::Code::kForbidden,
-                       "This server has no keys, so it doesn't answer web pages of other sites. Configure a "
-                       "[[key]], name the page's host in [server] allowed_hosts, or call it from a program."};
+    if (options_.cors.allows(value)) continue;
+    return base::Error{
+        base::Code::kForbidden,
+        "This server has no keys, so it doesn't answer web pages of other sites. Configure a "
+        "[[key]], name the page in [server] cors_origins (or, where it is served at this address, its "
+        "host in allowed_hosts), or call it from a program."};
   }
   return {};
 }

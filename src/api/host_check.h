@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "api/cors.h"
 #include "base/result.h"
 #include "net/host.h"
 #include "net/http.h"
@@ -20,6 +21,7 @@ struct HostCheckOptions {
   /// one), and any name as long as `allowed` names none.
   bool loopback_only = true;
   std::vector<net::HostPattern> allowed = {};
+  Cors cors = {};  // pages of elsewhere that may call
 };
 
 /// Errors of both: kForbidden, with the way out.
@@ -29,6 +31,7 @@ class HostCheck {
   /// A request without Origin comes from a program, not from a page.
   base::Status check_origin(const net::HttpRequest& request) const;
   base::Status check_host(const net::HttpRequest& request) const;
+  const Cors& cors() const { return options_.cors; }
 
  private:
   bool is_allowed(const net::Host& host) const;

@@ -96,11 +96,28 @@ std::string Router::request_id(const net::HttpRequest& request) const {
   return is_sane_id(given) ? std::string(given) : "req_" + random_hex(random_, 12);
 }
 
-void Router::refuse(const net::HttpRequest& request, net::Responder& responder) const {
-  std::string allowed;
+std::string Router::methods_of(const std::string& path) const {
+  std::string methods;
   for (const Route& route : routes_) {
-    if (route.matches(request.path)) allowed += (allowed.empty() ? "" : ", ") + route.stats->method;
+    if (!route.matches(path)) continue;
+    methods += (methods.empty() ? "" : ", ") + route.stats->method;
+    if (route.stats->method == "GET") methods += ", HEAD";
   }
+  return methods;
+}
+
+bool Router::knows(const std::string& path) const {
+  return std::any_of(routes_.begin(), routes_.end(),
+                     [&path](const Route& route) { return route.matches(path); });
+}
+
+void Router::complete_path(std::string& path) const {
+  const std::string whole = "/v1" + path;
+  if (scope_of_path(whole) == Scope::kInference && knows(whole) && !knows(path)) path = whole;
+}
+
+void Router::refuse(const net::HttpRequest& request, net::Responder& responder) const {
+  const std::string allowed = methods_of(request.path);
   base::Error error{base::Code::kNotFound,
                     fmt::format("There is no {} {} here.", request.method, request.path)};
   if (allowed.empty()) return send_error(responder, error);
@@ -136,9 +153,16 @@ std::shared_ptr<RequestRecord> Router::begin(const net::HttpRequest& request, co
 }
 
 void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> responder) const {
+  complete_path(request.path);
   const Route* const route = find(request);
   const std::shared_ptr<RouteStats>& stats = route == nullptr ? unmatched_ : route->stats;
   std::shared_ptr<RequestRecord> record = begin(request, *stats);
+  const Cors& cors = access_.cors();
+  if (cors.is_preflight(request) && knows(request.path)) {
+    const auto observed = std::make_shared<ObservedResponder>(
+        std::move(responder), record, stats, clock_, Access::Decision{}, cors.headers(request), observer_);
+    return observed->send(cors.preflight(request, methods_of(request.path)));
+  }
   Access::Decision decision = access_.enter(request);
   const std::shared_ptr<Caller> caller = decision.caller;
   if (caller) {
@@ -147,9 +171,9 @@ void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> re
   }
   net::HttpResponse refusal;
   if (!caller) refusal = refusal_of(decision);
-  const auto observed =
-      std::make_shared<ObservedResponder>(std::move(responder), record, stats, clock_, std::move(decision),
-                                          observer_, speaks_messages(request.path));
+  const auto observed = std::make_shared<ObservedResponder>(
+      std::move(responder), record, stats, clock_, std::move(decision), cors.headers(request), observer_,
+      speaks_messages(request.path));
   if (!caller) return observed->send(std::move(refusal));
   if (route == nullptr) return refuse(request, *observed);
   std::string tail = route->has_tail ? request.path.substr(route->prefix.size()) : "";

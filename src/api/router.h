@@ -81,6 +81,10 @@ class Router {
     bool matches(const std::string& path) const;
   };
   const Route* find(const net::HttpRequest& request) const;
+  bool knows(const std::string& path) const;
+  std::string methods_of(const std::string& path) const;
+  /// "/models" is "/v1/models": some clients are given an address without /v1.
+  void complete_path(std::string& path) const;
   void refuse(const net::HttpRequest& request, net::Responder& responder) const;
   std::shared_ptr<RequestRecord> begin(const net::HttpRequest& request, const RouteStats& stats) const;
   std::string request_id(const net::HttpRequest& request) const;

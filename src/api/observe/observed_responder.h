@@ -1,6 +1,6 @@
-// A Responder that adds x-request-id and the rate limits' headers, completes the request's record, gives it
-// to the observers and counts the answer in its route's statistics, once. Errors leave in the shape of the API
-// that was asked. Thread-safety: as net::Responder.
+// A Responder that adds x-request-id, the rate limits' headers and those for pages of other origins, completes
+// the request's record, gives it to the observers and counts the answer in its route's statistics, once. Errors
+// leave in the shape of the API that was asked. Thread-safety: as net::Responder.
 #pragma once
 
 #include <atomic>
@@ -23,12 +23,13 @@ class ObservedResponder final : public net::Responder {
  public:
   ObservedResponder(std::shared_ptr<net::Responder> inner, std::shared_ptr<RequestRecord> record,
                     std::shared_ptr<RouteStats> stats, const base::Clock& clock, Access::Decision decision,
-                    const RequestObserver& observer, bool as_messages)
+                    net::Headers cors_headers, const RequestObserver& observer, bool as_messages)
       : inner_(std::move(inner)),
         record_(std::move(record)),
         stats_(std::move(stats)),
         clock_(clock),
         decision_(std::move(decision)),
+        cors_headers_(std::move(cors_headers)),
         observer_(observer),
         as_messages_(as_messages) {}
   ~ObservedResponder() override {
@@ -78,6 +79,7 @@ class ObservedResponder final : public net::Responder {
   void add_headers(net::Headers& headers) {
     headers.emplace_back("x-request-id", record_->id);
     if (as_messages_) headers.emplace_back("request-id", record_->id);  // Anthropic's name of it
+    headers.insert(headers.end(), cors_headers_.begin(), cors_headers_.end());
     if (decision_.counted) Access::add_limit_headers(*decision_.caller, headers);
   }
 
@@ -101,6 +103,7 @@ class ObservedResponder final : public net::Responder {
   const std::shared_ptr<RouteStats> stats_;
   const base::Clock& clock_;
   const Access::Decision decision_;
+  const net::Headers cors_headers_;
   const RequestObserver& observer_;
   const bool as_messages_;
   std::atomic<bool> observed_{false};

@@ -32,6 +32,9 @@ base::Status read_server(const toml::table& table, const std::string& file, Conf
   std::vector<std::string> allowed_hosts;
   reader.texts("allowed_hosts", allowed_hosts);
   TRY_ASSIGN(out.service.allowed_hosts, read_allowed_hosts(allowed_hosts, file));
+  std::vector<std::string> cors_origins;
+  reader.texts("cors_origins", cors_origins);
+  TRY_ASSIGN(out.service.cors, read_cors_origins(cors_origins, file));
   reader.text("tls_certificate", out.service.tls_certificate);
   reader.text("tls_key", out.service.tls_key);
   return reader.finish();

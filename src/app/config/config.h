@@ -11,6 +11,7 @@
 //   request_timeout_s = 30       # to receive one whole request: 408
 //   stop_grace_ms = 5000         # what a running answer gets to finish when the server is told to stop
 //   allowed_hosts = []           # without keys: names that requests may ask for, "chat.example.org", "*.lan"
+//   cors_origins = []            # pages of other origins that may call: "https://chat.example.org"; "*": any
 //   tls_certificate = "chain.pem"  # with tls_key: https only. PEM files
 //   tls_key = "key.pem"
 //

@@ -79,6 +79,13 @@ base::Result<std::vector<net::HostPattern>> read_allowed_hosts(const std::vector
   return patterns;
 }
 
+base::Result<api::Cors> read_cors_origins(const std::vector<std::string>& texts, const std::string& file) {
+  auto cors = api::Cors::create(texts);
+  if (cors) return cors;
+  return base::invalid(fmt::format("{}: [server] cors_origins {}", file, cors.error().message),
+                       "cors_origins");
+}
+
 base::Status read_log(const toml::table& table, const std::string& file, ServiceConfig& out) {
   TableReader reader(table, "[log]", file);
   reader.one_of("format", out.log.format,

@@ -19,6 +19,7 @@ namespace pmt::app {
 struct ServiceConfig {
   std::vector<api::KeyOptions> keys;
   std::vector<net::HostPattern> allowed_hosts;  // [server] allowed_hosts
+  api::Cors cors;                               // [server] cors_origins
   std::string tls_certificate, tls_key;         // PEM files; both or none
   telemetry::LogOptions log;
   api::RequestLogOptions request_log;
@@ -32,6 +33,8 @@ base::Result<api::KeyOptions> read_key(const toml::table& table, const std::stri
 /// [server] allowed_hosts, as `texts` has it.
 base::Result<std::vector<net::HostPattern>> read_allowed_hosts(const std::vector<std::string>& texts,
                                                                const std::string& file);
+/// [server] cors_origins, as `texts` has it.
+base::Result<api::Cors> read_cors_origins(const std::vector<std::string>& texts, const std::string& file);
 base::Status read_log(const toml::table& table, const std::string& file, ServiceConfig& out);
 base::Status read_telemetry(const toml::table& table, const std::string& file, ServiceConfig& out);
 base::Status read_dashboard(const toml::table& table, const std::string& file, ServiceConfig& out);
