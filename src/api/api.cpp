@@ -5,6 +5,7 @@
 #include "api/background.h"
 #include "api/completions/completion_routes.h"
 #include "api/completions/embedding_routes.h"
+#include "api/completions/rerank_routes.h"
 #include "api/messages/message_routes.h"
 #include "api/observe/completion_metrics.h"
 #include "api/observe/metrics_route.h"
@@ -16,6 +17,7 @@
 #include "api/routes/knowledge_routes.h"
 #include "api/routes/knowledge_worker.h"
 #include "api/routes/status_routes.h"
+#include "api/routes/token_routes.h"
 #include "base/check.h"
 #include "dashboard/feed.h"
 
@@ -58,6 +60,8 @@ struct Api::Impl {
     add_response_routes(router, options, responses);
     add_message_routes(router, options, background);
     add_embedding_routes(router, options);
+    add_rerank_routes(router, options);
+    add_token_routes(router, options, tokenizing);
     add_cache_routes(router, options, tenants, background);
     add_knowledge_routes(router, options, knowledge);
     add_status_routes(router, options);
@@ -80,9 +84,9 @@ struct Api::Impl {
   ResponseStore responses;
   dashboard::Feed feed{{.snapshot = [this] { return dashboard_snapshot(options, recent); }}};
   Router router;
-  // The last two: their jobs answer through what is above.
+  // The last three: their jobs answer through what is above.
   KnowledgeWorker knowledge;
-  Background background;
+  Background background, tokenizing;
 };
 
 Api::Api(ApiOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
