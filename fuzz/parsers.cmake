@@ -8,12 +8,12 @@ function(pmt_parsers room)
   set_property(GLOBAL APPEND PROPERTY PMT_PARSERS ${ARGN})
 endfunction()
 
-pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_text.cpp result.cpp usage_counter.cpp)
+pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_text.cpp percent.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm event.cpp)
 pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp
   sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)
-pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp)
+pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp tls.cpp url.cpp)
 pmt_parsers(response_cache store/canonical_json.cpp store/canonical_key.cpp store/entry_codec.cpp
   store/entry_record.cpp store/invalidation.cpp shared/redis_replies.cpp semantic/semantic_text.cpp
   shared/shared_value.cpp)
@@ -22,7 +22,7 @@ pmt_parsers(sandbox frame.cpp)
 pmt_parsers(text calendar.cpp claims.cpp difference.cpp english.cpp numbers.cpp opposites.cpp phrases.cpp plain_words.cpp
   question.cpp roles.cpp slots.cpp stems.cpp stop_words.cpp tasks.cpp term.cpp words.cpp)
 pmt_parsers(upstream answer_reader.cpp upstream_error.cpp)
-pmt_parsers(api access.cpp completions/cache_control.cpp json/cache_entry_json.cpp errors.cpp json/fields.cpp
+pmt_parsers(api access.cpp completions/cache_control.cpp cors.cpp json/cache_entry_json.cpp errors.cpp json/fields.cpp
   host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
   json/parse_messages.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)
 pmt_parsers(app config/config.cpp config/config_reader.cpp config/config_service.cpp config/engine_config.cpp
@@ -36,7 +36,7 @@ pmt_english(english)
 add_library(pmt_parsers STATIC ${sources} ${english})
 target_include_directories(pmt_parsers PUBLIC ${src} ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(pmt_parsers PUBLIC nlohmann_json::nlohmann_json simdjson::simdjson fmt::fmt spdlog::spdlog
-  OpenSSL::Crypto ZLIB::ZLIB ${PMT_ZSTD} Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} Threads::Threads ggml)
+  OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB ${PMT_ZSTD} Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} Threads::Threads ggml)
 
 # llama.cpp's conversion of a schema, watched as our own code is; what its other files need of libllama is never called
 # here, and left out with the functions that would call it.

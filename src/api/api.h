@@ -42,9 +42,9 @@ struct ServedModel {
   std::string description = {};
   std::int64_t created_unix_s = 0;
   std::string owned_by = "permutation";
-  bool remote = false;       // an upstream's: fields that we don't know are passed on to it
-  bool forwards = false;     // what the caller wrote may reach an upstream: of an engine with a teacher, too
-  bool engine = false;       // put together of several models
+  bool remote = false;    // an upstream's: fields that we don't know are passed on to it
+  bool forwards = false;  // what the caller wrote may reach an upstream: of an engine with a teacher, too
+  bool engine = false;    // put together of several models
   const llm::Vocabulary* vocabulary = nullptr;  // of a local model
   nlohmann::json meta = {};  // null, or what GET /v1/models shows as "meta": context, parameters, file, ...
   CountPrompt count_prompt = {};  // unset: its tokens are another server's

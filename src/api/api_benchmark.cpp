@@ -52,10 +52,9 @@ class CountingResponder final : public net::Responder {
 };
 
 void parse(benchmark::State& state) {
-  const ServedModel local;
   for (auto _ : state) {
     auto call = parse_completion(llm::Endpoint::kChat, kRequestBody);
-    if (!call || !check_supported(*call, local)) state.SkipWithError("refused");
+    if (!call || !check_supported(*call, Answerer::kModel)) state.SkipWithError("refused");
     benchmark::DoNotOptimize(call);
   }
 }

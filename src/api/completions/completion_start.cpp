@@ -34,7 +34,9 @@ base::Result<PreparedCall> prepare_completion(CompletionCall read, std::string b
   TRY(apply_cache_control(exchange.request.header("cache-control"), call.request.cache));
   take_knowledge_of_name(options, call.request);
   TRY_ASSIGN(const ServedModel* model, find_model(options, call.request.model));
-  TRY(check_supported(call, *model));
+  TRY(check_supported(call, model->remote   ? Answerer::kUpstream
+                            : model->engine ? Answerer::kEngine
+                                            : Answerer::kModel));
   prepared.model = model;
   prepared.shown = call.request.n;
   prepared.logprobs = call.request.logprobs;

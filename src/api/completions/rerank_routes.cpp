@@ -80,9 +80,10 @@ base::Result<const ServedEmbedder*> embedder_of(const ApiOptions& options, Reran
   // It is there, and can't do this.
   if (!found && options.models.contains(call.model)) return base::invalid(found.error().message, "model");
   if (found && (*found)->embedder == nullptr) {
-    return name_field(base::invalid("must be a local one that makes embeddings: this one is another server's, ask "
-                                    "that for /v1/rerank",
-                                    "model"));
+    return name_field(
+        base::invalid("must be a local one that makes embeddings: this one is another server's, ask "
+                      "that for /v1/rerank",
+                      "model"));
   }
   return found;
 }

@@ -27,7 +27,7 @@ bool is_held(std::string_view name, const CompletionCall& call) {
 
 /// What a local model can't do where it stands in for an upstream: it is asked one question, once.
 base::Status check_in_place(const CompletionCall& call) {
-  TRY(check_supported(call, ServedModel{}));
+  TRY(check_supported(call, Answerer::kModel));
   const auto once = [](const char* field) {
     return name_field(base::invalid("can't be asked of a local model that stands in for an upstream", field));
   };

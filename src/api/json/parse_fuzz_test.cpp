@@ -54,7 +54,7 @@ TEST(ParseFuzz, DamagedBodiesNeverCrash) {
     const auto endpoint = which == 0 ? llm::Endpoint::kChat : llm::Endpoint::kCompletions;
     auto call = parse_completion(endpoint, damaged(kBodies[which], random));
     const base::Status verdict =
-        call ? check_supported(*call, ServedModel{}) : base::Status(base::Error(call.error()));
+        call ? check_supported(*call, Answerer::kModel) : base::Status(base::Error(call.error()));
     if (verdict) continue;
     ++refused;
     const base::Error& error = verdict.error();

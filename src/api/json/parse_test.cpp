@@ -53,7 +53,7 @@ TEST(ParseChat, ReadsEveryField) {
   EXPECT_EQ(r.logprobs, 4);
   EXPECT_TRUE(call.stream);
   EXPECT_TRUE(call.include_usage);
-  EXPECT_TRUE(check_supported(call, ServedModel{}));
+  EXPECT_TRUE(check_supported(call, Answerer::kModel));
 }
 
 TEST(ParseChat, NullMeansNotGiven) {
@@ -116,8 +116,8 @@ TEST(ReadForAnyModel, WhatOnlyOursRefuseIsNamedAndLeftOut) {
   ASSERT_EQ(call.request.messages.size(), 3U);
   EXPECT_THAT(call.request.messages[1].more, HasSubstr("image_url"));
   EXPECT_EQ(call.request.messages[2].more, "");
-  EXPECT_FALSE(check_supported(call, ServedModel{}));
-  EXPECT_TRUE(check_supported(call, ServedModel{.remote = true}));
+  EXPECT_FALSE(check_supported(call, Answerer::kModel));
+  EXPECT_TRUE(check_supported(call, Answerer::kUpstream));
 }
 
 TEST(ReadForAnyModel, WhatWeActOnMustBeRight) {
@@ -368,7 +368,7 @@ TEST_P(BadInput, IsRefusedNamingTheField) {
   if (!call) {
     verdict = base::Error(call.error());
   } else {
-    verdict = check_supported(*call, ServedModel{});
+    verdict = check_supported(*call, Answerer::kModel);
   }
   ASSERT_FALSE(verdict) << "accepted";
   EXPECT_EQ(verdict.error().code, base::Code::kInvalidArgument);

@@ -45,10 +45,10 @@ base::Status check_engine(const CompletionCall& call) {
 
 }  // namespace
 
-base::Status check_supported(const CompletionCall& call, const ServedModel& model) {
-  if (model.remote) return check_remote(call.request);
+base::Status check_supported(const CompletionCall& call, Answerer who) {
+  if (who == Answerer::kUpstream) return check_remote(call.request);
   TRY(check_openai_fields(call));
-  return model.engine ? check_engine(call) : base::Status();
+  return who == Answerer::kEngine ? check_engine(call) : base::Status();
 }
 
 }  // namespace pmt::api

@@ -2,14 +2,15 @@
 // ignores it. A capability that gets built takes its line out of here.
 #pragma once
 
-#include "api/api.h"
 #include "api/json/parse.h"
 #include "base/result.h"
 
 namespace pmt::api {
 
-/// An upstream's model may know more, an engine of several models less. Errors: kInvalidArgument naming the
-/// field.
-base::Status check_supported(const CompletionCall& call, const ServedModel& model);
+/// Who is to answer. An upstream may know more than a model here, an engine of several models less.
+enum class Answerer { kModel, kEngine, kUpstream };
+
+/// Errors: kInvalidArgument naming the field.
+base::Status check_supported(const CompletionCall& call, Answerer who);
 
 }  // namespace pmt::api
