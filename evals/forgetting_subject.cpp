@@ -6,41 +6,45 @@
 
 #include <fmt/format.h>
 
+#include "engine/catalogue.h"
+#include "engine/home.h"
+#include "engine/model_files.h"
+
 namespace pmt::bench {
+
+namespace {
+
+base::Result<std::unique_ptr<engine::LocalEngine>> open_engine(const std::string& model,
+                                                               const std::string& root,
+                                                               const base::Clock& clock) {
+  const std::string spec = model.empty() ? std::string(engine::default_model().name) : model;
+  TRY_ASSIGN(const auto writes, engine::find_model(engine::model_from_spec(spec)));
+  TRY_ASSIGN(const auto embeds, engine::find_embedder({}));
+  inference::LocalModelOptions options{.name = writes.name, .path = writes.path, .threads = 1};
+  options.calibration_path = engine::calibration_path(writes.path).string();
+  options.on_warning = progress;
+  return engine::LocalEngine::open(
+      {.models = {std::move(options)},
+       .embedder =
+           inference::LocalEmbedderOptions{.name = embeds.name, .path = embeds.path, .threads = 1},
+       .knowledge = engine::KnowledgeOptions{.root = root, .bank = {.with_common = false}}},
+      clock);
+}
+
+}  // namespace
 
 std::unique_ptr<Subject> Subject::load(const std::string& model, const std::string& root, bool gates_only) {
   auto out = std::make_unique<Subject>();
-  auto wanted = app::resolve_models(model.empty() ? std::vector<app::ModelConfig>{}
-                                                  : std::vector{app::model_from_spec(model)});
-  auto embedder = app::resolve_embedder({});
-  if (!wanted || !embedder) {
-    fmt::print(stderr, "{}\n", (!wanted ? wanted.error() : embedder.error()).message);
+  auto opened = open_engine(model, root, out->clock_);
+  if (!opened) {
+    progress(opened.error().message);
     return nullptr;
   }
-  (*wanted)[0].threads = embedder->threads = 1;
-  auto loaded = inference::LocalModel::load((*wanted)[0], out->clock_);
-  if (!loaded) {
-    fmt::print(stderr, "{}\n", loaded.error().message);
-    return nullptr;
-  }
-  out->embedder_ = inference::LocalEmbedder::create(*embedder, out->clock_);
-  out->model_ = std::move(*loaded);
-  auto library = app::open_knowledge({.model_name = (*wanted)[0].name,
-                                      .model_path = (*wanted)[0].path,
-                                      .model = out->model_.get(),
-                                      .embedder = out->embedder_.get(),
-                                      .embedder_name = out->embedder_->name(),
-                                      .root = root,
-                                      .bank = {.with_common = false}},
-                                     out->clock_);
-  if (!library) {
-    fmt::print(stderr, "{}\n", library.error().message);
-    return nullptr;
-  }
-  out->library_ = std::move(*library);
-  out->completer_ = std::make_unique<knowledge_cache::RecallingCompleter>(
-      gates_only ? static_cast<llm::Completer&>(out->echo_) : *out->model_, *out->library_, out->clock_,
-      knowledge_cache::RecallingCompleter::Options{app::embed_later(out->embedder_.get())});
+  out->engine_ = std::move(*opened);
+  if (gates_only)
+    out->gates_ = std::make_unique<knowledge_cache::RecallingCompleter>(
+        out->echo_, out->library(), out->clock_,
+        knowledge_cache::RecallingCompleter::Options{engine::embed_later(out->engine_->embedder())});
   return out;
 }
 
@@ -66,10 +70,11 @@ Answer Subject::ask(const std::vector<std::string>& turns, bool with_knowledge, 
     }
   }
   if (with_knowledge) {
-    for (const auto& domain : library_->list()) request.knowledge.push_back(domain.name);
+    for (const auto& domain : library().list()) request.knowledge.push_back(domain.name);
   }
   const auto sink = std::make_shared<llm::CollectingSink>();
-  completer_->start(std::move(request), sink, {});
+  llm::Completer& completer = gates_ ? static_cast<llm::Completer&>(*gates_) : taught().completer();
+  completer.start(std::move(request), sink, {});
   Answer out;
   for (const llm::Event& event : sink->wait()) {
     if (const auto* delta = std::get_if<llm::Delta>(&event)) out.text += delta->text;

@@ -10,11 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "app/wiring/knowledge_setup.h"
-#include "app/wiring/model_choice.h"
-#include "knowledge_cache/recalling_completer.h"
-#include "llm/sinks.h"
+#include "engine/local_engine.h"
 #include "measure.h"
+#include "llm/sinks.h"
 
 namespace pmt::bench {
 
@@ -56,22 +54,18 @@ struct Share {
   }
 };
 
-/// A model with its knowledge, as a server wires it.
+/// One model with its knowledge, opened as a server opens it.
 class Subject {
  public:
   /// `model`: a name or a file; "": the default. Null, and told, where it can't be loaded. One thread
   /// computes.
   static std::unique_ptr<Subject> load(const std::string& model, const std::string& root, bool gates_only);
-  ~Subject() {
-    embedder_.reset();
-    model_.reset();
-  }
 
-  knowledge_cache::Library& library() { return *library_; }
-  const inference::LocalModel& model() const { return *model_; }
-  llm::Embedder& embedder() { return *embedder_; }
-  const std::string& model_path() const { return model_->info().path; }
-  bool chats() const { return model_->info().has_chat_template; }
+  knowledge_cache::Library& library() { return *taught().library; }
+  const inference::LocalModel& model() const { return *taught().model; }
+  llm::Embedder& embedder() { return *engine_->embedder(); }
+  const std::string& model_path() const { return model().info().path; }
+  bool chats() const { return model().info().has_chat_template; }
 
   /// Greedy. `turns`: user and assistant by turns.
   Answer ask(const std::vector<std::string>& turns, bool with_knowledge, const Asking& how);
@@ -80,12 +74,12 @@ class Subject {
   }
 
  private:
+  const engine::TaughtModel& taught() const { return engine_->models()[0]; }
+
   base::SystemClock clock_;
-  std::unique_ptr<inference::LocalEmbedder> embedder_;
-  std::unique_ptr<inference::LocalModel> model_;
-  std::unique_ptr<knowledge_cache::Library> library_;
   GateEcho echo_;
-  std::unique_ptr<knowledge_cache::RecallingCompleter> completer_;
+  std::unique_ptr<engine::LocalEngine> engine_;
+  std::unique_ptr<knowledge_cache::RecallingCompleter> gates_;  // in front of the echo; null: the model answers
 };
 
 /// Says `wanted` at its beginning.

@@ -10,9 +10,9 @@
 #include "app/commands/context_file.h"
 #include "app/commands/report_error.h"
 #include "app/commands/server_call.h"
-#include "app/wiring/knowledge_setup.h"
 #include "app/wiring/model_choice.h"
 #include "base/json.h"
+#include "engine/local_engine.h"
 #include "llm/sinks.h"
 #include "net/sse.h"
 
@@ -49,32 +49,19 @@ void show_kv(const llm::KvReport& kv) {
 
 base::Status ask_here(const AskOptions& options, const std::string& prompt) {
   const base::SystemClock clock;
-  TRY_ASSIGN(auto models,
-             resolve_models(options.model.empty() ? std::vector<ModelConfig>{}
-                                                  : std::vector{model_from_spec(options.model)}));
-  models[0].sequences_max = 1;
-  TRY_ASSIGN(const auto model, inference::LocalModel::load(models[0], clock));
-  std::unique_ptr<inference::LocalEmbedder> embedder;
-  std::unique_ptr<knowledge_cache::Library> library;
-  std::unique_ptr<knowledge_cache::RecallingCompleter> recalling;
-  llm::Completer* completer = model.get();
+  TRY_ASSIGN(auto model, resolve_spec(options.model));
+  model.sequences_max = 1;
+  engine::LocalEngineOptions wanted{.models = {std::move(model)}};
   if (!options.knowledge.empty()) {
-    if (auto found = resolve_embedder({}))
-      embedder = inference::LocalEmbedder::create(std::move(*found), clock);
-    TRY_ASSIGN(library, open_knowledge({.model_name = models[0].name,
-                                        .model_path = models[0].path,
-                                        .model = model.get(),
-                                        .embedder = embedder.get(),
-                                        .embedder_name = embedder ? embedder->name() : ""},
-                                       clock));
-    recalling = std::make_unique<knowledge_cache::RecallingCompleter>(
-        *model, *library, clock, knowledge_cache::RecallingCompleter::Options{embed_later(embedder.get())});
-    completer = recalling.get();
+    wanted.knowledge.emplace();
+    if (auto found = resolve_embedder({})) wanted.embedder = std::move(*found);
   }
+  TRY_ASSIGN(const auto local, engine::LocalEngine::open(std::move(wanted), clock));
+  const engine::TaughtModel& taught = local->models()[0];
 
   llm::Request request;
   request.id = "ask";
-  request.model = model->info().name;
+  request.model = taught.name;
   request.messages = {{.role = "user", .content = prompt, .name = {}, .tool_calls = {}, .tool_call_id = {}}};
   request.sampling.temperature = 0;
   request.max_tokens = options.max_tokens;
@@ -86,7 +73,7 @@ base::Status ask_here(const AskOptions& options, const std::string& prompt) {
     if (const auto* delta = std::get_if<llm::Delta>(&event)) print_piece(delta->text);
     events->on_event(std::move(event));
   });
-  completer->start(std::move(request), printing, {});
+  taught.completer().start(std::move(request), printing, {});
   const auto all = events->wait();
   if (const auto* failed = std::get_if<llm::Failed>(&all.back())) return failed->error;
   const auto* done = std::get_if<llm::Done>(&all.back());

@@ -17,10 +17,10 @@
 #include "app/commands/report_error.h"
 #include "app/commands/server_call.h"
 #include "app/commands/text_table.h"
-#include "app/wiring/knowledge_setup.h"
 #include "app/wiring/model_choice.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "engine/local_engine.h"
 #include "knowledge_cache/packs/pack.h"
 
 namespace pmt::app {
@@ -37,24 +37,23 @@ struct KnowledgeOptions {
 /// Where the packs are, opened here: a model's words and an embedder only where something is to be learnt.
 struct Here {
   base::SystemClock clock;
-  std::unique_ptr<inference::LocalModel> model;
-  std::unique_ptr<inference::LocalEmbedder> embedder;
-  std::unique_ptr<knowledge_cache::Library> library;
+  std::unique_ptr<engine::LocalEngine> local;       // to learn
+  std::unique_ptr<knowledge_cache::Library> packs;  // to look and to forget
+  knowledge_cache::Library* library = nullptr;      // whichever there is
 
   base::Status open(const KnowledgeOptions& options, bool to_learn) {
-    TRY_ASSIGN(auto wanted,
-               resolve_models(options.model.empty() ? std::vector<ModelConfig>{}
-                                                    : std::vector{model_from_spec(options.model)}));
-    KnowledgeSetup setup{.model_name = wanted[0].name, .model_path = wanted[0].path};
-    if (to_learn) {
-      TRY_ASSIGN(model, inference::LocalModel::load(wanted[0], clock));
-      TRY_ASSIGN(auto found, resolve_embedder({}));
-      embedder = inference::LocalEmbedder::create(std::move(found), clock);
-      setup.model = model.get();
-      setup.embedder = embedder.get();
-      setup.embedder_name = embedder->name();
+    TRY_ASSIGN(auto model, resolve_spec(options.model));
+    if (!to_learn) {
+      TRY_ASSIGN(packs, engine::open_knowledge(model.name, model.path, {}, {}, clock));
+      library = packs.get();
+      return {};
     }
-    TRY_ASSIGN(library, open_knowledge(setup, clock));
+    TRY_ASSIGN(auto embedder, resolve_embedder({}));
+    TRY_ASSIGN(local, engine::LocalEngine::open({.models = {std::move(model)},
+                                                 .embedder = std::move(embedder),
+                                                 .knowledge = engine::KnowledgeOptions{}},
+                                                clock));
+    library = local->models()[0].library.get();
     return {};
   }
 };

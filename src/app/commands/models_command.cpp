@@ -10,23 +10,24 @@
 #include "app/commands/report_error.h"
 #include "app/commands/text_table.h"
 #include "app/config/config_reader.h"
-#include "app/wiring/catalogue.h"
 #include "app/wiring/model_pull.h"
+#include "base/file_digest.h"
+#include "engine/catalogue.h"
 
 namespace pmt::app {
 
 namespace {
 
-std::string source(const CatalogueModel& model) {
+std::string source(const engine::CatalogueModel& model) {
   if (model.parts.size() == 1)
     return fmt::format("Python package {} {}", model.parts.front().package, model.version);
   return fmt::format("Python packages {} to {}, {}", model.parts.front().package, model.parts.back().package,
                      model.version);
 }
 
-nlohmann::json to_json(const CatalogueModel& model) {
+nlohmann::json to_json(const engine::CatalogueModel& model) {
   std::vector<std::string_view> packages;
-  for (const CataloguePart& part : model.parts) packages.push_back(part.package);
+  for (const engine::CataloguePart& part : model.parts) packages.push_back(part.package);
   return {{"name", model.name},
           {"bytes", model.bytes},
           {"licence", model.licence},
@@ -34,43 +35,45 @@ nlohmann::json to_json(const CatalogueModel& model) {
           {"packages", packages},
           {"version", model.version},
           {"sha256", model.sha256},
-          {"installed", is_installed(model)},
-          {"path", installed_path(model).string()}};
+          {"installed", engine::is_installed(model)},
+          {"path", engine::installed_path(model).string()}};
 }
 
 int list_models(bool json) {
   if (json) {
     nlohmann::json models = nlohmann::json::array();
-    for (const CatalogueModel& model : catalogue()) models.push_back(to_json(model));
+    for (const engine::CatalogueModel& model : engine::catalogue()) models.push_back(to_json(model));
     fmt::print("{}\n", nlohmann::json{{"models", models}}.dump(2));
     return kExitDone;
   }
   std::vector<std::vector<std::string>> rows{{"name", "size", "licence", "from", "installed"}};
-  for (const CatalogueModel& model : catalogue()) {
+  for (const engine::CatalogueModel& model : engine::catalogue()) {
     rows.push_back({std::string(model.name), human_bytes(static_cast<double>(model.bytes)),
                     std::string(model.licence), source(model),
-                    is_installed(model) ? installed_path(model).string()
-                                        : fmt::format("no: permutation models pull {}", model.name)});
+                    engine::is_installed(model) ? engine::installed_path(model).string()
+                                                : fmt::format("no: permutation models pull {}", model.name)});
   }
   fmt::print("{}\n", text_table(rows));
-  for (const CatalogueModel& model : catalogue()) fmt::print("{} sha256 {}\n", model.name, model.sha256);
+  for (const engine::CatalogueModel& model : engine::catalogue())
+    fmt::print("{} sha256 {}\n", model.name, model.sha256);
   return kExitDone;
 }
 
 int pull(const std::string& name) {
-  const CatalogueModel* model = find_in_catalogue(name);
+  const engine::CatalogueModel* model = engine::find_in_catalogue(name);
   if (model == nullptr) {
     std::vector<std::string_view> names;
-    for (const CatalogueModel& known : catalogue()) names.push_back(known.name);
+    for (const engine::CatalogueModel& known : engine::catalogue()) names.push_back(known.name);
     const std::string_view meant = nearest(name, names);
     return report_wrong_usage(base::invalid(fmt::format(
         "no model \"{}\" in the catalogue. {}", name,
         meant.empty() ? "See: permutation models list" : fmt::format("Did you mean {}?", meant))));
   }
-  if (is_installed(*model)) {
-    if (const auto digest = file_sha256(installed_path(*model)); digest && *digest == model->sha256) {
+  if (engine::is_installed(*model)) {
+    if (const auto digest = base::digest_of_file(engine::installed_path(*model));
+        digest && digest->hex() == model->sha256) {
       fmt::print(stderr, "{} is already installed and intact\n", name);
-      fmt::print("{}\n", installed_path(*model).string());
+      fmt::print("{}\n", engine::installed_path(*model).string());
       return kExitDone;
     }
     fmt::print(stderr, "the installed {} is damaged: fetching it again\n", name);

@@ -10,10 +10,11 @@
 #include "app/commands/context_file.h"
 #include "app/commands/report_error.h"
 #include "app/commands/server_call.h"
-#include "app/config/home.h"
 #include "app/wiring/model_choice.h"
 #include "app/wiring/rlm_engines.h"
 #include "base/json.h"
+#include "engine/home.h"
+#include "engine/local_engine.h"
 #include "llm/sinks.h"
 
 namespace pmt::app {
@@ -83,17 +84,16 @@ base::Status ask_server(const Options& options, const std::string& context) {
 
 base::Status ask_here(const Options& options, const std::string& context) {
   const base::SystemClock clock;
-  TRY_ASSIGN(auto models,
-             resolve_models(options.model.empty() ? std::vector<ModelConfig>{}
-                                                  : std::vector{model_from_spec(options.model)}));
-  TRY_ASSIGN(const auto model, inference::LocalModel::load(models[0], clock));
+  TRY_ASSIGN(auto found, resolve_spec(options.model));
+  TRY_ASSIGN(const auto local, engine::LocalEngine::open({.models = {std::move(found)}}, clock));
+  const inference::LocalModel& model = *local->models()[0].model;
   RlmConfig config;
   rlm::RlmOptions wanted{.kv_ratio = options.kv_ratio.value_or(config.kv_ratio),
                          .trajectory_dir = options.trajectory_dir};
-  wanted.root = wanted.leaf = rlm_model(*model, model->info().name, model.get(), nullptr);
+  wanted.root = wanted.leaf = rlm_model(local->models()[0].completer(), model.info().name, &model, nullptr);
   std::unique_ptr<sandbox::Sandbox> sandbox;
-  if (model->info().parameters >= rlm::kSmallParameters) {
-    config.sandbox.monty_home = (home_dir() / "sandbox" / "pydantic-monty-1.4.0").string();
+  if (model.info().parameters >= rlm::kSmallParameters) {
+    config.sandbox.monty_home = (engine::home_dir() / "sandbox" / "pydantic-monty-1.4.0").string();
     TRY_ASSIGN(sandbox, sandbox::Sandbox::open(config.sandbox));
     wanted.sandbox = sandbox.get();
   }

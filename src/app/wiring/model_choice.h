@@ -1,4 +1,4 @@
-// From what a person names (a catalogue name or a file) to what can be loaded.
+// From configuration to the options that local models are loaded with (engine/model_files.h finds the files).
 // Thread-safety: any thread.
 #pragma once
 
@@ -18,16 +18,17 @@ ModelConfig model_from_spec(const std::string& spec);
 /// The catalogue's default.
 ModelConfig default_model_config();
 
-/// What to load. A file that the catalogue knows is served under the catalogue's name, any other under its
-/// stem in lower case. Errors: a name that the catalogue lacks, a model that isn't installed (says how to
-/// install it).
+/// What to load. Errors: a name that the catalogue lacks, a model that isn't installed (says how to install it).
 base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& model);
-
-/// The embedding model: the catalogue's, or the config's file. Errors: it isn't there.
-base::Result<inference::LocalEmbedderOptions> resolve_embedder(const EmbeddingsConfig& config);
 
 /// All of them; the default model when `models` is empty. Errors also: two of one name, or an engine's name.
 base::Result<std::vector<inference::LocalModelOptions>> resolve_models(
     const std::vector<ModelConfig>& models);
+
+/// The one of a command's --model; "": the default.
+base::Result<inference::LocalModelOptions> resolve_spec(const std::string& spec);
+
+/// The embedding model: the catalogue's, or the config's file. Errors: it isn't there.
+base::Result<inference::LocalEmbedderOptions> resolve_embedder(const EmbeddingsConfig& config);
 
 }  // namespace pmt::app

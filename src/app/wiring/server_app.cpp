@@ -1,6 +1,7 @@
 #include "app/wiring/server_app.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,16 +15,13 @@
 #include "app/commands/commands.h"
 #include "app/config/cache_off.h"
 #include "app/config/price_book.h"
-#include "app/wiring/knowledge_setup.h"
 #include "app/wiring/model_choice.h"
 #include "app/wiring/rlm_engines.h"
 #include "app/wiring/status_json.h"
 #include "app/wiring/upstreams.h"
 #include "base/version.h"
-#include "inference/local_embedder.h"
-#include "inference/local_model.h"
+#include "engine/local_engine.h"
 #include "inference/prompt_lookup.h"
-#include "knowledge_cache/recalling_completer.h"
 #include "knowledge_cache/self_test.h"
 #include "kv_cache/self_test.h"
 #include "net/http_server.h"
@@ -42,15 +40,12 @@ namespace {
 using inference::LocalModel;
 using response_cache::CachedCompleter;
 
-base::Result<std::unique_ptr<LocalModel>> load_model(inference::LocalModelOptions options,
-                                                     const base::Clock& clock) {
-  spdlog::info("loading {} from {}", options.name, options.path);
-  const base::Nanos begin = clock.now();
-  TRY_ASSIGN(auto model, LocalModel::load(std::move(options), clock));
-  spdlog::info("loaded {} in {:.0f} ms: {}, {:.1f} M parameters, {} tokens of context", model->info().name,
-               base::ms_between(begin, clock.now()), model->info().architecture,
-               static_cast<double>(model->info().parameters) / 1e6, model->info().context_tokens);
-  return model;
+void log_opened(const engine::TaughtModel& taught, double load_ms) {
+  const inference::ModelInfo& info = taught.model->info();
+  spdlog::info("loaded {} in {:.0f} ms: {}, {:.1f} M parameters, {} tokens of context", info.name, load_ms,
+               info.architecture, static_cast<double>(info.parameters) / 1e6, info.context_tokens);
+  for (const auto& domain : taught.library->list())
+    spdlog::info("knowledge: {} knows {}, {} facts", info.name, domain.name, domain.facts);
 }
 
 /// Every pack as it stands now: "name@version".
@@ -74,10 +69,9 @@ struct ServerApp::Impl {
   ~Impl() { stop(0); }
 
   void open_disk();
-  void open_embedder();
   void open_shared();
-  base::Status load_models();
-  base::Status open_knowledge_of(LocalModel& model);
+  base::Status open_engine();
+  std::optional<inference::LocalEmbedderOptions> embedder_options();
   /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
   base::Status wire();
   base::Status wire_engine(api::ApiOptions& options);
@@ -95,13 +89,9 @@ struct ServerApp::Impl {
   PriceBook prices;
   base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, knowledge_usage;
   response_cache::ResponseCache cache;
-  std::unique_ptr<inference::LocalEmbedder> embedder;  // null: none
-  std::unique_ptr<inference::LocalEmbedder> learner;   // its twin for what is learnt: gives way to answers
+  std::unique_ptr<engine::LocalEngine> local;  // the models, with what they were taught
   std::string no_embedder_because;
   std::unique_ptr<response_cache::SemanticTier> semantic;  // null without cache or embedder
-  std::vector<std::unique_ptr<LocalModel>> models;
-  std::vector<std::unique_ptr<knowledge_cache::Library>> libraries;  // one a model, null where there is none
-  std::vector<std::unique_ptr<knowledge_cache::RecallingCompleter>> recalling;  // one a model
   std::unique_ptr<Upstreams> upstreams;
   std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
   std::unique_ptr<telemetry::OtlpExporter> traces;          // null: none
@@ -128,27 +118,6 @@ void ServerApp::Impl::open_disk() {
   cache.keep_on(std::move(*disk));
 }
 
-/// A server without embeddings is still a server: whoever asks for one is told what is missing.
-void ServerApp::Impl::open_embedder() {
-  if (!config.embeddings.enabled) {
-    no_embedder_because = "the config says [embeddings] enabled = false.";
-    return;
-  }
-  auto options = resolve_embedder(config.embeddings);
-  if (!options) {
-    no_embedder_because = options.error().message;
-    spdlog::info("no embeddings: {}", no_embedder_because);
-    return;
-  }
-  embedder = inference::LocalEmbedder::create(*options, clock);
-  options->gives_way = true;
-  learner = inference::LocalEmbedder::create(std::move(*options), clock);
-  if (!config.cache_enabled) return;
-  semantic = std::make_unique<response_cache::SemanticTier>(
-      *embedder, cache, clock,
-      response_cache::SemanticTier::Options{.index = {}, .shadow = config.semantic_shadow});
-}
-
 /// After the disk: what is void there must go before it is trusted.
 void ServerApp::Impl::open_shared() {
   if (!config.cache_enabled || !config.cache_shared) return;
@@ -164,34 +133,42 @@ void ServerApp::Impl::open_shared() {
   cache.share_on(response_cache::open_redis(std::move(options), clock));
 }
 
-base::Status ServerApp::Impl::load_models() {
-  if (config.models.empty() && !config.upstreams.empty()) return {};
-  TRY_ASSIGN(auto wanted, resolve_models(config.models));
-  for (inference::LocalModelOptions& options : wanted) {
-    options.compression_usage = &compression_usage;
-    options.speculation_usage = &speculation_usage;
-    options.prefix_usage = &prefix_usage;
-    TRY_ASSIGN(auto model, load_model(std::move(options), clock));
-    models.push_back(std::move(model));
-    TRY(open_knowledge_of(*models.back()));
+/// A server without embeddings is still a server: whoever asks for one is told what is missing.
+std::optional<inference::LocalEmbedderOptions> ServerApp::Impl::embedder_options() {
+  if (!config.embeddings.enabled) {
+    no_embedder_because = "the config says [embeddings] enabled = false.";
+    return {};
   }
+  auto options = resolve_embedder(config.embeddings);
+  if (options) return std::move(*options);
+  no_embedder_because = options.error().message;
+  spdlog::info("no embeddings: {}", no_embedder_because);
   return {};
 }
 
-base::Status ServerApp::Impl::open_knowledge_of(LocalModel& model) {
-  TRY_ASSIGN(auto library, open_knowledge({.model_name = model.info().name,
-                                           .model_path = model.info().path,
-                                           .model = &model,
-                                           .embedder = learner.get(),
-                                           .embedder_name = embedder ? embedder->name() : "",
-                                           .root = config.knowledge_path},
-                                          clock));
-  for (const auto& domain : library->list())
-    spdlog::info("knowledge: {} knows {}, {} facts", model.info().name, domain.name, domain.facts);
-  libraries.push_back(std::move(library));
-  recalling.push_back(std::make_unique<knowledge_cache::RecallingCompleter>(
-      model, *libraries.back(), clock,
-      knowledge_cache::RecallingCompleter::Options{embed_later(embedder.get()), &knowledge_usage}));
+base::Status ServerApp::Impl::open_engine() {
+  engine::LocalEngineOptions options{.embedder = embedder_options(),
+                                     .knowledge = engine::KnowledgeOptions{.root = config.knowledge_path},
+                                     .knowledge_usage = &knowledge_usage,
+                                     .answers_while_learning = true,
+                                     .on_loading =
+                                         [](const inference::LocalModelOptions& model) {
+                                           spdlog::info("loading {} from {}", model.name, model.path);
+                                         },
+                                     .on_opened = log_opened};
+  if (!config.models.empty() || config.upstreams.empty()) {
+    TRY_ASSIGN(options.models, resolve_models(config.models));
+  }
+  for (inference::LocalModelOptions& model : options.models) {
+    model.compression_usage = &compression_usage;
+    model.speculation_usage = &speculation_usage;
+    model.prefix_usage = &prefix_usage;
+  }
+  TRY_ASSIGN(local, engine::LocalEngine::open(std::move(options), clock));
+  if (config.cache_enabled && local->embedder() != nullptr)
+    semantic = std::make_unique<response_cache::SemanticTier>(
+        *local->embedder(), cache, clock,
+        response_cache::SemanticTier::Options{.index = {}, .shadow = config.semantic_shadow});
   return {};
 }
 
@@ -213,26 +190,24 @@ base::Status ServerApp::Impl::wire() {
                           .clock = &clock,
                           .kv_stats = [this] { return kv_stats(); },
                           .engine_samples = [this] { return engine_samples(); }};
-  if (embedder) {
-    options.embedders[embedder->name()] = {.embedder = embedder.get(),
+  if (inference::LocalEmbedder* const embedder = local->embedder(); embedder != nullptr) {
+    options.embedders[embedder->name()] = {.embedder = embedder,
                                            .description = "Embeddings (POST /v1/embeddings)",
                                            .created_unix_s = clock.unix_seconds()};
   }
   options.embedders_off = no_embedder_because;
   options.semantic = semantic.get();
-  for (std::size_t i = 0; i < models.size(); ++i) {
-    const auto& model = models[i];
-    const std::string& served_as = model->info().name;
+  for (const engine::TaughtModel& taught : local->models()) {
     completers.push_back(std::make_unique<CachedCompleter>(
-        *recalling[i], cache, clock,
-        response_cache::CachedCompleterOptions{.model = served_as,
+        taught.completer(), cache, clock,
+        response_cache::CachedCompleterOptions{.model = taught.name,
                                                .versions = {},
-                                               .price = prices.of(served_as),
+                                               .price = prices.of(taught.name),
                                                .usage = &cache_usage,
                                                .semantic = semantic.get()}));
-    options.models[served_as] = serve(*completers.back(), *model);
-    options.models[served_as].knowledge = libraries[i].get();
-    options.models[served_as].count_prompt = counter_of(*model);
+    options.models[taught.name] = serve(*completers.back(), *taught.model);
+    options.models[taught.name].knowledge = taught.library.get();
+    options.models[taught.name].count_prompt = counter_of(*taught.model);
   }
   TRY_ASSIGN(upstreams,
              Upstreams::create(config.upstreams,
@@ -245,16 +220,17 @@ base::Status ServerApp::Impl::wire() {
   TRY(upstreams->serve(options.models));
   TRY(upstreams->serve(options.embedders));
   TRY(wire_engine(options));
-  if (!models.empty()) options.knowledge_model = models[0]->info().name;
-  name = models.empty() ? options.models.begin()->first : models[0]->info().name;
+  const auto& models = local->models();
+  if (!models.empty()) options.knowledge_model = models[0].name;
+  name = models.empty() ? options.models.begin()->first : models[0].name;
 
-  std::vector<const LocalModel*> local;
-  for (const auto& model : models) local.push_back(model.get());
+  std::vector<const LocalModel*> local_models;
+  for (const engine::TaughtModel& taught : models) local_models.push_back(taught.model.get());
   TRY_ASSIGN(rlm, RlmEngines::create(config.rlm,
                                      {.cache = &cache,
                                       .cache_enabled = config.cache_enabled,
                                       .cache_usage = &cache_usage,
-                                      .local_models = std::move(local),
+                                      .local_models = std::move(local_models),
                                       .price = [this](const std::string& model) { return prices.of(model); },
                                       .tenants = !config.service.keys.empty()},
                                      options.models, clock));
@@ -282,10 +258,9 @@ base::Status ServerApp::Impl::wire() {
 
 base::Result<permutation::StageModel> ServerApp::Impl::stage_model(const std::string& model,
                                                                    const char* field) const {
-  for (std::size_t i = 0; i < models.size(); ++i) {
-    if (models[i]->info().name == model)
-      return permutation::StageModel{
-          .name = model, .completer = recalling[i].get(), .price = prices.of(model)};
+  if (const engine::TaughtModel* taught = local->find(model); taught != nullptr) {
+    return permutation::StageModel{
+        .name = model, .completer = &taught->completer(), .price = prices.of(model)};
   }
   if (llm::Completer* remote = upstreams->remote(model)) {
     return permutation::StageModel{
@@ -297,8 +272,9 @@ base::Result<permutation::StageModel> ServerApp::Impl::stage_model(const std::st
 
 base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
   permutation::CascadeOptions cascade = config.engine.cascade;
+  const auto& models = local->models();
   const std::string student =
-      config.engine.student.empty() && !models.empty() ? models[0]->info().name : config.engine.student;
+      config.engine.student.empty() && !models.empty() ? models[0].name : config.engine.student;
   if (!student.empty()) {
     TRY_ASSIGN(cascade.student, stage_model(student, "student"));
   }
@@ -308,10 +284,8 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
   if (student.empty() && config.engine.teacher.empty()) return {};
   cascade.response_cache_usage = &cache_usage;
   cascade.semantic = semantic.get();
-  knowledge_cache::Library* library = nullptr;  // the student's
-  for (std::size_t i = 0; i < models.size(); ++i) {
-    if (models[i]->info().name == student) library = libraries[i].get();
-  }
+  const engine::TaughtModel* const taught = local->find(student);  // null: another server's
+  knowledge_cache::Library* const library = taught == nullptr ? nullptr : taught->library.get();
   if (library != nullptr)
     cascade.packs = [library](const std::string& tenant) {
       return pack_references(library->of_tenant(tenant));
@@ -323,7 +297,7 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
                           .forwards = forwards,
                           .engine = true,
                           .meta = {}};
-  if (!models.empty()) served.meta = model_meta(models[0]->info());
+  if (!models.empty()) served.meta = model_meta(models[0].model->info());
   served.knowledge = library;
   if (!config.cache_enabled) {
     completers.push_back(std::make_unique<CacheOff>(*completers.back()));
@@ -368,31 +342,29 @@ base::Status ServerApp::Impl::listen() {
   return {};
 }
 
-/// The models go before what wraps them: a model that goes ends its requests, and the wrappers hear of it.
 void ServerApp::Impl::stop(int grace_ms) {
   if (api) api->close_streams();
   if (server) server->stop(grace_ms);
   server.reset();
   if (rlm) rlm->stop();
-  if (api) api->stop();  // a learning that runs needs what goes next
-  if (learner) learner->stop();
-  if (embedder) embedder->stop();  // what waits for it goes on without, and ends with its model
+  if (api) api->stop();                // a learning that runs needs what goes next
+  if (local) local->stop_embedding();  // what waits for it goes on without, and ends with its model
   if (cache.shared() != nullptr) cache.shared()->quiesce();
   if (upstreams) upstreams->stop();
-  models.clear();
+  if (local) local->close_models();
 }
 
 nlohmann::json ServerApp::Impl::kv_stats() const {
   nlohmann::json all = nlohmann::json::array();
-  for (const auto& model : models) all.push_back(kv_json(*model));
+  for (const engine::TaughtModel& taught : local->models()) all.push_back(kv_json(*taught.model));
   return {{"models", std::move(all)}};
 }
 
 std::vector<api::EngineSample> ServerApp::Impl::engine_samples() const {
   std::vector<api::EngineSample> samples;
-  for (std::size_t i = 0; i < models.size(); ++i) {
-    samples.push_back(engine_sample(*models[i]));
-    add_knowledge_sample(*libraries[i], recalling[i]->stats(), samples.back());
+  for (const engine::TaughtModel& taught : local->models()) {
+    samples.push_back(engine_sample(*taught.model));
+    add_knowledge_sample(*taught.library, taught.recalling->stats(), samples.back());
   }
   for (auto& sample : upstreams->samples()) samples.push_back(std::move(sample));
   return samples;
@@ -404,9 +376,8 @@ ServerApp::~ServerApp() = default;
 base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, const base::Clock& clock) {
   auto impl = std::make_unique<Impl>(config, clock);
   impl->open_disk();
-  impl->open_embedder();
   impl->open_shared();
-  TRY(impl->load_models());
+  TRY(impl->open_engine());
   TRY(impl->wire());
   TRY(impl->listen());
   return std::unique_ptr<ServerApp>(new ServerApp(std::move(impl)));

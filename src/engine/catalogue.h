@@ -7,7 +7,7 @@
 #include <span>
 #include <string_view>
 
-namespace pmt::app {
+namespace pmt::engine {
 
 /// A Python package that carries a model's file, or a part of it.
 struct CataloguePart {
@@ -46,4 +46,4 @@ std::filesystem::path installed_path(const CatalogueModel& model);
 /// Whether that file is there with the right size. The checksum was verified when it was pulled.
 bool is_installed(const CatalogueModel& model);
 
-}  // namespace pmt::app
+}  // namespace pmt::engine

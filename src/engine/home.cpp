@@ -1,4 +1,4 @@
-#include "app/config/home.h"
+#include "engine/home.h"
 
 #include <pwd.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-namespace pmt::app {
+namespace pmt::engine {
 
 namespace {
 
@@ -39,4 +39,4 @@ std::filesystem::path calibration_path(const std::filesystem::path& model_path) 
   return home_dir() / "calibrations" / (model_path.stem().string() + size + ".kv");
 }
 
-}  // namespace pmt::app
+}  // namespace pmt::engine

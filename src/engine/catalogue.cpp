@@ -1,13 +1,13 @@
-#include "app/wiring/catalogue.h"
+#include "engine/catalogue.h"
 
 #include <algorithm>
 #include <array>
 #include <string>
 #include <system_error>
 
-#include "app/config/home.h"
+#include "engine/home.h"
 
-namespace pmt::app {
+namespace pmt::engine {
 
 namespace {
 
@@ -86,4 +86,4 @@ bool is_installed(const CatalogueModel& model) {
   return !ignored && static_cast<std::int64_t>(bytes) == model.bytes;
 }
 
-}  // namespace pmt::app
+}  // namespace pmt::engine

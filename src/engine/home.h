@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-namespace pmt::app {
+namespace pmt::engine {
 
 /// $PERMUTATION_HOME, else ~/.local/share/permutation. Nothing is created.
 std::filesystem::path home_dir();
@@ -15,4 +15,4 @@ std::filesystem::path models_dir();
 /// Where the calibration of the model in file `model_path` is kept: its name and size tell models apart.
 std::filesystem::path calibration_path(const std::filesystem::path& model_path);
 
-}  // namespace pmt::app
+}  // namespace pmt::engine

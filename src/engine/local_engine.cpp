@@ -1,0 +1,71 @@
+#include "engine/local_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pmt::engine {
+
+base::Result<std::unique_ptr<LocalEngine>> LocalEngine::open(LocalEngineOptions options,
+                                                             const base::Clock& clock) {
+  std::unique_ptr<LocalEngine> engine(new LocalEngine());
+  if (options.embedder) {
+    engine->embedder_ = inference::LocalEmbedder::create(*options.embedder, clock);
+    if (options.answers_while_learning) {
+      inference::LocalEmbedderOptions twin = *options.embedder;
+      twin.gives_way = true;
+      engine->learner_ = inference::LocalEmbedder::create(std::move(twin), clock);
+    }
+  }
+  for (inference::LocalModelOptions& model : options.models)
+    TRY(engine->open_model(std::move(model), options, clock));
+  return engine;
+}
+
+base::Status LocalEngine::open_model(inference::LocalModelOptions model, const LocalEngineOptions& options,
+                                     const base::Clock& clock) {
+  if (options.on_loading) options.on_loading(model);
+  const base::Nanos begin = clock.now();
+  TaughtModel opened;
+  TRY_ASSIGN(opened.model, inference::LocalModel::load(std::move(model), clock));
+  const double load_ms = base::ms_between(begin, clock.now());
+  opened.name = opened.model->info().name;
+  if (options.knowledge) {
+    TRY_ASSIGN(opened.library, open_knowledge(opened.name, opened.model->info().path, *options.knowledge,
+                                              {.model = opened.model.get(),
+                                               .embedder = learner_ ? learner_.get() : embedder_.get(),
+                                               .embedder_name = embedder_ ? embedder_->name() : ""},
+                                              clock));
+    opened.recalling = std::make_unique<knowledge_cache::RecallingCompleter>(
+        *opened.model, *opened.library, clock,
+        knowledge_cache::RecallingCompleter::Options{embed_later(embedder_.get()), options.knowledge_usage});
+  }
+  models_.push_back(std::move(opened));
+  if (options.on_opened) options.on_opened(models_.back(), load_ms);
+  return {};
+}
+
+LocalEngine::~LocalEngine() {
+  stop_embedding();
+  close_models();
+}
+
+const TaughtModel* LocalEngine::find(std::string_view name) const {
+  const auto found = std::ranges::find(models_, name, &TaughtModel::name);
+  return found == models_.end() ? nullptr : &*found;
+}
+
+void LocalEngine::stop_embedding() {
+  if (learner_) learner_->stop();
+  if (embedder_) embedder_->stop();
+}
+
+/// The models go before what wraps them: a model that goes ends its requests, and the wrappers hear of it.
+void LocalEngine::close_models() {
+  for (TaughtModel& taught : models_) {
+    taught.model.reset();
+    closed_.push_back(std::move(taught));
+  }
+  models_.clear();
+}
+
+}  // namespace pmt::engine

@@ -1,0 +1,94 @@
+#include "engine/model_files.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "engine/catalogue.h"
+
+namespace pmt::engine {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string served_name(const fs::path& path) {
+  std::error_code ignored;  // an absent file has no catalogue size
+  const auto bytes = static_cast<std::int64_t>(fs::file_size(path, ignored));
+  for (const CatalogueModel& known : catalogue()) {
+    if (path.filename() == known.file && bytes == known.bytes) return std::string(known.name);
+  }
+  std::string name = path.stem().string();
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name;
+}
+
+base::Result<std::string> path_of(const CatalogueModel& known) {
+  if (is_installed(known)) return installed_path(known).string();
+  return base::Error{
+      base::Code::kNotFound,
+      fmt::format("the model {0} isn't installed (looked for {1}). Run: permutation models pull {0}",
+                  known.name, installed_path(known).string())};
+}
+
+base::Result<std::string> catalogue_path(const std::string& name) {
+  const CatalogueModel* known = find_in_catalogue(name);
+  if (known == nullptr) {
+    std::vector<std::string_view> names;
+    for (const CatalogueModel& model : catalogue()) {
+      if (model.kind == ModelKind::kWrites) names.push_back(model.name);
+    }
+    return base::Error{
+        base::Code::kNotFound,
+        fmt::format("no model \"{}\" in the catalogue, which has: {}. Or give a file: ./{}.gguf", name,
+                    fmt::join(names, ", "), name)};
+  }
+  if (known->kind != ModelKind::kWrites) {
+    return base::invalid(fmt::format("the model {} makes embeddings, it doesn't write: leave it out, POST "
+                                     "/v1/embeddings serves it by itself ([embeddings] in the config file)",
+                                     name),
+                         "name");
+  }
+  return path_of(*known);
+}
+
+}  // namespace
+
+ModelFile model_from_spec(const std::string& spec) {
+  const bool is_path = spec.find('/') != std::string::npos || spec.ends_with(".gguf");
+  return is_path ? ModelFile{.name = {}, .path = spec} : ModelFile{.name = spec, .path = {}};
+}
+
+base::Result<ModelFile> find_model(const ModelFile& named) {
+  ModelFile found = named;
+  if (found.path.empty()) {
+    TRY_ASSIGN(found.path, catalogue_path(found.name));
+  }
+  if (found.name.empty()) found.name = served_name(found.path);
+  return found;
+}
+
+base::Result<ModelFile> find_embedder(const ModelFile& named) {
+  ModelFile found = named;
+  if (found.path.empty()) {
+    TRY_ASSIGN(found.path, path_of(default_embedder()));
+    if (found.name.empty()) found.name = default_embedder().name;
+    return found;
+  }
+  std::error_code ignored;
+  if (!fs::is_regular_file(found.path, ignored)) {
+    return base::Error{base::Code::kNotFound,
+                       fmt::format("no such file: {} ([embeddings] path)", found.path)};
+  }
+  if (found.name.empty()) found.name = served_name(found.path);
+  return found;
+}
+
+}  // namespace pmt::engine
