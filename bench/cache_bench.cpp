@@ -14,13 +14,14 @@
 
 #include <fmt/format.h>
 
-#include "measure.h"
+#include "bench/semantic_lookup.h"
+#include "lab/measure.h"
+#include "lab/server_process.h"
 #include "net/http_client.h"
 #include "response_cache/response_cache.h"
-#include "semantic_lookup.h"
-#include "server_process.h"
 
 namespace pmt::bench {
+using namespace lab;
 namespace {
 
 constexpr int kSeed = 1;

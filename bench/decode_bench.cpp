@@ -15,11 +15,12 @@
 #include "inference/kv_scores.h"
 #include "kv_cache/eviction.h"
 #include "kv_cache/prefix_index.h"
-#include "llama_reference.h"
-#include "measure.h"
+#include "lab/llama_reference.h"
+#include "lab/measure.h"
 #include "model/transformer.h"
 
 namespace pmt::bench {
+using namespace lab;
 namespace {
 
 constexpr int kDecodeTokens = 32;

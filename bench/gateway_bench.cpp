@@ -17,13 +17,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "load_generator.h"
-#include "loopback_upstream.h"
-#include "measure.h"
+#include "lab/load_generator.h"
+#include "lab/loopback_upstream.h"
+#include "lab/measure.h"
+#include "lab/peer_process.h"
 #include "net/http_client.h"
-#include "peer_process.h"
 
 namespace pmt::bench {
+using namespace lab;
 namespace {
 
 using Row = nlohmann::ordered_json;

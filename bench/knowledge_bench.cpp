@@ -23,14 +23,15 @@
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
-#include "forgetting_subject.h"
-#include "gate_times.h"
-#include "invented_facts.h"
-#include "measure.h"
+#include "lab/gate_times.h"
+#include "lab/invented_facts.h"
+#include "lab/measure.h"
+#include "lab/server_process.h"
+#include "lab/subject.h"
 #include "net/http_client.h"
-#include "server_process.h"
 
 namespace pmt::bench {
+using namespace lab;
 namespace {
 
 using nlohmann::json;

@@ -6,7 +6,7 @@
 // further vector lies between two of these at a random place, with a little noise, and has length 1: the
 // index then holds what embeddings look like, which are no random directions: questions of one form lie in
 // a cone with cosines of .2 to .7 between them. The texts are all different.
-#include "semantic_lookup.h"
+#include "bench/semantic_lookup.h"
 
 #include <algorithm>
 #include <array>
@@ -21,10 +21,11 @@
 
 #include "base/clock.h"
 #include "inference/local_embedder.h"
-#include "measure.h"
+#include "lab/measure.h"
 #include "response_cache/semantic/semantic_matcher.h"
 
 namespace pmt::bench {
+using namespace lab;
 namespace {
 
 using response_cache::PackedVector;

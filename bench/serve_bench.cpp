@@ -22,14 +22,15 @@
 
 #include <fmt/format.h>
 
+#include "bench/serve_end_to_end.h"
 #include "inference/kv_scores.h"
 #include "kv_cache/eviction.h"
-#include "llama_reference.h"
-#include "measure.h"
+#include "lab/llama_reference.h"
+#include "lab/measure.h"
 #include "model/transformer.h"
-#include "serve_end_to_end.h"
 
 namespace pmt::bench {
+using namespace lab;
 namespace {
 
 constexpr int kExactSequences = 8;

@@ -1,4 +1,4 @@
-#include "serve_end_to_end.h"
+#include "bench/serve_end_to_end.h"
 
 #include <algorithm>
 #include <atomic>
@@ -16,14 +16,15 @@
 #include <fmt/format.h>
 
 #include "inference/local_model.h"
-#include "llama_reference.h"
+#include "lab/llama_reference.h"
+#include "lab/measure.h"
 #include "llm/sinks.h"
-#include "measure.h"
 #include "model/gguf_file.h"
 #include "model/hparams.h"
 #include "model/vocab.h"
 
 namespace pmt::bench {
+using namespace lab;
 namespace {
 
 constexpr int kExactSequences = 8;

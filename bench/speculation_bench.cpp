@@ -13,10 +13,11 @@
 #include <fmt/format.h>
 
 #include "inference/local_model.h"
+#include "lab/measure.h"
 #include "llm/sinks.h"
-#include "measure.h"
 
 namespace pmt::bench {
+using namespace lab;
 namespace {
 
 constexpr const char* kReport =

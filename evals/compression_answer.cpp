@@ -1,10 +1,11 @@
-#include "compression_answer.h"
+#include "evals/compression_answer.h"
 
 #include <algorithm>
 
 #include "text/plain_words.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 constexpr std::size_t kFreeTokens = 24;  // that a free answer may have beyond the gold one's
@@ -36,4 +37,4 @@ bool answers_well(const Question& question, const model::Vocab& vocab, std::int3
   return holds_any(text, question.wanted) != question.forbidden;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "compression_tasks.h"
+#include "evals/compression_tasks.h"
 #include "model/vocab.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 /// The greatest of a row of logits.
 std::int32_t best_of(std::span<const float> logits);
@@ -20,4 +20,4 @@ std::int32_t best_of(std::span<const float> logits);
 bool answers_well(const Question& question, const model::Vocab& vocab, std::int32_t first,
                   const std::function<std::span<const float>(std::int32_t)>& next);
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -20,13 +20,14 @@
 
 #include <fmt/format.h>
 
-#include "compression_peers.h"
-#include "compression_record.h"
-#include "compression_runner.h"
-#include "compression_tasks.h"
-#include "measure.h"
+#include "evals/compression_peers.h"
+#include "evals/compression_record.h"
+#include "evals/compression_runner.h"
+#include "evals/compression_tasks.h"
+#include "lab/measure.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 const char* const kUsage =
@@ -178,8 +179,8 @@ int run(std::vector<std::string> args) {
 }
 
 }  // namespace
-}  // namespace pmt::bench
+}  // namespace pmt::evals
 
 int main(int argc, char** argv) {
-  return pmt::bench::run({argv + 1, argv + argc});
+  return pmt::evals::run({argv + 1, argv + argc});
 }

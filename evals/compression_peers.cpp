@@ -1,4 +1,4 @@
-#include "compression_peers.h"
+#include "evals/compression_peers.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -6,11 +6,12 @@
 #include <memory>
 #include <utility>
 
-#include "compression_answer.h"
-#include "llama_reference.h"
-#include "measure.h"
+#include "evals/compression_answer.h"
+#include "lab/llama_reference.h"
+#include "lab/measure.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 constexpr int kAnswerTokens = 96;  // room for the longest question and answer
@@ -64,4 +65,4 @@ void ask_llama_cpp(const std::string& model, int threads, const model::Vocab& vo
   }
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -5,14 +5,14 @@
 #include <functional>
 #include <string>
 
-#include "compression_runner.h"
-#include "compression_tasks.h"
+#include "evals/compression_runner.h"
+#include "evals/compression_tasks.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 /// Every question of every item from `first` on in steps of `step`; "full" is llama.cpp's own f16. Perplexity
 /// is left out. The bytes are ggml's: 34 for 32 elements of q8_0, 18 of q4_0.
 void ask_llama_cpp(const std::string& model, int threads, const model::Vocab& vocab, const TaskText& task,
                    const std::function<void(const Answer&)>& done);
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -1,4 +1,4 @@
-#include "compression_record.h"
+#include "evals/compression_record.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,8 @@
 
 #include <fmt/format.h>
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 using nlohmann::json;
@@ -198,4 +199,4 @@ std::vector<Target> compression_targets(const std::vector<ordered_json>& rows) {
   return out;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "compression_runner.h"
-#include "measure.h"
+#include "evals/compression_runner.h"
+#include "lab/measure.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 class CompressionRecord {
  public:
@@ -31,6 +31,6 @@ class CompressionRecord {
 };
 
 /// What was asked of a row, or nothing.
-std::vector<Target> compression_targets(const std::vector<nlohmann::ordered_json>& rows);
+std::vector<lab::Target> compression_targets(const std::vector<nlohmann::ordered_json>& rows);
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

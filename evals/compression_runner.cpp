@@ -1,4 +1,4 @@
-#include "compression_runner.h"
+#include "evals/compression_runner.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,11 +7,12 @@
 
 #include <fmt/format.h>
 
-#include "compression_answer.h"
+#include "evals/compression_answer.h"
 #include "inference/kv_scores.h"
-#include "measure.h"
+#include "lab/measure.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 constexpr int kChunk = 512;
@@ -179,4 +180,4 @@ void CompressionRunner::run(const std::string& task, int number, const Item& ite
   }
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -8,14 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "compression_tasks.h"
+#include "evals/compression_tasks.h"
 #include "inference/asides.h"
 #include "inference/kv_calibration.h"
 #include "kv_cache/eviction.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 struct Setting {
   std::string mode;
@@ -83,4 +83,4 @@ class CompressionRunner {
   std::optional<inference::Calibration> calibration_;
 };
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -1,4 +1,4 @@
-#include "compression_tasks.h"
+#include "evals/compression_tasks.h"
 
 #include <algorithm>
 #include <cctype>
@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-namespace pmt::bench {
+namespace pmt::evals {
 namespace {
 
 using nlohmann::json;
@@ -258,4 +258,4 @@ base::Result<TaskText> make_task(const std::string& name, const std::string& dat
   return TaskText{name, std::move(*made)};
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -9,7 +9,7 @@
 #include "base/result.h"
 #include "model/vocab.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 using Tokens = std::vector<std::int32_t>;
 
@@ -38,4 +38,4 @@ struct TaskText {
 base::Result<TaskText> make_task(const std::string& name, const std::string& data, const model::Vocab& vocab,
                                  int items, int seed);
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -22,10 +22,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "measure.h"
+#include "lab/measure.h"
 #include "response_cache/store/eviction_policy.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 using response_cache::Evictable;
@@ -254,8 +255,8 @@ int eval(std::vector<std::string> args) {
 }
 
 }  // namespace
-}  // namespace pmt::bench
+}  // namespace pmt::evals
 
 int main(int argc, char** argv) {
-  return pmt::bench::eval({argv + 1, argv + argc});
+  return pmt::evals::eval({argv + 1, argv + argc});
 }

@@ -1,4 +1,4 @@
-#include "forgetting_data.h"
+#include "evals/forgetting_data.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,11 +11,12 @@
 #include <nlohmann/json.hpp>
 
 #include "kv_cache/sequence_kv.h"
-#include "measure.h"
+#include "lab/measure.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 using nlohmann::json;
@@ -206,4 +207,4 @@ TextReading read_text(Subject& subject, const std::string& data, std::size_t tok
   return out;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -28,17 +28,18 @@
 #include <spdlog/spdlog.h>
 #include <nlohmann/json.hpp>
 
-#include "forgetting_data.h"
-#include "forgetting_examination.h"
-#include "forgetting_peers.h"
-#include "forgetting_plot.h"
-#include "forgetting_subject.h"
-#include "gate_times.h"
-#include "invented_facts.h"
-#include "knowledge_pairs.h"
-#include "measure.h"
+#include "evals/forgetting_data.h"
+#include "evals/forgetting_examination.h"
+#include "evals/forgetting_peers.h"
+#include "evals/forgetting_plot.h"
+#include "evals/knowledge_pairs.h"
+#include "lab/gate_times.h"
+#include "lab/invented_facts.h"
+#include "lab/measure.h"
+#include "lab/subject.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 using nlohmann::json;
@@ -432,8 +433,8 @@ int eval(std::vector<std::string> args) {
 }
 
 }  // namespace
-}  // namespace pmt::bench
+}  // namespace pmt::evals
 
 int main(int argc, char** argv) {
-  return pmt::bench::eval({argv + 1, argv + argc});
+  return pmt::evals::eval({argv + 1, argv + argc});
 }

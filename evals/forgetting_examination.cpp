@@ -1,4 +1,4 @@
-#include "forgetting_examination.h"
+#include "evals/forgetting_examination.h"
 
 #include <random>
 #include <utility>
@@ -6,10 +6,11 @@
 
 #include <fmt/format.h>
 
-#include "gate_times.h"
-#include "measure.h"
+#include "lab/gate_times.h"
+#include "lab/measure.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 std::string with_wrong_letter(std::string name, std::mt19937& random) {
@@ -175,4 +176,4 @@ Shares examine(Subject& subject, const InventedWorld& world, Method method, std:
   return Examination(subject, world, method, asked).run();
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -5,17 +5,17 @@
 #include <map>
 #include <string>
 
-#include "forgetting_subject.h"
-#include "invented_facts.h"
+#include "lab/invented_facts.h"
+#include "lab/subject.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 enum class Method { kOurs, kRagGold, kRag, kBase };  // kRag: the fact that the embedder finds nearest
 
-using Shares = std::map<std::string, Share>;  // by row
+using Shares = std::map<std::string, lab::Share>;  // by row
 
 /// About `asked` facts of `world`, which the subject's library was taught. Wrong answers are told on stderr,
 /// the first of each row.
-Shares examine(Subject& subject, const InventedWorld& world, Method method, std::size_t asked);
+Shares examine(lab::Subject& subject, const lab::InventedWorld& world, Method method, std::size_t asked);
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

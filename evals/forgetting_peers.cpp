@@ -1,4 +1,4 @@
-#include "forgetting_peers.h"
+#include "evals/forgetting_peers.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -14,11 +14,12 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "forgetting_data.h"
-#include "forgetting_score.h"
-#include "forgetting_set.h"
+#include "evals/forgetting_data.h"
+#include "evals/forgetting_score.h"
+#include "evals/forgetting_set.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 using nlohmann::json;
@@ -183,4 +184,4 @@ base::Result<Comparison> compare_with_peers(const std::function<std::unique_ptr<
   return out;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "base/result.h"
-#include "forgetting_plot.h"
-#include "forgetting_subject.h"
-#include "measure.h"
+#include "evals/forgetting_plot.h"
+#include "lab/measure.h"
+#include "lab/subject.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 struct PeerOptions {
   std::string data;
@@ -34,7 +34,7 @@ struct Comparison {
 
 /// `fresh`: a subject that was taught nothing, one a seed. Errors: no subject, no chat template, a peer that
 /// failed (its words are on stderr).
-base::Result<Comparison> compare_with_peers(const std::function<std::unique_ptr<Subject>()>& fresh,
+base::Result<Comparison> compare_with_peers(const std::function<std::unique_ptr<lab::Subject>()>& fresh,
                                             const PeerOptions& options);
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -1,11 +1,11 @@
-#include "forgetting_plot.h"
+#include "evals/forgetting_plot.h"
 
 #include <algorithm>
 #include <fstream>
 
 #include <fmt/format.h>
 
-namespace pmt::bench {
+namespace pmt::evals {
 namespace {
 
 constexpr int kWidth = 350, kHeight = 230;                      // of a panel
@@ -129,4 +129,4 @@ bool plot(const std::string& path, const std::vector<Retention>& methods) {
   return static_cast<bool>(svg);
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 struct Retention {
   std::string method;
@@ -15,4 +15,4 @@ struct Retention {
 /// False where the file can't be written.
 bool plot(const std::string& path, const std::vector<Retention>& methods);
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

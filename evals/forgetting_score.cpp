@@ -1,13 +1,14 @@
-#include "forgetting_score.h"
+#include "evals/forgetting_score.h"
 
 #include <algorithm>
 #include <cctype>
 #include <iterator>
 #include <numeric>
 
-#include "measure.h"
+#include "lab/measure.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 using nlohmann::ordered_json;
@@ -130,4 +131,4 @@ Retention Score::retention() const {
   return out;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -8,11 +8,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "forgetting_plot.h"
-#include "forgetting_set.h"
-#include "forgetting_subject.h"
+#include "evals/forgetting_plot.h"
+#include "evals/forgetting_set.h"
+#include "lab/subject.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 /// Says it as words of their own: "12" isn't in "1234". Case doesn't count.
 bool says(const std::string& answer, const std::string& wanted);
@@ -47,9 +47,9 @@ class Score {
   std::string method_;
   int seeds_ = 0;
   std::size_t facts_ = 0;
-  std::map<std::string, Share> shares_;
-  std::vector<std::vector<Share>> after_;  // [domains taught - 1][domain]
+  std::map<std::string, lab::Share> shares_;
+  std::vector<std::vector<lab::Share>> after_;  // [domains taught - 1][domain]
   std::vector<double> perplexity_before_, perplexity_delta_, bytes_per_fact_, s_per_fact_;
 };
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

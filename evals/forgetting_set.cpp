@@ -1,14 +1,15 @@
-#include "forgetting_set.h"
+#include "evals/forgetting_set.h"
 
 #include <algorithm>
 #include <fstream>
 #include <random>
 
 #include "base/hash.h"
-#include "forgetting_score.h"
-#include "measure.h"
+#include "evals/forgetting_score.h"
+#include "lab/measure.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 using nlohmann::json;
@@ -134,4 +135,4 @@ base::Result<json> tokens_of(const QuestionSet& set, const std::string& data, co
   return TokenSet(vocab, chat).of(set, data);
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

@@ -1,4 +1,4 @@
-#include "knowledge_pairs.h"
+#include "evals/knowledge_pairs.h"
 
 #include <utility>
 #include <vector>
@@ -6,11 +6,12 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "invented_facts.h"
-#include "measure.h"
-#include "question_pairs.h"
+#include "lab/invented_facts.h"
+#include "lab/measure.h"
+#include "evals/question_pairs.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 constexpr unsigned kSeed = 28;
@@ -75,4 +76,4 @@ base::Result<Shares> examine_pairs(Subject& subject, const std::string& file, st
   return shares;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

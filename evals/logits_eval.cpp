@@ -21,12 +21,13 @@
 
 #include <fmt/format.h>
 
-#include "llama_reference.h"
-#include "measure.h"
+#include "lab/llama_reference.h"
+#include "lab/measure.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 constexpr int kAgreementTokens = 2000;
@@ -358,8 +359,8 @@ int main_of(std::vector<std::string> args) {
 }
 
 }  // namespace
-}  // namespace pmt::bench
+}  // namespace pmt::evals
 
 int main(int argc, char** argv) {
-  return pmt::bench::main_of({argv + 1, argv + argc});
+  return pmt::evals::main_of({argv + 1, argv + argc});
 }

@@ -1,4 +1,4 @@
-#include "question_pairs.h"
+#include "evals/question_pairs.h"
 
 #include <algorithm>
 #include <random>
@@ -9,7 +9,8 @@
 
 #include "base/file.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 std::vector<std::string> split(const std::string& text, const std::string& between) {
@@ -104,4 +105,4 @@ base::Result<std::vector<QuestionPair>> question_pairs(const std::string& file, 
   return pairs;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

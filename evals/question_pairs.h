@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 struct QuestionPair {
   std::string kind;
@@ -27,4 +27,4 @@ using Fillers = std::map<std::string, std::vector<std::string>>;
 base::Result<std::vector<QuestionPair>> question_pairs(const std::string& file, std::size_t each,
                                                        unsigned seed, Fillers own = {});
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

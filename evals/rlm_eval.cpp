@@ -23,12 +23,13 @@
 #include <nlohmann/json.hpp>
 
 #include "inference/local_model.h"
+#include "lab/measure.h"
 #include "llm/sinks.h"
-#include "measure.h"
 #include "rlm/engine.h"
 #include "rlm/passages.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 constexpr double kBytesPerToken = 4.0;  // to size a context; what it came to is counted and shown
@@ -367,8 +368,8 @@ int run(std::vector<std::string> args) {
 }
 
 }  // namespace
-}  // namespace pmt::bench
+}  // namespace pmt::evals
 
 int main(int argc, char** argv) {
-  return pmt::bench::run({argv + 1, argv + argc});
+  return pmt::evals::run({argv + 1, argv + argc});
 }

@@ -26,12 +26,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "measure.h"
+#include "lab/measure.h"
+#include "lab/server_process.h"
 #include "net/http_client.h"
-#include "server_process.h"
 #include "text/plain_words.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 using json = nlohmann::json;
@@ -295,8 +296,8 @@ int run(const std::string& self, std::vector<std::string> args) {
 }
 
 }  // namespace
-}  // namespace pmt::bench
+}  // namespace pmt::evals
 
 int main(int argc, char** argv) {
-  return pmt::bench::run(argv[0], {argv + 1, argv + argc});
+  return pmt::evals::run(argv[0], {argv + 1, argv + argc});
 }

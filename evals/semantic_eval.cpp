@@ -34,14 +34,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "evals/semantic_sets.h"
 #include "inference/local_embedder.h"
-#include "measure.h"
-#include "question_pairs.h"
+#include "evals/question_pairs.h"
+#include "lab/measure.h"
 #include "response_cache/semantic/semantic_matcher.h"
 #include "response_cache/semantic/semantic_tier.h"
-#include "semantic_sets.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
+using namespace lab;
 namespace {
 
 using response_cache::Match;
@@ -553,8 +554,8 @@ int eval(std::vector<std::string> args) {
 }
 
 }  // namespace
-}  // namespace pmt::bench
+}  // namespace pmt::evals
 
 int main(int argc, char** argv) {
-  return pmt::bench::eval({argv + 1, argv + argc});
+  return pmt::evals::eval({argv + 1, argv + argc});
 }

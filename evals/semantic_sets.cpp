@@ -1,4 +1,4 @@
-#include "semantic_sets.h"
+#include "evals/semantic_sets.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -15,7 +15,7 @@
 
 #include "text/plain_words.h"
 
-namespace pmt::bench {
+namespace pmt::evals {
 namespace {
 
 namespace fs = std::filesystem;
@@ -252,4 +252,4 @@ std::vector<QuestionSet> read_question_sets(const std::string& data, unsigned se
   return sets;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

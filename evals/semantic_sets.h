@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace pmt::bench {
+namespace pmt::evals {
 
 struct Question {
   std::string text;
@@ -22,4 +22,4 @@ struct QuestionSet {
 std::vector<QuestionSet> read_question_sets(const std::string& data, unsigned seed,
                                             std::vector<std::string>& missing);
 
-}  // namespace pmt::bench
+}  // namespace pmt::evals

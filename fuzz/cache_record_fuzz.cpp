@@ -1,5 +1,5 @@
 // Entries from a file or another process: what is taken writes itself back as the same.
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "response_cache/store/entry_codec.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,7 +1,7 @@
 // A chat's history, from the body's bytes to what the template gets: earlier calls and their results as text.
 // The first byte chooses whether the functions are told in the system message.
 #include "api/json/parse.h"
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "inference/structured_output.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <gguf.h>
 
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "model/gguf_preflight.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,7 +1,7 @@
 // Headers that we take apart: Cache-Control, traceparent, Host, and what the gate makes of a request.
 #include "api/access.h"
 #include "api/json/parse.h"
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "net/target.h"
 #include "telemetry/trace_context.h"
 

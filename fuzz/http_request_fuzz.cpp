@@ -1,5 +1,5 @@
 // Requests as they come from the network: the same result whether they come whole or in pieces.
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "net/request_parser.h"
 
 namespace pmt {

@@ -1,5 +1,5 @@
 // What an upstream, a collector or another server answers.
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "net/response_parser.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -2,7 +2,7 @@
 #include "api/json/cache_entry_json.h"
 #include "api/errors.h"
 #include "api/json/parse.h"
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "response_cache/store/canonical_key.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "knowledge_cache/packs/pack.h"
 
 using pmt::fuzz::require;

@@ -6,7 +6,7 @@
 #include <hiredis/hiredis.h>
 #include <memory>
 
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "redis/cluster_replies.h"
 #include "response_cache/store/entry_record.h"
 #include "response_cache/shared/redis_replies.h"

@@ -1,6 +1,6 @@
 // A request's body before it is read: the first byte chooses the headers, the rest is the body.
 #include "api/request_body.h"
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static constexpr const char* kEncodings[] = {"gzip", "zstd",       "deflate", "br",

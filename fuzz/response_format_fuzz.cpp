@@ -1,7 +1,7 @@
 // A request's tools, tool_choice and response_format, from the body's bytes to the grammar that the answer
 // must follow: whatever is asked for, a grammar or an error that names the field and has words.
 #include "api/json/parse.h"
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "inference/structured_output.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/json.h"
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "sandbox/frame.h"
 
 using pmt::fuzz::require;

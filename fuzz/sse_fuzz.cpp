@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "net/sse.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -4,7 +4,7 @@
 #include "api/json/cache_entry_json.h"
 #include "api/json/json_writer.h"
 #include "base/json.h"
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "response_cache/store/entry_record.h"
 
 using nlohmann::json;

@@ -2,7 +2,7 @@
 // event.h's order. The first byte chooses the endpoint, stream or whole, and how the bytes are cut.
 #include <vector>
 
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "net/sse.h"
 #include "response_cache/store/entry_record.h"
 #include "upstream/answer_reader.h"

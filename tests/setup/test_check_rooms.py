@@ -17,6 +17,9 @@ src/
   model/  graphs                -> kv
   net/    sockets               -> base
   app/    wiring                -> all
+lab/      scales                -> model
+bench/    how fast              -> lab
+evals/    how right             -> lab
   <llama.h>, <ggml.h>           -> model
 ```
 """
@@ -26,6 +29,11 @@ GOOD = {
     "model/a.cpp": '#include <llama.h>\n#include "kv/a.h"\n#include "base/a.h"\n#include "model/a.h"\n',
     "net/a.h": "",
     "app/a.cpp": '#include "net/a.h"\n#include "model/a.h"\n',
+    "../lab/a.h": '#include "model/a.h"\n',
+    "../bench/a.cpp": '#include "bench/a.h"\n#include "lab/a.h"\n#include "base/a.h"\n',
+    "../bench/a.h": "",
+    "../evals/a.cpp": '#include "lab/a.h"\n',
+    "../docs/a.md": "",
 }
 
 
@@ -60,12 +68,28 @@ class CheckRoomsTest(unittest.TestCase):
 
     def test_a_folder_that_is_no_room(self):
         self.assert_one_fault("src/attic: a folder that the table doesn't have", GOOD | {"attic/a.h": ""})
+        self.assert_one_fault("attic: a folder that the table doesn't have", GOOD | {"../attic/deep/a.cpp": ""})
+        self.assertEqual(self.faults(GOOD | {"../build/a.cpp": "", "../.venv/a.h": ""}), [])
+
+    def test_folders_beside_src_have_arrows_too(self):
+        self.assert_one_fault("bench/b.cpp:1: \"evals/a.h\": no arrow leads from bench/ to evals/",
+                              GOOD | {"../bench/b.cpp": '#include "evals/a.h"\n'})
+        self.assert_one_fault("no arrow leads from bench/ to net/", GOOD | {"../bench/b.cpp": '#include "net/a.h"\n'})
+        self.assert_one_fault("no arrow leads from lab/ to app/", GOOD | {"../lab/b.h": '#include "app/a.h"\n'})
+        self.assert_one_fault('"a.h": write includes as', GOOD | {"../bench/b.cpp": '#include "a.h"\n'})
+        self.assert_one_fault("<llama.h>: bench/ must not see ggml", GOOD | {"../bench/b.cpp": "#include <llama.h>\n"})
+
+    def test_the_product_never_sees_what_measures_it(self):
+        self.assert_one_fault("no arrow leads from app/ to lab/", GOOD | {"app/b.cpp": '#include "lab/a.h"\n'})
+        self.assert_one_fault("src/net must not see lab/", GOOD, TABLE.replace("sockets               -> base", "sockets               -> lab"))
 
     def test_a_room_without_a_folder(self):
-        self.assert_one_fault("no folder src/net", {n: c for n, c in GOOD.items() if n != "net/a.h"} | {"app/a.cpp": ""})
+        self.assert_one_fault("no folder src/net",
+                              {n: c for n, c in GOOD.items() if n != "net/a.h"} | {"app/a.cpp": "", "../evals/a.cpp": ""})
+        self.assert_one_fault("no folder evals", {n: c for n, c in GOOD.items() if "evals" not in n})
 
-    def test_an_include_not_written_from_src(self):
-        self.assert_one_fault('"a.h": write includes from src/', GOOD | {"kv/b.cpp": '#include "a.h"\n'})
+    def test_an_include_without_its_room(self):
+        self.assert_one_fault('"a.h": write includes as "room/file.h"', GOOD | {"kv/b.cpp": '#include "a.h"\n'})
         self.assert_one_fault('"../base/a.h": write', GOOD | {"kv/b.cpp": '#include "../base/a.h"\n'})
 
     def test_ggml_outside_its_rooms(self):

@@ -1,12 +1,12 @@
-#include "gate_times.h"
+#include "lab/gate_times.h"
 
 #include <random>
 #include <string>
 #include <utility>
 
-#include "measure.h"
+#include "lab/measure.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 std::string idle_text() {
   std::string text;
@@ -50,4 +50,4 @@ GateTimes time_gates(Subject& subject, const InventedWorld& world, std::uint32_t
   return out;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

@@ -1,4 +1,4 @@
-#include "server_process.h"
+#include "lab/server_process.h"
 
 #include <csignal>
 #include <cstring>
@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "measure.h"
+#include "lab/measure.h"
 
 extern char** environ;
 
-namespace pmt::bench {
+namespace pmt::lab {
 namespace {
 
 base::Result<pid_t> spawn(std::vector<std::string> args, int log_file) {
@@ -96,4 +96,4 @@ double ServerProcess::cpu_seconds() const {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

@@ -1,4 +1,4 @@
-#include "measure.h"
+#include "lab/measure.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include "base/version.h"
 #include "kernels/attention.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 namespace {
 
 std::string first_line_of(const char* command) {
@@ -146,4 +146,4 @@ std::vector<std::string> split(const std::string& list, char at) {
   return out;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

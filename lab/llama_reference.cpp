@@ -1,4 +1,4 @@
-#include "llama_reference.h"
+#include "lab/llama_reference.h"
 
 #include <algorithm>
 
@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "model/llama_log.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 namespace {
 
 constexpr int kBatchTokens = 512;
@@ -123,4 +123,4 @@ base::Status write_dequantised(const std::string& from, const std::string& to, i
   return {};
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

@@ -1,4 +1,4 @@
-#include "forgetting_subject.h"
+#include "lab/subject.h"
 
 #include <algorithm>
 #include <cctype>
@@ -10,7 +10,7 @@
 #include "engine/home.h"
 #include "engine/model_files.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 namespace {
 
@@ -25,8 +25,7 @@ base::Result<std::unique_ptr<engine::LocalEngine>> open_engine(const std::string
   options.on_warning = progress;
   return engine::LocalEngine::open(
       {.models = {std::move(options)},
-       .embedder =
-           inference::LocalEmbedderOptions{.name = embeds.name, .path = embeds.path, .threads = 1},
+       .embedder = inference::LocalEmbedderOptions{.name = embeds.name, .path = embeds.path, .threads = 1},
        .knowledge = engine::KnowledgeOptions{.root = root, .bank = {.with_common = false}}},
       clock);
 }
@@ -102,4 +101,4 @@ bool holds(const Answer& answer, const std::string& wanted) {
   return lower(answer.text).find(lower(wanted)) != std::string::npos;
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 class LoopbackUpstream {
  public:
@@ -25,4 +25,4 @@ class LoopbackUpstream {
   std::string url_;
 };
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

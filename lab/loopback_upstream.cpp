@@ -1,4 +1,4 @@
-#include "loopback_upstream.h"
+#include "lab/loopback_upstream.h"
 
 #include <chrono>
 #include <condition_variable>
@@ -18,7 +18,7 @@
 
 #include "net/http_server.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -120,4 +120,4 @@ LoopbackUpstream::~LoopbackUpstream() {
   waitpid(pid_, nullptr, 0);
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

@@ -1,4 +1,4 @@
-#include "invented_facts.h"
+#include "lab/invented_facts.h"
 
 #include <cctype>
 #include <random>
@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-namespace pmt::bench {
+namespace pmt::lab {
 namespace {
 
 struct Kind {
@@ -335,4 +335,4 @@ std::string far_phrasing(const InventedRelation& relation, std::size_t which, co
   return filled(relation.far[which % relation.far.size()], thing);
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "forgetting_subject.h"
-#include "invented_facts.h"
+#include "lab/invented_facts.h"
+#include "lab/subject.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 /// In milliseconds, one of each a repeat.
 struct GateTimes {
@@ -23,4 +23,4 @@ std::string idle_text();
 /// Over all domains of `subject`, which were taught `world`; questions that no memo has seen.
 GateTimes time_gates(Subject& subject, const InventedWorld& world, std::uint32_t seed, int repeats);
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

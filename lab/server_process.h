@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 class ServerProcess {
  public:
@@ -37,4 +37,4 @@ class ServerProcess {
   std::string url_;
 };
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

@@ -13,7 +13,7 @@
 struct llama_model;
 struct llama_context;
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 enum class ReferenceKv { kF16, kQ8_0, kQ4_0 };
 
@@ -58,4 +58,4 @@ class LlamaReference {
 /// way.
 base::Status write_dequantised(const std::string& from, const std::string& to, int threads);
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

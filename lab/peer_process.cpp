@@ -1,4 +1,4 @@
-#include "peer_process.h"
+#include "lab/peer_process.h"
 
 #include <chrono>
 #include <csignal>
@@ -18,7 +18,7 @@
 
 #include "net/http_client.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 double rss_mb_of(pid_t pid) {
   std::ifstream status(fmt::format("/proc/{}/status", pid));
@@ -101,4 +101,4 @@ double PeerProcess::rss_mb() const {
   return rss_mb_of(pid_);
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

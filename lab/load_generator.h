@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 struct LoadOptions {
   std::string url = {};  // http://127.0.0.1:port
@@ -37,4 +37,4 @@ base::Result<Load> run_load(const LoadOptions& options);
 
 std::string post_of(const std::string& target, const std::string& body, const std::string& headers = "");
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

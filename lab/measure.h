@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 class Stopwatch {
  public:
@@ -75,4 +75,4 @@ std::string take_value(std::vector<std::string>& args, std::string_view flag, st
 /// The parts of a flag's value that lists several.
 std::vector<std::string> split(const std::string& list, char at = ',');
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

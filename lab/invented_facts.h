@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 struct InventedRelation {
   std::string name;              // "support extension"
@@ -62,4 +62,4 @@ std::vector<std::string> taught_phrasings(const std::string& relation, const std
 std::string near_phrasing(const std::string& relation, const std::string& thing);
 std::string far_phrasing(const InventedRelation& relation, std::size_t which, const std::string& thing);
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

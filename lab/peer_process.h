@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 class PeerProcess {
  public:
@@ -34,4 +34,4 @@ double rss_mb_of(pid_t pid);
 double cpu_seconds_of(pid_t pid);
 int free_port();
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "engine/local_engine.h"
-#include "measure.h"
+#include "lab/measure.h"
 #include "llm/sinks.h"
 
-namespace pmt::bench {
+namespace pmt::lab {
 
 struct Answer {
   std::string text;
@@ -79,7 +79,8 @@ class Subject {
   base::SystemClock clock_;
   GateEcho echo_;
   std::unique_ptr<engine::LocalEngine> engine_;
-  std::unique_ptr<knowledge_cache::RecallingCompleter> gates_;  // in front of the echo; null: the model answers
+  std::unique_ptr<knowledge_cache::RecallingCompleter>
+      gates_;  // in front of the echo; null: the model answers
 };
 
 /// Says `wanted` at its beginning.
@@ -88,4 +89,4 @@ bool exact(const Answer& answer, const std::string& wanted);
 bool holds(const Answer& answer, const std::string& wanted);
 std::string lower(std::string text);
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab

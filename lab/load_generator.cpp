@@ -1,4 +1,4 @@
-#include "load_generator.h"
+#include "lab/load_generator.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,7 +18,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-namespace pmt::bench {
+namespace pmt::lab {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -207,4 +207,4 @@ std::string post_of(const std::string& target, const std::string& body, const st
       target, headers, body.size(), body);
 }
 
-}  // namespace pmt::bench
+}  // namespace pmt::lab
