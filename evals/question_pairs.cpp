@@ -10,7 +10,6 @@
 #include "base/file.h"
 
 namespace pmt::evals {
-using namespace lab;
 namespace {
 
 std::vector<std::string> split(const std::string& text, const std::string& between) {

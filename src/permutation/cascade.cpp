@@ -6,20 +6,18 @@
 
 namespace pmt::permutation {
 
-const char* to_string(Escalation escalation) {
-  switch (escalation) {
-    case Escalation::kNever:
-      return "never";
-    case Escalation::kAlways:
-      return "always";
-    case Escalation::kConfidence:
-      return "confidence";
-  }
-  return "confidence";
+namespace {
+
+CascadeOptions with_models(CascadeOptions options) {
+  options.policy.has_student = options.student.completer != nullptr;
+  options.policy.has_teacher = options.teacher.completer != nullptr;
+  return options;
 }
 
+}  // namespace
+
 Cascade::Cascade(CascadeOptions options, response_cache::ResponseCache& cache, const base::Clock& clock)
-    : options_(std::move(options)), clock_(clock) {
+    : options_(with_models(std::move(options))), clock_(clock) {
   const auto stage = [&](const StageModel& model, const char* component) {
     return model.completer == nullptr ? nullptr
                                       : std::make_unique<Stage>(model, component, options_, cache, clock);

@@ -29,14 +29,12 @@
 
 #include "base/clock.h"
 #include "llm/completer.h"
+#include "permutation/cascade_policy.h"
 #include "permutation/difficulty.h"
 #include "permutation/domain.h"
 #include "response_cache/cached_completer.h"
 
 namespace pmt::permutation {
-
-enum class Escalation { kNever, kAlways, kConfidence };
-const char* to_string(Escalation escalation);
 
 /// One of the models of a cascade.
 struct StageModel {
@@ -49,13 +47,8 @@ struct StageModel {
 struct CascadeOptions {
   StageModel student;
   StageModel teacher;
-  Escalation escalation = Escalation::kConfidence;
-  double confidence_min = 0.6;         // below: the teacher is asked
-  double student_probability_min = 0;  // of being right, by difficulty: below, the student isn't asked
-  int probe_tokens = 24;               // the student is judged by so many of its first tokens; 0: by all
+  CascadePolicy policy = {};  // which of the models there are, the cascade says
   double explore = 0;         // share of questions asked of both, to learn the student's ability from
-  int agreement_samples = 0;  // further answers of an unsure student, drawn; agreement may save it
-  bool synthesis = false;     // the teacher writes one answer out of both drafts
   double kv_ratio = 0;        // for requests that name none; 0: the model's own
   /// The student's knowledge packs now, as "name@version"; null: none. A request that names none gets them
   /// all: their own gates decide whether it is about what was taught, and the versions make the keys, so that

@@ -4,13 +4,15 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "permutation/cascade.h"
+#include "permutation/cascade_policy.h"
+#include "permutation/cascade_trace.h"
 #include "permutation/confidence.h"
-#include "permutation/trace.h"
 
 namespace pmt::permutation {
 
@@ -46,6 +48,7 @@ struct Cascade::Stage {
   response_cache::CachedCompleter cached;
 };
 
+/// Acts on what cascade_policy decides: asks the stages, passes the answer on, and tells the trace.
 class CascadeRun : public std::enable_shared_from_this<CascadeRun> {
  public:
   CascadeRun(Cascade& cascade, llm::Request request, std::shared_ptr<llm::Sink> sink,
@@ -53,13 +56,9 @@ class CascadeRun : public std::enable_shared_from_this<CascadeRun> {
   void begin();
 
  private:
-  enum class Kind { kStudent, kSample, kTeacher, kSynthesis, kFallback };
-  static const char* name_of(Kind kind);
-  static const char* describe(Kind kind);
-
   /// One call of one model.
   struct Call {
-    Kind kind = Kind::kStudent;
+    StageKind kind = StageKind::kStudent;
     const Cascade::Stage* stage = nullptr;
     bool hold = false;                // keep its events back
     std::atomic<bool> closed{false};  // stopped: what still comes is dropped
@@ -76,11 +75,11 @@ class CascadeRun : public std::enable_shared_from_this<CascadeRun> {
   class StageSink;
 
   void route();
-  void ask(Kind kind, Cascade::Stage& stage, llm::Request request, bool hold);
+  void ask(StageKind kind, Cascade::Stage& stage, llm::Request request, bool hold);
   llm::Request request_for(const Cascade::Stage& stage) const;
-  /// Why no more may be spent; "" if it may.
-  std::string budget_reason() const;
-  double elapsed_s() const;
+  const CascadePolicy& policy() const { return cascade_.options_.policy; }
+  Spent spent() const;
+  std::optional<std::string> exhausted() const { return why_exhausted(request_.budget, spent()); }
 
   void on_event(const CallPtr& call, llm::Event event);
   void on_delta(const CallPtr& call, llm::Delta delta);
@@ -91,24 +90,25 @@ class CascadeRun : public std::enable_shared_from_this<CascadeRun> {
   void student_is_done(const CallPtr& call);
   void ask_sample();
   void sample_is_done(const CallPtr& call);
-  void decide(const CallPtr& student);
+  void judge_student(const CallPtr& student);
   void accept(const CallPtr& student, const std::string& why);
   void escalate(const CallPtr& student, const std::string& why);
+  void stop(const CallPtr& student, const std::string& why);
+  /// What the student said so far, and what it still says, is the answer.
+  void let_it_speak(const CallPtr& student);
   void ask_teacher();
   void teacher_is_done(const CallPtr& call);
   void synthesise(const CallPtr& teacher);
   void fall_back(const base::Error& error);
 
-  void skip(Kind kind, const std::string& why);
-  void add_step(const CallPtr& call);
-  llm::ModelCall& add_call(const Call& call);
-  void count(const Call& call, const llm::Usage& usage);
+  void skip(StageKind kind, std::string why) { trace_.add(Skipped{kind, std::move(why)}); }
+  llm::ModelCall timed(const Call& call) const;
   void pass(llm::Event event);
+  void pass_started();
   void flush(Call& call);
   /// `call` gave the answer, and all of it but its Done was passed on.
   void finish(const CallPtr& call);
   void fail(base::Error error);
-  nlohmann::json metadata(const CallPtr& answering) const;
 
   Cascade& cascade_;
   const llm::Request request_;
@@ -117,23 +117,17 @@ class CascadeRun : public std::enable_shared_from_this<CascadeRun> {
   const base::Nanos began_at_;
 
   std::string question_;
-  DomainGuess domain_;
   double difficulty_ = 0;
   double probability_ = 0;
   bool explore_ = false;
 
   CallPtr student_, teacher_;  // as far as they came
   std::vector<double> agreements_;
-  std::optional<double> quality_;  // the student's confidence, as it was judged
   bool started_ = false;
   std::string degraded_why_;
   llm::Usage total_;
   double usd_ = 0;
-  std::vector<llm::ModelCall> calls_;
-  std::vector<std::string> components_;
-  nlohmann::json steps_ = nlohmann::json::array();
-  nlohmann::json errors_ = nlohmann::json::array();
-  nlohmann::json reasoning_ = nlohmann::json::array();
+  CascadeTrace trace_;
 };
 
 }  // namespace pmt::permutation

@@ -27,8 +27,7 @@ class CascadeTest : public testing::Test {
                         .completer = &teacher_,
                         .price = [](const llm::Request&, const llm::Usage&) { return 0.25; },
                         .local = false},
-            .confidence_min = 0.6,
-            .probe_tokens = 3,
+            .policy = {.confidence_min = 0.6, .probe_tokens = 3},
             .response_cache_usage = &usage_};
   }
   static llm::Request question(const std::string& text = "Who wrote Hamlet?") {
@@ -150,7 +149,7 @@ TEST_F(CascadeTest, AnUnsureStudentIsStoppedAndTheTeacherAnswers) {
 
 TEST_F(CascadeTest, EachStageHasAKeyOfItsOwn) {
   CascadeOptions one = options();
-  one.escalation = Escalation::kAlways;
+  one.policy.escalation = Escalation::kAlways;
   Engine always(one, cache_, clock_);
   const auto first = ask(always);
   teacher_.answer(0, {"Shakespeare"});
@@ -219,7 +218,7 @@ TEST_F(CascadeTest, WithoutAStudentTheTeachersErrorIsTheAnswer) {
 
 TEST_F(CascadeTest, AfterTheFirstWordAFailureIsAFailure) {
   CascadeOptions always = options();
-  always.escalation = Escalation::kAlways;
+  always.policy.escalation = Escalation::kAlways;
   Engine engine(always, cache_, clock_);
   const auto sink = ask(engine);
   teacher_.begin(0);
@@ -243,7 +242,7 @@ TEST_F(CascadeTest, NoTeacherMeansTheStudentAloneAndSaysSo) {
 
 TEST_F(CascadeTest, TheSynthesisSeesBothDrafts) {
   CascadeOptions both = options();
-  both.synthesis = true;
+  both.policy.synthesis = true;
   Engine engine(both, cache_, clock_);
   const auto sink = ask(engine);
   student_says(0, {"draft", " ", "one", "!"}, 0.2);
@@ -263,7 +262,7 @@ TEST_F(CascadeTest, TheSynthesisSeesBothDrafts) {
 
 TEST_F(CascadeTest, AFailedSynthesisLeavesTheTeachersAnswer) {
   CascadeOptions both = options();
-  both.synthesis = true;
+  both.policy.synthesis = true;
   Engine engine(both, cache_, clock_);
   const auto sink = ask(engine);
   student_says(0, {"one"}, 0.2);
@@ -275,7 +274,7 @@ TEST_F(CascadeTest, AFailedSynthesisLeavesTheTeachersAnswer) {
 
 TEST_F(CascadeTest, DollarsAreOverrunByOneCallAtMost) {
   CascadeOptions both = options();
-  both.synthesis = true;
+  both.policy.synthesis = true;
   Engine engine(both, cache_, clock_);
   llm::Request request = question();
   request.budget.usd = 0.1;
@@ -320,7 +319,7 @@ TEST_F(CascadeTest, TokensAndSecondsEndTheCascade) {
 
 TEST_F(CascadeTest, AgreementMaySaveAnUnsureStudent) {
   CascadeOptions drawing = options();
-  drawing.agreement_samples = 2;
+  drawing.policy.agreement_samples = 2;
   Engine engine(drawing, cache_, clock_);
   const auto sink = ask(engine);
   student_says(0, {"Shake", "spe", "are", "!"}, 0.4);

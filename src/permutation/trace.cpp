@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "permutation/cascade_policy.h"
 
 namespace pmt::permutation {
 namespace {
@@ -65,12 +66,9 @@ json reused_metadata(json first) {
 }
 
 void add_skipped_stages(json& steps, const std::string& why) {
-  for (const auto& [component, description] : {std::pair("student", "answer with the local model"),
-                                               std::pair("teacher", "answer with a larger model"),
-                                               std::pair("synthesis", "one answer out of both drafts"),
-                                               std::pair("fallback", "answer although the teacher failed")}) {
-    steps.push_back(to_json(skipped(component, description, why)));
-  }
+  for (const StageKind kind :
+       {StageKind::kStudent, StageKind::kTeacher, StageKind::kSynthesis, StageKind::kFallback})
+    steps.push_back(to_json(skipped(name_of(kind), describe(kind), why)));
 }
 
 }  // namespace
