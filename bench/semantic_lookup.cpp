@@ -129,7 +129,7 @@ class Scope {
   Lookup look_up(const std::string& text, const Vector& vector) {
     const Stopwatch watch;
     const auto match = matcher_.match({}, response_cache::facts_of(text), vector, 0.05);
-    const auto entry = match.best ? cache_.peek(match.best->key) : nullptr;
+    const auto entry = match.best ? cache_.tiers().peek(match.best->key) : nullptr;
     const double us = watch.seconds() * 1e6;
     if (match.best && entry == nullptr) fail("an entry of the index is not in the cache");
     return {us, match.nearest_cosine, match.best ? match.best->key : response_cache::Key{}};

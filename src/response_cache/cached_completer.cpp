@@ -119,12 +119,13 @@ void CachedCompleter::bypass(llm::Request request, std::string why, std::shared_
 }
 
 std::string CachedCompleter::why_missed(const Found& found, const RequestParts& parts) const {
-  if (found) return "the key holds a computation result, not an answer";
   switch (found.why) {
     case Miss::kExpired:
       return "the entry under this key has expired";
     case Miss::kTooOld:
       return "the entry under this key is older than max_age_s";
+    case Miss::kNoAnswer:
+      return "the key holds a computation result, not an answer";
     case Miss::kAbsent:
       break;
   }
@@ -140,12 +141,13 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
   const llm::CacheMode mode = request.cache.mode;
   const base::Nanos began = observation ? clock_.now() : base::Nanos(0);
   const Key key = request_key(request, model_, versions_, key_);
-  const Found found = reads(mode)
-                          ? cache_.find(key, {.max_age_s = request.cache.max_age_s,
-                                              .stale_s = request.cache.stale_while_revalidate_s.value_or(0)})
-                          : Found{};
+  const LookupOptions wanted{.max_age_s = request.cache.max_age_s,
+                             .stale_s = request.cache.stale_while_revalidate_s.value_or(0),
+                             .answers_only = true};
+  const Found found = reads(mode) ? cache_.tiers().find(key, wanted) : Found{};
   if (observation) observation->lookup_ms = base::ms_between(began, clock_.now());
-  if (found && flights_.replay_hit(key, *found.entry, {.stale = found.stale}, request.surface, *sink)) {
+  if (found) {
+    flights_.replay_hit(key, *found.entry, {.stale = found.stale}, request.surface, *sink);
     if (found.stale && !request.cache.only_if_cached && mode == llm::CacheMode::kOn) {
       flights_.refresh({.request = std::make_shared<const llm::Request>(std::move(request)),
                         .key = key,
@@ -178,10 +180,13 @@ void CachedCompleter::ask_semantic(Missed missed) {
   const auto shared = std::make_shared<Missed>(std::move(missed));
   semantic_->look_up(std::move(question), ask, [this, shared](SemanticTier::Decision decision) {
     if (shared->cancel.cancelled()) {
+      cache_.end_lookup(Ending::kMiss, shared->key);
       return shared->sink->on_event(llm::Failed{base::Error{base::Code::kCancelled, "the caller left"}});
     }
     if (decision.entry != nullptr) {
-      (void)cache_.get_after_miss(decision.key);  // the miss becomes a hit, and the entry is used
+      // The entry is used; it is a hit also where it went meanwhile.
+      if (!cache_.tiers().find_in_ram(decision.key, {.answers_only = true}))
+        cache_.end_lookup(Ending::kHit, decision.key, decision.entry->meta.tokens, decision.entry->meta.usd);
       const SingleFlight::Hit hit{.stale = false, .similarity = decision.similarity};
       flights_.replay_hit(decision.key, *decision.entry, hit, shared->request.surface, *shared->sink);
       return;
@@ -198,6 +203,7 @@ void CachedCompleter::ask_semantic(Missed missed) {
 void CachedCompleter::compute(Missed missed) {
   const llm::CacheMode mode = missed.request.cache.mode;
   if (missed.request.cache.only_if_cached) {
+    if (reads(mode)) cache_.end_lookup(Ending::kMiss, missed.key);
     return fail_not_cached(*missed.sink,
                            "the cache has no answer to this request that may be used (" + missed.why + ")");
   }
@@ -208,6 +214,7 @@ void CachedCompleter::compute(Missed missed) {
       Waiter::Job{.request = std::make_shared<const llm::Request>(std::move(missed.request)),
                   .key = missed.key,
                   .writes = mode != llm::CacheMode::kReadOnly,
+                  .looked_up = reads(mode),
                   .question = question.text,
                   .semantic_scope = missed.question ? question.scope.hex() : "",
                   .why = std::move(missed.why),

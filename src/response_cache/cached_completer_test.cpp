@@ -265,7 +265,37 @@ TEST_F(CachedCompleterTest, SaysWhyAnAnswerCouldNotBeStored) {
 TEST_F(CachedCompleterTest, AJsonValueUnderTheSameKeyIsNotAnAnswer) {
   const Key key = request_key(question(), "scripted", {{"file", "1"}});
   ASSERT_TRUE(cache_.store(key, Value{nlohmann::json("put by hand")}, {}));
-  EXPECT_EQ(llm::text_of(complete(question())), "Paris");
+  const auto events = complete(question());
+  EXPECT_EQ(llm::text_of(events), "Paris");
+  EXPECT_EQ(done_of(events).report.cache->why, "the key holds a computation result, not an answer");
+  EXPECT_EQ(cache_.stats().hits, 0U);
+  EXPECT_EQ(cache_.stats().misses, 1U);
+}
+
+TEST_F(CachedCompleterTest, EveryLookupIsOneHitOrOneMiss) {
+  complete(question());  // a miss
+  complete(question());  // a hit
+  llm::Request absent = question();
+  absent.messages.clear();
+  absent.endpoint = llm::Endpoint::kCompletions;
+  absent.prompt = "never asked";
+  absent.cache.only_if_cached = true;
+  const auto refused = std::make_shared<llm::CollectingSink>();
+  cached_.start(absent, refused, {});  // a miss that computes nothing
+  absent.cache.only_if_cached = false;
+  const base::CancelToken left;
+  left.cancel();
+  cached_.start(absent, std::make_shared<llm::CollectingSink>(), left);  // one whose caller left
+  absent.budget.tokens = 5;
+  const auto bounded = std::make_shared<llm::CollectingSink>();
+  cached_.start(absent, bounded, {});  // one that computes for itself
+  model_.answer(model_.calls() - 1, {"cut"});
+  absent.budget = {};
+  absent.cache.mode = CacheMode::kRefresh;
+  cached_.start(absent, std::make_shared<llm::CollectingSink>(), {});  // looks nothing up
+  model_.answer(model_.calls() - 1, {"new"});
+  EXPECT_EQ(cache_.stats().hits, 1U);
+  EXPECT_EQ(cache_.stats().misses, 4U);
 }
 
 TEST_F(CachedCompleterTest, ABypassPassesTheCancelOn) {

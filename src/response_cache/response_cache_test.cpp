@@ -90,7 +90,7 @@ TEST_F(ResponseCacheTest, AgreesWithANaiveModelOverRandomOperations) {
     const Key key = key_of(std::to_string(id));
     switch (random() % 8) {
       case 0:
-        ASSERT_EQ(cache.erase(key), naive.erase(id)) << step;
+        ASSERT_EQ(cache.purge(Filter::of_key(key)) == 1, naive.erase(id)) << step;
         break;
       case 1:
       case 2:
@@ -144,17 +144,41 @@ TEST_F(ResponseCacheTest, CountsWhatItSaved) {
   EXPECT_FALSE(cache.store(key_of("b"), text("b"), {.reusable = false}).value());
   EXPECT_FALSE(cache.get(key_of("b")));
   EXPECT_TRUE(cache.get(key_of("a")) && cache.get(key_of("a")));
-  EXPECT_FALSE(cache.get_after_miss(key_of("b")));
-  EXPECT_TRUE(cache.get_after_miss(key_of("a")));
-  cache.count_coalesced(9, 0.25);
+  cache.end_lookup(Ending::kHit, key_of("b"), 41, 0.5);
+  cache.end_lookup(Ending::kCoalesced, key_of("b"), 9, 0.25);
   const Stats stats = cache.stats();
   EXPECT_EQ(stats.hits, 3U);
-  EXPECT_EQ(stats.misses, 0U);
+  EXPECT_EQ(stats.misses, 2U) << "one that was coalesced has missed";
   EXPECT_EQ(stats.coalesced, 1U);
   EXPECT_EQ(stats.stores, 1U);
   EXPECT_EQ(stats.refused, 1U);
   EXPECT_EQ(stats.tokens_saved, 3 * 41 + 9);
   EXPECT_DOUBLE_EQ(stats.usd_saved, 1.75);
+}
+
+TEST_F(ResponseCacheTest, ALookupThatGoesOnIsCountedWhereItEnds) {
+  ResponseCache cache({}, clock_);
+  EXPECT_FALSE(cache.tiers().find(key_of("a"), {}));
+  EXPECT_EQ(cache.stats().misses, 0U);
+  cache.end_lookup(Ending::kMiss, key_of("a"));
+  EXPECT_EQ(cache.stats().misses, 1U);
+  ASSERT_TRUE(cache.store(key_of("a"), text("a"), {}).value());
+  const Found none = cache.tiers().find(key_of("a"), {.answers_only = true});
+  EXPECT_FALSE(none);
+  EXPECT_EQ(none.why, Miss::kNoAnswer);
+  EXPECT_EQ(cache.stats().hits, 0U);
+  EXPECT_TRUE(cache.tiers().find(key_of("a"), {}));
+  EXPECT_EQ(cache.stats().hits, 1U) << "found in RAM: it ends there";
+}
+
+TEST_F(ResponseCacheTest, WhatWasPurgedMeanwhileIsNotStored) {
+  ResponseCache cache({}, clock_);
+  Reservation early = cache.tiers().reserve(), late = cache.tiers().reserve();
+  EXPECT_EQ(cache.purge({.tag = "t"}), 0U);
+  EXPECT_FALSE(*cache.store(key_of("a"), text("a"), {.tags = {"t"}}, std::move(early)));
+  EXPECT_TRUE(*cache.store(key_of("b"), text("b"), {.tags = {"u"}}, std::move(late)));
+  EXPECT_TRUE(*cache.store(key_of("a"), text("a"), {.tags = {"t"}}));
+  EXPECT_EQ(cache.stats().refused, 1U);
 }
 
 TEST_F(ResponseCacheTest, AValueBeyondTheLimitLeavesTheOldOne) {
@@ -207,8 +231,8 @@ TEST_F(ResponseCacheTest, PurgesByAllSetFilters) {
   EXPECT_EQ(cache.purge({.key_prefix = key_of("999").hex().substr(0, 9)}), 1U);
   EXPECT_EQ(cache.purge({.key_prefix = key_of("999").hex() + "0"}), 0U);
   EXPECT_FALSE(cache.get(key_of("999")));
-  EXPECT_TRUE(cache.erase(key_of("998")));
-  EXPECT_FALSE(cache.erase(key_of("998")));
+  EXPECT_EQ(cache.purge(Filter::of_key(key_of("998"))), 1U);
+  EXPECT_EQ(cache.purge(Filter::of_key(key_of("998"))), 0U);
   const std::uint64_t left = cache.stats().entries;
   EXPECT_EQ(cache.purge({}), left);
   EXPECT_EQ(cache.stats().entries, 0U);
@@ -242,7 +266,7 @@ TEST_F(ResponseCacheTest, LimitsHoldAtEveryMomentUnderLoad) {
                 name + ":");
           }
         } else if (random() % 50 == 0) {
-          cache.erase(key);
+          cache.purge(Filter::of_key(key));
         } else {
           EXPECT_TRUE(cache.store(key, text(name + ":" + std::string(random() % 8000, 'x')), {}));
         }

@@ -164,7 +164,7 @@ json shared_json(const response_cache::SharedStats& stats) {
   return out;
 }
 
-json reach_json(const response_cache::Reach& reach) {
+json invalidation_json(const response_cache::InvalidationReport& reach) {
   return {{"told", reach.told}, {"servers", reach.servers}, {"reached", reach.reached}};
 }
 

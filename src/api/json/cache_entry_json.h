@@ -38,7 +38,7 @@ nlohmann::json stats_json(const response_cache::Stats& stats);
 nlohmann::json shared_json(const response_cache::SharedStats& stats);
 
 /// How far an invalidation came, in the answer to it.
-nlohmann::json reach_json(const response_cache::Reach& reach);
+nlohmann::json invalidation_json(const response_cache::InvalidationReport& reach);
 
 /// GET /v1/cache's "semantic"
 nlohmann::json semantic_json(const response_cache::SemanticStats& stats);

@@ -208,7 +208,7 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
   add_exceptions(families);
   if (options.cache != nullptr) {
     add_cache(families, options.cache->stats());
-    if (const auto* shared = options.cache->shared()) add_shared(families, shared->stats());
+    if (const auto* shared = options.cache->tiers().shared()) add_shared(families, shared->stats());
   }
   add_responses(families, responses.stats());
   if (options.semantic != nullptr) add_semantic(families, options.semantic->stats());

@@ -19,8 +19,8 @@ namespace {
 
 using nlohmann::json;
 using response_cache::Filter;
+using response_cache::InvalidationReport;
 using response_cache::Key;
-using response_cache::Reach;
 using response_cache::ResponseCache;
 
 bool is_hex(std::string_view text) {
@@ -93,11 +93,9 @@ bool may_purge(ResponseCache& cache, const Exchange& exchange, const Key& key) {
 }
 
 void delete_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
-  Reach reach;
+  InvalidationReport applied;
   Key key = own_key(*exchange.caller, exchange.tail);
-  const auto purge = [&] {
-    return cache.purge_everywhere(Filter::of_key(key), &reach) > 0 || reach.removed > 0;
-  };
+  const auto purge = [&] { return cache.purge(Filter::of_key(key), &applied) > 0 || applied.removed > 0; };
   bool gone = purge();
   if (const auto shown = Key::of_hex(exchange.tail); !gone && shown && may_purge(cache, exchange, *shown)) {
     key = *shown;
@@ -105,7 +103,7 @@ void delete_entry(ResponseCache& cache, const base::Clock&, const Exchange& exch
   }
   if (!gone) return no_entry(exchange);
   json body = {{"key", key.hex()}, {"deleted", true}};
-  if (cache.shared() != nullptr) body["shared"] = reach_json(reach);
+  if (cache.tiers().shared() != nullptr) body["shared"] = invalidation_json(applied);
   answer(exchange, body);
 }
 
@@ -139,8 +137,8 @@ void show_stats(ResponseCache& cache, const response_cache::SemanticTier* semant
     stats["hits"]["semantic"] = of.hits;
     stats["semantic"] = semantic_json(of);
   }
-  if (cache.disk() != nullptr) stats["disk"] = disk_json(cache.disk()->stats());
-  if (cache.shared() != nullptr) stats["shared"] = shared_json(cache.shared()->stats());
+  if (cache.tiers().disk() != nullptr) stats["disk"] = disk_json(cache.tiers().disk()->stats());
+  if (cache.tiers().shared() != nullptr) stats["shared"] = shared_json(cache.tiers().shared()->stats());
   answer(exchange, stats);
 }
 
@@ -173,9 +171,9 @@ base::Result<Filter> parse_filter(const Exchange& exchange) {
 void purge(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
   const base::Result<Filter> filter = parse_filter(exchange);
   if (!filter) return send_error(*exchange.responder, filter.error());
-  Reach reach;
-  json body = {{"purged", cache.purge_everywhere(*filter, &reach)}};
-  if (cache.shared() != nullptr) body["shared"] = reach_json(reach);
+  InvalidationReport applied;
+  json body = {{"purged", cache.purge(*filter, &applied)}};
+  if (cache.tiers().shared() != nullptr) body["shared"] = invalidation_json(applied);
   answer(exchange, body);
 }
 
@@ -221,8 +219,8 @@ void import_entries(ResponseCache& cache, const base::Clock&, const Exchange& ex
     return send_error(*exchange.responder, base::invalid("No line could be imported. " + first_wrong));
   }
   // On the disk before the next part comes: more would wait there than it holds back.
-  if (cache.disk() != nullptr) {
-    if (const base::Status done = cache.disk()->flush(); !done)
+  if (cache.tiers().disk() != nullptr) {
+    if (const base::Status done = cache.tiers().disk()->flush(); !done)
       return send_error(*exchange.responder, done.error());
   }
   answer(exchange,
@@ -230,14 +228,14 @@ void import_entries(ResponseCache& cache, const base::Clock&, const Exchange& ex
 }
 
 void flush(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
-  if (cache.disk() == nullptr) {
+  if (cache.tiers().disk() == nullptr) {
     return send_error(*exchange.responder, {base::Code::kNotFound,
                                             "This server keeps its response cache in memory only: name a "
                                             "folder in the config, [cache] path."});
   }
-  if (const base::Status done = cache.disk()->flush(); !done)
+  if (const base::Status done = cache.tiers().disk()->flush(); !done)
     return send_error(*exchange.responder, done.error());
-  answer(exchange, {{"durable", true}, {"entries", cache.disk()->stats().entries}});
+  answer(exchange, {{"durable", true}, {"entries", cache.tiers().disk()->stats().entries}});
 }
 
 }  // namespace

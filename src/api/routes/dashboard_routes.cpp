@@ -122,7 +122,7 @@ void flag_false_hit(const ApiOptions& options, std::atomic<std::uint64_t>& flagg
     return send_error(*exchange.responder,
                       {base::Code::kNotFound, "The cache holds no live entry under this key.", "key"});
   }
-  options.cache->purge_everywhere(response_cache::Filter::of_key(*key), nullptr);
+  options.cache->purge(response_cache::Filter::of_key(*key));
   ++flagged;
   send_json(*exchange.responder, 200,
             to_text({{"key", key->hex()}, {"deleted", true}, {"false_hits", flagged.load()}}));

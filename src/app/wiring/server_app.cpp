@@ -115,22 +115,22 @@ void ServerApp::Impl::open_disk() {
     return;
   }
   spdlog::info("response cache: {} entries in {}", (*disk)->stats().entries, config.cache_path);
-  cache.keep_on(std::move(*disk));
+  cache.tiers().set_disk(std::move(*disk));
 }
 
 /// After the disk: what is void there must go before it is trusted.
 void ServerApp::Impl::open_shared() {
   if (!config.cache_enabled || !config.cache_shared) return;
   response_cache::RedisOptions options = *config.cache_shared;
-  options.drop = [this](const response_cache::Filter& filter) { cache.purge(filter); };
-  options.drop_if = [this](const auto& matches) { cache.purge_if(matches); };
+  options.drop = [this](const response_cache::Filter& filter) { cache.tiers().purge(filter); };
+  options.drop_if = [this](const auto& matches) { cache.tiers().purge_if(matches); };
   options.on_warning = [](const std::string& text) { spdlog::warn(text); };
-  if (response_cache::DiskStore* const disk = cache.disk(); disk != nullptr) {
+  if (response_cache::DiskStore* const disk = cache.tiers().disk(); disk != nullptr) {
     options.state_file = config.cache_path + "/shared-state";
     options.settle = [disk] { return disk->flush().has_value(); };
   }
   spdlog::info("response cache: shared through Redis at {}, prefix {}", options.seed.text(), options.prefix);
-  cache.share_on(response_cache::open_redis(std::move(options), clock));
+  cache.tiers().set_shared(response_cache::open_redis(std::move(options), clock));
 }
 
 /// A server without embeddings is still a server: whoever asks for one is told what is missing.
@@ -349,7 +349,7 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (rlm) rlm->stop();
   if (api) api->stop();                // a learning that runs needs what goes next
   if (local) local->stop_embedding();  // what waits for it goes on without, and ends with its model
-  if (cache.shared() != nullptr) cache.shared()->quiesce();
+  if (cache.tiers().shared() != nullptr) cache.tiers().shared()->quiesce();
   if (upstreams) upstreams->stop();
   if (local) local->close_models();
 }

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "response_cache/disk/disk_store.h"
+#include "response_cache/response_cache.h"
 
 namespace pmt::response_cache {
 namespace {
@@ -118,7 +119,7 @@ TEST_F(DiskKillTest, AMillionEntriesAreThereAtOnce) {
   const auto begin = std::chrono::steady_clock::now();
   const base::SystemClock clock;
   ResponseCache cache({}, clock);
-  cache.keep_on(open_store());
+  cache.tiers().set_disk(open_store());
   ASSERT_NE(cache.get(key_of(777'777)), nullptr);
   const double took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   RecordProperty("seconds", fmt::format("{:.3f}", took_s));

@@ -13,6 +13,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "response_cache/response_cache.h"
+
 namespace pmt::response_cache {
 namespace {
 
@@ -184,7 +186,7 @@ TEST_F(DiskStoreTest, TheCacheStartsWarmAndForgetsBelowToo) {
   base::FakeClock clock;
   {
     ResponseCache cache({.entries_max = 100}, clock);
-    cache.keep_on(open());
+    cache.tiers().set_disk(open());
     for (int i = 0; i < 500; ++i)
       ASSERT_TRUE(cache.store(key_of(i), Value{json(i)},
                               {.tokens = 3,
@@ -192,11 +194,15 @@ TEST_F(DiskStoreTest, TheCacheStartsWarmAndForgetsBelowToo) {
                                .tags = {i % 2 ? "odd" : "even"}}));
     EXPECT_EQ(cache.stats().entries, 100U);
     EXPECT_TRUE(cache.get(key_of(3))) << "evicted from RAM, found below";
-    EXPECT_TRUE(cache.erase(key_of(20)));
+    EXPECT_EQ(cache.purge(Filter::of_key(key_of(20))), 1U);
   }
   ResponseCache cache({.entries_max = 100}, clock);
-  cache.keep_on(open());
+  cache.tiers().set_disk(open());
   EXPECT_EQ(std::get<json>(cache.get(key_of(400))->value.content), 400);
+  EXPECT_EQ(cache.find(key_of(401)).tier, Tier::kDisk);
+  EXPECT_EQ(cache.find(key_of(401)).tier, Tier::kRam) << "it was brought up";
+  EXPECT_EQ(cache.stats().hits, 3U);
+  EXPECT_EQ(cache.stats().misses, 0U);
   EXPECT_FALSE(cache.get(key_of(20)));
   EXPECT_EQ(cache.purge({.tag = "odd"}), 250U);
   EXPECT_FALSE(cache.get(key_of(401)));
@@ -205,7 +211,7 @@ TEST_F(DiskStoreTest, TheCacheStartsWarmAndForgetsBelowToo) {
   EXPECT_FALSE(cache.get(key_of(4))) << "its life ends there too";
   EXPECT_FALSE(cache.get(key_of(6))) << "also for one that was never in RAM";
   EXPECT_EQ(cache.purge({}), 249U - 2U);
-  EXPECT_EQ(cache.disk()->stats().entries, 0U);
+  EXPECT_EQ(cache.tiers().disk()->stats().entries, 0U);
 }
 
 }  // namespace

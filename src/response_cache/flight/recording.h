@@ -7,7 +7,7 @@
 
 #include "llm/completer.h"
 #include "llm/json_sum.h"
-#include "response_cache/response_cache.h"
+#include "response_cache/store/entry.h"
 
 namespace pmt::response_cache {
 

@@ -15,10 +15,8 @@ double SingleFlight::price(const llm::Request& request, const llm::Usage& usage)
   return options_.price ? options_.price(request, usage) : 0;
 }
 
-bool SingleFlight::replay_hit(const Key& key, const Entry& entry, Hit hit, base::Surface surface,
+void SingleFlight::replay_hit(const Key& key, const Entry& entry, Hit hit, base::Surface surface,
                               llm::Sink& sink) {
-  const auto* answer = std::get_if<RecordedAnswer>(&entry.value.content);
-  if (answer == nullptr) return false;
   const llm::CacheReport report{
       .status = hit.similarity ? llm::CacheStatus::kSemanticHit
                 : hit.stale    ? llm::CacheStatus::kStale
@@ -31,8 +29,7 @@ bool SingleFlight::replay_hit(const Key& key, const Entry& entry, Hit hit, base:
       .why = {},
   };
   if (options_.usage != nullptr) options_.usage->add(surface, clock_.unix_seconds());
-  replay(*answer, report, sink);
-  return true;
+  replay(std::get<RecordedAnswer>(entry.value.content), report, sink);
 }
 
 void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
@@ -42,15 +39,16 @@ void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
   }
   const Waiter::Job& job = waiter->job();
   std::shared_ptr<Flight> flight;
-  std::shared_ptr<const Entry> entry;
+  Found found;
   bool leads = false;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto found = flights_.find(job.key); found != flights_.end()) {
-      flight = found->second;
+    if (const auto running = flights_.find(job.key); running != flights_.end()) {
+      flight = running->second;
       ++flight->waiting_;
-    } else if (!(entry = cache_.get_after_miss(job.key, job.request->cache.max_age_s)) ||
-               !std::holds_alternative<RecordedAnswer>(entry->value.content)) {
+    } else if (found = cache_.tiers().find_in_ram(
+                   job.key, {.max_age_s = job.request->cache.max_age_s, .answers_only = true});
+               !found) {
       flight = std::make_shared<Flight>(*this, job, Flight::Ask::kWait);
       flights_.emplace(job.key, flight);
       leads = true;
@@ -61,8 +59,9 @@ void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
     }
   }
   if (!flight) {
+    waiter->found_after_all();
     llm::FunctionSink past_the_waiter([&](llm::Event event) { waiter->forward(std::move(event)); });
-    replay_hit(job.key, *entry, {}, job.request->surface, past_the_waiter);
+    replay_hit(job.key, *found.entry, {}, job.request->surface, past_the_waiter);
     return;
   }
   flight->log_.attach(waiter);
@@ -124,33 +123,32 @@ void SingleFlight::leave(const std::shared_ptr<Flight>& flight, const Waiter& wa
 }
 
 void Flight::run(const std::shared_ptr<Flight>& self) {
-  SharedStore* const shared = table_.cache_.shared();
-  if (shared == nullptr || ask_ == Ask::kNothing) return compute(self);
-  since_ = table_.cache_.moment();
-  shared->acquire(job_.key,
-                  {.lease = job_.writes,
-                   .wait = ask_ == Ask::kWait,
-                   .max_age_s = job_.request->cache.max_age_s,
-                   .given_up = [self] { return self->cancel_inner_.cancelled(); }},
-                  [self](SharedStore::Answer answer) { self->go_on(self, std::move(answer)); });
+  if (ask_ == Ask::kNothing) return compute(self);
+  table_.cache_.tiers().fetch(job_.key,
+                              {.lease = job_.writes,
+                               .wait = ask_ == Ask::kWait,
+                               .max_age_s = job_.request->cache.max_age_s,
+                               .given_up = [self] { return self->cancel_inner_.cancelled(); }},
+                              [self](Fetched fetched) { self->go_on(self, std::move(fetched)); });
 }
 
-void Flight::go_on(const std::shared_ptr<Flight>& self, SharedStore::Answer answer) {
-  lease_ = std::move(answer.lease);
-  if (answer.entry && end_with(std::move(*answer.entry), answer.waited)) return;
-  if (answer.busy || cancel_inner_.cancelled()) {
-    const char* const why = answer.busy ? "another server computes it" : "the caller left";
+void Flight::go_on(const std::shared_ptr<Flight>& self, Fetched fetched) {
+  reservation_ = std::move(fetched.reservation);
+  if (fetched.entry && end_with(fetched.entry, fetched.waited)) return;
+  if (fetched.busy || cancel_inner_.cancelled()) {
+    const char* const why = fetched.busy ? "another server computes it" : "the caller left";
     return on_event(llm::Failed{base::Error{base::Code::kCancelled, why}});
   }
   compute(self);
 }
 
 /// False if what was found is no answer.
-bool Flight::end_with(OutsideEntry found, bool waited) {
-  if (!std::holds_alternative<RecordedAnswer>(found.value.content)) return false;
-  shared_ = table_.cache_.take_shared(std::move(found), since_, waited);
+bool Flight::end_with(const EntryPtr& found, bool waited) {
+  const auto* const answer = std::get_if<RecordedAnswer>(&found->value.content);
+  if (answer == nullptr) return false;
+  shared_ = found;
   shared_waited_ = waited;
-  for (const llm::Event& event : std::get<RecordedAnswer>(shared_->value.content).events) {
+  for (const llm::Event& event : answer->events) {
     if (llm::is_terminal(event)) table_.take_out(*this);
     log_.append(event);
   }
@@ -159,14 +157,9 @@ bool Flight::end_with(OutsideEntry found, bool waited) {
 
 void Flight::compute(const std::shared_ptr<Flight>& self) {
   if (job_.observation) ++job_.observation->computations;
-  since_ = table_.cache_.moment();
+  if (ask_ == Ask::kNothing) reservation_ = table_.cache_.tiers().reserve();
   started_at_ = table_.clock_.now();
   table_.inner_.start(*job_.request, self, cancel_inner_);
-}
-
-void Flight::give_back_lease() {
-  if (SharedStore* const shared = table_.cache_.shared(); shared != nullptr && !lease_.token.empty())
-    shared->release(std::exchange(lease_, {}));
 }
 
 void Flight::on_event(llm::Event event) {
@@ -178,7 +171,7 @@ void Flight::on_event(llm::Event event) {
     recorder_.add(event);
   }
   if (terminal) {
-    give_back_lease();
+    reservation_ = {};
     table_.take_out(*this);
   }
   log_.append(std::move(event));
@@ -204,7 +197,7 @@ void Flight::store(const llm::Done& done) {
                                        .usd = seen_.usd,
                                        .compute_s = seen_.compute_ms / 1e3,
                                        .stale_s = request.cache.stale_while_revalidate_s.value_or(0)},
-                          since_, std::exchange(lease_, {}));
+                          std::exchange(reservation_, {}));
   seen_.store_ms = base::ms_between(computed_at, table_.clock_.now());
   seen_.stored = stored.has_value() && *stored;
   if (stored && !*stored) seen_.store_note = "not stored: what it was computed from was purged meanwhile";

@@ -11,12 +11,14 @@
 // 3. The inner computation is cancelled only when its last waiter has left.
 // 4. A follower forwards Started only together with the next event. So when a flight fails, a follower that
 //    has seen nothing can join again, as if it came now: the first of them leads the next computation.
-// 5. With a shared tier the flight asks there before it computes, so of all servers that share one computes,
-//    and the others' flights end with its answer. What the flight holds of that (the lease) it gives back
-//    with its terminal event.
+// 5. A lookup that missed in RAM and on disk is counted when its waiter knows how it ended, once.
+// 6. With a shared tier the flight asks there before it computes, so of all servers that share one computes,
+//    and the others' flights end with its answer. What the flight holds of that (its reservation) it gives
+//    back with its terminal event.
 // Thread-safety: as noted on each class.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -31,7 +33,6 @@
 #include "response_cache/flight/event_log.h"
 #include "response_cache/flight/recording.h"
 #include "response_cache/response_cache.h"
-#include "response_cache/shared/shared_store.h"
 
 namespace pmt::response_cache {
 
@@ -58,7 +59,8 @@ class Waiter final : public llm::Sink, public std::enable_shared_from_this<Waite
   struct Job {
     std::shared_ptr<const llm::Request> request;
     Key key;
-    bool writes = true;                              // the answer may be stored
+    bool writes = true;      // the answer may be stored
+    bool looked_up = false;  // RAM and disk had nothing: how that ends is counted here
     std::string question = {}, semantic_scope = {};  // of the semantic tier, kept with the entry
     std::string why = {};                            // why the cache had no answer, for the report
     std::shared_ptr<Observation> observation;
@@ -73,6 +75,10 @@ class Waiter final : public llm::Sink, public std::enable_shared_from_this<Waite
   /// The caller cancelled: ends the stream with Failed(kCancelled) if it is in a flight that has not ended.
   void leave();
   void enter(std::shared_ptr<Flight> flight, bool leads);
+  /// How its lookup ended, unless that was said before.
+  void end_lookup(Ending ending, std::int64_t tokens = 0, double usd = 0);
+  /// A second look into the cache found an entry, which counted a hit.
+  void found_after_all() { lookup_ended_ = true; }
 
   const Job& job() const { return job_; }
   bool cancelled() const { return cancel_.cancelled(); }
@@ -88,6 +94,7 @@ class Waiter final : public llm::Sink, public std::enable_shared_from_this<Waite
   const base::CancelToken cancel_;
   bool leads_ = false;
   bool seen_ = false;  // anything was forwarded
+  std::atomic<bool> lookup_ended_ = false;
   std::optional<llm::Started> held_;
   std::mutex mutex_;
   std::shared_ptr<Flight> flight_;  // guarded by mutex_; null before, after and when left
@@ -107,19 +114,17 @@ class Flight final : public llm::Sink {
   friend class SingleFlight;
   friend class Waiter;
   void compute(const std::shared_ptr<Flight>& self);
-  void go_on(const std::shared_ptr<Flight>& self, SharedStore::Answer answer);
-  bool end_with(OutsideEntry found, bool waited);
+  void go_on(const std::shared_ptr<Flight>& self, Fetched fetched);
+  bool end_with(const EntryPtr& found, bool waited);
   void store(const llm::Done& done);
-  void give_back_lease();
 
   SingleFlight& table_;
   const Waiter::Job job_;
   const Ask ask_;
   // What the shared tier had; written before the first event, and then read only.
-  std::shared_ptr<const Entry> shared_;
+  EntryPtr shared_;
   bool shared_waited_ = false;
-  Moment since_;  // before it computes
-  Lease lease_;
+  Reservation reservation_;  // taken before it computes
   EventLog log_;
   Recorder recorder_;
   base::CancelToken cancel_inner_;
@@ -145,13 +150,12 @@ class SingleFlight {
   void join(const std::shared_ptr<Waiter>& waiter);
   /// Computes for this waiter only.
   void lead_alone(const std::shared_ptr<Waiter>& waiter);
-  /// Gives `entry` to the sink if it is an answer: false if it is not. `similarity`: it answers another
-  /// question.
+  /// Gives `entry`, an answer, to the sink. `similarity`: it answers another question.
   struct Hit {
     bool stale = false;
     std::optional<double> similarity = {};
   };
-  bool replay_hit(const Key& key, const Entry& entry, Hit hit, base::Surface surface, llm::Sink& sink);
+  void replay_hit(const Key& key, const Entry& entry, Hit hit, base::Surface surface, llm::Sink& sink);
   /// Computes and stores the answer anew for nobody in particular, unless a flight does so already.
   void refresh(Waiter::Job job);
 

@@ -20,6 +20,11 @@ void Waiter::enter(std::shared_ptr<Flight> flight, bool leads) {
   flight_ = std::move(flight);
 }
 
+void Waiter::end_lookup(Ending ending, std::int64_t tokens, double usd) {
+  if (job_.looked_up && !lookup_ended_.exchange(true))
+    table_.cache_.end_lookup(ending, job_.key, tokens, usd);
+}
+
 void Waiter::leave() {
   std::shared_ptr<Flight> flight;
   {
@@ -32,6 +37,7 @@ void Waiter::leave() {
 void Waiter::forward(llm::Event event) {
   seen_ = true;
   if (!llm::is_terminal(event)) return sink_->on_event(std::move(event));
+  end_lookup(Ending::kMiss);       // if nobody said otherwise
   std::shared_ptr<Flight> flight;  // freed after the lock
   {
     const std::lock_guard lock(mutex_);
@@ -61,7 +67,7 @@ bool Waiter::take_shared(llm::Event& event) {
       .why = waited ? "another server computed it" : "another server had it"};
   if (auto* started = std::get_if<llm::Started>(&event)) started->cache = report;
   if (auto* done = std::get_if<llm::Done>(&event)) {
-    if (!leads_) table_.cache_.count_shared(entry, waited);
+    end_lookup(waited ? Ending::kCoalesced : Ending::kHit, entry.meta.tokens, entry.meta.usd);
     if (table_.options_.usage != nullptr)
       table_.options_.usage->add(job_.request->surface, table_.clock_.unix_seconds());
     done->report = reused_report(done->report, report);
@@ -72,6 +78,7 @@ bool Waiter::take_shared(llm::Event& event) {
 
 void Waiter::on_event(llm::Event event) {
   if (take_shared(event)) return;
+  if (leads_) end_lookup(Ending::kMiss);
   if (auto* started = std::get_if<llm::Started>(&event)) {
     started->cache =
         cache_report(leads_ ? llm::CacheStatus::kMiss : llm::CacheStatus::kCoalesced, job_.key.hex());
@@ -113,7 +120,7 @@ void Waiter::finish(llm::Done done) {
 void Waiter::finish_shared(llm::Done done) {
   const std::int64_t tokens = total_tokens(done.usage);
   const double usd = table_.price(*job_.request, done.usage);
-  table_.cache_.count_coalesced(tokens, usd);
+  end_lookup(Ending::kCoalesced, tokens, usd);
   if (table_.options_.usage != nullptr) {
     table_.options_.usage->add(job_.request->surface, table_.clock_.unix_seconds());
   }

@@ -22,7 +22,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "response_cache/response_cache.h"
+#include "response_cache/store/entry.h"
 
 namespace pmt::response_cache {
 

@@ -108,7 +108,7 @@ double SemanticTier::draw() {
 
 void SemanticTier::look_up(Question question, Ask ask, std::function<void(Decision)> done) {
   std::call_once(restored_, [this] {
-    if (cache_.disk() != nullptr) {
+    if (cache_.tiers().disk() != nullptr) {
       restorer_ = std::thread([this] { base::survives({base::Thread::kSemantic}, [this] { restore(); }); });
     }
   });
@@ -146,7 +146,7 @@ void SemanticTier::look_up(Question question, Ask ask, std::function<void(Decisi
 /// Null, and out of the index, if the cache no longer has it; null also if it is too old for this request.
 std::shared_ptr<const Entry> SemanticTier::entry_of(const Match::Candidate& candidate,
                                                     std::optional<double> max_age_s) {
-  auto entry = cache_.peek(candidate.key);
+  auto entry = cache_.tiers().peek(candidate.key);
   if (entry == nullptr || !std::holds_alternative<RecordedAnswer>(entry->value.content)) {
     matcher_.remove(candidate.id);
     const std::lock_guard lock(mutex_);

@@ -34,11 +34,11 @@ struct Server {
     options.seed = seed.endpoint();
     options.timeout = milliseconds(5000);  // a busy machine is no broken Redis
     options.retry = milliseconds(100);
-    options.drop = [this](const Filter& filter) { cache.purge(filter); };
-    options.drop_if = [this](const auto& matches) { cache.purge_if(matches); };
-    cache.share_on(open_redis(options, clock));
+    options.drop = [this](const Filter& filter) { cache.tiers().purge(filter); };
+    options.drop_if = [this](const auto& matches) { cache.tiers().purge_if(matches); };
+    cache.tiers().set_shared(open_redis(options, clock));
   }
-  bool is_up() const { return cache.shared()->stats().up; }
+  bool is_up() const { return cache.tiers().shared()->stats().up; }
   bool has(int i) {
     std::promise<bool> got;
     cache.find_everywhere(base::sha256(std::to_string(i)), [&](const std::shared_ptr<const Entry>& entry) {
@@ -101,16 +101,18 @@ TEST_F(RedisClusterTest, TwoServersShareOverAllNodes) {
     ASSERT_TRUE(
         a.cache.store(base::sha256(std::to_string(i)), Value{i}, {.tags = {i % 2 == 0 ? "even" : "odd"}}));
   }
-  ASSERT_TRUE(within(milliseconds(20'000), [&] { return a.cache.shared()->stats().stores == kEntries; }));
+  ASSERT_TRUE(
+      within(milliseconds(20'000), [&] { return a.cache.tiers().shared()->stats().stores == kEntries; }));
   for (std::size_t i = 0; i < 3; ++i) EXPECT_GT(ask(i, {"DBSIZE"}).integer, 5);
   for (int i = 0; i < kEntries; ++i) EXPECT_TRUE(b.has(i)) << i;
-  ASSERT_TRUE(within(milliseconds(20'000), [&] { return a.cache.shared()->stats().servers == 2; }));
-  Reach reach;
-  a.cache.purge_everywhere({.tag = "even"}, &reach);
-  EXPECT_EQ(reach.reached, 2U);
+  ASSERT_TRUE(within(milliseconds(20'000), [&] { return a.cache.tiers().shared()->stats().servers == 2; }));
+  InvalidationReport report;
+  a.cache.purge({.tag = "even"}, &report);
+  EXPECT_EQ(report.reached, 2U);
   for (int i = 0; i < kEntries; ++i) EXPECT_EQ(b.has(i), i % 2 == 1) << i;
   // The sweep frees the memory on every node.
-  EXPECT_TRUE(within(milliseconds(20'000), [&] { return a.cache.shared()->stats().swept == kEntries / 2; }));
+  EXPECT_TRUE(
+      within(milliseconds(20'000), [&] { return a.cache.tiers().shared()->stats().swept == kEntries / 2; }));
 
   // A dead node: local only, nobody waits. Redis Cluster itself gives up without that node's slots.
   nodes[2]->send(SIGKILL);
@@ -118,9 +120,9 @@ TEST_F(RedisClusterTest, TwoServersShareOverAllNodes) {
     for (int i = 0; i < kEntries && a.is_up(); ++i) (void)a.has(1000 + i);
     return !a.is_up();
   }));
-  const auto skipped = a.cache.shared()->stats().skipped;
+  const auto skipped = a.cache.tiers().shared()->stats().skipped;
   for (int i = 0; i < 1000; ++i) EXPECT_FALSE(a.has(5000 + i));
-  EXPECT_EQ(a.cache.shared()->stats().skipped, skipped + 1000) << "not asked, so not waited for";
+  EXPECT_EQ(a.cache.tiers().shared()->stats().skipped, skipped + 1000) << "not asked, so not waited for";
   EXPECT_TRUE(a.has(1));  // from RAM
 }
 

@@ -42,7 +42,7 @@ class RedisStore final : public SharedStore {
         worker_({.seed = options_.seed, .login = options_.login}, options_.timeout, breaker_),
         sweeper_(options_, names_, log_) {}
 
-  void acquire(const Key& key, Wish wish, std::function<void(Answer)> done) override {
+  void acquire(const Key& key, AcquireOptions options, std::function<void(Answer)> done) override {
     ++asking_;
     if (quiet_ || !breaker_.is_up() || worker_.jobs_waiting() > kJobsMax) {
       ++counts_.skipped;
@@ -52,12 +52,12 @@ class RedisStore final : public SharedStore {
     }
     auto asking = std::make_shared<Asking>();
     asking->key = key;
-    asking->wish = std::move(wish);
+    asking->options = std::move(options);
     asking->done = [this, done = std::move(done)](Answer answer) {
       done(std::move(answer));
       --asking_;
     };
-    asking->token = asking->wish.lease ? new_token() : "";
+    asking->token = asking->options.lease ? new_token() : "";
     asking->until = steady_clock::now() + options_.wait_max;
     ask(asking, {});
   }
@@ -108,8 +108,8 @@ class RedisStore final : public SharedStore {
          .done = [](const base::Result<Reply>&) {}});
   }
 
-  Reach announce(const Filter& filter) override {
-    Reach reach;
+  InvalidationReport announce(const Filter& filter) override {
+    InvalidationReport report;
     const auto told = call([&] {
       return script(scripts::kAnnounce, {names_.state, names_.voids, names_.log, names_.servers},
                     {filter_text(filter), log_.id(), "void"});
@@ -118,41 +118,41 @@ class RedisStore final : public SharedStore {
     // A Redis that has just lost its state counts anew: nobody would listen to such a number.
     if (!heard || heard->epoch != log_.stamp().epoch) {
       log_.keep_pending(filter);
-      return reach;
+      return report;
     }
     ++counts_.sent;
-    reach.told = true;
-    reach.number = heard->number;
-    log_.note(filter, reach.number);
+    report.told = true;
+    report.number = heard->number;
+    log_.note(filter, report.number);
     for (const std::string& id : heard->alive)
-      if (id != log_.id()) reach.others.push_back(id);
+      if (id != log_.id()) report.others.push_back(id);
     if (const auto key = filter.key()) {
       const std::string name = names_.value(*key);
       const auto gone = call([&] { return redis::Command{.words = {"UNLINK", name}, .key = name}; });
-      reach.removed = gone ? static_cast<std::uint64_t>(gone->integer) : 0;
+      report.removed = gone ? static_cast<std::uint64_t>(gone->integer) : 0;
     } else {
       sweeper_.request();
     }
-    return reach;
+    return report;
   }
 
-  Reach await_reach(Reach reach) override {
-    reach.servers = reach.others.size() + 1;
-    reach.reached = 1;
-    if (!reach.told) return reach;
+  InvalidationReport await_applied(InvalidationReport report) override {
+    report.servers = report.others.size() + 1;
+    report.reached = 1;
+    if (!report.told) return report;
     const SteadyTime until = steady_clock::now() + options_.reach_max;
-    (void)log_.await_position(reach.number, until);
-    while (reach.reached < reach.servers && steady_clock::now() < until) {
-      const std::string ack = names_.ack(reach.number);
+    (void)log_.await_position(report.number, until);
+    while (report.reached < report.servers && steady_clock::now() < until) {
+      const std::string ack = names_.ack(report.number);
       const auto acks = call([&] { return redis::Command{.words = {"SMEMBERS", ack}, .key = ack}; });
       if (!acks) break;
-      reach.reached = 1;
+      report.reached = 1;
       for (const Reply& id : acks->items)
-        reach.reached +=
-            static_cast<std::uint64_t>(std::count(reach.others.begin(), reach.others.end(), id.text));
-      if (reach.reached < reach.servers) std::this_thread::sleep_for(kAcksEvery);
+        report.reached +=
+            static_cast<std::uint64_t>(std::count(report.others.begin(), report.others.end(), id.text));
+      if (report.reached < report.servers) std::this_thread::sleep_for(kAcksEvery);
     }
-    return reach;
+    return report;
   }
 
   void quiesce() override {
@@ -185,7 +185,7 @@ class RedisStore final : public SharedStore {
  private:
   struct Asking {
     Key key;
-    Wish wish;
+    AcquireOptions options;
     std::function<void(Answer)> done;
     std::string token;
     SteadyTime until;
@@ -201,7 +201,7 @@ class RedisStore final : public SharedStore {
                        return script(scripts::kAcquire,
                                      {names_.value(asking->key), names_.lease(asking->key)},
                                      {asking->token, std::to_string(options_.lease.count()),
-                                      asking->wish.lease ? "1" : "0", asking->read ? "1" : "0"});
+                                      asking->options.lease ? "1" : "0", asking->read ? "1" : "0"});
                      },
                  .done = [this, asking](const base::Result<Reply>& reply) { hear(asking, reply); },
                  .due = due});
@@ -228,7 +228,7 @@ class RedisStore final : public SharedStore {
       return asking->done({.entry = std::move(entry), .waited = asking->waited});
     }
     asking->read = false;
-    if (asking->wish.lease) return ask(asking, {});
+    if (asking->options.lease) return ask(asking, {});
     ++counts_.misses;
     asking->done({});
   }
@@ -242,7 +242,7 @@ class RedisStore final : public SharedStore {
       const std::lock_guard lock(mutex_);
       held_.insert(lease.token);
     }
-    if (quiet_ || (asking->wish.given_up && asking->wish.given_up())) {
+    if (quiet_ || (asking->options.given_up && asking->options.given_up())) {
       release(std::move(lease));
       return asking->done({});
     }
@@ -251,10 +251,10 @@ class RedisStore final : public SharedStore {
   }
 
   void hear_taken(const AskingPtr& asking) {
-    if (!asking->wish.wait) return asking->done({.entry = nullptr, .busy = true});
+    if (!asking->options.wait) return asking->done({.entry = nullptr, .busy = true});
     const auto now = steady_clock::now();
     if (now >= asking->until) ++counts_.wait_limits;
-    if (quiet_ || now >= asking->until || (asking->wish.given_up && asking->wish.given_up())) {
+    if (quiet_ || now >= asking->until || (asking->options.given_up && asking->options.given_up())) {
       ++counts_.misses;
       return asking->done({});
     }
@@ -284,7 +284,7 @@ class RedisStore final : public SharedStore {
       entry->stored_unix_s = std::min(entry->stored_unix_s, now - static_cast<std::int64_t>(age_s));
     }
     const double age_s = static_cast<double>(now - entry->stored_unix_s);
-    if (asking.wish.max_age_s && age_s > *asking.wish.max_age_s) return nullptr;
+    if (asking.options.max_age_s && age_s > *asking.options.max_age_s) return nullptr;
     if (entry->meta.ttl_s && age_s >= *entry->meta.ttl_s)
       return nullptr;  // stale: whoever has it in RAM may give it
     return std::make_shared<OutsideEntry>(std::move(*entry));

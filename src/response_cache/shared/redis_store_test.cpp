@@ -38,15 +38,15 @@ struct Server {
     options.retry = milliseconds(50);
     // A busy machine must not look like a Redis that hangs: each server would go on alone.
     if (options.timeout == RedisOptions{}.timeout) options.timeout = milliseconds(20'000);
-    options.drop = [this](const Filter& filter) { cache.purge(filter); };
-    options.drop_if = [this](const auto& matches) { cache.purge_if(matches); };
+    options.drop = [this](const Filter& filter) { cache.tiers().purge(filter); };
+    options.drop_if = [this](const auto& matches) { cache.tiers().purge_if(matches); };
     options.on_warning = [this](const std::string& text) {
       const std::lock_guard lock(mutex);
       warnings += text + "\n";
     };
-    cache.share_on(open_redis(options, clock));
+    cache.tiers().set_shared(open_redis(options, clock));
   }
-  bool is_up() const { return cache.shared()->stats().up; }
+  bool is_up() const { return cache.tiers().shared()->stats().up; }
   bool comes_up() const {
     return within(milliseconds(20'000), [&] { return is_up(); });
   }
@@ -60,7 +60,7 @@ struct Server {
   void put(const char* name, nlohmann::json value, StoreOptions options = {}) {
     ASSERT_TRUE(cache.store(base::sha256(name), Value{std::move(value)}, std::move(options)));
   }
-  SharedStats stats() const { return cache.shared()->stats(); }
+  SharedStats stats() const { return cache.tiers().shared()->stats(); }
   std::string told() {
     const std::lock_guard lock(mutex);
     return warnings;
@@ -129,11 +129,11 @@ TEST_F(RedisStoreTest, AnInvalidationThatReturnedHoldsEverywhere) {
     SCOPED_TRACE(filter_json(filter).dump());
     fill();
     ASSERT_TRUE(within(milliseconds(20'000), [&] { return b.stats().servers == 2; }));
-    Reach reach;
-    a.cache.purge_everywhere(filter, &reach);
-    EXPECT_TRUE(reach.told);
-    EXPECT_EQ(reach.servers, 2U);
-    EXPECT_EQ(reach.reached, 2U);
+    InvalidationReport report;
+    a.cache.purge(filter, &report);
+    EXPECT_TRUE(report.told);
+    EXPECT_EQ(report.servers, 2U);
+    EXPECT_EQ(report.reached, 2U);
     EXPECT_EQ(b.get("x"), std::nullopt);
     EXPECT_EQ(a.get("x"), std::nullopt);
   }
@@ -144,29 +144,30 @@ TEST_F(RedisStoreTest, AnInvalidationThatReturnedHoldsEverywhere) {
                                       {.tenant = "two"},
                                       {.key_prefix = "0000000"},
                                       {.tag = "t", .tenant = "two"}};
-  for (const Filter& filter : others) a.cache.purge_everywhere(filter, nullptr);
+  for (const Filter& filter : others) a.cache.purge(filter);
   EXPECT_EQ(b.get("x"), 1);
   // The memory is freed in the background, also where the question makes the metadata long.
   a.put("long", 1, {.tags = {"t"}, .question = std::string(9000, 'q'), .semantic_scope = hex});
   ASSERT_TRUE(within(milliseconds(20'000), [&] { return count_values() == 2; }));
-  a.cache.purge_everywhere({.tag = "t"}, nullptr);
+  a.cache.purge({.tag = "t"});
   EXPECT_TRUE(within(milliseconds(20'000), [&] { return count_values() == 0; }));
 }
 
 TEST_F(RedisStoreTest, WhatWasBegunBeforeAnInvalidationIsVoidAfterIt) {
   Server a(*redis), b(*redis);
   ASSERT_TRUE(a.comes_up() && b.comes_up());
-  const Moment before = b.cache.moment();
-  a.cache.purge_everywhere({.tag = "t"}, nullptr);
+  Reservation before = b.cache.tiers().reserve();
+  const std::uint64_t position = b.cache.tiers().shared()->position();
+  a.cache.purge({.tag = "t"});
   // In this process the purge is known by its own numbers; in Redis by those in the value.
-  const auto kept = b.cache.store(base::sha256("x"), Value{1}, {.tags = {"t"}}, before, {});
+  const auto kept = b.cache.store(base::sha256("x"), Value{1}, {.tags = {"t"}}, std::move(before));
   ASSERT_TRUE(kept);
   EXPECT_FALSE(*kept);
   auto entry = std::make_shared<Entry>();
   entry->value = Value{2};
   entry->meta.tags = {"t"};
   entry->stored_unix_s = b.clock.unix_seconds();
-  b.cache.shared()->put(base::sha256("x"), entry, before.shared, {});
+  b.cache.tiers().shared()->put(base::sha256("x"), entry, position, {});
   ASSERT_TRUE(stored(b, 1));
   EXPECT_EQ(a.get("x"), std::nullopt);
   // Void when it was looked at, if the purge's sweep had not freed it before.
@@ -181,9 +182,8 @@ TEST_F(RedisStoreTest, ATenantsManyPurgesBecomeOneThatCostsTheOthersNothing) {
   ASSERT_TRUE(stored(a, 2));
   ASSERT_EQ(b.get("theirs"), 1);
   ASSERT_EQ(b.get("others"), 2);
-  a.cache.purge_everywhere({.tag = "of the few", .tenant = "few"}, nullptr);
-  for (int i = 0; i < 60; ++i)
-    a.cache.purge_everywhere({.tag = std::to_string(i), .tenant = "many"}, nullptr);
+  a.cache.purge({.tag = "of the few", .tenant = "few"});
+  for (int i = 0; i < 60; ++i) a.cache.purge({.tag = std::to_string(i), .tenant = "many"});
   // 61 filters: too many. Theirs become one; that of the others stays.
   EXPECT_TRUE(within(milliseconds(20'000), [&] { return ask({"HLEN", "{permutation}:void"}).integer == 2; }));
   EXPECT_EQ(ask({"HEXISTS", "{permutation}:void", R"({"tenant":"many"})"}).integer, 1);
@@ -270,10 +270,10 @@ TEST_F(RedisStoreTest, AHungRedisCostsOneTimeoutAndThenNothing) {
   EXPECT_GE(a.stats().skipped, 1000U) << "not asked, so not waited for";
   EXPECT_LT(steady_clock::now() - begin, milliseconds(1000 * 150 / 2)) << "each waits";
   EXPECT_THAT(a.told(), HasSubstr("no answer in time"));
-  Reach reach;
+  InvalidationReport report;
   a.put("x", 1);
-  a.cache.purge_everywhere({}, &reach);
-  EXPECT_FALSE(reach.told);
+  a.cache.purge({}, &report);
+  EXPECT_FALSE(report.told);
   EXPECT_EQ(a.get("x"), std::nullopt);
   EXPECT_EQ(a.stats().pending, 1U);
   redis->send(SIGCONT);
@@ -292,9 +292,9 @@ TEST_F(RedisStoreTest, AServerThatWasAwayCatchesUpBeforeItTrustsAgain) {
   ASSERT_EQ(b.get("y"), 1);
   redis->send(SIGKILL);
   ASSERT_TRUE(within(milliseconds(20'000), [&] { return !a.is_up() && !b.is_up(); }));
-  Reach reach;
-  a.cache.purge_everywhere({.tag = "t"}, &reach);
-  EXPECT_FALSE(reach.told);
+  InvalidationReport report;
+  a.cache.purge({.tag = "t"}, &report);
+  EXPECT_FALSE(report.told);
   EXPECT_EQ(b.get("x"), 1);  // degraded to local: it can't know
   redis->start();            // empty
   ASSERT_TRUE(a.comes_up() && b.comes_up());
@@ -309,8 +309,8 @@ TEST_F(RedisStoreTest, ARedisThatLosesItsStateIsFoundOut) {
   ASSERT_TRUE(stored(a, 1));
   ASSERT_EQ(b.get("x"), 1);
   ask({"FLUSHALL"});
-  Reach reach;
-  a.cache.purge_everywhere({.tag = "t"}, &reach);
+  InvalidationReport report;
+  a.cache.purge({.tag = "t"}, &report);
   EXPECT_TRUE(within(milliseconds(20'000), [&] { return b.get("x") == std::nullopt; }));
   EXPECT_TRUE(within(milliseconds(20'000), [&] { return a.stats().pending == 0 && a.stats().servers == 2; }));
   // What is put while the state is made anew may stay with the one server: that costs a hit, no more.
@@ -318,8 +318,8 @@ TEST_F(RedisStoreTest, ARedisThatLosesItsStateIsFoundOut) {
     a.put("y", 2, {.tags = {"t"}});
     return b.get("y") == 2;
   }));
-  a.cache.purge_everywhere({.tag = "t"}, &reach);
-  EXPECT_EQ(reach.reached, 2U);
+  a.cache.purge({.tag = "t"}, &report);
+  EXPECT_EQ(report.reached, 2U);
   EXPECT_EQ(b.get("y"), std::nullopt);
 }
 
@@ -329,7 +329,7 @@ struct Flights {
       : server(redis, std::move(options)),
         cached(model, server.cache, server.clock, {.model = "m", .versions = {}, .price = {}}) {}
   /// What a caller left behind may still wait for the other server.
-  ~Flights() { server.cache.shared()->quiesce(); }
+  ~Flights() { server.cache.tiers().shared()->quiesce(); }
   std::shared_ptr<llm::CollectingSink> ask(base::CancelToken cancel = {}) {
     llm::Request request;
     request.endpoint = llm::Endpoint::kCompletions;
@@ -384,8 +384,8 @@ TEST_F(RedisStoreTest, AHolderThatDiesHandsOver) {
     return renewals == 3;
   }));
   EXPECT_EQ(b.model.calls(), 0);
-  a->server.cache.shared()->quiesce();  // as if it had died: nothing is renewed
-  b.model.answer(0, {"mine"});          // waits for the call
+  a->server.cache.tiers().shared()->quiesce();  // as if it had died: nothing is renewed
+  b.model.answer(0, {"mine"});                  // waits for the call
   EXPECT_EQ(llm::text_of(waiting->wait()), "mine");
   EXPECT_EQ(b.server.stats().taken_over, 1U);
   a->model.fail(0, base::Code::kCancelled, "gone");

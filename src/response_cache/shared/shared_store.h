@@ -41,7 +41,7 @@ struct SharedStats {
 };
 
 /// How far an invalidation came.
-struct Reach {
+struct InvalidationReport {
   bool told = false;                       // the store has it; false: it is told as soon as the store is back
   std::uint64_t servers = 0, reached = 0;  // that are alive; of them those that have applied it
   std::uint64_t removed = 0;               // values freed at once: only where the filter names one key
@@ -53,7 +53,7 @@ class SharedStore {
  public:
   virtual ~SharedStore() = default;
 
-  struct Wish {
+  struct AcquireOptions {
     bool lease = true;  // take the right to compute, if there is no value
     bool wait = true;   // if another has that right, wait for its answer, for a bounded time
     std::optional<double> max_age_s = {};  // an older value counts as none
@@ -65,7 +65,7 @@ class SharedStore {
     bool busy = false;                              // another server computes it, and `wait` was false
     Lease lease = {};
   };
-  virtual void acquire(const Key& key, Wish wish, std::function<void(Answer)> done) = 0;
+  virtual void acquire(const Key& key, AcquireOptions options, std::function<void(Answer)> done) = 0;
 
   /// The number of the last invalidation that is known here: for put, taken before the value is computed.
   virtual std::uint64_t position() const = 0;
@@ -74,9 +74,9 @@ class SharedStore {
   virtual void release(Lease lease) = 0;
 
   /// Says that what matches is void. Blocks for one command's time limit.
-  virtual Reach announce(const Filter& filter) = 0;
+  virtual InvalidationReport announce(const Filter& filter) = 0;
   /// Waits, bounded, until every server that is alive has applied it.
-  virtual Reach await_reach(Reach announced) = 0;
+  virtual InvalidationReport await_applied(InvalidationReport announced) = 0;
 
   /// From now on every acquire is answered with "compute": before what listens to the answers goes away.
   virtual void quiesce() = 0;

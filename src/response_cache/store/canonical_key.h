@@ -16,8 +16,8 @@
 #include <nlohmann/json.hpp>
 
 #include "llm/request.h"
-#include "response_cache/response_cache.h"
 #include "response_cache/store/canonical_json.h"
+#include "response_cache/store/entry.h"
 
 namespace pmt::response_cache {
 

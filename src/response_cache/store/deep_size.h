@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "response_cache/response_cache.h"
+#include "response_cache/store/entry.h"
 
 namespace pmt::response_cache {
 

@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
-#include "response_cache/response_cache.h"
+#include "response_cache/store/entry.h"
 
 namespace pmt::response_cache {
 

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/hex.h"
-#include "response_cache/response_cache.h"
+#include "response_cache/store/entry.h"
 
 namespace pmt::response_cache {
 namespace {

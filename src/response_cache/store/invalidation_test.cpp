@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "response_cache/response_cache.h"
+#include "response_cache/store/entry.h"
 
 namespace pmt::response_cache {
 namespace {

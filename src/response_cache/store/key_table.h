@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "response_cache/response_cache.h"
+#include "response_cache/store/entry.h"
 
 namespace pmt::response_cache {
 

@@ -1,0 +1,145 @@
+// The response cache's first tier: entries in RAM, evicted by a policy of choice.
+//
+// Sharded by the key's first byte; a hit takes one shard's lock, tells that shard's policy and returns a shared
+// pointer, so a value being read outlives its eviction. A store of few entries has one shard and so the policy's
+// exact order; with more, the victim is of the storing key's shard. The limits hold at every moment, over all
+// shards together.
+//
+// A hit is counted here, since the lookup ends here. A miss is not: a tier below may have the entry.
+//
+// Thread-safety: any thread may call anything. What is below RAM is told of every change inside the shard's
+// lock, so it sees a key's changes in their order.
+// Cost: an entry costs its value's bytes plus about 350 B; a hit is one hash lookup and the policy's touch.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "response_cache/store/entry.h"
+#include "response_cache/store/eviction_policy.h"
+
+namespace pmt::response_cache {
+
+struct Limits {
+  std::size_t entries_max = 1'000'000;
+  std::size_t bytes_max = 256ULL << 20;
+  Eviction eviction = Eviction::kGdsf;
+  double usd_per_second = 3e-5;  // what a second of waiting is worth to GDSF, beside the dollars
+};
+
+struct LookupOptions {
+  std::optional<double> max_age_s = {};
+  double stale_s = 0;         // so much longer than its life or max_age_s, if the caller has it refreshed
+  bool answers_only = false;  // a value that is no model's answer counts as none
+};
+
+/// Why a lookup gave nothing.
+enum class Miss { kAbsent, kExpired, kTooOld, kNoAnswer };
+
+enum class Tier { kRam, kDisk, kShared };
+
+/// What a lookup came to.
+struct Found {
+  EntryPtr entry;  // null: a miss
+  bool stale = false;
+  Miss why = Miss::kAbsent;
+  Tier tier = Tier::kRam;  // where it was found
+  explicit operator bool() const { return entry != nullptr; }
+};
+
+/// Counters since start. `hits + misses` = lookups; a stale hit is a hit; a coalesced one is a miss too, whose
+/// answer came from another request's computation. `refused`: calls of store that kept nothing. `bytes` includes
+/// each entry's overhead.
+struct Stats {
+  std::uint64_t hits = 0, stale = 0, misses = 0, coalesced = 0, stores = 0, refused = 0, evictions = 0,
+                expired = 0, purged = 0;
+  std::uint64_t entries = 0, bytes = 0;
+  std::int64_t tokens_saved = 0;
+  double usd_saved = 0;
+};
+
+/// When an entry's life ends; it saturates: a lifetime of 10^30 s is "never".
+base::Nanos expiry_of(const Entry& entry);
+
+class Store {
+ public:
+  /// The tier that RAM writes through to.
+  class Below {
+   public:
+    virtual ~Below() = default;
+    virtual void put(const Key& key, EntryPtr entry) = 0;
+    virtual void erase(const Key& key) = 0;
+  };
+  using Matches = std::function<bool(const Key&, const StoreOptions&)>;
+  /// Whether an entry may still be kept: asked inside the shard's lock.
+  using Admit = std::function<bool()>;
+
+  Store(Limits limits, const base::Clock& clock);
+  ~Store();
+
+  /// Requires: called before anything is stored. `below` outlives this.
+  void write_through(Below* below);
+
+  Found find(const Key& key, const LookupOptions& options);
+  /// For whoever only looks: counts nothing, moves nothing. `held`: the key is here, live or not.
+  struct Peeked {
+    bool held = false;
+    EntryPtr live = nullptr;
+  };
+  Peeked peek(const Key& key) const;
+
+  /// Keeps `entry`, replacing what was there; false: it wasn't admitted. Errors: larger than the byte limit
+  /// (kTooLarge); the previous entry is untouched.
+  base::Result<bool> put(const Key& key, const EntryPtr& entry, const Admit& admit);
+  /// The same for what was read from below RAM, uncounted and not written through: only where the key is absent,
+  /// and was not stored since `changes` was read.
+  bool fill(const Key& key, const EntryPtr& entry, std::uint64_t changes, const Admit& admit);
+  std::uint64_t changes(const Key& key) const;
+
+  bool erase(const Key& key);
+  std::unordered_set<Key, base::DigestHash> erase_if(const Matches& matches);
+
+  /// Every live entry between the two keys that matches, in no order. Holds one shard's lock at a time; `visit`
+  /// runs outside.
+  void visit(const Key& from, const Key& to, const Matches& matches,
+             const std::function<void(const Key&, const Entry&)>& visit) const;
+
+  /// Hits, stale ones, stores, refusals, evictions, expiries, and what is held.
+  Stats stats() const;
+
+ private:
+  struct Shard;
+  struct Node;
+  class Room;
+  using NodePtr = std::shared_ptr<Node>;
+
+  Shard& shard(const Key& key) const;
+  std::atomic<std::uint64_t>& changes_of(const Key& key) const;
+  std::optional<Miss> unusable(Shard& home, Node& node, const LookupOptions& options, bool& stale,
+                               NodePtr& expired);
+  base::Result<bool> keep(const Key& key, const EntryPtr& entry, const Admit& admit,
+                          const std::uint64_t* filled_at);
+  bool try_put(Shard& home, const Key& key, const EntryPtr& entry, std::vector<NodePtr>& removed);
+  void evict_elsewhere(const Shard& full);
+
+  const base::Clock& clock_;
+  const std::unique_ptr<Room> room_;
+  const std::size_t shard_count_;
+  const std::unique_ptr<Shard[]> shards_;
+  std::atomic<std::size_t> next_victim_{0};
+  Below* below_ = nullptr;
+  // Of a part of the keys each, moved on with every store inside the shard's lock: what was read from below
+  // before does not replace what is newer.
+  mutable std::array<std::atomic<std::uint64_t>, 1024> changes_{};
+};
+
+}  // namespace pmt::response_cache
