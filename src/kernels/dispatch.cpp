@@ -2,7 +2,7 @@
 #include <initializer_list>
 
 #include "kernels/attention.h"
-#include "kernels/quant_matmul.h"
+#include "kernels/quant/matmul.h"
 
 namespace pmt::kernels {
 

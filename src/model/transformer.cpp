@@ -14,7 +14,7 @@
 
 #include "base/check.h"
 #include "kernels/attention.h"
-#include "kernels/quant_matmul.h"
+#include "kernels/quant/matmul.h"
 #include "model/rope.h"
 #include "model/weights.h"
 
@@ -251,6 +251,20 @@ void multiply_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
   }
 }
 
+/// src: the tokens.
+void look_up_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
+  const auto& matrix = *static_cast<const kernels::PackedMatrix*>(userdata);
+  const auto* tokens = static_cast<const std::int32_t*>(dst->src[0]->data);
+  for (int row = thread; row < dst->ne[1]; row += threads)
+    matrix.row(tokens[row], static_cast<float*>(dst->data) + row * static_cast<std::ptrdiff_t>(dst->ne[0]));
+}
+
+ggml_tensor* look_up(ggml_context* context, const Matrix& matrix, ggml_tensor* tokens) {
+  if (matrix.packed.empty()) return ggml_get_rows(context, matrix.tensor, tokens);
+  return ggml_custom_4d(context, GGML_TYPE_F32, matrix.packed.columns(), tokens->ne[0], 1, 1, &tokens, 1,
+                        look_up_op, GGML_N_TASKS_MAX, const_cast<kernels::PackedMatrix*>(&matrix.packed));
+}
+
 ggml_tensor* product(ggml_context* context, const Matrix& matrix, ggml_tensor* input) {
   if (matrix.packed.empty()) return ggml_mul_mat(context, matrix.tensor, input);
   return ggml_custom_4d(context, GGML_TYPE_F32, matrix.packed.rows(), input->ne[1], 1, 1, &input, 1,
@@ -339,7 +353,7 @@ void LlamaTransformer::build(Graph& graph) {
     graph.selected = ggml_new_tensor_1d(context, GGML_TYPE_I32, graph.outputs);
     ggml_set_input(graph.selected);
   }
-  ggml_tensor* x = ggml_get_rows(context, weights_->token_embedding, graph.tokens);
+  ggml_tensor* x = look_up(context, *weights_->token_embedding, graph.tokens);
   if (hparams_.architecture.scaled_embedding)
     x = ggml_scale(context, x, std::sqrt(static_cast<float>(hparams_.hidden)));
   for (std::size_t i = 0; i < weights_->layers.size(); ++i) x = layer(graph, x, i);

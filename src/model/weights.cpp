@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "kernels/quant/matmul.h"
+#include "model/packed_format.h"
+
 namespace pmt::model {
 namespace {
 
@@ -43,21 +46,9 @@ bool takes_matrix(ggml_backend_buffer_type_t buffer_type, ggml_type type, std::i
   return ok;
 }
 
-/// The format of a ggml type that our kernels multiply, on a CPU that runs them.
-std::optional<kernels::QuantFormat> packed_format(ggml_type type) {
-  if (kernels::quant_matmul() == nullptr) return std::nullopt;
-  switch (type) {
-    case GGML_TYPE_Q4_0:
-      return kernels::QuantFormat::kQ40;
-    case GGML_TYPE_Q4_1:
-      return kernels::QuantFormat::kQ41;
-    case GGML_TYPE_Q5_0:
-      return kernels::QuantFormat::kQ50;
-    case GGML_TYPE_Q8_0:
-      return kernels::QuantFormat::kQ80;
-    default:
-      return std::nullopt;
-  }
+/// What our kernels multiply, on a CPU that runs them.
+std::optional<kernels::QuantFormat> packable(ggml_type type) {
+  return kernels::quant_matmul() == nullptr ? std::nullopt : packed_format(type);
 }
 
 }  // namespace
@@ -128,7 +119,7 @@ ggml_tensor* WeightLoader::tensor(const std::vector<TensorInfo>& parts, std::siz
 
 const Matrix* WeightLoader::matrix(const std::vector<TensorInfo>& parts) {
   Matrix& out = out_.matrices_.emplace_back();
-  if (packed_format(parts[0].type)) {
+  if (packable(parts[0].type)) {
     planned_.push_back({nullptr, parts, &out});
     return &out;
   }
@@ -210,17 +201,21 @@ base::Status WeightLoader::layer(const Hparams& h, int index) {
 
 base::Status WeightLoader::declare(const Hparams& h) {
   TRY_ASSIGN(const TensorInfo embedding, file_.tensor("token_embd.weight", h.hidden, h.vocabulary));
-  // Rows are looked up in it, which only the plain buffer can do.
-  out_.token_embedding = tensor({embedding}, types_.size() - 1);
-  TRY_ASSIGN(out_.output_norm, vector("output_norm.weight", h.hidden));
   const bool tied = !file_.find_tensor("output.weight");
-  const bool plain = !packed_format(embedding.type) &&
-                     best_type(embedding.type, h.hidden, h.vocabulary) == types_.size() - 1;
-  if (tied && plain) {
-    out_.output = &out_.matrices_.emplace_back(Matrix{out_.token_embedding, {}});
+  if (tied && packable(embedding.type)) {
+    // Rows can be looked up in what is packed as well: slower by far, but they are few.
+    out_.token_embedding = out_.output = matrix({embedding});
   } else {
-    TRY_ASSIGN(out_.output, matrix(tied ? "token_embd.weight" : "output.weight", h.hidden, h.vocabulary));
+    // ggml looks rows up in the plain buffer alone.
+    out_.token_embedding = &out_.matrices_.emplace_back(Matrix{tensor({embedding}, types_.size() - 1), {}});
+    const bool plain = best_type(embedding.type, h.hidden, h.vocabulary) == types_.size() - 1;
+    if (tied && plain) {
+      out_.output = out_.token_embedding;
+    } else {
+      TRY_ASSIGN(out_.output, matrix(tied ? "token_embd.weight" : "output.weight", h.hidden, h.vocabulary));
+    }
   }
+  TRY_ASSIGN(out_.output_norm, vector("output_norm.weight", h.hidden));
   for (int i = 0; i < h.layers; ++i) TRY(layer(h, i));
   if (const auto factors = file_.find_tensor("rope_freqs.weight")) {
     TRY_ASSIGN(const TensorInfo info, file_.tensor("rope_freqs.weight", h.rope_dims / 2, 1));

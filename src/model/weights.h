@@ -2,7 +2,7 @@
 //
 // Matrices that read the same input and have one type are joined by rows (Q, K and V; gate and up): one
 // matmul node instead of three, which saves quantising the input and a thread barrier each. A matrix of a
-// type that our own kernels multiply is repacked for them (note 0007); any other goes into the first of the
+// type that our own kernels multiply is repacked for them (notes 0007, 0029); any other goes into the first of the
 // CPU's buffer types that takes it, so ggml's repacked layouts are used where they exist, as llama.cpp does.
 // Thread-safety: read-only after load. Cost: the file's bytes in memory.
 #pragma once
@@ -16,7 +16,7 @@
 #include <ggml.h>
 
 #include "base/result.h"
-#include "kernels/quant_matmul.h"
+#include "kernels/quant/packed_matrix.h"
 #include "model/gguf_file.h"
 #include "model/hparams.h"
 
@@ -58,9 +58,9 @@ class Weights {
   Weights(const Weights&) = delete;
   Weights& operator=(const Weights&) = delete;
 
-  ggml_tensor* token_embedding = nullptr;  // [vocabulary, hidden]
-  ggml_tensor* output_norm = nullptr;      // [hidden]
-  const Matrix* output = nullptr;          // [hidden -> vocabulary]; of the embedding's values when tied
+  const Matrix* token_embedding = nullptr;  // [vocabulary, hidden]: rows are looked up
+  ggml_tensor* output_norm = nullptr;       // [hidden]
+  const Matrix* output = nullptr;           // [hidden -> vocabulary]; the embedding's values when tied
   std::vector<LayerWeights> layers;
   std::vector<float> rope_factors;  // [rope_dims / 2] divisors of the frequencies, empty if none
   std::int64_t bytes = 0;           // in memory

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <random>
 #include <utility>
@@ -89,24 +90,30 @@ class Writer {
     gguf_set_val_bool(gguf_, "tokenizer.ggml.add_space_prefix", false);
   }
 
-  void add(const std::string& name, int columns, int rows, float mean, float spread) {
-    ggml_tensor* tensor = rows > 0 ? ggml_new_tensor_2d(context_, GGML_TYPE_F32, columns, rows)
-                                   : ggml_new_tensor_1d(context_, GGML_TYPE_F32, columns);
+  void add(const std::string& name, int columns, int rows, float mean, float spread,
+           ggml_type type = GGML_TYPE_F32) {
+    ggml_tensor* tensor = rows > 0 ? ggml_new_tensor_2d(context_, type, columns, rows)
+                                   : ggml_new_tensor_1d(context_, type, columns);
     ggml_set_name(tensor, name.c_str());
     std::normal_distribution<float> normal(mean, spread);
-    auto* data = static_cast<float*>(tensor->data);
-    for (std::int64_t i = 0; i < ggml_nelements(tensor); ++i) data[i] = normal(rng_);
+    std::vector<float> values(static_cast<std::size_t>(ggml_nelements(tensor)));
+    for (float& value : values) value = normal(rng_);
+    if (type == GGML_TYPE_F32) {
+      std::memcpy(tensor->data, values.data(), ggml_nbytes(tensor));
+    } else {
+      ggml_quantize_chunk(type, values.data(), tensor->data, 0, rows, columns, nullptr);
+    }
     tensors_.push_back(tensor);
   }
   void matrix(const std::string& name, int columns, int rows) {
-    add(name, columns, rows, 0, 2.0F / std::sqrt(static_cast<float>(columns)));
+    add(name, columns, rows, 0, 2.0F / std::sqrt(static_cast<float>(columns)), o_.weights);
   }
   void norm(const std::string& name, int length) { add(name, length, 0, 1.0F, 0.3F); }
 
   void tensors() {
     matrix("token_embd.weight", o_.hidden, o_.vocabulary);
     norm("output_norm.weight", o_.hidden);
-    if (!is("gemma3")) matrix("output.weight", o_.hidden, o_.vocabulary);
+    if (!is("gemma3") && !o_.tied) matrix("output.weight", o_.hidden, o_.vocabulary);
     for (int i = 0; i < o_.layers; ++i) block(fmt::format("blk.{}.", i));
   }
 

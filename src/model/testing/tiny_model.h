@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <string>
 
+#include <ggml.h>
+
 namespace pmt::model::testing {
 
 struct TinyModelOptions {
@@ -17,7 +19,9 @@ struct TinyModelOptions {
   int feed_forward = 96;
   int vocabulary = 80;  // without a tokenizer
   int context_tokens = 256;
-  int window = 20;         // gemma3's; its last layer is global
+  int window = 20;                    // gemma3's; its last layer is global
+  ggml_type weights = GGML_TYPE_F32;  // of the matrices, whose columns must then be whole blocks
+  bool tied = false;                  // no output matrix: the embedding's serves
   bool tokenizer = false;  // of single bytes (SentencePiece's kind), 259 tokens with <unk>, <s> and </s>
   bool leave_out_last_tensor = false;
 };
