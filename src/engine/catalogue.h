@@ -13,6 +13,7 @@ namespace pmt::engine {
 struct CataloguePart {
   std::string_view package;
   std::string_view member;  // its path inside the package's wheel
+  std::string_view sha256;  // of the wheel, hex
 };
 
 enum class ModelKind { kWrites, kEmbeds };
@@ -23,8 +24,8 @@ struct CatalogueModel {
   std::span<const CataloguePart> parts;  // joined in this order they are the file
   std::string_view file;                 // its name once installed
   std::int64_t bytes = 0;
-  std::string_view sha256;  // of the file, hex
-  std::string_view licence;
+  std::string_view sha256 = {};  // of the file, hex
+  std::string_view licence = {};
   ModelKind kind = ModelKind::kWrites;
   bool converted = false;  // of its one part, a folder, by tools/convert_minilm.py
 };

