@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "inference/encode_queue.h"
+#include "inference/memory_fit.h"
 #include "inference/prefix_scope.h"
 #include "inference/scheduler.h"
 #include "inference/structured_output.h"
@@ -292,6 +293,22 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   return scheduler_.submit(std::move(job));
 }
 
+/// Makes the pool smaller where it doesn't fit.
+base::Status check_memory(const model::Hparams& hparams, std::int64_t weight_bytes,
+                          LocalModelOptions& options) {
+  constexpr std::int64_t kF16Bytes = 2, kKeyAndValue = 2;
+  TRY_ASSIGN(const MemoryFit fit,
+             fit_memory({.name = options.name,
+                         .available = options.memory_available(),
+                         .weights = weight_bytes,
+                         .kv_bytes_max = static_cast<std::int64_t>(options.kv_bytes_max),
+                         .kv_bytes_per_token = kF16Bytes * kKeyAndValue * hparams.layers * hparams.kv_heads *
+                                               hparams.head_dim}));
+  options.kv_bytes_max = static_cast<std::size_t>(fit.kv_bytes_max);
+  if (!fit.warning.empty()) options.on_warning(fit.warning);
+  return {};
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions options,
@@ -300,8 +317,11 @@ base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions opt
   if (options.threads <= 0)
     options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   // The transformer's checks of the file come first: their messages are the clearer ones.
+  const auto admit = [&](const model::Hparams& hparams, std::int64_t weight_bytes) {
+    return check_memory(hparams, weight_bytes, options);
+  };
   TRY_ASSIGN(auto transformer,
-             model::Transformer::load(options.path, options.threads, options.on_load_progress));
+             model::Transformer::load(options.path, options.threads, options.on_load_progress, admit));
   TRY_ASSIGN(auto vocab, model::Vocab::load(options.path));
   if (vocab->size() != transformer->hparams().vocabulary) {
     return base::Error{base::Code::kCorrupt,

