@@ -1,4 +1,5 @@
 // permutation ask: one answer, streamed to stdout; by a model loaded here, or by a server (--url).
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -28,6 +29,7 @@ struct AskOptions {
   std::optional<double> kv_ratio;
   int max_tokens = 512;
   bool no_cache = false;
+  bool verbose = false;
 };
 
 base::Result<std::string> prompt_of(const AskOptions& options) {
@@ -46,6 +48,31 @@ void show_kv(const llm::KvReport& kv) {
   fmt::print(stderr, "\nKV cache: {}, {:.1f}x: {} bytes for {} tokens, {} of them kept; f16 would take {}\n",
              kv.mode, kv.ratio_achieved, kv.bytes, kv.tokens_total, kv.tokens_kept, kv.bytes_f16);
 }
+
+/// An answer's speed as the asker saw it.
+class Speed {
+ public:
+  explicit Speed(const base::Clock& clock) : clock_(clock), asked_(clock.now()) {}
+  void on_piece() {
+    last_ = clock_.now();
+    if (pieces_++ == 0) first_ = last_;
+  }
+  void show(std::int64_t prompt_tokens, std::int64_t tokens) const {
+    if (pieces_ == 0) return fmt::print(stderr, "\nno text came\n");
+    const auto seconds = [](base::Nanos span) { return std::chrono::duration<double>(span).count(); };
+    fmt::print(stderr, "\ntime to first token {:.3f} s for {} tokens of prompt; {} tokens",
+               seconds(first_ - asked_), prompt_tokens, tokens);
+    // The first token belongs to the time before it.
+    if (tokens > 1 && last_ > first_)
+      fmt::print(stderr, ", {:.1f} tokens/s", static_cast<double>(tokens - 1) / seconds(last_ - first_));
+    fmt::print(stderr, "\n");
+  }
+
+ private:
+  const base::Clock& clock_;
+  base::Nanos asked_, first_{0}, last_{0};
+  int pieces_ = 0;
+};
 
 base::Status ask_here(const AskOptions& options, const std::string& prompt) {
   const base::SystemClock clock;
@@ -69,14 +96,20 @@ base::Status ask_here(const AskOptions& options, const std::string& prompt) {
   request.knowledge = options.knowledge;
 
   const auto events = std::make_shared<llm::CollectingSink>();
-  const auto printing = std::make_shared<llm::FunctionSink>([events](llm::Event event) {
-    if (const auto* delta = std::get_if<llm::Delta>(&event)) print_piece(delta->text);
+  Speed speed(clock);  // outlives the request: its events are waited for
+  const auto printing = std::make_shared<llm::FunctionSink>([events, &speed](llm::Event event) {
+    if (const auto* delta = std::get_if<llm::Delta>(&event)) {
+      speed.on_piece();
+      print_piece(delta->text);
+    }
     events->on_event(std::move(event));
   });
   taught.completer().start(std::move(request), printing, {});
   const auto all = events->wait();
   if (const auto* failed = std::get_if<llm::Failed>(&all.back())) return failed->error;
   const auto* done = std::get_if<llm::Done>(&all.back());
+  if (options.verbose && done != nullptr)
+    speed.show(done->usage.prompt_tokens, done->usage.completion_tokens);
   if (options.kv_ratio && done != nullptr && done->report.kv) show_kv(*done->report.kv);
   return {};
 }
@@ -89,14 +122,26 @@ base::Result<std::string> server_model(const std::string& url) {
   return id;
 }
 
+/// What a streamed answer brings besides its text.
+struct Watched {
+  Speed speed;
+  std::int64_t prompt_tokens = 0, tokens = 0;
+};
+
 /// Prints one event's text. Returns the error that the server reports in the stream, if it does.
-base::Status print_chunk(const std::string& payload) {
+base::Status print_chunk(const std::string& payload, Watched& watched) {
   const auto chunk = base::parse_json(payload);
   if (!chunk) return {};  // [DONE]
   const std::string error = base::text_at(base::at(*chunk, "error"), "message");
   if (!error.empty()) return base::Error{base::Code::kUnavailable, error};
   const nlohmann::json& delta = base::at(base::first_at(*chunk, "choices"), "delta");
-  if (const std::string text = base::text_at(delta, "content"); !text.empty()) print_piece(text);
+  if (const std::string text = base::text_at(delta, "content"); !text.empty()) {
+    watched.speed.on_piece();
+    print_piece(text);
+  }
+  const nlohmann::json& usage = base::at(*chunk, "usage");
+  watched.prompt_tokens = base::integer_at(usage, "prompt_tokens").value_or(watched.prompt_tokens);
+  watched.tokens = base::integer_at(usage, "completion_tokens").value_or(watched.tokens);
   return {};
 }
 
@@ -105,11 +150,9 @@ base::Status ask_server(const AskOptions& options, const std::string& prompt) {
   if (model.empty()) {
     TRY_ASSIGN(model, server_model(options.url));
   }
-  nlohmann::json body = {{"model", model},
-                         {"messages", {{{"role", "user"}, {"content", prompt}}}},
-                         {"temperature", 0},
-                         {"max_tokens", options.max_tokens},
-                         {"stream", true}};
+  nlohmann::json body = {{"model", model},   {"messages", {{{"role", "user"}, {"content", prompt}}}},
+                         {"temperature", 0}, {"max_tokens", options.max_tokens},
+                         {"stream", true},   {"stream_options", {{"include_usage", true}}}};
   if (options.no_cache) body["permutation"]["cache"] = {{"mode", "off"}};
   if (!options.knowledge.empty()) body["permutation"]["knowledge"] = options.knowledge;
   if (options.kv_ratio) body["permutation"]["kv"] = {{"ratio", *options.kv_ratio}};
@@ -117,17 +160,20 @@ base::Status ask_server(const AskOptions& options, const std::string& prompt) {
   TRY_ASSIGN(const auto client, net::HttpClient::connect(options.url, kAnswerTimeoutS));
   net::SseParser events;
   base::Status status;
+  const base::SystemClock clock;
+  Watched watched{Speed(clock)};
   const auto response = client->stream("POST", "/v1/chat/completions", {{"content-type", "application/json"}},
                                        body.dump(), [&](std::string_view bytes) {
                                          for (const std::string& payload : events.feed(bytes)) {
-                                           if (status) status = print_chunk(payload);
+                                           if (status) status = print_chunk(payload, watched);
                                          }
                                          return status.has_value();
                                        });
   if (!status) return status;
   if (!response) return response.error();
-  if (response->status < 400) return {};
-  return base::Error{base::Code::kUnavailable, error_message_of(*response)};
+  if (response->status >= 400) return base::Error{base::Code::kUnavailable, error_message_of(*response)};
+  if (options.verbose) watched.speed.show(watched.prompt_tokens, watched.tokens);
+  return {};
 }
 
 int ask(const AskOptions& options) {
@@ -153,6 +199,7 @@ void add_ask(CLI::App& root, Command& chosen) {
       ->capture_default_str();
   command->add_option("--url", options->url, "Ask this server instead of loading the model here");
   command->add_flag("--no-cache", options->no_cache, "Compute anew, and store nothing in the server's cache");
+  command->add_flag("--verbose", options->verbose, "Show the time to the first token and tokens a second");
   command
       ->add_option("--kv-ratio", options->kv_ratio,
                    "Compress the context's keys and values this many times; 1: exact")
