@@ -1,4 +1,4 @@
-// ./dev eval logits [--data DIR]: does our graph compute what libllama computes?
+// ./dev eval logits [--data DIR | --text FILE]: does our graph compute what libllama computes?
 //
 // Two readings of the same weights. As f32, where no activation is quantised on the way, the two must agree
 // to rounding: that is the proof that the graph is right. As shipped (Q4_1), every matmul rounds its input to
@@ -31,7 +31,7 @@ using namespace lab;
 namespace {
 
 constexpr int kAgreementTokens = 2000;
-constexpr int kWindowTokens = 2048;
+constexpr int kWindowTokens = 2048;  // that perplexity reads at a time
 constexpr int kGreedyTokens = 32;
 /// Tokens whose logits are held at once: a vocabulary of 262,144 takes a MiB for each.
 constexpr std::size_t kHeldTokens = 256;
@@ -257,14 +257,15 @@ class Evaluation {
     return {};
   }
 
-  base::Status perplexity(const std::string& path, std::span<const std::int32_t> tokens) {
+  base::Status perplexity(const std::string& path, std::span<const std::int32_t> tokens,
+                          std::size_t window_tokens) {
     TRY_ASSIGN(Ours ours, Ours::load(path, threads_));
     TRY_ASSIGN(auto llama, LlamaReference::load(path, {.threads = threads_}));
     double mine = 0, theirs = 0;
     std::size_t scored = 0;
-    for (std::size_t at = 0; at + kWindowTokens <= tokens.size(); at += kWindowTokens) {
-      progress(fmt::format("perplexity: tokens {} to {}", at, at + kWindowTokens));
-      const auto window = tokens.subspan(at, kWindowTokens);
+    for (std::size_t at = 0; at + window_tokens <= tokens.size(); at += window_tokens) {
+      progress(fmt::format("perplexity: tokens {} to {}", at, at + window_tokens));
+      const auto window = tokens.subspan(at, window_tokens);
       ours.clear();
       llama->clear();
       mine += read_for_likelihood(ours, window, vocab_.size());
@@ -274,7 +275,7 @@ class Evaluation {
     const double a = std::exp(mine / static_cast<double>(scored));
     const double b = std::exp(theirs / static_cast<double>(scored));
     for (const auto& [who, value] : {std::pair{"ours", a}, std::pair{"libllama", b}}) {
-      result_.rows.push_back({{"what", "WikiText-2 perplexity"},
+      result_.rows.push_back({{"what", "perplexity"},
                               {"weights", "as shipped"},
                               {"ours", who},
                               {"against", nullptr},
@@ -313,47 +314,83 @@ class Evaluation {
   Result result_{.name = "logits", .seed = 0, .rows = {}, .targets = {}};
 };
 
-base::Status evaluate(const std::string& model_path, const std::string& data, int agreement_tokens,
-                      int prompts, int windows, int threads, bool json) {
-  TRY_ASSIGN(auto vocab, model::Vocab::load(model_path));
-  TRY_ASSIGN(const std::string book, text_of(data + "/gutenberg/tinyshakespeare.txt"));
-  TRY_ASSIGN(const std::string wiki, text_of(data + "/wikitext2/valid.txt"));
-  auto tokens = vocab->tokenize(std::string_view(book).substr(0, 20000), {});
-  tokens.resize(std::min(tokens.size(), static_cast<std::size_t>(agreement_tokens)));
-  const auto wiki_tokens = vocab->tokenize(std::string_view(wiki).substr(0, 200000), {});
-
+/// The same weights as f32, in a file for the moment.
+base::Status prove_graph(const std::string& model_path, std::span<const std::int32_t> tokens, int threads,
+                         Evaluation& evaluation) {
   const auto f32 = std::filesystem::temp_directory_path() / fmt::format("permutation-f32-{}.gguf", getpid());
   progress("dequantising the weights to f32");
   TRY(write_dequantised(model_path, f32.string(), threads));
-  Evaluation evaluation(*vocab, prompts, threads);
   const base::Status proof = evaluation.agreement({"f32", f32.string(), true}, tokens);
   std::filesystem::remove(f32);
-  TRY(proof);
-  TRY(evaluation.agreement({"as shipped", model_path, false}, tokens));
-  const auto scored = static_cast<std::size_t>(windows) * kWindowTokens;
-  TRY(evaluation.perplexity(model_path, std::span(wiki_tokens).first(std::min(scored, wiki_tokens.size()))));
-  print(evaluation.result(), json);
+  return proof;
+}
+
+struct Options {
+  std::string model, data, text;
+  int tokens = 0, prompts = 0, windows = 0, window_tokens = 0, threads = 0;
+  bool shipped_only = false, json = false, check = false;
+};
+
+/// What is read for agreement, and what for perplexity.
+base::Result<std::pair<std::string, std::string>> texts(const Options& options) {
+  std::pair<std::string, std::string> out;
+  const bool own = !options.text.empty();
+  TRY_ASSIGN(out.first, text_of(own ? options.text : options.data + "/gutenberg/tinyshakespeare.txt"));
+  TRY_ASSIGN(out.second, text_of(own ? options.text : options.data + "/wikitext2/valid.txt"));
+  return out;
+}
+
+base::Status evaluate(const Options& options) {
+  TRY_ASSIGN(auto vocab, model::Vocab::load(options.model));
+  TRY_ASSIGN(const auto read, texts(options));
+  auto tokens = vocab->tokenize(std::string_view(read.first).substr(0, 20000), {});
+  tokens.resize(std::min(tokens.size(), static_cast<std::size_t>(options.tokens)));
+  auto scored = vocab->tokenize(std::string_view(read.second).substr(0, 200000), {});
+  const auto window_tokens = static_cast<std::size_t>(options.window_tokens);
+  scored.resize(std::min(scored.size(), static_cast<std::size_t>(options.windows) * window_tokens));
+  if (options.windows > 0 && scored.size() < window_tokens)
+    return base::invalid(
+        fmt::format("the text has {} tokens, one --window {}", scored.size(), window_tokens));
+
+  Evaluation evaluation(*vocab, options.prompts, options.threads);
+  if (!options.shipped_only) TRY(prove_graph(options.model, tokens, options.threads, evaluation));
+  TRY(evaluation.agreement({"as shipped", options.model, false}, tokens));
+  if (options.windows > 0) TRY(evaluation.perplexity(options.model, scored, window_tokens));
+  print(evaluation.result(), options.json);
+  for (const Target& target : evaluation.result().targets) {
+    if (options.check && !target.holds)
+      return base::Error{base::Code::kInternal, fmt::format("missed: {}, {}", target.what, target.asked)};
+  }
   return {};
 }
 
 int main_of(std::vector<std::string> args) {
-  const bool json = take_flag(args, "--json");
+  const auto number = [&](const char* name, int otherwise) {
+    return std::stoi(take_value(args, name, std::to_string(otherwise)));
+  };
   const char* model = std::getenv("PERMUTATION_MODEL");
-  const std::string path = take_value(args, "--model", model != nullptr ? model : "");
-  const std::string data = take_value(args, "--data", "data");
-  const int agreement_tokens = std::stoi(take_value(args, "--tokens", std::to_string(kAgreementTokens)));
-  const int prompts =
-      std::clamp(std::stoi(take_value(args, "--prompts", "20")), 0, static_cast<int>(std::size(kPrompts)));
-  const int windows = std::stoi(take_value(args, "--windows", "8"));
-  const int threads =
-      std::stoi(take_value(args, "--threads", std::to_string(std::thread::hardware_concurrency())));
-  if (path.empty() || !args.empty()) {
-    fmt::print(stderr,
-               "usage: eval logits --model GGUF [--data DIR] [--tokens N] [--prompts N] [--windows N] "
-               "[--threads N] [--json]\n");
+  Options options;
+  options.json = take_flag(args, "--json");
+  options.shipped_only = take_flag(args, "--shipped-only");
+  options.check = take_flag(args, "--check");
+  options.model = take_value(args, "--model", model != nullptr ? model : "");
+  options.data = take_value(args, "--data", "data");
+  options.text = take_value(args, "--text", "");
+  options.tokens = number("--tokens", kAgreementTokens);
+  options.prompts = std::clamp(number("--prompts", 20), 0, static_cast<int>(std::size(kPrompts)));
+  options.windows = number("--windows", 8);
+  options.window_tokens = number("--window", kWindowTokens);
+  options.threads = number("--threads", static_cast<int>(std::thread::hardware_concurrency()));
+  if (options.model.empty() || !args.empty()) {
+    fmt::print(
+        stderr,
+        "usage: eval logits --model GGUF [--data DIR | --text FILE] [--tokens N] [--prompts N] [--windows N] "
+        "[--window TOKENS] [--threads N] [--shipped-only] [--check] [--json]\n"
+        "  --text: read this instead of --data's texts; --shipped-only: no proof with f32 weights;\n"
+        "  --check: fail where a target is missed\n");
     return 2;
   }
-  const base::Status done = evaluate(path, data, agreement_tokens, prompts, windows, threads, json);
+  const base::Status done = evaluate(options);
   if (!done) fmt::print(stderr, "{}\n", done.error().message);
   return done ? 0 : 1;
 }
