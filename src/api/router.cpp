@@ -160,7 +160,8 @@ void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> re
   const Cors& cors = access_.cors();
   if (cors.is_preflight(request) && knows(request.path)) {
     const auto observed = std::make_shared<ObservedResponder>(
-        std::move(responder), record, stats, clock_, Access::Decision{}, cors.headers(request), observer_);
+        std::move(responder), record, stats, clock_, Access::Decision{}, cors.headers(request), observer_,
+        speaks_messages(request.path));
     return observed->send(cors.preflight(request, methods_of(request.path)));
   }
   Access::Decision decision = access_.enter(request);

@@ -1,6 +1,7 @@
 #include "api/json/answer_parts.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "base/json.h"
 #include "base/json_text.h"
@@ -65,7 +66,7 @@ std::int64_t reasoning_tokens(const llm::Usage& usage) {
   return detail(usage, "completion_tokens_details", "reasoning_tokens");
 }
 
-llm::MembersText others(const llm::MembersText& members, std::initializer_list<std::string_view> own) {
+llm::MembersText others(const llm::MembersText& members, std::span<const std::string_view> own) {
   llm::MembersText out;
   if (members.empty()) return out;
   for (const base::JsonMember& member : base::members_of(members)) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +33,6 @@ std::int64_t cached_tokens(const llm::Usage& usage, const llm::Report& report);
 std::int64_t reasoning_tokens(const llm::Usage& usage);
 
 /// Those of `members` whose names the object doesn't have itself.
-llm::MembersText others(const llm::MembersText& members, std::initializer_list<std::string_view> own);
+llm::MembersText others(const llm::MembersText& members, std::span<const std::string_view> own);
 
 }  // namespace pmt::api

@@ -318,11 +318,12 @@ base::Status read_content(Json value, const Kinds& kinds, MessageBlocksOptions o
   if (value.get(blocks) != simdjson::SUCCESS) return mismatch("a string or an array of blocks", value);
   if (blocks.size() == 0) return base::invalid("must not be empty");
   std::size_t index = 0;
-  TRY(read_array(value, kTextMax, [&](Json item) -> base::Status {
+  const base::Status read = read_array(value, kTextMax, [&](Json item) -> base::Status {
     Block b{.own = fmt::format("{}[{}]", own, index++), .options = options};
     TRY(read_block(item, kinds, b));
     return add_block(b, d);
-  }));
+  });
+  TRY(read);
   d.flush();
   return {};
 }

@@ -107,7 +107,7 @@ void append_tool(std::string& out, const Tool& t) {
 base::Status read_tools(Json value, Draft& d) {
   std::string all = "[";
   std::size_t index = 0;
-  TRY(read_array(value, kTextMax, [&](Json item) -> base::Status {
+  const base::Status read = read_array(value, kTextMax, [&](Json item) -> base::Status {
     if (!item.is_object()) return mismatch("an object", item);
     Json type;  // what a tool may need to be refused for, before its members are
     if (item["type"].get(type) == simdjson::SUCCESS && !type.is_null()) {
@@ -123,7 +123,8 @@ base::Status read_tools(Json value, Draft& d) {
     if (index++ > 0) all += ',';
     append_tool(all, tool);
     return {};
-  }));
+  });
+  TRY(read);
   if (index > 0) d.body.add("tools", all + "]", "tools");
   return {};
 }

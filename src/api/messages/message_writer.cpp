@@ -1,7 +1,6 @@
 #include "api/messages/message_writer.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -22,9 +21,8 @@ namespace {
 enum class Kind { kThinking, kText, kToolUse };
 
 /// Names that this API has itself, beside those of an upstream's answer.
-constexpr std::initializer_list<std::string_view> kOwn = {
-    "id",    "type",        "role",          "model", "content",
-    "delta", "stop_reason", "stop_sequence", "usage", "permutation"};
+constexpr std::string_view kOwn[] = {"id",    "type",        "role",          "model", "content",
+                                     "delta", "stop_reason", "stop_sequence", "usage", "permutation"};
 
 struct Block {
   Kind kind = Kind::kText;

@@ -11,6 +11,10 @@
 namespace pmt::api {
 namespace {
 
+/// Names that this API has itself, beside those of an upstream's answer.
+constexpr std::string_view kOwn[] = {"id",    "object",       "status",   "model", "output", "error",
+                                     "usage", "service_tier", "metadata", "tools", "text",   "permutation"};
+
 /// As it was sent, or what it is when it isn't.
 void append_sent(ObjectWriter& w, const ResponseShape& shape, std::string_view name, const char* otherwise) {
   const auto at = shape.sent.find(name);
@@ -80,8 +84,7 @@ void ResponseObject::finish(llm::Done& done, std::int64_t now_unix_s) {
   if (!done.report.cache) done.report.cache = cache_;
   usage_ = done.usage;
   report_ = done.report;
-  more_ = others(joined(more_, done.extra), {"id", "object", "status", "model", "output", "error", "usage",
-                                             "service_tier", "metadata", "tools", "text", "permutation"});
+  more_ = others(joined(more_, done.extra), kOwn);
   completed_unix_s_ = now_unix_s;
 }
 
@@ -110,8 +113,7 @@ void ResponseObject::append_part(std::string& out, const ResponseItem& item) {
 void ResponseObject::append_item(std::string& out, const ResponseItem& item) {
   ObjectWriter w(out);
   w.string("id", item.id);
-  const bool begun =
-      !item.text.empty() || !item.refusal.empty() || std::string_view(item.status) != "in_progress";
+  const bool begun = !item.text.empty() || std::string_view(item.status) != "in_progress";
   if (item.kind == ResponseItem::Kind::kCall) {
     w.string("type", "function_call");
     w.string("call_id", item.call_id);
