@@ -53,8 +53,10 @@ struct Job {
   std::optional<base::Nanos> deadline;    // the answers end there, cut short
   std::optional<int> logprobs;
   model::SamplerParams sampling;
-  std::string echo;          // shown before the answer
-  std::string prefix_scope;  // requests of another scope share no prefix (prefix_scope.h)
+  Ending ending;
+  std::vector<std::int32_t> shown;  // control tokens whose names are part of the answer
+  std::string echo;                 // shown before the answer
+  std::string prefix_scope;         // requests of another scope share no prefix (prefix_scope.h)
   PromptCompression compression;
   bool speculate = true;
   ForcedTokens forced;
