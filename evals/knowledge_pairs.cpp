@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "evals/question_pairs.h"
 #include "lab/invented_facts.h"
 #include "lab/measure.h"
-#include "evals/question_pairs.h"
 
 namespace pmt::evals {
 using namespace lab;

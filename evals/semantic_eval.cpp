@@ -34,9 +34,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "evals/question_pairs.h"
 #include "evals/semantic_sets.h"
 #include "inference/local_embedder.h"
-#include "evals/question_pairs.h"
 #include "lab/measure.h"
 #include "response_cache/semantic/semantic_matcher.h"
 #include "response_cache/semantic/semantic_tier.h"

@@ -24,11 +24,14 @@ pmt_parsers(text calendar.cpp claims.cpp difference.cpp english.cpp numbers.cpp 
 pmt_parsers(upstream answer_reader.cpp upstream_error.cpp)
 pmt_parsers(api access.cpp completions/cache_control.cpp cors.cpp json/cache_entry_json.cpp errors.cpp json/fields.cpp
   host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
-  json/parse_messages.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)
+  json/parse_messages.cpp json/parse_other_servers.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)
 pmt_parsers(app config/config.cpp config/config_reader.cpp config/config_service.cpp config/engine_config.cpp
   config/rlm_config.cpp config/shared_cache_config.cpp config/upstream_config.cpp)
-pmt_parsers(model gbnf.cpp gbnf_check.cpp gguf_preflight.cpp schema_grammar.cpp schema_limits.cpp)
-pmt_parsers(inference structured_output.cpp)
+pmt_parsers(model gbnf.cpp gbnf_check.cpp gguf_preflight.cpp marker_grammar.cpp schema_grammar.cpp schema_limits.cpp
+  schema/char_set.cpp schema/gbnf_writer.cpp schema/number_grammar.cpp schema/regex.cpp schema/regex_parser.cpp
+  schema/schema_array.cpp schema/schema_compiler.cpp schema/schema_merge.cpp schema/schema_object.cpp
+  schema/schema_string.cpp schema/string_format.cpp)
+pmt_parsers(inference call_reader.cpp structured_output.cpp)
 
 get_property(sources GLOBAL PROPERTY PMT_PARSERS)
 include(${PROJECT_SOURCE_DIR}/cmake/english.cmake)
@@ -36,20 +39,7 @@ pmt_english(english)
 add_library(pmt_parsers STATIC ${sources} ${english})
 target_include_directories(pmt_parsers PUBLIC ${src} ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(pmt_parsers PUBLIC nlohmann_json::nlohmann_json simdjson::simdjson fmt::fmt spdlog::spdlog
-  OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB ${PMT_ZSTD} Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} Threads::Threads ggml)
+  OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB ${PMT_ZSTD} Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} ${PMT_UTF8PROC} Threads::Threads ggml)
 
-# llama.cpp's conversion of a schema, watched as our own code is; what its other files need of libllama is never called
-# here, and left out with the functions that would call it.
-set(common ${PMT_LLAMA_SOURCE}/common)
-add_library(pmt_schema_parsers STATIC ${common}/json-schema-to-grammar.cpp ${common}/json-schema.cpp ${common}/json.cpp
-  ${common}/trie.cpp ${common}/unicode.cpp)
-add_library(pmt_schema_helpers STATIC ${common}/common.cpp)
-foreach(target pmt_schema_parsers pmt_schema_helpers)
-  target_include_directories(${target} SYSTEM PUBLIC ${common} ${PMT_LLAMA_SOURCE}/include ${PMT_LLAMA_SOURCE}/vendor)
-  target_compile_options(${target} PRIVATE -w)
-  target_link_libraries(${target} PUBLIC ggml)
-endforeach()
-target_compile_options(pmt_schema_helpers PRIVATE -fno-sanitize=all -ffunction-sections)
 target_compile_options(pmt_parsers PRIVATE -ffunction-sections)
-target_link_libraries(pmt_parsers PUBLIC pmt_schema_parsers pmt_schema_helpers)
 target_link_options(pmt_parsers PUBLIC -Wl,--gc-sections)

@@ -159,9 +159,9 @@ void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> re
   std::shared_ptr<RequestRecord> record = begin(request, *stats);
   const Cors& cors = access_.cors();
   if (cors.is_preflight(request) && knows(request.path)) {
-    const auto observed = std::make_shared<ObservedResponder>(
-        std::move(responder), record, stats, clock_, Access::Decision{}, cors.headers(request), observer_,
-        speaks_messages(request.path));
+    const auto observed =
+        std::make_shared<ObservedResponder>(std::move(responder), record, stats, clock_, Access::Decision{},
+                                            cors.headers(request), observer_, speaks_messages(request.path));
     return observed->send(cors.preflight(request, methods_of(request.path)));
   }
   Access::Decision decision = access_.enter(request);
@@ -172,9 +172,9 @@ void Router::handle(net::HttpRequest request, std::shared_ptr<net::Responder> re
   }
   net::HttpResponse refusal;
   if (!caller) refusal = refusal_of(decision);
-  const auto observed = std::make_shared<ObservedResponder>(
-      std::move(responder), record, stats, clock_, std::move(decision), cors.headers(request), observer_,
-      speaks_messages(request.path));
+  const auto observed =
+      std::make_shared<ObservedResponder>(std::move(responder), record, stats, clock_, std::move(decision),
+                                          cors.headers(request), observer_, speaks_messages(request.path));
   if (!caller) return observed->send(std::move(refusal));
   if (route == nullptr) return refuse(request, *observed);
   std::string tail = route->has_tail ? request.path.substr(route->prefix.size()) : "";

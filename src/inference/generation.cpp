@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "inference/prompt_echo.h"
@@ -44,15 +45,38 @@ std::optional<llm::Delta> Generation::cut_short() {
 
 /// The whole vocabulary is checked against the grammar only where the model's own choice isn't allowed. Null:
 /// the grammar has no way on, or it takes too long to find (failure_).
-std::optional<std::int32_t> Generation::sample(std::span<const float> logits) {
+std::optional<std::int32_t> Generation::sample(std::span<const float> all) {
+  std::vector<float> changed;
+  std::span<const float> logits = all;
+  if (ending_.never || generated() < ending_.tokens_min) {
+    changed.assign(all.begin(), all.end());
+    if (forbid_ends(changed)) logits = changed;
+  }
   const std::int32_t token = sampler_.sample(logits);
   if (!grammar_) return token;
   auto allowed = sample_allowed(token, logits);
+  // A form that is complete ends, whatever its length.
+  if (allowed && !*allowed && !changed.empty()) allowed = sample_allowed(sampler_.sample(all), all);
   if (!allowed) {
     failure_ = allowed.error();
     return std::nullopt;
   }
   return *allowed;
+}
+
+bool Generation::ends(std::int32_t token) const {
+  return vocab_->is_eog(token) ||
+         std::find(ending_.also_at.begin(), ending_.also_at.end(), token) != ending_.also_at.end();
+}
+
+bool Generation::forbid_ends(std::vector<float>& logits) const {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  for (const std::int32_t token : ending_.forbidden) logits[static_cast<std::size_t>(token)] = kNever;
+  if (generated() < ending_.tokens_min) {
+    for (const std::int32_t token : ending_.also_at) logits[static_cast<std::size_t>(token)] = kNever;
+  }
+  const bool any_left = std::any_of(logits.begin(), logits.end(), [](float logit) { return logit > kNever; });
+  return any_left;
 }
 
 /// `first`: the model's own choice.
@@ -91,7 +115,7 @@ std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
   if (!chosen) return cut_short();
   const std::int32_t token = *chosen;
   sampler_.accept(token);
-  if (vocab_->is_eog(token)) {
+  if (ends(token)) {
     finish_ = llm::FinishReason::kStop;
     // It counts as generated, as OpenAI counts it, but is never fed back: the sequence ends here.
     tokens_.push_back(token);
@@ -105,7 +129,8 @@ std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
   }
   tokens_.push_back(token);
   if (options_.logprobs) logprobs_.push_back(describe_token(*vocab_, logits, token, *options_.logprobs));
-  std::string text = stops_.push(utf8_.push(vocab_->piece(token)));
+  const bool named = std::find(shown_.begin(), shown_.end(), token) != shown_.end();
+  std::string text = stops_.push(utf8_.push(vocab_->piece(token, {.name_special = named})));
   if (stops_.stopped()) {
     finish_ = llm::FinishReason::kStop;
   } else if (generated() >= options_.new_tokens_max) {

@@ -35,6 +35,14 @@ struct ForcedTokens {
   std::string needle = {};
 };
 
+/// When an answer may end, besides at its limit.
+struct Ending {
+  int tokens_min = 0;                        // not before so many
+  bool never = false;                        // not by the model's own end
+  std::vector<std::int32_t> also_at = {};    // tokens that end it, too
+  std::vector<std::int32_t> forbidden = {};  // the vocabulary's ends, where one of the above needs them
+};
+
 class Generation {
  public:
   Generation(const model::Vocab& vocab, kv_cache::SequenceKv sequence, model::Sampler sampler,
@@ -43,6 +51,8 @@ class Generation {
 
   /// Before the first advance().
   void force(ForcedTokens tokens);
+  void end_as(Ending ending) { ending_ = std::move(ending); }
+  void show_names_of(std::vector<std::int32_t> tokens) { shown_ = std::move(tokens); }
 
   /// Chooses the next token from `logits` [vocabulary]. Returns what may be shown now, if anything.
   std::optional<llm::Delta> advance(std::span<const float> logits);
@@ -87,6 +97,9 @@ class Generation {
   std::optional<std::int32_t> choose(std::span<const float> logits);
   std::optional<std::int32_t> sample(std::span<const float> logits);
   base::Result<std::optional<std::int32_t>> sample_allowed(std::int32_t first, std::span<const float> logits);
+  bool ends(std::int32_t token) const;
+  /// Takes away what would end the answer too early. False: nothing does.
+  bool forbid_ends(std::vector<float>& logits) const;
   /// `text` with the log-probabilities gathered since the last text.
   std::optional<llm::Delta> show(std::string text);
 
@@ -104,6 +117,8 @@ class Generation {
   std::vector<std::int32_t> forced_;  // to come next, from forced_at_ on
   std::size_t forced_at_ = 0;
   std::vector<std::int32_t> closing_;
+  Ending ending_;
+  std::vector<std::int32_t> shown_;
   std::string needle_, written_;  // written_: the text so far, while a needle is wanted
   GenerationOptions options_;
   std::vector<llm::TokenLogprob> logprobs_;  // not shown yet

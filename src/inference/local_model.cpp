@@ -14,13 +14,35 @@
 #include "inference/prefix_scope.h"
 #include "inference/scheduler.h"
 #include "inference/structured_output.h"
+#include "inference/tool_call_sink.h"
 #include "model/chat_template.h"
 #include "model/llama_log.h"
+#include "model/marker_grammar.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
 
 namespace pmt::inference {
 namespace {
+
+/// Adds to the report what wasn't followed of the request.
+class NotesSink final : public llm::Sink {
+ public:
+  NotesSink(std::shared_ptr<llm::Sink> sink, std::vector<std::string> ignored,
+            std::vector<std::string> unfollowed)
+      : sink_(std::move(sink)), ignored_(std::move(ignored)), unfollowed_(std::move(unfollowed)) {}
+
+  void on_event(llm::Event event) override {
+    if (auto* done = std::get_if<llm::Done>(&event)) {
+      done->report.ignored = ignored_;
+      done->report.unfollowed = unfollowed_;
+    }
+    sink_->on_event(std::move(event));
+  }
+
+ private:
+  const std::shared_ptr<llm::Sink> sink_;
+  const std::vector<std::string> ignored_, unfollowed_;
+};
 
 class LocalModelImpl final : public LocalModel {
  public:
@@ -32,8 +54,11 @@ class LocalModelImpl final : public LocalModel {
         clock_(clock),
         vocab_(std::move(vocab)),
         chat_template_(std::move(chat_template)),
+        native_(vocab_->chat_template() ? model::NativeChat::create(*vocab_, *vocab_->chat_template())
+                                        : nullptr),
         transformer_(std::move(transformer)),
-        scheduler_(*transformer_, *vocab_, std::move(pool), std::move(calibration), options_, clock) {
+        scheduler_(*transformer_, *vocab_, std::move(pool), std::move(calibration), options_, clock),
+        thinks_(vocab_->chat_template() && vocab_->chat_template()->find("</think>") != std::string::npos) {
     info_.name = options_.name;
     info_.path = options_.path;
     info_.architecture = transformer_->hparams().architecture.name;
@@ -77,7 +102,8 @@ class LocalModelImpl final : public LocalModel {
 
  private:
   static bool has_form(const llm::Request& request) {
-    return !request.tools.empty() || !request.response_format.is_free();
+    return !request.tools.empty() || !request.response_format.is_free() ||
+           request.sampling.dry.multiplier > 0;
   }
   base::Status submit(Arrived& arrived);
   ForcedTokens forced_tokens(const llm::Request& request) const;
@@ -86,19 +112,31 @@ class LocalModelImpl final : public LocalModel {
   base::Result<std::vector<std::int32_t>> encode_text(const llm::Request& request) const;
   base::Status check_token(std::int32_t token) const;
   PromptEcho echo_of(const llm::Request& request, const std::vector<std::int32_t>& prompt) const;
-  base::Result<model::Grammar> form_of(const std::string& gbnf);
+  std::optional<model::NativePrompt> native_prompt(const llm::Request& request,
+                                                   const StructuredOutput& structure) const;
+  void add_other_options(const llm::Request& request, Job& job) const;
+  base::Status check_tokens(const llm::Request& request) const;
+  base::Result<model::Grammar> form_of(const std::string& gbnf, const std::vector<std::int32_t>& shown,
+                                       const std::string& before);
+  std::shared_ptr<const model::TokenIndex> tokens_with(const std::vector<std::int32_t>& shown);
+  void allow_thinking(const llm::Request& request, std::span<const std::int32_t> prompt,
+                      StructuredOutput& structure) const;
   base::Status check_length(const llm::Request& request, std::size_t tokens) const;
 
   LocalModelOptions options_;
   const base::Clock& clock_;
   std::unique_ptr<model::Vocab> vocab_;
   std::unique_ptr<model::ChatTemplate> chat_template_;  // null when the model has none
+  std::unique_ptr<model::NativeChat> native_;           // null when its template knows no tools
   std::unique_ptr<model::Transformer> transformer_;
   ModelInfo info_;
   Scheduler scheduler_;
 
-  std::once_flag indexed_;
-  std::shared_ptr<const model::TokenIndex> tokens_;  // made for the first form
+  const bool thinks_;  // its template has a place for it
+  std::mutex indexes_;
+  std::shared_ptr<const model::TokenIndex> tokens_;        // made for the first form
+  std::shared_ptr<const model::TokenIndex> shown_tokens_;  // where names of control tokens are text
+  std::vector<std::int32_t> shown_;                        // those
   std::atomic<std::uint64_t> form_count_{0}, forms_found_{0}, forms_refused_{0};
   // Last: everything above is ready when they begin.
   std::optional<EncodeQueue> prompts_, forms_;
@@ -227,11 +265,99 @@ base::Status LocalModelImpl::check_length(const llm::Request& request, std::size
 }
 
 /// At its beginning, ready for the scheduler's thread to copy.
-base::Result<model::Grammar> LocalModelImpl::form_of(const std::string& gbnf) {
-  std::call_once(indexed_, [this] { tokens_ = model::TokenIndex::create(*vocab_); });
+base::Result<model::Grammar> LocalModelImpl::form_of(const std::string& gbnf,
+                                                     const std::vector<std::int32_t>& shown,
+                                                     const std::string& before) {
   TRY_ASSIGN(model::KeptGrammar kept, model::read_grammar(gbnf));
   forms_found_ += kept.found ? 1 : 0;
-  return model::Grammar::create(std::move(kept.rules), tokens_);
+  TRY_ASSIGN(model::Grammar grammar, model::Grammar::create(std::move(kept.rules), tokens_with(shown)));
+  if (!before.empty()) TRY(grammar.accept_text(before));
+  return grammar;
+}
+
+/// All forms' index; where control tokens are shown, those of the last notation are kept.
+std::shared_ptr<const model::TokenIndex> LocalModelImpl::tokens_with(const std::vector<std::int32_t>& shown) {
+  const std::lock_guard lock(indexes_);
+  auto& index = shown.empty() ? tokens_ : shown_tokens_;
+  if (index == nullptr || (!shown.empty() && shown != shown_))
+    index = model::TokenIndex::create(*vocab_, shown);
+  if (!shown.empty()) shown_ = shown;
+  return index;
+}
+
+/// Where the model thinks first: also before a call that it must make, and where the prompt has begun it.
+void LocalModelImpl::allow_thinking(const llm::Request& request, std::span<const std::int32_t> prompt,
+                                    StructuredOutput& structure) const {
+  if (!thinks_ || request.endpoint != llm::Endpoint::kChat) return;
+  std::string end;
+  for (const std::int32_t token : prompt.last(std::min<std::size_t>(prompt.size(), 8)))
+    end += vocab_->piece(token, {.name_special = true});
+  while (!end.empty() && std::isspace(static_cast<unsigned char>(end.back())) != 0) end.pop_back();
+  const bool begun = end.ends_with("<think>");
+  structure.rules.thinking = begun && (structure.grammar.empty() || structure.calls);
+  constexpr std::string_view kRoot = "root ::= tagged";
+  if (!structure.required || !structure.grammar.starts_with(kRoot)) return;
+  const std::string thought = "any-0 \"</think>\" [ \\n]{0,4}";
+  structure.grammar.replace(
+      0, kRoot.size(),
+      begun ? "root ::= " + thought + " tagged" : "root ::= (\"<think>\" " + thought + ")? tagged");
+  structure.grammar += model::text_without({"</think>"});
+}
+
+/// In the notation of the model's own template, where it has one that can be followed: else null.
+std::optional<model::NativePrompt> LocalModelImpl::native_prompt(const llm::Request& request,
+                                                                 const StructuredOutput& structure) const {
+  if (native_ == nullptr || !structure.calls || !request.response_format.is_free()) return std::nullopt;
+  std::vector<model::NativeMessage> messages = native_messages(request);
+  if (request.recall && !request.recall->statement.empty() && !messages.empty()) {
+    std::string& last = messages.back().message.content;
+    last = request.recall->statement + "\n\n" + last;
+  }
+  std::vector<model::NativeTool> tools;
+  for (const OfferedTool& tool : structure.tools)
+    tools.push_back({tool.name, tool.description, tool.parameters, &tool.arguments});
+  auto prompt = native_->render({messages, tools, structure.required, structure.rules.parallel});
+  const bool follows = prompt && (prompt->tagged || !prompt->grammar.empty() || !structure.required);
+  if (!follows) return std::nullopt;  // it is asked as a model whose template knows no tools
+  return std::move(*prompt);
+}
+
+/// Other servers' ways of sampling and ending (llm/request.h).
+void LocalModelImpl::add_other_options(const llm::Request& request, Job& job) const {
+  const llm::Sampling& from = request.sampling;
+  model::SamplerParams& to = job.sampling;
+  to.typical_p = from.typical_p;
+  to.top_n_sigma = from.top_n_sigma;
+  to.xtc_probability = from.xtc_probability;
+  to.xtc_threshold = from.xtc_threshold;
+  to.repetition_penalty = from.repetition_penalty;
+  to.repetition_last_n = from.repetition_last_n;
+  if (from.dry.multiplier > 0 && from.dry.last_n != 0) {
+    const int all = static_cast<int>(job.prompt.size()) + job.new_tokens_max;
+    to.dry = std::make_shared<const model::Dry>(
+        *vocab_, model::DryParams{.multiplier = from.dry.multiplier,
+                                  .base = from.dry.base,
+                                  .allowed_length = from.dry.allowed_length,
+                                  .last_n = from.dry.last_n < 0 ? all : std::min(from.dry.last_n, all),
+                                  .breakers = from.dry.breakers});
+  }
+  job.ending = {
+      .tokens_min = request.min_tokens, .never = request.ignore_eos, .also_at = request.stop_token_ids};
+  if (!request.ignore_eos && request.min_tokens == 0) return;
+  for (std::int32_t token = 0; token < vocab_->size(); ++token) {
+    if (vocab_->is_eog(token)) job.ending.forbidden.push_back(token);
+  }
+}
+
+base::Status LocalModelImpl::check_tokens(const llm::Request& request) const {
+  for (std::size_t i = 0; i < request.stop_token_ids.size(); ++i) {
+    if (request.stop_token_ids[i] < vocab_->size()) continue;
+    const auto field = fmt::format("stop_token_ids[{}]", i);
+    return base::invalid(fmt::format("'{}' is {}, but the model has tokens 0 to {}", field,
+                                     request.stop_token_ids[i], vocab_->size() - 1),
+                         field);
+  }
+  return {};
 }
 
 base::Status LocalModelImpl::submit(Arrived& arrived) {
@@ -247,8 +373,13 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
         "it writes. Leave one of them out.",
         "echo");
   }
-  TRY_ASSIGN(auto prompt, encode(request, structure.instruction));
+  TRY(check_tokens(request));
+  std::optional<model::NativePrompt> native = native_prompt(request, structure);
+  TRY_ASSIGN(auto prompt, native ? base::Result<std::vector<std::int32_t>>(std::move(native->tokens))
+                                 : encode(request, structure.instruction));
   TRY(check_length(request, prompt.size()));
+  if (native && !native->tagged) structure.grammar = native->grammar;
+  allow_thinking(request, prompt, structure);
   auto job = std::make_unique<Job>();
   const int room = static_cast<int>(info_.context_tokens) - static_cast<int>(prompt.size());
   job->compression = PromptCompression(request.kv.mode, request.kv.ratio.value_or(options_.kv_ratio),
@@ -260,11 +391,19 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   job->echo = echo_of(request, prompt);
   job->prompt = std::move(prompt);
   job->id = request.id;
-  auto sink = structure.calls ? make_tool_call_sink(arrived.sink, request.id, structure.bare) : arrived.sink;
+  auto sink = arrived.sink;
+  if (!request.ignored.empty() || !structure.unfollowed.empty())
+    sink = std::make_shared<NotesSink>(std::move(sink), request.ignored, structure.unfollowed);
+  if (native && !native->tagged) {
+    job->shown = native->shown;
+    sink = make_native_call_sink(std::move(sink), request.id, structure.rules, native->reader);
+  } else if (structure.calls || (thinks_ && request.endpoint == llm::Endpoint::kChat)) {
+    sink = make_tool_call_sink(std::move(sink), request.id, structure.rules);
+  }
   job->sink = std::make_shared<llm::GuardedSink>(std::move(sink), request.id);
   if (!structure.grammar.empty()) {
-    job->form_field = structure.calls ? "tools" : "response_format";
-    auto form = form_of(structure.grammar);
+    job->form_field = structure.field;
+    auto form = form_of(structure.grammar, job->shown, native && !native->tagged ? native->before : "");
     forms_refused_ += form ? 0 : 1;
     if (!form) return of_field(form.error(), job->form_field);
     job->grammar = std::move(*form);
@@ -276,6 +415,7 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   job->cancel = arrived.cancel;
   job->choices = request.n;
   job->stops = request.stop;
+  if (native) job->stops.insert(job->stops.end(), native->stops.begin(), native->stops.end());
   job->logprobs = request.logprobs;
   job->scores_end = request.endpoint == llm::Endpoint::kCompletions;
   job->sampling = {request.sampling.temperature,
@@ -286,6 +426,7 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
                    request.sampling.presence_penalty,
                    request.sampling.seed,
                    request.sampling.logit_bias};
+  add_other_options(request, *job);
   job->surface = request.surface;
   job->forced = forced_tokens(request);
   job->speculate = request.speculation != llm::Speculation::kOff;

@@ -282,9 +282,12 @@ base::Status Scheduler::begin(Job& job) {
     model::SamplerParams params = job.sampling;
     params.choice = i;
     TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab_.size()));
+    sampler.remember(job.prompt);
     job.running.emplace_back(
         vocab_, kv_cache::SequenceKv(*pool_, shape), std::move(sampler), job.stops, job.prompt,
         GenerationOptions{i, job.new_tokens_max, job.logprobs, job.scores_end, job.speculate}, job.grammar);
+    job.running.back().end_as(job.ending);
+    job.running.back().show_names_of(job.shown);
     // A form that was asked for goes before what was taught.
     if (!job.grammar) job.running.back().force(job.forced);
   }

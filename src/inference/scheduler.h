@@ -55,8 +55,10 @@ struct Job {
   std::optional<int> logprobs;
   bool scores_end = false;  // GenerationOptions'
   model::SamplerParams sampling;
-  PromptEcho echo;           // shown before the answer
-  std::string prefix_scope;  // requests of another scope share no prefix (prefix_scope.h)
+  Ending ending;
+  std::vector<std::int32_t> shown;  // control tokens whose names are part of the answer
+  PromptEcho echo;                  // shown before the answer
+  std::string prefix_scope;         // requests of another scope share no prefix (prefix_scope.h)
   PromptCompression compression;
   bool speculate = true;
   ForcedTokens forced;

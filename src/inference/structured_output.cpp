@@ -1,16 +1,15 @@
 #include "inference/structured_output.h"
 
-#include <map>
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/json_text.h"
-#include "model/grammar.h"
-#include "model/schema_limits.h"
+#include "model/marker_grammar.h"
+#include "model/schema_grammar.h"
 
 namespace pmt::inference {
 namespace {
@@ -18,17 +17,36 @@ namespace {
 constexpr std::string_view kOpen = "<tool_call>";
 constexpr std::string_view kClose = "</tool_call>";
 constexpr char kAnyObject[] = R"({"type":"object"})";
+constexpr char kNoArguments[] = R"({"type":"object","properties":{}})";
 
 base::Error wrong(std::string field, std::string what) {
   return base::invalid(fmt::format("'{}' {}", field, what), field);
 }
 
-/// Its limits, told of the schema's own place: the whole grammar's would name only `tools`.
-base::Status check_schema(const std::string& schema, std::string field) {
-  if (schema.empty()) return {};
-  const base::Status checked = model::check_schema(schema);
-  if (!checked) return wrong(std::move(field), checked.error().message);
-  return {};
+std::string joined(const std::string& field, const std::string& path) {
+  return path.empty() ? field : field + "." + path;
+}
+
+/// A schema's grammar, told of where it stands in the request. What it doesn't ensure is an error if `strict`,
+/// and noted otherwise.
+base::Result<model::FormGrammar> follow(const std::string& schema, const std::string& field,
+                                        const std::string& prefix, bool strict,
+                                        std::vector<std::string>& unfollowed) {
+  auto grammar = model::grammar_of_schema(schema, prefix);
+  if (!grammar) return wrong(joined(field, grammar.error().field), grammar.error().message);
+  for (const model::Unfollowed& one : grammar->unfollowed) {
+    const std::string place = joined(field, one.path);
+    const std::string why = one.why.empty() ? "" : ": " + one.why;
+    if (strict) {
+      return wrong(
+          place,
+          fmt::format("can't be followed{}. Change it, or leave out 'strict': then it is passed over and "
+                      "named in the answer.",
+                      why));
+    }
+    unfollowed.push_back(place + why);
+  }
+  return grammar;
 }
 
 /// The functions that may be called.
@@ -40,7 +58,6 @@ base::Result<std::vector<const llm::Tool*>> read_functions(const llm::Request& r
       return wrong(fmt::format("tools[{}].type", i),
                    "must be \"function\": a local model has no other tools.");
     }
-    TRY(check_schema(tool.function.parameters, fmt::format("tools[{}].function.parameters", i)));
     functions.push_back(&tool);
   }
   return functions;
@@ -72,9 +89,21 @@ base::Result<Choice> read_choice(const llm::ToolChoice& choice, std::vector<cons
   }
   if (choice.kind == Kind::kOther) {
     return wrong("tool_choice",
-                 "must be none, auto, required or {\"type\": \"function\", \"function\": {\"name\"}}.");
+                 "must be none, auto, required, {\"type\": \"function\", \"function\": {\"name\"}} or "
+                 "{\"type\": \"allowed_tools\", \"allowed_tools\": {\"mode\", \"tools\"}}.");
   }
   if (choice.kind == Kind::kNone) return Choice::kNone;
+  if (!choice.allowed.empty()) {
+    for (const std::string& name : choice.allowed) {
+      const auto is = [&name](const llm::Tool* tool) { return tool->function.name == name; };
+      if (std::none_of(functions.begin(), functions.end(), is))
+        return wrong("tool_choice.allowed_tools.tools", "names a function that is none of the tools.");
+    }
+    std::erase_if(functions, [&choice](const llm::Tool* tool) {
+      return std::find(choice.allowed.begin(), choice.allowed.end(), tool->function.name) ==
+             choice.allowed.end();
+    });
+  }
   if (choice.kind == Kind::kRequired) return Choice::kRequired;
   if (nothing_forced) return Choice::kAuto;
   std::erase_if(functions,
@@ -83,37 +112,67 @@ base::Result<Choice> read_choice(const llm::ToolChoice& choice, std::vector<cons
   return Choice::kRequired;
 }
 
-/// The name comes first: it is chosen before the arguments are written.
-std::string call_schema(const std::vector<const llm::Tool*>& functions) {
-  std::string calls;
-  for (const llm::Tool* tool : functions) {
-    const llm::Function& function = tool->function;
-    calls += fmt::format(
-        R"({}{{"type":"object","properties":{{"name":{{"const":{}}},"arguments":{}}},"required":["name","arguments"]}})",
-        calls.empty() ? "" : ",", base::json_quoted(function.name),
-        function.parameters.empty() ? kAnyObject : function.parameters);
-  }
-  return functions.size() == 1 ? calls : fmt::format(R"({{"anyOf":[{}]}})", calls);
+/// Zero arguments, as OpenAI takes it, where a function has no schema; any object where the schema says nothing.
+std::string parameters_of(const llm::Function& function) {
+  if (function.parameters.empty()) return kNoArguments;
+  return function.parameters == "{}" ? kAnyObject : function.parameters;
 }
 
-/// The schema's text; "": any text will do.
-base::Result<std::string> response_schema(const llm::ResponseFormat& format) {
+base::Result<std::vector<OfferedTool>> offered_of(const std::vector<const llm::Tool*>& functions,
+                                                  const llm::Request& request,
+                                                  std::vector<std::string>& unfollowed) {
+  std::vector<OfferedTool> out;
+  for (const llm::Tool* tool : functions) {
+    const auto i = static_cast<std::size_t>(tool - request.tools.data());
+    const std::string schema = parameters_of(tool->function);
+    TRY_ASSIGN(model::FormGrammar arguments,
+               follow(schema, fmt::format("tools[{}].function.parameters", i), fmt::format("t{}-", i),
+                      tool->function.strict, unfollowed));
+    out.push_back({tool->function.name, tool->function.description, schema, std::move(arguments)});
+  }
+  return out;
+}
+
+/// One call's object. The name comes first: it is chosen before the arguments are written.
+model::FormGrammar grammar_of_calls(const std::vector<OfferedTool>& tools) {
+  model::FormGrammar out{.root = "call", .rules = {}};
+  std::string ways;
+  for (const OfferedTool& tool : tools) {
+    ways += fmt::format("{}{} call-arguments {}", ways.empty() ? "" : " | ",
+                        model::gbnf_literal(base::json_quoted(tool.name)), tool.arguments.root);
+    out.rules += tool.arguments.rules;
+  }
+  out.rules += fmt::format(
+      "call ::= \"{{\" {0} \"\\\"name\\\"\" {0} \":\" {0} ({1}) {0} \"}}\"\n"
+      "call-arguments ::= {0} \",\" {0} \"\\\"arguments\\\"\" {0} \":\" {0}\n",
+      model::kGbnfSpace, ways);
+  return out;
+}
+
+/// Where a form's schema stands in the request.
+std::string field_of(const llm::ResponseFormat& format) {
+  if (!format.field.empty()) return format.field;
+  return format.kind == llm::ResponseFormat::Kind::kJsonObject ? "response_format.schema"
+                                                               : "response_format.json_schema.schema";
+}
+
+/// Root "": any text will do.
+base::Result<model::FormGrammar> response_grammar(const llm::ResponseFormat& format,
+                                                  std::vector<std::string>& unfollowed) {
   using Kind = llm::ResponseFormat::Kind;
-  if (format.is_free()) return std::string();
+  if (format.is_free() || format.kind == Kind::kGrammar) return model::FormGrammar{};
   if (format.kind == Kind::kOther)
     return wrong("response_format.type", "must be text, json_object or json_schema.");
-  const bool any_object = format.kind == Kind::kJsonObject;
-  TRY(check_schema(format.schema,
-                   any_object ? "response_format.schema" : "response_format.json_schema.schema"));
-  if (!format.schema.empty()) return format.schema;
-  if (any_object) return std::string(kAnyObject);
-  return wrong("response_format.json_schema.schema", "is required.");
-}
-
-base::Result<std::string> grammar_of(const std::string& schema, const char* field) {
-  auto grammar = model::grammar_of_schema(schema);
-  if (!grammar) return wrong(field, grammar.error().message);
-  return grammar;
+  if (format.kind == Kind::kChoice) return model::grammar_of_choices(format.choices);
+  if (format.kind == Kind::kRegex) {
+    auto grammar = model::grammar_of_pattern(format.text);
+    if (!grammar) return wrong(format.field, grammar.error().message);
+    return grammar;
+  }
+  const bool any_object = format.kind == Kind::kJsonObject && format.schema.empty();
+  if (format.schema.empty() && !any_object)
+    return wrong("response_format.json_schema.schema", "is required.");
+  return follow(any_object ? kAnyObject : format.schema, field_of(format), "f", format.strict, unfollowed);
 }
 
 std::string instruction_of(const std::vector<const llm::Tool*>& functions, Choice choice) {
@@ -126,74 +185,47 @@ std::string instruction_of(const std::vector<const llm::Tool*>& functions, Choic
       list, choice == Choice::kRequired ? "Call one of them:" : "To call one,");
 }
 
-/// One schema's grammar under another name than root: only this rule is renamed.
-std::string as_rule(const std::string& grammar, std::string_view name) {
-  std::string out;
-  std::size_t at = 0;
-  while (at < grammar.size()) {
-    std::size_t end = grammar.find('\n', at);
-    if (end == std::string::npos) end = grammar.size();
-    std::string_view line(grammar.data() + at, end - at);
-    if (line.starts_with("root ::=")) {
-      out.append(name).append(line.substr(4));
-    } else {
-      out.append(line);
-    }
-    out += '\n';
-    at = end + 1;
-  }
-  return out;
-}
+constexpr char kTagged[] = "tagged ::= \"<tool_call>\" \"\\n\"? call \"\\n\"? \"</tool_call>\"\n";
 
-struct WrittenCall {
-  std::string name;
-  std::string_view arguments;  // as the model wrote them
-};
-
-/// A call that a model wrote: an object with a name and arguments, told apart by its members.
-std::optional<WrittenCall> read_call(std::string_view text) {
-  const auto members = base::object_members(text);  // of JSON within the limits
-  if (!members || members->size() != 2) return std::nullopt;
-  std::optional<std::string> name;
-  std::optional<std::string_view> arguments;
-  for (const base::JsonMember& member : *members) {
-    if (member.name == "name") name = base::json_string(member.value);
-    if (member.name == "arguments") arguments = member.value;
-  }
-  if (!name || !arguments) return std::nullopt;
-  return WrittenCall{std::move(*name), *arguments};
+/// The whole answer's grammar, of its parts.
+std::string combined(Choice choice, bool parallel, const model::FormGrammar& calls,
+                     const model::FormGrammar& response) {
+  std::string out = calls.rules + kTagged;
+  const char* const more = parallel ? " (\"\\n\"? tagged)*" : "";
+  if (choice == Choice::kRequired) return fmt::format("root ::= tagged{}\n{}", more, out);
+  if (!response.root.empty())
+    return fmt::format("root ::= tagged{} | {}\n{}{}", more, response.root, out, response.rules);
+  const char* const then = parallel ? "(tagged any-0)*" : "tagged?";
+  return fmt::format("root ::= any-0 {}\n{}{}", then, out, model::text_without({"<tool_call>"}));
 }
 
 }  // namespace
 
 base::Result<StructuredOutput> structured_output(const llm::Request& request) {
   StructuredOutput out;
-  if (request.endpoint != llm::Endpoint::kChat) return out;
   TRY(check_history(request));
   TRY_ASSIGN(std::vector<const llm::Tool*> functions, read_functions(request));
   TRY_ASSIGN(const Choice choice, read_choice(request.tool_choice, functions));
-  TRY_ASSIGN(const std::string response, response_schema(request.response_format));
+  const llm::ResponseFormat& format = request.response_format;
+  const bool own_grammar = format.kind == llm::ResponseFormat::Kind::kGrammar;
+  if (own_grammar && choice != Choice::kNone)
+    return wrong(format.field, "doesn't go with 'tools': send one of them.");
+  TRY_ASSIGN(const model::FormGrammar response, response_grammar(format, out.unfollowed));
+  out.field = format.field.empty() ? "response_format" : format.field;
   if (choice == Choice::kNone) {
-    if (!response.empty()) {
-      TRY_ASSIGN(out.grammar, grammar_of(response, "response_format"));
-    }
+    if (!response.root.empty()) out.grammar = response.text();
+    if (own_grammar) out.grammar = format.text;
     return out;
   }
   out.calls = true;
+  out.field = "tools";
   out.instruction = instruction_of(functions, choice);
-  if (choice == Choice::kAuto && !response.empty()) {
-    out.bare = true;
-    TRY_ASSIGN(out.grammar,
-               grammar_of(fmt::format(R"({{"anyOf":[{},{}]}})", call_schema(functions), response),
-                          "response_format"));
-    return out;
-  }
-  TRY_ASSIGN(const std::string calls, grammar_of(call_schema(functions), "tools"));
-  out.grammar = as_rule(calls, "call");
-  out.grammar += "tagged ::= \"<tool_call>\\n\" call \"\\n</tool_call>\"\n";
-  out.grammar += choice == Choice::kRequired
-                     ? "root ::= tagged\n"
-                     : "root ::= tagged (\"\\n\" tagged)* | free\nfree ::= ([^<] | \"<\" [^t]) [^\\x00]*\n";
+  out.rules.parallel =
+      request.parallel_tool_calls && request.tool_choice.kind != llm::ToolChoice::Kind::kFunction;
+  out.required = choice == Choice::kRequired;
+  TRY_ASSIGN(out.tools, offered_of(functions, request, out.unfollowed));
+  for (const OfferedTool& tool : out.tools) out.rules.names.push_back(tool.name);
+  out.grammar = combined(choice, out.rules.parallel, grammar_of_calls(out.tools), response);
   return out;
 }
 
@@ -208,6 +240,20 @@ std::string call_text(const llm::ToolCall& call) {
 }
 
 }  // namespace
+
+std::vector<model::NativeMessage> native_messages(const llm::Request& request) {
+  std::vector<model::NativeMessage> out;
+  for (const llm::Message& message : request.messages) {
+    model::NativeMessage one{{message.role, message.content, message.name}, {}, message.tool_call_id};
+    for (const llm::ToolCall& call : message.tool_calls) {
+      const auto sent = base::parse_json(call.sent);
+      one.calls.push_back({call.name, call.arguments.empty() ? "{}" : call.arguments,
+                           sent ? base::text_at(*sent, "id") : ""});
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
 
 std::vector<model::ChatMessage> chat_messages(const llm::Request& request, const std::string& instruction) {
   std::vector<model::ChatMessage> out;
@@ -231,92 +277,6 @@ std::vector<model::ChatMessage> chat_messages(const llm::Request& request, const
     out.insert(out.begin(), {"system", instruction});
   }
   return out;
-}
-
-namespace {
-
-class ToolCallSink final : public llm::Sink {
- public:
-  ToolCallSink(std::shared_ptr<llm::Sink> sink, std::string id, bool bare)
-      : sink_(std::move(sink)), id_(std::move(id)), bare_(bare) {}
-
-  void on_event(llm::Event event) override {
-    if (auto* delta = std::get_if<llm::Delta>(&event)) return on_delta(std::move(*delta));
-    if (auto* end = std::get_if<llm::ChoiceEnd>(&event)) return on_end(std::move(*end));
-    sink_->on_event(std::move(event));
-  }
-
- private:
-  struct Answer {
-    std::string text;
-    std::vector<llm::Delta> held;
-    bool plain = false;  // it is no call: passes through
-  };
-
-  void on_delta(llm::Delta delta) {
-    Answer& answer = answers_[delta.choice];
-    if (answer.plain) return sink_->on_event(std::move(delta));
-    answer.text += delta.text;
-    answer.held.push_back(std::move(delta));
-    const std::string_view begin = std::string_view(answer.text).substr(0, kOpen.size());
-    if (!bare_ && begin != kOpen.substr(0, begin.size())) release(answer);
-  }
-
-  void on_end(llm::ChoiceEnd end) {
-    Answer& answer = answers_[end.choice];
-    if (!answer.plain) {
-      std::vector<std::string> calls = read_calls(answer.text, end.choice);
-      if (calls.empty()) {
-        release(answer);
-      } else {
-        end.tool_calls = std::move(calls);
-        if (end.reason == llm::FinishReason::kStop) end.reason = llm::FinishReason::kToolCalls;
-      }
-    }
-    sink_->on_event(std::move(end));
-  }
-
-  void release(Answer& answer) {
-    answer.plain = true;
-    for (llm::Delta& delta : std::exchange(answer.held, {})) sink_->on_event(std::move(delta));
-  }
-
-  /// Those that are whole; none if the text is anything else.
-  std::vector<std::string> read_calls(std::string_view text, int choice) const {
-    std::vector<std::string> calls;
-    const auto add = [&](std::string_view body) {
-      const auto call = read_call(body);
-      if (!call) return false;
-      const std::string seed = fmt::format("{}/{}/{}/{}", id_, choice, calls.size(), body);
-      calls.push_back(
-          fmt::format(R"({{"id":"call_{}","type":"function","function":{{"name":{},"arguments":{}}}}})",
-                      base::sha256(seed).hex().substr(0, 24), base::json_quoted(call->name),
-                      base::json_quoted(call->arguments)));
-      return true;
-    };
-    if (bare_) {
-      add(text);
-      return calls;
-    }
-    for (std::size_t at = 0; (at = text.find(kOpen, at)) != std::string_view::npos;) {
-      at += kOpen.size();
-      const std::size_t end = text.find(kClose, at);
-      if (end == std::string_view::npos || !add(text.substr(at, end - at))) break;
-      at = end;
-    }
-    return calls;
-  }
-
-  const std::shared_ptr<llm::Sink> sink_;
-  const std::string id_;
-  const bool bare_;
-  std::map<int, Answer> answers_;
-};
-
-}  // namespace
-
-std::shared_ptr<llm::Sink> make_tool_call_sink(std::shared_ptr<llm::Sink> sink, std::string id, bool bare) {
-  return std::make_shared<ToolCallSink>(std::move(sink), std::move(id), bare);
 }
 
 }  // namespace pmt::inference

@@ -1,8 +1,10 @@
 #include "inference/structured_output.h"
+#include "inference/tool_call_sink.h"
 
 #include <gmock/gmock.h>
 
 #include "llm/sinks.h"
+#include "model/testing/writes.h"
 
 namespace pmt::inference {
 namespace {
@@ -37,6 +39,11 @@ const llm::Tool kWeather =
     function("weather", R"({"type":"object","properties":{"when":{"type":"string"},"city":{"type":"string"}},
                    "required":["when","city"]})");
 
+/// Whether the grammar lets all of this text be written, and end there.
+bool writes(const std::string& gbnf, const std::string& text) {
+  return model::testing::writes(gbnf, text);
+}
+
 TEST(StructuredOutput, NothingAskedNothingDone) {
   for (const auto kind : {Form::kUnset, Form::kText}) {
     const auto out = structured_output(request({}, {}, {.kind = kind, .schema = {}, .sent = {}}));
@@ -58,8 +65,8 @@ TEST(StructuredOutput, ASchemaBecomesAGrammar) {
   const auto exact =
       structured_output(request({}, {}, {.kind = Form::kJsonSchema, .schema = schema, .sent = {}}));
   ASSERT_TRUE(exact) << exact.error().message;
-  const std::string root = exact->grammar.substr(exact->grammar.find("root ::="));
-  EXPECT_LT(root.find("why"), root.find("age")) << "in the schema's order";
+  EXPECT_TRUE(writes(exact->grammar, R"({"why": "so", "age": 3})"));
+  EXPECT_FALSE(writes(exact->grammar, R"({"age": 3, "why": "so"})")) << "in the schema's order";
   const auto loose =
       structured_output(request({}, {}, {.kind = Form::kJsonObject, .schema = schema, .sent = {}}));
   ASSERT_TRUE(loose);
@@ -71,14 +78,16 @@ TEST(StructuredOutput, ToolsAreNamedAndTheirCallsHaveAForm) {
   ASSERT_TRUE(may) << may.error().message;
   EXPECT_TRUE(may->calls);
   EXPECT_THAT(may->instruction, HasSubstr("weather"));
-  EXPECT_THAT(may->grammar, HasSubstr("free"));
+  EXPECT_THAT(may->grammar, HasSubstr("root ::= any-0"));
+  EXPECT_EQ(may->rules.names, std::vector<std::string>{"weather"});
   const auto must = structured_output(request({kWeather}, kRequired));
   ASSERT_TRUE(must);
   EXPECT_THAT(must->grammar, HasSubstr("root ::= tagged"));
-  EXPECT_EQ(must->grammar.find("free"), std::string::npos);
+  EXPECT_EQ(must->grammar.find("any-0"), std::string::npos);
   const auto both = structured_output(request({kWeather}, {}, kJsonObject));
   ASSERT_TRUE(both) << both.error().message;
-  EXPECT_TRUE(both->bare);
+  EXPECT_TRUE(both->calls);
+  EXPECT_THAT(both->grammar, HasSubstr("root ::= tagged"));
 }
 
 TEST(StructuredOutput, MistakesNameTheirField) {
@@ -137,54 +146,51 @@ TEST(StructuredOutput, EarlierCallsAndResultsAreText) {
 struct Said {
   std::string text;
   llm::ChoiceEnd end;
+  std::vector<llm::CallPiece> pieces;
 };
 
-Said through_sink(const std::vector<std::string>& pieces, bool bare = false) {
+json call_of(const llm::ChoiceEnd& end, std::size_t i) {
+  return json::parse(end.tool_calls.at(i));
+}
+
+Said through_sink(const std::vector<std::string>& pieces,
+                  llm::FinishReason reason = llm::FinishReason::kStop) {
   auto inner = std::make_shared<llm::CollectingSink>();
-  const auto sink = make_tool_call_sink(inner, "r1", bare);
+  const auto sink = make_tool_call_sink(inner, "r1", {.names = {"weather", "f"}});
   sink->on_event(llm::Started{.model = "m", .created_unix_s = 1, .cache = {}});
   for (const auto& piece : pieces) sink->on_event(llm::Delta{.choice = 0, .text = piece, .logprobs = {}});
-  sink->on_event(llm::ChoiceEnd{});
+  sink->on_event(llm::ChoiceEnd{.choice = 0, .reason = reason, .tool_calls = {}});
   sink->on_event(llm::Done{});
   const auto events = inner->wait();
-  return {llm::text_of(events), std::get<llm::ChoiceEnd>(events[events.size() - 2])};
+  Said out{llm::text_of(events), std::get<llm::ChoiceEnd>(events[events.size() - 2]), {}};
+  for (const llm::Event& event : events) {
+    if (const auto* delta = std::get_if<llm::Delta>(&event))
+      out.pieces.insert(out.pieces.end(), delta->calls.begin(), delta->calls.end());
+  }
+  return out;
 }
 
-TEST(ToolCallSink, ACallIsNoText) {
-  const Said said = through_sink(
-      {"<tool", "_call>\n{\"name\": \"weather\", \"argu", "ments\": {\"city\": \"Oslo\"}}\n</tool_call>"});
+TEST(ToolCallSink, ACallIsToldInPiecesAndWholeAtItsEnd) {
+  const Said said = through_sink({"<tool", "_call>\n{\"name\": \"weather\", \"argu",
+                                  "ments\": {\"city\": ", "\"Oslo\"}}\n</tool_call>",
+                                  "\n<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>"});
   EXPECT_EQ(said.text, "");
   EXPECT_EQ(said.end.reason, llm::FinishReason::kToolCalls);
-  ASSERT_EQ(said.end.tool_calls.size(), 1U);
-  EXPECT_EQ(json::parse(said.end.tool_calls[0])["function"]["name"], "weather");
-  EXPECT_EQ(json::parse(json::parse(said.end.tool_calls[0])["function"]["arguments"].get<std::string>()),
-            json({{"city", "Oslo"}}));
-  EXPECT_THAT(json::parse(said.end.tool_calls[0])["id"].get<std::string>(), testing::StartsWith("call_"));
-}
-
-TEST(ToolCallSink, ArgumentsAreWhatTheModelWrote) {
-  const Said said =
-      through_sink({"<tool_call>{\"name\":\"f\",\"arguments\": {\"z\":1.50,\"a\":[ ]} }</tool_call>"});
-  ASSERT_EQ(said.end.tool_calls.size(), 1U);
-  EXPECT_EQ(json::parse(said.end.tool_calls[0])["function"]["arguments"], "{\"z\":1.50,\"a\":[ ]}");
-}
-
-TEST(ToolCallSink, WhatNestsTooDeepIsText) {
-  const std::string deep(200'000, '[');
-  const std::string text = "<tool_call>{\"name\":\"f\",\"arguments\":" + deep + "</tool_call>";
-  EXPECT_EQ(through_sink({text}).text, text);
-}
-
-TEST(ToolCallSink, SeveralCalls) {
-  const Said said = through_sink({"<tool_call>{\"name\":\"a\",\"arguments\":{}}</tool_call>\n",
-                                  "<tool_call>{\"name\":\"b\",\"arguments\":{}}</tool_call>"});
   ASSERT_EQ(said.end.tool_calls.size(), 2U);
-  EXPECT_NE(json::parse(said.end.tool_calls[0])["id"], json::parse(said.end.tool_calls[1])["id"]);
+  const json first = call_of(said.end, 0);
+  EXPECT_EQ(first["function"]["name"], "weather");
+  EXPECT_EQ(first["function"]["arguments"], "{\"city\": \"Oslo\"}");
+  EXPECT_NE(first["id"], call_of(said.end, 1)["id"]);
+  ASSERT_GE(said.pieces.size(), 3U);
+  EXPECT_EQ(said.pieces[0].id, first["id"]);
+  EXPECT_EQ(said.pieces[0].name, "weather");
+  EXPECT_EQ(said.pieces[1].id, "");
+  EXPECT_EQ(said.pieces.back().index, 1);
 }
 
 TEST(ToolCallSink, TextPassesThrough) {
   for (const std::vector<std::string>& pieces :
-       {std::vector<std::string>{"Hello ", "there"}, {"<", "b>bold"}, {"<tool_call>{\"cut"}, {"<tool"}}) {
+       {std::vector<std::string>{"Hello ", "there"}, {"<", "b>bold"}, {"{\"a\":1}"}}) {
     std::string whole;
     for (const auto& piece : pieces) whole += piece;
     const Said said = through_sink(pieces);
@@ -192,9 +198,108 @@ TEST(ToolCallSink, TextPassesThrough) {
     EXPECT_EQ(said.end.reason, llm::FinishReason::kStop);
     EXPECT_TRUE(said.end.tool_calls.empty());
   }
-  EXPECT_EQ(through_sink({"{\"a\":1}"}, true).text, "{\"a\":1}");
-  EXPECT_EQ(through_sink({"{\"name\":\"f\",\"arguments\":{}}"}, true).end.reason,
-            llm::FinishReason::kToolCalls);
+}
+
+TEST(ToolCallSink, ACallThatTheLimitCutsKeepsTheLimitAsItsReason) {
+  const Said said =
+      through_sink({"<tool_call>{\"name\":\"f\",\"arguments\":{\"a\": [1"}, llm::FinishReason::kLength);
+  EXPECT_EQ(said.text, "");
+  EXPECT_EQ(said.end.reason, llm::FinishReason::kLength);
+  ASSERT_EQ(said.end.tool_calls.size(), 1U);
+  EXPECT_EQ(call_of(said.end, 0)["function"]["arguments"], "{\"a\": [1");
+  EXPECT_TRUE(through_sink({"<tool_call>{\"na"}, llm::FinishReason::kLength).end.tool_calls.empty());
+}
+
+TEST(StructuredOutput, WhatCannotBeFollowedIsNamedOrRefused) {
+  const char* const schema =
+      R"({"type":"object","properties":{"id":{"type":"string","pattern":"^(?!1)a$"}},"required":["id"]})";
+  llm::ResponseFormat format{.kind = Form::kJsonSchema, .schema = schema, .sent = {}};
+  const auto loose = structured_output(request({}, {}, format));
+  ASSERT_TRUE(loose) << loose.error().message;
+  ASSERT_EQ(loose->unfollowed.size(), 1U);
+  EXPECT_THAT(loose->unfollowed[0],
+              testing::StartsWith("response_format.json_schema.schema.properties.id.pattern"));
+  format.strict = true;
+  const auto strict = structured_output(request({}, {}, format));
+  ASSERT_FALSE(strict);
+  EXPECT_EQ(strict.error().field, "response_format.json_schema.schema.properties.id.pattern");
+  llm::Tool tool = function("save", schema);
+  EXPECT_EQ(structured_output(request({tool}))->unfollowed.size(), 1U);
+  tool.function.strict = true;
+  EXPECT_EQ(structured_output(request({tool})).error().field,
+            "tools[0].function.parameters.properties.id.pattern");
+}
+
+TEST(StructuredOutput, OtherServersForms) {
+  const auto of = [](llm::ResponseFormat format) {
+    return structured_output(request({}, {}, std::move(format)));
+  };
+  llm::ResponseFormat regex{.kind = Form::kRegex, .schema = {}, .sent = {}};
+  regex.text = R"(\d{3}|no)";
+  regex.field = "guided_regex";
+  EXPECT_TRUE(writes(of(regex)->grammar, "123"));
+  EXPECT_FALSE(writes(of(regex)->grammar, "1234"));
+  regex.text = "(";
+  EXPECT_EQ(of(regex).error().field, "guided_regex");
+  llm::ResponseFormat choice{.kind = Form::kChoice, .schema = {}, .sent = {}};
+  choice.choices = {"yes", "no \"quoted\"\n"};
+  EXPECT_TRUE(writes(of(choice)->grammar, "no \"quoted\"\n"));
+  EXPECT_FALSE(writes(of(choice)->grammar, "no"));
+  llm::ResponseFormat grammar{.kind = Form::kGrammar, .schema = {}, .sent = {}};
+  grammar.text = "root ::= \"a\"";
+  grammar.field = "grammar";
+  EXPECT_EQ(of(grammar)->grammar, grammar.text);
+  EXPECT_EQ(of(grammar)->field, "grammar");
+  EXPECT_EQ(structured_output(request({kWeather}, {}, grammar)).error().field, "grammar");
+}
+
+TEST(StructuredOutput, CallsAreFollowedWithinText) {
+  const auto may = structured_output(request({kWeather}));
+  ASSERT_TRUE(may);
+  const std::string call =
+      "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"when\": \"now\", \"city\": \"Oslo\"}}\n</tool_call>";
+  for (const std::string& good : {call, "Text.\n" + call, call + "\n" + call + " and more",
+                                  std::string("a <tool <b> {}"), std::string()})
+    EXPECT_TRUE(writes(may->grammar, good)) << good;
+  EXPECT_FALSE(writes(may->grammar, "Text <tool_call>nothing")) << "a call is one of those that are offered";
+  llm::Request once = request({kWeather});
+  once.parallel_tool_calls = false;
+  EXPECT_FALSE(writes(structured_output(once)->grammar, call + "\n" + call));
+  const auto must = structured_output(request({kWeather}, kRequired));
+  EXPECT_TRUE(writes(must->grammar, call));
+  EXPECT_FALSE(writes(must->grammar, "Text. " + call));
+}
+
+TEST(StructuredOutput, SomeToolsAreAllowed) {
+  llm::ToolChoice choice = kRequired;
+  choice.allowed = {"b"};
+  const auto out = structured_output(request({function("a", "{}"), function("b", "{}")}, choice));
+  ASSERT_TRUE(out) << out.error().message;
+  EXPECT_EQ(out->rules.names, std::vector<std::string>{"b"});
+  choice.allowed = {"c"};
+  EXPECT_EQ(structured_output(request({function("a", "{}")}, choice)).error().field,
+            "tool_choice.allowed_tools.tools");
+}
+
+TEST(StructuredOutput, AToolsReferencesAreItsOwn) {
+  const auto out = structured_output(request(
+      {function(
+           "a",
+           R"({"type":"object","properties":{"x":{"$ref":"#/$defs/n"}},"required":["x"],"$defs":{"n":{"type":"integer"}}})"),
+       function(
+           "b",
+           R"({"type":"object","properties":{"x":{"$ref":"#/definitions/n"}},"required":["x"],"definitions":{"n":{"type":"null"}}})"),
+       function("none", "")},
+      kRequired));
+  ASSERT_TRUE(out) << out.error().message;
+  const auto call = [](const char* name, const char* arguments) {
+    return std::string("<tool_call>{\"name\":\"") + name + "\",\"arguments\":" + arguments + "}</tool_call>";
+  };
+  EXPECT_TRUE(writes(out->grammar, call("a", R"({"x":5})")));
+  EXPECT_TRUE(writes(out->grammar, call("b", R"({"x":null})")));
+  EXPECT_FALSE(writes(out->grammar, call("a", R"({"x":null})")));
+  EXPECT_TRUE(writes(out->grammar, call("none", "{}")));
+  EXPECT_FALSE(writes(out->grammar, call("none", R"({"x":1})")));
 }
 
 }  // namespace

@@ -269,6 +269,15 @@ base::Status Grammar::accept(std::int32_t token) {
   return base::Error{base::Code::kInternal, fmt::format("the grammar doesn't allow the token {}", token)};
 }
 
+base::Status Grammar::accept_text(std::string_view text) {
+  work_ = 0;
+  const State next = feed(state_, text);
+  if (exhausted()) return too_complex();
+  if (!stands(next)) return base::invalid("can't be followed: the prompt has begun it in another way");
+  state_ = next;
+  return {};
+}
+
 /// Keeps what the present state stands on.
 void Grammar::forget_old() {
   if (stacks_.size() <= kStacksKept) return;

@@ -48,6 +48,9 @@ class Grammar {
   /// `token` was chosen. Errors: kInternal, it isn't allowed.
   base::Status accept(std::int32_t token);
 
+  /// A text that stands before what is written, and that the grammar has, too.
+  base::Status accept_text(std::string_view text);
+
   /// Of the last step, in the units of the limit.
   std::int64_t work() const { return work_; }
 

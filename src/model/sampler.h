@@ -1,8 +1,9 @@
 // Chooses the next token out of a row of logits, as OpenAI's parameters say.
 //
 // Order, as OpenAI, Hugging Face and vLLM have it (llama.cpp's own default truncates before the temperature):
-// logit bias, frequency and presence penalties, temperature, top_k, top_p, min_p, one draw. The penalties
-// count the tokens that were sampled, not the prompt's.
+// logit bias, frequency, presence and repetition penalties, DRY, temperature, top_k, typical_p, top_p, min_p,
+// top_n_sigma, XTC, one draw. Frequency and presence count the tokens that were sampled; repetition and DRY
+// the prompt's too, as in vLLM and llama.cpp.
 // Deterministic: the same parameters, seed and logits give the same tokens. At temperature 0 the largest
 // logit wins, of equal ones the lowest id, as in llama.cpp.
 // Thread-safety: one thread at a time.
@@ -20,8 +21,7 @@
 #include <vector>
 
 #include "base/result.h"
-
-struct llama_sampler;
+#include "model/dry.h"
 
 namespace pmt::model {
 
@@ -35,6 +35,13 @@ struct SamplerParams {
   std::optional<std::uint32_t> seed = {};  // unset: a random one
   std::map<std::int32_t, float> logit_bias = {};
   int choice = 0;  // of n: draws with seed + choice
+  float typical_p = 1.0F;
+  float top_n_sigma = -1.0F;
+  float xtc_probability = 0.0F;
+  float xtc_threshold = 0.1F;
+  float repetition_penalty = 1.0F;
+  int repetition_last_n = -1;  // tokens that it looks at; -1: all
+  std::shared_ptr<const Dry> dry = {};
 };
 
 class Sampler {
@@ -50,16 +57,17 @@ class Sampler {
   std::int32_t sample(std::span<const float> logits);
   /// Tells that `token` became part of the answer: it counts for the penalties.
   void accept(std::int32_t token);
+  /// What stands before the answer, for those penalties that count it.
+  void remember(std::span<const std::int32_t> prompt);
 
  private:
   struct Candidates;
-  struct FreeChain {
-    void operator()(llama_sampler* chain) const;
-  };
   Sampler(SamplerParams params, std::int32_t vocab_size);
 
   bool greedy() const;
   bool adjusts() const;
+  bool repeats() const { return params_.repetition_penalty != 1.0F && params_.repetition_last_n != 0; }
+  void fill(std::span<const float> logits);
   /// Adds biases and penalties: `at(token)` is a reference to that token's logit.
   template <class At>
   void adjust(At at) const;
@@ -68,7 +76,8 @@ class Sampler {
   SamplerParams params_;
   std::int32_t vocab_size_;
   std::unordered_map<std::int32_t, int> accepted_;  // how often
-  std::unique_ptr<llama_sampler, FreeChain> chain_;
+  std::vector<std::int32_t> history_;               // prompt and answer, where a penalty looks at them
+  SamplerPtr chain_, dry_;
   std::unique_ptr<Candidates> candidates_;  // scratch, kept between calls
   std::vector<float> adjusted_;             // the same, for greedy choices
 };

@@ -23,7 +23,8 @@ void TokenIndex::sort() {
   }
 }
 
-std::shared_ptr<const TokenIndex> TokenIndex::create(const Vocab& vocab) {
+std::shared_ptr<const TokenIndex> TokenIndex::create(const Vocab& vocab,
+                                                     const std::vector<std::int32_t>& shown) {
   std::vector<std::string> texts;
   std::vector<std::int32_t> eog;
   texts.reserve(static_cast<std::size_t>(vocab.size()));
@@ -31,6 +32,8 @@ std::shared_ptr<const TokenIndex> TokenIndex::create(const Vocab& vocab) {
     texts.push_back(vocab.piece(token));
     if (vocab.is_eog(token)) eog.push_back(token);
   }
+  for (const std::int32_t token : shown)
+    texts[static_cast<std::size_t>(token)] = vocab.piece(token, {.name_special = true});
   return of_texts(texts, eog);
 }
 

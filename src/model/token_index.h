@@ -15,7 +15,9 @@ namespace pmt::model {
 
 class TokenIndex {
  public:
-  static std::shared_ptr<const TokenIndex> create(const Vocab& vocab);
+  /// `shown`: control tokens that stand for their names.
+  static std::shared_ptr<const TokenIndex> create(const Vocab& vocab,
+                                                  const std::vector<std::int32_t>& shown = {});
   /// Of texts by token, without a vocabulary: for tests. "" is a control token; `eog` end an answer.
   static std::shared_ptr<const TokenIndex> of_texts(const std::vector<std::string>& texts,
                                                     const std::vector<std::int32_t>& eog);

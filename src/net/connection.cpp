@@ -326,6 +326,7 @@ void Connection::leave() {
 
 void Connection::check_deadline(TimePoint now) {
   probe_peer(now);
+  outbox_->break_silence(now);
   if (now < deadline_ || state_ == State::kClosed) return;
   if (state_ == State::kAnswering && !writing_) return;  // answering takes as long as it takes
   if (state_ != State::kReading || !receiving_) return leave();

@@ -43,6 +43,14 @@ class Responder {
   virtual void start_stream(HttpResponse head) = 0;
   virtual void write(std::string chunk) = 0;
   virtual void finish_stream() = 0;
+  /// Before any of the others: the answer is a stream of server-sent events that must not be silent. Whenever
+  /// it has said nothing for `silence_s`, it is sent a comment line, which clients pass over; if it hasn't
+  /// begun by then, it begins with `head`. A start_stream() that comes later only writes its body, and a send()
+  /// its body as the last event.
+  virtual void keep_alive(HttpResponse head, double silence_s) {
+    static_cast<void>(head);
+    static_cast<void>(silence_s);
+  }
   /// `callback` runs once, soon after the peer closes before the answer is complete (at once if it already
   /// has). It must not block.
   virtual void on_disconnect(std::function<void()> callback) = 0;

@@ -107,6 +107,66 @@ TEST(HttpStream, SendsEachChunkAtOnceAndWhatIsQueuedTogether) {
   EXPECT_THAT(once, EndsWith("1\r\nb\r\n0\r\n\r\n"));
 }
 
+/// Silence of less than the sweep's period: each sweep breaks it.
+TEST(HttpStream, AStreamThatMayNotBeSilentSaysComments) {
+  ResponderBox box;
+  const auto server = start_server(park_in(&box));
+  std::thread writer([&] {
+    const auto stream = *box.wait();
+    stream->keep_alive({.headers = {{"content-type", "text/event-stream"}}, .body = {}}, 0.05);
+    std::this_thread::sleep_for(milliseconds(900));
+    stream->start_stream({.headers = {{"content-type", "text/event-stream"}}, .body = "data: 1\n\n"});
+    std::this_thread::sleep_for(milliseconds(900));
+    stream->write("data: 2\n\n");
+    stream->finish_stream();
+  });
+  const auto client = client_of(*server);
+  std::string got;
+  const auto response = client->stream("POST", "/", {}, "", [&](std::string_view bytes) {
+    got.append(bytes);
+    return true;
+  });
+  writer.join();
+  ASSERT_TRUE(response) << response.error().message;
+  EXPECT_EQ(response->header("content-type"), "text/event-stream");
+  EXPECT_THAT(got, StartsWith(": still working\n\n"));
+  EXPECT_THAT(got, HasSubstr("data: 1\n\n: still working\n\n"));
+  EXPECT_THAT(got, EndsWith("data: 2\n\n"));
+}
+
+TEST(HttpStream, AnErrorAfterACommentIsTheLastEvent) {
+  ResponderBox box;
+  const auto server = start_server(park_in(&box));
+  std::thread writer([&] {
+    const auto stream = *box.wait();
+    stream->keep_alive({.headers = {{"content-type", "text/event-stream"}}, .body = {}}, 0.05);
+    std::this_thread::sleep_for(milliseconds(900));
+    stream->send({502, {}, R"({"error":{"message":"no"}})"});
+  });
+  const auto client = client_of(*server);
+  std::string got;
+  const auto response = client->stream("POST", "/", {}, "", [&](std::string_view bytes) {
+    got.append(bytes);
+    return true;
+  });
+  writer.join();
+  ASSERT_TRUE(response) << response.error().message;
+  EXPECT_EQ(response->status, 200);
+  EXPECT_THAT(got, StartsWith(": still working"));
+  EXPECT_THAT(got, EndsWith("data: {\"error\":{\"message\":\"no\"}}\n\n"));
+}
+
+TEST(HttpStream, WhoAnswersInTimeIsToldNothing) {
+  const auto server = start_server([](const HttpRequest&, const std::shared_ptr<Responder>& responder) {
+    responder->keep_alive({.headers = {{"content-type", "text/event-stream"}}, .body = {}}, 60);
+    responder->send({404, {}, "{}"});
+  });
+  const auto response = client_of(*server)->request("POST", "/", {}, "");
+  ASSERT_TRUE(response) << response.error().message;
+  EXPECT_EQ(response->status, 404);
+  EXPECT_EQ(response->body, "{}");
+}
+
 TEST(HttpStream, OldClientsGetABodyUpToTheEndAndHeadGetsNone) {
   const auto server = start_server([](const HttpRequest&, const std::shared_ptr<Responder>& responder) {
     responder->start_stream({.body = "one "});

@@ -23,6 +23,9 @@ class Outbox::Reply final : public Responder {
   void start_stream(HttpResponse head) override { outbox_->start_stream(request_, head); }
   void write(std::string chunk) override { outbox_->write(request_, chunk); }
   void finish_stream() override { outbox_->finish_stream(request_); }
+  void keep_alive(HttpResponse head, double silence_s) override {
+    outbox_->keep_alive(request_, std::move(head), silence_s);
+  }
   void on_disconnect(std::function<void()> callback) override {
     outbox_->on_disconnect(request_, std::move(callback));
   }
@@ -38,6 +41,8 @@ std::shared_ptr<Responder> Outbox::open(const RequestTraits& traits) {
   stage_ = Stage::kWaiting;
   awake_ = true;
   sending_ = false;
+  head_.reset();
+  began_alone_ = false;
   return std::make_shared<Reply>(shared_from_this(), ++request_);
 }
 
@@ -82,6 +87,12 @@ void Outbox::close() {
 void Outbox::send(std::uint64_t request, const HttpResponse& response) {
   Callbacks unneeded;
   std::lock_guard lock(mutex_);
+  if (began_alone_ && is_in(Stage::kStreaming, request) && !overflow_) {
+    append_chunk(sse_event(response.body));
+    append_end();
+    unneeded = finish();
+    return;
+  }
   if (!is_in(Stage::kWaiting, request)) return;
   if (asks_to_close(response)) traits_.keep_alive = false;
   const bool bodiless = is_bodiless(response.status);
@@ -96,7 +107,13 @@ void Outbox::send(std::uint64_t request, const HttpResponse& response) {
 
 void Outbox::start_stream(std::uint64_t request, const HttpResponse& head) {
   std::lock_guard lock(mutex_);
-  if (!is_in(Stage::kWaiting, request)) return;
+  if (is_in(Stage::kWaiting, request)) return begin(head);
+  if (!is_in(Stage::kStreaming, request) || !std::exchange(began_alone_, false)) return;
+  append_chunk(head.body);
+  wake();
+}
+
+void Outbox::begin(const HttpResponse& head) {
   // Without chunks only the connection's end tells an HTTP/1.0 client where the body ends.
   if (asks_to_close(head) || !traits_.http_1_1) traits_.keep_alive = false;
   append_head(head, {.keep_alive = traits_.keep_alive, .http_1_1 = traits_.http_1_1, .content_length = {}},
@@ -130,6 +147,33 @@ void Outbox::finish_stream(std::uint64_t request) {
   unneeded = finish();
 }
 
+void Outbox::keep_alive(std::uint64_t request, HttpResponse head, double silence_s) {
+  std::lock_guard lock(mutex_);
+  if (!is_in(Stage::kWaiting, request)) return;
+  head_ = std::move(head);
+  silence_ = std::chrono::duration<double>(silence_s);
+  said_before_ = said_;
+  silent_since_ = std::chrono::steady_clock::now();
+}
+
+void Outbox::break_silence(std::chrono::steady_clock::time_point now) {
+  std::lock_guard lock(mutex_);
+  if (!head_ || gone_ || stage_ == Stage::kDone || overflow_) return;
+  if (said_ != said_before_ || !pending_.empty()) {
+    said_before_ = said_;
+    silent_since_ = now;
+  }
+  if (now - silent_since_ < silence_) return;
+  silent_since_ = now;
+  if (stage_ == Stage::kWaiting) {
+    began_alone_ = true;
+    begin(*head_);
+  }
+  append_chunk(": still working\n\n");
+  said_before_ = said_;
+  wake();
+}
+
 void Outbox::on_disconnect(std::uint64_t request, std::function<void()> callback) {
   {
     std::lock_guard lock(mutex_);
@@ -160,6 +204,7 @@ bool Outbox::is_too_much() const {
 
 void Outbox::append_chunk(std::string_view chunk) {
   if (chunk.empty() || bodiless_) return;
+  ++said_;
   if (!traits_.http_1_1) {
     pending_.append(chunk);
     return;

@@ -8,10 +8,12 @@
 // 4. Callbacks and Responders' own captures are run and destroyed outside the lock.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +52,8 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   /// What the running answer's next byte begins, as far as that is sure.
   enum class Next { kHead, kChunk, kUnsure };
   Next next();
+  /// Lets a stream that is silent say a comment. From time to time.
+  void break_silence(std::chrono::steady_clock::time_point now);
   /// The peer left, or the server stops: runs on_disconnect callbacks if an answer is incomplete.
   void close();
 
@@ -62,6 +66,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   void start_stream(std::uint64_t request, const HttpResponse& head);
   void write(std::uint64_t request, std::string_view chunk);
   void finish_stream(std::uint64_t request);
+  void keep_alive(std::uint64_t request, HttpResponse head, double silence_s);
   void on_disconnect(std::uint64_t request, std::function<void()> callback);
   void abandon(std::uint64_t request);
 
@@ -72,6 +77,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   void append_chunk(std::string_view chunk);
   void append_end();
   void append_farewell();
+  void begin(const HttpResponse& head);
   void wake();
   Callbacks finish();
 
@@ -90,6 +96,12 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   bool sending_ = false;  // the connection has bytes in hand that the socket doesn't take yet
   bool is_sse_ = false;   // the running stream, which can still be told why it ends
   Callbacks on_disconnect_;
+  // Of an answer that must not be silent.
+  std::optional<HttpResponse> head_;
+  std::chrono::duration<double> silence_{0};
+  bool began_alone_ = false;  // by break_silence: who answers doesn't know
+  std::uint64_t said_ = 0, said_before_ = 0;
+  std::chrono::steady_clock::time_point silent_since_;
 };
 
 }  // namespace pmt::net

@@ -8,6 +8,9 @@
 namespace pmt::api {
 namespace {
 
+/// Clients and proxies give up on a stream that is silent for some ten seconds at the earliest.
+constexpr double kSilenceS = 5;
+
 /// What both kinds share: dispatch by kind of event, and the failure's answer.
 class BaseSink : public CompletionSink {
  public:
@@ -67,9 +70,17 @@ class StreamSink final : public BaseSink {
  public:
   StreamSink(std::unique_ptr<StreamWriter> writer, SinkOptions options,
              std::shared_ptr<net::Responder> responder)
-      : BaseSink(std::move(options), std::move(responder)), answer_(std::move(writer)) {}
+      : BaseSink(std::move(options), std::move(responder)), answer_(std::move(writer)) {
+    responder_->keep_alive(head({}), kSilenceS);
+  }
 
  private:
+  static net::HttpResponse head(std::string chunk) {
+    return {200,
+            {{"content-type", "text/event-stream; charset=utf-8"}, {"cache-control", "no-cache"}},
+            std::move(chunk)};
+  }
+
   void take(llm::Started started) override {
     answer_->start(started);
     cache_ = std::move(started.cache);
@@ -91,12 +102,9 @@ class StreamSink final : public BaseSink {
     if (chunk.empty()) return;
     if (streaming_) return responder_->write(std::move(chunk));
     streaming_ = true;
-    net::HttpResponse head{
-        200,
-        {{"content-type", "text/event-stream; charset=utf-8"}, {"cache-control", "no-cache"}},
-        std::move(chunk)};
-    add_cache_headers(head.headers, cache_);
-    responder_->start_stream(std::move(head));
+    net::HttpResponse first = head(std::move(chunk));
+    add_cache_headers(first.headers, cache_);
+    responder_->start_stream(std::move(first));
   }
 
   const std::unique_ptr<StreamWriter> answer_;

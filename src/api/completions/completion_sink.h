@@ -31,7 +31,8 @@ std::shared_ptr<CompletionSink> make_json_sink(std::unique_ptr<AnswerWriter> wri
                                                std::shared_ptr<net::Responder> responder);
 
 /// Sends each event as it comes. The head goes out with the first chunk, not with Started, so that whatever
-/// fails before the first token still has its own status.
+/// fails before the first token still has its own status; only where nothing came for five seconds it goes out
+/// with a comment line, as one follows whenever so long nothing is said.
 std::shared_ptr<CompletionSink> make_stream_sink(std::unique_ptr<StreamWriter> writer, SinkOptions options,
                                                  std::shared_ptr<net::Responder> responder);
 

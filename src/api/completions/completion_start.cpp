@@ -76,7 +76,8 @@ void start_completion(PreparedCall prepared, const Writers& writers, const ApiOp
   if (call.prompts.empty()) {
     completer.start(std::move(call.request), std::move(observed), how.cancel);
   } else {
-    complete_each(completer, std::move(call.request), std::move(call.prompts), std::move(observed), how.cancel);
+    complete_each(completer, std::move(call.request), std::move(call.prompts), std::move(observed),
+                  how.cancel);
   }
   if (how.outlives_client) return;
   // A cache hit is answered by now, and needs nobody to watch its connection.

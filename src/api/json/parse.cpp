@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "api/json/fields.h"
+#include "api/json/parse_other_servers.h"
 #include "api/json/parse_tools.h"
 #include "llm/event.h"
 
@@ -299,6 +300,8 @@ base::Status read_call(Json root, Draft& d) {
   settle_logprobs(d);
   settle_choices(d);
   settle_max_tokens(d);
+  if (base::Status s = read_other_servers_fields(root, d.call.request); !s)
+    d.call.refusals.push_back(s.error());
   return {};
 }
 

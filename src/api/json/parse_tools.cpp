@@ -38,12 +38,6 @@ base::Status is_text(Json value, T&) {
   std::string unused;
   return text(value, kBytesMax, unused);
 }
-template <class T>
-base::Status is_flag(Json value, T&) {
-  bool unused = false;
-  return flag(value, unused);
-}
-
 base::Status read_schema(Json value, std::string& out) {
   if (!value.is_object()) return mismatch("a JSON schema (an object)", value);
   out = as_sent(value);
@@ -56,7 +50,7 @@ constexpr Rule<llm::Function> kFunctionRules[] = {
     {"name", [](Json v, llm::Function& f) { return read_name(v, f.name); }},
     {"description", [](Json v, llm::Function& f) { return text(v, kTextMax, f.description); }},
     {"parameters", [](Json v, llm::Function& f) { return read_schema(v, f.parameters); }},
-    {"strict", is_flag<llm::Function>},  // a grammar makes it so anyway
+    {"strict", [](Json v, llm::Function& f) { return flag(v, f.strict); }},
 };
 
 /// `function` of a tool or of a choice; null where it wasn't given.
@@ -66,10 +60,19 @@ base::Status read_function(Json value, std::optional<llm::Function>& out) {
   return {};
 }
 
+/// {"mode": ..., "tools": [...]}: the tools that may be called, out of those that are offered.
+struct AllowedTools {
+  std::string mode;
+  std::vector<std::string> names;
+};
+
 struct ToolDraft {
   std::string type;
   std::optional<llm::Function> function;
+  AllowedTools allowed;
 };
+
+constexpr char kAllowedType[] = "allowed_tools";
 
 constexpr Rule<ToolDraft> kToolRules[] = {
     {"type", [](Json v, ToolDraft& d) { return read_type(v, d.type); }},
@@ -90,6 +93,29 @@ base::Status read_tool(Json value, llm::Tool& out) {
 
 // --- tool_choice
 
+constexpr Rule<AllowedTools> kAllowedRules[] = {
+    {"mode", [](Json v, AllowedTools& a) { return read_type(v, a.mode); }},
+    {"tools",
+     [](Json v, AllowedTools& a) {
+       return read_array(v, kTextMax, [&a](Json item) -> base::Status {
+         ToolDraft tool;
+         TRY(read_object<ToolDraft>(item, kToolRules, UnknownKeys::kIgnored, tool));
+         if (!tool.function) return below(kFunctionType, base::invalid("is required"));
+         a.names.push_back(std::move(tool.function->name));
+         return {};
+       });
+     }},
+};
+
+constexpr Rule<ToolDraft> kChoiceRules[] = {
+    {"type", [](Json v, ToolDraft& d) { return read_type(v, d.type); }},
+    {kFunctionType, [](Json v, ToolDraft& d) { return read_function(v, d.function); }},
+    {kAllowedType,
+     [](Json v, ToolDraft& d) {
+       return read_object<AllowedTools>(v, kAllowedRules, UnknownKeys::kIgnored, d.allowed);
+     }},
+};
+
 llm::ToolChoice::Kind kind_of_choice(std::string_view word) {
   using Kind = llm::ToolChoice::Kind;
   if (word == "none") return Kind::kNone;
@@ -108,7 +134,7 @@ struct FormatDraft {
 constexpr Rule<llm::ResponseFormat> kJsonSchemaRules[] = {
     {"name", is_text<kNameBytesMax, llm::ResponseFormat>},
     {"schema", [](Json v, llm::ResponseFormat& f) { return read_schema(v, f.schema); }},
-    {"strict", is_flag<llm::ResponseFormat>},
+    {"strict", [](Json v, llm::ResponseFormat& f) { return flag(v, f.strict); }},
 };
 
 constexpr Rule<FormatDraft> kFormatRules[] = {
@@ -175,11 +201,16 @@ base::Status read_tool_choice(Json value, llm::ToolChoice& out) {
     choice.kind = kind_of_choice(word);
   } else if (value.is_object()) {
     ToolDraft draft;  // a choice names a function as a tool describes it
-    TRY(read_object<ToolDraft>(value, kToolRules, UnknownKeys::kIgnored, draft));
+    TRY(read_object<ToolDraft>(value, kChoiceRules, UnknownKeys::kIgnored, draft));
     const bool of_function = draft.type.empty() || draft.type == kFunctionType;
     if (of_function && !draft.function) return below(kFunctionType, base::invalid("is required"));
     choice.kind = of_function ? Kind::kFunction : Kind::kOther;
     if (draft.function) choice.function = std::move(draft.function->name);
+    const bool some = draft.type == kAllowedType && !draft.allowed.names.empty();
+    if (some && (draft.allowed.mode == "auto" || draft.allowed.mode == "required")) {
+      choice.kind = kind_of_choice(draft.allowed.mode);
+      choice.allowed = std::move(draft.allowed.names);
+    }
   } else {
     return mismatch("a string or an object", value);
   }

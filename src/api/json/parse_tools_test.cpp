@@ -115,5 +115,60 @@ TEST(ParseTools, EveryWrongTypeIsNamedWhereItStands) {
   for (const auto& [members, field] : cases) EXPECT_EQ(refused_at(members), field) << members;
 }
 
+TEST(ParseTools, SomeToolsMayBeAllowed) {
+  const auto choice = parsed(R"("tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "required",
+      "tools": [{"type": "function", "function": {"name": "a"}}, {"type": "function", "function": {"name": "b"}}]}})")
+                          .tool_choice;
+  EXPECT_EQ(choice.kind, llm::ToolChoice::Kind::kRequired);
+  EXPECT_EQ(choice.allowed, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(
+      refused_at(
+          R"("tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function"}]}})"),
+      "tool_choice.allowed_tools.tools[0].function");
+}
+
+TEST(ParseTools, StrictIsRead) {
+  const llm::Request r = parsed(
+      R"("tools": [{"type": "function", "function": {"name": "f", "strict": true}}],
+         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": true}})");
+  EXPECT_TRUE(r.tools[0].function.strict);
+  EXPECT_TRUE(r.response_format.strict);
+}
+
+TEST(ParseOtherServers, FormsLengthsAndSampling) {
+  using Form = llm::ResponseFormat::Kind;
+  const llm::Request r = parsed(
+      R"("guided_choice": ["a", "b"], "min_tokens": 3, "ignore_eos": true, "stop_token_ids": [5, 7], "repetition_penalty": 1.25,
+         "typical_p": 0.5, "xtc_probability": 0.5, "dry_multiplier": 0.75, "dry_sequence_breakers": ["x"], "parallel_tool_calls": false)");
+  EXPECT_EQ(r.response_format.kind, Form::kChoice);
+  EXPECT_EQ(r.response_format.choices, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(r.response_format.field, "guided_choice");
+  EXPECT_EQ(r.min_tokens, 3);
+  EXPECT_TRUE(r.ignore_eos);
+  EXPECT_EQ(r.stop_token_ids, (std::vector<std::int32_t>{5, 7}));
+  EXPECT_EQ(r.sampling.repetition_penalty, 1.25F);
+  EXPECT_EQ(r.sampling.dry.multiplier, 0.75F);
+  EXPECT_EQ(r.sampling.dry.breakers, std::vector<std::string>{"x"});
+  EXPECT_FALSE(r.parallel_tool_calls);
+  EXPECT_TRUE(r.ignored.empty());
+  EXPECT_NE(r.other_options.find(R"("guided_choice":["a","b"])"), std::string::npos);
+  EXPECT_EQ(parsed(R"("n": 1)").other_options, "");
+  EXPECT_EQ(parsed(R"("min_tokens": 1, "ignore_eos": true)").other_options,
+            parsed(R"("ignore_eos": true, "min_tokens": 1)").other_options);
+}
+
+TEST(ParseOtherServers, WhatNobodyFollowsIsRefusedOrNamed) {
+  EXPECT_EQ(parsed(R"("user": "u", "metadata": {}, "brand_new": 1, "store": null)").ignored,
+            (std::vector<std::string>{"user", "metadata", "brand_new"}));
+  EXPECT_EQ(refused_at(R"("mirostat": 2)"), "mirostat");
+  EXPECT_EQ(refused_at(R"("mirostat": 0, "use_beam_search": false, "bad_words": [])"), "");
+  EXPECT_EQ(refused_at(R"("modalities": ["text"])"), "");
+  EXPECT_EQ(refused_at(R"("modalities": ["audio"])"), "modalities");
+  EXPECT_EQ(refused_at(R"("grammar": "root ::= \"a\"", "guided_regex": "a")"), "guided_regex");
+  EXPECT_EQ(refused_at(R"("guided_choice": [1])"), "guided_choice[0]");
+  EXPECT_EQ(refused_at(R"("json_schema": 5)"), "json_schema");
+  EXPECT_EQ(refused_at(R"("repetition_penalty": 0)"), "repetition_penalty");
+}
+
 }  // namespace
 }  // namespace pmt::api

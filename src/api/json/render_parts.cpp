@@ -187,6 +187,8 @@ void append_report(std::string& out, const llm::Report& report) {
   if (report.timing) append_timing(w.member("timing"), *report.timing);
   if (!report.engine.is_null()) append_json(w.member("engine"), report.engine);
   if (!report.upstream.is_null()) append_json(w.member("upstream"), report.upstream);
+  if (!report.ignored.empty()) append_strings(w.member("ignored"), report.ignored);
+  if (!report.unfollowed.empty()) append_strings(w.member("unfollowed"), report.unfollowed);
   w.end();
 }
 

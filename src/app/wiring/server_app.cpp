@@ -236,7 +236,8 @@ base::Status ServerApp::Impl::wire() {
                                      options.models, clock));
 
   for (auto& [model_name, model] : options.models) {  // the engines: their prompts are local models' too
-    if (!model.remote && !model.count_prompt && !models.empty()) model.count_prompt = counter_of(*models[0].model);
+    if (!model.remote && !model.count_prompt && !models.empty())
+      model.count_prompt = counter_of(*models[0].model);
   }
   // The self-tests run once, here: an audit asked for later must not cost more than reading counters.
   options.audit = [rows = audit_rows({.cache_enabled = config.cache_enabled,

@@ -280,8 +280,9 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
       .member("messages", AskedMessages{request.messages, options.forwards})
       .member("model", resolved_model)
       .member("n", request.n)
-      .member("namespace", request.cache.name_space)
-      .member("prompt", request.prompt)
+      .member("namespace", request.cache.name_space);
+  if (!request.other_options.empty()) object.member("options", request.other_options);
+  object.member("prompt", request.prompt)
       .member("prompt_tokens", request.prompt_tokens)
       .member("response_format", if_any(request.response_format.sent));
   // Only where they are used, which is seldom: they add bytes to every key.
