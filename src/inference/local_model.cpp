@@ -158,6 +158,7 @@ base::Result<std::string> LocalModelImpl::piece_of(std::int32_t token) const {
 
 base::Result<std::vector<std::int32_t>> LocalModelImpl::prompt_of(const llm::Request& request) const {
   TRY_ASSIGN(const StructuredOutput structure, structured_output(request));
+  if (auto native = native_prompt(request, structure)) return std::move(native->tokens);
   return encode(request, structure.instruction);
 }
 
@@ -219,8 +220,7 @@ base::Result<std::vector<std::int32_t>> LocalModelImpl::encode(const llm::Reques
 }
 
 base::Result<std::int64_t> LocalModelImpl::count_prompt(const llm::Request& request) const {
-  TRY_ASSIGN(const StructuredOutput structure, structured_output(request));
-  TRY_ASSIGN(const auto prompt, encode(request, structure.instruction));
+  TRY_ASSIGN(const auto prompt, prompt_of(request));
   return static_cast<std::int64_t>(prompt.size());
 }
 
