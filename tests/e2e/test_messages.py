@@ -183,8 +183,15 @@ def test_a_key_comes_as_x_api_key(binary, model_file, tmp_path, fresh):
     assert server.stop() == 0
 
 
+class Agreeable(ScriptedUpstream):
+    """Answers whatever it is asked."""
+
+    def act(self, handler, body):
+        self.do_ok(handler, body)
+
+
 def test_an_upstream_gets_it_as_chat(binary, model_file, tmp_path, fresh):
-    upstream = ScriptedUpstream()
+    upstream = Agreeable()
     config = tmp_path / "config.toml"
     config.write_text(CONFIG.format(model=model_file, url=upstream.url, models='["m"]'))
     server = RunningServer([binary, "serve", "--config", str(config)])

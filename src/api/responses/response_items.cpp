@@ -64,6 +64,7 @@ constexpr Rule<Item> kCall[] = {
     {"caller", passed_over},
     {"namespace", passed_over},
     {"async", passed_over},
+    {"async_", passed_over},  // its name for it
 };
 constexpr Rule<Item> kOutput[] = {
     {"type", passed_over},
