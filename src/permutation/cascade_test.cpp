@@ -68,8 +68,8 @@ TEST_F(CascadeTest, TheTeacherIsAskedInTheCallersWords) {
     return request;
   };
   CascadeOptions both = options();
-  both.escalation = Escalation::kAlways;
-  both.synthesis = true;
+  both.policy.escalation = Escalation::kAlways;
+  both.policy.synthesis = true;
   Engine engine(both, cache_, clock_);
   for (int i = 0; i < 2; ++i) {
     const auto events = ask(engine, written(i == 0 ? R"({"x":1})" : R"({"x":2})"));
