@@ -80,7 +80,7 @@ __m256i sixteens(const std::byte* bits) {
 
 /// A block's eight weight rows, four columns a register.
 template <QuantFormat FORMAT>
-void unpack(const std::byte* block, int half, __m256i* w) {
+[[gnu::always_inline]] inline void unpack(const std::byte* block, int half, __m256i* w) {
   constexpr QuantShape kShape = quant_shape(FORMAT);
   const std::byte* codes = block + half * 32;
   if constexpr (kShape.bits == 8) {
@@ -126,7 +126,7 @@ class Scales {
         upper_shift_(
             _mm256_add_epi32(_mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14), _mm256_set1_epi32(16 * half))) {}
 
-  void enter(const std::byte* super) {
+  [[gnu::always_inline]] inline void enter(const std::byte* super) {
     at_ = super + kShape.scales_at();
     const std::byte* header = super + kShape.header_at() + half_ * 16;
     if constexpr (kShape.header_bytes() > 0) unit_ = f16_to_f32(header);
@@ -135,7 +135,7 @@ class Scales {
   }
 
   /// The next block's: its scale and its minimum; of kEightTwice its two scales.
-  void next(__m256& first, __m256& second) {
+  [[gnu::always_inline]] inline void next(__m256& first, __m256& second) {
     if constexpr (kShape.scales == QuantScales::kHalf || kShape.scales == QuantScales::kHalfMin)
       first = f16_to_f32(at_ + half_ * 16);
     if constexpr (kShape.scales == QuantScales::kHalfMin) second = f16_to_f32(at_ + 32 + half_ * 16);
@@ -189,7 +189,7 @@ __m256i quad_of(const std::int8_t* codes, int i) {
 /// 30,480 at most in 16 bits, those of 5-bit codes over half a block to 31,496; one of 8-bit codes to 64,770,
 /// so there the eighth bit is multiplied apart.
 template <int BITS>
-__m256i dots(const __m256i* w, const std::int8_t* a) {
+[[gnu::always_inline]] inline __m256i dots(const __m256i* w, const std::int8_t* a) {
   const __m256i ones = _mm256_set1_epi16(1);
   if constexpr (BITS == 8) {
     const __m256i seven = _mm256_set1_epi8(127);
@@ -217,7 +217,7 @@ __m256i dots(const __m256i* w, const std::int8_t* a) {
 
 /// The same of 6-bit codes over half a block (`w` and `a` its four quads), from `start` on: two quads' products
 /// add up to 32,004.
-__m256 half_dots(const __m256i* w, const std::int8_t* a, std::int32_t start) {
+[[gnu::always_inline]] inline __m256 half_dots(const __m256i* w, const std::int8_t* a, std::int32_t start) {
   const __m256i ones = _mm256_set1_epi16(1);
   const __m256i first =
       _mm256_add_epi16(_mm256_maddubs_epi16(w[0], quad_of(a, 0)), _mm256_maddubs_epi16(w[1], quad_of(a, 1)));
@@ -265,8 +265,9 @@ struct Avx2 {
   }
 
   template <QuantFormat FORMAT>
-  static __m256 add_block(const __m256i* w, __m256 first, __m256 second, const TileRows& rows, int row,
-                          int block, __m256 total) {
+  [[gnu::always_inline]] static inline __m256 add_block(const __m256i* w, __m256 first, __m256 second,
+                                                        const TileRows& rows, int row, int block,
+                                                        __m256 total) {
     constexpr QuantShape kShape = quant_shape(FORMAT);
     const std::ptrdiff_t at = rows.index(row, block);
     const std::int8_t* a = rows.codes + at * kQuantBlock;

@@ -3,7 +3,8 @@
 //
 // K offers: kTileRows, the activation rows that share a block's unpacked weights; kWeightRows, the weight
 // rows of a tile, a divisor of a group's; tile<ROWS, FORMAT>(weights, weight_row, x, row, out, stride), the
-// products of kWeightRows weight rows from weight_row on with ROWS activation rows from row on.
+// products of kWeightRows weight rows from weight_row on with ROWS activation rows from row on. What a tile
+// calls for each block is always inlined: a call would pass the unpacked weights through memory.
 #pragma once
 
 #include "kernels/quant/matmul.h"

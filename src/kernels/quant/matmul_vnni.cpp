@@ -49,7 +49,7 @@ __m512 f16_to_f32(const std::byte* p) {
 
 /// A block's sixteen weight rows, four columns a register.
 template <QuantFormat FORMAT>
-void unpack(const std::byte* codes, __m512i* w) {
+[[gnu::always_inline]] inline void unpack(const std::byte* codes, __m512i* w) {
   constexpr QuantShape kShape = quant_shape(FORMAT);
   if constexpr (kShape.bits == 8) {
     for (int i = 0; i < 8; ++i) w[i] = _mm512_loadu_si512(codes + i * 64);
@@ -92,7 +92,7 @@ class Scales {
  public:
   static constexpr QuantShape kShape = quant_shape(FORMAT);
 
-  void enter(const std::byte* super) {
+  [[gnu::always_inline]] inline void enter(const std::byte* super) {
     at_ = super + kShape.scales_at();
     const std::byte* header = super + kShape.header_at();
     if constexpr (kShape.header_bytes() > 0) unit_ = f16_to_f32(header);
@@ -101,7 +101,7 @@ class Scales {
   }
 
   /// The next block's: its scale and its minimum; of kEightTwice its two scales.
-  void next(__m512& first, __m512& second) {
+  [[gnu::always_inline]] inline void next(__m512& first, __m512& second) {
     if constexpr (kShape.scales == QuantScales::kHalf || kShape.scales == QuantScales::kHalfMin)
       first = f16_to_f32(at_);
     if constexpr (kShape.scales == QuantScales::kHalfMin) second = f16_to_f32(at_ + 32);
@@ -182,8 +182,9 @@ struct Vnni {
 
   /// Two sums: a dot product waits for the one before into the same register.
   template <QuantFormat FORMAT>
-  static __m512 add_block(const __m512i* w, __m512 first, __m512 second, const TileRows& rows, int row,
-                          int block, __m512 total) {
+  [[gnu::always_inline]] static inline __m512 add_block(const __m512i* w, __m512 first, __m512 second,
+                                                        const TileRows& rows, int row, int block,
+                                                        __m512 total) {
     constexpr bool kTwice = quant_shape(FORMAT).scales == QuantScales::kEightTwice;
     const std::ptrdiff_t at = rows.index(row, block);
     const std::int8_t* a = rows.codes + at * kQuantBlock;
