@@ -76,7 +76,7 @@ CASES = [
      "response_format.json_schema.schema", "required"),
     ("a schema that can't be followed",
      body(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "unheard-of"}}}),
-     400, "response_format", "can't be followed"),
+     400, "response_format.json_schema.schema.type", "no type of JSON"),
     ("KV ratio 0", extended(kv={"ratio": 0}), 400, "permutation.kv.ratio", "64"),
     ("KV ratio 65", extended(kv={"ratio": 65}), 400, "permutation.kv.ratio", "64"),
     ("KV ratio 100", extended(kv={"ratio": 100}), 400, "permutation.kv.ratio", "64"),
