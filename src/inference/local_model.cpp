@@ -24,24 +24,20 @@
 namespace pmt::inference {
 namespace {
 
-/// Adds to the report what wasn't followed of the request.
+/// Adds to the report what isn't followed of the request's schemas.
 class NotesSink final : public llm::Sink {
  public:
-  NotesSink(std::shared_ptr<llm::Sink> sink, std::vector<std::string> ignored,
-            std::vector<std::string> unfollowed)
-      : sink_(std::move(sink)), ignored_(std::move(ignored)), unfollowed_(std::move(unfollowed)) {}
+  NotesSink(std::shared_ptr<llm::Sink> sink, std::vector<std::string> unfollowed)
+      : sink_(std::move(sink)), unfollowed_(std::move(unfollowed)) {}
 
   void on_event(llm::Event event) override {
-    if (auto* done = std::get_if<llm::Done>(&event)) {
-      done->report.ignored = ignored_;
-      done->report.unfollowed = unfollowed_;
-    }
+    if (auto* done = std::get_if<llm::Done>(&event)) done->report.unfollowed = unfollowed_;
     sink_->on_event(std::move(event));
   }
 
  private:
   const std::shared_ptr<llm::Sink> sink_;
-  const std::vector<std::string> ignored_, unfollowed_;
+  const std::vector<std::string> unfollowed_;
 };
 
 class LocalModelImpl final : public LocalModel {
@@ -392,8 +388,8 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   job->prompt = std::move(prompt);
   job->id = request.id;
   auto sink = arrived.sink;
-  if (!request.ignored.empty() || !structure.unfollowed.empty())
-    sink = std::make_shared<NotesSink>(std::move(sink), request.ignored, structure.unfollowed);
+  if (!structure.unfollowed.empty())
+    sink = std::make_shared<NotesSink>(std::move(sink), structure.unfollowed);
   if (native && !native->tagged) {
     job->shown = native->shown;
     sink = make_native_call_sink(std::move(sink), request.id, structure.rules, native->reader);

@@ -224,3 +224,13 @@ def test_other_options_are_part_of_the_cache_key(server):
     for fields in ({}, {"repetition_penalty": 1.3}, {"min_tokens": 3}, {"guided_choice": ["a"]}, {"guided_choice": ["b"]}, {"user": "x"}):
         keys.add(ask(server, content, max_tokens=4, **fields | {"permutation": {}}).headers["x-permutation-cache-key"])
     assert len(keys) == 5
+
+
+def test_an_answer_from_the_cache_names_them_too(server):
+    schema, place = NOT_FOLLOWED["an unknown format"]
+    fields = {"response_format": form(schema), "max_tokens": 30, "permutation": {}}
+    first = ask(server, "A colour from the cache.", **fields, metadata={"a": "b"}).json()["permutation"]
+    again = ask(server, "A colour from the cache.", **fields, store=True).json()["permutation"]
+    assert first["cache"]["status"] == "miss" and again["cache"]["status"] == "hit"
+    assert first["unfollowed"] == again["unfollowed"] and again["unfollowed"][0].startswith("response_format.json_schema.schema." + place)
+    assert first["ignored"] == ["metadata"] and again["ignored"] == ["store"]

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "api/json/answer_writer.h"
 #include "llm/completer.h"
@@ -15,6 +17,7 @@ struct SinkOptions {
   bool only_if_cached = false;
   /// The error in the words of the API that was asked; unset: they are chat's, which everybody here uses.
   std::function<base::Error(base::Error)> own_words = {};
+  std::vector<std::string> ignored = {};  // members of the request, to be named in the answer
 };
 
 class CompletionSink : public llm::Sink {

@@ -65,8 +65,10 @@ base::Result<PreparedCall> prepare_completion(CompletionCall read, std::string b
 void start_completion(PreparedCall prepared, const Writers& writers, const ApiOptions& options,
                       const Exchange& exchange, StartOptions how) {
   CompletionCall& call = prepared.call;
-  SinkOptions sink_options{.only_if_cached = call.request.cache.only_if_cached,
-                           .own_words = std::move(how.own_words)};
+  SinkOptions sink_options{
+      .only_if_cached = call.request.cache.only_if_cached,
+      .own_words = std::move(how.own_words),
+      .ignored = prepared.model->forwards ? std::vector<std::string>() : call.request.ignored};
   const std::shared_ptr<CompletionSink> sink =
       call.stream ? make_stream_sink(writers.streamed(), std::move(sink_options), exchange.responder)
                   : make_json_sink(writers.whole(), std::move(sink_options), exchange.responder);

@@ -44,8 +44,10 @@ base::Result<std::string> SchemaCompiler::array(const Schema& schema, const Plac
   TRY_ASSIGN(Counts counts, counts_of(schema, "minItems", "maxItems", at));
   const Schema* first = find("prefixItems");
   const Schema* items = find("items");
+  const char* named = "prefixItems";
   if (items != nullptr && items->is_array()) {  // drafts before 2020-12
     first = items;
+    named = "items";
     items = find("additionalItems");
   }
   if (first != nullptr && !first->is_array()) return wrong(at, "prefixItems", "must be an array of schemas");
@@ -73,7 +75,7 @@ base::Result<std::string> SchemaCompiler::array(const Schema& schema, const Plac
   std::string body;
   std::size_t written = std::min(begin.size(), counts.max);
   for (std::size_t i = 0; i < written; ++i) {
-    TRY_ASSIGN(const std::string rule, value_rule(begin[i], at.below(fmt::format("prefixItems[{}]", i))));
+    TRY_ASSIGN(const std::string rule, value_rule(begin[i], at.below(fmt::format("{}[{}]", named, i))));
     if (rule == kGbnfNever) {  // it ends before this one
       if (i < counts.min) return rule;
       counts.max = written = i;

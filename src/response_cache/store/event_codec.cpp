@@ -55,6 +55,7 @@ json done_json(const llm::Done& done) {
   if (done.usage.total_tokens) out["total_tokens"] = *done.usage.total_tokens;
   put(out, "usage_details", done.usage.details);
   put(out, "extra", done.extra);
+  if (!done.report.unfollowed.empty()) out["unfollowed"] = done.report.unfollowed;
   if (const auto& knowledge = done.report.knowledge)
     out["knowledge"] = {
         {"domains", knowledge->domains}, {"slots_read", knowledge->slots_read}, {"facts", knowledge->facts}};
@@ -150,6 +151,7 @@ base::Result<llm::Done> read_done(Fields& fields) {
   if (!fields.at("total_tokens").is_null()) done.usage.total_tokens = fields.count("total_tokens");
   done.extra = fields.members("extra");
   done.report.engine = fields.object("engine");
+  TRY_ASSIGN(done.report.unfollowed, read_strings(fields.array("unfollowed"), "unfollowed"));
   const json& knowledge = fields.at("knowledge");
   if (knowledge.is_null()) return done;
   Fields inner(knowledge, "knowledge");
