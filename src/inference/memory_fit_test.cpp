@@ -51,7 +51,9 @@ TEST(MemoryFit, MoreMemoryNeverFitsLess) {
     const auto fit = fit_memory(need(available));
     const std::int64_t now = fit ? fit->kv_bytes_max : 0;
     ASSERT_GE(now, before);
-    if (fit) ASSERT_LE(1024 * kMiB + now, available);
+    if (fit) {
+      ASSERT_LE(1024 * kMiB + now, available);
+    }
     before = now;
   }
   EXPECT_EQ(before, 512 * kMiB);
@@ -68,7 +70,10 @@ TEST(MemoryFit, ATinyPoolThatWasAskedForIsGiven) {
 TEST(MemoryFit, AModelIsRefusedBeforeItIsRead) {
   const model::testing::TinyModel file({.tokenizer = true});
   const base::SystemClock clock;
-  LocalModelOptions options{.name = "tiny", .path = file.path(), .threads = 1};
+  LocalModelOptions options;
+  options.name = "tiny";
+  options.path = file.path();
+  options.threads = 1;
   bool read = false;
   options.on_load_progress = [&](float) { read = true; };
   options.memory_available = [] { return 100 * kMiB; };

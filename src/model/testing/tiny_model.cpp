@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -92,17 +94,28 @@ class Writer {
 
   void add(const std::string& name, int columns, int rows, float mean, float spread,
            ggml_type type = GGML_TYPE_F32) {
-    ggml_tensor* tensor = rows > 0 ? ggml_new_tensor_2d(context_, type, columns, rows)
-                                   : ggml_new_tensor_1d(context_, type, columns);
-    ggml_set_name(tensor, name.c_str());
     std::normal_distribution<float> normal(mean, spread);
-    std::vector<float> values(static_cast<std::size_t>(ggml_nelements(tensor)));
+    std::vector<float> values(static_cast<std::size_t>(columns) *
+                              static_cast<std::size_t>(std::max(rows, 1)));
     for (float& value : values) value = normal(rng_);
-    if (type == GGML_TYPE_F32) {
-      std::memcpy(tensor->data, values.data(), ggml_nbytes(tensor));
-    } else {
-      ggml_quantize_chunk(type, values.data(), tensor->data, 0, rows, columns, nullptr);
+    std::vector<std::byte> blocks;
+    if (type != GGML_TYPE_F32) {
+      const std::size_t row_bytes = ggml_row_size(type, columns);
+      blocks.resize(row_bytes * static_cast<std::size_t>(rows));
+      ggml_quantize_chunk(type, values.data(), blocks.data(), 0, rows, columns, nullptr);
+      for (int row = 0; o_.dequantised && row < rows; ++row) {
+        ggml_get_type_traits(type)->to_float(blocks.data() + row_bytes * static_cast<std::size_t>(row),
+                                             values.data() + std::ptrdiff_t{row} * columns, columns);
+      }
     }
+    const bool plain = blocks.empty() || o_.dequantised;
+    const ggml_type written = plain ? GGML_TYPE_F32 : type;
+    ggml_tensor* tensor = rows > 0 ? ggml_new_tensor_2d(context_, written, columns, rows)
+                                   : ggml_new_tensor_1d(context_, written, columns);
+    ggml_set_name(tensor, name.c_str());
+    const void* from = values.data();
+    if (!plain) from = blocks.data();
+    std::memcpy(tensor->data, from, ggml_nbytes(tensor));
     tensors_.push_back(tensor);
   }
   void matrix(const std::string& name, int columns, int rows) {

@@ -21,6 +21,7 @@ struct TinyModelOptions {
   int context_tokens = 256;
   int window = 20;                    // gemma3's; its last layer is global
   ggml_type weights = GGML_TYPE_F32;  // of the matrices, whose columns must then be whole blocks
+  bool dequantised = false;           // written as f32, with the values that `weights` gives them
   bool tied = false;                  // no output matrix: the embedding's serves
   bool tokenizer = false;  // of single bytes (SentencePiece's kind), 259 tokens with <unk>, <s> and </s>
   bool leave_out_last_tensor = false;
