@@ -23,6 +23,7 @@
 #include "inference/local_embedder.h"
 #include "lab/measure.h"
 #include "response_cache/semantic/semantic_matcher.h"
+#include "text/question.h"
 
 namespace pmt::bench {
 using namespace lab;
@@ -118,7 +119,7 @@ class Scope {
       const auto key = base::sha256(question(i));
       need(cache_.store(key, answer, {.tokens = 10}));
       vectors_.push_back(maker.between());
-      matcher_.add({}, key, response_cache::facts_of(question(i)), PackedVector::of(vectors_.back()));
+      matcher_.add({}, key, text::question_of(question(i)), PackedVector::of(vectors_.back()));
     }
   }
 
@@ -128,7 +129,7 @@ class Scope {
   };
   Lookup look_up(const std::string& text, const Vector& vector) {
     const Stopwatch watch;
-    const auto match = matcher_.match({}, response_cache::facts_of(text), vector, 0.05);
+    const auto match = matcher_.match({}, text::question_of(text), vector, 0.05);
     const auto entry = match.best ? cache_.tiers().peek(match.best->key) : nullptr;
     const double us = watch.seconds() * 1e6;
     if (match.best && entry == nullptr) fail("an entry of the index is not in the cache");

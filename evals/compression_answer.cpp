@@ -5,7 +5,6 @@
 #include "text/plain_words.h"
 
 namespace pmt::evals {
-using namespace lab;
 namespace {
 
 constexpr std::size_t kFreeTokens = 24;  // that a free answer may have beyond the gold one's
