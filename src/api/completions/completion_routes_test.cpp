@@ -185,7 +185,7 @@ TEST_F(CompletionRoutes, BadInputIsAnswered) {
   EXPECT_EQ(malformed.status, 400);
   EXPECT_EQ(error_of(malformed).at("type"), "invalid_request_error");
 
-  const auto field = send("POST", kChat, chat("tiny", R"("n": 99)"));
+  const auto field = send("POST", kChat, chat("tiny", R"("n": 999)"));
   EXPECT_EQ(field.status, 400);
   EXPECT_EQ(error_of(field).at("param"), "n");
 

@@ -37,7 +37,7 @@ class RerankRoutes : public TestServer {
 
 TEST_F(RerankRoutes, TheNearestComesFirst) {
   const auto response =
-      post({{"model", "vectors"}, {"query", "10"}, {"documents", {"90", "20", {{"text", "0"}}, "190"}}});
+      post({{"model", "vectors"}, {"query", "10"}, {"documents", {"90", "20", {{"text", "20"}}, "190"}}});
   ASSERT_EQ(response.status, 200) << response.body;
   const json body = json::parse(response.body);
   EXPECT_EQ(body.at("model"), "vectors");
@@ -49,7 +49,7 @@ TEST_F(RerankRoutes, TheNearestComesFirst) {
   EXPECT_NEAR(body.at("results")[0].at("relevance_score").get<double>(), std::cos(10 * 3.14159265 / 180),
               1e-5);
   EXPECT_NEAR(body.at("results")[3].at("relevance_score").get<double>(), -1, 1e-5);
-  EXPECT_EQ(body.at("results")[1].at("document"), json({{"text", "0"}}));
+  EXPECT_EQ(body.at("results")[1].at("document"), json({{"text", "20"}}));
 }
 
 TEST_F(RerankRoutes, FewerAndWithoutTexts) {

@@ -121,7 +121,8 @@ base::Result<std::int64_t> as_integer(Json value, std::int64_t min, std::int64_t
   }
   if (!good || v < min || v > max) {
     using Limits = std::numeric_limits<std::int64_t>;
-    const bool too_large = value.is_uint64() || (value.is_number() && std::abs(whole) > 9.0e18);
+    const bool too_large = value.type() == simdjson::dom::element_type::UINT64 ||
+                           (value.is_number() && std::abs(whole) > 9.0e18);
     const bool unbounded = max == Limits::max() && !too_large;
     const std::string what = min == Limits::min() && unbounded ? "an integer"
                              : unbounded                       ? fmt::format("an integer of at least {}", min)

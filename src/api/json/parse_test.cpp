@@ -34,7 +34,7 @@ TEST(ParseChat, ReadsEveryField) {
   const llm::Request& r = call.request;
   EXPECT_EQ(r.model, "m");
   ASSERT_EQ(r.messages.size(), 4U);
-  EXPECT_EQ(r.messages[1].content, "Two parts");
+  EXPECT_EQ(r.messages[1].content, "Two \nparts");
   EXPECT_EQ(r.messages[1].name, "ann");
   ASSERT_EQ(r.messages[2].tool_calls.size(), 1U);
   EXPECT_EQ(r.messages[2].tool_calls[0].sent, R"({"id":"c1"})");

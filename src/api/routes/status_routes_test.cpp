@@ -103,7 +103,7 @@ TEST_F(StatusRoutes, WrongPathsAndMethods) {
   EXPECT_EQ(wrong.header("allow"), "POST");
   const auto entries = send("PATCH", "/v1/cache/entries/a");
   EXPECT_EQ(entries.status, 405);
-  EXPECT_EQ(entries.header("allow"), "GET, PUT, DELETE, POST");
+  EXPECT_EQ(entries.header("allow"), "GET, HEAD, PUT, DELETE, POST");
   EXPECT_EQ(send("GET", "/v1/cache/entries/").status, 404);
   const auto head = send("HEAD", "/health");
   EXPECT_EQ(head.status, 200);
