@@ -135,6 +135,8 @@ class Reader {
   void add(Term term) {
     if (term.content) question_.content.push_back(term.word);
     question_.words.push_back(term.word);
+    // A gap to fill in takes no part: "___ is the capital", "the capital is ___".
+    if (term.folded.find_first_not_of('_') == std::string::npos) term.content = term.name = false;
     terms_.push_back(std::move(term));
   }
 

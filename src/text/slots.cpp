@@ -35,7 +35,7 @@ class SlotReader {
       count(i);
       if (term.folded == "of") {
         if (!inside_name(i)) owner_of_ = head_before(i);
-      } else if (const int opened = slot_of(term.folded); opened >= 0) {
+      } else if (const int opened = slot_of(term.folded); opened >= 0 && !term.name) {  // "About Time"
         slot_ = opened == kTo && is_infinitive(terms_, i) ? -1 : opened;
         // "to whom", "bigger than?": what is asked for stands there.
         const bool last = i + 1 == terms_.size() || term.ends_phrase;

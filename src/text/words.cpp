@@ -48,6 +48,13 @@ Char char_at(std::string_view text, std::size_t at) {
   return out;
 }
 
+/// The same for a text whose words may be code: an underscore is a letter.
+Char char_at(std::string_view text, std::size_t at, const WordRule& rule) {
+  Char out = char_at(text, at);
+  if (rule.parts && text[at] == '_') out.letter = true;
+  return out;
+}
+
 /// Bytes of an apostrophe at `at`, 0 if there is none.
 std::size_t apostrophe(std::string_view text, std::size_t at) {
   if (at < text.size() && text[at] == '\'') return 1;
@@ -70,7 +77,7 @@ std::size_t joint(std::string_view text, std::size_t at, const WordRule& rule) {
   std::size_t bytes = apostrophe(text, at);
   const bool digit_before = at > 0 && is_digit_at(text, at - 1);
   if (bytes == 0 && text[at] == '-' && !rule.parts) bytes = 1;
-  if (bytes == 0 && rule.parts && (text[at] == '_' || (digit_before && is_thousands(text, at)))) bytes = 1;
+  if (bytes == 0 && rule.parts && digit_before && is_thousands(text, at)) bytes = 1;
   if (bytes == 0 && (text[at] == '.' || text[at] == ':' || text[at] == '/') && digit_before) bytes = 1;
   if (bytes == 0 || at + bytes >= text.size()) return 0;
   return char_at(text, at + bytes).letter ? bytes : 0;
@@ -86,7 +93,7 @@ Word read_word(std::string_view text, std::size_t at, const WordRule& rule) {
   word.begin = at;
   bool begins = true;
   while (at < text.size()) {
-    const Char c = char_at(text, at);
+    const Char c = char_at(text, at, rule);
     if (!c.letter) {
       const std::size_t bytes = begins ? 0 : joint(text, at, rule);
       if (bytes == 0) break;
@@ -121,7 +128,7 @@ std::vector<Word> words_of(std::string_view text, const WordRule& rule) {
   std::vector<Word> words;
   bool first = true;
   for (std::size_t at = 0; at < text.size();) {
-    const Char c = char_at(text, at);
+    const Char c = char_at(text, at, rule);
     if (c.letter) {
       Word word = read_word(text, at, rule);
       word.first = first;

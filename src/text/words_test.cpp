@@ -46,9 +46,9 @@ TEST(Words, OneLetterApart) {
 
 TEST(Words, PartsOfAQuestion) {
   std::vector<std::string> out;
-  for (const Word& word : words_of("Two-factor user_name, 1,500 or 1,5?", {.parts = true}))
+  for (const Word& word : words_of("Two-factor user_name, __init__ 1,500 or 1,5?", {.parts = true}))
     out.push_back(word.folded);
-  EXPECT_THAT(out, ElementsAre("two", "factor", "user_name", "1,500", "or", "1", "5"));
+  EXPECT_THAT(out, ElementsAre("two", "factor", "user_name", "__init__", "1,500", "or", "1", "5"));
 }
 
 }  // namespace
