@@ -104,10 +104,10 @@ def test_a_required_call_and_its_result(ask, fresh, stream, choice):
     answer = ask(said, tools=[TOOL], tool_choice=choice, max_tokens=100, stream=stream)
     if stream:
         events = events_of(answer)
-        blocks = [e.content_block for e in events if e.type == "content_block_start"]
-        written = "".join(e.delta.partial_json for e in events
-                          if e.type == "content_block_delta" and e.delta.type == "input_json_delta")
-        call, given, why = blocks[-1], json.loads(written), events[-2].delta.stop_reason
+        last = [e for e in events if e.type == "content_block_start"][-1]  # there may be several calls
+        written = "".join(e.delta.partial_json for e in events if e.type == "content_block_delta"
+                          and e.index == last.index and e.delta.type == "input_json_delta")
+        call, given, why = last.content_block, json.loads(written), events[-2].delta.stop_reason
     else:
         call, why = answer.content[-1], answer.stop_reason
         given = call.input

@@ -103,7 +103,9 @@ def test_streamed(ask, client, fresh):
 
 
 def test_the_clients_own_accumulation(client, fresh):
-    with client.responses.stream(model=MODEL, input=fresh("Say hello."), temperature=0, max_output_tokens=200) as stream:
+    word = {"type": "object", "properties": {"said": {"enum": ["hello", "hi"]}}, "required": ["said"], "additionalProperties": False}
+    form = {"format": {"type": "json_schema", "name": "word", "schema": word}}  # an answer of any length may end incomplete
+    with client.responses.stream(model=MODEL, input=fresh("Say hello."), temperature=0, max_output_tokens=200, text=form) as stream:
         snapshots = [event.snapshot for event in stream if event.type == "response.output_text.delta"]
         answer = stream.get_final_response()
     assert answer.output_text == snapshots[-1]

@@ -94,7 +94,7 @@ class Digits {
       if (joins) {
         ways.back().second.second = digit;
       } else {
-        ways.push_back({std::move(follows), {digit, digit}});
+        ways.push_back({follows, {digit, digit}});
       }
     }
     std::vector<std::string> out;
