@@ -10,8 +10,9 @@ namespace {
 /// False where it can't be.
 bool decode(std::string_view text, base::PercentOptions options, std::string* out) {
   auto decoded = base::percent_decoded(text, options);
-  if (decoded) *out = *std::move(decoded);
-  return decoded.has_value();
+  if (!decoded) return false;
+  *out = *std::move(decoded);
+  return true;
 }
 
 bool decode_query(std::string_view query, HttpRequest* request) {
