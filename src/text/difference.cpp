@@ -113,7 +113,8 @@ bool asks_about(const Question& asked, const Question& known) {
   constexpr std::ptrdiff_t kSentence = 4;
   const bool quotes = std::any_of(asked.quotes.begin(), asked.quotes.end(), [&](const std::string& quote) {
     const auto spaces = std::count(quote.begin(), quote.end(), ' ');
-    return spaces + 1 >= kSentence && static_cast<std::size_t>(spaces) + 1 < asked.words.size();
+    return !has(known.quotes, quote) && spaces + 1 >= kSentence &&
+           static_cast<std::size_t>(spaces) + 1 < asked.words.size();
   });
   return quotes || std::any_of(asked.tasks.begin(), asked.tasks.end(), [&](const std::string& task) {
            return !task.starts_with("write ") && !has(known.tasks, task);

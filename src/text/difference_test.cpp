@@ -125,6 +125,16 @@ TEST(Qualified, AFactOfAnotherYearOrPlaceIsAnother) {
             Difference::kTime);
 }
 
+TEST(Qualified, TheFirstHalfIsNotTheSecond) {
+  EXPECT_EQ(fit("What was the loss of this thing in the first half of 2021?",
+                "What was the loss of this thing in the second half of 2021?")
+                .difference,
+            Difference::kOpposite);
+  EXPECT_EQ(fit("Is the question \"Where was this thing born?", "Where was this thing born?").difference,
+            Difference::kTask)
+      << "a sentence that ended inside the quotation";
+}
+
 TEST(Qualified, WordingIsFree) {
   EXPECT_EQ(fit("Until when is this thing open?", "What is the closing time of this thing?").difference,
             Difference::kNone);

@@ -154,6 +154,8 @@ class Reader {
     if (!unit.empty()) question_.quantities.push_back(number.value + ' ' + unit);
     Term term = term_of(i);
     term.folded = term.word = number.value;
+    // "The second half" is opposed to the first one, which is no number.
+    if (number.words == 1 && !words_[i].digits) term.word = words_[i].folded;
     term.content = term.name = true;
     term.ends_phrase = ends_phrase(last);
     // A code with letters in it is a name, too: "X200".

@@ -61,7 +61,10 @@ std::vector<std::string> quotes_of(std::string_view text) {
                                                                              {"\xC2\xAB", "\xC2\xBB"}};
   for (const auto& [open, close] : kMarks) {
     for (std::size_t at = text.find(open); at != std::string_view::npos;) {
-      const std::size_t begin = at + open.size(), end = text.find(close, begin);
+      const std::size_t begin = at + open.size();
+      std::size_t end = text.find(close, begin);
+      // A sentence may end inside: Is the question "Where is it?" polite?
+      if (end == std::string_view::npos && open != "'") end = text.size();
       if (end == std::string_view::npos) break;
       // An apostrophe opens nothing inside a word, and closes nothing before a letter.
       if (open == "'" &&
@@ -71,7 +74,7 @@ std::vector<std::string> quotes_of(std::string_view text) {
       }
       if (std::string quote = folded_text(text.substr(begin, end - begin)); !quote.empty())
         quotes.push_back(std::move(quote));
-      at = text.find(open, end + close.size());
+      at = end + close.size() < text.size() ? text.find(open, end + close.size()) : std::string_view::npos;
     }
   }
   return quotes;
