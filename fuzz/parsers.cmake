@@ -9,19 +9,19 @@ function(pmt_parsers room)
 endfunction()
 
 pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_text.cpp percent.cpp result.cpp usage_counter.cpp)
-pmt_parsers(llm event.cpp)
+pmt_parsers(llm event.cpp json_sum.cpp)
 pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp
   sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)
 pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp tls.cpp url.cpp)
 pmt_parsers(response_cache store/canonical_json.cpp store/canonical_key.cpp store/entry_codec.cpp
-  store/entry_record.cpp store/invalidation.cpp shared/redis_replies.cpp semantic/semantic_text.cpp
+  store/entry_record.cpp store/event_codec.cpp store/invalidation.cpp shared/redis_replies.cpp semantic/semantic_text.cpp
   shared/shared_value.cpp)
 pmt_parsers(knowledge_cache packs/domain.cpp packs/fact.cpp packs/pack.cpp)
 pmt_parsers(sandbox frame.cpp)
 pmt_parsers(text calendar.cpp claims.cpp difference.cpp english.cpp numbers.cpp opposites.cpp phrases.cpp plain_words.cpp
   question.cpp roles.cpp slots.cpp stems.cpp stop_words.cpp tasks.cpp term.cpp words.cpp)
-pmt_parsers(upstream answer_reader.cpp upstream_error.cpp)
+pmt_parsers(upstream answer_logprobs.cpp answer_reader.cpp call_reader.cpp upstream_error.cpp)
 pmt_parsers(api access.cpp completions/cache_control.cpp cors.cpp json/cache_entry_json.cpp errors.cpp json/fields.cpp
   host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
   json/parse_messages.cpp json/parse_other_servers.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)
