@@ -234,7 +234,11 @@ TEST_F(LocalModelTest, NothingIsWrittenWhereNothingIsWanted) {
 
 TEST_F(LocalModelTest, TheTokenThatEndsATextIsScoredToo) {
   auto model = load();
-  llm::Request request = completion("<|im_start|>user\nSay hi.<|im_end|>\n<|im_start|>assistant\nHi.", 8);
+  const auto ends = model->prompt_of(completion("<|im_end|>", 1)).value();
+  ASSERT_EQ(ends.size(), 1U);
+  llm::Request request = completion("The capital of France is", 8);
+  // Whether a model ends by itself depends on the processor's last bits.
+  request.sampling.logit_bias[ends[0]] = 100;
   const auto events = start(*model, request).sink->wait();
   const auto tokens = scored(events);
   ASSERT_EQ(tokens.size(),
