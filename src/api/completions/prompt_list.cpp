@@ -39,7 +39,7 @@ class PromptList : public std::enable_shared_from_this<PromptList> {
     {
       const std::lock_guard lock(mutex_);
       if (terminal) --running_;
-      if (sink_ != nullptr) std::visit([&](auto&& e) { forward(index, std::move(e)); }, std::move(event));
+      if (sink_ != nullptr) std::visit([&](auto& e) { forward(index, std::move(e)); }, event);
     }
     if (failed) cancel_.cancel();  // the others: whoever they run with may call back here
     if (terminal) go_on();

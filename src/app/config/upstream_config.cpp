@@ -27,10 +27,10 @@ base::Error at(const toml::table& table, const std::string& file, std::string me
 base::Status read_names(const toml::table& table, const std::string& file, const char* key,
                         std::map<std::string, std::string>& out) {
   const toml::node* names = table.get(key);
-  const auto take = [&](std::string served, const toml::node& own) -> base::Status {
+  const auto take = [&](const std::string& served, const toml::node& own) -> base::Status {
     const auto name = own.value<std::string>();
     if (!name || name->empty()) return at(table, file, fmt::format("{} must be names", key), key);
-    out[served.empty() ? *name : std::move(served)] = *name;
+    out[served.empty() ? *name : served] = *name;
     return {};
   };
   if (names != nullptr && names->is_table()) {
