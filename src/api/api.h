@@ -33,9 +33,6 @@
 
 namespace pmt::api {
 
-/// The tokens of a chat request's prompt, as the model gets it: template, tools and all. Any thread.
-using CountPrompt = std::function<base::Result<std::int64_t>(const llm::Request&)>;
-
 struct ServedModel {
   llm::Completer* completer = nullptr;
   knowledge_cache::Library* knowledge = nullptr;  // what this model was taught; null: nothing can be
@@ -47,7 +44,9 @@ struct ServedModel {
   bool engine = false;    // put together of several models
   const llm::Vocabulary* vocabulary = nullptr;  // of a local model
   nlohmann::json meta = {};  // null, or what GET /v1/models shows as "meta": context, parameters, file, ...
-  CountPrompt count_prompt = {};  // unset: its tokens are another server's
+  /// Whose tokens its prompts are counted in: its own, an engine's those of a local model. Null: only another
+  /// server knows.
+  const llm::Vocabulary* counts_in = nullptr;
 };
 
 /// One engine's figures for GET /metrics: permutation_engine_NAME_total{model} and

@@ -77,7 +77,6 @@ class LocalModelImpl final : public LocalModel {
   }
 
   std::int64_t count_tokens(const std::string& text) const override { return vocab_->count_tokens(text); }
-  base::Result<std::int64_t> count_prompt(const llm::Request& request) const override;
   std::vector<std::int32_t> tokens_of(const std::string& text, llm::TokensOptions options) const override {
     return vocab_->tokenize(text,
                             {.add_special = options.add_special, .parse_special = options.parse_special});
@@ -213,11 +212,6 @@ base::Result<std::vector<std::int32_t>> LocalModelImpl::encode(const llm::Reques
   if (request.recall && !request.recall->statement.empty() && !messages.empty())
     messages.back().content = request.recall->statement + "\n\n" + messages.back().content;
   return chat_template_->encode_chat(messages);
-}
-
-base::Result<std::int64_t> LocalModelImpl::count_prompt(const llm::Request& request) const {
-  TRY_ASSIGN(const auto prompt, prompt_of(request));
-  return static_cast<std::int64_t>(prompt.size());
 }
 
 /// Texts of the knowledge cache as tokens. A chat's answer ends with its turn; a text goes on after a space.

@@ -93,8 +93,6 @@ class LocalModel : public llm::Completer, public llm::Vocabulary {
   /// made smaller, with a warning.
   static base::Result<std::unique_ptr<LocalModel>> load(LocalModelOptions options, const base::Clock& clock);
 
-  /// The tokens of the prompt that this request would be answered from. Errors: as its answer's.
-  virtual base::Result<std::int64_t> count_prompt(const llm::Request& request) const = 0;
   /// How rare a word is in what the model was trained on: the logarithm of its rank, or above.
   virtual double word_rarity(std::string_view word) const = 0;
   virtual const ModelInfo& info() const = 0;

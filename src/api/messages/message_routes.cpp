@@ -45,8 +45,8 @@ void create(const ApiOptions& options, const Exchange& exchange) {
 }
 
 /// Errors: only another server knows.
-base::Result<CountPrompt> counter_of(const Wanted& wanted) {
-  if (wanted.prepared.model->count_prompt) return wanted.prepared.model->count_prompt;
+base::Result<const llm::Vocabulary*> vocabulary_of(const Wanted& wanted) {
+  if (wanted.prepared.model->counts_in != nullptr) return wanted.prepared.model->counts_in;
   const std::string& name = wanted.prepared.call.request.model;
   return base::invalid(
       fmt::format(
@@ -59,13 +59,13 @@ base::Result<CountPrompt> counter_of(const Wanted& wanted) {
 void count(const ApiOptions& options, const Exchange& exchange) {
   base::Result<Wanted> wanted = read_call(options, exchange, true);
   if (!wanted) return send_error(*exchange.responder, wanted.error());
-  const base::Result<CountPrompt> counter = counter_of(*wanted);
-  if (!counter) return send_error(*exchange.responder, counter.error());
-  const base::Result<std::int64_t> tokens = (*counter)(wanted->prepared.call.request);
-  if (!tokens) return send_error(*exchange.responder, wanted->names.own_words(tokens.error()));
+  const base::Result<const llm::Vocabulary*> vocabulary = vocabulary_of(*wanted);
+  if (!vocabulary) return send_error(*exchange.responder, vocabulary.error());
+  const auto prompt = (*vocabulary)->prompt_of(wanted->prepared.call.request);
+  if (!prompt) return send_error(*exchange.responder, wanted->names.own_words(prompt.error()));
   std::string out;
   ObjectWriter w(out);
-  w.integer("input_tokens", *tokens);
+  w.integer("input_tokens", static_cast<std::int64_t>(prompt->size()));
   w.end();
   send_json(*exchange.responder, 200, std::move(out));
 }

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "api/test_server.h"
+#include "api/test_vocabulary.h"
 #include "net/sse.h"
 
 namespace pmt::api {
@@ -27,12 +28,7 @@ std::string body(const std::string& more = "", const std::string& model = "tiny"
 
 class MessageRoutes : public TestServer {
  protected:
-  void adjust(ApiOptions& options) override {
-    options.models["tiny"].count_prompt = [](const llm::Request& request) -> base::Result<std::int64_t> {
-      if (request.messages[0].content.empty()) return base::invalid("too short", "messages");
-      return static_cast<std::int64_t>(request.messages[0].content.size());
-    };
-  }
+  void adjust(ApiOptions& options) override { options.models["tiny"].counts_in = &bytes; }
   net::ClientResponse ask(const std::string& text, const std::function<void()>& script) {
     std::thread player(script);
     net::ClientResponse response = send("POST", kMessages, text);
@@ -60,6 +56,7 @@ class MessageRoutes : public TestServer {
     sink->on_event(llm::ChoiceEnd{.choice = 0, .reason = llm::FinishReason::kToolCalls, .tool_calls = calls});
     sink->on_event(llm::Done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}});
   }
+  ByteVocabulary bytes;
 };
 
 TEST_F(MessageRoutes, AQuestionOfChatIsAHitHereAndOfResponsesToo) {
@@ -152,7 +149,7 @@ TEST_F(MessageRoutes, TokensAreCountedWithoutAnAnswer) {
       send("POST", "/v1/messages/count_tokens",
            R"({"model": "tiny", "messages": [{"role": "user", "content": "What is 2 + 2?"}]})");
   ASSERT_EQ(counted.status, 200) << counted.body;
-  EXPECT_EQ(json::parse(counted.body), json({{"input_tokens", 14}}));
+  EXPECT_EQ(json::parse(counted.body), json({{"input_tokens", 20}}));
   const auto other = send("POST", "/v1/messages/count_tokens",
                           R"({"model": "bare", "messages": [{"role": "user", "content": "q"}]})");
   EXPECT_EQ(other.status, 400);

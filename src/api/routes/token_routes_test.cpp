@@ -3,38 +3,12 @@
 #include <gmock/gmock.h>
 
 #include "api/test_server.h"
+#include "api/test_vocabulary.h"
 
 namespace pmt::api {
 namespace {
 
 using nlohmann::json;
-
-/// Bytes are tokens; 256 begins a text, and "<s>" is its name.
-class Bytes final : public llm::Vocabulary {
- public:
-  std::int64_t count_tokens(const std::string& text) const override {
-    return static_cast<std::int64_t>(text.size());
-  }
-  std::vector<std::int32_t> tokens_of(const std::string& text, llm::TokensOptions options) const override {
-    std::vector<std::int32_t> out;
-    if (options.add_special) out.push_back(256);
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      const bool named = options.parse_special && text.compare(i, 3, "<s>") == 0;
-      out.push_back(named ? 256 : static_cast<unsigned char>(text[i]));
-      if (named) i += 2;
-    }
-    return out;
-  }
-  base::Result<std::vector<std::int32_t>> prompt_of(const llm::Request& request) const override {
-    return tokens_of(request.messages.back().role + ":" + request.messages.back().content, {});
-  }
-  base::Result<std::string> piece_of(std::int32_t token) const override {
-    if (token == 256) return std::string("<s>");
-    if (token > 256) return base::invalid("there is no such token");
-    return std::string(1, static_cast<char>(token));
-  }
-  std::int64_t context_tokens() const override { return 64; }
-};
 
 class TokenRoutes : public TestServer {
  protected:
@@ -47,7 +21,7 @@ class TokenRoutes : public TestServer {
   std::string wrong(const char* path, const json& body) const {
     return ask(path, body, 400).at("error").at("param");
   }
-  Bytes bytes;
+  ByteVocabulary bytes;
 };
 
 TEST_F(TokenRoutes, AsLlamaCppsClientsAsk) {

@@ -56,10 +56,6 @@ std::vector<std::string> pack_references(knowledge_cache::Library& library) {
   return out;
 }
 
-api::CountPrompt counter_of(const LocalModel& model) {
-  return [&model](const llm::Request& request) { return model.count_prompt(request); };
-}
-
 }  // namespace
 
 /// Members in the order in which they are built: each uses only those above it.
@@ -176,7 +172,8 @@ api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalMo
   api::ServedModel served{.completer = &completer,
                           .created_unix_s = clock.unix_seconds(),
                           .vocabulary = &model,
-                          .meta = model_meta(model.info())};
+                          .meta = model_meta(model.info()),
+                          .counts_in = &model};
   if (!config.cache_enabled) {
     completers.push_back(std::make_unique<CacheOff>(completer));
     served.completer = completers.back().get();
@@ -207,7 +204,6 @@ base::Status ServerApp::Impl::wire() {
                                                .semantic = semantic.get()}));
     options.models[taught.name] = serve(*completers.back(), *taught.model);
     options.models[taught.name].knowledge = taught.library.get();
-    options.models[taught.name].count_prompt = counter_of(*taught.model);
   }
   TRY_ASSIGN(upstreams,
              Upstreams::create(config.upstreams,
@@ -236,8 +232,8 @@ base::Status ServerApp::Impl::wire() {
                                      options.models, clock));
 
   for (auto& [model_name, model] : options.models) {  // the engines: their prompts are local models' too
-    if (!model.remote && !model.count_prompt && !models.empty())
-      model.count_prompt = counter_of(*models[0].model);
+    if (!model.remote && model.counts_in == nullptr && !models.empty())
+      model.counts_in = models[0].model.get();
   }
   // The self-tests run once, here: an audit asked for later must not cost more than reading counters.
   options.audit = [rows = audit_rows({.cache_enabled = config.cache_enabled,
