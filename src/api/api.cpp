@@ -58,7 +58,7 @@ struct Api::Impl {
                 .body_bytes_max = options.body_bytes_max}) {
     add_completion_routes(router, options);
     add_response_routes(router, options, responses);
-    add_message_routes(router, options, background);
+    add_message_routes(router, options, tokenizing);
     add_embedding_routes(router, options);
     add_rerank_routes(router, options);
     add_token_routes(router, options, tokenizing);
@@ -109,6 +109,7 @@ void Api::close_streams() {
 void Api::stop() {
   impl_->knowledge.stop();
   impl_->background.stop();  // it may be asking a model
+  impl_->tokenizing.stop();  // it reads a model's vocabulary
 }
 
 net::Handler Api::handler() {

@@ -1,10 +1,14 @@
 // The threads that do an endpoint's slow work survive what their jobs throw.
+#include <atomic>
+#include <functional>
 #include <future>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
 #include <gtest/gtest.h>
 
+#include "api/answer_on.h"
 #include "api/background.h"
 #include "api/routes/knowledge_worker.h"
 
@@ -18,6 +22,44 @@ TEST(Background, AJobThatThrowsIsDropped) {
   EXPECT_TRUE(background.run([] { throw 5; }));
   EXPECT_TRUE(background.run([&] { reached.set_value(); }));
   reached.get_future().get();
+}
+
+/// A connection whose client leaves when the test says so.
+class Connection final : public net::Responder {
+ public:
+  void send(net::HttpResponse response) override { answered_.set_value(response.status); }
+  void start_stream(net::HttpResponse) override {}
+  void write(std::string) override {}
+  void finish_stream() override {}
+  void on_disconnect(std::function<void()> callback) override { on_disconnect_ = std::move(callback); }
+  void leave() const { on_disconnect_(); }
+  int status() { return answered_.get_future().get(); }
+
+ private:
+  std::promise<int> answered_;
+  std::function<void()> on_disconnect_;
+};
+
+TEST(AnswerOn, NothingIsDoneForAClientThatLeft) {
+  std::promise<void> go;
+  std::atomic<int> made{0};
+  const auto stays = std::make_shared<Connection>(), leaves = std::make_shared<Connection>();
+  Exchange exchange;
+  const auto body = [&made](const Exchange&) -> base::Result<std::string> {
+    ++made;
+    return std::string("{}");
+  };
+  Background worker;
+  ASSERT_TRUE(worker.run([&go] { go.get_future().wait(); }));
+  for (const auto& connection : {leaves, stays}) {
+    exchange.responder = connection;
+    answer_on(worker, exchange, body);
+  }
+  leaves->leave();
+  go.set_value();
+  EXPECT_EQ(leaves->status(), 499);
+  EXPECT_EQ(stays->status(), 200);
+  EXPECT_EQ(made, 1);
 }
 
 TEST(KnowledgeWorker, AJobThatThrowsHasFailed) {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "api/answer_on.h"
 #include "api/completions/completion_start.h"
 #include "api/json/json_writer.h"
 #include "api/messages/message_request.h"
@@ -56,28 +57,24 @@ base::Result<const llm::Vocabulary*> vocabulary_of(const Wanted& wanted) {
       "model");
 }
 
-void count(const ApiOptions& options, const Exchange& exchange) {
-  base::Result<Wanted> wanted = read_call(options, exchange, true);
-  if (!wanted) return send_error(*exchange.responder, wanted.error());
-  const base::Result<const llm::Vocabulary*> vocabulary = vocabulary_of(*wanted);
-  if (!vocabulary) return send_error(*exchange.responder, vocabulary.error());
-  const auto prompt = (*vocabulary)->prompt_of(wanted->prepared.call.request);
-  if (!prompt) return send_error(*exchange.responder, wanted->names.own_words(prompt.error()));
+base::Result<std::string> count(const ApiOptions& options, const Exchange& exchange) {
+  TRY_ASSIGN(const Wanted wanted, read_call(options, exchange, true));
+  TRY_ASSIGN(const llm::Vocabulary* const vocabulary, vocabulary_of(wanted));
+  const auto prompt = vocabulary->prompt_of(wanted.prepared.call.request);
+  if (!prompt) return wanted.names.own_words(prompt.error());
   std::string out;
   ObjectWriter w(out);
   w.integer("input_tokens", static_cast<std::int64_t>(prompt->size()));
   w.end();
-  send_json(*exchange.responder, 200, std::move(out));
+  return out;
 }
 
 }  // namespace
 
-void add_message_routes(Router& router, const ApiOptions& options, Background& background) {
+void add_message_routes(Router& router, const ApiOptions& options, Background& counting) {
   router.add("POST", "/v1/messages", [&options](const Exchange& exchange) { create(options, exchange); });
-  router.add("POST", "/v1/messages/count_tokens", [&options, &background](const Exchange& exchange) {
-    // A long prompt takes longer than an I/O thread has.
-    if (background.run([&options, exchange] { count(options, exchange); })) return;
-    send_error(*exchange.responder, {base::Code::kUnavailable, "Too many prompts wait to be counted."});
+  router.add("POST", "/v1/messages/count_tokens", [&options, &counting](const Exchange& exchange) {
+    answer_on(counting, exchange, [&options](const Exchange& asked) { return count(options, asked); });
   });
 }
 

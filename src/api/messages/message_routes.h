@@ -8,7 +8,7 @@
 
 namespace pmt::api {
 
-/// `options` and `background` (where prompts are counted) are kept by reference.
-void add_message_routes(Router& router, const ApiOptions& options, Background& background);
+/// `options` and `counting` (where prompts are counted) are kept by reference.
+void add_message_routes(Router& router, const ApiOptions& options, Background& counting);
 
 }  // namespace pmt::api

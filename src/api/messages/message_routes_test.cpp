@@ -155,6 +155,8 @@ TEST_F(MessageRoutes, TokensAreCountedWithoutAnAnswer) {
   EXPECT_EQ(other.status, 400);
   EXPECT_THAT(other.body, HasSubstr("'model'"));
   EXPECT_EQ(model.calls(), 0);
+  api->stop();
+  EXPECT_EQ(send("POST", "/v1/messages/count_tokens", body()).status, 503) << "the model goes next";
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "api/errors.h"
+#include "api/answer_on.h"
 #include "api/json/fields.h"
 #include "api/json/json_writer.h"
 #include "api/json/parse.h"
@@ -183,20 +183,11 @@ base::Result<std::string> detokenize(const ApiOptions& options, const std::strin
 
 }  // namespace
 
-void add_token_routes(Router& router, const ApiOptions& options, Background& workers) {
+void add_token_routes(Router& router, const ApiOptions& options, Background& worker) {
   const auto add = [&](const char* path, auto answer) {
-    router.add("POST", path, [&options, &workers, answer](const Exchange& exchange) {
-      const base::CancelToken left;
-      exchange.responder->on_disconnect([left] { left.cancel(); });
-      const bool taken = workers.run([&options, answer, left, exchange] {
-        if (left.cancelled()) return;
-        const auto body = answer(options, exchange.request.body);
-        if (!body) return send_error(*exchange.responder, body.error());
-        send_json(*exchange.responder, 200, *body);
-      });
-      if (!taken)
-        send_error(*exchange.responder,
-                   {base::Code::kUnavailable, "Too much waits for this already: try again later."});
+    router.add("POST", path, [&options, &worker, answer](const Exchange& exchange) {
+      answer_on(worker, exchange,
+                [&options, answer](const Exchange& asked) { return answer(options, asked.request.body); });
     });
   };
   add("/v1/tokenize", tokenize);

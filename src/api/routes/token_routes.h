@@ -15,7 +15,7 @@
 
 namespace pmt::api {
 
-/// Both must outlive the router. Long texts take seconds: `workers` cuts them.
-void add_token_routes(Router& router, const ApiOptions& options, Background& workers);
+/// Both must outlive the router. Long texts take seconds: `worker` cuts them.
+void add_token_routes(Router& router, const ApiOptions& options, Background& worker);
 
 }  // namespace pmt::api

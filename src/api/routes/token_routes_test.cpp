@@ -51,6 +51,12 @@ TEST_F(TokenRoutes, AsVllmsClientsAsk) {
   EXPECT_EQ(ask("/v1/detokenize", {{"model", "tiny"}, {"tokens", {104, 105}}}).at("prompt"), "hi");
 }
 
+TEST_F(TokenRoutes, AfterTheStopNobodyReadsAVocabulary) {
+  api->stop();
+  EXPECT_EQ(send("POST", "/tokenize", R"({"content": "a"})").status, 503);
+  EXPECT_EQ(send("POST", "/detokenize", R"({"tokens": [97]})").status, 503);
+}
+
 TEST_F(TokenRoutes, SaysWhatIsWrong) {
   EXPECT_EQ(wrong("/tokenize", json::object()), "prompt");
   EXPECT_EQ(wrong("/tokenize", {{"content", "a"}, {"prompt", "b"}}), "prompt");
