@@ -94,7 +94,10 @@ class StreamSink final : public BaseSink {
   }
   void take(llm::Failed failed) override {
     const base::Error error = told(std::move(failed.error));
-    if (!streaming_) return responder_->send(error_response(error));
+    if (!streaming_) {
+      answer_->fail(error);
+      return responder_->send(error_response(error));
+    }
     push(answer_->failure(error));
     responder_->finish_stream();
   }

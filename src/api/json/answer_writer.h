@@ -32,6 +32,8 @@ class StreamWriter {
   virtual std::string finish(llm::Done& done) = 0;
   /// An error after the first chunk: the stream ends with it.
   virtual std::string failure(const base::Error& error) = 0;
+  /// An error before it: as AnswerWriter's.
+  virtual void fail(const base::Error&) {}
 };
 
 }  // namespace pmt::api

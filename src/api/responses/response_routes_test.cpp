@@ -27,6 +27,7 @@ std::string body(const std::string& more = "", const std::string& model = "tiny"
 
 class ResponseRoutes : public TestServer {
  protected:
+  void adjust(ApiOptions& options) override { options.responses.running_max = 1; }
   net::ClientResponse ask(const std::string& text, const std::function<void()>& script) {
     std::thread player(script);
     net::ClientResponse response = send("POST", kResponses, text);
@@ -197,6 +198,17 @@ TEST_F(ResponseRoutes, TheBackgroundCanBeCancelledAndFail) {
   model.fail(1, base::Code::kInternal, "It broke.");
   EXPECT_EQ(awaited(other, {"queued", "in_progress"}), "failed");
   EXPECT_EQ(get(other).at("error").at("message"), "It broke.");
+}
+
+TEST_F(ResponseRoutes, AStreamThatFailsEarlyHoldsNoPlaceInTheBackground) {
+  const std::string streamed = body(R"("background": true, "stream": true)", "bare");
+  for (int i = 0; i < 2; ++i) {
+    const auto failed =
+        ask(streamed, [this, i] { model.fail(i, base::Code::kUnavailable, "Too much waits."); });
+    EXPECT_EQ(failed.status, 503) << i;
+  }
+  EXPECT_EQ(send("POST", kResponses, body(R"("background": true)", "bare")).status, 200);
+  model.fail(2, base::Code::kCancelled, "The test ends.");
 }
 
 TEST_F(ResponseRoutes, AFailureHasItsStatusAndLaterItsEvent) {

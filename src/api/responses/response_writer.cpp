@@ -87,6 +87,10 @@ class EventsWriter final : public StreamWriter {
   std::string chunk(llm::ChoiceEnd end) override;
   std::string finish(llm::Done& done) override;
   std::string failure(const base::Error& error) override;
+  void fail(const base::Error& error) override {
+    response_.fail(error, error.code == base::Code::kCancelled);
+    options_.on_change(response_);
+  }
 
  private:
   /// Begins an event; `body` adds its members.
@@ -279,9 +283,8 @@ std::string EventsWriter::finish(llm::Done& done) {
 std::string EventsWriter::failure(const base::Error& error) {
   std::string out;
   begin(out);
-  response_.fail(error, error.code == base::Code::kCancelled);
+  fail(error);
   whole_event(out, "response.failed");
-  options_.on_change(response_);
   return out;
 }
 
