@@ -11,9 +11,40 @@
 namespace pmt::api {
 namespace {
 
-/// Names that this API has itself, beside those of an upstream's answer.
-constexpr std::string_view kOwn[] = {"id",    "object",       "status",   "model", "output", "error",
-                                     "usage", "service_tier", "metadata", "tools", "text",   "permutation"};
+/// Every name that append_json writes: an upstream's member of the same name isn't repeated.
+constexpr std::string_view kOwn[] = {
+    "background",
+    "completed_at",
+    "created_at",
+    "error",
+    "id",
+    "incomplete_details",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "model",
+    "object",
+    "output",
+    "parallel_tool_calls",
+    "permutation",
+    "previous_response_id",
+    "prompt_cache_key",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "status",
+    "store",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "usage",
+    "user",
+};
 
 /// As it was sent, or what it is when it isn't.
 void append_sent(ObjectWriter& w, const ResponseShape& shape, std::string_view name, const char* otherwise) {
