@@ -233,9 +233,10 @@ base::Status ResponseItemsReader::read(Json value, const std::string& own, std::
   } else {
     return base::invalid("is not known here: send the item itself");
   }
-  const std::size_t number = items_++;
-  if (item.id.empty()) item.id = fmt::format("{}{}i{}", id_prefix(type), options_.id_stem, number);
-  if (kept != nullptr) *kept = kept_form(type, item);
+  if (kept == nullptr) return {};
+  const std::size_t place = kept_++;
+  if (item.id.empty()) item.id = fmt::format("{}{}i{}", id_prefix(type), options_.id_stem, place);
+  *kept = kept_form(type, item);
   return {};
 }
 

@@ -37,8 +37,8 @@ class ResponseItemsReader {
   std::vector<ChatMessage>& out_;
   const Options options_;
   std::string reasoning_;  // of the assistant's message to come
-  std::size_t items_ = 0;
-  std::size_t open_ = 0;  // the assistant's message that calls join, counted from 1; 0: none
+  std::size_t kept_ = 0;   // an id names the place among those that are kept
+  std::size_t open_ = 0;   // the assistant's message that calls join, counted from 1; 0: none
 };
 
 /// What `input: "text"` is short for.

@@ -157,6 +157,24 @@ TEST_F(ResponseRoutes, AConversationGoesOn) {
   EXPECT_EQ(error_of(lost).at("param"), "previous_response_id");
 }
 
+TEST_F(ResponseRoutes, AnItemBehindAHistoryIsFoundByItsId) {
+  const auto id_of = [](const net::ClientResponse& response) {
+    return json::parse(response.body).at("id").get<std::string>();
+  };
+  const std::string first = id_of(ask(body("", "bare"), [this] { model.answer(0, {"Four."}); }));
+  const std::string second =
+      id_of(ask(R"({"model": "bare", "input": "And 3 + 3?", "previous_response_id": ")" + first + "\"}",
+                [this] { model.answer(1, {"Six."}); }));
+  const json items = json::parse(send("GET", "/v1/responses/" + second + "/input_items?order=asc").body);
+  ASSERT_EQ(items.at("data").size(), 3U);
+  const json reference = {{"type", "item_reference"}, {"id", items.at("data").at(2).at("id")}};
+  const json request = {{"model", "bare"}, {"background", true}, {"input", json::array({reference})}};
+  const auto third = send("POST", kResponses, request.dump());
+  ASSERT_EQ(third.status, 200) << third.body;
+  model.answer(2, {"Six."});
+  EXPECT_EQ(model.call(2).request.messages.at(0).content, "And 3 + 3?");
+}
+
 TEST_F(ResponseRoutes, WhatIsNotToBeStoredIsNot) {
   const auto answer = ask(body(R"("store": false)", "bare"), [this] { model.answer(0, {"Four."}); });
   const json response = json::parse(answer.body);
