@@ -13,7 +13,7 @@ namespace {
 
 /// What a page may read beside the body. A browser has no prefix for it, so each is named.
 constexpr char kExposed[] =
-    "x-request-id, x-permutation-cache, x-permutation-cache-key, x-permutation-tokens-saved, "
+    "x-request-id, request-id, x-permutation-cache, x-permutation-cache-key, x-permutation-tokens-saved, "
     "x-permutation-usd-saved, age, retry-after, www-authenticate, x-ratelimit-limit-requests, "
     "x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
     "x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";

@@ -108,6 +108,16 @@ TEST_F(CorsRoutes, EveryAnswerToAPageSaysSo) {
   }
 }
 
+TEST_F(CorsRoutes, APageMayReadTheRequestsIdUnderBothNames) {
+  const auto answer =
+      send("POST", "/v1/messages", "{", {{"origin", kPage}, {"authorization", "Bearer secret"}});
+  const std::string exposed = ", " + std::string(answer.header("access-control-expose-headers")) + ",";
+  for (const char* name : {"x-request-id", "request-id"}) {
+    EXPECT_NE(answer.header(name), "") << name;
+    EXPECT_THAT(exposed, HasSubstr(std::string(" ") + name + ","));
+  }
+}
+
 TEST_F(CorsRoutes, AnyOriginOnlyWhereItIsWritten) {
   restart({"*"}, true);
   EXPECT_EQ(preflight("https://any.example").header("access-control-allow-origin"), "*");
