@@ -234,6 +234,18 @@ TEST_F(CachedCompleterTest, AMissNamesThePartsThatDiffer) {
             "the same request was asked, but its entry is not there: evicted, purged or never stored");
 }
 
+TEST_F(CachedCompleterTest, AMissNamesOptionsThatFewSend) {
+  complete(question());
+  llm::Request sampled = question();
+  sampled.other_options = R"({"typical_p":0.9})";
+  llm::Request deep = question();
+  deep.rlm.depth_max = 2;
+  for (const llm::Request& request : {sampled, deep}) {
+    EXPECT_EQ(done_of(complete(request)).report.cache->why,
+              "the nearest request that was cached differs in: kv, knowledge, versions or other fields");
+  }
+}
+
 TEST_F(CachedCompleterTest, TagsModelAndNamespaceAreKept) {
   llm::Request request = question();
   request.cache.tags = {"faq"};

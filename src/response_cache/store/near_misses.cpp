@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -32,6 +33,10 @@ class Hash {
   Hash& number(const T& value) {
     return add(fmt::format("{}", value));
   }
+  template <class T>
+  Hash& number(const std::optional<T>& value) {
+    return value ? number(*value) : add("");
+  }
   Hash& json(const nlohmann::json& value) {
     return add(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
@@ -57,6 +62,17 @@ std::uint32_t hash_of_length(const llm::Request& r) {
   return hash.narrow();
 }
 
+/// What only some engines and other servers' clients ask for.
+void add_seldom(Hash& hash, const llm::Request& r) {
+  hash.add(r.other_options).number(static_cast<int>(r.speculation)).number(static_cast<int>(r.surface));
+  for (const auto& text : r.rlm.context) hash.add(text);
+  hash.number(r.rlm.depth_max).number(r.rlm.iterations_max);
+  hash.number(r.rlm.kv_compression).number(r.rlm.speculation);
+  const llm::UnifiedRequest& unified = r.unified;
+  hash.number(unified.basic_kv).number(unified.continual_kv).number(unified.inference_kv);
+  hash.number(unified.ratio).number(unified.rlm_context_threshold);
+}
+
 }  // namespace
 
 RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohmann::json& versions) {
@@ -77,6 +93,7 @@ RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohm
   if (r.sent) rest.add(canonical_sent(*r.sent));
   rest.number(r.kv.ratio.value_or(0)).number(static_cast<int>(r.kv.mode)).json(versions);
   for (const auto& domain : r.knowledge) rest.add(domain);
+  add_seldom(rest, r);
   return {.question = question.wide(),
           .parts = {Hash().add(model).narrow(), system.narrow(), earlier.narrow(), hash_of(r.sampling),
                     Hash().number(r.sampling.seed ? std::int64_t{*r.sampling.seed} : -1).narrow(),
