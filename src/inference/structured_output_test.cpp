@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "llm/sinks.h"
+#include "model/testing/tiny_model.h"
 #include "model/testing/writes.h"
 
 namespace pmt::inference {
@@ -208,6 +209,47 @@ TEST(ToolCallSink, ACallThatTheLimitCutsKeepsTheLimitAsItsReason) {
   ASSERT_EQ(said.end.tool_calls.size(), 1U);
   EXPECT_EQ(call_of(said.end, 0)["function"]["arguments"], "{\"a\": [1");
   EXPECT_TRUE(through_sink({"<tool_call>{\"na"}, llm::FinishReason::kLength).end.tool_calls.empty());
+}
+
+TEST(ToolCallSink, TextBesideANativeCallIsNoThinking) {
+  // Calls as a list after a mark, as Mistral's models write them.
+  constexpr char kList[] =
+      "{%- for message in messages %}"
+      "{%- if loop.last and tools and message.role == 'user' %}[AVAILABLE_TOOLS] {{ tools | tojson }}"
+      "[/AVAILABLE_TOOLS]{% endif %}"
+      "{%- if message.role == 'assistant' %}{% if message.tool_calls %}[TOOL_CALLS] ["
+      "{% for call in message.tool_calls %}{\"name\": \"{{ call.function.name }}\", "
+      "\"arguments\": {{ call.function.arguments | tojson }}}{% if not loop.last %}, {% endif %}{% endfor %}]"
+      "{{ eos_token }}{% else %} {{ message.content }}{{ eos_token }}{% endif %}"
+      "{%- else %}[INST] {{ message.content }}[/INST]{% endif %}{% endfor %}";
+  const model::testing::TinyModel file({.tokenizer = true});
+  const auto vocab = model::Vocab::load(file.path());
+  ASSERT_TRUE(vocab) << vocab.error().message;
+  const auto chat = model::NativeChat::create(**vocab, kList);
+  ASSERT_NE(chat, nullptr);
+  const std::vector<model::NativeMessage> messages = {{.message = {"user", "Oslo?"}}};
+  const std::vector<model::NativeTool> tools = {{"weather", "of a city", R"({"type":"object"})"}};
+  const auto prompt = chat->render({messages, tools});
+  ASSERT_TRUE(prompt) << prompt.error().message;
+
+  auto inner = std::make_shared<llm::CollectingSink>();
+  const auto sink =
+      make_native_call_sink(inner, "r1", {.names = {"weather"}, .thinking = true}, prompt->reader);
+  sink->on_event(llm::Started{.model = "m", .created_unix_s = 1, .cache = {}});
+  sink->on_event(
+      llm::Delta{.choice = 0,
+                 .text = R"(Let me see.[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo"}}])",
+                 .logprobs = {}});
+  sink->on_event(llm::ChoiceEnd{.choice = 0, .reason = llm::FinishReason::kStop, .tool_calls = {}});
+  sink->on_event(llm::Done{});
+  const auto events = inner->wait();
+  std::string thought;
+  for (const llm::Event& event : events) {
+    if (const auto* delta = std::get_if<llm::Delta>(&event)) thought += delta->reasoning;
+  }
+  EXPECT_EQ(thought, "");
+  EXPECT_THAT(llm::text_of(events), HasSubstr("Let me see."));
+  EXPECT_EQ(std::get<llm::ChoiceEnd>(events[events.size() - 2]).tool_calls.size(), 1U);
 }
 
 TEST(StructuredOutput, WhatCannotBeFollowedIsNamedOrRefused) {

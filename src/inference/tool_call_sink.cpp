@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -40,7 +41,7 @@ class TaggedReader final : public AnswerReader {
 class NativeAnswerReader final : public AnswerReader {
  public:
   NativeAnswerReader(const CallRules& rules, const model::NativeReader& reader)
-      : rules_(rules), reader_(reader), rest_(rules) {}
+      : rules_(rules), reader_(reader) {}
 
   Found push(std::string_view text) override {
     constexpr std::size_t kShare = 64;
@@ -53,8 +54,8 @@ class NativeAnswerReader final : public AnswerReader {
     Found found = read(cut);
     if (!cut && failed_) found = read(true);
     if (failed_ && told_text_.empty() && told_reasoning_.empty() && calls_.empty())
-      add(found, rest_.push(text_));
-    add(found, rest_.finish(cut));
+      add(found, rest({.thinking = rules_.thinking}).push(text_));
+    if (rest_) add(found, rest_->finish(cut));
     return found;
   }
 
@@ -68,11 +69,24 @@ class NativeAnswerReader final : public AnswerReader {
     failed_ = !answer;
     if (failed_) return found;
     found.reasoning = grown(told_reasoning_, answer->reasoning);
-    if (const std::string more = grown(told_text_, answer->text); !more.empty()) add(found, rest_.push(more));
+    if (const std::string more = grown(told_text_, answer->text); !more.empty())
+      add(found, rest({.thinking = false}).push(more));
     const std::size_t most =
         rules_.parallel ? answer->calls.size() : std::min<std::size_t>(answer->calls.size(), 1);
     for (std::size_t i = 0; i < most; ++i) tell(found, i, answer->calls[i]);
     return found;
+  }
+
+  struct Begins {
+    bool thinking = false;
+  };
+  /// For what isn't in the notation. Of an answer that is, thinking was told apart already, also where the prompt
+  /// has begun it.
+  CallReader& rest(Begins begins) {
+    if (!rest_)
+      rest_.emplace(
+          CallRules{.names = rules_.names, .parallel = rules_.parallel, .thinking = begins.thinking});
+    return *rest_;
   }
 
   void tell(Found& found, std::size_t i, const model::NativeCall& call) {
@@ -117,7 +131,7 @@ class NativeAnswerReader final : public AnswerReader {
 
   const CallRules rules_;
   const model::NativeReader reader_;
-  CallReader rest_;
+  std::optional<CallReader> rest_;
   std::string text_, told_text_, told_reasoning_;
   std::vector<Call> calls_;
   std::vector<std::size_t> native_, strays_;  // where in calls_ those of the notation are, and the other ones
