@@ -69,7 +69,7 @@ class LocalModelImpl final : public LocalModel {
   }
 
   void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
-    EncodeQueue& queue = has_form(request) ? *forms_ : *prompts_;
+    EncodeQueue& queue = is_slow(request) ? *forms_ : *prompts_;
     Arrived arrived{std::move(request), sink, std::move(cancel), clock_.now()};
     if (queue.push(arrived)) return;
     sink->on_event(
@@ -97,8 +97,11 @@ class LocalModelImpl final : public LocalModel {
 
  private:
   static bool has_form(const llm::Request& request) {
-    return !request.tools.empty() || !request.response_format.is_free() ||
-           request.sampling.dry.multiplier > 0;
+    return !request.tools.empty() || !request.response_format.is_free();
+  }
+  /// Whether others' prompts mustn't wait behind it: DRY looks for its breakers in the whole vocabulary.
+  static bool is_slow(const llm::Request& request) {
+    return has_form(request) || request.sampling.dry.multiplier > 0;
   }
   base::Status submit(Arrived& arrived);
   ForcedTokens forced_tokens(const llm::Request& request) const;

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "inference/local_model.h"
 #include "llm/sinks.h"
 #include "model/testing/tiny_model.h"
 #include "model/testing/writes.h"
@@ -250,6 +251,33 @@ TEST(ToolCallSink, TextBesideANativeCallIsNoThinking) {
   EXPECT_EQ(thought, "");
   EXPECT_THAT(llm::text_of(events), HasSubstr("Let me see."));
   EXPECT_EQ(std::get<llm::ChoiceEnd>(events[events.size() - 2]).tool_calls.size(), 1U);
+}
+
+TEST(LocalModel, SamplingAloneIsNoForm) {
+  const model::testing::TinyModel file({.tokenizer = true});
+  LocalModelOptions options;
+  options.name = "tiny";
+  options.path = file.path();
+  options.threads = 1;
+  options.kv_bytes_max = std::size_t{8} << 20;
+  const base::SystemClock clock;
+  const auto model = LocalModel::load(options, clock);
+  ASSERT_TRUE(model) << model.error().message;
+  const auto forms_after = [&](llm::Request asked) {
+    auto sink = std::make_shared<llm::CollectingSink>();
+    (*model)->start(std::move(asked), sink, {});
+    sink->wait();
+    return (*model)->stats().forms;
+  };
+  llm::Request asked;
+  asked.endpoint = llm::Endpoint::kCompletions;
+  asked.prompt = "abab";
+  asked.max_tokens = 4;
+  asked.sampling.dry.multiplier = 0.8F;
+  EXPECT_EQ(forms_after(asked), 0U);
+  asked.response_format = {.kind = Form::kChoice, .schema = {}, .sent = {}};
+  asked.response_format.choices = {"a"};
+  EXPECT_EQ(forms_after(asked), 1U);
 }
 
 TEST(StructuredOutput, WhatCannotBeFollowedIsNamedOrRefused) {
