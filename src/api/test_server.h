@@ -3,8 +3,11 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -49,6 +52,34 @@ class TestServer : public testing::Test {
     auto response = client()->request(method, target, headers, body);
     EXPECT_TRUE(response) << response.error().message;
     return response ? *response : net::ClientResponse{};
+  }
+  /// Sends while the script plays the model's part.
+  net::ClientResponse send_while(const std::string& target, const std::string& body,
+                                 const std::function<void()>& script,
+                                 const net::Headers& headers = {}) const {
+    std::thread player(script);
+    net::ClientResponse response = send("POST", target, body, headers);
+    player.join();
+    return response;
+  }
+  /// A model that thinks, says something and calls f, in pieces, and g, whose arguments are no object.
+  void play_two_calls(int i) const {
+    const auto sink = model.call(i).sink;
+    model.begin(i);
+    sink->on_event(llm::Delta{.choice = 0, .text = "", .logprobs = {}, .reasoning = "hm"});
+    model.say(i, "I look.");
+    for (const llm::CallPiece& piece :
+         std::vector<llm::CallPiece>{{.index = 0, .id = "c1", .name = "f", .arguments = ""},
+                                     {.index = 0, .id = "", .name = "", .arguments = "{\"a\":"},
+                                     {.index = 0, .id = "", .name = "", .arguments = " 1}"}})
+      sink->on_event(llm::Delta{.choice = 0, .text = "", .logprobs = {}, .calls = {piece}});
+    std::vector<std::string> calls;
+    for (const nlohmann::json& call : std::vector<nlohmann::json>{
+             {{"id", "c1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{\"a\": 1}"}}}},
+             {{"id", "c2"}, {"type", "function"}, {"function", {{"name", "g"}, {"arguments", "no object"}}}}})
+      calls.push_back(call.dump());
+    sink->on_event(llm::ChoiceEnd{.choice = 0, .reason = llm::FinishReason::kToolCalls, .tool_calls = calls});
+    sink->on_event(llm::Done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}});
   }
   static nlohmann::json error_of(const net::ClientResponse& response) {
     return nlohmann::json::parse(response.body).at("error");

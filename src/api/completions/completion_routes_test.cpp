@@ -24,13 +24,9 @@ std::string chat(const std::string& model, const std::string& more = "") {
 
 class CompletionRoutes : public TestServer {
  protected:
-  /// Sends while the script plays its part.
   net::ClientResponse ask(const std::string& body, const std::function<void()>& script,
                           const net::Headers& headers = {}) {
-    std::thread player(script);
-    net::ClientResponse response = send("POST", kChat, body, headers);
-    player.join();
-    return response;
+    return send_while(kChat, body, script, headers);
   }
 };
 
@@ -147,10 +143,9 @@ TEST_F(CompletionRoutes, ChoicesInterleave) {
 }
 
 TEST_F(CompletionRoutes, PlainCompletions) {
-  std::thread player([this] { model.answer(0, {" four"}); });
   const auto response =
-      send("POST", "/v1/completions", R"({"model": "bare", "prompt": "2 + 2 =", "max_tokens": 1})");
-  player.join();
+      send_while("/v1/completions", R"({"model": "bare", "prompt": "2 + 2 =", "max_tokens": 1})",
+                 [this] { model.answer(0, {" four"}); });
   const json body = json::parse(response.body);
   EXPECT_EQ(body.at("object"), "text_completion");
   EXPECT_EQ(body.at("choices").at(0).at("text"), " four");
@@ -189,12 +184,9 @@ TEST_F(CompletionRoutes, BadInputIsAnswered) {
   EXPECT_EQ(field.status, 400);
   EXPECT_EQ(error_of(field).at("param"), "n");
 
-  std::thread player([this] {
-    const auto call = model.call(0);
-    call.sink->on_event(llm::Failed{{base::Code::kTooLarge, "9 tokens too many.", "messages"}});
+  const auto too_long = ask(chat("bare"), [this] {
+    model.call(0).sink->on_event(llm::Failed{{base::Code::kTooLarge, "9 tokens too many.", "messages"}});
   });
-  const auto too_long = send("POST", kChat, chat("bare"));
-  player.join();
   EXPECT_EQ(too_long.status, 400);
   EXPECT_EQ(error_of(too_long).at("code"), "context_length_exceeded");
   EXPECT_EQ(model.calls(), 1);

@@ -140,12 +140,11 @@ class PromptListRoute : public TestServer {};
 
 TEST_F(PromptListRoute, AListIsOneAnswerAndEachPromptIsCached) {
   const std::string body = R"({"model": "tiny", "prompt": ["a", "b"], "temperature": 0})";
-  std::thread player([this] {
+  const auto play = [this] {
     model.answer(1, {"B"});
     model.answer(0, {"A", "A"});
-  });
-  const auto first = send("POST", "/v1/completions", body);
-  player.join();
+  };
+  const auto first = send_while("/v1/completions", body, play);
   ASSERT_EQ(first.status, 200) << first.body;
   const json answer = json::parse(first.body);
   ASSERT_EQ(answer.at("choices").size(), 2U);

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "response_cache/store/canonical_key.h"
+#include "api/json/test_question.h"
 
 namespace pmt::api {
 namespace {
@@ -16,14 +16,6 @@ MessageCall read(const std::string& body, const MessageRequestOptions& options =
   auto call = read_message_request(body, options);
   if (!call) ADD_FAILURE() << call.error().field << ": " << call.error().message;
   return call ? *std::move(call) : MessageCall{};
-}
-std::string question(const llm::Request& request) {
-  return response_cache::canonical_request(request, "m", nullptr);
-}
-std::string chat_question(const std::string& body) {
-  auto call = parse_completion(llm::Endpoint::kChat, body);
-  if (!call) ADD_FAILURE() << call.error().message;
-  return question(call->request);
 }
 base::Error error_of(const std::string& body) {
   const auto call = read_message_request(body, {});

@@ -1,8 +1,6 @@
 // POST /v1/messages, through the real server and the real response cache.
 #include "api/messages/message_routes.h"
 
-#include <thread>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,41 +28,17 @@ class MessageRoutes : public TestServer {
  protected:
   void adjust(ApiOptions& options) override { options.models["tiny"].counts_in = &bytes; }
   net::ClientResponse ask(const std::string& text, const std::function<void()>& script) {
-    std::thread player(script);
-    net::ClientResponse response = send("POST", kMessages, text);
-    player.join();
-    return response;
-  }
-  void play_a_call(int i) {
-    const auto sink = model.call(i).sink;
-    model.begin(i);
-    sink->on_event(llm::Delta{.choice = 0, .text = "", .logprobs = {}, .reasoning = "hm"});
-    model.say(i, "I look.");
-    sink->on_event(llm::Delta{.choice = 0,
-                              .text = "",
-                              .logprobs = {},
-                              .calls = {{.index = 0, .id = "c1", .name = "f", .arguments = "{\"a\":"}}});
-    sink->on_event(llm::Delta{.choice = 0,
-                              .text = "",
-                              .logprobs = {},
-                              .calls = {{.index = 0, .id = "", .name = "", .arguments = " 1}"}}});
-    std::vector<std::string> calls;
-    for (const json& call : std::vector<json>{
-             {{"id", "c1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{\"a\": 1}"}}}},
-             {{"id", "c2"}, {"type", "function"}, {"function", {{"name", "g"}, {"arguments", "no object"}}}}})
-      calls.push_back(call.dump());
-    sink->on_event(llm::ChoiceEnd{.choice = 0, .reason = llm::FinishReason::kToolCalls, .tool_calls = calls});
-    sink->on_event(llm::Done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}});
+    return send_while(kMessages, text, script);
   }
   ByteVocabulary bytes;
 };
 
 TEST_F(MessageRoutes, AQuestionOfChatIsAHitHereAndOfResponsesToo) {
-  std::thread player([this] { model.answer(0, {"It is", " four."}); });
-  send("POST", "/v1/chat/completions",
-       R"({"model": "tiny", "temperature": 0, "max_tokens": 16,
-           "messages": [{"role": "user", "content": "What is 2 + 2?"}]})");
-  player.join();
+  send_while("/v1/chat/completions", R"({"model": "tiny", "temperature": 0, "max_tokens": 16,
+                 "messages": [{"role": "user", "content": "What is 2 + 2?"}]})",
+             [this] {
+               model.answer(0, {"It is", " four."});
+             });
   const auto hit = send("POST", kMessages, body(), {{"anthropic-version", "2023-06-01"}});
   ASSERT_EQ(hit.status, 200) << hit.body;
   const json message = json::parse(hit.body);
@@ -82,7 +56,7 @@ TEST_F(MessageRoutes, AQuestionOfChatIsAHitHereAndOfResponsesToo) {
 }
 
 TEST_F(MessageRoutes, AStreamHasItsEventsInOrder) {
-  const auto answer = ask(body(R"("stream": true)", "bare"), [this] { play_a_call(0); });
+  const auto answer = ask(body(R"("stream": true)", "bare"), [this] { play_two_calls(0); });
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_THAT(answer.body, StartsWith("event: message_start\ndata: {\"type\":\"message_start\""));
   net::SseParser parser;
@@ -103,7 +77,7 @@ TEST_F(MessageRoutes, AStreamHasItsEventsInOrder) {
   EXPECT_EQ(events[14].at("delta").at("stop_reason"), "tool_use");
   EXPECT_EQ(events[14].at("usage").at("output_tokens"), 7);
 
-  const json whole = json::parse(ask(body("", "bare"), [this] { play_a_call(1); }).body);
+  const json whole = json::parse(ask(body("", "bare"), [this] { play_two_calls(1); }).body);
   ASSERT_EQ(whole.at("content").size(), 4U);
   EXPECT_EQ(whole.at("content").at(0).at("thinking"), "hm");
   EXPECT_EQ(whole.at("content").at(2).at("input"), json({{"a", 1}}));

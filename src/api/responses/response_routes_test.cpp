@@ -29,10 +29,7 @@ class ResponseRoutes : public TestServer {
  protected:
   void adjust(ApiOptions& options) override { options.responses.running_max = 1; }
   net::ClientResponse ask(const std::string& text, const std::function<void()>& script) {
-    std::thread player(script);
-    net::ClientResponse response = send("POST", kResponses, text);
-    player.join();
-    return response;
+    return send_while(kResponses, text, script);
   }
   json get(const std::string& id) {
     return json::parse(send("GET", std::string(kResponses) + "/" + id).body);
@@ -52,37 +49,15 @@ class ResponseRoutes : public TestServer {
     for (const std::string& event : parser.feed(stream)) out.push_back(json::parse(event));
     return out;
   }
-  /// A model that thinks, says something and calls twice, the first call in pieces.
-  void play_a_call(int i) {
-    const auto sink = model.call(i).sink;
-    model.begin(i);
-    sink->on_event(llm::Delta{.choice = 0, .text = "", .logprobs = {}, .reasoning = "hm"});
-    model.say(i, "I look.");
-    sink->on_event(llm::Delta{.choice = 0,
-                              .text = "",
-                              .logprobs = {},
-                              .calls = {{.index = 0, .id = "c1", .name = "f", .arguments = ""}}});
-    for (const char* piece : {"{\"a\":", " 1}"}) {
-      sink->on_event(llm::Delta{.choice = 0,
-                                .text = "",
-                                .logprobs = {},
-                                .calls = {{.index = 0, .id = "", .name = "", .arguments = piece}}});
-    }
-    std::vector<std::string> calls;
-    for (const json& call : std::vector<json>{
-             {{"id", "c1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{\"a\": 1}"}}}},
-             {{"id", "c2"}, {"type", "function"}, {"function", {{"name", "g"}, {"arguments", "{}"}}}}})
-      calls.push_back(call.dump());
-    sink->on_event(llm::ChoiceEnd{.choice = 0, .reason = llm::FinishReason::kToolCalls, .tool_calls = calls});
-    sink->on_event(llm::Done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}});
-  }
 };
 
 TEST_F(ResponseRoutes, AQuestionOfChatIsAHitHere) {
-  std::thread player([this] { model.answer(0, {"It is", " four."}); });
-  send("POST", "/v1/chat/completions",
-       R"({"model": "tiny", "temperature": 0, "messages": [{"role": "user", "content": "What is 2 + 2?"}]})");
-  player.join();
+  send_while(
+      "/v1/chat/completions",
+      R"({"model": "tiny", "temperature": 0, "messages": [{"role": "user", "content": "What is 2 + 2?"}]})",
+      [this] {
+        model.answer(0, {"It is", " four."});
+      });
   const auto hit = send("POST", kResponses, body());
   ASSERT_EQ(hit.status, 200) << hit.body;
   const json response = json::parse(hit.body);
@@ -97,7 +72,7 @@ TEST_F(ResponseRoutes, AQuestionOfChatIsAHitHere) {
 }
 
 TEST_F(ResponseRoutes, AStreamHasItsEventsInOrderAndNumbered) {
-  const auto answer = ask(body(R"("stream": true)", "bare"), [this] { play_a_call(0); });
+  const auto answer = ask(body(R"("stream": true)", "bare"), [this] { play_two_calls(0); });
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_THAT(answer.body, StartsWith("event: response.created\ndata: {\"type\":\"response.created\""));
   const std::vector<json> events = events_of(answer.body);
@@ -125,7 +100,7 @@ TEST_F(ResponseRoutes, AStreamHasItsEventsInOrderAndNumbered) {
   EXPECT_EQ(output[2].at("arguments"), "{\"a\": 1}");
   EXPECT_EQ(output[3].at("call_id"), "c2");
 
-  const auto whole = ask(body("", "bare"), [this] { play_a_call(1); });
+  const auto whole = ask(body("", "bare"), [this] { play_two_calls(1); });
   json same = json::parse(whole.body).at("output");
   for (std::size_t i = 0; i < output.size(); ++i) same[i]["id"] = output[i].at("id");
   EXPECT_EQ(same, output);
@@ -245,11 +220,9 @@ TEST_F(ResponseRoutes, AFailureHasItsStatusAndLaterItsEvent) {
 }
 
 TEST_F(ResponseRoutes, WhatDoesntFitIsNamedInTheCallersWords) {
-  std::thread player([this] {
+  const auto answer = ask(body("", "bare"), [this] {
     model.call(0).sink->on_event(llm::Failed{{base::Code::kTooLarge, "9 tokens too many.", "messages"}});
   });
-  const auto answer = send("POST", kResponses, body("", "bare"));
-  player.join();
   EXPECT_EQ(answer.status, 400);
   EXPECT_EQ(error_of(answer).at("code"), "context_length_exceeded");
   EXPECT_EQ(error_of(answer).at("param"), "input");

@@ -1,7 +1,5 @@
 #include "api/routes/cache_routes.h"
 
-#include <thread>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -117,11 +115,11 @@ TEST_F(CacheRoutes, AMisspeltFilterPurgesNothing) {
 }
 
 TEST_F(CacheRoutes, ACompletionsEntryIsReadable) {
-  std::thread player([this] { model.answer(0, {"It is", " four."}); });
-  const auto answer =
-      send("POST", "/v1/chat/completions",
-           R"({"model": "tiny", "temperature": 0, "messages": [{"role": "user", "content": "2 + 2?"}]})");
-  player.join();
+  const auto answer = send_while(
+      "/v1/chat/completions",
+      R"({"model": "tiny", "temperature": 0, "messages": [{"role": "user", "content": "2 + 2?"}]})", [this] {
+        model.answer(0, {"It is", " four."});
+      });
   const auto entry = json::parse(
       send("GET", "/v1/cache/entries/" + std::string(answer.header("x-permutation-cache-key"))).body);
   EXPECT_EQ(entry.at("value").at("choices").at(0).at("text"), "It is four.");
