@@ -12,6 +12,7 @@
 #include "api/errors.h"
 #include "api/json/fields.h"
 #include "api/json/json_writer.h"
+#include "api/json/render_parts.h"
 #include "api/routes/model_list.h"
 #include "base/json_text.h"
 #include "telemetry/trace_context.h"
@@ -147,10 +148,7 @@ std::string render(const EmbeddingCall& call, llm::Embeddings& embeddings) {
   }
   out += ']';
   body.string("model", call.model);
-  ObjectWriter usage(body.member("usage"));
-  usage.integer("prompt_tokens", embeddings.tokens);
-  usage.integer("total_tokens", embeddings.tokens);
-  usage.end();
+  append_input_usage(body.member("usage"), embeddings.tokens);
   body.end();
   return out;
 }

@@ -15,6 +15,7 @@
 #include "api/errors.h"
 #include "api/json/fields.h"
 #include "api/json/json_writer.h"
+#include "api/json/render_parts.h"
 #include "api/routes/model_list.h"
 
 namespace pmt::api {
@@ -130,10 +131,7 @@ std::string render(const std::string& id, const RerankCall& call, const llm::Emb
     item.end();
   }
   out += ']';
-  ObjectWriter usage(body.member("usage"));
-  usage.integer("prompt_tokens", embeddings.tokens);
-  usage.integer("total_tokens", embeddings.tokens);
-  usage.end();
+  append_input_usage(body.member("usage"), embeddings.tokens);
   body.end();
   return out;
 }

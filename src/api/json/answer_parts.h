@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/json/json_writer.h"
 #include "llm/event.h"
 
 namespace pmt::api {
@@ -34,5 +35,16 @@ std::int64_t reasoning_tokens(const llm::Usage& usage);
 
 /// Those of `members` whose names the object doesn't have itself.
 llm::MembersText others(const llm::MembersText& members, std::span<const std::string_view> own);
+
+/// A server-sent event with its type beside the data and in it; `members` adds what follows the type.
+template <class F>
+void append_event(std::string& out, std::string_view type, F&& members) {
+  out.append("event: ").append(type).append("\ndata: ");
+  ObjectWriter w(out);
+  w.string("type", type);
+  members(w);
+  w.end();
+  out += "\n\n";
+}
 
 }  // namespace pmt::api

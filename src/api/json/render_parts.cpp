@@ -173,6 +173,13 @@ void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& 
   w.end();
 }
 
+void append_input_usage(std::string& out, std::int64_t tokens) {
+  ObjectWriter w(out);
+  w.integer("prompt_tokens", tokens);
+  w.integer("total_tokens", tokens);
+  w.end();
+}
+
 void append_report(std::string& out, const llm::Report& report) {
   ObjectWriter w(out);
   if (report.cache) append_cache(w.member("cache"), *report.cache);

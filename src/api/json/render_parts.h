@@ -38,6 +38,9 @@ void append_fingerprint(ObjectWriter& w, const llm::MembersText& more);
 /// prefix.
 void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& report);
 
+/// The same of what has only a prompt: embeddings, rankings.
+void append_input_usage(std::string& out, std::int64_t tokens);
+
 /// `"permutation"`'s value: what each part of the report says, nothing for parts that nobody filled.
 void append_report(std::string& out, const llm::Report& report);
 

@@ -6,8 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "api/errors.h"
 #include "api/json/answer_parts.h"
 #include "api/json/json_writer.h"
@@ -171,8 +169,6 @@ class EventsWriter final : public StreamWriter {
   std::string failure(const base::Error& error) override;
 
  private:
-  template <class F>
-  static void event(std::string& out, std::string_view type, F&& body);
   void begin(std::string& out);
   void open_block(std::string& out, Kind kind, const FunctionCall& call);
   void continue_block(std::string& out, Kind kind);
@@ -188,20 +184,10 @@ class EventsWriter final : public StreamWriter {
   bool begun_ = false, refused_ = false;
 };
 
-template <class F>
-void EventsWriter::event(std::string& out, std::string_view type, F&& body) {
-  fmt::format_to(std::back_inserter(out), "event: {}\ndata: ", type);
-  ObjectWriter w(out);
-  w.string("type", type);
-  body(w);
-  w.end();
-  out += "\n\n";
-}
-
 /// What a prompt has is known at its end only; message_delta says it.
 void EventsWriter::begin(std::string& out) {
   if (std::exchange(begun_, true)) return;
-  event(out, "message_start", [this](ObjectWriter& w) {
+  append_event(out, "message_start", [this](ObjectWriter& w) {
     ObjectWriter message(w.member("message"));
     open_message(message, shape_, started_.model);
     message.member("content") += "[]";
@@ -215,7 +201,7 @@ void EventsWriter::begin(std::string& out) {
 void EventsWriter::open_block(std::string& out, Kind kind, const FunctionCall& call) {
   close_block(out);
   open_ = kind;
-  event(out, "content_block_start", [&](ObjectWriter& w) {
+  append_event(out, "content_block_start", [&](ObjectWriter& w) {
     w.integer("index", blocks_);
     ObjectWriter block(w.member("content_block"));
     if (kind == Kind::kToolUse) {
@@ -238,14 +224,14 @@ void EventsWriter::continue_block(std::string& out, Kind kind) {
 
 void EventsWriter::close_block(std::string& out) {
   if (!open_) return;
-  event(out, "content_block_stop", [this](ObjectWriter& w) { w.integer("index", blocks_); });
+  append_event(out, "content_block_stop", [this](ObjectWriter& w) { w.integer("index", blocks_); });
   open_.reset();
   ++blocks_;
 }
 
 void EventsWriter::delta_event(std::string& out, std::string_view type, std::string_view name,
                                std::string_view text) {
-  event(out, "content_block_delta", [&](ObjectWriter& w) {
+  append_event(out, "content_block_delta", [&](ObjectWriter& w) {
     w.integer("index", blocks_);
     ObjectWriter delta(w.member("delta"));
     delta.string("type", type);
@@ -305,7 +291,7 @@ std::string EventsWriter::finish(llm::Done& done) {
   std::string out;
   begin(out);
   if (!done.report.cache) done.report.cache = started_.cache;
-  event(out, "message_delta", [&](ObjectWriter& w) {
+  append_event(out, "message_delta", [&](ObjectWriter& w) {
     ObjectWriter delta(w.member("delta"));
     delta.string("stop_reason", stop_reason(reason_, calls_ > 0, refused_));
     delta.null("stop_sequence");
@@ -314,7 +300,7 @@ std::string EventsWriter::finish(llm::Done& done) {
     append_report(w.member("permutation"), done.report);
     append_members(w, others(done.extra, kOwn));
   });
-  event(out, "message_stop", [](ObjectWriter&) {});
+  append_event(out, "message_stop", [](ObjectWriter&) {});
   return out;
 }
 

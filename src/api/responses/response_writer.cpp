@@ -123,13 +123,10 @@ class EventsWriter final : public StreamWriter {
 
 template <class F>
 void EventsWriter::event(std::string& out, std::string_view type, F&& body) {
-  fmt::format_to(std::back_inserter(out), "event: {}\ndata: ", type);
-  ObjectWriter w(out);
-  w.string("type", type);
-  w.integer("sequence_number", number_++);
-  body(w);
-  w.end();
-  out += "\n\n";
+  append_event(out, type, [&](ObjectWriter& w) {
+    w.integer("sequence_number", number_++);
+    body(w);
+  });
 }
 
 void EventsWriter::whole_event(std::string& out, std::string_view type) {
