@@ -70,6 +70,8 @@ class ScriptedUpstream:
         self._server.server_close()
 
     def act(self, handler, body):
+        if "input" in body:
+            return self.do_embed(handler, body)
         text = body["messages"][-1]["content"]
         found = re.search(r"do:([a-z0-9,]+)", text)
         plan = found[1].split(",") if found else ["ok"]
@@ -106,6 +108,7 @@ class ScriptedUpstream:
         "citations": ["https://a.example/1"],
         "search_results": [{"title": "A", "url": "https://a.example/1", "date": "2024-01-01"}],
     }
+    VECTOR = [1.5, -0.25]
     USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14, "search_context_size": "low"}
 
     def do_ok(self, handler, body):
@@ -122,6 +125,11 @@ class ScriptedUpstream:
         end = {"index": 0, "delta": {}, "finish_reason": "stop"}
         self.event(handler, {"choices": [end], "usage": self.USAGE, **self.CITATIONS})
         self.event(handler, "[DONE]")
+
+    def do_embed(self, handler, body):
+        row = {"object": "embedding", "index": 0, "embedding": self.VECTOR}
+        answer = {"object": "list", "data": [row], "model": body["model"], "usage": {"prompt_tokens": 1}}
+        self.send(handler, 200, json.dumps(answer), [("content-type", "application/json")])
 
     def do_tools(self, handler, body):
         call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}

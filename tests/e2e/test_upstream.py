@@ -234,3 +234,32 @@ def test_a_budget_of_seconds_ends_it(remote, fresh):
 def test_metrics_count_the_upstream(gateway):
     text = httpx.get(gateway.url + "/metrics").text
     assert 'permutation_engine_upstream_retries_total{model="s/sonar"}' in text
+
+
+EMBEDDINGS_ALONE = """
+[server]
+port = 0
+
+[embeddings]
+enabled = false
+
+[[upstream]]
+name = "e"
+base_url = "{url}"
+embeddings = {{ small = "its-own" }}
+"""
+
+
+def test_an_upstream_may_have_embeddings_alone(binary, scripted, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(EMBEDDINGS_ALONE.format(url=scripted.url))
+    running = RunningServer([binary, "serve", "--config", str(config)])
+    remote = openai.OpenAI(base_url=running.url + "/v1", api_key="none", max_retries=0, timeout=60)
+    answer = remote.embeddings.create(model="e/small", input="hi", encoding_format="float")
+    assert answer.data[0].embedding == scripted.VECTOR
+    assert answer.model == "e/small"
+    assert scripted.requests[-1]["model"] == "its-own"
+    assert [model.id for model in remote.models.list()] == ["e/small"]
+    with pytest.raises(openai.NotFoundError):
+        ask(remote, "hi", "e/small")
+    assert running.stop() == 0, running.log()

@@ -94,7 +94,7 @@ struct ServerApp::Impl {
   std::unique_ptr<RlmEngines> rlm;
   std::unique_ptr<api::Api> api;
   std::unique_ptr<net::HttpServer> server;
-  std::string name;  // of the first model
+  std::string name;  // of the first local model; "" without one
   std::uint16_t port = 0;
 };
 
@@ -218,7 +218,7 @@ base::Status ServerApp::Impl::wire() {
   TRY(wire_engine(options));
   const auto& models = local->models();
   if (!models.empty()) options.knowledge_model = models[0].name;
-  name = models.empty() ? options.models.begin()->first : models[0].name;
+  if (!models.empty()) name = models[0].name;
 
   std::vector<const LocalModel*> local_models;
   for (const engine::TaughtModel& taught : models) local_models.push_back(taught.model.get());

@@ -29,7 +29,7 @@ class ServerApp {
 
   /// http://host:port, with the port that was bound.
   std::string url() const;
-  /// The name of the first local model; without one, of an upstream's.
+  /// The name of the first local model; "" without one.
   const std::string& model_name() const;
   /// Takes over the keys, the prices and the TLS certificate (if there is one before and after); nothing else
   /// of `config`. What runs goes on.
