@@ -128,6 +128,7 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file)
     TRY_ASSIGN(UpstreamConfig upstream, read_upstream(*table, file));
     config.upstreams.push_back(std::move(upstream));
   }
+  TRY(check_names(config.upstreams, file));
   if (const auto* engine = reader.table("permutation")) {
     TRY_ASSIGN(config.engine, read_engine(*engine, file));
   }

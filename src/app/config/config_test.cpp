@@ -257,5 +257,28 @@ TEST(Config, AnUpstreamThatCantBeIsRefusedByName) {
   }
 }
 
+TEST(Config, AnUpstreamsNameStandsOnceAmongModelsAndEmbeddings) {
+  const std::string one = "[[upstream]]\nname = \"a\"\nbase_url = \"http://h\"\n";
+  const std::string models = "models = [\"x\"]\n", embeddings = "embeddings = [\"x\"]\n";
+  struct Case {
+    std::string text, wanted;
+  };
+  const Case cases[] = {
+      {one + models + one + embeddings,
+       "f.toml:5: [[upstream]] a: a/x stands in its embeddings and in the models"},
+      {one + embeddings + one + models,
+       "f.toml:5: [[upstream]] a: a/x stands in its models and in the embeddings"},
+      {one + models + one + models, "f.toml:5: [[upstream]] a: a/x stands in its models and in the models"},
+      {one + embeddings + one + embeddings, "and in the embeddings of the [[upstream]] of line 1"},
+      {one + models + embeddings, "f.toml:1: [[upstream]] a: a/x stands in its embeddings and in the models"},
+  };
+  for (const Case& of : cases) {
+    const auto config = parse_config(of.text, "f.toml");
+    ASSERT_FALSE(config) << of.text;
+    EXPECT_NE(config.error().message.find(of.wanted), std::string::npos) << config.error().message;
+  }
+  EXPECT_TRUE(parse_config(one + models + "embeddings = [\"y\"]\n", "f.toml"));
+}
+
 }  // namespace
 }  // namespace pmt::app

@@ -56,6 +56,7 @@ base::Status read_models(const toml::table& table, const std::string& file, Upst
 base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::string& file) {
   TableReader reader(table, "[[upstream]]", file);
   UpstreamConfig out;
+  out.line = table.source().begin.line;
   upstream::RemoteOptions& remote = out.remote;
   reader.text("name", out.name);
   reader.text("base_url", out.base_url);
@@ -89,6 +90,32 @@ base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::
   remote.base_url = std::move(*url);
   TRY(read_models(table, file, out));
   return out;
+}
+
+base::Status check_names(const std::vector<UpstreamConfig>& upstreams, const std::string& file) {
+  struct Place {
+    const char* key;
+    unsigned line;
+  };
+  std::map<std::string, Place> places;
+  for (const UpstreamConfig& upstream : upstreams) {
+    const auto add = [&](const char* key, const std::map<std::string, std::string>& names) -> base::Status {
+      for (const auto& [served, own] : names) {
+        const std::string name = upstream.name + "/" + served;
+        const auto [first, is_new] = places.try_emplace(name, Place{key, upstream.line});
+        if (is_new) continue;
+        return base::invalid(
+            fmt::format("{}:{}: [[upstream]] {}: {} stands in its {} and in the {} of the [[upstream]] of "
+                        "line {}; each name can be served once",
+                        file, upstream.line, upstream.name, name, key, first->second.key, first->second.line),
+            key);
+      }
+      return {};
+    };
+    TRY(add("models", upstream.models));
+    TRY(add("embeddings", upstream.embeddings));
+  }
+  return {};
 }
 
 base::Result<upstream::RemoteOptions> remote_options(const UpstreamConfig& config, const std::string& model) {

@@ -3,9 +3,10 @@
 //   [[upstream]]
 //   name = "sonar"                        # its models are served as "sonar/..."
 //   base_url = "https://api.perplexity.ai"  # chat is at base_url + /chat/completions
-//   api_key_env = "PERPLEXITY_API_KEY"    # the environment variable that holds the key; unset: no key is
-//   sent models = { sonar = "sonar-pro" }      # as we serve it = as it calls it; or a list of names that are
-//   the same ca_file = "/etc/ssl/my-ca.pem"        # whom to trust for https; unset: the system's authorities
+//   api_key_env = "PERPLEXITY_API_KEY"    # the environment variable that holds the key; unset: none is sent
+//   models = { sonar = "sonar-pro" }      # as we serve it = as it calls it; or a list of names
+//   embeddings = ["small"]                # the same of models that embed
+//   ca_file = "/etc/ssl/my-ca.pem"        # whom to trust for https; unset: the system's authorities
 //   stream = true                         # false: for a server that can't stream
 //   max_completion_tokens = false         # true: send the length under OpenAI's newer name
 //   connect_timeout_s = 10
@@ -38,6 +39,7 @@
 namespace pmt::app {
 
 struct UpstreamConfig {
+  unsigned line = 0;  // of the config file
   std::string name;
   std::string base_url;
   std::string api_key_env;
@@ -51,8 +53,11 @@ struct UpstreamConfig {
 /// One [[upstream]] table. Errors: kInvalidArgument with file, line, key.
 base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::string& file);
 
-/// Everything that one of its models needs, of either kind; the key is read from the environment now. Errors: the variable is
-/// not set.
+/// Errors: kInvalidArgument with the file and both lines, if two models of any kinds would be served by one name.
+base::Status check_names(const std::vector<UpstreamConfig>& upstreams, const std::string& file);
+
+/// Everything that one of its models needs, of either kind; the key is read from the environment now. Errors:
+/// the variable is not set.
 base::Result<upstream::RemoteOptions> remote_options(const UpstreamConfig& config, const std::string& model);
 
 }  // namespace pmt::app

@@ -54,21 +54,13 @@ base::Status Upstreams::add(const UpstreamConfig& config) {
     }
     spdlog::info("upstream {}: {} at {}{}", name, own, config.base_url,
                  config.api_key_env.empty() ? "" : ", with the key in " + config.api_key_env);
-    if (!models_.emplace(name, std::move(model)).second) {
-      return base::invalid(
-          fmt::format("the model {} is configured twice: each [[upstream]] needs a name of its own", name),
-          "name");
-    }
+    models_.emplace(name, std::move(model));
   }
   return add_embeddings(config, *client);
 }
 
 base::Status Upstreams::add_embeddings(const UpstreamConfig& config, net::AsyncClient& client) {
   for (const auto& [served, own] : config.embeddings) {
-    if (config.models.contains(served))
-      return base::invalid(
-          fmt::format("upstream {}: {} stands in models and in embeddings", config.name, served),
-          "embeddings");
     TRY_ASSIGN(upstream::RemoteOptions settings, remote_options(config, served));
     const std::string name = settings.name;
     spdlog::info("upstream {}: {} at {}, for embeddings", name, own, config.base_url);

@@ -31,8 +31,8 @@ class Upstreams {
     base::UsageCounter* cache_usage = nullptr;
     response_cache::SemanticTier* semantic = nullptr;  // null: none
   };
-  /// Errors: kInvalidArgument, a key's variable isn't set, a certificate file can't be read, two upstreams of
-  /// one name.
+  /// Requires: check_names finds nothing. Errors: kInvalidArgument, a key's variable isn't set, a certificate
+  /// file can't be read.
   static base::Result<std::unique_ptr<Upstreams>> create(const std::vector<UpstreamConfig>& configs,
                                                          Options options, const base::Clock& clock);
 
