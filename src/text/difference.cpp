@@ -7,6 +7,7 @@
 #include "text/english.h"
 #include "text/opposites.h"
 #include "text/plain_words.h"
+#include "text/sorted.h"
 #include "text/stems.h"
 #include "text/stop_words.h"
 #include "text/words.h"
@@ -18,10 +19,6 @@ using Words = std::vector<std::string>;
 
 bool has(const Words& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-bool has_sorted(const Words& words, const std::string& word) {
-  return std::binary_search(words.begin(), words.end(), word);
 }
 
 /// Says it, however it is written there.

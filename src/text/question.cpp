@@ -10,6 +10,7 @@
 #include "text/numbers.h"
 #include "text/phrases.h"
 #include "text/plain_words.h"
+#include "text/sorted.h"
 #include "text/stop_words.h"
 #include "text/tasks.h"
 #include "text/words.h"
@@ -25,11 +26,6 @@ bool is_upper(char c) {
 bool is_code_like(std::string_view word) {
   if (word.size() < 2) return false;
   return word.find('_') != std::string_view::npos || std::any_of(word.begin() + 1, word.end(), is_upper);
-}
-
-void sort_unique(std::vector<std::string>& words) {
-  std::sort(words.begin(), words.end());
-  words.erase(std::unique(words.begin(), words.end()), words.end());
 }
 
 /// Countries and parts of the world.

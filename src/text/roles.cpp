@@ -6,19 +6,14 @@
 #include <utility>
 
 #include "text/english.h"
+#include "text/sorted.h"
 #include "text/stop_words.h"
 
 namespace pmt::text {
 namespace {
 
-template <class T>
-void sort_unique(std::vector<T>& all) {
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-}
-
 bool knows(const Roles& roles, StemHash stem) {
-  return std::binary_search(roles.stems.begin(), roles.stems.end(), stem);
+  return has_sorted(roles.stems, stem);
 }
 
 bool fills_any(const Roles& roles, StemHash filler) {
@@ -30,8 +25,8 @@ bool fills_any(const Roles& roles, StemHash filler) {
 bool moved(const Roles& a, const Roles& b, std::uint16_t slot) {
   const bool ordered = is_ordered(slot);
   return std::any_of(a.slots.begin(), a.slots.end(), [&](const Filled& one) {
-    return one.slot == slot && knows(b, one.filler) &&
-           !std::binary_search(b.slots.begin(), b.slots.end(), one) && (ordered || !fills_any(b, one.filler));
+    return one.slot == slot && knows(b, one.filler) && !has_sorted(b.slots, one) &&
+           (ordered || !fills_any(b, one.filler));
   });
 }
 
@@ -52,9 +47,7 @@ bool have_the_same_words(const Roles& a, const Roles& b) {
 
 /// "The owner of the dog" and "the dog of the owner", "Ann's mother is Eve" and "Eve's mother is Ann".
 bool owners_exchanged(const Roles& a, const Roles& b) {
-  const auto has = [](const Roles& roles, Owned one) {
-    return std::binary_search(roles.owned.begin(), roles.owned.end(), one);
-  };
+  const auto has = [](const Roles& roles, Owned one) { return has_sorted(roles.owned, one); };
   return std::any_of(a.owned.begin(), a.owned.end(), [&](const Owned& one) {
     if (has(b, one)) return false;
     if (has(b, {one.owner, one.thing}) && !has(a, {one.owner, one.thing})) return true;
@@ -75,7 +68,7 @@ bool slots_opposed(const Roles& a, const Roles& b) {
     return all;
   }();
   const auto has = [](const Roles& roles, std::uint16_t slot, StemHash filler) {
-    return std::binary_search(roles.slots.begin(), roles.slots.end(), Filled{slot, filler});
+    return has_sorted(roles.slots, Filled{slot, filler});
   };
   return std::any_of(a.slots.begin(), a.slots.end(), [&](const Filled& one) {
     return std::any_of(kOpposed.begin(), kOpposed.end(), [&](const Pair& pair) {
@@ -88,9 +81,7 @@ bool slots_opposed(const Roles& a, const Roles& b) {
 
 /// Who acts in the one is acted on in the other, and does both in neither.
 bool claims_conflict(const Roles& a, const Roles& b) {
-  const auto has = [](const Roles& roles, Claim claim) {
-    return std::binary_search(roles.claims.begin(), roles.claims.end(), claim);
-  };
+  const auto has = [](const Roles& roles, Claim claim) { return has_sorted(roles.claims, claim); };
   return std::any_of(a.claims.begin(), a.claims.end(), [&](const Claim& one) {
     const Claim turned{one.verb, one.other, !one.acts};
     return has(b, turned) && !has(a, turned) && !has(b, one);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "text/sorted.h"
 #include "text/stems.h"
 
 namespace pmt::response_cache {
@@ -11,14 +12,10 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-bool has(const Words& sorted, const std::string& word) {
-  return std::binary_search(sorted.begin(), sorted.end(), word);
-}
-
 int shared_count(const Words& a, const Words& b) {
   int count = 0;
   for (const std::string& word : a) {
-    if (has(b, word) ||
+    if (text::has_sorted(b, word) ||
         std::any_of(b.begin(), b.end(), [&](const std::string& w) { return text::alike(word, w); }))
       ++count;
   }
@@ -47,7 +44,7 @@ Likeness likeness(const text::Question& a, const text::Question& b) {
     out.substituted = static_cast<float>(front + back) / static_cast<float>(longer);
   }
   int named = 0;
-  for (const std::string& name : a.names) named += has(b.names, name) ? 1 : 0;
+  for (const std::string& name : a.names) named += text::has_sorted(b.names, name) ? 1 : 0;
   named += static_cast<int>(a.numbers == b.numbers ? a.numbers.size() : 0);
   out.named = std::min(1.0F, 0.5F * static_cast<float>(named));
   return out;
