@@ -6,19 +6,18 @@
 
 #include "text/english.h"
 #include "text/opposites.h"
-#include "text/plain_words.h"
 #include "text/sorted.h"
 #include "text/stems.h"
 #include "text/stop_words.h"
-#include "text/words.h"
 
 namespace pmt::text {
 namespace {
 
 using Words = std::vector<std::string>;
 
-bool has(const Words& words, const std::string& word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
+template <class One>
+bool has(const std::vector<One>& all, const One& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
 }
 
 /// Says it, however it is written there.
@@ -31,15 +30,10 @@ bool names_found(const Question& a, const Question& b) {
 }
 
 /// A quotation's words stand in `text` one after another.
-bool holds_phrase(const Words& text, std::string_view quote) {
+bool holds_phrase(const Words& text, const Quote& quote) {
   std::string all = " ";
   for (const std::string& word : text) all += word + ' ';
-  std::string phrase = " ";
-  for (const Word& word : words_of(quote, {.parts = true})) {
-    const auto number = word.folded;
-    phrase += singular(number) + ' ';
-  }
-  return all.find(phrase) != std::string::npos;
+  return all.find(' ' + quote.words + ' ') != std::string::npos;
 }
 
 /// What one quotes, the other must say, too. Where all that it says is the quotation, the one that quotes asks
@@ -48,11 +42,10 @@ bool quotes_differ(const Question& a, const Question& b) {
   if (!a.quotes.empty() && !b.quotes.empty()) return a.quotes != b.quotes;
   constexpr std::size_t kQuotes = 8;
   const auto end = a.quotes.begin() + static_cast<std::ptrdiff_t>(std::min(a.quotes.size(), kQuotes));
-  return std::any_of(a.quotes.begin(), end, [&](const std::string& quote) {
+  return std::any_of(a.quotes.begin(), end, [&](const Quote& quote) {
     if (!holds_phrase(b.words, quote)) return true;
-    const std::size_t quoted = words_of(quote, {.parts = true}).size();
     constexpr std::size_t kSentence = 3;
-    return quoted >= kSentence && quoted + 1 >= b.words.size() && a.words.size() > quoted + 1;
+    return quote.count >= kSentence && quote.count + 1 >= b.words.size() && a.words.size() > quote.count + 1;
   });
 }
 
@@ -107,11 +100,9 @@ bool one_word_apart(const Words& a, const Words& b) {
 /// It asks for something to be done with the known question: "translate '...'". Writing a text that tells the answer
 /// is not among it.
 bool asks_about(const Question& asked, const Question& known) {
-  constexpr std::ptrdiff_t kSentence = 4;
-  const bool quotes = std::any_of(asked.quotes.begin(), asked.quotes.end(), [&](const std::string& quote) {
-    const auto spaces = std::count(quote.begin(), quote.end(), ' ');
-    return !has(known.quotes, quote) && spaces + 1 >= kSentence &&
-           static_cast<std::size_t>(spaces) + 1 < asked.words.size();
+  constexpr std::size_t kSentence = 4;
+  const bool quotes = std::any_of(asked.quotes.begin(), asked.quotes.end(), [&](const Quote& quote) {
+    return !has(known.quotes, quote) && quote.count >= kSentence && quote.count < asked.words.size();
   });
   return quotes || std::any_of(asked.tasks.begin(), asked.tasks.end(), [&](const std::string& task) {
            return !task.starts_with("write ") && !has(known.tasks, task);

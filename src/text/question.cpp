@@ -40,12 +40,12 @@ class Reader {
   explicit Reader(std::string_view text) : text_(text), words_(words_of(text, {.parts = true})) {}
 
   Question read() {
-    question_.quotes = quotes_of(text_);
     question_.tasks = tasks_of(words_);
     for (std::size_t i = 0; i < words_.size();) {
       i += read_word(i);
       if (i < words_.size()) read_gap(i);
     }
+    read_quotes();
     question_.negated = is_negated();
     for (std::size_t i = 0; i + 1 < terms_.size(); ++i) {
       if (terms_[i].folded == "or") alternatives_.insert(alternatives_.end(), {i - (i > 0 ? 1 : 0), i + 1});
@@ -60,8 +60,9 @@ class Reader {
     std::sort(question_.lengths.begin(), question_.lengths.end());
     std::sort(question_.quantities.begin(), question_.quantities.end());
     for (auto* list : {&question_.content, &question_.names, &question_.told_names, &question_.units,
-                       &question_.times, &question_.tasks, &question_.quotes})
+                       &question_.times, &question_.tasks})
       sort_unique(*list);
+    sort_unique(question_.quotes);
     return std::move(question_);
   }
 
@@ -92,7 +93,7 @@ class Reader {
       if (term.word.size() == 1 && !(i + 1 < words_.size() && words_[i + 1].capital && !words_[i].ends_run))
         term.content = true;
     }
-    add(std::move(term));
+    add(std::move(term), words_[i].begin);
     return 1;
   }
 
@@ -112,7 +113,7 @@ class Reader {
     if (word.empty()) return;
     Term term;
     term.folded = term.word = word;
-    add(std::move(term));
+    add(std::move(term), words_[i - 1].end);
   }
 
   Term term_of(std::size_t i) const {
@@ -128,12 +129,30 @@ class Reader {
     return term;
   }
 
-  void add(Term term) {
+  /// `begin`: of it in the text.
+  void add(Term term, std::size_t begin) {
     if (term.content) question_.content.push_back(term.word);
     question_.words.push_back(term.word);
     // A gap to fill in takes no part: "___ is the capital", "the capital is ___".
     if (term.folded.find_first_not_of('_') == std::string::npos) term.content = term.name = false;
     terms_.push_back(std::move(term));
+    begins_.push_back(begin);
+  }
+
+  /// A quotation's words are those of the question: cut by another rule, "snake_case" and "1,500" would be found in
+  /// no question that says them without the marks.
+  void read_quotes() {
+    for (const Range& range : quotes_of(text_)) {
+      const auto first = std::lower_bound(begins_.begin(), begins_.end(), range.begin);
+      const auto end = std::lower_bound(first, begins_.end(), range.end) - begins_.begin();
+      Quote quote;
+      for (auto i = first - begins_.begin(); i < end; ++i, ++quote.count) {
+        const char* const between = quote.count > 0 ? " " : "";
+        quote.folded.append(between).append(terms_[i].folded);
+        quote.words.append(between).append(terms_[i].word);
+      }
+      if (quote.count > 0) question_.quotes.push_back(std::move(quote));
+    }
   }
 
   std::size_t take_number(std::size_t i, Number number) {
@@ -158,7 +177,7 @@ class Reader {
     const Word& word = words_[i];
     if (word.digits && !word.folded.empty() && (word.folded[0] < '0' || word.folded[0] > '9') && is_name(i))
       question_.names.push_back(word.folded);
-    add(std::move(term));
+    add(std::move(term), word.begin);
     return number.words;
   }
 
@@ -248,6 +267,7 @@ class Reader {
   const std::string_view text_;
   const std::vector<Word> words_;
   std::vector<Term> terms_;
+  std::vector<std::size_t> begins_;        // of each term, in the text
   std::vector<std::size_t> alternatives_;  // terms beside an "or"
   Question question_;
 };

@@ -5,6 +5,8 @@
 // 20 words. Memory: about 2 KB for one of 20 words.
 #pragma once
 
+#include <compare>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,13 @@
 #include "text/roles.h"
 
 namespace pmt::text {
+
+struct Quote {
+  std::string folded;     // its words, a space between two
+  std::string words;      // the same as they stand in Question::words
+  std::size_t count = 0;  // of them
+  auto operator<=>(const Quote&) const = default;
+};
 
 /// Lists are sorted, and unique but for `words` and the numbers.
 struct Question {
@@ -26,7 +35,7 @@ struct Question {
   std::vector<std::string> quantities;  // "5 km", "march 5"
   std::vector<std::string> times;       // months, weekdays, "last year"
   std::vector<std::string> tasks;       // "translate", "write a poem"
-  std::vector<std::string> quotes;      // folded
+  std::vector<Quote> quotes;            // what stands in quotation marks
   std::size_t words_before_colon = 0;   // of the first one: "Translate this: ..."
   bool negated = false;
   WordFlags flags;  // of `words`

@@ -52,8 +52,8 @@ std::vector<std::string> tasks_of(const std::vector<Word>& words) {
   return tasks;
 }
 
-std::vector<std::string> quotes_of(std::string_view text) {
-  std::vector<std::string> quotes;
+std::vector<Range> quotes_of(std::string_view text) {
+  std::vector<Range> quotes;
   static constexpr std::pair<std::string_view, std::string_view> kMarks[] = {{"\"", "\""},
                                                                              {"\xE2\x80\x9C", "\xE2\x80\x9D"},
                                                                              {"\xE2\x80\x98", "\xE2\x80\x99"},
@@ -72,8 +72,7 @@ std::vector<std::string> quotes_of(std::string_view text) {
         at = text.find(open, at + 1);
         continue;
       }
-      if (std::string quote = folded_text(text.substr(begin, end - begin)); !quote.empty())
-        quotes.push_back(std::move(quote));
+      quotes.push_back({begin, end});
       at = end + close.size() < text.size() ? text.find(open, end + close.size()) : std::string_view::npos;
     }
   }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/sentences.h"
 #include "text/words.h"
 
 namespace pmt::text {
@@ -13,7 +14,7 @@ namespace pmt::text {
 /// "translate", "spell", "write poem", ..., in no order.
 std::vector<std::string> tasks_of(const std::vector<Word>& words);
 
-/// What stands in quotation marks, folded (words.h: folded_text).
-std::vector<std::string> quotes_of(std::string_view text);
+/// What stands in quotation marks, without them. In no order; marks of two kinds may stand one in the other.
+std::vector<Range> quotes_of(std::string_view text);
 
 }  // namespace pmt::text
