@@ -41,7 +41,7 @@ class ClaimReader {
   bool content(std::size_t i) const { return terms_[i].content; }
   bool opens_slot(std::size_t i) const { return is_preposition(terms_[i].folded); }
   void claim(std::size_t verb, std::size_t other, bool acts) {
-    const StemHash v = stem_hash(terms_[verb].folded), o = stem_hash(terms_[other].folded);
+    const StemHash v = terms_[verb].stem, o = terms_[other].stem;
     if (v != o) claims_.push_back({v, o, acts});
   }
 

@@ -19,6 +19,7 @@ struct Claim {
   auto operator<=>(const Claim&) const = default;
 };
 
+/// Requires: the stem of each term is known.
 std::vector<Claim> claims_of(std::span<const Term> sentence);
 
 }  // namespace pmt::text

@@ -55,6 +55,9 @@ class Reader {
       question_.flags.content.push_back(term.content);
       question_.flags.name.push_back(term.name);
     }
+    if (terms_.size() <= kRoleWordsMax) {
+      for (Term& term : terms_) term.stem = stem_hash(term.folded);
+    }
     question_.roles = roles_of(terms_);
     std::sort(question_.numbers.begin(), question_.numbers.end());
     std::sort(question_.lengths.begin(), question_.lengths.end());

@@ -95,7 +95,7 @@ Roles roles_of(const std::vector<Term>& terms) {
   if (terms.size() > kRoleWordsMax) return roles;
   static const WordSet kSymmetric = english_words("symmetric_words");
   for (const Term& term : terms) {
-    roles.stems.push_back(stem_hash(term.folded));
+    roles.stems.push_back(term.stem);
     if (term.content) roles.content.push_back(roles.stems.back());
     roles.symmetric = roles.symmetric || kSymmetric.contains(term.folded) || kSymmetric.contains(term.word);
   }

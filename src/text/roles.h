@@ -27,6 +27,7 @@ struct Roles {
   bool symmetric = false;  // it asks for something in which order doesn't matter: a distance, a difference
 };
 
+/// Requires: each term's stem is known, if they are kRoleWordsMax or fewer.
 Roles roles_of(const std::vector<Term>& terms);
 
 /// Two things of both have each other's place, or one thing has the opposite place (to Oslo, from Oslo).

@@ -67,7 +67,7 @@ class SlotReader {
     if (at + 3 >= terms_.size() || !terms_[at + 1].content || auxiliary(terms_[at + 2].folded) != "be")
       return;
     for (std::size_t i = at + 3; i < terms_.size() && terms_[i].content; ++i)
-      places_.owned.push_back({stem_hash(terms_[i].folded), stem_hash(terms_[at + 1].folded)});
+      places_.owned.push_back({terms_[i].stem, terms_[at + 1].stem});
   }
   /// "owner" of "the owner of".
   std::optional<std::size_t> head_before(std::size_t of) const {
@@ -76,7 +76,7 @@ class SlotReader {
   }
 
   void take(std::size_t i) {
-    const StemHash hash = stem_hash(terms_[i].folded);
+    const StemHash hash = terms_[i].stem;
     if (terms_[i].possessive) {
       // All of "Sophia of Prussia's child" and "Sir John Hall's child".
       // "The owner of Tom's dog" goes on, "Municipality of Cirkulane's capital" doesn't.
@@ -84,12 +84,11 @@ class SlotReader {
       const std::size_t thing = phrase_end(i + 1);
       if (thing == terms_.size()) return;
       for (std::size_t n = i + 1; n-- > 0 && (n == i || terms_[n].name || inside_name(n));) {
-        if (terms_[n].content)
-          places_.owned.push_back({stem_hash(terms_[thing].folded), stem_hash(terms_[n].folded)});
+        if (terms_[n].content) places_.owned.push_back({terms_[thing].stem, terms_[n].stem});
       }
       return;
     }
-    if (owner_of_) places_.owned.push_back({stem_hash(terms_[*owner_of_].folded), hash});
+    if (owner_of_) places_.owned.push_back({terms_[*owner_of_].stem, hash});
     if (slot_ >= 0 && !owner_of_) places_.slots.push_back({static_cast<std::uint16_t>(slot_), hash});
   }
 
@@ -110,7 +109,7 @@ class SlotReader {
       return;
     const Term& next = terms_[i + 1];
     if (next.content && !joins(next.folded) && slot_of(next.folded) < 0)
-      places_.owned.push_back({stem_hash(next.folded) ^ kCounted, stem_hash(terms_[i].folded)});
+      places_.owned.push_back({next.stem ^ kCounted, terms_[i].stem});
   }
 
   static bool is_number(const Term& term) { return term.folded.front() >= '0' && term.folded.front() <= '9'; }

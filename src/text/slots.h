@@ -25,7 +25,7 @@ struct Owned {
 /// Filler of the slot that "who" or "what" stands for: "to whom", "bigger than what".
 inline constexpr StemHash kAskedFor = 1;
 
-/// In the text's order, with repetitions.
+/// In the text's order, with repetitions. Requires: the stem of each term is known.
 struct Places {
   std::vector<Filled> slots;
   std::vector<Owned> owned;

@@ -34,10 +34,14 @@ const Slots& slots() {
 
 }  // namespace
 
-StemHash stem_hash(std::string_view word) {
+StemHash hash_of(std::string_view bytes) {
   StemHash hash = 0x811c9dc5U;
-  for (const char c : stem_of(word)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x01000193U;
+  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x01000193U;
   return hash;
+}
+
+StemHash stem_hash(std::string_view word) {
+  return hash_of(stem_of(word));
 }
 
 std::string_view auxiliary(std::string_view word) {

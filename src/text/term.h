@@ -8,8 +8,11 @@
 
 namespace pmt::text {
 
+using StemHash = std::uint32_t;
+
 struct Term {
   std::string folded;        // words.h; of a number its value
+  StemHash stem = 0;         // of `folded`, where roles are read (roles.h)
   std::string word;          // without a plural's s
   bool content = false;      // carries meaning by itself
   bool name = false;         // or a number
@@ -18,7 +21,8 @@ struct Term {
   bool first = false;        // of its sentence
 };
 
-using StemHash = std::uint32_t;
+/// FNV-1a of the bytes as they are, to compare words by.
+StemHash hash_of(std::string_view bytes);
 StemHash stem_hash(std::string_view word);
 
 /// "do", "be", "have" or "modal"; "" if the word is no auxiliary.
