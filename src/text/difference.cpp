@@ -128,7 +128,7 @@ Difference difference(const Question& a, const Question& b) {
   if (!names_found(a, b) || !names_found(b, a)) return Difference::kName;
   if (a.times != b.times) return Difference::kTime;
   if (a.negated != b.negated) return Difference::kNegation;
-  if (opposed(a.words, b.words)) return Difference::kOpposite;
+  if (opposed(a.opposites, b.opposites)) return Difference::kOpposite;
   if (!a.units.empty() && !b.units.empty() && a.units != b.units) return Difference::kUnit;
   if (a.quantities.size() == b.quantities.size() && a.quantities != b.quantities) return Difference::kUnit;
   if (a.tasks != b.tasks || quotes_differ(a, b) || quotes_differ(b, a) || is_told_about(a, b) ||
@@ -144,7 +144,8 @@ Qualified qualified(const Question& asked, const Question& known) {
   if (shared >= 0.5) {
     if (asks_about(asked, known) || is_told_about(asked, known)) out.difference = Difference::kTask;
   }
-  if ((shared >= 0.5 || one_word_apart(asked.words, known.words)) && opposed(asked.words, known.words))
+  if ((shared >= 0.5 || one_word_apart(asked.words, known.words)) &&
+      opposed(asked.opposites, known.opposites))
     out.difference = Difference::kOpposite;
   // "On which day is it not open?" asks for its rest day.
   if (shared > 0.5 && asked.negated != known.negated) out.difference = Difference::kNegation;

@@ -1,22 +1,19 @@
 #include "text/opposites.h"
 
 #include <algorithm>
-#include <map>
+#include <cstddef>
 #include <set>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
 #include "text/english.h"
+#include "text/sorted.h"
 #include "text/stems.h"
 #include "text/stop_words.h"
 
 namespace pmt::text {
 namespace {
-
-struct Place {
-  int group = 0, member = 0;
-};
 
 /// Of two words the first one's stem: "logged out".
 std::string key_of(std::string_view word) {
@@ -44,9 +41,9 @@ std::string positive_of(std::string_view word) {
   return {};
 }
 
-const std::unordered_map<std::string, std::vector<Place>>& places() {
+const std::unordered_map<std::string, std::vector<Opposites::Member>>& places() {
   static const auto kPlaces = [] {
-    std::unordered_map<std::string, std::vector<Place>> places;
+    std::unordered_map<std::string, std::vector<Opposites::Member>> places;
     int group = 0;
     for (const std::string_view line : english("opposites")) {
       int member = 0;
@@ -62,95 +59,135 @@ const std::unordered_map<std::string, std::vector<Place>>& places() {
   return kPlaces;
 }
 
-/// The members of each group that occur.
-std::map<int, std::set<int>> members_of(const std::vector<std::string>& words) {
-  std::map<int, std::set<int>> members;
+std::vector<Opposites::Member> members_of(const std::vector<std::string>& words,
+                                          const std::vector<std::string>& stems) {
+  std::vector<Opposites::Member> members;
   const auto look_up = [&](const std::string& key) {
     const auto found = places().find(key);
-    if (found == places().end()) return;
-    for (const Place& place : found->second) members[place.group].insert(place.member);
+    if (found != places().end()) members.insert(members.end(), found->second.begin(), found->second.end());
   };
   for (std::size_t i = 0; i < words.size(); ++i) {
-    look_up(stem_of(words[i]));
+    look_up(stems[i]);
     if (const std::string positive = positive_of(words[i]); !positive.empty()) look_up(stem_of(positive));
-    if (i + 1 < words.size()) look_up(stem_of(words[i]) + '_' + words[i + 1]);
+    if (i + 1 < words.size()) look_up(stems[i] + '_' + words[i + 1]);
   }
+  sort_unique(members);
   return members;
 }
 
-bool has_more(const std::set<int>& a, const std::set<int>& b) {
-  return !std::includes(b.begin(), b.end(), a.begin(), a.end());
-}
-
-struct Prefixes {
-  std::string_view one, other;  // "" for none
+/// What a word may begin or end with, and what else must be true of the rest.
+struct Affix {
+  std::string_view prefix;  // "" for none
   std::vector<std::string_view> endings;
+  std::size_t rest_min = 0;
 };
 
-const std::vector<Prefixes>& prefixes() {
-  static const std::vector<Prefixes> kPrefixes = [] {
-    std::vector<Prefixes> all;
+struct Affixes {
+  std::vector<Affix> prefixes;
+  /// By their numbers, and those of kFul and kLess; either way round.
+  std::set<std::pair<std::uint16_t, std::uint16_t>> opposed;
+};
+
+/// "careful" and "careless": endings, not prefixes, with numbers of their own.
+constexpr std::uint16_t kFul = 0xFFFE, kLess = 0xFFFF;
+
+const Affixes& affixes() {
+  static const Affixes kAffixes = [] {
+    Affixes all;
+    std::unordered_map<std::string_view, std::uint16_t> numbers;  // of a line's first
+    const auto add = [&](Affix affix) {
+      all.prefixes.push_back(std::move(affix));
+      return static_cast<std::uint16_t>(all.prefixes.size() - 1);
+    };
+    const auto oppose = [&](std::uint16_t one, std::uint16_t other) {
+      all.opposed.emplace(one, other);
+      all.opposed.emplace(other, one);
+    };
     for (const std::string_view line : english("opposite_prefixes")) {
-      auto fields = fields_of(line);
-      Prefixes one{fields[0] == "-" ? std::string_view() : fields[0], fields[1], {}};
-      one.endings.assign(fields.begin() + 2, fields.end());
-      all.push_back(std::move(one));
+      const auto fields = fields_of(line);
+      const std::string_view prefix = fields[0] == "-" ? std::string_view() : fields[0];
+      constexpr std::size_t kStem = 3;
+      auto found = numbers.find(prefix);
+      if (found == numbers.end())
+        found = numbers.emplace(prefix, add({.prefix = prefix, .endings = {}, .rest_min = kStem})).first;
+      oppose(found->second,
+             add({.prefix = fields[1],
+                  .endings = std::vector<std::string_view>(fields.begin() + 2, fields.end())}));
     }
+    oppose(kFul, kLess);
     return all;
   }();
-  return kPrefixes;
+  return kAffixes;
 }
 
-bool by_prefix(std::string_view a, std::string_view b) {
-  constexpr std::size_t kStem = 3;
-  const auto fits = [&](std::string_view one, std::string_view other, const Prefixes& p) {
-    if (!one.starts_with(p.one) || !other.starts_with(p.other)) return false;
-    one.remove_prefix(p.one.size());
-    other.remove_prefix(p.other.size());
-    if (one.size() < kStem || stem_of(one) != stem_of(other)) return false;
-    return p.endings.empty() || std::any_of(p.endings.begin(), p.endings.end(),
-                                            [&](std::string_view ending) { return other.ends_with(ending); });
-  };
-  return std::any_of(prefixes().begin(), prefixes().end(),
-                     [&](const Prefixes& p) { return fits(a, b, p) || fits(b, a, p); });
+bool fits(std::string_view word, const Affix& affix) {
+  if (!word.starts_with(affix.prefix)) return false;
+  word.remove_prefix(affix.prefix.size());
+  return word.size() >= affix.rest_min &&
+         (affix.endings.empty() || std::any_of(affix.endings.begin(), affix.endings.end(),
+                                               [&](auto ending) { return word.ends_with(ending); }));
 }
 
-/// "careless" and "careful".
-bool by_ending(std::string_view a, std::string_view b) {
-  const auto fits = [](std::string_view with, std::string_view without) {
-    return with.ends_with("ful") && without.ends_with("less") &&
-           with.substr(0, with.size() - 3) == without.substr(0, without.size() - 4);
-  };
-  return fits(a, b) || fits(b, a);
-}
-
-std::vector<std::string_view> not_in(const std::vector<std::string>& words,
-                                     const std::vector<std::string>& others) {
-  std::vector<std::string_view> out;
-  for (const std::string& word : words) {
-    if (std::find(others.begin(), others.end(), word) == others.end()) out.push_back(word);
+void add_parts(std::string_view word, const std::string& stem, std::vector<Opposites::Part>& parts) {
+  const StemHash whole = hash_of(word);
+  const auto& prefixes = affixes().prefixes;
+  for (std::uint16_t i = 0; i < prefixes.size(); ++i) {
+    if (!fits(word, prefixes[i])) continue;
+    const std::size_t cut = prefixes[i].prefix.size();
+    parts.push_back({cut == 0 ? hash_of(stem) : stem_hash(word.substr(cut)), whole, i});
   }
-  return out;
+  for (const auto& [ending, number] : {std::pair(std::string_view("ful"), kFul), {"less", kLess}}) {
+    if (word.ends_with(ending))
+      parts.push_back({hash_of(word.substr(0, word.size() - ending.size())), whole, number});
+  }
+}
+
+/// Each has a member of one group that the other lacks.
+bool members_opposed(const Opposites& a, const Opposites& b) {
+  return std::any_of(a.members.begin(), a.members.end(), [&](const Opposites::Member& one) {
+    if (has_sorted(b.members, one)) return false;
+    auto other = std::lower_bound(b.members.begin(), b.members.end(), Opposites::Member{one.group, 0});
+    for (; other != b.members.end() && other->group == one.group; ++other) {
+      if (!has_sorted(a.members, *other)) return true;
+    }
+    return false;
+  });
+}
+
+bool parts_opposed(const Opposites& a, const Opposites& b) {
+  auto from = b.parts.begin();
+  for (const Opposites::Part& one : a.parts) {
+    while (from != b.parts.end() && from->stem < one.stem) ++from;
+    for (auto other = from; other != b.parts.end() && other->stem == one.stem; ++other) {
+      if (affixes().opposed.contains({one.affix, other->affix}) && !has_sorted(b.words, one.word) &&
+          !has_sorted(a.words, other->word))
+        return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
 
-bool opposed(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-  const auto of_a = members_of(a), of_b = members_of(b);
-  for (const auto& [group, members] : of_a) {
-    const auto others = of_b.find(group);
-    if (others != of_b.end() && has_more(members, others->second) && has_more(others->second, members))
-      return true;
+Opposites opposites_of(const std::vector<std::string>& words) {
+  std::vector<std::string> stems;
+  stems.reserve(words.size());
+  for (const std::string& word : words) stems.push_back(stem_of(word));
+  Opposites out;
+  out.members = members_of(words, stems);
+  constexpr std::size_t kWords = 64;  // longer texts aren't one question
+  if (words.size() > kWords) return out;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    out.words.push_back(hash_of(words[i]));
+    add_parts(words[i], stems[i], out.parts);
   }
-  constexpr std::size_t kWords = 64;  // longer texts aren't one question, and pairs of words are many
-  if (a.size() > kWords || b.size() > kWords) return false;
-  const auto only_a = not_in(a, b), only_b = not_in(b, a);
-  for (const std::string_view one : only_a) {
-    for (const std::string_view other : only_b) {
-      if (by_prefix(one, other) || by_ending(one, other)) return true;
-    }
-  }
-  return false;
+  sort_unique(out.words);
+  sort_unique(out.parts);
+  return out;
+}
+
+bool opposed(const Opposites& a, const Opposites& b) {
+  return members_opposed(a, b) || parts_opposed(a, b);
 }
 
 }  // namespace pmt::text

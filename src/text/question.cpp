@@ -46,6 +46,7 @@ class Reader {
       if (i < words_.size()) read_gap(i);
     }
     read_quotes();
+    question_.opposites = opposites_of(question_.words);
     question_.negated = is_negated();
     for (std::size_t i = 0; i + 1 < terms_.size(); ++i) {
       if (terms_[i].folded == "or") alternatives_.insert(alternatives_.end(), {i - (i > 0 ? 1 : 0), i + 1});

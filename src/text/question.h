@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/opposites.h"
 #include "text/roles.h"
 
 namespace pmt::text {
@@ -38,7 +39,8 @@ struct Question {
   std::vector<Quote> quotes;            // what stands in quotation marks
   std::size_t words_before_colon = 0;   // of the first one: "Translate this: ..."
   bool negated = false;
-  WordFlags flags;  // of `words`
+  WordFlags flags;      // of `words`
+  Opposites opposites;  // of `words`
   Roles roles;
 };
 
