@@ -1,5 +1,6 @@
 #include "response_cache/semantic/semantic_matcher.h"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -22,23 +23,27 @@ Match SemanticMatcher::match(const Scope& scope, const text::Question& question,
   const std::vector<Neighbour> near = index_.nearest(scope, vector, kNeighbours);
   if (near.empty()) return match;
   match.nearest_cosine = near.front().cosine;
-  std::vector<Allowed> allowed;
+  std::vector<std::pair<Neighbour, Item>> known;
   {
     const std::lock_guard lock(mutex_);
     for (const Neighbour& neighbour : near) {
-      const auto item = items_.find(neighbour.id);
-      if (item == items_.end()) continue;  // just being removed
-      const text::Difference why = text::difference(question, item->second.facts);
-      if (neighbour.id == near.front().id) match.nearest_veto = why;
-      if (why != text::Difference::kNone) continue;
-      allowed.push_back({neighbour,
-                         item->second.group,
-                         {.cosine = neighbour.cosine,
-                          .rival = 0,
-                          .likeness = likeness(question, item->second.facts),
-                          .agreed = item->second.agreed,
-                          .disagreed = item->second.disagreed}});
+      // If there is none, it is just being removed.
+      if (const auto item = items_.find(neighbour.id); item != items_.end())
+        known.emplace_back(neighbour, item->second);
     }
+  }
+  std::vector<Allowed> allowed;
+  for (const auto& [neighbour, item] : known) {
+    const text::Difference why = text::difference(question, *item.facts);
+    if (neighbour.id == near.front().id) match.nearest_veto = why;
+    if (why != text::Difference::kNone) continue;
+    allowed.push_back({neighbour,
+                       item.group,
+                       {.cosine = neighbour.cosine,
+                        .rival = 0,
+                        .likeness = likeness(question, *item.facts),
+                        .agreed = item.agreed,
+                        .disagreed = item.disagreed}});
   }
   for (Allowed& one : allowed) {
     for (const Allowed& other : allowed) {  // the nearest of another group
@@ -59,10 +64,11 @@ Match SemanticMatcher::match(const Scope& scope, const text::Question& question,
 
 std::uint64_t SemanticMatcher::add(const Scope& scope, const Key& key, text::Question question,
                                    const PackedVector& vector, std::uint64_t same_answer_as) {
+  auto facts = std::make_shared<const text::Question>(std::move(question));
   const SemanticIndex::Added added = index_.add(scope, key, vector);
   const std::lock_guard lock(mutex_);
   if (added.removed != 0) items_.erase(added.removed);
-  Item item{.facts = std::move(question), .group = added.id};
+  Item item{.facts = std::move(facts), .group = added.id};
   if (const auto same = items_.find(same_answer_as); same != items_.end()) item.group = same->second.group;
   items_[added.id] = std::move(item);
   return added.id;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -53,7 +54,7 @@ class SemanticMatcher {
 
  private:
   struct Item {
-    text::Question facts;
+    std::shared_ptr<const text::Question> facts;  // shared, so that they are compared outside the lock
     std::uint64_t group = 0;
     int agreed = 0, disagreed = 0;
   };
