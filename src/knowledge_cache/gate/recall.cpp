@@ -312,7 +312,7 @@ Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& sp
     bool ambiguous = false;
     for (const std::size_t form : asked.forms) {
       const std::string& question = questions_[form];
-      const text::Question read = text::question_of(question);
+      std::optional<text::Question> read;  // only once a fact's key is near: of most questions none is
       const std::string folded = text::folded_text(question);
       const float threshold = is_nominal(question) ? space.thresholds().nominal : space.thresholds().wording;
       for (const Sighting& s : asked.things) {
@@ -329,7 +329,8 @@ Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& sp
             if (score <= threshold) score = -1;
           }
           if (score <= 0) continue;
-          const text::Qualified fit = score > 1 ? text::Qualified{} : qualified(read, slot, s);
+          if (score <= 1 && !read) read = text::question_of(question);
+          const text::Qualified fit = score > 1 ? text::Qualified{} : qualified(*read, slot, s);
           if (fit.difference != text::Difference::kNone) continue;
           if (fit.leaves_out) {
             ambiguous = ambiguous || (vague.slot != nullptr && vague.slot != &slot);
