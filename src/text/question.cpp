@@ -231,22 +231,11 @@ class Reader {
 
   /// Any, but for those of politeness: "can't you tell me".
   bool is_negated() const {
-    std::vector<std::string_view> folded_words;
-    for (const Word& word : words_) folded_words.push_back(word.folded);
-    static const std::vector<std::vector<std::string_view>> kPolite = [] {
-      std::vector<std::vector<std::string_view>> all;
-      for (const std::string_view line : english("polite_negations")) all.push_back(fields_of(line));
-      return all;
-    }();
-    for (std::size_t i = 0; i < folded_words.size(); ++i) {
-      const auto polite = std::find_if(kPolite.begin(), kPolite.end(), [&](const auto& phrase) {
-        return i + phrase.size() <= folded_words.size() &&
-               std::equal(phrase.begin(), phrase.end(),
-                          folded_words.begin() + static_cast<std::ptrdiff_t>(i));
-      });
-      if (polite != kPolite.end()) {
-        i += polite->size() - 1;
-      } else if (is_negation(folded_words[i])) {
+    static const Phrases kPolite("polite_negations");
+    for (std::size_t i = 0; i < words_.size(); ++i) {
+      if (const std::string_view polite = kPolite.at(words_, i); !polite.empty()) {
+        i += static_cast<std::size_t>(std::count(polite.begin(), polite.end(), '_'));
+      } else if (is_negation(words_[i].folded)) {
         return true;
       }
     }
