@@ -15,13 +15,16 @@ Result<Digest> digest_of_file(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in || std::filesystem::is_directory(file)) return failed();
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  if (EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) return failed();
+  const Error no_hash{Code::kIo, "OpenSSL offers no SHA-256 here"};
+  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) return no_hash;
   std::vector<char> buffer(1 << 20);
-  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0)
-    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(in.gcount()));
+  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0) {
+    if (EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(in.gcount())) != 1)
+      return no_hash;
+  }
   if (in.bad()) return failed();
   Digest digest;
-  EVP_DigestFinal_ex(context.get(), digest.bytes.data(), nullptr);
+  if (EVP_DigestFinal_ex(context.get(), digest.bytes.data(), nullptr) != 1) return no_hash;
   return digest;
 }
 

@@ -1,5 +1,5 @@
 // The SHA-256 of a file's bytes, by which models and packs are told apart.
-// Thread-safety: any thread. Errors: kIo, it can't be read. Cost: reads the file once (0.1 s for 100 MB), 1 MiB
+// Thread-safety: any thread. Errors: kIo, it can't be read, or OpenSSL can't hash. Cost: reads the file once (0.1 s for 100 MB), 1 MiB
 // of memory.
 #pragma once
 
