@@ -46,6 +46,12 @@ std::string last_line(const char* what) {
   return std::string(all.substr(all.find_last_of('\n') + 1));
 }
 
+/// Whether its calls are Hermes': a JSON object between tags.
+bool is_tagged(const std::string& source) {
+  const auto has = [&source](const char* what) { return source.find(what) != std::string::npos; };
+  return has("<tool_call>") && !has("<function=") && !has("<arg_key>") && has("\"arguments\"");
+}
+
 /// With one rule's name changed wherever it is used.
 std::string renamed(const std::string& grammar, std::string_view from, std::string_view to) {
   const auto is_word = [](char c) {
@@ -104,7 +110,7 @@ base::Result<NativeAnswer> NativeReader::read(const std::string& text, bool part
 
 struct NativeChat::Impl {
   const Vocab& vocab;
-  std::string source;
+  bool tagged = false;
   common_chat_templates_ptr templates;
 
   std::string mark(const std::string& text) const { return marked(vocab.special_tokens(), text); }
@@ -197,7 +203,7 @@ std::unique_ptr<NativeChat> NativeChat::create(const Vocab& vocab, const std::st
     };
     if (!has("supports_tools") || !has("supports_tool_calls")) return nullptr;
     return std::unique_ptr<NativeChat>(
-        new NativeChat(std::make_unique<Impl>(Impl{vocab, source, std::move(templates)})));
+        new NativeChat(std::make_unique<Impl>(Impl{vocab, is_tagged(source), std::move(templates)})));
   } catch (const std::exception&) {
     return nullptr;  // chat_template.h says what is wrong with it
   }
@@ -209,17 +215,15 @@ base::Result<NativePrompt> NativeChat::render(const Ask& ask) const {
     const common_chat_params params = common_chat_templates_apply(impl_->templates.get(), inputs);
     NativePrompt out;
     out.tokens = impl_->tokens_of(params.prompt);
+    out.stops = params.additional_stops;
+    out.tagged = impl_->tagged;
+    if (out.tagged) return out;
     out.grammar = impl_->grammar_of(inputs, ask);
     out.before = params.grammar_lazy ? "" : params.generation_prompt;
-    out.stops = params.additional_stops;
     for (const SpecialToken& special : impl_->vocab.special_tokens().all()) {
       const auto& kept = params.preserved_tokens;
       if (std::find(kept.begin(), kept.end(), special.text) != kept.end()) out.shown.push_back(special.id);
     }
-    const std::string& source = impl_->source;
-    out.tagged =
-        source.find("<tool_call>") != std::string::npos && source.find("<function=") == std::string::npos &&
-        source.find("<arg_key>") == std::string::npos && source.find("\"arguments\"") != std::string::npos;
     auto reader = std::make_shared<NativeReader::Impl>();
     reader->params = common_chat_parser_params(params);
     reader->params.reasoning_format = COMMON_REASONING_FORMAT_AUTO;

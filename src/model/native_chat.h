@@ -44,7 +44,7 @@ struct NativeAnswer {
 
 class NativeReader {
  public:
-  /// Errors: kInternal, it isn't in the notation.
+  /// Requires: it is of a prompt that isn't tagged. Errors: kInternal, it isn't in the notation.
   base::Result<NativeAnswer> read(const std::string& text, bool partial) const;
 
  private:
@@ -55,11 +55,11 @@ class NativeReader {
 
 struct NativePrompt {
   std::vector<std::int32_t> tokens;
-  std::string grammar;              // GBNF; "": none is known
-  std::string before;               // what of the answer the prompt holds: the grammar has it, too
-  std::vector<std::int32_t> shown;  // control tokens whose names are part of the answer's text
   std::vector<std::string> stops;
-  bool tagged = false;  // calls are Hermes', which call_reader.h reads as well
+  bool tagged = false;  // calls are Hermes', which have a grammar and a reader of ours: what follows is empty
+  std::string grammar;  // GBNF; "": none is known
+  std::string before;   // what of the answer the prompt holds: the grammar has it, too
+  std::vector<std::int32_t> shown;  // control tokens whose names are part of the answer's text
   NativeReader reader;
 };
 

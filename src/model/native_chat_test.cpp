@@ -86,6 +86,7 @@ TEST_F(NativeChatTest, TheTemplateShowsToolsAndCallsItsOwnWay) {
   EXPECT_THAT(text, HasSubstr("<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}"));
   EXPECT_THAT(text, HasSubstr("<tool_response>\nrain"));
   EXPECT_TRUE(prompt->tagged);
+  EXPECT_EQ(prompt->grammar, "") << "nobody asks for it, and it costs the template's run once more";
 }
 
 TEST_F(NativeChatTest, UsersTextOpensNoTurn) {
