@@ -318,6 +318,7 @@ base::Result<std::string> SchemaCompiler::alternatives(const Schema& schema, con
   Schema rest = schema;
   rest.erase(keyword);
   const bool alone = !has_assertions(rest);
+  const bool one_of = std::string_view(keyword) == "oneOf";
   const std::size_t each = alone ? 1 : weight(rest);
   std::vector<Schema> parts;
   std::vector<std::string> ways;
@@ -327,16 +328,17 @@ base::Result<std::string> SchemaCompiler::alternatives(const Schema& schema, con
     if (alone) {
       TRY_ASSIGN(std::string way, value_rule(all[i], there));
       ways.push_back(std::move(way));
+      if (!one_of) continue;
     }
     TRY_ASSIGN(Schema part, flattened(all[i], there));
-    TRY_ASSIGN(part, merge_schemas(rest, part));
     if (!alone) {
+      TRY_ASSIGN(part, merge_schemas(rest, part));
       TRY_ASSIGN(std::string way, value_rule(part, there));
       ways.push_back(std::move(way));
     }
     parts.push_back(std::move(part));
   }
-  if (std::string_view(keyword) == "oneOf") {
+  if (one_of) {
     bool apart = true;
     for (std::size_t i = 0; i < parts.size() && apart; ++i) {
       for (std::size_t j = i + 1; j < parts.size() && apart; ++j) apart = are_disjoint(parts[i], parts[j]);

@@ -175,6 +175,28 @@ TEST(SchemaGrammar, NumbersAreWithinTheirBounds) {
   }
 }
 
+std::string required_properties(int count, const char* each) {
+  std::string properties, names;
+  for (int i = 0; i < count; ++i) {
+    properties += fmt::format("{}\"p{}\":{}", i > 0 ? "," : "", i, each);
+    names += fmt::format("{}\"p{}\"", i > 0 ? "," : "", i);
+  }
+  return fmt::format(R"("properties":{{{}}},"required":[{}])", properties, names);
+}
+
+bool is_too_complex(const std::string& schema) {
+  const auto grammar = grammar_of_schema(schema);
+  return !grammar && grammar.error().message.find("too complex") != std::string::npos;
+}
+
+TEST(SchemaGrammar, AnyOfByItselfMergesNothing) {
+  const std::string target = "{" + required_properties(200, R"({"type":"null"})") + "}";
+  std::string references;
+  for (int i = 0; i < 100; ++i) references += R"(,{"$ref":"#/$defs/t"})";
+  EXPECT_FALSE(is_too_complex(R"({"$defs":{"t":)" + target + R"(},"title":"x","anyOf":[{"type":"null"})" +
+                              references + "]}"));
+}
+
 TEST(SchemaGrammar, MultiplesWithDigitsAfterThePoint) {
   expect_all({R"({"type":"number","multipleOf":0.25,"minimum":-1,"maximum":12})",
               {"0.25", "-0.75", "12.00", "3.50"},
