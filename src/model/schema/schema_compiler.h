@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "model/schema/gbnf_writer.h"
+#include "model/schema/regex.h"
 #include "model/schema/schema_merge.h"
 #include "model/schema_grammar.h"
 
@@ -73,6 +74,8 @@ class SchemaCompiler {
   base::Result<std::string> declared_member(const Schema& schema, const std::string& name,
                                             const Schema& value, const Place& at);
   base::Result<std::string> other_name(const Schema& schema, const Place& at);
+  base::Result<const Regex*> name_pattern(const std::string& pattern, const Place& at);
+  base::Result<bool> name_fits(const std::string& name, const std::string& pattern, const Place& at);
   base::Result<Schema> with_patterns(const Schema& schema, const std::string& name, Schema value,
                                      const Place& at);
   std::string name_but(const std::vector<std::string>& names);
@@ -100,6 +103,7 @@ class SchemaCompiler {
   };
   std::vector<Waiting> waiting_;  // references whose rules aren't written yet
   std::map<std::string, std::string> primitives_;
+  std::map<std::string, base::Result<Regex>> name_patterns_;  // by the text of each
   std::vector<Unfollowed> unfollowed_;
   std::size_t steps_ = 0;
 };

@@ -197,6 +197,17 @@ TEST(SchemaGrammar, AnyOfByItselfMergesNothing) {
                               references + "]}"));
 }
 
+TEST(SchemaGrammar, NamesTimesPatternsHaveALimit) {
+  const auto schema = [](int names, int patterns) {
+    std::string all;
+    for (int i = 0; i < patterns; ++i)
+      all += fmt::format(R"({}"^x{}_[a-z]+$":{{"type":"null"}})", i > 0 ? "," : "", i);
+    return "{" + required_properties(names, R"({"type":"null"})") + R"(,"patternProperties":{)" + all + "}}";
+  };
+  EXPECT_FALSE(is_too_complex(schema(100, 20)));
+  EXPECT_TRUE(is_too_complex(schema(1'000, 100)));
+}
+
 TEST(SchemaGrammar, MultiplesWithDigitsAfterThePoint) {
   expect_all({R"({"type":"number","multipleOf":0.25,"minimum":-1,"maximum":12})",
               {"0.25", "-0.75", "12.00", "3.50"},

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,18 +18,51 @@ std::vector<std::string> names_in(const Schema& schema, const char* keyword) {
   std::vector<std::string> out;
   const auto found = schema.find(keyword);
   if (found == schema.end() || !found->is_array()) return out;
+  std::set<std::string_view> known;
   for (const Schema& name : *found) {
-    if (name.is_string() && std::find(out.begin(), out.end(), name.get<std::string>()) == out.end())
+    if (name.is_string() && known.insert(name.get_ref<const std::string&>()).second)
       out.push_back(name.get<std::string>());
   }
   return out;
 }
 
-bool has(const std::vector<std::string>& all, const std::string& one) {
-  return std::find(all.begin(), all.end(), one) != all.end();
+/// Names that no other member may have: declared, required, or forbidden.
+std::vector<std::string> names_taken(const Schema& schema) {
+  std::vector<std::string> taken = names_in(schema, "required");
+  if (const auto found = schema.find("properties"); found != schema.end()) {
+    for (const auto& [name, unused] : found->items()) taken.push_back(name);
+  }
+  for (std::string& name : names_in(schema, kAbsent)) taken.push_back(std::move(name));
+  return taken;
 }
 
 }  // namespace
+
+/// A name of patternProperties, read once; null where it can't be followed, which is noted.
+base::Result<const Regex*> SchemaCompiler::name_pattern(const std::string& pattern, const Place& at) {
+  const std::string keyword = "patternProperties." + pattern;
+  auto found = name_patterns_.find(pattern);
+  if (found == name_patterns_.end()) {
+    TRY(charge(1 + pattern.size() / 64, at));
+    const auto read = parse_regex(pattern);
+    found = name_patterns_.emplace(pattern, read ? found_anywhere(*read) : read).first;
+  }
+  const base::Result<Regex>& settled = found->second;
+  if (settled) return &*settled;
+  if (settled.error().code == base::Code::kInvalidArgument)
+    return wrong(at, keyword, settled.error().message);
+  note(at, keyword, settled.error().message);
+  return nullptr;
+}
+
+base::Result<bool> SchemaCompiler::name_fits(const std::string& name, const std::string& pattern,
+                                             const Place& at) {
+  TRY_ASSIGN(const Regex* const regex, name_pattern(pattern, at));
+  if (regex == nullptr) return false;
+  constexpr std::size_t kFree = 10'000;  // bytes of one times bytes of the other: some microseconds
+  TRY(charge(1 + name.size() * pattern.size() / kFree, at));
+  return matches(*regex, name);
+}
 
 /// Merged with what patternProperties say of its name.
 base::Result<Schema> SchemaCompiler::with_patterns(const Schema& schema, const std::string& name,
@@ -36,17 +70,11 @@ base::Result<Schema> SchemaCompiler::with_patterns(const Schema& schema, const s
   const auto patterns = schema.find("patternProperties");
   if (patterns == schema.end() || !patterns->is_object()) return value;
   for (const auto& [pattern, rest] : patterns->items()) {
-    const auto read = parse_regex(pattern);
-    const auto settled = read ? found_anywhere(*read) : read;
-    if (!settled) {
-      if (settled.error().code == base::Code::kInvalidArgument)
-        return wrong(at, "patternProperties." + pattern, settled.error().message);
-      note(at, "patternProperties." + pattern, settled.error().message);
-    } else if (matches(*settled, name)) {
-      TRY_ASSIGN(const Schema flat, flattened(rest, at.below("patternProperties." + pattern)));
-      TRY_ASSIGN(const Schema own, flattened(value, at.below("properties." + name)));
-      TRY_ASSIGN(value, merge_schemas(own, flat));
-    }
+    TRY_ASSIGN(const bool fits, name_fits(name, pattern, at));
+    if (!fits) continue;
+    TRY_ASSIGN(const Schema flat, flattened(rest, at.below("patternProperties." + pattern)));
+    TRY_ASSIGN(const Schema own, flattened(value, at.below("properties." + name)));
+    TRY_ASSIGN(value, merge_schemas(own, flat));
   }
   return value;
 }
@@ -70,12 +98,13 @@ base::Result<std::vector<SchemaCompiler::Member>> SchemaCompiler::members_of(con
   const Schema& properties = found == schema.end() ? kNone : *found;
   if (const auto names = schema.find("required"); names != schema.end() && !names->is_array())
     return wrong(at, "required", "must be an array of names");
-  const auto required = names_in(schema, "required");
-  const auto absent = names_in(schema, kAbsent);
+  const auto required = names_in(schema, "required"), absent = names_in(schema, kAbsent);
+  const std::set<std::string_view> is_required(required.begin(), required.end());
+  const std::set<std::string_view> is_absent(absent.begin(), absent.end());
   std::vector<Member> out;
   const auto add = [&](const std::string& name, const Schema& value) -> base::Status {
-    Member one{.text = kGbnfNever, .required = has(required, name)};
-    if (!has(absent, name)) {
+    Member one{.text = kGbnfNever, .required = is_required.contains(name)};
+    if (!is_absent.contains(name)) {
       TRY_ASSIGN(one.text, declared_member(schema, name, value, at));
     }
     out.push_back(std::move(one));
@@ -93,11 +122,7 @@ base::Result<std::vector<SchemaCompiler::Member>> SchemaCompiler::members_of(con
 
 /// The inside of the string that names a member which isn't declared.
 base::Result<std::string> SchemaCompiler::other_name(const Schema& schema, const Place& at) {
-  std::vector<std::string> taken = names_in(schema, "required");
-  if (const auto found = schema.find("properties"); found != schema.end()) {
-    for (const auto& [name, unused] : found->items()) taken.push_back(name);
-  }
-  for (std::string& name : names_in(schema, kAbsent)) taken.push_back(std::move(name));
+  const std::vector<std::string> taken = names_taken(schema);
   const auto names = schema.find("propertyNames");
   const bool any_name = names == schema.end() || !has_assertions(*names) || *names == Schema(true);
   if (!any_name && taken.empty()) {
@@ -118,31 +143,23 @@ base::Result<std::vector<std::string>> SchemaCompiler::additional_of(const Schem
     return wrong(at, "patternProperties", "must be an object of schemas");
   const bool by_pattern = patterns != schema.end() && !patterns->empty();
   if (by_pattern) {
-    auto taken = names_in(schema, "required");
-    if (schema.contains("properties")) {
-      for (const auto& [name, unused] : schema.at("properties").items()) taken.push_back(name);
-    }
-    for (std::string& name : names_in(schema, kAbsent)) taken.push_back(std::move(name));
+    const std::vector<std::string> taken = names_taken(schema);
     bool all_alike = true;
     for (const auto& [pattern, value] : patterns->items()) {
       all_alike = all_alike && value == patterns->begin().value();
       const Place there = at.below("patternProperties." + pattern);
-      const auto read = parse_regex(pattern);
-      const auto settled = read ? found_anywhere(*read) : read;
-      if (!settled) {
-        if (settled.error().code == base::Code::kInvalidArgument)
-          return base::invalid(settled.error().message, there.path);
-        note(at, "patternProperties." + pattern, settled.error().message);
-        continue;
-      }
+      TRY_ASSIGN(const Regex* const regex, name_pattern(pattern, at));
+      if (regex == nullptr) continue;
       // A member of that name is written as declared, and no other one that might be it.
-      if (std::any_of(taken.begin(), taken.end(),
-                      [&](const std::string& name) { return matches(*settled, name); }))
-        continue;
+      bool may_be_taken = false;
+      for (std::size_t i = 0; i < taken.size() && !may_be_taken; ++i) {
+        TRY_ASSIGN(may_be_taken, name_fits(taken[i], pattern, at));
+      }
+      if (may_be_taken) continue;
       TRY_ASSIGN(const std::string rule, value_rule(value, there));
       if (rule == kGbnfNever) continue;
       out.push_back(
-          fmt::format("\"\\\"\" ({}) \"\\\"\" {} {}", gbnf_of_regex(*settled, true, rules_), colon, rule));
+          fmt::format("\"\\\"\" ({}) \"\\\"\" {} {}", gbnf_of_regex(*regex, true, rules_), colon, rule));
     }
     if (!all_alike) note(at, "patternProperties", "a name may fit several of its patterns");
     if (schema.contains("propertyNames")) note(at, "propertyNames", "beside patternProperties");
