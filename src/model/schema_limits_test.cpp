@@ -157,6 +157,10 @@ INSTANTIATE_TEST_SUITE_P(
                                                       [](int i) {
                                                         return json{{"const", i}};
                                                       })}}),
+        std::pair("constants_apart", json{{"oneOf", list(1'000,
+                                                         [](int i) {
+                                                           return json{{"const", i}};
+                                                         })}}),
         std::pair("objects", json{{"anyOf", list(300, [](int i) { return properties(i % 6 + 1, true); })}}),
         std::pair("long_constant", json{{"const", std::string(119'000, '"')}}),
         std::pair("long_name", json{{"properties", {{std::string(980, 0x01), {{"type", "null"}}}}}}),

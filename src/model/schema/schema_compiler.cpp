@@ -339,13 +339,27 @@ base::Result<std::string> SchemaCompiler::alternatives(const Schema& schema, con
     parts.push_back(std::move(part));
   }
   if (one_of) {
-    bool apart = true;
-    for (std::size_t i = 0; i < parts.size() && apart; ++i) {
-      for (std::size_t j = i + 1; j < parts.size() && apart; ++j) apart = are_disjoint(parts[i], parts[j]);
-    }
+    TRY_ASSIGN(const bool apart, all_apart(parts, at));
     if (!apart) note(at, keyword, "a value may fit several of its schemas: anyOf can be followed");
   }
   return gbnf_alternatives(ways);
+}
+
+/// Whether no value fits two of them. Each is compared with each, where they aren't all constants.
+base::Result<bool> SchemaCompiler::all_apart(const std::vector<Schema>& parts, const Place& at) {
+  if (const auto apart = constants_apart(parts)) return *apart;
+  constexpr std::size_t kParts = 32;  // looked at in the time that one schema takes to write
+  std::vector<std::size_t> weights;
+  std::size_t after = 0;  // of those that come after the one
+  for (const Schema& part : parts) after += weights.emplace_back(weight(part));
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    after -= weights[i];
+    TRY(charge((weights[i] * (parts.size() - i - 1) + after) / kParts, at));
+    for (std::size_t j = i + 1; j < parts.size(); ++j) {
+      if (!are_disjoint(parts[i], parts[j])) return false;
+    }
+  }
+  return true;
 }
 
 /// Those of `values` that the rest of the schema allows, too.

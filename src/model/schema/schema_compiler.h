@@ -55,6 +55,7 @@ class SchemaCompiler {
   base::Result<const Schema*> target_of(const std::string& reference, const Place& at) const;
   base::Result<Schema> without_not(Schema schema, const Place& at);
   base::Result<std::string> alternatives(const Schema& schema, const char* keyword, const Place& at);
+  base::Result<bool> all_apart(const std::vector<Schema>& parts, const Place& at);
   base::Result<std::string> constants(const Schema& schema, const Schema& values, const Place& at);
   bool fits(const Schema& schema, const Schema& value, const Place& at);
   base::Status charge(std::size_t work, const Place& at);

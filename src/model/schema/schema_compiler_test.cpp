@@ -208,6 +208,18 @@ TEST(SchemaGrammar, NamesTimesPatternsHaveALimit) {
   EXPECT_TRUE(is_too_complex(schema(1'000, 100)));
 }
 
+TEST(SchemaGrammar, WhatIsToldApartHasALimit) {
+  const auto schema = [](int count) {
+    std::string all;
+    for (int i = 0; i < count; ++i)
+      all += fmt::format(R"({}{{"properties":{{"kind":{{"const":{}}}}},"required":["kind"]}})",
+                         i > 0 ? "," : "", i);
+    return R"({"oneOf":[)" + all + "]}";
+  };
+  EXPECT_FALSE(is_too_complex(schema(200)));
+  EXPECT_TRUE(is_too_complex(schema(950)));
+}
+
 TEST(SchemaGrammar, MultiplesWithDigitsAfterThePoint) {
   expect_all({R"({"type":"number","multipleOf":0.25,"minimum":-1,"maximum":12})",
               {"0.25", "-0.75", "12.00", "3.50"},

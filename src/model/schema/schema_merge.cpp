@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <string_view>
 #include <utility>
@@ -353,6 +354,21 @@ bool are_disjoint(const Schema& a, const Schema& b) {
     if (in_both && p.is_object() && q.is_object() && are_disjoint(p, q)) return true;
   }
   return lacks(a, b) && lacks(b, a);
+}
+
+std::optional<bool> constants_apart(const std::vector<Schema>& schemas) {
+  std::map<Schema, std::size_t> of;  // which one has the value
+  for (std::size_t i = 0; i < schemas.size(); ++i) {
+    const Schema values = values_of(schemas[i]);
+    if (!values.is_array()) return std::nullopt;
+    for (const Schema& value : values) of.try_emplace(value, i);
+  }
+  for (std::size_t i = 0; i < schemas.size(); ++i) {
+    for (const Schema& value : values_of(schemas[i])) {
+      if (of.at(value) != i) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace pmt::model

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,5 +37,8 @@ bool is_of_type(const std::string& value_type, const std::string& type);
 /// Whether no value fits both, as far as that is easily seen: other types, other constants, or objects of
 /// which each needs a member that the other one hasn't got.
 bool are_disjoint(const Schema& a, const Schema& b);
+
+/// The same of all of them at once, where each is made of constants; else nothing. Cost: a sort of the values.
+std::optional<bool> constants_apart(const std::vector<Schema>& schemas);
 
 }  // namespace pmt::model
