@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
-#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -104,7 +103,7 @@ bool Sampler::greedy() const {
 
 bool Sampler::adjusts() const {
   const bool penalises = params_.frequency_penalty != 0 || params_.presence_penalty != 0;
-  return !params_.logit_bias.empty() || (penalises && !accepted_.empty()) || (repeats() && !history_.empty());
+  return !params_.logit_bias.empty() || (penalises && !accepted_.empty()) || !seen_.empty();
 }
 
 template <class At>
@@ -113,13 +112,7 @@ void Sampler::adjust(At at) const {
   for (const auto& [token, count] : accepted_) {
     at(token) -= static_cast<float>(count) * params_.frequency_penalty + params_.presence_penalty;
   }
-  if (!repeats()) return;
-  const auto window =
-      params_.repetition_last_n < 0 ? history_.size() : static_cast<std::size_t>(params_.repetition_last_n);
-  const std::size_t from = history_.size() - std::min(window, history_.size());
-  const std::unordered_set<std::int32_t> seen(history_.begin() + static_cast<std::ptrdiff_t>(from),
-                                              history_.end());
-  for (const std::int32_t token : seen) {
+  for (const auto& [token, count] : seen_) {
     float& logit = at(token);
     logit = logit > 0 ? logit / params_.repetition_penalty : logit * params_.repetition_penalty;
   }
@@ -159,15 +152,29 @@ std::int32_t Sampler::sample_greedily(std::span<const float> logits) {
   return largest(adjusted_);
 }
 
+void Sampler::look_at(std::int32_t token) {
+  ++seen_[token];
+  if (params_.repetition_last_n < 0) return;
+  window_.push_back(token);
+  if (window_.size() <= static_cast<std::size_t>(params_.repetition_last_n)) return;
+  const auto oldest = seen_.find(window_.front());
+  if (--oldest->second == 0) seen_.erase(oldest);
+  window_.pop_front();
+}
+
 void Sampler::accept(std::int32_t token) {
   CHECK(token >= 0 && token < vocab_size_);
   ++accepted_[token];
-  if (repeats()) history_.push_back(token);
+  if (repeats()) look_at(token);
   if (dry_ != nullptr) llama_sampler_accept(dry_.get(), token);
 }
 
 void Sampler::remember(std::span<const std::int32_t> prompt) {
-  if (repeats()) history_.assign(prompt.begin(), prompt.end());
+  seen_.clear();
+  window_.clear();
+  if (repeats()) {
+    for (const std::int32_t token : prompt) look_at(token);
+  }
   if (dry_ == nullptr) return;
   for (const std::int32_t token : prompt) llama_sampler_accept(dry_.get(), token);
 }

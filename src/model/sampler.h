@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -64,6 +65,7 @@ class Sampler {
   struct Candidates;
   Sampler(SamplerParams params, std::int32_t vocab_size);
 
+  void look_at(std::int32_t token);
   bool greedy() const;
   bool adjusts() const;
   bool repeats() const { return params_.repetition_penalty != 1.0F && params_.repetition_last_n != 0; }
@@ -76,7 +78,8 @@ class Sampler {
   SamplerParams params_;
   std::int32_t vocab_size_;
   std::unordered_map<std::int32_t, int> accepted_;  // how often
-  std::vector<std::int32_t> history_;               // prompt and answer, where a penalty looks at them
+  std::unordered_map<std::int32_t, int> seen_;      // how often, of what the repetition penalty looks at
+  std::deque<std::int32_t> window_;                 // that, oldest first, where it doesn't look at all
   SamplerPtr chain_, dry_;
   std::unique_ptr<Candidates> candidates_;  // scratch, kept between calls
   std::vector<float> adjusted_;             // the same, for greedy choices

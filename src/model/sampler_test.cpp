@@ -138,6 +138,33 @@ TEST(SamplerTest, PenaltiesAndBiasMoveTheChoice) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(drawn.sample(logits), 7);
 }
 
+TEST(SamplerTest, RepetitionCountsWhatIsInItsWindow) {
+  const auto logits = some_logits(21);
+  std::mt19937 random(22);
+  for (const int last_n : {-1, 0, 1, 5, 30}) {
+    Sampler sampler = make({.temperature = 0, .repetition_penalty = 1.7F, .repetition_last_n = last_n});
+    std::vector<std::int32_t> history;
+    const auto token = [&random] { return static_cast<std::int32_t>(random() % 8); };
+    for (int i = 0; i < 12; ++i) history.push_back(token());
+    sampler.remember(history);
+    for (int step = 0; step < 60; ++step) {
+      auto penalised = logits;
+      const auto window = last_n < 0 ? history.size() : static_cast<std::size_t>(last_n);
+      const auto from = history.end() - static_cast<std::ptrdiff_t>(std::min(window, history.size()));
+      for (const std::int32_t seen : std::set<std::int32_t>(from, history.end())) {
+        float& logit = penalised[static_cast<std::size_t>(seen)];
+        logit = logit > 0 ? logit / 1.7F : logit * 1.7F;
+      }
+      const auto best = std::max_element(penalised.begin(), penalised.begin() + 8) - penalised.begin();
+      std::vector<float> first_eight(logits.begin(), logits.end());
+      std::fill(first_eight.begin() + 8, first_eight.end(), -100.0F);
+      ASSERT_EQ(sampler.sample(first_eight), best) << last_n << " at " << step;
+      history.push_back(step % 3 == 0 ? static_cast<std::int32_t>(best) : token());
+      sampler.accept(history.back());
+    }
+  }
+}
+
 std::vector<std::int32_t> draws(SamplerParams params) {
   Sampler sampler = make(std::move(params));
   const auto logits = some_logits(2);
