@@ -7,6 +7,8 @@
 #include <optional>
 #include <set>
 
+#include "base/trimmed.h"
+
 namespace pmt::rlm {
 namespace {
 
@@ -115,11 +117,7 @@ std::size_t closing_bracket(std::string_view text, std::size_t begin, Strings st
   return std::string_view::npos;
 }
 
-std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
+using base::trimmed;
 
 char unescaped(char c) {
   return c == 'n' ? '\n' : c == 't' ? '\t' : c;

@@ -3,17 +3,15 @@
 #include <string_view>
 #include <utility>
 
+#include "base/trimmed.h"
+
 namespace pmt::rlm {
 namespace {
 
 constexpr std::size_t kQuestionBytesMax = 2'000;
 constexpr std::size_t kSplitBytesMin = 600;
 
-std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
+using base::trimmed;
 
 /// Splits one long message.
 void split_message(std::string_view text, Asked& asked) {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/trimmed.h"
 #include "text/words.h"
 
 namespace pmt::knowledge_cache {
@@ -35,16 +36,10 @@ base::Result<std::string> string_of(const json& object, const char* field) {
   return base::invalid(fmt::format("\"{}\" must be a string", field), field);
 }
 
-std::string trimmed(std::string text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
 /// A text "The R of X is Y." asks for Y after "The R of X is".
 void split_text(Fact& fact) {
   static constexpr std::string_view kVerbs[] = {" is ", " are ", " was ", " were ", ": ", " = "};
-  std::string text = trimmed(fact.text);
+  std::string text(base::trimmed(fact.text));
   std::size_t at = std::string::npos, length = 0;
   for (const std::string_view verb : kVerbs) {
     const auto found = text.find(verb);
@@ -133,8 +128,8 @@ base::Result<Fact> fact_of(const json& object, const Limits& limits) {
   TRY(check_text("prompt", fact.prompt, limits.prompt_bytes_max));
   TRY(check_text("answer", fact.answer, limits.answer_bytes_max));
   if (object.contains("subject")) TRY(check_text("subject", fact.subject, limits.prompt_bytes_max));
-  fact.prompt = trimmed(std::move(fact.prompt));
-  fact.answer = trimmed(std::move(fact.answer));
+  fact.prompt = std::string(base::trimmed(fact.prompt));
+  fact.answer = std::string(base::trimmed(fact.answer));
   const json& paraphrases = base::at(object, "paraphrases");
   if (paraphrases.is_null()) return fact;
   if (!paraphrases.is_array())
