@@ -9,16 +9,12 @@
 #include <openssl/ssl.h>
 
 #include "base/file.h"
+#include "base/openssl_reason.h"
 
 namespace pmt::net {
 namespace {
 
-std::string openssl_reason() {
-  const unsigned long code = ERR_peek_last_error();
-  const char* const reason = ERR_reason_error_string(code);
-  ERR_clear_error();
-  return reason == nullptr ? "unknown reason" : reason;
-}
+using base::openssl_reason;
 
 /// OpenSSL would wait for a pipe, and says little of a folder.
 base::Status check_file(const std::string& file, const char* field) {

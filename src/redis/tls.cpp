@@ -13,15 +13,12 @@
 #include <openssl/x509v3.h>
 
 #include "base/file.h"
+#include "base/openssl_reason.h"
 
 namespace pmt::redis {
 namespace {
 
-std::string openssl_reason() {
-  const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
-  ERR_clear_error();
-  return reason == nullptr ? "unknown reason" : reason;
-}
+using base::openssl_reason;
 
 /// OpenSSL would wait for a pipe, and says little of a folder.
 base::Status check_file(const std::string& file, const char* option) {
