@@ -86,6 +86,12 @@ Status check_file(const std::string& path) {
   return {};
 }
 
+Status check_file(const std::string& path, const char* field) {
+  const Status checked = check_file(path);
+  if (!checked) return invalid(fmt::format("{}: {}", field, checked.error().message), field);
+  return {};
+}
+
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   TRY_ASSIGN(const Fd file, open_regular(path));
   struct stat info {};

@@ -16,6 +16,8 @@ inline constexpr std::size_t kFileBytesMax = std::size_t{4} << 30;
 
 /// Whether read_file would read it: for those who have a library open it. Never waits.
 Status check_file(const std::string& path);
+/// The same of a file that a setting names. Errors: kInvalidArgument, with the setting's name before it.
+Status check_file(const std::string& path, const char* field);
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max = kFileBytesMax);
 

@@ -79,6 +79,11 @@ TEST_F(FileTest, OnlyAFileIsReadAndTheErrorSaysWhatItIs) {
     const Status checked = check_file(name);
     ASSERT_FALSE(checked) << name;
     EXPECT_EQ(checked.error().message, read.error().message);
+    const Status named = check_file(name, "setting");
+    ASSERT_FALSE(named) << name;
+    EXPECT_EQ(named.error().code, Code::kInvalidArgument);
+    EXPECT_EQ(named.error().field, "setting");
+    EXPECT_EQ(named.error().message, "setting: " + read.error().message);
   }
   close(server);
 }

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/file.h"
 #include "engine/catalogue.h"
 
 namespace pmt::engine {
@@ -82,11 +83,7 @@ base::Result<ModelFile> find_embedder(const ModelFile& named) {
     if (found.name.empty()) found.name = default_embedder().name;
     return found;
   }
-  std::error_code ignored;
-  if (!fs::is_regular_file(found.path, ignored)) {
-    return base::Error{base::Code::kNotFound,
-                       fmt::format("no such file: {} ([embeddings] path)", found.path)};
-  }
+  TRY(base::check_file(found.path, "[embeddings] path"));
   if (found.name.empty()) found.name = served_name(found.path);
   return found;
 }

@@ -89,8 +89,7 @@ base::Status Client::open() {
   if (ca_file.empty()) {
     shared_->tls.set_default_verify_paths(ec);
   } else {
-    if (const base::Status checked = base::check_file(ca_file); !checked)
-      return base::invalid("ca_file: " + checked.error().message, "ca_file");
+    TRY(base::check_file(ca_file, "ca_file"));
     shared_->tls.load_verify_file(ca_file, ec);
   }
   if (ec) {

@@ -16,13 +16,6 @@ namespace {
 
 using base::openssl_reason;
 
-/// OpenSSL would wait for a pipe, and says little of a folder.
-base::Status check_file(const std::string& file, const char* field) {
-  const base::Status checked = base::check_file(file);
-  if (!checked) return base::invalid(fmt::format("{}: {}", field, checked.error().message), field);
-  return {};
-}
-
 void take_pending(SSL* ssl, std::string* wire) {
   BIO* const out = SSL_get_wbio(ssl);
   std::array<char, 16 * 1024> chunk;
@@ -35,8 +28,9 @@ void take_pending(SSL* ssl, std::string* wire) {
 
 base::Result<std::shared_ptr<TlsContext>> TlsContext::load(const std::string& certificate_file,
                                                            const std::string& key_file) {
-  TRY(check_file(certificate_file, "tls_certificate"));
-  TRY(check_file(key_file, "tls_key"));
+  // OpenSSL would wait for a pipe, and says little of a folder.
+  TRY(base::check_file(certificate_file, "tls_certificate"));
+  TRY(base::check_file(key_file, "tls_key"));
   std::shared_ptr<TlsContext> context(new TlsContext(SSL_CTX_new(TLS_server_method())));
   SSL_CTX* const raw = context->context_;
   if (raw == nullptr) return base::Error{base::Code::kInternal, "OpenSSL gives no TLS: " + openssl_reason()};

@@ -20,13 +20,6 @@ namespace {
 
 using base::openssl_reason;
 
-/// OpenSSL would wait for a pipe, and says little of a folder.
-base::Status check_file(const std::string& file, const char* option) {
-  const base::Status checked = base::check_file(file);
-  if (!checked) return base::invalid(fmt::format("{}: {}", option, checked.error().message), option);
-  return {};
-}
-
 base::Error unusable(const std::string& file, const char* what, const char* option) {
   return base::invalid(
       fmt::format("{}: {} holds no usable {} in PEM ({})", option, file, what, openssl_reason()), option);
@@ -42,8 +35,9 @@ base::Status use_certificate(SSL_CTX* context, const TlsOptions& options) {
   if (options.certificate_file.empty() != options.key_file.empty())
     return base::invalid("tls_certificate and tls_key go together: set both", "tls_certificate");
   if (options.certificate_file.empty()) return {};
-  TRY(check_file(options.certificate_file, "tls_certificate"));
-  TRY(check_file(options.key_file, "tls_key"));
+  // OpenSSL would wait for a pipe, and says little of a folder.
+  TRY(base::check_file(options.certificate_file, "tls_certificate"));
+  TRY(base::check_file(options.key_file, "tls_key"));
   if (SSL_CTX_use_certificate_chain_file(context, options.certificate_file.c_str()) != 1)
     return unusable(options.certificate_file, "certificate", "tls_certificate");
   if (SSL_CTX_use_PrivateKey_file(context, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
@@ -56,7 +50,7 @@ base::Status use_authorities(SSL_CTX* context, const TlsOptions& options) {
     SSL_CTX_set_default_verify_paths(context);
     return {};
   }
-  TRY(check_file(options.ca_file, "tls_ca"));
+  TRY(base::check_file(options.ca_file, "tls_ca"));
   if (SSL_CTX_load_verify_locations(context, options.ca_file.c_str(), nullptr) != 1)
     return unusable(options.ca_file, "certificates", "tls_ca");
   return {};
