@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <optional>
 #include <string_view>
+
+#include "base/file.h"
 
 namespace pmt::base {
 namespace {
@@ -22,10 +23,9 @@ std::optional<std::int64_t> number_after(std::string_view text, std::string_view
   return read.ec == std::errc() ? std::optional(value) : std::nullopt;
 }
 
-/// Files of proc and sys have no size: they are read to their end.
+/// "" where there is no such file.
 std::string content_of(const std::string& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
+  return read_file(path).value_or("");
 }
 
 /// What a group's limit leaves; its file cache is given up when memory is short. None: no limit.

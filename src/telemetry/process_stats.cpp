@@ -7,8 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
+
+#include "base/file.h"
 
 namespace pmt::telemetry {
 namespace {
@@ -20,8 +21,7 @@ double seconds(const timeval& t) {
 /// Since the machine booted, in seconds; /proc/self/stat's 22nd field, counted after the command in
 /// parentheses, which may hold spaces.
 double started_after_boot() {
-  std::ifstream file("/proc/self/stat");
-  const std::string line{std::istreambuf_iterator<char>(file), {}};
+  const std::string line = base::read_file("/proc/self/stat").value_or("");
   const std::size_t command_end = line.rfind(')');
   if (command_end == std::string::npos) return 0;
   std::size_t at = command_end;
