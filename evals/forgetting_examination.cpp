@@ -8,6 +8,7 @@
 
 #include "lab/gate_times.h"
 #include "lab/measure.h"
+#include "text/plain_words.h"
 
 namespace pmt::evals {
 using namespace lab;
@@ -51,7 +52,7 @@ class Examination {
       right("article",
             {taught_phrasings(relation.name, thing.article.empty() ? thing.full : "a " + thing.full)[0]},
             fact);
-      right("lowercase", {lower(prompt)}, fact);
+      right("lowercase", {text::lower(prompt)}, fact);
       right("short name", {taught_phrasings(relation.name, thing.article + thing.name)[0]}, fact);
       InventedThing wrong = thing;
       wrong.full.replace(0, thing.name.size(), with_wrong_letter(thing.name, random_));

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "lab/measure.h"
+#include "text/plain_words.h"
 
 namespace pmt::evals {
 using namespace lab;
@@ -24,7 +25,7 @@ ordered_json mean_of(const std::vector<double>& values) {
 }  // namespace
 
 bool says(const std::string& answer, const std::string& wanted) {
-  const std::string text = lower(answer), what = lower(wanted);
+  const std::string text = text::lower(answer), what = text::lower(wanted);
   const auto inside = [&](std::size_t i) {
     return i < text.size() && std::isalnum(static_cast<unsigned char>(text[i])) != 0;
   };

@@ -27,6 +27,7 @@
 #include "llm/sinks.h"
 #include "rlm/engine.h"
 #include "rlm/passages.h"
+#include "text/plain_words.h"
 
 namespace pmt::evals {
 using namespace lab;
@@ -165,11 +166,7 @@ Context make_context(const std::string& data, int kilo_tokens, int n, std::mt199
 }
 
 bool is_right(const Item& item, const std::string& text) {
-  if (item.task == "needle") {
-    std::string lower = text;
-    std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    return lower.find(item.wanted) != std::string::npos;
-  }
+  if (item.task == "needle") return text::lower(text).find(item.wanted) != std::string::npos;
   const auto begin = text.find_first_of("0123456789");  // the first number that it says
   if (begin == std::string::npos) return false;
   return text.substr(begin, text.find_first_not_of("0123456789", begin) - begin) == item.wanted;

@@ -1,7 +1,5 @@
 #include "lab/subject.h"
 
-#include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include <fmt/format.h>
@@ -9,6 +7,7 @@
 #include "engine/catalogue.h"
 #include "engine/home.h"
 #include "engine/model_files.h"
+#include "text/plain_words.h"
 
 namespace pmt::lab {
 
@@ -87,18 +86,14 @@ Answer Subject::ask(const std::vector<std::string>& turns, bool with_knowledge, 
   return out;
 }
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 bool exact(const Answer& answer, const std::string& wanted) {
   const auto first = answer.text.find_first_not_of(" \n");
-  return first != std::string::npos && lower(answer.text.substr(first)).rfind(lower(wanted), 0) == 0;
+  return first != std::string::npos &&
+         text::lower(answer.text.substr(first)).rfind(text::lower(wanted), 0) == 0;
 }
 
 bool holds(const Answer& answer, const std::string& wanted) {
-  return lower(answer.text).find(lower(wanted)) != std::string::npos;
+  return text::lower(answer.text).find(text::lower(wanted)) != std::string::npos;
 }
 
 }  // namespace pmt::lab

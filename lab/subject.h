@@ -87,6 +87,5 @@ class Subject {
 bool exact(const Answer& answer, const std::string& wanted);
 /// Says it anywhere. Case doesn't count.
 bool holds(const Answer& answer, const std::string& wanted);
-std::string lower(std::string text);
 
 }  // namespace pmt::lab

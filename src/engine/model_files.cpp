@@ -1,7 +1,5 @@
 #include "engine/model_files.h"
 
-#include <algorithm>
-#include <cctype>
 #include <cstdint>
 #include <filesystem>
 #include <string_view>
@@ -13,6 +11,7 @@
 
 #include "base/file.h"
 #include "engine/catalogue.h"
+#include "text/plain_words.h"
 
 namespace pmt::engine {
 
@@ -26,9 +25,7 @@ std::string served_name(const fs::path& path) {
   for (const CatalogueModel& known : catalogue()) {
     if (path.filename() == known.file && bytes == known.bytes) return std::string(known.name);
   }
-  std::string name = path.stem().string();
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-  return name;
+  return text::lower(path.stem().string());
 }
 
 base::Result<std::string> path_of(const CatalogueModel& known) {

@@ -8,6 +8,7 @@
 #include "knowledge_cache/gate/relation_space.h"
 #include "text/english.h"
 #include "text/numbers.h"
+#include "text/plain_words.h"
 #include "text/stop_words.h"
 
 namespace pmt::knowledge_cache {
@@ -231,10 +232,7 @@ std::string masked(std::string_view text, std::size_t begin, std::size_t end) {
   while (from > 0 && text[from - 1] == ' ') --from;
   std::size_t word = from;
   while (word > 0 && std::isalpha(static_cast<unsigned char>(text[word - 1])) != 0) --word;
-  std::string before(text.substr(word, from - word));
-  std::transform(before.begin(), before.end(), before.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  const std::size_t cut = text::is_article(before) ? word : begin;
+  const std::size_t cut = text::is_article(text::lower(text.substr(word, from - word))) ? word : begin;
   std::string out(text.substr(0, cut));
   out += kThing;
   out += text.substr(end);
