@@ -1,6 +1,6 @@
 // Bodies of requests: every field of OpenAI's JSON and of ours, and an entry that is put into the cache.
-#include "api/json/cache_entry_json.h"
 #include "api/errors.h"
+#include "api/json/cache_entry_json.h"
 #include "api/json/parse.h"
 #include "fuzz/fuzz.h"
 #include "response_cache/store/canonical_key.h"

@@ -8,9 +8,9 @@
 
 #include "fuzz/fuzz.h"
 #include "redis/cluster_replies.h"
-#include "response_cache/store/entry_record.h"
 #include "response_cache/shared/redis_replies.h"
 #include "response_cache/shared/shared_value.h"
+#include "response_cache/store/entry_record.h"
 
 namespace {
 

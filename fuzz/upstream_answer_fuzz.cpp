@@ -51,8 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view bytes = pmt::fuzz::text_of(data + 1, size - 1);
   const bool chat = (data[0] & 1) != 0, stream = (data[0] & 2) != 0;
-  pmt::upstream::AnswerReader reader({.endpoint = chat ? llm::Endpoint::kChat : llm::Endpoint::kCompletions,
-                                      .model = "m"});
+  pmt::upstream::AnswerReader reader(
+      {.endpoint = chat ? llm::Endpoint::kChat : llm::Endpoint::kCompletions, .model = "m"});
   std::vector<llm::Event> events;
   const auto read =
       stream ? read_stream(reader, bytes, 1 + data[0] % 64, events) : reader.whole(bytes, events);
