@@ -4,9 +4,11 @@
 // memory of a step is bounded whatever the prompt's length. A token's log-probability has the same bits as if
 // it had been written after what stands before it.
 //
-// The tokens' texts put together are the echoed text. So a token that the tokenizer put before it (the begin of
-// a sequence) has the text "", and keeps its place: who counts tokens counts it too.
-// Thread-safety: one thread at a time. Cost: a row of logits a token, and two passes over it.
+// The tokens' texts put together are the echoed text, but where token ids begin or end inside a character: the text
+// has U+FFFD there. So a token that the tokenizer put before it (the begin of a sequence) has the text "", and keeps
+// its place: who counts tokens counts it too.
+// Thread-safety: one thread at a time. Cost: a row of logits a token, and two passes over it; with alternatives a
+// third.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Log-probabilities of tokens under the model itself: before temperature, penalties, biases and truncation,
 // as OpenAI reports them.
 // Thread-safety: pure.
-// Cost: two passes over the logits and a heap of `top_n`.
+// Cost: two passes over the logits; with `top_n` a third, with a heap of so many.
 #pragma once
 
 #include <cstdint>
