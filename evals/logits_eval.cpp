@@ -328,7 +328,7 @@ base::Status prove_graph(const std::string& model_path, std::span<const std::int
 struct Options {
   std::string model, data, text;
   int tokens = 0, prompts = 0, windows = 0, window_tokens = 0, threads = 0;
-  bool shipped_only = false, json = false, check = false;
+  bool shipped_only = false, json = false;
 };
 
 /// What is read for agreement, and what for perplexity.
@@ -357,10 +357,6 @@ base::Status evaluate(const Options& options) {
   TRY(evaluation.agreement({"as shipped", options.model, false}, tokens));
   if (options.windows > 0) TRY(evaluation.perplexity(options.model, scored, window_tokens));
   print(evaluation.result(), options.json);
-  for (const Target& target : evaluation.result().targets) {
-    if (options.check && !target.holds)
-      return base::Error{base::Code::kInternal, fmt::format("missed: {}, {}", target.what, target.asked)};
-  }
   return {};
 }
 
@@ -372,7 +368,6 @@ int main_of(std::vector<std::string> args) {
   Options options;
   options.json = take_flag(args, "--json");
   options.shipped_only = take_flag(args, "--shipped-only");
-  options.check = take_flag(args, "--check");
   options.model = take_value(args, "--model", model != nullptr ? model : "");
   options.data = take_value(args, "--data", "data");
   options.text = take_value(args, "--text", "");
@@ -385,9 +380,8 @@ int main_of(std::vector<std::string> args) {
     fmt::print(
         stderr,
         "usage: eval logits --model GGUF [--data DIR | --text FILE] [--tokens N] [--prompts N] [--windows N] "
-        "[--window TOKENS] [--threads N] [--shipped-only] [--check] [--json]\n"
-        "  --text: read this instead of --data's texts; --shipped-only: no proof with f32 weights;\n"
-        "  --check: fail where a target is missed\n");
+        "[--window TOKENS] [--threads N] [--shipped-only] [--json]\n"
+        "  --text: read this instead of --data's texts; --shipped-only: no proof with f32 weights\n");
     return 2;
   }
   const base::Status done = evaluate(options);

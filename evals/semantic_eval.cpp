@@ -408,13 +408,16 @@ nlohmann::ordered_json row_of(const std::string& set, double error_max, const Ta
 
 constexpr std::array kErrorMax = {0.01, 0.02, 0.05};
 
-/// Rows and targets of one set.
-base::Status measure(const QuestionSet& set, Vectors& vectors, unsigned seed, int splits, Result& result) {
+/// Rows and targets of one set. `halves`: of its first split, whose seed is `seed`.
+base::Status measure(const QuestionSet& set, std::vector<Half> halves, Vectors& vectors, unsigned seed,
+                     int splits, Result& result) {
   std::array<Tally, kErrorMax.size()> tallies;
   StaticServed all_static;
   for (int split = 0; split < splits; ++split) {
     const unsigned split_seed = seed + 1000 * static_cast<unsigned>(split);
-    TRY_ASSIGN(std::vector<Half> halves, halves_of(set, vectors, split_seed));
+    if (split > 0) {
+      TRY_ASSIGN(halves, halves_of(set, vectors, split_seed));
+    }
     const std::array statics = {all_thresholds(halves[0]), all_thresholds(halves[1])};
     for (const StaticServed& half : statics) {
       for (std::size_t i = 0; i < kThresholds; ++i) all_static[i] += half[i];
@@ -518,25 +521,19 @@ int eval(std::vector<std::string> args) {
   for (const std::string& what : missing) progress(what);
   Result result{.name = "semantic", .seed = static_cast<int>(seed), .rows = {}, .targets = {}};
   response_cache::SemanticRule all, learnt;
+  const auto read_set = [&](const QuestionSet& set) -> base::Status {
+    TRY_ASSIGN(std::vector<Half> halves, halves_of(set, vectors, seed));
+    if (fit) {
+      (void)through(halves[0], all, {.error_max = 0.01, .shadow = true, .seed = seed});
+      return {};
+    }
+    for (const Half& half : halves)
+      (void)through(half, learnt, {.error_max = 0.05, .shadow = true, .seed = seed});
+    return only_pairs ? base::Status() : measure(set, std::move(halves), vectors, seed, splits, result);
+  };
   for (const QuestionSet& set : sets) {
     progress(fmt::format("{}: {} questions", set.name, set.questions.size()));
-    base::Status status;
-    if (const auto halves = halves_of(set, vectors, seed); halves && !fit) {
-      for (const Half& half : *halves)
-        (void)through(half, learnt, {.error_max = 0.05, .shadow = true, .seed = seed});
-    }
-    if (only_pairs) continue;
-    if (fit) {
-      const auto halves = halves_of(set, vectors, seed);
-      if (halves) {
-        (void)through((*halves)[0], all, {.error_max = 0.01, .shadow = true, .seed = seed});
-      } else {
-        status = halves.error();
-      }
-    } else {
-      status = measure(set, vectors, seed, splits, result);
-    }
-    if (!status) {
+    if (const base::Status status = read_set(set); !status) {
       fmt::print(stderr, "error: {}\n", status.error().message);
       return 1;
     }
