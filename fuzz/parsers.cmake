@@ -8,7 +8,7 @@ function(pmt_parsers room)
   set_property(GLOBAL APPEND PROPERTY PMT_PARSERS ${ARGN})
 endfunction()
 
-pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_text.cpp percent.cpp result.cpp usage_counter.cpp)
+pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_text.cpp openssl_reason.cpp percent.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm event.cpp json_sum.cpp)
 pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp
   sse.cpp target.cpp url.cpp)

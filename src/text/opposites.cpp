@@ -75,7 +75,7 @@ std::vector<Opposites::Member> members_of(const std::vector<std::string>& words,
   return members;
 }
 
-/// What a word may begin or end with, and what else must be true of the rest.
+/// What a word may begin with, and what must be true of the rest.
 struct Affix {
   std::string_view prefix;  // "" for none
   std::vector<std::string_view> endings;
