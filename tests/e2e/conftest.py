@@ -1,6 +1,7 @@
 """The real server with the real model, started once for all tests, and clients for it."""
 
 import itertools
+import json
 import os
 import pathlib
 import signal
@@ -72,6 +73,46 @@ def serving(binary, model_file, folder, more=""):
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running
     assert running.stop() == 0, running.log()
+
+
+class Starting:
+    """Starts servers, each with a config's text; at its end those that still run are killed."""
+
+    def __init__(self, binary, folder):
+        self.started = []
+        self._binary = binary
+        self._folder = folder
+
+    def __call__(self, text):
+        config = self._folder / f"config-{len(self.started)}.toml"
+        config.write_text(text)
+        self.started.append(RunningServer([self._binary, "serve", "--config", str(config)]))
+        return self.started[-1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for server in self.started:
+            if server.process.poll() is None:
+                server.kill()
+
+
+@pytest.fixture
+def starting(binary, tmp_path):
+    with Starting(binary, tmp_path) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def new_key(binary):
+    """What `permutation keys new OPTIONS` says of the key that it makes: "key", "sha256", "toml"."""
+
+    def make(*options):
+        made = subprocess.run([binary, "keys", "new", "--json", *options], capture_output=True, text=True, check=True)
+        return json.loads(made.stdout)
+
+    return make
 
 
 @pytest.fixture(params=["redis-server", "valkey-server"])

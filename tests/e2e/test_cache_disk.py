@@ -26,19 +26,11 @@ path = "{path}"
 
 
 @pytest.fixture
-def start(binary, model_file, tmp_path):
-    started = []
-
+def start(starting, model_file, tmp_path):
     def begin(folder="cache", more=""):
-        config = tmp_path / f"{folder}.toml"
-        config.write_text(CONFIG.format(model=model_file, path=tmp_path / folder, more=more))
-        started.append(RunningServer([binary, "serve", "--config", str(config)]))
-        return started[-1]
+        return starting(CONFIG.format(model=model_file, path=tmp_path / folder, more=more))
 
-    yield begin
-    for server in started:
-        if server.process.poll() is None:
-            server.stop(signal.SIGKILL)
+    return begin
 
 
 def put(server, key, value, **more):

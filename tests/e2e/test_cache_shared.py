@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from server import RunningServer, chat, chat_raw, extension
+from server import chat, chat_raw, extension
 from server import until as until_within
 
 # A busy machine must not look like a Redis that hangs or a server that died: limits are long, except where a
@@ -44,23 +44,15 @@ reach_ms = 30000
 
 
 @pytest.fixture
-def start(binary, model_file, tmp_path, redis):
-    started = []
-
+def start(redis, starting, model_file):
     def begin(cache="", wait=True, timeout_ms=20_000, lease_ms=20_000, keys=""):
-        config = tmp_path / f"{len(started)}.toml"
         options = dict(cache=cache, timeout_ms=timeout_ms, lease_ms=lease_ms, keys=keys)
-        config.write_text(CONFIG.format(model=model_file, port=redis.port, **options))
-        started.append(RunningServer([binary, "serve", "--config", str(config)]))
+        server = starting(CONFIG.format(model=model_file, port=redis.port, **options))
         if wait and not keys:
-            until(lambda: shared(started[-1])["state"] == "up")
-        return started[-1]
+            until(lambda: shared(server)["state"] == "up")
+        return server
 
-    yield begin
-    for server in started:
-        server.process.send_signal(signal.SIGCONT)
-        if server.process.poll() is None:
-            server.stop(signal.SIGKILL)
+    return begin
 
 
 def shared(server):

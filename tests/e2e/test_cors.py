@@ -1,7 +1,6 @@
 """Pages of other origins: in a browser's words, and in a real browser."""
 
 import http.server
-import json
 import shutil
 import subprocess
 import threading
@@ -10,7 +9,7 @@ import httpx
 import playwright.sync_api
 import pytest
 
-from server import MODEL, RunningServer
+from server import MODEL
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CONFIG = """
@@ -25,28 +24,18 @@ path = "{model}"
 
 
 @pytest.fixture
-def serve(binary, model_file, tmp_path):
-    started = []
-
+def serve(starting, model_file):
     def begin(origins, more=""):
-        config = tmp_path / f"{len(started)}.toml"
         quoted = "[" + ", ".join(f'"{origin}"' for origin in origins) + "]"
-        config.write_text(CONFIG.format(model=model_file, origins=quoted, more=more))
-        started.append(RunningServer([binary, "serve", "--config", str(config)]))
-        return started[-1]
+        return starting(CONFIG.format(model=model_file, origins=quoted, more=more))
 
     yield begin
-    for server in started:
+    for server in starting.started:
         assert server.stop() == 0, server.log()
 
 
-def key_table(binary):
-    made = subprocess.run([binary, "keys", "new", "--name", "page", "--json"], capture_output=True, text=True, check=True)
-    return json.loads(made.stdout)
-
-
-def test_a_preflight_needs_no_key_and_the_request_does(serve, binary):
-    made = key_table(binary)
+def test_a_preflight_needs_no_key_and_the_request_does(serve, new_key):
+    made = new_key("--name", "page")
     secret = made["key"]
     server = serve(["http://localhost:3000"], f'[[key]]\nname = "page"\nsha256 = "{made["sha256"]}"')
     page = {"Origin": "http://localhost:3000"}

@@ -1,12 +1,10 @@
 """The dashboard in a real Chromium: what it shows is what the server counted. Screenshots of every view, in both
 themes and at phone width, are left in DASHBOARD_SHOTS if that names a folder."""
 
-import json
 import os
 import pathlib
 import re
 import shutil
-import subprocess
 
 import httpx
 import pytest
@@ -225,9 +223,8 @@ def test_every_view_fits_its_width_in_both_themes(page, client, fresh, theme, wi
             page.screenshot(path=f"{SHOTS}/{view}-{theme}-{width}.png", full_page=True)
 
 
-def test_a_server_with_keys_asks_for_one(browser, binary, model_file, tmp_path):
-    made = subprocess.run([binary, "keys", "new", "--scope", "admin", "--json"], capture_output=True, text=True, check=True)
-    key = json.loads(made.stdout)
+def test_a_server_with_keys_asks_for_one(browser, binary, model_file, tmp_path, new_key):
+    key = new_key("--scope", "admin")
     config = tmp_path / "c.toml"
     config.write_text(f'[server]\nport = 0\nstop_grace_ms = 5000\n[[model]]\npath = "{model_file}"\n' + key["toml"])
     server = RunningServer([binary, "serve", "--config", str(config)])

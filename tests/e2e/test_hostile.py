@@ -367,11 +367,7 @@ VALUES = [{"choices": 5}, {"choices": [None]}, {"choices": [{"text": 5}]}, {"cho
           [], None, "x" * 10_000, "\0\ud7ff", 1e308, {"": {"": [[[[[]]]]]}}, {"choices": [{"text": ["a"]}], "usage": "x"}]  # fmt: skip
 
 
-def test_no_tenants_value_breaks_the_operators_page(binary, model_file, tmp_path):
-    def new_key(*options):
-        made = subprocess.run([binary, "keys", "new", "--json", *options], capture_output=True, text=True, check=True)
-        return json.loads(made.stdout)
-
+def test_no_tenants_value_breaks_the_operators_page(binary, model_file, tmp_path, new_key):
     operator = new_key("--name", "ops", "--scope", "admin")
     tenant = new_key("--name", "ann", "--tenant", "a", "--scope", "cache")
     config = tmp_path / "config.toml"

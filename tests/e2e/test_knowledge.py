@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-from conftest import EMBEDDER_FILE
+from conftest import EMBEDDER_FILE, Starting
 from server import MODEL, RunningServer, chat, complete, extension
 
 CONFIG = """
@@ -50,18 +50,8 @@ def packs(tmp_path_factory):
 def start(binary, model_file, packs):
     if not os.path.isfile(EMBEDDER_FILE):
         pytest.skip(f"PERMUTATION_EMBEDDER names no file: {EMBEDDER_FILE!r}")
-    config = packs / "config.toml"
-    config.write_text(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, packs=packs))
-    started = []
-
-    def begin():
-        started.append(RunningServer([binary, "serve", "--config", str(config)]))
-        return started[-1]
-
-    yield begin
-    for server in started:
-        if server.process.poll() is None:
-            server.stop(signal.SIGKILL)
+    with Starting(binary, packs) as starting:
+        yield lambda: starting(CONFIG.format(model=model_file, embedder=EMBEDDER_FILE, packs=packs))
 
 
 @pytest.fixture(scope="module")
@@ -416,19 +406,12 @@ def test_the_command_line(binary, taught, tmp_path, http):
     assert run("knowledge", "forget", "again").returncode == 0
 
 
-def test_tenants_share_no_domain_no_fact_and_no_job(binary, model_file, tmp_path):
+def test_tenants_share_no_domain_no_fact_and_no_job(binary, model_file, tmp_path, new_key):
     if not os.path.isfile(EMBEDDER_FILE):
         pytest.skip(f"PERMUTATION_EMBEDDER names no file: {EMBEDDER_FILE!r}")
 
     def key(name):
-        made = subprocess.run(
-            [binary, "keys", "new", "--name", name, "--tenant", f"../{name}", "--json"]
-            + ["--scope", "inference", "--scope", "knowledge"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return json.loads(made.stdout)
+        return new_key("--name", name, "--tenant", f"../{name}", "--scope", "inference", "--scope", "knowledge")
 
     keys = {name: key(name) for name in ("ann", "bob")}
     config = tmp_path / "config.toml"

@@ -1,7 +1,6 @@
 """POST /v1/messages with Anthropic's official client: its own types must accept every answer and every event."""
 
 import json
-import subprocess
 
 import anthropic
 import httpx
@@ -166,9 +165,8 @@ def test_other_methods_and_paths_too(http):
         assert answer.status_code in (400, 404, 405) and answer.json()["type"] == "error"
 
 
-def test_a_key_comes_as_x_api_key(binary, model_file, tmp_path, fresh):
-    key = json.loads(subprocess.run([binary, "keys", "new", "--scope", "inference", "--tenant", "a", "--json"],
-                                    capture_output=True, text=True, check=True).stdout)
+def test_a_key_comes_as_x_api_key(binary, model_file, tmp_path, fresh, new_key):
+    key = new_key("--scope", "inference", "--tenant", "a")
     config = tmp_path / "config.toml"
     config.write_text(f'[server]\nport = 0\nstop_grace_ms = 500\n[[model]]\npath = "{model_file}"\n' + key["toml"])
     server = RunningServer([binary, "serve", "--config", str(config)])

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from redis_server import free_port
-from server import RunningServer, chat_raw
+from server import chat_raw
 from server import until as until_within
 
 from conftest import client_of
@@ -67,18 +67,8 @@ def redis(certificates, tmp_path):
 
 
 @pytest.fixture
-def start(binary, model_file, tmp_path):
-    started = []
-
-    def begin(url, more=""):
-        config = tmp_path / f"{len(started)}.toml"
-        config.write_text(CONFIG.format(model=model_file, url=url, more=more))
-        started.append(RunningServer([binary, "serve", "--config", str(config)]))
-        return started[-1]
-
-    yield begin
-    for server in started:
-        server.stop()
+def start(starting, model_file):
+    return lambda url, more="": starting(CONFIG.format(model=model_file, url=url, more=more))
 
 
 def shared(server):

@@ -123,13 +123,6 @@ def idle(server):
     return cpu_seconds(server) - before < 0.1
 
 
-def new_key(binary, name):
-    made = subprocess.run(
-        [binary, "keys", "new", "--name", name, "--tenant", name, "--json"], capture_output=True, text=True, check=True
-    )
-    return json.loads(made.stdout)
-
-
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
@@ -138,9 +131,9 @@ def new_key(binary, name):
         ("sandboxes_max = 9\nsandboxes_tenant_max = 1\n", "this tenant holds 1 of 9 sandboxes"),
     ],
 )
-def test_two_tenants(binary, model_file, root, tmp_path, limits, told):
+def test_two_tenants(binary, model_file, root, tmp_path, new_key, limits, told):
     """One asks for more than there is; what is left to it ends with an error, and the other is answered meanwhile."""
-    keys = {name: new_key(binary, name) for name in ("greedy", "other")}
+    keys = {name: new_key("--name", name, "--tenant", name) for name in ("greedy", "other")}
     server = serve_with_root(
         binary, model_file, root, tmp_path, tmp_path, limits + "".join(key["toml"] for key in keys.values())
     )

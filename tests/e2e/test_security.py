@@ -1,8 +1,6 @@
 """Keys, tenants, TLS and where the server listens, with the real binary."""
 
 import hashlib
-import json
-import os
 import ssl
 import subprocess
 
@@ -14,20 +12,13 @@ from server import RunningServer, chat, until
 
 
 @pytest.fixture(scope="module")
-def keys(binary):
-    """A key for each role, as `permutation keys new` makes them."""
-
-    def make(name, *options):
-        made = subprocess.run(
-            [binary, "keys", "new", "--name", name, "--json", *options], capture_output=True, text=True, check=True
-        )
-        return json.loads(made.stdout)
-
+def keys(new_key):
+    """A key for each role."""
     return {
-        "ann": make("ann", "--tenant", "a", "--scope", "inference", "--scope", "cache"),
-        "bob": make("bob", "--tenant", "b", "--scope", "inference", "--scope", "cache"),
-        "ops": make("ops", "--scope", "admin"),
-        "few": make("few", "--tenant", "f", "--requests-per-minute", "3"),
+        "ann": new_key("--name", "ann", "--tenant", "a", "--scope", "inference", "--scope", "cache"),
+        "bob": new_key("--name", "bob", "--tenant", "b", "--scope", "inference", "--scope", "cache"),
+        "ops": new_key("--name", "ops", "--scope", "admin"),
+        "few": new_key("--name", "few", "--tenant", "f", "--requests-per-minute", "3"),
     }
 
 

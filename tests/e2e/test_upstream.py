@@ -250,10 +250,8 @@ embeddings = {{ small = "its-own" }}
 """
 
 
-def test_an_upstream_may_have_embeddings_alone(binary, scripted, tmp_path):
-    config = tmp_path / "config.toml"
-    config.write_text(EMBEDDINGS_ALONE.format(url=scripted.url))
-    running = RunningServer([binary, "serve", "--config", str(config)])
+def test_an_upstream_may_have_embeddings_alone(starting, scripted):
+    running = starting(EMBEDDINGS_ALONE.format(url=scripted.url))
     remote = openai.OpenAI(base_url=running.url + "/v1", api_key="none", max_retries=0, timeout=60)
     answer = remote.embeddings.create(model="e/small", input="hi", encoding_format="float")
     assert answer.data[0].embedding == scripted.VECTOR
