@@ -101,6 +101,15 @@ std::string_view value_of(const std::vector<JsonMember>& members, std::string_vi
   return found == members.rend() ? std::string_view() : found->value;
 }
 
+std::string members_without(std::string_view text, std::span<const std::string_view> names) {
+  std::string out;
+  for (const JsonMember& member : members_of(text)) {
+    if (std::find(names.begin(), names.end(), member.name) != names.end()) continue;
+    out.append(out.empty() ? "" : ",").append(member.whole);
+  }
+  return out;
+}
+
 std::optional<std::int64_t> json_integer(std::string_view value) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,10 @@ std::vector<std::string_view> items_of(std::string_view text);
 
 /// The member's value, "" if there is none; of a repeated name the last one counts.
 std::string_view value_of(const std::vector<JsonMember>& members, std::string_view name);
+
+/// The members that have none of these names, put together by commas, each as it stands in the text. Requires: as
+/// members_of.
+std::string members_without(std::string_view text, std::span<const std::string_view> names);
 
 /// A value that says nothing: null, or a member that isn't there.
 inline bool is_null(std::string_view value) {

@@ -50,6 +50,15 @@ TEST(JsonText, PartsKeepTheirText) {
   EXPECT_TRUE(members_of("").empty());
 }
 
+TEST(JsonText, MembersWithoutSomeKeepTheirText) {
+  const std::vector<std::string_view> names = {"b", "none"};
+  EXPECT_EQ(members_without(R"({"a" : 1.0, "\u0062":[{"b":2}] ,"c":{}, "b":3})", names),
+            R"("a" : 1.0,"c":{})");
+  EXPECT_EQ(members_without(R"("b":1)", names), "") << "without braces, too";
+  EXPECT_EQ(members_without(R"("a":1,"a":2)", names), R"("a":1,"a":2)");
+  EXPECT_EQ(members_without("", names), "");
+}
+
 TEST(JsonText, ABackslashEscapesOnlyWhatFollows) {
   EXPECT_EQ(past_string(R"("a\\" x)", 0), 5U);
   EXPECT_EQ(past_string(R"("a\\\"" x)", 0), 7U);

@@ -1,5 +1,7 @@
 #include "permutation/cascade_run.h"
 
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include "base/json_text.h"
@@ -26,12 +28,9 @@ std::string synthesis_prompt(const std::string& question, const std::string& stu
 
 /// They were asked for to judge the student by, not by the caller.
 void drop_logprobs(llm::Delta& delta) {
+  static constexpr std::string_view kNames[] = {"logprobs"};
   delta.logprobs.clear();
-  llm::MembersText kept;
-  for (const base::JsonMember& member : base::members_of(delta.choice_more)) {
-    if (member.name != "logprobs") kept.append(kept.empty() ? "" : ",").append(member.whole);
-  }
-  delta.choice_more = std::move(kept);
+  delta.choice_more = base::members_without(delta.choice_more, kNames);
 }
 
 }  // namespace

@@ -66,16 +66,4 @@ std::int64_t reasoning_tokens(const llm::Usage& usage) {
   return detail(usage, "completion_tokens_details", "reasoning_tokens");
 }
 
-llm::MembersText others(const llm::MembersText& members, std::span<const std::string_view> own) {
-  llm::MembersText out;
-  if (members.empty()) return out;
-  for (const base::JsonMember& member : base::members_of(members)) {
-    if (std::ranges::find(own, member.name) != own.end()) continue;
-    if (!out.empty()) out += ',';
-    out += base::json_quoted(member.name);
-    out.append(":").append(member.value);
-  }
-  return out;
-}
-
 }  // namespace pmt::api

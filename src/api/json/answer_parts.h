@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,9 +31,6 @@ std::string refusal_of(const llm::Delta& delta);
 std::int64_t cached_tokens(const llm::Usage& usage, const llm::Report& report);
 /// Of the answer: tokens of thinking, where somebody counted them.
 std::int64_t reasoning_tokens(const llm::Usage& usage);
-
-/// Those of `members` whose names the object doesn't have itself.
-llm::MembersText others(const llm::MembersText& members, std::span<const std::string_view> own);
 
 /// A server-sent event with its type beside the data and in it; `members` adds what follows the type.
 template <class F>

@@ -129,14 +129,6 @@ bool has_member(const llm::MembersText& members, std::string_view name) {
   return !members.empty() && base::value_of(base::members_of(members), name).data() != nullptr;
 }
 
-llm::MembersText without(const llm::MembersText& members, std::string_view name) {
-  llm::MembersText kept;
-  for (const base::JsonMember& member : base::members_of(members)) {
-    if (member.name != name) kept.append(kept.empty() ? "" : ",").append(member.whole);
-  }
-  return kept;
-}
-
 llm::MembersText joined(const llm::MembersText& first, const llm::MembersText& second) {
   if (first.empty() || second.empty()) return first + second;
   llm::JsonSum sum(llm::JsonSum::Rule::kLast);

@@ -19,9 +19,6 @@ void append_members(ObjectWriter& w, const llm::MembersText& members);
 /// Whether one of them has this name.
 bool has_member(const llm::MembersText& members, std::string_view name);
 
-/// The others of them.
-llm::MembersText without(const llm::MembersText& members, std::string_view name);
-
 /// Both; of a name that both have, the second's value counts.
 llm::MembersText joined(const llm::MembersText& first, const llm::MembersText& second);
 

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "api/errors.h"
 #include "api/json/json_writer.h"
@@ -197,7 +199,10 @@ std::string StreamRenderer::chunk(llm::ChoiceEnd end) {
 std::string StreamRenderer::finish(llm::Done& done) {
   std::string out;
   if (!done.report.cache) done.report.cache = cache_;
-  for (const base::JsonMember& last : base::members_of(done.extra)) more_ = without(more_, last.name);
+  const std::vector<base::JsonMember> last = base::members_of(done.extra);
+  std::vector<std::string_view> names;
+  for (const base::JsonMember& member : last) names.push_back(member.name);
+  more_ = base::members_without(more_, names);
   if (held_) append_end(out, *held_, shape_.include_usage ? nullptr : &done);
   if (shape_.include_usage) {
     out += head_;

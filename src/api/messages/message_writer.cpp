@@ -153,7 +153,7 @@ std::string WholeWriter::finish(llm::Done& done) {
   w.null("stop_sequence");
   append_message_usage(w.member("usage"), done.usage, done.report);
   append_report(w.member("permutation"), done.report);
-  append_members(w, others(joined(started_.more, done.extra), kOwn));
+  append_members(w, base::members_without(joined(started_.more, done.extra), kOwn));
   w.end();
   return out;
 }
@@ -298,7 +298,7 @@ std::string EventsWriter::finish(llm::Done& done) {
     delta.end();
     append_message_usage(w.member("usage"), done.usage, done.report);
     append_report(w.member("permutation"), done.report);
-    append_members(w, others(done.extra, kOwn));
+    append_members(w, base::members_without(done.extra, kOwn));
   });
   append_event(out, "message_stop", [](ObjectWriter&) {});
   return out;

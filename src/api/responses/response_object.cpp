@@ -7,6 +7,7 @@
 #include "api/json/answer_parts.h"
 #include "api/json/json_writer.h"
 #include "api/json/render_parts.h"
+#include "base/json_text.h"
 
 namespace pmt::api {
 namespace {
@@ -115,7 +116,7 @@ void ResponseObject::finish(llm::Done& done, std::int64_t now_unix_s) {
   if (!done.report.cache) done.report.cache = cache_;
   usage_ = done.usage;
   report_ = done.report;
-  more_ = others(joined(more_, done.extra), kOwn);
+  more_ = base::members_without(joined(more_, done.extra), kOwn);
   completed_unix_s_ = now_unix_s;
 }
 
