@@ -30,6 +30,7 @@ struct Draft {
   std::optional<int> top_logprobs;
   std::optional<int> best_of;
   bool prompt_given = false;
+  std::vector<OtherField> others;  // that no rule below reads
 };
 
 /// OpenAI's seeds are 64-bit, ours 32: small ones stay themselves, others are mixed down.
@@ -190,6 +191,11 @@ base::Status note_unsupported(Json value, Draft& d) {
   return {};
 }
 
+/// A form may stand before the one that it would be the second to.
+void keep_other(std::string_view key, Json value, Draft& d) {
+  d.others.push_back({key, value});
+}
+
 /// What we ourselves act on must be right for any model.
 bool leave_to_the_model(std::string_view key, const base::Error& error, Draft& d) {
   static constexpr std::string_view kOurs[] = {"model", "messages", "stream", "stream_options",
@@ -295,12 +301,12 @@ base::Status read_call(Json root, Draft& d) {
   const bool chat = d.call.request.endpoint == llm::Endpoint::kChat;
   const std::span<const Rule<Draft>> rules =
       chat ? std::span<const Rule<Draft>>(kChatRules) : std::span<const Rule<Draft>>(kCompletionsRules);
-  TRY(read_object<Draft>(root, rules, UnknownKeys::kIgnored, d, nullptr, leave_to_the_model));
+  TRY(read_object<Draft>(root, rules, UnknownKeys::kIgnored, d, keep_other, leave_to_the_model));
   TRY(check_required(d));
   settle_logprobs(d);
   settle_choices(d);
   settle_max_tokens(d);
-  if (base::Status s = read_other_servers_fields(root, d.call.request); !s)
+  if (base::Status s = read_other_servers_fields(d.others, d.call.request); !s)
     d.call.refusals.push_back(s.error());
   return {};
 }

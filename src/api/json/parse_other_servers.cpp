@@ -4,7 +4,9 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -146,7 +148,6 @@ constexpr std::string_view kRefused[] = {"mirostat",
                                          "length_penalty",
                                          "early_stopping",
                                          "use_beam_search",
-                                         "best_of",
                                          "n_predict",
                                          "prompt_logprobs",
                                          "truncate_prompt_tokens",
@@ -185,38 +186,6 @@ bool is_only_text(std::string_view name, Json value) {
   });
 }
 
-/// Read elsewhere: parse.cpp's own fields.
-constexpr std::string_view kKnown[] = {"model",
-                                       "messages",
-                                       "prompt",
-                                       "temperature",
-                                       "top_p",
-                                       "top_k",
-                                       "min_p",
-                                       "seed",
-                                       "logit_bias",
-                                       "max_tokens",
-                                       "stop",
-                                       "n",
-                                       "stream",
-                                       "stream_options",
-                                       "permutation",
-                                       "logprobs",
-                                       "top_logprobs",
-                                       "tools",
-                                       "tool_choice",
-                                       "response_format",
-                                       "audio",
-                                       "functions",
-                                       "function_call",
-                                       "web_search_options",
-                                       "echo",
-                                       "best_of",
-                                       "suffix",
-                                       "frequency_penalty",
-                                       "presence_penalty",
-                                       "max_completion_tokens"};
-
 template <std::size_t kCount>
 bool is_one_of(std::string_view name, const std::string_view (&all)[kCount]) {
   return std::find(std::begin(all), std::end(all), name) != std::end(all);
@@ -230,20 +199,18 @@ const Rule<Request>* rule_of(std::string_view name) {
 
 }  // namespace
 
-base::Status read_other_servers_fields(Json root, llm::Request& out) {
-  simdjson::dom::object fields;
-  if (root.get(fields) != simdjson::SUCCESS) return {};
+base::Status read_other_servers_fields(const std::vector<OtherField>& fields, llm::Request& out) {
   std::map<std::string_view, std::string> acted_on;
-  for (const auto field : fields) {
-    if (field.value.is_null() || is_one_of(field.key, kKnown)) continue;
-    if (const Rule<Request>* const rule = rule_of(field.key)) {
-      if (base::Status s = rule->read(field.value, out); !s) return below(field.key, s.error());
-      acted_on[field.key] = simdjson::minify(field.value);
-    } else if (is_one_of(field.key, kRefused)) {
-      if (asks_nothing(field.value) || is_only_text(field.key, field.value)) continue;
-      return below(field.key, base::invalid("is not supported by local models: leave it out"));
+  for (const auto& [name, value] : fields) {
+    if (value.is_null()) continue;
+    if (const Rule<Request>* const rule = rule_of(name)) {
+      if (base::Status s = rule->read(value, out); !s) return below(name, s.error());
+      acted_on[name] = simdjson::minify(value);
+    } else if (is_one_of(name, kRefused)) {
+      if (asks_nothing(value) || is_only_text(name, value)) continue;
+      return below(name, base::invalid("is not supported by local models: leave it out"));
     } else {
-      out.ignored.emplace_back(field.key);
+      out.ignored.emplace_back(name);
     }
   }
   for (const auto& [name, value] : acted_on) {

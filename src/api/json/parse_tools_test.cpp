@@ -160,6 +160,9 @@ TEST(ParseOtherServers, FormsLengthsAndSampling) {
 TEST(ParseOtherServers, WhatNobodyFollowsIsRefusedOrNamed) {
   EXPECT_EQ(parsed(R"("user": "u", "metadata": {}, "brand_new": 1, "store": null)").ignored,
             (std::vector<std::string>{"user", "metadata", "brand_new"}));
+  EXPECT_EQ(parsed(R"("best_of": 3, "echo": true, "n": 1)").ignored,
+            (std::vector<std::string>{"best_of", "echo"}))
+      << "of POST /v1/completions";
   EXPECT_EQ(refused_at(R"("mirostat": 2)"), "mirostat");
   EXPECT_EQ(refused_at(R"("mirostat": 0, "use_beam_search": false, "bad_words": [])"), "");
   EXPECT_EQ(refused_at(R"("modalities": ["text"])"), "");
