@@ -23,7 +23,6 @@ struct ResponseShape {
   std::string previous_response_id;
   bool store = true;
   bool background = false;
-  bool logprobs = false;
   std::map<std::string, std::string, std::less<>> sent;  // parameters as JSON text
 
   std::string id() const { return "resp_" + id_stem; }

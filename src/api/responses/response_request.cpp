@@ -48,29 +48,6 @@ constexpr std::string_view kRefused[] = {
     "conversation",    "prompt", "context_management", "moderation",
     "access_programs", "image",  "background_options",
 };
-constexpr std::string_view kRuled[] = {
-    "input",
-    "instructions",
-    "max_output_tokens",
-    "top_logprobs",
-    "include",
-    "tools",
-    "tool_choice",
-    "text",
-    "reasoning",
-    "truncation",
-    "previous_response_id",
-    "store",
-    "background",
-    "stream",
-    "stream_options",
-    "metadata",
-    "max_tool_calls",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-};
 
 bool among(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
@@ -78,24 +55,6 @@ bool among(std::span<const std::string_view> names, std::string_view name) {
 
 void note_sent(Draft& d, std::string_view name, Json value) {
   d.request.sent.insert_or_assign(std::string(name), simdjson::minify(value));
-}
-
-void take_other(std::string_view name, Json value, Draft& d) {
-  if (among(kPassed, name)) {
-    if (value.is_null()) return;
-    note_sent(d, name, value);
-    d.request.body.add(name, simdjson::minify(value), std::string(name));
-    return;
-  }
-  if (!d.unknown.message.empty()) return;
-  if (among(kRefused, name)) {
-    if (!value.is_null()) d.unknown = base::invalid("is not supported here: leave it out", std::string(name));
-    return;
-  }
-  std::vector<std::string_view> known(std::begin(kRuled), std::end(kRuled));
-  known.insert(known.end(), std::begin(kPassed), std::end(kPassed));
-  d.unknown = base::invalid("is no parameter of this API" + suggestion(name, known),
-                            name.empty() ? "\"\"" : std::string(name));
 }
 
 /// What it names, if it only names another item. What is wrong with it is told where items are read.
@@ -283,6 +242,25 @@ constexpr Rule<Draft> kRules[] = {
      }},
 };
 
+void take_other(std::string_view name, Json value, Draft& d) {
+  if (among(kPassed, name)) {
+    if (value.is_null()) return;
+    note_sent(d, name, value);
+    d.request.body.add(name, simdjson::minify(value), std::string(name));
+    return;
+  }
+  if (!d.unknown.message.empty()) return;
+  if (among(kRefused, name)) {
+    if (!value.is_null()) d.unknown = base::invalid("is not supported here: leave it out", std::string(name));
+    return;
+  }
+  std::vector<std::string_view> known;
+  for (const Rule<Draft>& rule : kRules) known.push_back(rule.name);
+  known.insert(known.end(), std::begin(kPassed), std::end(kPassed));
+  d.unknown = base::invalid("is no parameter of this API" + suggestion(name, known),
+                            name.empty() ? "\"\"" : std::string(name));
+}
+
 base::Status read_root(Json root, Draft& d) {
   if (!root.is_object()) return base::invalid("The request's body must be a JSON object.");
   TRY(read_object<Draft>(root, kRules, UnknownKeys::kIgnored, d, take_other));
@@ -303,7 +281,7 @@ std::string joined(const ResponseRequest& request, const ResponseConversation& c
   return all + ']';
 }
 
-/// Adds their messages. Gives the request's own items as they are kept.
+/// Adds their messages. Gives the request's own items as they are kept, if they are.
 base::Result<std::vector<std::string>> read_items(const ResponseRequest& request,
                                                   const ResponseConversation& conversation,
                                                   std::vector<ChatMessage>& messages) {
@@ -317,7 +295,8 @@ base::Result<std::vector<std::string>> read_items(const ResponseRequest& request
   for (const Json item : items) {
     std::string own = "previous_response_id";
     if (at >= earlier) own = request.input_was_text ? "input" : fmt::format("input[{}]", at - earlier);
-    const base::Status read = reader.read(item, own, at < earlier ? nullptr : &kept.emplace_back());
+    const bool keeps = at >= earlier && request.store;
+    const base::Status read = reader.read(item, own, keeps ? &kept.emplace_back() : nullptr);
     if (!read) return name_field(below(own, read.error()));
     ++at;
   }

@@ -46,7 +46,7 @@ struct ResponseCall {
   CompletionCall call;  // its refusals are in chat's words
   std::string chat;     // what it was read from: the request in chat's words
   FieldNames names;
-  std::vector<std::string> input;  // the request's own items, as they are kept
+  std::vector<std::string> input;  // the request's own items, as they are kept; none without `store`
 };
 
 /// An item that is a reference still is refused. Errors also those of read_completion, in the

@@ -104,6 +104,13 @@ TEST(ResponseRequest, ItemsAreKeptAsTheyAreListed) {
                   R"("status":"completed"})"));
 }
 
+TEST(ResponseRequest, WithoutStoreNothingIsKept) {
+  const auto call = read(R"({"model": "m", "store": false, "input": "hi"})");
+  ASSERT_TRUE(call);
+  EXPECT_TRUE(call->input.empty());
+  EXPECT_EQ(call->call.request.messages.size(), 1U);
+}
+
 TEST(ResponseRequest, OnlyAllowedToolsAreOffered) {
   const std::string tools =
       R"("tools": [{"type": "function", "name": "a"}, {"type": "function", "name": "b"}])";
