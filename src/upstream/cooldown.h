@@ -4,6 +4,7 @@
 // Thread-safety: any thread may call anything.
 #pragma once
 
+#include <algorithm>
 #include <mutex>
 
 #include "base/clock.h"
@@ -15,8 +16,9 @@ class Cooldown {
  public:
   Cooldown(CooldownOptions options, const base::Clock& clock) : options_(options), clock_(clock) {}
 
-  /// Seconds that it still is to be left alone; 0: it may be asked.
+  /// Seconds that it still is to be left alone; 0: it may be asked, as always where no number of failures is set.
   double remaining_s() const {
+    if (options_.failures <= 0) return 0;
     const std::lock_guard lock(mutex_);
     return std::max(0.0, std::chrono::duration<double>(until_ - clock_.now()).count());
   }

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <deque>
-#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,6 +11,7 @@
 #include "llm/guarded_sink.h"
 #include "net/sse.h"
 #include "upstream/answer_reader.h"
+#include "upstream/call_queue.h"
 #include "upstream/cooldown.h"
 #include "upstream/request_json.h"
 #include "upstream/upstream_call.h"
@@ -49,7 +47,6 @@ std::string payload_of(net::SseEvent event) {
 struct Counters {
   std::atomic<std::uint64_t> requests{0}, completed{0}, failed{0}, cancelled{0}, attempts{0}, retries{0},
       cooled{0}, prompt_tokens{0}, completion_tokens{0};
-  std::atomic<std::int64_t> running{0};
 };
 
 class Call;
@@ -62,7 +59,8 @@ class Remote final : public RemoteCompleter {
         client_(client),
         clock_(clock),
         random_(std::move(random)),
-        cooldown_(options_.cooldown, clock) {}
+        cooldown_(options_.cooldown, clock),
+        queue_(options_, client) {}
 
   void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
   RemoteStats stats() const override;
@@ -71,18 +69,13 @@ class Remote final : public RemoteCompleter {
 
  private:
   friend class Call;
-  /// A call has ended: the next that waits may begin.
-  void release();
-
   const RemoteOptions options_;
   net::AsyncClient& client_;
   const base::Clock& clock_;
   const std::function<double()> random_;
   Cooldown cooldown_;
   Counters count_;
-  mutable std::mutex mutex_;
-  int running_ = 0;                            // guarded by mutex_, like
-  std::deque<std::shared_ptr<Call>> waiting_;  // in the order of arrival
+  CallQueue queue_;
 };
 
 /// One request, over all its attempts. Thread-safety: begin() once; then the client's thread.
@@ -190,15 +183,10 @@ net::AsyncCall Call::http_call(double left_s) const {
 }
 
 void Call::attempt() {
-  if (cancel_.cancelled()) return settle({base::Code::kCancelled, "the caller left"});
-  if (const double rest_s = options_.cooldown.failures > 0 ? remote_.cooldown_.remaining_s() : 0;
-      rest_s > 0) {
+  if (cancel_.cancelled()) return settle(of_cancel(cancel_));
+  if (const base::Status ready = check_cooldown(remote_.cooldown_); !ready) {
     ++remote_.count_.cooled;
-    base::Error cooling{
-        base::Code::kUnavailable,
-        fmt::format("it failed too often and is left alone for {:.0f} s more", std::ceil(rest_s))};
-    cooling.retry_after_s = rest_s;
-    return finish(llm::Failed{named(std::move(cooling), options_)});
+    return finish(llm::Failed{named(ready.error(), options_)});
   }
   const double left_s = seconds_left();
   if (left_s <= 0) {
@@ -264,10 +252,7 @@ void Call::pass_on(std::vector<llm::Event> events) {
 
 base::Status Call::end_of_body() {
   if (failure_) return *failure_;
-  if (status_ >= 400) return status_error(status_, headers_, body_, remote_.clock_.unix_seconds());
-  if (status_ / 100 != 2) {
-    return base::Error{base::Code::kBadGateway, fmt::format("it answered {}", status_)};
-  }
+  TRY(check_status(status_, headers_, body_, remote_.clock_.unix_seconds()));
   std::vector<llm::Event> events;
   const base::Status read = sse_ ? reader_->finish(events) : reader_->whole(body_, events);
   if (read) pass_on(std::move(events));
@@ -277,13 +262,7 @@ base::Status Call::end_of_body() {
 void Call::end(base::Status status) {
   if (status) status = end_of_body();
   // The answer was complete before the connection broke.
-  if (!status && !done_) {
-    base::Error error = status.error();
-    // HTTP's words for "broke off" and "nonsense" mean a bad upstream here.
-    const bool broke = error.code == base::Code::kIo || error.code == base::Code::kCorrupt;
-    if (broke) error.code = base::Code::kBadGateway;
-    return settle(std::move(error));
-  }
+  if (!status && !done_) return settle(of_exchange(status.error()));
   remote_.cooldown_.succeeded();
   auto& done = std::get<llm::Done>(*done_);
   remote_.count_.prompt_tokens += static_cast<std::uint64_t>(done.usage.prompt_tokens);
@@ -298,9 +277,7 @@ void Call::end(base::Status status) {
 }
 
 bool Call::try_again(const base::Error& error) {
-  if (passed_on_ || cancel_.cancelled() || !is_retryable(error)) return false;
-  if (attempts_ > options_.retries.attempts_more) return false;
-  if (error.retry_after_s > options_.retries.retry_after_max_s) return false;
+  if (passed_on_ || cancel_.cancelled() || !may_retry(options_.retries, error, attempts_)) return false;
   const double wait_s = backoff_s(options_.retries, attempts_, error.retry_after_s, remote_.random_());
   if (request_.budget.seconds && wait_s >= seconds_left()) return false;
   ++remote_.count_.retries;
@@ -311,14 +288,8 @@ bool Call::try_again(const base::Error& error) {
 
 /// An attempt has failed.
 void Call::settle(base::Error error) {
-  if (error.code == base::Code::kCancelled) {
-    if (!cancel_.cancelled()) error = {base::Code::kUnavailable, "the server is shutting down"};
-    return finish(llm::Failed{std::move(error)});
-  }
-  if (is_retryable(error.code)) {
-    const bool long_wait = error.retry_after_s > options_.retries.retry_after_max_s;
-    remote_.cooldown_.failed(long_wait ? error.retry_after_s : 0);
-  }
+  if (error.code == base::Code::kCancelled) return finish(llm::Failed{of_cancel(cancel_)});
+  note_failure(remote_.cooldown_, options_.retries, error);
   errors_.push_back(error.message);
   if (try_again(error)) return;
   error = named(std::move(error), options_);
@@ -336,49 +307,21 @@ void Call::finish(llm::Event last) {
     ++remote_.count_.failed;
   }
   const auto sink = std::exchange(sink_, nullptr);  // first: what follows may throw, and this is done once
-  (void)guarded([this] { remote_.release(); });
+  (void)guarded([this] { remote_.queue_.leave(); });
   sink->on_event(std::move(last));
 }
 
 void Remote::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
   ++count_.requests;
-  auto call = std::make_shared<Call>(*this, std::move(request), sink, std::move(cancel));
-  {
-    const std::lock_guard lock(mutex_);
-    if (running_ >= options_.concurrent_max) {
-      if (waiting_.size() < static_cast<std::size_t>(options_.queue_max)) {
-        waiting_.push_back(std::move(call));
-        return;
-      }
-      call.reset();
-    } else {
-      ++running_;
-    }
-  }
-  if (call) return call->begin();
+  const auto call = std::make_shared<Call>(*this, std::move(request), sink, std::move(cancel));
+  const base::Status entered = queue_.enter([call] { call->begin(); });
+  if (entered) return;
   ++count_.failed;
-  sink->on_event(llm::Failed{
-      {base::Code::kUnavailable, fmt::format("upstream {}: {} requests wait already: try again later",
-                                             options_.provider, options_.queue_max)}});
-}
-
-void Remote::release() {
-  std::shared_ptr<Call> next;
-  {
-    const std::lock_guard lock(mutex_);
-    if (waiting_.empty()) {
-      --running_;
-      return;
-    }
-    next = std::move(waiting_.front());
-    waiting_.pop_front();
-  }
-  // Not from here: many that have cancelled meanwhile would end one inside the other.
-  client_.after(0, [next] { next->begin(); }, {});
+  sink->on_event(llm::Failed{entered.error()});
 }
 
 RemoteStats Remote::stats() const {
-  const std::lock_guard lock(mutex_);
+  const CallQueue::Load load = queue_.load();
   return {.requests = count_.requests,
           .completed = count_.completed,
           .failed = count_.failed,
@@ -388,8 +331,8 @@ RemoteStats Remote::stats() const {
           .cooled = count_.cooled,
           .prompt_tokens = count_.prompt_tokens,
           .completion_tokens = count_.completion_tokens,
-          .running = running_,
-          .waiting = static_cast<std::int64_t>(waiting_.size())};
+          .running = load.running,
+          .waiting = load.waiting};
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "upstream/upstream_error.h"
+
 namespace pmt::upstream {
 
 net::AsyncCall upstream_call(const RemoteOptions& options, CallParts parts) {
@@ -35,6 +37,46 @@ base::Error named(base::Error error, const RemoteOptions& options) {
   }
   if (error.code == base::Code::kNotFound) error.field = "model";
   return error;
+}
+
+base::Error of_exchange(base::Error error) {
+  const bool broke = error.code == base::Code::kIo || error.code == base::Code::kCorrupt;
+  if (broke) error.code = base::Code::kBadGateway;
+  return error;
+}
+
+base::Error of_cancel(const base::CancelToken& cancel) {
+  if (cancel.cancelled()) return {base::Code::kCancelled, "the caller left"};
+  return {base::Code::kUnavailable, "the server is shutting down"};
+}
+
+base::Status check_status(int status, const net::Headers& headers, std::string_view body,
+                          std::int64_t now_unix_s) {
+  constexpr int kRefused = 400, kHundred = 100;
+  if (status >= kRefused) return status_error(status, headers, body, now_unix_s);
+  if (status / kHundred == 2) return {};
+  return base::Error{base::Code::kBadGateway, fmt::format("it answered {}", status)};
+}
+
+base::Status check_cooldown(const Cooldown& cooldown) {
+  const double rest_s = cooldown.remaining_s();
+  if (rest_s <= 0) return {};
+  base::Error cooling{
+      base::Code::kUnavailable,
+      fmt::format("it failed too often and is left alone for {:.0f} s more", std::ceil(rest_s))};
+  cooling.retry_after_s = rest_s;
+  return cooling;
+}
+
+void note_failure(Cooldown& cooldown, const Retries& retries, const base::Error& error) {
+  if (!is_retryable(error.code)) return;
+  const bool long_wait = error.retry_after_s > retries.retry_after_max_s;
+  cooldown.failed(long_wait ? error.retry_after_s : 0);
+}
+
+bool may_retry(const Retries& retries, const base::Error& error, int attempts) {
+  return is_retryable(error) && attempts <= retries.attempts_more &&
+         error.retry_after_s <= retries.retry_after_max_s;
 }
 
 double backoff_s(const Retries& retries, int attempts, double retry_after_s, double random) {
