@@ -1,7 +1,8 @@
 // One endpoint of one model of an upstream as a Forwarder: the caller's body with the upstream's own name for the
-// model, and the answer with ours; all other bytes stay. Tried again while it may go better, as the completer is.
-// Errors: the upstream's (upstream_error.h), named; kBadGateway where the answer is no JSON object; kDeadline.
-// Thread-safety: forward from any thread. The client outlives every call.
+// model, and the answer with ours; all other bytes stay. Limits, retries and cooldown are the completer's.
+// Errors: the upstream's (upstream_error.h), named; kBadGateway where the answer is no JSON object, or a redirection;
+// kUnavailable while it cools down, when too many wait, or when this server stops; kDeadline.
+// Thread-safety: forward from any thread. The client outlives every call; this outlives each call's answer.
 #pragma once
 
 #include <functional>

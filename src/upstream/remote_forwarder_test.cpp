@@ -4,6 +4,8 @@
 #include <deque>
 #include <future>
 #include <mutex>
+#include <stdexcept>
+#include <thread>
 
 #include <gmock/gmock.h>
 
@@ -20,18 +22,38 @@ class ForwarderTest : public testing::Test {
     client_->stop();
     server_->stop(0);
   }
-  base::Result<std::string> ask(const std::string& body) {
-    RemoteOptions options;
-    options.name = "p/e";
-    options.provider = "p";
-    options.model = "own";
-    options.base_url = *net::parse_url("http://127.0.0.1:" + std::to_string(server_->port()) + "/v1");
-    options.retries.backoff_s = 0.01;
-    const auto forwarder = make_forwarder(options, "/embeddings", *client_, clock_, [] { return 0.5; });
-    std::promise<base::Result<std::string>> answered;
-    forwarder->forward({.body = body, .id = "req-1", .traceparent = {}}, {},
-                       [&](base::Result<std::string> answer) { answered.set_value(std::move(answer)); });
-    return answered.get_future().get();
+  RemoteOptions options() const {
+    RemoteOptions out;
+    out.name = "p/e";
+    out.provider = "p";
+    out.model = "own";
+    out.base_url = *net::parse_url("http://127.0.0.1:" + std::to_string(server_->port()) + "/v1");
+    out.retries.backoff_s = 0.01;
+    return out;
+  }
+  std::unique_ptr<llm::Forwarder> make(RemoteOptions options) {
+    return make_forwarder(std::move(options), "/embeddings", *client_, clock_, [] { return 0.5; });
+  }
+  using Answer = base::Result<std::string>;
+  static std::future<Answer> begin(llm::Forwarder& forwarder, const std::string& body,
+                                   const base::CancelToken& cancel = {}) {
+    const auto answered = std::make_shared<std::promise<Answer>>();
+    forwarder.forward({.body = body, .id = "req-1", .traceparent = {}}, cancel,
+                      [answered](Answer answer) { answered->set_value(std::move(answer)); });
+    return answered->get_future();
+  }
+  Answer ask(const std::string& body) {
+    const auto forwarder = make(options());
+    return begin(*forwarder, body).get();
+  }
+  std::size_t asked() {
+    const std::lock_guard lock(mutex_);
+    return requests_.size();
+  }
+  void wait_for_requests(std::size_t count) {
+    for (int i = 0; i < 1000 && asked() < count; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ASSERT_EQ(asked(), count);
   }
   void script(std::deque<net::HttpResponse> answers) {
     const std::lock_guard lock(mutex_);
@@ -41,6 +63,8 @@ class ForwarderTest : public testing::Test {
   std::mutex mutex_;
   std::deque<net::HttpResponse> answers_;  // guarded by mutex_, like
   std::vector<net::HttpRequest> requests_;
+  bool silent_ = false;  // requests are kept unanswered
+  std::vector<std::shared_ptr<net::Responder>> kept_;
   base::SystemClock clock_;
   std::unique_ptr<net::HttpServer> server_ = net::start_server(
       [this](const net::HttpRequest& request, const std::shared_ptr<net::Responder>& responder) {
@@ -48,6 +72,7 @@ class ForwarderTest : public testing::Test {
         {
           const std::lock_guard lock(mutex_);
           requests_.push_back(request);
+          if (silent_) return kept_.push_back(responder);
           if (!answers_.empty()) {
             answer = std::move(answers_.front());
             answers_.pop_front();
@@ -83,6 +108,88 @@ TEST_F(ForwarderTest, AFailureIsNamed) {
     ASSERT_FALSE(answer) << nonsense;
     EXPECT_EQ(answer.error().code, base::Code::kBadGateway) << nonsense;
   }
+}
+
+TEST_F(ForwarderTest, ARedirectionIsABadGateway) {
+  const net::HttpResponse moved{302, {{"location", "/elsewhere"}}, "{}"};
+  script({moved, moved, moved});
+  const auto answer = ask(R"({"model":"p/e"})");
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, base::Code::kBadGateway);
+  EXPECT_THAT(answer.error().message, HasSubstr("upstream p: it answered 302"));
+}
+
+TEST_F(ForwarderTest, WhatAServerThatStopsEndsIsUnavailable) {
+  silent_ = true;
+  const auto forwarder = make(options());
+  auto answer = begin(*forwarder, R"({"model":"p/e"})");
+  wait_for_requests(1);
+  client_->stop();
+  const auto ended = answer.get();
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, base::Code::kUnavailable);
+  EXPECT_THAT(ended.error().message, HasSubstr("shutting down"));
+}
+
+TEST_F(ForwarderTest, ACallerWhoLeavesIsNotTriedAgain) {
+  silent_ = true;
+  const auto forwarder = make(options());
+  const base::CancelToken cancel;
+  auto answer = begin(*forwarder, R"({"model":"p/e"})", cancel);
+  wait_for_requests(1);
+  cancel.cancel();
+  EXPECT_EQ(answer.get().error().code, base::Code::kCancelled);
+  EXPECT_EQ(asked(), 1U);
+}
+
+TEST_F(ForwarderTest, MoreThanMayRunWait) {
+  silent_ = true;
+  RemoteOptions narrow = options();
+  narrow.concurrent_max = 1;
+  narrow.queue_max = 1;
+  const auto forwarder = make(narrow);
+  const base::CancelToken cancel;
+  auto first = begin(*forwarder, R"({"model":"p/e"})", cancel);
+  auto second = begin(*forwarder, R"({"model":"p/e","x":2})");
+  const auto third = begin(*forwarder, R"({"model":"p/e"})").get();
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code, base::Code::kUnavailable);
+  EXPECT_THAT(third.error().message, HasSubstr("1 requests wait already"));
+  wait_for_requests(1);
+  {
+    const std::lock_guard lock(mutex_);
+    silent_ = false;
+    answers_ = {{200, {}, R"({"model":"own","second":true})"}};
+  }
+  cancel.cancel();
+  EXPECT_EQ(first.get().error().code, base::Code::kCancelled);
+  EXPECT_EQ(second.get().value(), R"({"model":"p/e","second":true})");
+}
+
+TEST_F(ForwarderTest, FailingOftenItIsLeftAlone) {
+  RemoteOptions once = options();
+  once.retries.attempts_more = 0;
+  once.cooldown = {.failures = 2, .cooldown_s = 600};
+  const auto forwarder = make(once);
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(begin(*forwarder, R"({"model":"p/e"})").get());
+  const auto cool = begin(*forwarder, R"({"model":"p/e"})").get();
+  ASSERT_FALSE(cool);
+  EXPECT_EQ(cool.error().code, base::Code::kUnavailable);
+  EXPECT_THAT(cool.error().message, HasSubstr("upstream p: it failed too often"));
+  EXPECT_GT(cool.error().retry_after_s, 1);
+  EXPECT_EQ(asked(), 2U);
+}
+
+TEST_F(ForwarderTest, ACallersExceptionEndsItsCallOnly) {
+  script({{200, {}, R"({"n":1})"}, {200, {}, R"({"n":2})"}});
+  RemoteOptions narrow = options();
+  narrow.concurrent_max = 1;
+  const auto forwarder = make(narrow);
+  forwarder->forward({.body = R"({"model":"p/e"})", .id = "req-1", .traceparent = {}}, {},
+                     [](const Answer&) { throw std::runtime_error("a caller's own"); });
+  const auto answer = begin(*forwarder, R"({"model":"p/e"})").get();
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_THAT(*answer, HasSubstr("\"n\":2"));
 }
 
 }  // namespace
