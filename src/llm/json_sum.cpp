@@ -36,27 +36,23 @@ void JsonSum::open(Node& node, Node::Kind kind) {
   }
   const std::string text = std::exchange(node.text, {});
   if (kind == Node::Kind::kObject) return join_members(node.members, text);
-  for (const std::string_view item : base::items_of(text)) node.items.push_back(as_text(item));
+  for (const std::string_view item : base::items_of(text)) node.items.push_back(as_item(item));
 }
 
-std::string JsonSum::index_of(const Node& node) {
-  if (node.kind == Node::Kind::kText)
-    return node.text.starts_with('{') ? std::string(base::value_of(base::members_of(node.text), "index"))
-                                      : "";
-  for (const Member& member : node.members) {
-    if (member.name == "index") return member.value.text;
-  }
-  return {};
+/// Its index is read here, once: each piece that may go on with it looks at it again.
+JsonSum::Node JsonSum::as_item(std::string_view value) {
+  Node node = as_text(value);
+  if (value.starts_with('{')) node.index = base::value_of(base::members_of(value), "index");
+  return node;
 }
 
 void JsonSum::join_items(std::vector<Node>& items, std::string_view more) {
   for (const std::string_view item : base::items_of(more)) {
-    Node node = as_text(item);
-    const std::string index = index_of(node);
+    Node node = as_item(item);
     std::size_t at = items.size();
     const std::size_t oldest = at - std::min(at, kLookedBack);
-    while (!index.empty() && at > oldest && index_of(items[at - 1]) != index) --at;
-    if (index.empty() || at == oldest) {
+    while (!node.index.empty() && at > oldest && items[at - 1].index != node.index) --at;
+    if (node.index.empty() || at == oldest) {
       items.push_back(std::move(node));
     } else {
       join(items[at - 1], item);

@@ -32,7 +32,8 @@ class JsonSum {
   struct Node {
     enum class Kind { kText, kString, kArray, kObject };
     Kind kind = Kind::kText;
-    std::string text;  // kString: without its last quote
+    std::string text;   // kString: without its last quote
+    std::string index;  // an array's item: the value of its `index`; "": it has none
     std::vector<Node> items;
     std::vector<Member> members;
   };
@@ -44,7 +45,7 @@ class JsonSum {
   static void join_items(std::vector<Node>& items, std::string_view more);
   static void join_members(std::vector<Member>& members, std::string_view more);
   static void open(Node& node, Node::Kind kind);
-  static std::string index_of(const Node& node);
+  static Node as_item(std::string_view value);
   static void append(std::string& out, const Node& node);
   static void append(std::string& out, const std::vector<Member>& members);
   static Node as_text(std::string_view value);

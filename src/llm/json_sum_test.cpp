@@ -1,5 +1,7 @@
 #include "llm/json_sum.h"
 
+#include <chrono>
+
 #include <gtest/gtest.h>
 
 namespace pmt::llm {
@@ -56,6 +58,28 @@ TEST(JsonSum, ManyPiecesAreLinear) {
   JsonSum all(JsonSum::Rule::kJoined);
   for (int i = 0; i < 50'000; ++i) all.add(R"("t":"ab","l":[{"index":)" + std::to_string(i % 5000) + "}]");
   EXPECT_GT(all.text().size(), 100'000U);
+}
+
+/// Where 64 long items are open, a piece of one is joined without a look into the others.
+TEST(JsonSum, ItemsAreNotReadAgainForEachPiece) {
+  constexpr int kItems = 64, kPieces = 20'000;
+  const std::string filler(4096, 'x');
+  JsonSum all(JsonSum::Rule::kJoined);
+  for (int i = 0; i < kItems; ++i)
+    all.add(R"("l":[{"index":)" + std::to_string(i) + R"(,"t":")" + filler + "\"}]");
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < kPieces; ++i) all.add(R"("l":[{"index":)" + std::to_string(i % 2) + R"(,"t":"y"}])");
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  EXPECT_LT(took.count(), 2) << "read again, 5 GB of text would be looked at";
+  EXPECT_NE(all.text().find(filler + std::string(kPieces / 2, 'y')), std::string::npos);
+}
+
+TEST(JsonSum, AnItemIsFoundByItsIndexAfterManyPieces) {
+  JsonSum all(JsonSum::Rule::kJoined);
+  all.add(R"("l":[{"index":3,"t":"a"},{"index":4,"t":"x"},{"t":"none"}])");
+  for (int i = 0; i < 3; ++i) all.add(R"("l":[{"index":3,"t":"b"}])");
+  all.add(R"("l":[{"t":"none"},{"index":4,"t":"y"}])");
+  EXPECT_EQ(all.text(), R"("l":[{"index":3,"t":"abbb"},{"index":4,"t":"xy"},{"t":"none"},{"t":"none"}])");
 }
 
 }  // namespace
