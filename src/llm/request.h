@@ -19,6 +19,9 @@ namespace pmt::llm {
 
 enum class Endpoint { kChat, kCompletions };
 
+/// By which API a server is asked: OpenAI's chat (and text completions), Anthropic's Messages, OpenAI's Responses.
+enum class Api : std::uint8_t { kChat, kMessages, kResponses };
+
 struct Message {
   std::string role;  // system, developer, user, assistant, tool
   std::string content;
@@ -74,6 +77,13 @@ struct SentBody {
   std::optional<int> max_tokens, logprobs;
   int n = 1;
   std::optional<base::Error> not_local;  // what a local model can't do of it
+  /// Its caller asked by another API than chat, and a server that may be asked speaks that one: the body in that
+  /// API's words, which `text` may not say whole.
+  struct Own {
+    Api api = Api::kChat;
+    std::string text;
+  };
+  std::optional<Own> own;
 
   SentBody() = default;
   SentBody(const SentBody&) = delete;

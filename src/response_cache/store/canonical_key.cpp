@@ -249,11 +249,12 @@ std::size_t text_bytes(const llm::Request& request) {
 
 }  // namespace
 
-std::string canonical_sent(const llm::SentBody& sent) {
-  std::map<std::string_view, std::string_view> written;  // of a repeated name the last one counts
-  for (const llm::SentBody::Member& member : sent.members) {
-    if (!member.held && !changes_no_answer(member.name)) written[member.name] = member.value;
-  }
+namespace {
+
+/// Of a repeated name the last one counts.
+using WrittenMembers = std::map<std::string_view, std::string_view>;
+
+std::string canonical_members(const WrittenMembers& written) {
   std::string out;
   for (const auto& [name, value] : written) {
     if (base::is_null(value)) continue;
@@ -265,9 +266,31 @@ std::string canonical_sent(const llm::SentBody& sent) {
   return out.empty() ? out : out + '}';
 }
 
+}  // namespace
+
+std::string canonical_sent(const llm::SentBody& sent) {
+  WrittenMembers written;
+  for (const llm::SentBody::Member& member : sent.members) {
+    if (!member.held && !changes_no_answer(member.name)) written[member.name] = member.value;
+  }
+  return canonical_members(written);
+}
+
+std::string canonical_own(const llm::SentBody& sent) {
+  if (!sent.own) return {};
+  const std::vector<base::JsonMember> members = base::members_of(sent.own->text);
+  WrittenMembers written;
+  for (const base::JsonMember& member : members) {
+    if (!changes_no_answer(member.name)) written[member.name] = member.value;
+  }
+  return canonical_members(written);
+}
+
 std::string canonical_request(const llm::Request& request, std::string_view resolved_model,
                               const nlohmann::json& versions, KeyOptions options) {
-  const std::string sent = options.forwards && request.sent ? canonical_sent(*request.sent) : "";
+  const bool forwards = options.forwards && request.sent;
+  const std::string sent = forwards ? canonical_sent(*request.sent) : "";
+  const std::string own = forwards ? canonical_own(*request.sent) : "";
   std::string out;
   out.reserve(768 + text_bytes(request));
   Object object(out);
@@ -282,6 +305,7 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
       .member("n", request.n)
       .member("namespace", request.cache.name_space);
   if (!request.other_options.empty()) object.member("options", request.other_options);
+  if (!own.empty()) object.member("own", Written{own});
   object.member("prompt", request.prompt)
       .member("prompt_tokens", request.prompt_tokens)
       .member("response_format", if_any(request.response_format.sent));

@@ -7,6 +7,8 @@
 // (user, safety_identifier), what is noted of it (metadata, store), where its prompt is cached (prompt_cache_key,
 // prompt_cache_retention), how soon it comes and what that costs (service_tier), and how it is sent (stream,
 // stream_options).
+// Where an upstream is sent the body in its caller's own API (llm::SentBody::own), all members of that are in the
+// key, but for the same ones: they may say what chat has no words for.
 // Thread-safety: pure functions. Cost: one pass over the request's text.
 #pragma once
 
@@ -36,5 +38,7 @@ Key request_key(const llm::Request& request, std::string_view resolved_model, co
 
 /// What is hashed of the body as it was written, as canonical JSON: {"name": "text", ...}; "" if nothing is.
 std::string canonical_sent(const llm::SentBody& sent);
+/// The same of the body in its caller's own API, where that is what an upstream may be sent.
+std::string canonical_own(const llm::SentBody& sent);
 
 }  // namespace pmt::response_cache

@@ -223,6 +223,28 @@ TEST(CanonicalKey, AnUpstreamsKeyHoldsWhatWasWritten) {
       << "a local model reads none of it";
 }
 
+/// Two bodies of another API may be one question in chat's words and yet get two answers of who reads them.
+TEST(CanonicalKey, AnUpstreamsKeyHoldsWhatItIsSentInItsOwnApi) {
+  const auto key = [](const std::string& own) {
+    Request request = asked(R"({"model":"up/m"})");
+    auto sent = std::make_shared<llm::SentBody>();
+    if (!own.empty()) sent->own = {.api = llm::Api::kMessages, .text = own};
+    request.sent = sent;
+    return request_key(request, "m", {}, {.forwards = true});
+  };
+  const std::string own =
+      R"({"model":"up/m","thinking":{"type":"enabled","budget_tokens":1024},"messages":[]})";
+  std::set<Key> keys{key(own), key("")};
+  EXPECT_EQ(keys.size(), 2U);
+  for (const char* other :
+       {R"({"thinking":{"type":"enabled","budget_tokens":2048},"messages":[]})",
+        R"({"thinking":{"type":"enabled","budget_tokens":1024},"messages":[{"cache_control":{}}]})"})
+    EXPECT_TRUE(keys.insert(key(other)).second) << other;
+  EXPECT_EQ(key(R"({ "messages":[], "stream":true, "metadata":{"user_id":"u"},
+                     "thinking":{"type":"enabled", "budget_tokens":1024}})"),
+            key(own));
+}
+
 TEST(CanonicalKey, WhatAMessageHasMoreIsInAnUpstreamsKeyOnly) {
   Request plain = question("hi"), more = question("hi");
   more.messages[0].more = R"({"role":"user","content":[{"type":"image_url"}]})";
