@@ -21,7 +21,9 @@ pmt_parsers(knowledge_cache packs/domain.cpp packs/fact.cpp packs/pack.cpp)
 pmt_parsers(sandbox frame.cpp)
 pmt_parsers(text calendar.cpp claims.cpp difference.cpp english.cpp numbers.cpp opposites.cpp phrases.cpp plain_words.cpp
   question.cpp roles.cpp slots.cpp stems.cpp stop_words.cpp tasks.cpp term.cpp words.cpp)
-pmt_parsers(upstream answer_logprobs.cpp answer_reader.cpp call_reader.cpp upstream_error.cpp)
+pmt_parsers(upstream answer_logprobs.cpp answer_reader.cpp call_reader.cpp chat_words.cpp event_reader.cpp foreign_json.cpp
+  messages/message_body.cpp messages/message_reader.cpp responses/response_body.cpp responses/response_reader.cpp
+  upstream_error.cpp)
 pmt_parsers(api access.cpp completions/cache_control.cpp cors.cpp json/cache_entry_json.cpp errors.cpp json/fields.cpp
   host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
   json/parse_messages.cpp json/parse_other_servers.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)

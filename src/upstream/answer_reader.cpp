@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "upstream/answer_logprobs.h"
+#include "upstream/foreign_json.h"
 #include "upstream/upstream_error.h"
 
 namespace pmt::upstream {
@@ -18,25 +19,9 @@ using base::is_null;
 using base::value_of;
 
 constexpr std::int64_t kUnixMaxS = std::int64_t{1} << 40;  // some 30,000 years
-constexpr std::int64_t kTokensMax = 1'000'000'000'000;     // sums of some of them fit
-
-base::Status check_object(std::string_view text, const char* what) {
-  if (const base::Status read = base::check_json(text); !read)
-    return garbage(fmt::format("{} that is {}", what, read.error().message));
-  if (!text.starts_with('{')) return garbage(fmt::format("{} that is no JSON object", what));
-  return {};
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 void add_member(llm::MembersText& members, const base::JsonMember& member) {
-  if (!members.empty()) members += ',';
-  members += member.whole;
+  add_whole(members, member.whole);
 }
 
 /// A content in parts: its text, and the parts as they were written where text isn't all of them.
@@ -262,11 +247,9 @@ base::Status AnswerReader::take_message(std::string_view text, Shape shape, Choi
 void AnswerReader::take_usage(std::string_view usage) {
   if (!usage.starts_with('{')) return;
   const Members members = base::members_of(usage);
-  const auto count = [&members](const char* key) -> std::int64_t {
-    return std::clamp<std::int64_t>(base::json_integer(value_of(members, key)).value_or(0), 0, kTokensMax);
-  };
-  usage_ = {.prompt_tokens = count("prompt_tokens"), .completion_tokens = count("completion_tokens")};
-  const std::int64_t total = count("total_tokens");
+  usage_ = {.prompt_tokens = count_of(members, "prompt_tokens"),
+            .completion_tokens = count_of(members, "completion_tokens")};
+  const std::int64_t total = count_of(members, "total_tokens");
   if (total > 0 && total != usage_.prompt_tokens + usage_.completion_tokens) usage_.total_tokens = total;
   for (const base::JsonMember& member : members) {
     if (member.name != "prompt_tokens" && member.name != "completion_tokens" && member.name != "total_tokens")

@@ -10,7 +10,6 @@
 // Thread-safety: none; one reader reads one answer.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -20,28 +19,19 @@
 #include "base/result.h"
 #include "llm/event.h"
 #include "llm/json_sum.h"
-#include "llm/request.h"
 #include "upstream/call_reader.h"
+#include "upstream/event_reader.h"
 
 namespace pmt::upstream {
 
-class AnswerReader {
+class AnswerReader final : public EventReader {
  public:
-  struct About {
-    llm::Endpoint endpoint = llm::Endpoint::kChat;
-    std::string model;            // Started's: the name under which we serve it
-    std::int64_t now_unix_s = 0;  // for a server that doesn't say
-    std::string seed = {};        // of the ids of calls that have none: another for each request
-  };
+  using About = AnswerAbout;
   explicit AnswerReader(About about) : about_(std::move(about)) {}
 
-  /// Appends to `out` what the payload of one server-sent event means; "[DONE]" too, and nothing for an empty one.
-  /// Errors: kBadGateway, not such a chunk; or what the server says went wrong (upstream_error).
-  base::Status chunk(std::string_view payload, std::vector<llm::Event>& out);
-  /// The whole body at once.
-  base::Status whole(std::string_view body, std::vector<llm::Event>& out);
-  /// The stream is over: appends Done. Errors: kBadGateway, it isn't complete.
-  base::Status finish(std::vector<llm::Event>& out);
+  base::Status chunk(std::string_view payload, std::vector<llm::Event>& out) override;
+  base::Status whole(std::string_view body, std::vector<llm::Event>& out) override;
+  base::Status finish(std::vector<llm::Event>& out) override;
 
   bool done() const { return done_; }
   const llm::Usage& usage() const { return usage_; }

@@ -10,9 +10,9 @@
 #include "base/json_text.h"
 #include "llm/guarded_sink.h"
 #include "net/sse.h"
-#include "upstream/answer_reader.h"
 #include "upstream/call_queue.h"
 #include "upstream/cooldown.h"
+#include "upstream/event_reader.h"
 #include "upstream/request_json.h"
 #include "upstream/upstream_call.h"
 #include "upstream/upstream_error.h"
@@ -130,7 +130,7 @@ class Call final : public net::ExchangeListener, public std::enable_shared_from_
   bool read_body(std::string_view bytes);
   void end(base::Status status);
   void attempt();
-  net::AsyncCall http_call(double seconds_left) const;
+  net::AsyncCall http_call(WrittenRequest written, double seconds_left) const;
   double seconds_left() const;
   /// Passes on what an answer's piece brought. Started waits for the first event after it: until then
   /// another attempt can still take over.
@@ -148,6 +148,7 @@ class Call final : public net::ExchangeListener, public std::enable_shared_from_
   const bool streams_;
   const base::Nanos began_at_;
 
+  std::vector<std::string> ignored_;  // of the request, by what its server's API can't say
   int attempts_ = 0;
   nlohmann::json errors_ = nlohmann::json::array();  // of the attempts that failed
   bool passed_on_ = false;                           // anything
@@ -158,7 +159,7 @@ class Call final : public net::ExchangeListener, public std::enable_shared_from_
   net::Headers headers_;
   bool sse_ = false;
   std::string body_;  // of an answer that comes whole
-  std::optional<AnswerReader> reader_;
+  std::unique_ptr<EventReader> reader_;
   std::optional<net::SseParser> parser_;
   std::optional<llm::Event> held_;  // Started
   std::optional<llm::Event> done_;
@@ -172,10 +173,9 @@ double Call::seconds_left() const {
   return std::min(options_.timeouts.total_s, *request_.budget.seconds - used);
 }
 
-net::AsyncCall Call::http_call(double left_s) const {
-  const bool chat = request_.endpoint == llm::Endpoint::kChat;
-  return upstream_call(options_, {.target = chat ? "/chat/completions" : "/completions",
-                                  .body = request_body(request_, options_, streams_),
+net::AsyncCall Call::http_call(WrittenRequest written, double left_s) const {
+  return upstream_call(options_, {.target = std::move(written.target),
+                                  .body = std::move(written.body),
                                   .id = request_.id,
                                   .traceparent = request_.traceparent,
                                   .streams = streams_,
@@ -188,6 +188,9 @@ void Call::attempt() {
     ++remote_.count_.cooled;
     return finish(llm::Failed{named(ready.error(), options_)});
   }
+  base::Result<WrittenRequest> written = write_request(request_, options_, streams_);
+  if (!written) return finish(llm::Failed{named(written.error(), options_)});
+  ignored_ = std::move(written->ignored);
   const double left_s = seconds_left();
   if (left_s <= 0) {
     base::Error late{base::Code::kDeadline, "the request's budget of seconds is used up",
@@ -204,11 +207,11 @@ void Call::attempt() {
   failure_.reset();
   bytes_ = 0;
   parser_.emplace();
-  reader_.emplace(AnswerReader::About{.endpoint = request_.endpoint,
-                                      .model = options_.name,
-                                      .now_unix_s = remote_.clock_.unix_seconds(),
-                                      .seed = request_.id});
-  remote_.client_.start(http_call(left_s), shared_from_this(), cancel_);
+  reader_ = make_reader(options_.api, {.endpoint = request_.endpoint,
+                                       .model = options_.name,
+                                       .now_unix_s = remote_.clock_.unix_seconds(),
+                                       .seed = request_.id});
+  remote_.client_.start(http_call(*std::move(written), left_s), shared_from_this(), cancel_);
 }
 
 bool Call::read_body(std::string_view bytes) {
@@ -271,6 +274,7 @@ void Call::end(base::Status status) {
                           {"model", options_.model},
                           {"attempts", attempts_},
                           {"first_byte_ms", first_byte_ms_}};
+  done.report.ignored = std::move(ignored_);
   if (!errors_.empty()) done.report.upstream["errors"] = std::move(errors_);
   if (held_) sink_->on_event(*std::exchange(held_, std::nullopt));  // an answer without a word
   finish(*std::exchange(done_, std::nullopt));

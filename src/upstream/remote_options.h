@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "llm/request.h"
 #include "net/url.h"
 
 namespace pmt::upstream {
@@ -33,7 +34,9 @@ struct RemoteOptions {
   std::string name;                    // as served: "provider/model"
   std::string provider;                // the upstream's name in the config
   std::string model;                   // what it calls the model
-  net::Url base_url;                   // chat is at base_url + "/chat/completions"
+  net::Url base_url;                   // what is asked is at base_url + "/chat/completions", "/messages", ...
+  llm::Api api = llm::Api::kChat;      // which of them it speaks
+  int max_tokens_unset = 8192;         // sent where the API wants a limit and the caller named none
   std::string api_key;                 // "": none is sent. Never logged, never in an error
   std::string api_key_env;             // where it came from, for errors
   bool stream = true;                  // false: always asks for the whole answer at once

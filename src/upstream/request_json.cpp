@@ -9,6 +9,8 @@
 
 #include "base/json_text.h"
 #include "upstream/body_edit.h"
+#include "upstream/messages/message_body.h"
+#include "upstream/responses/response_body.h"
 
 namespace pmt::upstream {
 namespace {
@@ -156,7 +158,51 @@ std::string forwarded_body(const llm::Request& r, const RemoteOptions& options, 
   return body.text();
 }
 
+/// Whether an engine wants it otherwise than its caller wrote it.
+bool is_changed(const llm::Request& r) {
+  const llm::SentBody& sent = *r.sent;
+  return r.sampling != sent.sampling || r.max_tokens != sent.max_tokens || r.logprobs != sent.logprobs ||
+         r.n != sent.n;
+}
+
+/// In the caller's own words. What an earlier response stands for was put into the input already.
+std::string own_body(std::string_view text, const RemoteOptions& options, bool stream) {
+  const auto members = base::members_of(text);
+  BodyEdit body(text, members);
+  body.set("model", base::json_quoted(options.model));
+  for (const char* ours : {"permutation", "background", "previous_response_id"}) body.remove(ours);
+  if (stream) {
+    if (body.value("stream") != "true") body.set("stream", "true");
+  } else if (body.value("stream") == "true") {
+    body.remove("stream");
+    body.remove("stream_options");
+  }
+  return body.text();
+}
+
+base::Result<NativeBody> native_body(const llm::Request& r, const RemoteOptions& options, bool stream) {
+  const bool own = r.sent && r.sent->own && r.sent->own->api == options.api && !is_changed(r);
+  if (own) return NativeBody{.text = own_body(r.sent->own->text, options, stream), .ignored = {}};
+  const std::string chat = request_body(r, options, false);
+  return options.api == llm::Api::kMessages ? message_body(chat, options, stream)
+                                            : response_body(chat, options, stream);
+}
+
 }  // namespace
+
+base::Result<WrittenRequest> write_request(const llm::Request& r, const RemoteOptions& options, bool stream) {
+  const bool chat = r.endpoint == llm::Endpoint::kChat;
+  if (options.api == llm::Api::kChat)
+    return WrittenRequest{.target = chat ? "/chat/completions" : "/completions",
+                          .body = request_body(r, options, stream),
+                          .ignored = {}};
+  const bool messages = options.api == llm::Api::kMessages;
+  if (!chat) return base::invalid("its API has no text completions: ask it by chat", "prompt");
+  TRY_ASSIGN(NativeBody body, native_body(r, options, stream));
+  return WrittenRequest{.target = messages ? "/messages" : "/responses",
+                        .body = std::move(body.text),
+                        .ignored = std::move(body.ignored)};
+}
 
 std::string request_body(const llm::Request& r, const RemoteOptions& options, bool stream) {
   return r.sent ? forwarded_body(r, options, stream) : composed_body(r, options, stream);

@@ -21,7 +21,15 @@ net::AsyncCall upstream_call(const RemoteOptions& options, CallParts parts) {
                       .first_byte_timeout_s = parts.streams ? options.timeouts.first_byte_s : 0,
                       .stall_timeout_s = options.timeouts.stall_s,
                       .total_timeout_s = parts.total_s};
-  if (!options.api_key.empty()) call.headers.emplace_back("authorization", "Bearer " + options.api_key);
+  const bool messages = options.api == llm::Api::kMessages;
+  if (messages) call.headers.emplace_back("anthropic-version", "2023-06-01");
+  if (!options.api_key.empty()) {
+    if (messages) {
+      call.headers.emplace_back("x-api-key", options.api_key);
+    } else {
+      call.headers.emplace_back("authorization", "Bearer " + options.api_key);
+    }
+  }
   if (!parts.id.empty()) call.headers.emplace_back("x-request-id", std::move(parts.id));
   if (!parts.traceparent.empty()) call.headers.emplace_back("traceparent", std::move(parts.traceparent));
   return call;

@@ -1,6 +1,7 @@
 #include "upstream/upstream_error.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <ctime>
 
@@ -99,8 +100,48 @@ base::Error status_error(int status, const net::Headers& headers, std::string_vi
   return error;
 }
 
-base::Error garbage(const std::string& what) {
-  return {Code::kBadGateway, "its answer is not OpenAI's: " + what};
+base::Error garbage(const std::string& what, std::string_view api) {
+  return {Code::kBadGateway, fmt::format("its answer is not {}: {}", api, what)};
+}
+
+namespace {
+
+base::Error error_inside(const json& error, int status) {
+  base::Error out{code_of(status), fmt::format("it ended its answer with an error: {}", message_of(error))};
+  if (out.code != Code::kUnauthorized) out.foreign = foreign_of(error, 0);
+  return out;
+}
+
+int status_of_word(std::string_view word) {
+  struct Meaning {
+    std::string_view word;
+    int status;
+  };
+  static constexpr std::array<Meaning, 12> kMeanings = {{{"invalid_request_error", 400},
+                                                         {"authentication_error", 401},
+                                                         {"billing_error", 402},
+                                                         {"permission_error", 403},
+                                                         {"not_found_error", 404},
+                                                         {"request_too_large", 413},
+                                                         {"rate_limit_error", 429},
+                                                         {"rate_limit_exceeded", 429},
+                                                         {"invalid_prompt", 400},
+                                                         {"invalid_image", 400},
+                                                         {"invalid_image_url", 400},
+                                                         {"image_too_large", 400}}};
+  const auto* const found =
+      std::find_if(kMeanings.begin(), kMeanings.end(), [word](const Meaning& m) { return m.word == word; });
+  return found == kMeanings.end() ? 0 : found->status;
+}
+
+}  // namespace
+
+base::Error typed_error(const json& error) {
+  for (const char* key : {"code", "type"}) {
+    if (const int status = status_of_word(base::text_at(error, key)); status != 0)
+      return error_inside(error, status);
+  }
+  return stream_error(error);
 }
 
 base::Error stream_error(const json& error) {
@@ -109,9 +150,7 @@ base::Error stream_error(const json& error) {
     const auto told = base::integer_at(error, key);
     if (told) status = *told >= 400 && *told <= 599 ? static_cast<int>(*told) : 500;
   }
-  base::Error out{code_of(status), fmt::format("it ended its answer with an error: {}", message_of(error))};
-  if (out.code != Code::kUnauthorized) out.foreign = foreign_of(error, 0);
-  return out;
+  return error_inside(error, status);
 }
 
 double retry_after(std::string_view value, std::int64_t now_unix_s) {

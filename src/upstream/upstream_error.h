@@ -20,11 +20,14 @@ namespace pmt::upstream {
 base::Error status_error(int status, const net::Headers& headers, std::string_view body,
                          std::int64_t now_unix_s);
 
-/// What is no answer of an OpenAI-compatible server: kBadGateway.
-base::Error garbage(const std::string& what);
+/// What is no answer of such a server: kBadGateway. `api`: whose answer it should be.
+base::Error garbage(const std::string& what, std::string_view api = "OpenAI's");
 
 /// An `error` member inside an answer of status 200.
 base::Error stream_error(const nlohmann::json& error);
+/// The same where the error's `type` or `code` is a word of the Messages or the Responses API, which stands for a
+/// status there.
+base::Error typed_error(const nlohmann::json& error);
 
 /// Seconds of a Retry-After value; 0 if it is neither a number nor a date to come.
 double retry_after(std::string_view value, std::int64_t now_unix_s);
