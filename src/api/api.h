@@ -42,6 +42,8 @@ struct ServedModel {
   bool remote = false;    // an upstream's: fields that we don't know are passed on to it
   bool forwards = false;  // what the caller wrote may reach an upstream: of an engine with a teacher, too
   bool engine = false;    // put together of several models
+  /// By which APIs the servers that may be asked are spoken to: a caller's body in one of them is kept for them.
+  std::vector<llm::Api> native = {};
   const llm::Vocabulary* vocabulary = nullptr;  // of a local model
   nlohmann::json meta = {};  // null, or what GET /v1/models shows as "meta": context, parameters, file, ...
   /// Whose tokens its prompts are counted in: its own, an engine's those of a local model. Null: only another

@@ -19,7 +19,8 @@ class BaseSink : public CompletionSink {
 
   void on_event(llm::Event event) final {
     const bool last = llm::is_terminal(event);
-    if (auto* done = std::get_if<llm::Done>(&event)) done->report.ignored = options_.ignored;
+    if (auto* done = std::get_if<llm::Done>(&event); done != nullptr && !options_.ignored.empty())
+      done->report.ignored = options_.ignored;
     std::visit([this](auto&& e) { take(std::forward<decltype(e)>(e)); }, std::move(event));
     if (last) finished_.store(true, std::memory_order_release);
   }

@@ -10,7 +10,9 @@
 
 namespace pmt::api {
 
+/// `own`: the same in the words of the API that its caller asked by; null: that is chat, or nobody there speaks it.
 /// Requires: `call` was read from `body`.
-std::shared_ptr<const llm::SentBody> keep_body(std::string body, const CompletionCall& call);
+std::shared_ptr<const llm::SentBody> keep_body(std::string body, const CompletionCall& call,
+                                               const llm::SentBody::Own* own);
 
 }  // namespace pmt::api

@@ -53,6 +53,20 @@ std::string reasoning_of(const llm::Delta& delta) {
                                  : delta.reasoning;
 }
 
+std::string member_text(const llm::MembersText& members, std::string_view name) {
+  return text_member(members, {name});
+}
+
+std::vector<std::string> member_items(const llm::MembersText& members, std::string_view name) {
+  std::vector<std::string> out;
+  if (members.empty()) return out;
+  const auto all = base::members_of(members);
+  const std::string_view value = base::value_of(all, name);
+  if (!value.starts_with('[')) return out;
+  for (const std::string_view item : base::items_of(value)) out.emplace_back(item);
+  return out;
+}
+
 std::string refusal_of(const llm::Delta& delta) {
   return text_member(delta.more, {"refusal"});
 }

@@ -27,6 +27,11 @@ std::string reasoning_of(const llm::Delta& delta);
 /// An upstream's word that it won't answer.
 std::string refusal_of(const llm::Delta& delta);
 
+/// A text among an upstream's further members; "" where it is none.
+std::string member_text(const llm::MembersText& members, std::string_view name);
+/// The items of a list among them, as JSON text.
+std::vector<std::string> member_items(const llm::MembersText& members, std::string_view name);
+
 /// Of the prompt: tokens whose keys and values were there already, here or at the provider.
 std::int64_t cached_tokens(const llm::Usage& usage, const llm::Report& report);
 /// Of the answer: tokens of thinking, where somebody counted them.

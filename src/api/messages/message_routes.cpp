@@ -26,7 +26,8 @@ base::Result<Wanted> read_call(const ApiOptions& options, const Exchange& exchan
   };
   TRY_ASSIGN(MessageCall call,
              read_message_request(exchange.request.body, {.is_remote = is_remote, .counting = counting}));
-  auto prepared = prepare_completion(std::move(call.call), std::move(call.chat), options, exchange);
+  auto prepared = prepare_completion(std::move(call.call), std::move(call.chat), options, exchange,
+                                     {.api = llm::Api::kMessages, .text = exchange.request.body});
   if (!prepared) return call.names.own_words(prepared.error());
   return Wanted{*std::move(prepared), std::move(call.names), call.omit_thinking};
 }

@@ -26,7 +26,13 @@ std::string body(const std::string& more = "", const std::string& model = "tiny"
 
 class MessageRoutes : public TestServer {
  protected:
-  void adjust(ApiOptions& options) override { options.models["tiny"].counts_in = &bytes; }
+  void adjust(ApiOptions& options) override {
+    options.models["tiny"].counts_in = &bytes;
+    options.models["native"] = {
+        .completer = &model, .remote = true, .forwards = true, .native = {llm::Api::kMessages}};
+    options.models["other"] = {
+        .completer = &model, .remote = true, .forwards = true, .native = {llm::Api::kResponses}};
+  }
   net::ClientResponse ask(const std::string& text, const std::function<void()>& script) {
     return send_while(kMessages, text, script);
   }
@@ -82,6 +88,56 @@ TEST_F(MessageRoutes, AStreamHasItsEventsInOrder) {
   EXPECT_EQ(whole.at("content").at(0).at("thinking"), "hm");
   EXPECT_EQ(whole.at("content").at(2).at("input"), json({{"a", 1}}));
   EXPECT_EQ(whole.at("content").at(3).at("input"), json({{"arguments", "no object"}}));
+}
+
+TEST_F(MessageRoutes, ItsOwnWordsAreKeptForWhoSpeaksThem) {
+  const auto own_of = [this](const std::string& text, int i) {
+    ask(text, [&] { model.answer(i, {"4"}); });
+    return model.call(i).request.sent->own;
+  };
+  const std::string asked = body(R"("thinking": {"type": "enabled", "budget_tokens": 1024})", "native");
+  const auto own = own_of(asked, 0);
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->api, llm::Api::kMessages);
+  EXPECT_EQ(own->text, asked);
+  EXPECT_FALSE(own_of(body("", "other"), 1)) << "it would not understand them";
+}
+
+/// As an upstream that speaks this API has it: a client sends it back, signed, with the next question.
+TEST_F(MessageRoutes, SignedThinkingIsGivenAsItWasSigned) {
+  const auto play = [this](int i) {
+    const auto sink = model.call(i).sink;
+    model.begin(i);
+    sink->on_event(llm::Delta{.text = "", .logprobs = {}, .reasoning = "hm"});
+    sink->on_event(llm::Delta{
+        .text = "",
+        .logprobs = {},
+        .more =
+            R"("thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"redacted_thinking","data":"Em"}])"});
+    model.say(i, "4");
+    sink->on_event(llm::ChoiceEnd{
+        .tool_calls = {}, .choice_more = R"("native_finish_reason":"stop_sequence","stop_sequence":"END")"});
+    sink->on_event(llm::Done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}});
+  };
+  const json whole = json::parse(ask(body("", "bare"), [&] { play(0); }).body);
+  EXPECT_EQ(whole.at("content"), json::parse(R"([{"type":"thinking","thinking":"hm","signature":"sig"},
+                                                  {"type":"redacted_thinking","data":"Em"},
+                                                  {"type":"text","text":"4"}])"));
+  EXPECT_EQ(whole.at("stop_reason"), "stop_sequence");
+  EXPECT_EQ(whole.at("stop_sequence"), "END");
+  net::SseParser parser;
+  std::vector<json> events;
+  for (const std::string& event : parser.feed(ask(body(R"("stream": true)", "bare"), [&] { play(1); }).body))
+    events.push_back(json::parse(event));
+  ASSERT_EQ(events.size(), 12U);
+  EXPECT_EQ(events[2].at("delta").at("thinking"), "hm");
+  EXPECT_EQ(events[3].at("delta"), json({{"type", "signature_delta"}, {"signature", "sig"}}));
+  EXPECT_EQ(events[4].at("type"), "content_block_stop");
+  EXPECT_EQ(events[5].at("content_block"), json({{"type", "redacted_thinking"}, {"data", "Em"}}));
+  EXPECT_EQ(events[5].at("index"), 1);
+  EXPECT_EQ(events[6].at("type"), "content_block_stop");
+  EXPECT_EQ(events[7].at("index"), 2);
+  EXPECT_EQ(events[10].at("delta"), json({{"stop_reason", "stop_sequence"}, {"stop_sequence", "END"}}));
 }
 
 TEST_F(MessageRoutes, EveryErrorHasThisApisShape) {

@@ -16,7 +16,7 @@
 namespace pmt::api {
 namespace {
 
-enum class Kind { kThinking, kText, kToolUse };
+enum class Kind { kThinking, kText, kToolUse, kRedacted };
 
 /// Names that this API has itself, beside those of an upstream's answer.
 constexpr std::string_view kOwn[] = {"id",    "type",        "role",          "model", "content",
@@ -24,8 +24,49 @@ constexpr std::string_view kOwn[] = {"id",    "type",        "role",          "m
 
 struct Block {
   Kind kind = Kind::kText;
-  std::string text;  // or thinking
+  std::string text;  // or thinking; kRedacted: the block as it was written
   FunctionCall call = {};
+  std::string signature = {};  // of thinking, by the server that thought it
+};
+
+/// What an upstream that speaks this API said of a message's thinking: thinking_blocks.
+struct Thought {
+  std::string whole, text, signature;
+  bool redacted = false;
+};
+
+std::vector<Thought> thoughts_of(const llm::Delta& delta) {
+  std::vector<Thought> out;
+  for (std::string& block : member_items(delta.more, "thinking_blocks")) {
+    const auto members = base::object_members(block);
+    if (!members) continue;
+    const auto text = [&members](std::string_view name) {
+      return base::json_string(base::value_of(*members, name)).value_or("");
+    };
+    Thought thought{.whole = {},
+                    .text = text("thinking"),
+                    .signature = text("signature"),
+                    .redacted = text("type") == "redacted_thinking"};
+    thought.whole = std::move(block);
+    out.push_back(std::move(thought));
+  }
+  return out;
+}
+
+/// Why it stopped, where the upstream had this API's own word for it.
+struct OwnStop {
+  std::string reason, sequence;
+
+  void take(const llm::ChoiceEnd& end) {
+    sequence = member_text(end.choice_more, "stop_sequence");
+    reason = member_text(end.choice_more, "native_finish_reason");
+    constexpr std::string_view kWords[] = {"stop_sequence", "pause_turn", "model_context_window_exceeded"};
+    if (std::ranges::find(kWords, reason) == std::end(kWords)) reason.clear();
+  }
+  void append_to(ObjectWriter& w, const char* otherwise) const {
+    w.string("stop_reason", reason.empty() ? otherwise : reason);
+    sequence.empty() ? w.null("stop_sequence") : w.string("stop_sequence", sequence);
+  }
 };
 
 const char* stop_reason(llm::FinishReason reason, bool calls, bool refused) {
@@ -88,6 +129,7 @@ class WholeWriter final : public AnswerWriter {
       Block& block = open(Kind::kThinking);
       if (!shape_.omit_thinking) block.text += thought;
     }
+    for (Thought& thought : thoughts_of(delta)) add_thought(std::move(thought));
     if (!delta.text.empty()) open(Kind::kText).text += delta.text;
     if (const std::string refusal = refusal_of(delta); !refusal.empty()) {
       open(Kind::kText).text += refusal;
@@ -96,6 +138,7 @@ class WholeWriter final : public AnswerWriter {
   }
   void add(llm::ChoiceEnd end) override {
     reason_ = end.reason;
+    own_stop_.take(end);
     for (FunctionCall& call : function_calls(end.tool_calls))
       blocks_.push_back({.kind = Kind::kToolUse, .text = "", .call = std::move(call)});
   }
@@ -103,8 +146,19 @@ class WholeWriter final : public AnswerWriter {
 
  private:
   Block& open(Kind kind) {
-    if (blocks_.empty() || blocks_.back().kind != kind) blocks_.push_back({.kind = kind, .text = ""});
+    const bool goes_on = !blocks_.empty() && blocks_.back().kind == kind && blocks_.back().signature.empty();
+    if (!goes_on) blocks_.push_back({.kind = kind, .text = ""});
     return blocks_.back();
+  }
+  /// Signed, a block is ended: the next thought begins another.
+  void add_thought(Thought thought) {
+    if (thought.redacted) {
+      blocks_.push_back({.kind = Kind::kRedacted, .text = std::move(thought.whole)});
+      return;
+    }
+    Block& block = open(Kind::kThinking);
+    if (block.text.empty() && !shape_.omit_thinking) block.text = std::move(thought.text);
+    block.signature = std::move(thought.signature);
   }
   static void append_block(std::string& out, const Block& block);
 
@@ -112,16 +166,23 @@ class WholeWriter final : public AnswerWriter {
   llm::Started started_;
   std::vector<Block> blocks_;
   llm::FinishReason reason_ = llm::FinishReason::kStop;
+  OwnStop own_stop_;
   bool refused_ = false;
 };
 
 void WholeWriter::append_block(std::string& out, const Block& block) {
+  if (block.kind == Kind::kRedacted) {
+    out += block.text;
+    return;
+  }
   ObjectWriter w(out);
   switch (block.kind) {
     case Kind::kThinking:
       w.string("type", "thinking");
       w.string("thinking", block.text);
-      w.string("signature", "");
+      w.string("signature", block.signature);
+      break;
+    case Kind::kRedacted:
       break;
     case Kind::kText:
       w.string("type", "text");
@@ -139,7 +200,9 @@ void WholeWriter::append_block(std::string& out, const Block& block) {
 
 std::string WholeWriter::finish(llm::Done& done) {
   if (!done.report.cache) done.report.cache = started_.cache;
-  if (blocks_.empty() || blocks_.back().kind == Kind::kThinking) open(Kind::kText);
+  const bool says =
+      !blocks_.empty() && blocks_.back().kind != Kind::kThinking && blocks_.back().kind != Kind::kRedacted;
+  if (!says) open(Kind::kText);
   std::string out;
   ObjectWriter w(out);
   open_message(w, shape_, started_.model);
@@ -149,8 +212,7 @@ std::string WholeWriter::finish(llm::Done& done) {
     append_block(out, blocks_[i]);
   }
   out += ']';
-  w.string("stop_reason", stop_reason(reason_, blocks_.back().kind == Kind::kToolUse, refused_));
-  w.null("stop_sequence");
+  own_stop_.append_to(w, stop_reason(reason_, blocks_.back().kind == Kind::kToolUse, refused_));
   append_message_usage(w.member("usage"), done.usage, done.report);
   append_report(w.member("permutation"), done.report);
   append_members(w, base::members_without(joined(started_.more, done.extra), kOwn));
@@ -175,10 +237,12 @@ class EventsWriter final : public StreamWriter {
   void close_block(std::string& out);
   void delta_event(std::string& out, std::string_view type, std::string_view name, std::string_view text);
   void add_piece(std::string& out, const llm::CallPiece& written);
+  void add_thought(std::string& out, const Thought& thought);
 
   const MessageShape shape_;
   llm::Started started_;
   llm::FinishReason reason_ = llm::FinishReason::kStop;
+  OwnStop own_stop_;
   std::optional<Kind> open_;  // the block that goes on
   std::int64_t blocks_ = 0, calls_ = 0;
   bool begun_ = false, refused_ = false;
@@ -251,17 +315,38 @@ void EventsWriter::add_piece(std::string& out, const llm::CallPiece& written) {
     delta_event(out, "input_json_delta", "partial_json", piece.arguments);
 }
 
+/// Signed or redacted, a block is ended.
+void EventsWriter::add_thought(std::string& out, const Thought& thought) {
+  if (thought.redacted) {
+    close_block(out);
+    event(out, "content_block_start", [&](ObjectWriter& w) {
+      w.integer("index", blocks_);
+      w.member("content_block") += thought.whole;
+    });
+    open_ = Kind::kRedacted;
+    return close_block(out);
+  }
+  const bool known = open_ == Kind::kThinking;
+  continue_block(out, Kind::kThinking);
+  if (!known && !shape_.omit_thinking && !thought.text.empty())
+    delta_event(out, "thinking_delta", "thinking", thought.text);
+  delta_event(out, "signature_delta", "signature", thought.signature);
+  close_block(out);
+}
+
 std::string EventsWriter::chunk(const llm::Delta& delta) {
   std::string out;
   const std::string thought = reasoning_of(delta), refusal = refusal_of(delta);
   const std::string said = delta.text + refusal;
-  if (said.empty() && thought.empty() && delta.calls.empty()) return out;
+  const std::vector<Thought> thoughts = thoughts_of(delta);
+  if (said.empty() && thought.empty() && thoughts.empty() && delta.calls.empty()) return out;
   begin(out);
   refused_ = refused_ || !refusal.empty();
   if (!thought.empty()) {
     continue_block(out, Kind::kThinking);
     if (!shape_.omit_thinking) delta_event(out, "thinking_delta", "thinking", thought);
   }
+  for (const Thought& ended : thoughts) add_thought(out, ended);
   if (!said.empty()) {
     continue_block(out, Kind::kText);
     delta_event(out, "text_delta", "text", said);
@@ -274,6 +359,7 @@ std::string EventsWriter::chunk(llm::ChoiceEnd end) {
   std::string out;
   begin(out);
   reason_ = end.reason;
+  own_stop_.take(end);
   const std::vector<FunctionCall> calls = function_calls(end.tool_calls);
   for (auto i = static_cast<std::size_t>(calls_); i < calls.size(); ++i) {
     open_block(out, Kind::kToolUse, calls[i]);
@@ -293,8 +379,7 @@ std::string EventsWriter::finish(llm::Done& done) {
   if (!done.report.cache) done.report.cache = started_.cache;
   append_event(out, "message_delta", [&](ObjectWriter& w) {
     ObjectWriter delta(w.member("delta"));
-    delta.string("stop_reason", stop_reason(reason_, calls_ > 0, refused_));
-    delta.null("stop_sequence");
+    own_stop_.append_to(delta, stop_reason(reason_, calls_ > 0, refused_));
     delta.end();
     append_message_usage(w.member("usage"), done.usage, done.report);
     append_report(w.member("permutation"), done.report);

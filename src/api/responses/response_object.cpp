@@ -143,6 +143,10 @@ void ResponseObject::append_part(std::string& out, const ResponseItem& item) {
 }
 
 void ResponseObject::append_item(std::string& out, const ResponseItem& item) {
+  if (!item.sent.empty() && std::string_view(item.status) != "in_progress") {
+    out += item.sent;
+    return;
+  }
   ObjectWriter w(out);
   w.string("id", item.id);
   const bool begun = !item.text.empty() || std::string_view(item.status) != "in_progress";

@@ -35,6 +35,8 @@ struct ResponseItem {
   std::string text;  // reasoning, the message's or the refusal
   std::vector<llm::TokenLogprob> logprobs = {};
   std::string call_id = {}, name = {}, arguments = {};
+  std::string sent =
+      {};  // reasoning that only the server which encrypted it can read: the item as it wrote it
   const char* status = "in_progress";
 };
 

@@ -11,6 +11,7 @@
 #include "api/json/json_writer.h"
 #include "api/responses/response_items.h"
 #include "api/responses/response_tools.h"
+#include "base/json_text.h"
 
 namespace pmt::api {
 namespace {
@@ -303,6 +304,36 @@ base::Result<std::vector<std::string>> read_items(const ResponseRequest& request
   return kept;
 }
 
+/// An item that was kept here, for another server: it knows none of our ids, but the one that reasoning was encrypted
+/// under.
+std::string for_others(const std::string& item) {
+  const auto members = base::members_of(item);
+  if (base::value_of(members, "type") == "\"reasoning\"") return item;
+  std::string out;
+  for (const base::JsonMember& member : members) {
+    if (member.name == "id" || member.name == "status") continue;
+    out.append(out.empty() ? "{" : ",").append(member.whole);
+  }
+  return out + '}';
+}
+
+/// As it was written, unless a part of the conversation is known here only.
+std::string own_text(const std::string& body, const ResponseRequest& request,
+                     const ResponseConversation& conversation) {
+  const auto is_joined = [](const ResponseInputItem& item) { return item.joined; };
+  if (conversation.history.empty() && std::ranges::none_of(request.items, is_joined)) return body;
+  std::string out = "{\"input\":[";
+  const auto add = [&out](const std::string& item) { out += (out.back() == '[' ? "" : ",") + item; };
+  for (const std::string& item : conversation.history) add(for_others(item));
+  for (const ResponseInputItem& item : request.items) add(item.joined ? for_others(item.json) : item.json);
+  out += ']';
+  for (const base::JsonMember& member : base::members_of(body)) {
+    if (member.name == "input" || member.name == "previous_response_id") continue;
+    out.append(",").append(member.whole);
+  }
+  return out + '}';
+}
+
 }  // namespace
 
 base::Result<ResponseRequest> read_response_request(const std::string& body) {
@@ -317,7 +348,8 @@ base::Result<ResponseRequest> read_response_request(const std::string& body) {
 }
 
 base::Result<ResponseCall> finish_response_request(ResponseRequest request,
-                                                   const ResponseConversation& conversation) {
+                                                   const ResponseConversation& conversation,
+                                                   const std::string& sent) {
   ChatBody& body = request.body;
   if (request.instructions) {
     body.messages.push_back({.role = "system",
@@ -329,7 +361,8 @@ base::Result<ResponseCall> finish_response_request(ResponseRequest request,
   FieldNames names = body.take_names();
   base::Result<CompletionCall> call = read_completion(llm::Endpoint::kChat, text);
   if (!call) return names.own_words(call.error());
-  return ResponseCall{*std::move(call), std::move(text), std::move(names), std::move(input)};
+  return ResponseCall{*std::move(call), std::move(text), std::move(names), std::move(input),
+                      own_text(sent, request, conversation)};
 }
 
 }  // namespace pmt::api

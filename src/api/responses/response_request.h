@@ -20,6 +20,7 @@ namespace pmt::api {
 struct ResponseInputItem {
   std::string json;            // as it was sent
   std::string reference = {};  // it only names another item: that one's id
+  bool joined = false;         // it is what a reference named
 };
 
 struct ResponseRequest {
@@ -47,11 +48,13 @@ struct ResponseCall {
   std::string chat;     // what it was read from: the request in chat's words
   FieldNames names;
   std::vector<std::string> input;  // the request's own items, as they are kept; none without `store`
+  std::string own;                 // the request in this API's words, its conversation in its input
 };
 
-/// An item that is a reference still is refused. Errors also those of read_completion, in the
-/// caller's words.
+/// `body`: what the request was read from. An item that is a reference still is refused. Errors also those of
+/// read_completion, in the caller's words.
 base::Result<ResponseCall> finish_response_request(ResponseRequest request,
-                                                   const ResponseConversation& conversation);
+                                                   const ResponseConversation& conversation,
+                                                   const std::string& body);
 
 }  // namespace pmt::api

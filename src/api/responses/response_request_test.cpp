@@ -14,7 +14,7 @@ using testing::StartsWith;
 
 base::Result<ResponseCall> read(const std::string& body, const ResponseConversation& conversation = {}) {
   TRY_ASSIGN(ResponseRequest request, read_response_request(body));
-  TRY_ASSIGN(ResponseCall call, finish_response_request(std::move(request), conversation));
+  TRY_ASSIGN(ResponseCall call, finish_response_request(std::move(request), conversation, body));
   if (!call.call.refusals.empty()) return call.names.own_words(call.call.refusals.front());
   return call;
 }
@@ -23,6 +23,28 @@ llm::Request request_of(const std::string& body, const ResponseConversation& con
   auto call = read(body, conversation);
   if (!call) ADD_FAILURE() << call.error().field << ": " << call.error().message;
   return call ? call->call.request : llm::Request{};
+}
+
+/// What an upstream that speaks this API is sent.
+std::string own_of(const std::string& body, const ResponseConversation& conversation = {}) {
+  const auto call = read(body, conversation);
+  return call ? call->own : call.error().message;
+}
+
+TEST(ResponseRequest, ItsOwnWordsAreThoseOfItsCaller) {
+  const std::string body = R"({ "model":"m","input":"\u00e9", "store":true})";
+  EXPECT_EQ(own_of(body), body);
+  const std::string reasoning =
+      R"({"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"gAAA","status":"completed"})";
+  EXPECT_EQ(
+      own_of(
+          R"({"model":"m","previous_response_id":"resp_1","input":[{"role":"user","content":"so?"}],"top_p":0.50})",
+          {.history = {R"({"id":"msg_1","type":"message","role":"user","content":"hi","status":"completed"})",
+                       reasoning},
+           .id_stem = "s"}),
+      R"({"input":[{"type":"message","role":"user","content":"hi"},)" + reasoning +
+          R"(,{"role":"user","content":"so?"}],"model":"m","top_p":0.50})")
+      << "with what is known here only, and without our ids for it";
 }
 
 base::Error error_of(const std::string& body) {

@@ -47,7 +47,7 @@ base::Status join_earlier(ResponseStore& store, const ResponseReader& reader, Re
       return name_field(base::invalid("names an item that isn't kept here: send the item itself",
                                       fmt::format("input[{}].id", i)));
     }
-    item = {.json = *std::move(kept)};
+    item = {.json = *std::move(kept), .joined = true};
   }
   return {};
 }
@@ -70,9 +70,11 @@ base::Result<Wanted> read_create(const ApiOptions& options, ResponseStore& store
                       .store = request.store,
                       .background = request.background,
                       .sent = std::move(request.sent)};
-  TRY_ASSIGN(ResponseCall call, finish_response_request(std::move(request), conversation));
+  TRY_ASSIGN(ResponseCall call,
+             finish_response_request(std::move(request), conversation, exchange.request.body));
   shape.model = call.call.request.model;
-  auto prepared = prepare_completion(std::move(call.call), std::move(call.chat), options, exchange);
+  auto prepared = prepare_completion(std::move(call.call), std::move(call.chat), options, exchange,
+                                     {.api = llm::Api::kResponses, .text = std::move(call.own)});
   if (!prepared) return call.names.own_words(prepared.error());
   return Wanted{*std::move(prepared), std::move(call.names), std::move(shape), std::move(call.input)};
 }

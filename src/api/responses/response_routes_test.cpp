@@ -71,6 +71,32 @@ TEST_F(ResponseRoutes, AQuestionOfChatIsAHitHere) {
   EXPECT_EQ(get(response.at("id")), response);
 }
 
+/// As an upstream that speaks this API has it: only that server can read it, so a client sends it back as it is.
+TEST_F(ResponseRoutes, EncryptedReasoningIsGivenAsItWasEncrypted) {
+  const std::string item = R"({"id":"rs_9","type":"reasoning","summary":[],"encrypted_content":"gAAA"})";
+  const auto play = [&](int i) {
+    const auto sink = model.call(i).sink;
+    model.begin(i);
+    sink->on_event(llm::Delta{.text = "", .logprobs = {}, .reasoning = "hm"});
+    sink->on_event(llm::Delta{.text = "", .logprobs = {}, .more = "\"reasoning_items\":[" + item + "]"});
+    model.say(i, "4");
+    sink->on_event(llm::ChoiceEnd{.tool_calls = {}});
+    sink->on_event(llm::Done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}});
+  };
+  const json whole = json::parse(ask(body("", "bare"), [&] { play(0); }).body);
+  ASSERT_EQ(whole.at("output").size(), 2U);
+  EXPECT_EQ(whole.at("output").at(0), json::parse(item));
+  EXPECT_EQ(whole.at("output").at(1).at("type"), "message");
+  const auto events = events_of(ask(body(R"("stream": true)", "bare"), [&] { play(1); }).body);
+  int ended = 0;
+  for (const json& event : events) {
+    if (event.at("type") == "response.output_item.done" && event.at("output_index") == 0)
+      ended += event.at("item") == json::parse(item) ? 1 : 100;
+  }
+  EXPECT_EQ(ended, 1);
+  EXPECT_EQ(events.back().at("response").at("output").at(0), json::parse(item));
+}
+
 TEST_F(ResponseRoutes, AStreamHasItsEventsInOrderAndNumbered) {
   const auto answer = ask(body(R"("stream": true)", "bare"), [this] { play_two_calls(0); });
   ASSERT_EQ(answer.status, 200) << answer.body;

@@ -37,6 +37,8 @@ class WholeWriter final : public AnswerWriter {
   void add(llm::Delta delta) override {
     if (const std::string reasoning = reasoning_of(delta); !reasoning.empty())
       open(Kind::kReasoning).text += reasoning;
+    for (std::string& item : member_items(delta.more, "reasoning_items"))
+      open(Kind::kReasoning).sent = std::move(item);
     if (const std::string refusal = refusal_of(delta); !refusal.empty()) open(Kind::kRefusal).text += refusal;
     if (delta.text.empty() && delta.logprobs.empty()) return;
     ResponseItem& item = open(Kind::kMessage);
@@ -69,7 +71,7 @@ class WholeWriter final : public AnswerWriter {
  private:
   ResponseItem& open(Kind kind) {
     std::vector<ResponseItem>& items = response_.items();
-    if (!items.empty() && items.back().kind == kind) return items.back();
+    if (!items.empty() && items.back().kind == kind && items.back().sent.empty()) return items.back();
     return response_.add_item(kind);
   }
 
@@ -237,9 +239,16 @@ std::string EventsWriter::chunk(const llm::Delta& delta) {
   std::string out;
   const bool speaks = !delta.text.empty() || !delta.logprobs.empty();
   const std::string reasoning = reasoning_of(delta), refusal = refusal_of(delta);
-  if (!speaks && reasoning.empty() && refusal.empty() && delta.calls.empty()) return out;
+  std::vector<std::string> encrypted = member_items(delta.more, "reasoning_items");
+  const bool thinks = !reasoning.empty() || !encrypted.empty();
+  if (!speaks && !thinks && refusal.empty() && delta.calls.empty()) return out;
   begin(out);
   add_text(out, Kind::kReasoning, reasoning);
+  for (std::string& whole : encrypted) {
+    continue_item(out, Kind::kReasoning);
+    item().sent = std::move(whole);
+    close_item(out, "completed");
+  }
   add_text(out, Kind::kRefusal, refusal);
   if (speaks) {
     continue_item(out, Kind::kMessage);
