@@ -42,6 +42,7 @@ struct StageModel {
   llm::Completer* completer = nullptr;  // null: there is none
   response_cache::Price price = {};     // null: nothing
   bool local = true;                    // takes knowledge packs and KV options
+  llm::Api api = llm::Api::kChat;       // by which its server is asked, where it isn't local
 };
 
 struct CascadeOptions {

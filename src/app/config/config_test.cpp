@@ -221,10 +221,17 @@ cooldown_s = 5
 name = "other"
 base_url = "http://127.0.0.1:9"
 models = ["x"]
+api = "messages"
+max_tokens_unset = 4096
+[[upstream]]
+name = "third"
+base_url = "http://127.0.0.1:9"
+models = ["x"]
+api = "responses"
 )",
                                    "f.toml");
   ASSERT_TRUE(config) << config.error().message;
-  ASSERT_EQ(config->upstreams.size(), 2U);
+  ASSERT_EQ(config->upstreams.size(), 3U);
   const UpstreamConfig& sonar = config->upstreams[0];
   EXPECT_EQ(sonar.models.at("fast"), "sonar-small");
   EXPECT_TRUE(sonar.remote.base_url.tls);
@@ -238,6 +245,10 @@ models = ["x"]
   const auto plain = remote_options(config->upstreams[1], "x");
   ASSERT_TRUE(plain);
   EXPECT_EQ(plain->name, "other/x");
+  EXPECT_EQ(plain->api, llm::Api::kMessages);
+  EXPECT_EQ(plain->max_tokens_unset, 4096);
+  EXPECT_EQ(sonar.remote.api, llm::Api::kChat) << "unless something else is said";
+  EXPECT_EQ(config->upstreams[2].remote.api, llm::Api::kResponses);
 }
 
 TEST(Config, AnUpstreamThatCantBeIsRefusedByName) {
@@ -249,6 +260,8 @@ TEST(Config, AnUpstreamThatCantBeIsRefusedByName) {
       {"name = \"a\"\nbase_url = \"http://h\"", "needs models"},
       {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [1]", "models must be names"},
       {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [\"x\"]\nretrys = 1", "did you mean \"retries\""},
+      {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [\"x\"]\napi = \"message\"",
+       "api = \"message\": it must be \"chat\", \"messages\" or \"responses\""},
       {"name = \"a\"\nbase_url = \"http://h\"\nmodels = [\"x\"]\nfallbacks = \"b\"", "a list of texts"}};
   for (const auto& [text, wanted] : cases) {
     const auto config = parse_config(std::string("[[upstream]]\n") + text, "f.toml");

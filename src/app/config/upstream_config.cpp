@@ -1,6 +1,7 @@
 #include "app/config/upstream_config.h"
 
 #include <cstdlib>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -41,6 +42,19 @@ base::Status read_names(const toml::table& table, const std::string& file, const
   return {};
 }
 
+base::Status read_api(const toml::table& table, const std::string& file, const std::string& word,
+                      llm::Api& out) {
+  static constexpr std::pair<std::string_view, llm::Api> kApis[] = {
+      {"chat", llm::Api::kChat}, {"messages", llm::Api::kMessages}, {"responses", llm::Api::kResponses}};
+  for (const auto& [name, api] : kApis) {
+    if (word != name) continue;
+    out = api;
+    return {};
+  }
+  return at(table, file,
+            fmt::format("has api = \"{}\": it must be \"chat\", \"messages\" or \"responses\"", word), "api");
+}
+
 base::Status read_models(const toml::table& table, const std::string& file, UpstreamConfig& out) {
   TRY(read_names(table, file, "models", out.models));
   TRY(read_names(table, file, "embeddings", out.embeddings));
@@ -62,6 +76,9 @@ base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::
   reader.text("base_url", out.base_url);
   reader.text("api_key_env", out.api_key_env);
   reader.text("ca_file", out.ca_file);
+  std::string api = "chat";
+  reader.text("api", api);
+  reader.integer("max_tokens_unset", remote.max_tokens_unset, {.min = 1, .max = 10'000'000});
   reader.boolean("stream", remote.stream);
   reader.boolean("max_completion_tokens", remote.max_completion_tokens);
   reader.number("connect_timeout_s", remote.timeouts.connect_s, kTimeout);
@@ -88,6 +105,7 @@ base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::
   auto url = net::parse_url(out.base_url);
   if (!url) return at(table, file, url.error().message, "base_url");
   remote.base_url = std::move(*url);
+  TRY(read_api(table, file, api, remote.api));
   TRY(read_models(table, file, out));
   return out;
 }

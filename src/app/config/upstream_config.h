@@ -2,7 +2,9 @@
 //
 //   [[upstream]]
 //   name = "sonar"                        # its models are served as "sonar/..."
-//   base_url = "https://api.perplexity.ai"  # chat is at base_url + /chat/completions
+//   base_url = "https://api.perplexity.ai"  # what is asked is at base_url + /chat/completions, /messages, /responses
+//   api = "chat"                          # or "messages", "responses": the one that it speaks
+//   max_tokens_unset = 8192               # sent by "messages" where the caller named no limit
 //   api_key_env = "PERPLEXITY_API_KEY"    # the environment variable that holds the key; unset: none is sent
 //   models = { sonar = "sonar-pro" }      # as we serve it = as it calls it; or a list of names
 //   embeddings = ["small"]                # the same of models that embed

@@ -140,7 +140,8 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                                     .description = "unified pipeline: permutation, or rlm for long contexts",
                                     .created_unix_s = clock.unix_seconds(),
                                     .forwards = permutation->second.forwards,
-                                    .engine = true};
+                                    .engine = true,
+                                    .native = permutation->second.native};
   }
   return engines;
 }

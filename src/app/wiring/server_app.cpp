@@ -259,9 +259,12 @@ base::Result<permutation::StageModel> ServerApp::Impl::stage_model(const std::st
     return permutation::StageModel{
         .name = model, .completer = &taught->completer(), .price = prices.of(model)};
   }
-  if (llm::Completer* remote = upstreams->remote(model)) {
-    return permutation::StageModel{
-        .name = model, .completer = remote, .price = prices.of(model), .local = false};
+  if (upstream::RemoteCompleter* const remote = upstreams->remote(model)) {
+    return permutation::StageModel{.name = model,
+                                   .completer = remote,
+                                   .price = prices.of(model),
+                                   .local = false,
+                                   .api = remote->options().api};
   }
   return base::invalid(fmt::format("[permutation] {} = \"{}\" is no model of this server", field, model),
                        field);
@@ -288,11 +291,13 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
       return pack_references(library->of_tenant(tenant));
     };
   const bool forwards = cascade.forwards();
+  const std::vector<llm::Api> native{cascade.student.api, cascade.teacher.api};
   completers.push_back(std::make_unique<permutation::Engine>(std::move(cascade), cache, clock));
   api::ServedModel served{.completer = completers.back().get(),
                           .created_unix_s = clock.unix_seconds(),
                           .forwards = forwards,
                           .engine = true,
+                          .native = native,
                           .meta = {}};
   if (!models.empty()) served.meta = model_meta(models[0].model->info());
   served.knowledge = library;

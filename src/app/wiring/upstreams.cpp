@@ -94,7 +94,8 @@ base::Status Upstreams::serve(std::map<std::string, api::ServedModel>& served) {
         .created_unix_s = clock_.unix_seconds(),
         .owned_by = model.config->name,
         .remote = true,
-        .forwards = true};
+        .forwards = true,
+        .native = {model.remote->options().api}};
   }
   for (auto& [name, model] : models_) {
     if (model.config->fallbacks.empty()) continue;
@@ -117,7 +118,7 @@ base::Status Upstreams::serve(std::map<std::string, api::ServedModel>& served) {
   return {};
 }
 
-llm::Completer* Upstreams::remote(const std::string& name) const {
+upstream::RemoteCompleter* Upstreams::remote(const std::string& name) const {
   const auto found = models_.find(name);
   return found == models_.end() ? nullptr : found->second.remote.get();
 }

@@ -44,7 +44,7 @@ class Upstreams {
   base::Status serve(std::map<std::string, api::ServedEmbedder>& served) const;
 
   /// A model's completer without cache and fallbacks; null if there is none of that name.
-  llm::Completer* remote(const std::string& name) const;
+  upstream::RemoteCompleter* remote(const std::string& name) const;
   std::vector<api::EngineSample> samples() const;
   /// Ends what runs; nothing is asked any more.
   void stop();
