@@ -18,6 +18,7 @@
 #include "api/routes/knowledge_worker.h"
 #include "api/routes/status_routes.h"
 #include "api/routes/token_routes.h"
+#include "api/routes/upstream_routes.h"
 #include "base/check.h"
 #include "dashboard/feed.h"
 
@@ -65,6 +66,7 @@ struct Api::Impl {
     add_cache_routes(router, options, tenants, background);
     add_knowledge_routes(router, options, knowledge);
     add_status_routes(router, options);
+    add_upstream_routes(router, options);
     add_metrics_route(router, options, metrics, responses);
     if (options.dashboard) add_dashboard_routes(router, options, feed, recent, background);
   }

@@ -59,6 +59,17 @@ struct EngineSample {
   std::vector<std::pair<std::string, double>> gauges;
 };
 
+/// One of several servers behind an upstream's name, as it is now: for GET /v1/upstreams and GET /metrics.
+struct UpstreamServer {
+  std::string upstream;  // the name
+  std::string balance;   // "prefix" or "least_busy"
+  std::string url;
+  bool down = false, draining = false;
+  double down_s = 0;  // until it is asked again without a probe's word
+  std::int64_t in_flight = 0;
+  std::uint64_t requests = 0, failed = 0, probes = 0;
+};
+
 struct ServedEmbedder {
   llm::Embedder* embedder = nullptr;    // ours, or
   llm::Forwarder* forwarder = nullptr;  // an upstream's
@@ -78,6 +89,11 @@ struct ApiOptions {
   const base::Clock* clock = nullptr;                // required
   std::function<nlohmann::json()> kv_stats = {};     // GET /v1/kv; unset: 404
   std::function<std::vector<EngineSample>()> engine_samples = {};
+  /// Those of one upstream side by side; unset: there are none.
+  std::function<std::vector<UpstreamServer>()> upstream_servers = {};
+  /// Takes a server out, or puts it back. Errors: kNotFound. Unset: there are none.
+  std::function<base::Status(const std::string& upstream, const std::string& server, bool draining)>
+      drain_server = {};
   std::function<audit::Audit()> audit = {};       // GET /v1/audit; unset: 404
   std::function<std::uint64_t()> random = {};     // for ids; unset: a generator seeded by the system
   AccessOptions access = {};                      // without keys everybody is the operator

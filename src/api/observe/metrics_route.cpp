@@ -129,6 +129,25 @@ void add_engines(Families& out, const std::vector<EngineSample>& samples) {
   }
 }
 
+/// The servers behind one upstream's name.
+void add_upstream_servers(Families& out, const std::vector<UpstreamServer>& servers) {
+  const std::string prefix = "permutation_upstream_server_";
+  for (const UpstreamServer& server : servers) {
+    const Labels labels{{"upstream", server.upstream}, {"server", server.url}};
+    out.counter(prefix + "requests_total", "Requests sent to it, each attempt",
+                static_cast<double>(server.requests), labels);
+    out.counter(prefix + "failed_total", "Of those, that failed in a way that another may not",
+                static_cast<double>(server.failed), labels);
+    out.counter(prefix + "probes_total", "Looks at it while it was down", static_cast<double>(server.probes),
+                labels);
+    out.gauge(prefix + "in_flight", "Requests that it has now", static_cast<double>(server.in_flight),
+              labels);
+    out.gauge(prefix + "up", "0 while it is left alone because it failed", server.down ? 0 : 1, labels);
+    out.gauge(prefix + "draining", "1 while it gets no requests because it was taken out",
+              server.draining ? 1 : 0, labels);
+  }
+}
+
 /// The same under the names by which vLLM's dashboards and alerts know it.
 void add_as_vllm(Families& out, const std::vector<EngineSample>& samples) {
   for (const EngineSample& sample : samples) {
@@ -218,6 +237,7 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
     add_engines(families, samples);
     add_as_vllm(families, samples);
   }
+  if (options.upstream_servers) add_upstream_servers(families, options.upstream_servers());
   std::vector<MetricFamily> all = std::move(families).take();
   for (MetricFamily& family : completions.collect()) all.push_back(std::move(family));
   for (MetricFamily& family : router.collect()) {
