@@ -42,6 +42,11 @@ models = ["m", "root"]
 retries = 0
 cooldown_failures = 0
 
+[[upstream]]
+name = "vllm"
+base_urls = ["http://10.0.0.1:8000/v1", "http://10.0.0.2:8000/v1"]
+models = ["never-asked"]
+
 [permutation]
 teacher = "t/m"
 

@@ -251,6 +251,43 @@ api = "responses"
   EXPECT_EQ(config->upstreams[2].remote.api, llm::Api::kResponses);
 }
 
+TEST(Config, ReadsSeveralServersBehindOneName) {
+  const std::string name = "[[upstream]]\nname = \"a\"\nmodels = [\"x\"]\n";
+  const auto config = parse_config(name + R"(base_urls = ["http://h:1/v1/", "https://h:2/v1"]
+balance = "least_busy"
+probe_interval_s = 1
+)",
+                                   "f.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const UpstreamConfig& upstream = config->upstreams[0];
+  ASSERT_EQ(upstream.base_urls.size(), 2U);
+  EXPECT_EQ(upstream.base_urls[0].text, "http://h:1/v1/");
+  EXPECT_EQ(upstream.base_urls[0].url.path, "/v1");
+  EXPECT_TRUE(upstream.base_urls[1].url.tls);
+  EXPECT_EQ(upstream.balance, upstream::Balance::kLeastBusy);
+  EXPECT_EQ(upstream.probe_interval_s, 1);
+  EXPECT_EQ(upstream.where(), "2 servers");
+  const auto by_default = parse_config(name + "base_urls = [\"http://h\"]\n", "f.toml");
+  ASSERT_TRUE(by_default);
+  EXPECT_EQ(by_default->upstreams[0].balance, upstream::Balance::kPrefix);
+
+  const std::pair<std::string, const char*> wrong[] = {
+      {"base_url = \"http://h\"\nbase_urls = [\"http://i\"]", "keep base_url for one server, or base_urls"},
+      {"base_url = \"http://h\"\nbalance = \"prefix\"", "has balance without base_urls"},
+      {"base_url = \"http://h\"\nprobe_interval_s = 1", "has probe_interval_s without base_urls"},
+      {"base_urls = []", "has 0 base_urls: name 1 to 64 servers"},
+      {"base_urls = [\"ftp://h\"]", "base_urls: "},
+      {"base_urls = [\"http://h/v1\", \"http://h/v1/\"]", "names http://h/v1/ twice in base_urls"},
+      {"base_urls = \"http://h\"", "a list of texts"},
+      {"base_urls = [\"http://h\"]\nbalance = \"random\"", "one of \"prefix\", \"least_busy\""},
+      {"base_urls = [\"http://h\"]\nprobe_interval_s = 0", "probe_interval_s"}};
+  for (const auto& [text, wanted] : wrong) {
+    const auto refused = parse_config(name + text, "f.toml");
+    ASSERT_FALSE(refused) << text;
+    EXPECT_NE(refused.error().message.find(wanted), std::string::npos) << refused.error().message;
+  }
+}
+
 TEST(Config, AnUpstreamThatCantBeIsRefusedByName) {
   const std::pair<const char*, const char*> cases[] = {
       {"base_url = \"http://h\"\nmodels = [\"x\"]", "needs a name"},

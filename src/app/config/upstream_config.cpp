@@ -65,7 +65,56 @@ base::Status read_models(const toml::table& table, const std::string& file, Upst
       "models");
 }
 
+/// One server, or several like ones.
+base::Status read_servers(const toml::table& table, const std::string& file,
+                          const std::vector<std::string>& several, UpstreamConfig& out) {
+  if (table.get("base_urls") == nullptr) {
+    for (const char* key : {"balance", "probe_interval_s"}) {
+      if (table.get(key) == nullptr) continue;
+      return at(table, file,
+                fmt::format(
+                    "has {} without base_urls: it is about several servers; name them, or leave it out", key),
+                key);
+    }
+    if (out.base_url.empty()) {
+      return at(table, file,
+                "needs a base_url such as https://host/v1 (or base_urls, for several like servers)",
+                "base_url");
+    }
+    auto url = net::parse_url(out.base_url);
+    if (!url) return at(table, file, url.error().message, "base_url");
+    out.remote.base_url = std::move(*url);
+    return {};
+  }
+  if (!out.base_url.empty()) {
+    return at(table, file,
+              "has base_url and base_urls: keep base_url for one server, or base_urls for several",
+              "base_urls");
+  }
+  if (several.empty() || several.size() > upstream::kPoolServersMax) {
+    return at(
+        table, file,
+        fmt::format("has {} base_urls: name 1 to {} servers", several.size(), upstream::kPoolServersMax),
+        "base_urls");
+  }
+  for (const std::string& text : several) {
+    auto url = net::parse_url(text);
+    if (!url) return at(table, file, "base_urls: " + url.error().message, "base_urls");
+    for (const upstream::PoolServer& other : out.base_urls) {
+      if (other.url.origin() + other.url.path != url->origin() + url->path) continue;
+      return at(table, file, fmt::format("names {} twice in base_urls: each server once", text), "base_urls");
+    }
+    out.base_urls.push_back({text, std::move(*url)});
+  }
+  out.remote.base_url = out.base_urls.front().url;
+  return {};
+}
+
 }  // namespace
+
+std::string UpstreamConfig::where() const {
+  return base_urls.empty() ? base_url : fmt::format("{} servers", base_urls.size());
+}
 
 base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::string& file) {
   TableReader reader(table, "[[upstream]]", file);
@@ -74,6 +123,12 @@ base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::
   upstream::RemoteOptions& remote = out.remote;
   reader.text("name", out.name);
   reader.text("base_url", out.base_url);
+  std::vector<std::string> several;
+  reader.texts("base_urls", several);
+  reader.one_of<upstream::Balance>(
+      "balance", out.balance,
+      {{"prefix", upstream::Balance::kPrefix}, {"least_busy", upstream::Balance::kLeastBusy}});
+  reader.number("probe_interval_s", out.probe_interval_s, {.min = 0.01, .max = 86'400});
   reader.text("api_key_env", out.api_key_env);
   reader.text("ca_file", out.ca_file);
   std::string api = "chat";
@@ -101,10 +156,7 @@ base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::
     return at(table, file, "needs a name of letters, digits, - _ . (its models are served as name/model)",
               "name");
   }
-  if (out.base_url.empty()) return at(table, file, "needs a base_url such as https://host/v1", "base_url");
-  auto url = net::parse_url(out.base_url);
-  if (!url) return at(table, file, url.error().message, "base_url");
-  remote.base_url = std::move(*url);
+  TRY(read_servers(table, file, several, out));
   TRY(read_api(table, file, api, remote.api));
   TRY(read_models(table, file, out));
   return out;

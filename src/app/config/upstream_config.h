@@ -3,6 +3,10 @@
 //   [[upstream]]
 //   name = "sonar"                        # its models are served as "sonar/..."
 //   base_url = "https://api.perplexity.ai"  # what is asked is at base_url + /chat/completions, /messages, /responses
+//   base_urls = ["http://a:8000/v1", "http://b:8000/v1"]  # instead: like servers behind the one name (note 0033)
+//   balance = "prefix"                    # of base_urls: a conversation stays with the server that has read it, as
+//                                         # long as that isn't overloaded; or "least_busy"
+//   probe_interval_s = 5                  # of base_urls: how often a server that is down is looked at
 //   api = "chat"                          # or "messages", "responses": the one that it speaks
 //   max_tokens_unset = 8192               # sent by "messages" where the caller named no limit
 //   api_key_env = "PERPLEXITY_API_KEY"    # the environment variable that holds the key; unset: none is sent
@@ -15,7 +19,7 @@
 //   first_byte_timeout_s = 60             # of a streamed answer
 //   stall_timeout_s = 60                  # between two pieces
 //   total_timeout_s = 600                 # of one attempt
-//   concurrent_max = 256                  # requests at once to each model; more wait
+//   concurrent_max = 256                  # requests at once to each model of a server; more wait
 //   queue_max = 1024                      # waiting: above, 503
 //   retries = 2                           # more attempts at the same model
 //   backoff_s = 0.25                      # doubles, with jitter
@@ -37,19 +41,26 @@
 
 #include "base/result.h"
 #include "upstream/remote_options.h"
+#include "upstream/server_pool.h"
 
 namespace pmt::app {
 
 struct UpstreamConfig {
   unsigned line = 0;  // of the config file
   std::string name;
-  std::string base_url;
+  std::string base_url;                         // "" where there are several
+  std::vector<upstream::PoolServer> base_urls;  // several like servers; empty where there is one
+  upstream::Balance balance = upstream::Balance::kPrefix;
+  double probe_interval_s = 5;
   std::string api_key_env;
   std::map<std::string, std::string> models;  // as served, without the provider -> the upstream's own name
   std::map<std::string, std::string> embeddings;  // the same of models that embed
   std::string ca_file;
   std::vector<std::string> fallbacks;
   upstream::RemoteOptions remote;  // the settings that all its models share
+
+  /// For people: its URL, or how many servers it has.
+  std::string where() const;
 };
 
 /// One [[upstream]] table. Errors: kInvalidArgument with file, line, key.

@@ -213,6 +213,10 @@ base::Status ServerApp::Impl::wire() {
                                 .cache_usage = &cache_usage,
                                 .semantic = semantic.get()},
                                clock));
+  options.upstream_servers = [this] { return upstreams->servers(); };
+  options.drain_server = [this](const std::string& upstream, const std::string& url, bool draining) {
+    return upstreams->set_draining(upstream, url, draining);
+  };
   TRY(upstreams->serve(options.models));
   TRY(upstreams->serve(options.embedders));
   TRY(wire_engine(options));

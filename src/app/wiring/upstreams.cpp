@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "app/config/cache_off.h"
+#include "upstream/balanced_completer.h"
 #include "upstream/fallback_completer.h"
 #include "upstream/remote_forwarder.h"
 
@@ -18,6 +19,11 @@ double random_fraction() {
   return std::uniform_real_distribution<double>(0, 1)(generator);
 }
 
+/// What the cache's key says of who answers. Servers behind one name answer alike: which they are may change.
+std::string cache_version(const UpstreamConfig& config) {
+  return config.base_urls.empty() ? config.base_url : "several";
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<Upstreams>> Upstreams::create(const std::vector<UpstreamConfig>& configs,
@@ -27,47 +33,86 @@ base::Result<std::unique_ptr<Upstreams>> Upstreams::create(const std::vector<Ups
   return all;
 }
 
+Upstreams::~Upstreams() {
+  stop();
+}
+
+base::Result<upstream::ServerPool*> Upstreams::add_pool(const UpstreamConfig& config,
+                                                        net::AsyncClient& client) {
+  if (config.base_urls.empty()) return static_cast<upstream::ServerPool*>(nullptr);
+  for (const auto& pool : pools_) {
+    if (pool->options().name != config.name) continue;
+    return base::invalid(
+        fmt::format("two [[upstream]] named {} have base_urls: put all models of like servers into one",
+                    config.name),
+        "base_urls");
+  }
+  const std::string& any =
+      config.models.empty() ? config.embeddings.begin()->first : config.models.begin()->first;
+  TRY_ASSIGN(const upstream::RemoteOptions remote, remote_options(config, any));
+  for (const upstream::PoolServer& server : config.base_urls)
+    spdlog::info("upstream {}: one of its servers is {}", config.name, server.text);
+  upstream::ServerPoolOptions options{.name = config.name,
+                                      .servers = config.base_urls,
+                                      .choice = {.balance = config.balance},
+                                      .cooldown = remote.cooldown,
+                                      .retry_after_max_s = remote.retries.retry_after_max_s,
+                                      .probe_interval_s = config.probe_interval_s,
+                                      .api_key = remote.api_key,
+                                      .on_change = [](const std::string& text) { spdlog::warn(text); }};
+  pools_.push_back(std::make_unique<upstream::ServerPool>(std::move(options), client, clock_));
+  return pools_.back().get();
+}
+
 base::Status Upstreams::add(const UpstreamConfig& config) {
   auto& client = clients_[config.ca_file];
   if (!client) {
     TRY_ASSIGN(client, net::AsyncClient::create({.ca_file = config.ca_file}));
   }
+  TRY_ASSIGN(upstream::ServerPool* const pool, add_pool(config, *client));
   for (const auto& [served, own] : config.models) {
     TRY_ASSIGN(upstream::RemoteOptions remote_settings, remote_options(config, served));
     const std::string name = remote_settings.name;
-    Model model{.remote = upstream::RemoteCompleter::create(std::move(remote_settings), *client, clock_,
-                                                            random_fraction),
+    Model model{.remote = pool == nullptr ? upstream::RemoteCompleter::create(
+                                                std::move(remote_settings), *client, clock_, random_fraction)
+                                          : upstream::make_balanced_completer(remote_settings, *pool, *client,
+                                                                              clock_, random_fraction),
                 .cached = nullptr,
                 .outer = nullptr,
                 .config = &config};
     if (options_.cache_enabled) {
       model.cached = std::make_unique<response_cache::CachedCompleter>(
           *model.remote, *options_.cache, clock_,
-          response_cache::CachedCompleterOptions{.model = name,
-                                                 .versions = {{"upstream", config.base_url}, {"as", own}},
-                                                 .price = options_.price(name),
-                                                 .usage = options_.cache_usage,
-                                                 .semantic = options_.semantic,
-                                                 .key = {.forwards = true}});
+          response_cache::CachedCompleterOptions{
+              .model = name,
+              .versions = {{"upstream", cache_version(config)}, {"as", own}},
+              .price = options_.price(name),
+              .usage = options_.cache_usage,
+              .semantic = options_.semantic,
+              .key = {.forwards = true}});
     } else {
       model.cached = std::make_unique<CacheOff>(*model.remote);
     }
-    spdlog::info("upstream {}: {} at {}{}", name, own, config.base_url,
+    spdlog::info("upstream {}: {} at {}{}", name, own, config.where(),
                  config.api_key_env.empty() ? "" : ", with the key in " + config.api_key_env);
     models_.emplace(name, std::move(model));
   }
-  return add_embeddings(config, *client);
+  return add_embeddings(config, *client, pool);
 }
 
-base::Status Upstreams::add_embeddings(const UpstreamConfig& config, net::AsyncClient& client) {
+base::Status Upstreams::add_embeddings(const UpstreamConfig& config, net::AsyncClient& client,
+                                       upstream::ServerPool* pool) {
   for (const auto& [served, own] : config.embeddings) {
     TRY_ASSIGN(upstream::RemoteOptions settings, remote_options(config, served));
     const std::string name = settings.name;
-    spdlog::info("upstream {}: {} at {}, for embeddings", name, own, config.base_url);
-    embeddings_[name] = {.forwarder = upstream::make_forwarder(std::move(settings), "/embeddings", client,
-                                                               clock_, random_fraction),
-                         .own_name = own,
-                         .config = &config};
+    spdlog::info("upstream {}: {} at {}, for embeddings", name, own, config.where());
+    embeddings_[name] = {
+        .forwarder = pool == nullptr ? upstream::make_forwarder(std::move(settings), "/embeddings", client,
+                                                                clock_, random_fraction)
+                                     : upstream::make_balanced_forwarder(settings, "/embeddings", *pool,
+                                                                         client, clock_, random_fraction),
+        .own_name = own,
+        .config = &config};
   }
   return {};
 }
@@ -76,7 +121,7 @@ base::Status Upstreams::serve(std::map<std::string, api::ServedEmbedder>& served
   for (const auto& [name, model] : embeddings_) {
     api::ServedEmbedder one{.embedder = nullptr,
                             .forwarder = model.forwarder.get(),
-                            .description = fmt::format("{} at {}", model.own_name, model.config->base_url),
+                            .description = fmt::format("{} at {}", model.own_name, model.config->where()),
                             .created_unix_s = clock_.unix_seconds(),
                             .owned_by = model.config->name,
                             .meta = {}};
@@ -90,7 +135,7 @@ base::Status Upstreams::serve(std::map<std::string, api::ServedModel>& served) {
   for (auto& [name, model] : models_) {
     served[name] = {
         .completer = model.cached.get(),
-        .description = fmt::format("{} at {}", model.remote->options().model, model.config->base_url),
+        .description = fmt::format("{} at {}", model.remote->options().model, model.config->where()),
         .created_unix_s = clock_.unix_seconds(),
         .owned_by = model.config->name,
         .remote = true,
@@ -145,8 +190,44 @@ std::vector<api::EngineSample> Upstreams::samples() const {
   return out;
 }
 
+std::vector<api::UpstreamServer> Upstreams::servers() const {
+  std::vector<api::UpstreamServer> out;
+  for (const auto& pool : pools_) {
+    for (const upstream::ServerStatus& server : pool->status()) {
+      out.push_back({.upstream = pool->options().name,
+                     .balance = upstream::to_string(pool->options().choice.balance),
+                     .url = server.url,
+                     .down = server.down,
+                     .draining = server.draining,
+                     .down_s = server.down_s,
+                     .in_flight = server.in_flight,
+                     .requests = server.requests,
+                     .failed = server.failed,
+                     .probes = server.probes});
+    }
+  }
+  return out;
+}
+
+base::Status Upstreams::set_draining(const std::string& upstream, const std::string& server,
+                                     bool draining) const {
+  std::string names;
+  for (const auto& pool : pools_) {
+    names += (names.empty() ? "" : ", ") + pool->options().name;
+    if (pool->options().name == upstream) return pool->set_draining(server, draining);
+  }
+  return base::Error{base::Code::kNotFound,
+                     names.empty() ? "No upstream here has several servers (base_urls)."
+                                   : fmt::format("No upstream '{}' has several servers. Those that have: {}.",
+                                                 std::string_view(upstream).substr(0, 64), names),
+                     "upstream"};
+}
+
 void Upstreams::stop() {
-  for (const auto& [file, client] : clients_) client->stop();
+  for (const auto& pool : pools_) pool->stop();
+  for (const auto& [file, client] : clients_) {
+    if (client) client->stop();
+  }
 }
 
 }  // namespace pmt::app

@@ -4,7 +4,9 @@
 //   "provider/model" -> FallbackCompleter -> CachedCompleter -> RemoteCompleter -> the other server
 //                                         \-> CachedCompleter of the first fallback -> ...
 //
-// Thread-safety: built and stopped by one thread; the completers from any.
+// Where an upstream has several servers (base_urls), a balanced completer over all of them stands in the
+// RemoteCompleter's place.
+// Thread-safety: built and stopped by one thread; the completers, servers and set_draining from any.
 #pragma once
 
 #include <functional>
@@ -19,6 +21,7 @@
 #include "net/async_client.h"
 #include "response_cache/cached_completer.h"
 #include "upstream/remote_completer.h"
+#include "upstream/server_pool.h"
 
 namespace pmt::app {
 
@@ -35,6 +38,10 @@ class Upstreams {
   /// file can't be read.
   static base::Result<std::unique_ptr<Upstreams>> create(const std::vector<UpstreamConfig>& configs,
                                                          Options options, const base::Clock& clock);
+  /// stop()
+  ~Upstreams();
+  Upstreams(const Upstreams&) = delete;
+  Upstreams& operator=(const Upstreams&) = delete;
 
   /// After the local models are in `served`: adds the upstreams' and ties the fallbacks, which may be local.
   /// Errors: a fallback that isn't served.
@@ -46,6 +53,9 @@ class Upstreams {
   /// A model's completer without cache and fallbacks; null if there is none of that name.
   upstream::RemoteCompleter* remote(const std::string& name) const;
   std::vector<api::EngineSample> samples() const;
+  /// The servers of each upstream that has several, and taking one out or putting it back. Errors: kNotFound.
+  std::vector<api::UpstreamServer> servers() const;
+  base::Status set_draining(const std::string& upstream, const std::string& server, bool draining) const;
   /// Ends what runs; nothing is asked any more.
   void stop();
 
@@ -59,11 +69,15 @@ class Upstreams {
   Upstreams(const std::vector<UpstreamConfig>& configs, Options options, const base::Clock& clock)
       : configs_(configs), options_(std::move(options)), clock_(clock) {}
   base::Status add(const UpstreamConfig& config);
-  base::Status add_embeddings(const UpstreamConfig& config, net::AsyncClient& client);
+  base::Status add_embeddings(const UpstreamConfig& config, net::AsyncClient& client,
+                              upstream::ServerPool* pool);
+  /// Null where it has one server. Errors: its key's variable isn't set, another of its name has several.
+  base::Result<upstream::ServerPool*> add_pool(const UpstreamConfig& config, net::AsyncClient& client);
 
   const std::vector<UpstreamConfig> configs_;
   const Options options_;
   const base::Clock& clock_;
+  std::vector<std::unique_ptr<upstream::ServerPool>> pools_;
   std::map<std::string, Model> models_;
   struct Embeddings {
     std::unique_ptr<llm::Forwarder> forwarder;
