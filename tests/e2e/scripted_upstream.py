@@ -37,8 +37,9 @@ probe_tokens = 4
 
 
 class ScriptedUpstream:
-    def __init__(self):
+    def __init__(self, port=0):
         self.requests = []  # bodies
+        self.probes = []  # paths of GET requests
         self.bytes = []  # the same, as they came
         self.headers = []
         self.left = threading.Event()  # a client went away in the middle of an answer
@@ -51,6 +52,10 @@ class ScriptedUpstream:
             def log_message(self, *_):
                 pass
 
+            def do_GET(self):
+                outer.probes.append(self.path)
+                outer.send(self, 200, "{}")
+
             def do_POST(self):
                 data = self.rfile.read(int(self.headers["content-length"]))
                 body = json.loads(data)
@@ -59,7 +64,7 @@ class ScriptedUpstream:
                 outer.headers.append(dict(self.headers))
                 outer.act(self, body)
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # a client that went away is no news
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
