@@ -15,12 +15,9 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "llm/usage.h"
 
 namespace pmt::llm {
-
-/// Members of a JSON object as text, without its braces: `"a":1,"b":[]`; "" for none. What an upstream said that
-/// has no member here is kept so, as it was written.
-using MembersText = std::string;
 
 /// Of one answer: `n` choices for each of a list of prompts.
 inline constexpr int kChoicesMax = 4096;
@@ -33,14 +30,6 @@ struct TokenLogprob {
 
 enum class FinishReason { kStop, kLength, kToolCalls, kContentFilter };
 const char* to_string(FinishReason reason);
-
-struct Usage {
-  std::int64_t prompt_tokens = 0;
-  std::int64_t completion_tokens = 0;
-  std::optional<double> usd = {};  // what it cost, where that is known better than by a price table
-  std::optional<std::int64_t> total_tokens = {};  // an upstream's, where it isn't their sum
-  MembersText details = {};                       // what else an upstream said in its usage object
-};
 
 enum class CacheStatus { kHit, kSemanticHit, kCoalesced, kStale, kMiss, kBypass };
 const char* to_string(CacheStatus status);

@@ -162,8 +162,7 @@ llm::ModelCall CascadeRun::timed(const Call& call) const {
 
 void CascadeRun::on_done(const CallPtr& call, llm::Done done) {
   if (call->seen->computations > 0) {
-    total_.prompt_tokens += done.usage.prompt_tokens;
-    total_.completion_tokens += done.usage.completion_tokens;
+    llm::add(total_, done.usage);
     usd_ += call->seen->usd;
   }
   call->done = std::move(done);

@@ -11,6 +11,7 @@
 #include "upstream/answer_logprobs.h"
 #include "upstream/foreign_json.h"
 #include "upstream/upstream_error.h"
+#include "upstream/usage_reader.h"
 
 namespace pmt::upstream {
 namespace {
@@ -245,16 +246,7 @@ base::Status AnswerReader::take_message(std::string_view text, Shape shape, Choi
 }
 
 void AnswerReader::take_usage(std::string_view usage) {
-  if (!usage.starts_with('{')) return;
-  const Members members = base::members_of(usage);
-  usage_ = {.prompt_tokens = count_of(members, "prompt_tokens"),
-            .completion_tokens = count_of(members, "completion_tokens")};
-  const std::int64_t total = count_of(members, "total_tokens");
-  if (total > 0 && total != usage_.prompt_tokens + usage_.completion_tokens) usage_.total_tokens = total;
-  for (const base::JsonMember& member : members) {
-    if (member.name != "prompt_tokens" && member.name != "completion_tokens" && member.name != "total_tokens")
-      add_member(usage_.details, member);
-  }
+  if (usage.starts_with('{')) usage_ = read_usage(usage);
 }
 
 base::Status AnswerReader::finish(std::vector<llm::Event>& out) {

@@ -213,8 +213,7 @@ llm::Done merged(std::vector<llm::Done> parts) {
   all.report.upstream = std::move(upstream);
   for (std::size_t i = 1; i < parts.size(); ++i) {
     llm::Done& part = parts[i];
-    all.usage.prompt_tokens += part.usage.prompt_tokens;
-    all.usage.completion_tokens += part.usage.completion_tokens;
+    llm::add(all.usage, part.usage);
     if (part.usage.usd) all.usage.usd = all.usage.usd.value_or(0) + *part.usage.usd;
     all.usage.total_tokens.reset();
     all.usage.details = summed(all.usage.details, part.usage.details);

@@ -73,10 +73,16 @@ std::string refusal_of(const llm::Delta& delta) {
 
 std::int64_t cached_tokens(const llm::Usage& usage, const llm::Report& report) {
   if (report.kv) return report.kv->prefix_tokens_reused;
+  if (usage.cached_prompt_tokens) return *usage.cached_prompt_tokens;
   return detail(usage, "prompt_tokens_details", "cached_tokens");
 }
 
+std::int64_t written_tokens(const llm::Usage& usage, const llm::Report& report) {
+  return report.kv ? 0 : usage.cache_written_tokens;
+}
+
 std::int64_t reasoning_tokens(const llm::Usage& usage) {
+  if (usage.reasoning_tokens > 0) return usage.reasoning_tokens;
   return detail(usage, "completion_tokens_details", "reasoning_tokens");
 }
 

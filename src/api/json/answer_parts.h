@@ -34,6 +34,8 @@ std::vector<std::string> member_items(const llm::MembersText& members, std::stri
 
 /// Of the prompt: tokens whose keys and values were there already, here or at the provider.
 std::int64_t cached_tokens(const llm::Usage& usage, const llm::Report& report);
+/// Of the prompt: tokens that the provider's cache was written.
+std::int64_t written_tokens(const llm::Usage& usage, const llm::Report& report);
 /// Of the answer: tokens of thinking, where somebody counted them.
 std::int64_t reasoning_tokens(const llm::Usage& usage);
 

@@ -119,6 +119,15 @@ void append_top(std::string& out, const llm::TokenLogprob& token) {
   w.end();
 }
 
+/// In OpenAI's words, where the provider has said it in its own; else it stands in the details already.
+void append_prompt_cache(ObjectWriter& w, const llm::Usage& usage) {
+  if (!usage.cached_prompt_tokens || has_member(usage.details, "prompt_tokens_details")) return;
+  ObjectWriter details(w.member("prompt_tokens_details"));
+  details.integer("cached_tokens", *usage.cached_prompt_tokens);
+  if (usage.cache_written_tokens > 0) details.integer("cache_write_tokens", usage.cache_written_tokens);
+  details.end();
+}
+
 }  // namespace
 
 void append_members(ObjectWriter& w, const llm::MembersText& members) {
@@ -160,6 +169,8 @@ void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& 
     ObjectWriter details(w.member("prompt_tokens_details"));
     details.integer("cached_tokens", report.kv->prefix_tokens_reused);
     details.end();
+  } else {
+    append_prompt_cache(w, usage);
   }
   append_members(w, usage.details);
   w.end();

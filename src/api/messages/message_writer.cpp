@@ -100,12 +100,13 @@ void append_input(std::string& out, const std::string& arguments) {
   w.end();
 }
 
-/// Input tokens are here those that no cache had.
+/// Input tokens are here those that no cache read or was written.
 void append_message_usage(std::string& out, const llm::Usage& usage, const llm::Report& report) {
   const std::int64_t cached = std::min(cached_tokens(usage, report), usage.prompt_tokens);
+  const std::int64_t written = std::min(written_tokens(usage, report), usage.prompt_tokens - cached);
   ObjectWriter w(out);
-  w.integer("input_tokens", usage.prompt_tokens - cached);
-  w.integer("cache_creation_input_tokens", 0);
+  w.integer("input_tokens", usage.prompt_tokens - cached - written);
+  w.integer("cache_creation_input_tokens", written);
   w.integer("cache_read_input_tokens", cached);
   w.integer("output_tokens", usage.completion_tokens);
   w.end();

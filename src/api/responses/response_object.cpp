@@ -63,7 +63,7 @@ void append_usage_object(std::string& out, const llm::Usage& usage, const llm::R
   w.integer("input_tokens", usage.prompt_tokens);
   ObjectWriter input(w.member("input_tokens_details"));
   input.integer("cached_tokens", cached_tokens(usage, report));
-  input.integer("cache_write_tokens", 0);
+  input.integer("cache_write_tokens", written_tokens(usage, report));
   input.end();
   w.integer("output_tokens", usage.completion_tokens);
   ObjectWriter output(w.member("output_tokens_details"));

@@ -15,6 +15,9 @@ Entry answer() {
   llm::Done done{.usage = {.prompt_tokens = 7, .completion_tokens = 3}, .report = {}};
   done.report.engine = {{"metadata", {{"domain", "sea"}}}};
   done.usage.total_tokens = 12;
+  done.usage.cached_prompt_tokens = 4;
+  done.usage.cache_written_tokens = 2;
+  done.usage.reasoning_tokens = 1;
   done.usage.details = R"("cost":1.0e-4)";
   done.extra = R"("citations":["a"])";
   done.report.knowledge = llm::KnowledgeReport{.domains = {"acme"}, .slots_read = 4, .facts = {"acme/1"}};

@@ -53,6 +53,9 @@ json done_json(const llm::Done& done) {
            {"completion_tokens", done.usage.completion_tokens},
            {"engine", done.report.engine}};
   if (done.usage.total_tokens) out["total_tokens"] = *done.usage.total_tokens;
+  if (done.usage.cached_prompt_tokens) out["cached_prompt_tokens"] = *done.usage.cached_prompt_tokens;
+  if (done.usage.cache_written_tokens > 0) out["cache_written_tokens"] = done.usage.cache_written_tokens;
+  if (done.usage.reasoning_tokens > 0) out["reasoning_tokens"] = done.usage.reasoning_tokens;
   put(out, "usage_details", done.usage.details);
   put(out, "extra", done.extra);
   if (!done.report.unfollowed.empty()) out["unfollowed"] = done.report.unfollowed;
@@ -147,8 +150,12 @@ base::Result<llm::Done> read_done(Fields& fields) {
   llm::Done done;
   done.usage = {.prompt_tokens = fields.count("prompt_tokens"),
                 .completion_tokens = fields.count("completion_tokens"),
-                .details = fields.members("usage_details")};
+                .details = fields.members("usage_details"),
+                .cache_written_tokens = fields.count("cache_written_tokens"),
+                .reasoning_tokens = fields.count("reasoning_tokens")};
   if (!fields.at("total_tokens").is_null()) done.usage.total_tokens = fields.count("total_tokens");
+  if (!fields.at("cached_prompt_tokens").is_null())
+    done.usage.cached_prompt_tokens = fields.count("cached_prompt_tokens");
   done.extra = fields.members("extra");
   done.report.engine = fields.object("engine");
   TRY_ASSIGN(done.report.unfollowed, read_strings(fields.array("unfollowed"), "unfollowed"));

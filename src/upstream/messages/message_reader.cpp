@@ -249,14 +249,17 @@ llm::Usage MessageReader::usage() const {
   };
   const std::int64_t written = count(kCounts[1]), read = count(kCounts[2]);
   llm::Usage out{.prompt_tokens = count(kCounts[0]) + written + read, .completion_tokens = count(kCounts[3])};
-  if (counts_.contains(kCounts[1]) || counts_.contains(kCounts[2]))
+  if (counts_.contains(kCounts[1]) || counts_.contains(kCounts[2])) {
+    out.cached_prompt_tokens = read;
+    out.cache_written_tokens = written;
     add_member(out.details, "prompt_tokens_details",
                fmt::format(R"({{"cached_tokens":{},"cache_write_tokens":{}}})", read, written));
+  }
   for (const auto& [name, value] : usage_more_) {
     if (name == "output_tokens_details" && value.starts_with('{')) {
-      add_member(
-          out.details, "completion_tokens_details",
-          fmt::format(R"({{"reasoning_tokens":{}}})", count_of(base::members_of(value), "thinking_tokens")));
+      out.reasoning_tokens = count_of(base::members_of(value), "thinking_tokens");
+      add_member(out.details, "completion_tokens_details",
+                 fmt::format(R"({{"reasoning_tokens":{}}})", out.reasoning_tokens));
     } else {
       add_whole(out.details, base::json_quoted(name) + ':' + value);
     }

@@ -60,6 +60,9 @@ TEST(MessageReader, AStreamOfText) {
   EXPECT_EQ(answer.done.usage.completion_tokens, 15);
   const json details = json::parse("{" + answer.done.usage.details + "}");
   EXPECT_EQ(details["prompt_tokens_details"], json({{"cached_tokens", 900}, {"cache_write_tokens", 100}}));
+  EXPECT_EQ(answer.done.usage.cached_prompt_tokens, 900);
+  EXPECT_EQ(answer.done.usage.cache_written_tokens, 100);
+  EXPECT_EQ(answer.done.usage.reasoning_tokens, 7);
   EXPECT_EQ(details["completion_tokens_details"]["reasoning_tokens"], 7);
   EXPECT_EQ(details["service_tier"], "standard");
   EXPECT_EQ(details["cache_creation"]["ephemeral_5m_input_tokens"], 100);

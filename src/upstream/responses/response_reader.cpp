@@ -234,6 +234,11 @@ base::Status ResponseReader::end_call(const Members& item, Item& state, Events& 
 void ResponseReader::take_usage(const Members& usage) {
   usage_ = {.prompt_tokens = count_of(usage, "input_tokens"),
             .completion_tokens = count_of(usage, "output_tokens")};
+  if (const Members input = members_at(usage, "input_tokens_details"); !input.empty()) {
+    usage_.cached_prompt_tokens = count_of(input, "cached_tokens");
+    usage_.cache_written_tokens = count_of(input, "cache_write_tokens");
+  }
+  usage_.reasoning_tokens = count_of(members_at(usage, "output_tokens_details"), "reasoning_tokens");
   const std::int64_t total = count_of(usage, "total_tokens");
   if (total > 0 && total != usage_.prompt_tokens + usage_.completion_tokens) usage_.total_tokens = total;
   for (const base::JsonMember& member : usage) {

@@ -75,6 +75,9 @@ TEST(ResponseReader, AStreamOfText) {
   EXPECT_EQ(answer.done.usage.completion_tokens, 87);
   const json details = json::parse("{" + answer.done.usage.details + "}");
   EXPECT_EQ(details["prompt_tokens_details"], json({{"cached_tokens", 30}, {"cache_write_tokens", 4}}));
+  EXPECT_EQ(answer.done.usage.cached_prompt_tokens, 30);
+  EXPECT_EQ(answer.done.usage.cache_written_tokens, 4);
+  EXPECT_EQ(answer.done.usage.reasoning_tokens, 64);
   EXPECT_EQ(details["completion_tokens_details"]["reasoning_tokens"], 64);
 }
 
