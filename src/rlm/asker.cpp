@@ -130,6 +130,7 @@ base::Result<Claim> Asker::claim_of(const Model& model, const std::vector<llm::M
     }
     usage.prompt_tokens += 8 + tokens;
   }
+  usage.cache_written_tokens = usage.prompt_tokens;  // the dearest that a prompt can be
   return Claim{.tokens = usage.prompt_tokens + usage.completion_tokens,
                .usd = model.price ? model.price(usage) : 0,
                .bytes = bytes_of(messages)};

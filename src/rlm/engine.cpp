@@ -262,9 +262,10 @@ void RecursiveLanguageModel::answer(Job& job) {
   if (!outcome->streamed) run.on_text(outcome->answer);
   begin();
   const Spent spent = ledger.spent();
-  llm::Done done{
-      .usage = {.prompt_tokens = spent.prompt_tokens, .completion_tokens = spent.completion_tokens},
-      .report = {}};
+  llm::Done done{.usage = {.prompt_tokens = spent.prompt_tokens,
+                           .completion_tokens = spent.completion_tokens,
+                           .usd = spent.usd},
+                 .report = {}};
   done.report.engine = engine_report({.run = run,
                                       .outcome = *outcome,
                                       .context_tokens = context_tokens,

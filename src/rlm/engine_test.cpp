@@ -50,7 +50,7 @@ class RlmTest : public testing::Test {
       return leaf_(r);
     });
     RlmOptions options{.root = {.completer = &root, .name = "root"},
-                       .leaf = {.completer = &leaf, .name = "leaf"}};
+                       .leaf = {.completer = &leaf, .name = "leaf", .price = leaf_price_}};
     options.root.parameters = root_parameters_;
     options.sandbox = sandbox_.get();
     options.trajectory_dir = trajectory_dir_;
@@ -83,6 +83,7 @@ class RlmTest : public testing::Test {
   FunctionModel::Function leaf_ = [](const llm::Request& r) { return "<" + r.messages.back().content + ">"; };
   llm::Request last_root_, last_leaf_;
   std::atomic<int> leaf_calls_ = 0;
+  std::function<double(const llm::Usage&)> leaf_price_;
   std::int64_t root_parameters_ = 0;
   std::string trajectory_dir_;
   BudgetLimits budget_;
@@ -104,6 +105,14 @@ TEST_F(RlmTest, TheRootFindsANeedleWithAProgram) {
   EXPECT_EQ(engine.at("repl_history").size(), 2U);
   EXPECT_EQ(engine.at("context_strategy").at("turns"), 2);
   EXPECT_EQ(done(events).usage.prompt_tokens, 20);
+}
+
+/// The sum of its calls, each at its own model's price: no price table knows the whole.
+TEST_F(RlmTest, AnAnswerSaysWhatItCost) {
+  leaf_price_ = [](const llm::Usage& usage) { return static_cast<double>(usage.completion_tokens); };
+  const auto events = run({block("FINAL(llm_query('a') + llm_query('bc'))")}, ask("q", "c"));
+  EXPECT_EQ(llm::text_of(events), "<a><bc>");
+  EXPECT_EQ(done(events).usage.usd, 7) << "3 and 4 tokens; the root is free";
 }
 
 TEST_F(RlmTest, LeavesAreAskedSideBySideInOrder) {

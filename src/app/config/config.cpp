@@ -110,6 +110,9 @@ base::Status read_prices(const toml::table& table, const std::string& file, Conf
     Price price;
     reader.number("input_per_mtok", price.input_per_mtok);
     reader.number("output_per_mtok", price.output_per_mtok);
+    reader.number("cached_input_per_mtok", price.cached_input_per_mtok);
+    reader.number("cache_write_per_mtok", price.cache_write_per_mtok);
+    reader.number("reasoning_output_per_mtok", price.reasoning_output_per_mtok);
     TRY(reader.finish());
     out.prices[std::string(model.str())] = price;
   }

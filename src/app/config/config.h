@@ -58,9 +58,12 @@
 //
 //   [permutation]                # the engine: its student, teacher and thresholds: see engine_config.h
 //
-//   [prices."my-model"]          # US dollars a million tokens: what a cache hit saved
+//   [prices."my-model"]          # US dollars a million tokens: what an answer cost, and a cache hit saved
 //   input_per_mtok = 0.15
 //   output_per_mtok = 0.60
+//   cached_input_per_mtok = 0.075  # of the prompt, read from the provider's cache; unset: as input
+//   cache_write_per_mtok = 0.19    # written to it; unset: as input
+//   reasoning_output_per_mtok = 1  # thinking; unset: as output
 //
 //   [[key]]                      # who may call; none: everybody on this machine. `permutation keys new`
 //   makes one name = "ann"                 # for logs and metrics sha256 = "64 hex digits"     # of the key;
@@ -99,6 +102,7 @@
 #include "api/responses/response_store.h"
 #include "app/config/config_service.h"
 #include "app/config/engine_config.h"
+#include "app/config/price.h"
 #include "app/config/rlm_config.h"
 #include "app/config/shared_cache_config.h"
 #include "app/config/upstream_config.h"
@@ -125,12 +129,6 @@ struct EmbeddingsConfig {
   std::string name = {};
   std::string path = {};
   int threads = 0;
-};
-
-/// US dollars a million tokens.
-struct Price {
-  double input_per_mtok = 0;
-  double output_per_mtok = 0;
 };
 
 struct Config {

@@ -110,6 +110,12 @@ void TableReader::number(std::string_view key, double& out, NumberRange range) {
   out = *value;
 }
 
+void TableReader::number(std::string_view key, std::optional<double>& out, NumberRange range) {
+  double value = 0;
+  number(key, value, range);
+  if (table_.contains(key) && !error_) out = value;
+}
+
 void TableReader::text(std::string_view key, std::string& out) {
   const toml::node* node = find(key);
   if (node == nullptr) return;

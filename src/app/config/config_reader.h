@@ -35,6 +35,8 @@ class TableReader {
     if (const auto value = read_integer(key, range)) out = static_cast<T>(*value);
   }
   void number(std::string_view key, double& out, NumberRange range = {});  // an integer is taken too
+  /// Unset where the key isn't there.
+  void number(std::string_view key, std::optional<double>& out, NumberRange range = {});
   void text(std::string_view key, std::string& out);
   void boolean(std::string_view key, bool& out);
   template <class T>

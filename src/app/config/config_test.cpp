@@ -288,6 +288,21 @@ probe_interval_s = 1
   }
 }
 
+TEST(Config, ReadsThePricesOfProvidersCaches) {
+  const auto config = parse_config(
+      "[prices.\"a\"]\ninput_per_mtok = 3\ncached_input_per_mtok = 0\ncache_write_per_mtok = 3.75\n"
+      "[prices.\"b\"]\nreasoning_output_per_mtok = 2",
+      "c.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->prices.at("a").cached_input_per_mtok, 0);
+  EXPECT_EQ(config->prices.at("a").cache_write_per_mtok, 3.75);
+  EXPECT_EQ(config->prices.at("a").reasoning_output_per_mtok, std::nullopt);
+  EXPECT_EQ(config->prices.at("b").cached_input_per_mtok, std::nullopt);
+  EXPECT_EQ(config->prices.at("b").reasoning_output_per_mtok, 2);
+  EXPECT_THAT(error_of("[prices.\"a\"]\ncached_input_per_mtok = -1"),
+              AllOf(HasSubstr("cached_input_per_mtok"), HasSubstr("at least 0")));
+}
+
 TEST(Config, AnUpstreamThatCantBeIsRefusedByName) {
   const std::pair<const char*, const char*> cases[] = {
       {"base_url = \"http://h\"\nmodels = [\"x\"]", "needs a name"},

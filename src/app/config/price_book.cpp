@@ -13,9 +13,7 @@ response_cache::Price PriceBook::of(std::string model) const {
       if (found == shelf->prices.end()) return 0.0;
       price = found->second;
     }
-    return (static_cast<double>(usage.prompt_tokens) * price.input_per_mtok +
-            static_cast<double>(usage.completion_tokens) * price.output_per_mtok) /
-           1e6;
+    return dollars(price, usage);
   };
 }
 
