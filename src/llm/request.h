@@ -155,6 +155,7 @@ struct Request {
   std::string id;           // x-request-id
   std::string traceparent;  // W3C's header for whoever is asked on its behalf; "" when there is none
   std::string tenant;       // "" until keys exist
+  std::string key = {};     // the name of the key that asks, to be charged and counted; no part of the answer
   Endpoint endpoint = Endpoint::kChat;
   std::string model;                        // as the caller named it
   std::vector<Message> messages;            // kChat

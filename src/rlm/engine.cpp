@@ -31,6 +31,7 @@ llm::Request pattern_of(const llm::Request& request, const RlmOptions& options) 
   llm::Request pattern;
   pattern.id = request.id;
   pattern.tenant = request.tenant;
+  pattern.key = request.key;
   pattern.cache = request.cache;
   pattern.cache.only_if_cached = false;
   pattern.knowledge = request.knowledge;

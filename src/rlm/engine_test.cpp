@@ -110,7 +110,10 @@ TEST_F(RlmTest, TheRootFindsANeedleWithAProgram) {
 /// The sum of its calls, each at its own model's price: no price table knows the whole.
 TEST_F(RlmTest, AnAnswerSaysWhatItCost) {
   leaf_price_ = [](const llm::Usage& usage) { return static_cast<double>(usage.completion_tokens); };
-  const auto events = run({block("FINAL(llm_query('a') + llm_query('bc'))")}, ask("q", "c"));
+  llm::Request request = ask("q", "c");
+  request.key = "ann";
+  const auto events = run({block("FINAL(llm_query('a') + llm_query('bc'))")}, std::move(request));
+  EXPECT_EQ(last_leaf_.key, "ann") << "who pays";
   EXPECT_EQ(llm::text_of(events), "<a><bc>");
   EXPECT_EQ(done(events).usage.usd, 7) << "3 and 4 tokens; the root is free";
 }

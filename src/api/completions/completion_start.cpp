@@ -61,6 +61,7 @@ base::Result<PreparedCall> prepare_completion(CompletionCall read, std::string b
   call.request.id = exchange.id;
   call.request.traceparent = telemetry::traceparent(exchange.record->trace, exchange.record->span_id);
   call.request.tenant = exchange.caller->tenant();
+  call.request.key = exchange.caller->key.name;
   TRY(resolve_knowledge(*model, call.request));
   call.request.stream = call.stream;
   return prepared;

@@ -6,14 +6,15 @@ namespace pmt::app {
 
 response_cache::Price PriceBook::of(std::string model) const {
   return [shelf = shelf_, model = std::move(model)](const llm::Request&, const llm::Usage& usage) {
-    Price price;
-    {
-      const std::lock_guard lock(shelf->mutex);
-      const auto found = shelf->prices.find(model);
-      if (found == shelf->prices.end()) return 0.0;
-      price = found->second;
-    }
-    return dollars(price, usage);
+    return dollars(shelf->of(model), usage);
+  };
+}
+
+std::function<llm::Cost(const llm::Usage&)> PriceBook::cost_of(std::string model) const {
+  return [shelf = shelf_, model = std::move(model)](const llm::Usage& usage) {
+    const Price price = shelf->of(model);
+    return llm::Cost{.usd = dollars(price, usage),
+                     .prompt_cache_saved_usd = prompt_cache_saving(price, usage)};
   };
 }
 

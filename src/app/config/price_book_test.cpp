@@ -54,6 +54,9 @@ TEST(Price, WhatTheProvidersCacheSavedIsNetOfItsWriting) {
 TEST(PriceBook, AnAnswersPriceHasItsCachedDiscount) {
   const PriceBook book(PriceBook::Prices{{"m", kPrice}});
   EXPECT_DOUBLE_EQ(book.of("m")({}, of_a_million()), dollars(kPrice, of_a_million()));
+  const llm::Cost cost = book.cost_of("m")(of_a_million());
+  EXPECT_DOUBLE_EQ(cost.usd, dollars(kPrice, of_a_million()));
+  EXPECT_DOUBLE_EQ(cost.prompt_cache_saved_usd, prompt_cache_saving(kPrice, of_a_million()));
 }
 
 }  // namespace
