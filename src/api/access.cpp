@@ -94,6 +94,14 @@ Access::Decision admit(const std::shared_ptr<Caller>& caller) {
   return decision;
 }
 
+/// Whether a model would be asked: not for counting tokens, listing, or fetching what was computed before.
+bool asks_a_model(const net::HttpRequest& request) {
+  static constexpr std::array<std::string_view, 6> kPaths = {"/v1/chat/completions", "/v1/completions",
+                                                             "/v1/responses",        "/v1/messages",
+                                                             "/v1/embeddings",       "/v1/rerank"};
+  return request.method == "POST" && std::ranges::find(kPaths, request.path) != kPaths.end();
+}
+
 std::shared_ptr<Caller> caller_of(KeyOptions key, const base::Clock& clock) {
   auto meters = std::make_shared<Meters>(key, clock);
   return std::make_shared<Caller>(std::move(key), std::move(meters));
@@ -129,6 +137,7 @@ bool Caller::has(Scope scope) const {
 Access::Access(AccessOptions options, const base::Clock& clock)
     : clock_(clock),
       hosts_(std::move(options.hosts)),
+      spending_(options.spending),
       anybody_(caller_of({.name = "", .sha256 = {}, .scopes = {Scope::kAdmin}}, clock)),
       nobody_(caller_of({.name = "", .sha256 = {}, .scopes = {}}, clock)),
       keys_(std::make_shared<Keys>()) {
@@ -166,6 +175,38 @@ bool Access::still_has(const Caller& caller, Scope scope) const {
   return found != keys->end() && found->second->has(scope);
 }
 
+std::optional<Access::Decision> Access::over_budget(const Caller& caller,
+                                                    const net::HttpRequest& request) const {
+  const double budget = caller.key.budget_usd_per_day;
+  if (budget <= 0 || spending_ == nullptr || !asks_a_model(request)) return std::nullopt;
+  const double spent = spending_->today(caller.key.name);
+  if (spent < budget) return std::nullopt;
+  spending_->refused(caller.key.name);
+  const double wait_s = spending_->seconds_left();
+  return refused(
+      base::Code::kOverBudget,
+      fmt::format("You exceeded the budget of key '{}': ${:.6g} of ${:.6g} for today are spent. It "
+                  "resets at 00:00 UTC, in {}.",
+                  caller.key.name, spent, budget, duration_text(wait_s)),
+      {{"retry-after", whole(std::max(1.0, wait_s))}});
+}
+
+std::vector<Access::Budget> Access::budgets() const {
+  std::vector<Budget> out;
+  const auto keys = this->keys();
+  for (const auto& [digest, caller] : *keys) {
+    const KeyOptions& key = caller->key;
+    if (key.budget_usd_per_day <= 0 || spending_ == nullptr) continue;
+    out.push_back({.key = key.name,
+                   .tenant = key.tenant,
+                   .usd_per_day = key.budget_usd_per_day,
+                   .spent_usd = spending_->today(key.name),
+                   .refusals = spending_->refusals(key.name)});
+  }
+  std::ranges::sort(out, {}, &Budget::key);
+  return out;
+}
+
 Access::Decision Access::enter_without_keys(const net::HttpRequest& request, Scope scope) const {
   base::Status checked = hosts_.check_origin(request);
   if (checked && scope != Scope::kPublic) checked = hosts_.check_host(request);
@@ -195,8 +236,9 @@ Access::Decision Access::enter(const net::HttpRequest& request) {
                     "doesn't have it.",
                     to_string(scope), caller->key.name));
   }
-  if (scope == Scope::kInference) return admit(caller);
-  return {.caller = caller, .headers = {}, .error = {}};
+  if (scope != Scope::kInference) return {.caller = caller, .headers = {}, .error = {}};
+  if (auto over = over_budget(*caller, request)) return *std::move(over);
+  return admit(caller);
 }
 
 void Access::add_limit_headers(Caller& caller, net::Headers& headers) {

@@ -14,6 +14,10 @@
 // in: a request whose Origin is foreign is refused, and one whose Host isn't this machine or an allowed host
 // (host_check.h), which is how a rebound DNS name shows itself.
 //
+// A key with a budget of dollars a day is refused what a model would be asked for once they are spent
+// (insufficient_quota); what was computed before can still be fetched. A hit costs nothing, and is refused too:
+// whether it is one is only known behind the gate.
+//
 // Keys are kept as their SHA-256: they have 256 random bits, so nobody can try them, fast hash or not. The
 // lookup is by that hash, so its time says nothing about the keys that there are.
 // Thread-safety: any thread. Cost: one SHA-256 of the key.
@@ -28,6 +32,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "api/day_spending.h"
 #include "api/host_check.h"
 #include "api/rate_limit.h"
 #include "base/clock.h"
@@ -52,6 +57,7 @@ struct KeyOptions {
   double requests_per_minute = 0;  // of the inference scope's requests; 0: no limit, as below
   double tokens_per_minute = 0;    // prompt and answer, computed: what a cache gave is free
   int concurrent_max = 0;
+  double budget_usd_per_day = 0;
 };
 
 /// What a key has used: of the key, whatever else about it changes.
@@ -76,7 +82,8 @@ struct Caller {
 
 struct AccessOptions {
   std::vector<KeyOptions> keys = {};
-  HostCheckOptions hosts = {};  // asked where there are no keys, but for its cors
+  HostCheckOptions hosts = {};      // asked where there are no keys, but for its cors
+  DaySpending* spending = nullptr;  // what keys have spent, by their names; null: budgets hold nobody
 };
 
 class Access {
@@ -94,6 +101,14 @@ class Access {
   /// x-ratelimit-* of the limits that the key has, as they are now.
   static void add_limit_headers(Caller& caller, net::Headers& headers);
 
+  /// A key that has a budget, and how much of it is spent.
+  struct Budget {
+    std::string key, tenant;
+    double usd_per_day = 0, spent_usd = 0;
+    std::uint64_t refusals = 0;
+  };
+  std::vector<Budget> budgets() const;
+
   /// These keys from now on, and no others. Who was let in before stays in. A key that was there before keeps
   /// what it has used, under its new limits.
   void set_keys(std::vector<KeyOptions> keys);
@@ -107,9 +122,12 @@ class Access {
   using Keys = std::unordered_map<base::Digest, std::shared_ptr<Caller>, base::DigestHash>;
   std::shared_ptr<const Keys> keys() const;
   Decision enter_without_keys(const net::HttpRequest& request, Scope scope) const;
+  /// What refuses this request for its key's budget; null if nothing does.
+  std::optional<Decision> over_budget(const Caller& caller, const net::HttpRequest& request) const;
 
   const base::Clock& clock_;
   const HostCheck hosts_;
+  DaySpending* const spending_;
   const std::shared_ptr<Caller> anybody_, nobody_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Keys> keys_;  // under mutex_, not what it points to

@@ -284,5 +284,57 @@ TEST_F(WithKeys, ARecordSaysWhoAskedAndHoldsNoSecretAndNoText) {
       << "texts only where they are asked for";
 }
 
+class WithBudgets : public WithKeys {
+ protected:
+  void adjust(ApiOptions& options) override {
+    WithKeys::adjust(options);
+    options.access.keys[0].budget_usd_per_day = 0.5;  // ann's
+    options.access.spending = &spending;
+  }
+  DaySpending spending{clock};
+};
+
+TEST_F(WithBudgets, ASpentBudgetIsRefusedAsOpenAiRefusesIt) {
+  spending.add("ann", 0.25);
+  EXPECT_EQ(ask("ann-secret", 0).status, 200);
+  spending.add("ann", 0.375);
+  for (const char* path :
+       {"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/rerank"}) {
+    const auto refused = send("POST", path, kAsk, as("ann-secret"));
+    EXPECT_EQ(refused.status, 429) << path;
+    const json error = error_of(refused);
+    EXPECT_EQ(error["type"], "insufficient_quota");
+    EXPECT_EQ(error["code"], "insufficient_quota");
+    EXPECT_EQ(error["param"], nullptr);
+    EXPECT_THAT(error["message"].get<std::string>(),
+                AllOf(HasSubstr("'ann'"), HasSubstr("$0.625 of $0.5"), HasSubstr("resets at 00:00 UTC")));
+    EXPECT_NEAR(std::stod(std::string(refused.header("retry-after"))), spending.seconds_left(), 5);
+  }
+  const auto messages = send("POST", "/v1/messages", kAsk, as("ann-secret"));
+  EXPECT_EQ(messages.status, 429);
+  EXPECT_EQ(json::parse(messages.body)["error"]["type"], "rate_limit_error") << "in Anthropic's shape";
+  EXPECT_EQ(send("POST", "/chat/completions", kAsk, as("ann-secret")).status, 429) << "without /v1 too";
+  EXPECT_EQ(model.calls(), 1);
+}
+
+TEST_F(WithBudgets, WhatCostsNothingStaysOpenAndSoDoOtherKeys) {
+  spending.add("ann", 9);
+  EXPECT_EQ(send("GET", "/v1/models", "", as("ann-secret")).status, 200);
+  EXPECT_EQ(send("GET", "/v1/responses/resp_1", "", as("ann-secret")).status, 404);
+  EXPECT_EQ(send("GET", "/v1/cache", "", as("ann-secret")).status, 200);
+  EXPECT_EQ(ask("bob-secret", 0).status, 200);
+}
+
+TEST_F(WithBudgets, ALargerBudgetHoldsAtOnceAndWhatIsSpentStaysSpent) {
+  spending.add("ann", 0.5);
+  EXPECT_EQ(send("POST", "/v1/chat/completions", kAsk, as("ann-secret")).status, 429);
+  KeyOptions more{.name = "ann", .sha256 = base::sha256("ann-secret"), .tenant = "a"};
+  more.budget_usd_per_day = 1;
+  api->set_keys({more});
+  EXPECT_EQ(ask("ann-secret", 0).status, 200);
+  spending.add("ann", 0.5);
+  EXPECT_EQ(send("POST", "/v1/chat/completions", kAsk, as("ann-secret")).status, 429);
+}
+
 }  // namespace
 }  // namespace pmt::api

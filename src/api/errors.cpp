@@ -48,6 +48,8 @@ ErrorKind kind_of(const base::Error& error) {
       return {422, kBadRequest, "unprocessable"};
     case Code::kExhausted:
       return {429, "rate_limit_error", "rate_limit_exceeded", kRetryAfterS};
+    case Code::kOverBudget:
+      return {429, "insufficient_quota", "insufficient_quota"};
     case Code::kUnavailable:
       return {503, kServer, "service_unavailable", kRetryAfterS};
     case Code::kCancelled:

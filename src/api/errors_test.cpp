@@ -21,6 +21,7 @@ TEST(Errors, EachCodeHasItsStatus) {
   EXPECT_EQ(status(Code::kUnprocessable), 422);
   EXPECT_EQ(status(Code::kUnprocessable, kOnlyIfCachedField), 504);
   EXPECT_EQ(status(Code::kExhausted), 429);
+  EXPECT_EQ(status(Code::kOverBudget), 429);
   EXPECT_EQ(status(Code::kUnavailable), 503);
   EXPECT_EQ(status(Code::kCancelled), 499);
   EXPECT_EQ(status(Code::kDeadline), 504);

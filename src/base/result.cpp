@@ -18,6 +18,8 @@ const char* to_string(Code code) {
       return "unprocessable";
     case Code::kExhausted:
       return "exhausted";
+    case Code::kOverBudget:
+      return "over_budget";
     case Code::kUnavailable:
       return "unavailable";
     case Code::kCancelled:

@@ -19,6 +19,7 @@ enum class Code {
   kTooLarge,       // a body, a context or a request that doesn't fit a fixed limit
   kUnprocessable,  // well-formed, but can't be acted on (e.g. only-if-cached and not cached)
   kExhausted,      // a quota or a rate limit
+  kOverBudget,     // the dollars that a key may spend are spent
   kUnavailable,    // busy or down: try again later
   kCancelled,      // the caller left
   kDeadline,       // a time limit passed
@@ -40,7 +41,7 @@ struct Error {
   Code code = Code::kInternal;
   std::string message;
   std::string field = {};    // the request's field at fault, "" if none: OpenAI's "param"
-  double retry_after_s = 0;  // kExhausted, kUnavailable: when to come back, 0 if nobody said
+  double retry_after_s = 0;  // kExhausted, kOverBudget, kUnavailable: when to come back, 0 if nobody said
   std::shared_ptr<const ForeignRefusal> foreign = {};  // null: the refusal is ours
 };
 

@@ -24,6 +24,7 @@ struct KeyWish {
   std::vector<std::string> scopes = {"inference"};
   double requests_per_minute = 0, tokens_per_minute = 0;
   int concurrent_max = 0;
+  double budget_usd_per_day = 0;
   bool json = false;
 };
 
@@ -54,6 +55,7 @@ std::string toml_of(const KeyWish& wish, const std::string& sha256) {
     out += fmt::format("requests_per_minute = {}\n", wish.requests_per_minute);
   if (wish.tokens_per_minute > 0) out += fmt::format("tokens_per_minute = {}\n", wish.tokens_per_minute);
   if (wish.concurrent_max > 0) out += fmt::format("concurrent_max = {}\n", wish.concurrent_max);
+  if (wish.budget_usd_per_day > 0) out += fmt::format("budget_usd_per_day = {}\n", wish.budget_usd_per_day);
   return out;
 }
 
@@ -93,6 +95,8 @@ void add_keys(CLI::App& root, Command& chosen) {
   command->add_option("--tokens-per-minute", wish->tokens_per_minute, "0: no limit")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--concurrent-max", wish->concurrent_max, "Requests at once; 0: no limit")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--budget-usd-per-day", wish->budget_usd_per_day, "Dollars it may spend; 0: no limit")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--json", wish->json, "The same as JSON");
   command->callback([&chosen, wish] { chosen = [wish] { return make_key(*wish); }; });

@@ -72,6 +72,7 @@
 //   requests_per_minute = 600    # 0: no limit, as the next two
 //   tokens_per_minute = 100000   # prompt and answer, computed: what a cache gave is free
 //   concurrent_max = 8
+//   budget_usd_per_day = 5       # by [prices], from 00:00 UTC: above, 429 insufficient_quota
 //
 //   [log]
 //   format = "text"              # or json: one object a line

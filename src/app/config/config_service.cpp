@@ -45,6 +45,7 @@ base::Result<api::KeyOptions> read_key(const toml::table& table, const std::stri
   reader.number("requests_per_minute", key.requests_per_minute);
   reader.number("tokens_per_minute", key.tokens_per_minute);
   reader.integer("concurrent_max", key.concurrent_max, {.min = 0, .max = 1'000'000});
+  reader.number("budget_usd_per_day", key.budget_usd_per_day);
   TRY(reader.finish());
   if (key.name.empty()) return key_error(table, file, "needs a name, for logs and metrics", "name");
   const auto digest = base::Digest::of_hex(sha256);
