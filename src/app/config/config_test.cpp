@@ -184,13 +184,15 @@ TEST(Config, KeysAreReadAndMistakesInThemNamed) {
   const std::string hash(64, 'a');
   const auto config =
       parse_config("[[key]]\nname = \"ann\"\nsha256 = \"" + hash +
-                       "\"\ntenant = \"t\"\nscopes = [\"cache\", \"admin\"]\nrequests_per_minute = 5",
+                       "\"\ntenant = \"t\"\nscopes = [\"cache\", \"admin\"]\nrequests_per_minute = 5\n"
+                       "budget_usd_per_day = 0.5",
                    "c.toml");
   ASSERT_TRUE(config) << config.error().message;
   const api::KeyOptions& key = config->service.keys.at(0);
   EXPECT_EQ(key.sha256.hex(), hash);
   EXPECT_EQ(key.scopes, (std::vector<api::Scope>{api::Scope::kCache, api::Scope::kAdmin}));
   EXPECT_EQ(key.requests_per_minute, 5);
+  EXPECT_EQ(key.budget_usd_per_day, 0.5);
   EXPECT_THAT(error_of("[[key]]\nname = \"a\"\nkey = \"pmt-secret\""), HasSubstr("unknown key \"key\""));
   EXPECT_THAT(error_of("[[key]]\nsha256 = \"" + hash + "\""), HasSubstr("needs a name"));
   const std::string one = "[[key]]\nname = \"a\"\nsha256 = \"" + hash + "\"\n";
@@ -214,6 +216,7 @@ name = "sonar"
 base_url = "https://api.example/v1/"
 api_key_env = "NO_SUCH_VARIABLE_HERE"
 models = { fast = "sonar-small" }
+prompt_cache_key = true
 retries = 0
 fallbacks = ["other/x"]
 cooldown_s = 5
@@ -236,6 +239,9 @@ api = "responses"
   EXPECT_EQ(sonar.models.at("fast"), "sonar-small");
   EXPECT_TRUE(sonar.remote.base_url.tls);
   EXPECT_EQ(sonar.remote.base_url.path, "/v1");
+  EXPECT_TRUE(sonar.prompt_cache.key);
+  EXPECT_FALSE(sonar.prompt_cache.breakpoints);
+  EXPECT_FALSE(config->upstreams[1].prompt_cache.any()) << "off unless asked";
   EXPECT_EQ(sonar.remote.retries.attempts_more, 0);
   EXPECT_EQ(sonar.remote.cooldown.cooldown_s, 5);
   EXPECT_EQ(sonar.fallbacks, std::vector<std::string>{"other/x"});

@@ -136,6 +136,8 @@ base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::
   reader.integer("max_tokens_unset", remote.max_tokens_unset, {.min = 1, .max = 10'000'000});
   reader.boolean("stream", remote.stream);
   reader.boolean("max_completion_tokens", remote.max_completion_tokens);
+  reader.boolean("prompt_cache_key", out.prompt_cache.key);
+  reader.boolean("inject_cache_control", out.prompt_cache.breakpoints);
   reader.number("connect_timeout_s", remote.timeouts.connect_s, kTimeout);
   reader.number("first_byte_timeout_s", remote.timeouts.first_byte_s, kTimeout);
   reader.number("stall_timeout_s", remote.timeouts.stall_s, kTimeout);

@@ -15,6 +15,8 @@
 //   ca_file = "/etc/ssl/my-ca.pem"        # whom to trust for https; unset: the system's authorities
 //   stream = true                         # false: for a server that can't stream
 //   max_completion_tokens = false         # true: send the length under OpenAI's newer name
+//   prompt_cache_key = false              # true: set from the conversation, where the caller set none
+//   inject_cache_control = false          # true: Anthropic's cache breakpoints, where the caller set none
 //   connect_timeout_s = 10
 //   first_byte_timeout_s = 60             # of a streamed answer
 //   stall_timeout_s = 60                  # between two pieces
@@ -40,6 +42,7 @@
 #include <toml++/toml.h>
 
 #include "base/result.h"
+#include "upstream/prompt_cache.h"
 #include "upstream/remote_options.h"
 #include "upstream/server_pool.h"
 
@@ -57,6 +60,7 @@ struct UpstreamConfig {
   std::map<std::string, std::string> embeddings;  // the same of models that embed
   std::string ca_file;
   std::vector<std::string> fallbacks;
+  upstream::PromptCacheOptions prompt_cache;
   upstream::RemoteOptions remote;  // the settings that all its models share
 
   /// For people: its URL, or how many servers it has.

@@ -1,0 +1,144 @@
+#include "upstream/prompt_cache.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/json_text.h"
+#include "upstream/request_json.h"
+
+namespace pmt::upstream {
+namespace {
+
+using nlohmann::json;
+
+const json kEphemeral = {{"type", "ephemeral"}};
+
+llm::Message said(const char* role, const char* text) {
+  llm::Message message;
+  message.role = role;
+  message.content = text;
+  return message;
+}
+
+llm::Request conversation(const std::string& body = "") {
+  llm::Request request;
+  request.tenant = "team";
+  request.messages = {said("system", "You code."), said("user", "Mend it."), said("assistant", "Done."),
+                      said("user", "Again.")};
+  if (body.empty()) return request;
+  auto sent = std::make_shared<llm::SentBody>();
+  sent->text = body;
+  for (base::JsonMember& member : base::members_of(sent->text))
+    sent->members.push_back({std::move(member), false});
+  request.sent = std::move(sent);
+  return request;
+}
+
+RemoteOptions remote() {
+  RemoteOptions options;
+  options.model = "own";
+  return options;
+}
+
+std::string sent_with(llm::Request request, PromptCacheOptions options) {
+  return request_body(with_prompt_cache_help(std::move(request), options, remote()), remote(), false);
+}
+
+constexpr PromptCacheOptions kKey{.key = true}, kBreakpoints{.breakpoints = true};
+
+TEST(PromptCacheKey, IsTheConversations) {
+  const llm::Request first = conversation();
+  llm::Request later = conversation();
+  later.messages.push_back(said("assistant", "Yes."));
+  later.messages.push_back(said("user", "And now?"));
+  later.id = "another";
+  EXPECT_EQ(prompt_cache_key(first), prompt_cache_key(later));
+  EXPECT_EQ(prompt_cache_key(first).size(), 40U) << "providers take 64";
+  llm::Request other = conversation();
+  other.tenant = "others";
+  EXPECT_NE(prompt_cache_key(first), prompt_cache_key(other)) << "tenants share nothing";
+  other = conversation();
+  other.messages[1].content = "Mend that.";
+  EXPECT_NE(prompt_cache_key(first), prompt_cache_key(other));
+  other = conversation();
+  other.messages[0].content = "You cod";
+  other.messages[1].content = "e.Mend it.";
+  EXPECT_NE(prompt_cache_key(first), prompt_cache_key(other)) << "where one ends counts";
+}
+
+TEST(PromptCacheKey, StandsBesideWhatTheCallerWrote) {
+  const std::string key = prompt_cache_key(conversation());
+  EXPECT_EQ(sent_with(conversation(R"({"model":"x", "z": 1.50,"messages":[]})"), kKey),
+            R"({"model":"own", "z": 1.50,"messages":[],"prompt_cache_key":")" + key + "\"}");
+  EXPECT_EQ(sent_with(conversation(R"({"prompt_cache_key":null,"model":"x"})"), kKey),
+            R"({"prompt_cache_key":")" + key + R"(","model":"own"})");
+  EXPECT_EQ(sent_with(conversation(R"({"prompt_cache_key":"mine","model":"x"})"), kKey),
+            R"({"prompt_cache_key":"mine","model":"own"})")
+      << "its caller knows better";
+  EXPECT_EQ(json::parse(sent_with(conversation(), kKey)).at("prompt_cache_key"), key)
+      << "of one that we composed";
+  EXPECT_EQ(sent_with(conversation(R"({"model":"x"})"), {}), R"({"model":"own"})") << "off unless asked";
+}
+
+TEST(PromptCacheKey, ATextCompletionHasNone) {
+  llm::Request request = conversation(R"({"model":"x","prompt":"a"})");
+  request.endpoint = llm::Endpoint::kCompletions;
+  EXPECT_EQ(sent_with(std::move(request), kKey), R"({"model":"own","prompt":"a"})");
+}
+
+TEST(CacheControl, StandsOnToolsSystemAndTheLastTurns) {
+  const json body =
+      json::parse(sent_with(conversation(R"({"model":"x","tools":[{"type":"function","function":{"name":"a"}},
+      {"type":"function","function":{"name":"b"}}],"messages":[
+      {"role":"system","content":"You code."},
+      {"role":"user","content":"Mend it."},
+      {"role":"assistant","content":null,"tool_calls":[{"id":"c"}]},
+      {"role":"tool","tool_call_id":"c","content":"done"},
+      {"role":"assistant","content":"Done."},
+      {"role":"user","content":[{"type":"text","text":"See"},{"type":"image_url","image_url":{"url":"u"}}]}]})"),
+                            kBreakpoints));
+  EXPECT_FALSE(body.at("tools").at(0).contains("cache_control"));
+  EXPECT_EQ(body.at("tools").at(1).at("cache_control"), kEphemeral);
+  const json& messages = body.at("messages");
+  EXPECT_EQ(messages.at(0).at("content"),
+            json::array({{{"type", "text"}, {"text", "You code."}, {"cache_control", kEphemeral}}}));
+  EXPECT_EQ(messages.at(1).at("content"), "Mend it.") << "two turns, and these are the last two";
+  EXPECT_EQ(messages.at(2), json::parse(R"({"role":"assistant","content":null,"tool_calls":[{"id":"c"}]})"));
+  EXPECT_EQ(messages.at(3).at("cache_control"), kEphemeral) << "of a tool's, the message";
+  EXPECT_EQ(messages.at(3).at("content"), "done");
+  EXPECT_EQ(messages.at(5).at("content").at(0), json::parse(R"({"type":"text","text":"See"})"));
+  EXPECT_EQ(messages.at(5).at("content").at(1).at("cache_control"), kEphemeral);
+}
+
+TEST(CacheControl, NeverMoreThanFourAndNoneBesideTheCallers) {
+  std::string messages = R"({"role":"developer","content":"a"},{"role":"system","content":"b"})";
+  for (int i = 0; i < 30; ++i) messages += R"(,{"role":"user","content":"c"},{"role":"tool","content":"d"})";
+  const std::string sent = sent_with(
+      conversation(R"({"tools":[{"a":1}],"messages":[)" + messages + R"(],"model":"x"})"), kBreakpoints);
+  int marks = 0;
+  for (std::size_t at = sent.find("cache_control"); at != std::string::npos;
+       at = sent.find("cache_control", at + 1))
+    ++marks;
+  EXPECT_EQ(marks, 4);
+  const std::string own =
+      R"({"messages":[{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]},{"role":"user","content":"b"}],"model":"own"})";
+  EXPECT_EQ(sent_with(conversation(own), kBreakpoints), own);
+  const json quoted = json::parse(sent_with(
+      conversation(R"({"messages":[{"role":"user","content":"what is \"cache_control\"?"}],"model":"x"})"),
+      kBreakpoints));
+  EXPECT_EQ(quoted.at("messages").at(0).at("content").at(0).at("cache_control"), kEphemeral)
+      << "who speaks of it has set none";
+}
+
+TEST(CacheControl, WhatCantHaveOneIsLeftAlone) {
+  for (const char* body :
+       {R"({"messages":[],"model":"own"})", R"({"messages":"x","tools":{},"model":"own"})",
+        R"({"messages":[{"role":"user","content":""}],"tools":[],"model":"own"})",
+        R"({"messages":[{"role":"user","content":[]}],"tools":[1],"model":"own"})",
+        R"({"messages":[{"role":"user"},{"role":"assistant","content":"a"}],"model":"own"})",
+        R"({"messages":[5],"model":"own"})"})
+    EXPECT_EQ(json::parse(sent_with(conversation(body), kBreakpoints)), json::parse(body));
+}
+
+}  // namespace
+}  // namespace pmt::upstream
