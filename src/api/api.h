@@ -26,6 +26,7 @@
 #include "llm/completer.h"
 #include "llm/embedder.h"
 #include "llm/forwarder.h"
+#include "llm/meter.h"
 #include "llm/vocabulary.h"
 #include "net/http.h"
 #include "response_cache/response_cache.h"
@@ -86,8 +87,9 @@ struct ApiOptions {
   std::string knowledge_model = {};  // whose knowledge /v1/knowledge is about where the query names no model
   response_cache::ResponseCache* cache = nullptr;    // null: the cache's endpoints answer 404
   response_cache::SemanticTier* semantic = nullptr;  // null: permutation.cache.semantic is refused
-  const base::Clock* clock = nullptr;                // required
-  std::function<nlohmann::json()> kv_stats = {};     // GET /v1/kv; unset: 404
+  const llm::Meter* meter = nullptr;              // what answers cost; null: GET /v1/cache has no "provider"
+  const base::Clock* clock = nullptr;             // required
+  std::function<nlohmann::json()> kv_stats = {};  // GET /v1/kv; unset: 404
   std::function<std::vector<EngineSample>()> engine_samples = {};
   /// Those of one upstream side by side; unset: there are none.
   std::function<std::vector<UpstreamServer>()> upstream_servers = {};

@@ -65,6 +65,7 @@ class Router {
   void handle(net::HttpRequest request, std::shared_ptr<net::Responder> responder) const;
 
   Access& access() { return access_; }
+  const Access& access() const { return access_; }
 
   /// "GET /health", ... in the order in which they were added.
   std::vector<std::string> routes() const;

@@ -42,6 +42,7 @@ RowResult result_of(const CacheRow& row) {
   RowResult result;
   result.name = row.name;
   result.counter_name = row.counter_name;
+  result.concerns = row.concerns;
   std::optional<std::string> failure;
   if (row.built && row.self_test) failure = row.self_test();
   result.implemented = !row.built ? std::string("no: ") + kNotBuilt

@@ -23,6 +23,7 @@ struct CacheRow {
   /// For one surface: nullopt if this cache is on there, else why it is off ("disabled by config", ...).
   std::function<std::optional<std::string>(base::Surface)> off_reason = {};
   bool on_by_default = false;
+  bool concerns = true;  // false: nothing that is configured could use it, so the verdict isn't about it
 };
 
 struct Cell {
@@ -36,6 +37,7 @@ struct RowResult {
   std::string counter_name;
   std::string implemented;  // "yes", "no: not built yet", "no: self-test failed: ..."
   Cell cells[base::kSurfaces];
+  bool concerns = true;
   bool production_ready = false;
   std::vector<std::string> missing;
 };

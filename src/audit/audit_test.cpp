@@ -60,6 +60,18 @@ TEST(Audit, CountsDecideUsedAndReady) {
   EXPECT_EQ(after.verdict, "Yes: all 1 caches are built and used: response cache (plain completions 4).");
 }
 
+TEST(Audit, TheVerdictIsNotAboutWhatNothingHereCouldUse) {
+  base::UsageCounter usage, none;
+  usage.add(Surface::kCompletions, 1'700'000'123, 4);
+  CacheRow upstreams = built_row("provider prompt cache", none);
+  upstreams.off_reason = [](Surface) { return "no upstream"; };
+  upstreams.concerns = false;
+  const Audit audit = build_audit({built_row("response cache", usage), upstreams});
+  EXPECT_EQ(audit.verdict, "Yes: all 1 caches are built and used: response cache (plain completions 4).");
+  EXPECT_EQ(cell(audit.rows[1], Surface::kCompletions).state, "off: no upstream");
+  EXPECT_FALSE(audit.rows[1].production_ready);
+}
+
 TEST(Audit, EachLackIsNamed) {
   base::UsageCounter usage;
   usage.add_failure();

@@ -39,7 +39,10 @@ const char* title_of(base::Surface surface) {
 
 std::string verdict_of(const std::vector<RowResult>& rows) {
   std::vector<std::string> used, unused, absent;
+  std::size_t asked_about = 0;
   for (const RowResult& row : rows) {
+    if (!row.concerns) continue;
+    ++asked_about;
     if (row.implemented != "yes") {
       absent.push_back(
           fmt::format("{} ({})", row.name, row.implemented.substr(row.implemented.find(' ') + 1)));
@@ -49,10 +52,10 @@ std::string verdict_of(const std::vector<RowResult>& rows) {
       unused.push_back(row.name);
     }
   }
-  if (!rows.empty() && used.size() == rows.size()) {
-    return fmt::format("Yes: all {} caches are built and used: {}.", rows.size(), join(used, "; "));
+  if (asked_about > 0 && used.size() == asked_about) {
+    return fmt::format("Yes: all {} caches are built and used: {}.", asked_about, join(used, "; "));
   }
-  std::string out = fmt::format("No: of {} caches {} built and {} used", rows.size(),
+  std::string out = fmt::format("No: of {} caches {} built and {} used", asked_about,
                                 used.size() + unused.size(), used.size());
   if (!used.empty()) out += ": " + join(used, "; ");
   if (!unused.empty()) out += ". Built but never used: " + join(unused, ", ");

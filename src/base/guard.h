@@ -33,7 +33,7 @@ enum class Thread : std::uint8_t {
   kSandbox,     // starts interpreters
   kDashboard,   // makes snapshots
   kCache,       // followers of a shared computation
-  kDisk,        // writes the response store
+  kDisk,        // writes the response store, and what keys have spent
   kSemantic,    // the semantic tier's callbacks and its restoring
   kRedis,       // the shared tier's
   kTelemetry,   // sends spans

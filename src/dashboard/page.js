@@ -117,6 +117,9 @@ function drawOverview() {
     tile(number(cache.tokens_saved), 'tokens not computed again'),
     tile(dollars(cache.usd_saved), 'not spent, by the configured prices'),
     tile(number(cache.entries), `responses kept, ${bytes(cache.bytes)}`));
+  if (now.provider?.answers_reported) tiles.push(
+    tile(percent(now.provider.token_hit_rate), "of prompt tokens read from providers' caches", bar(now.provider.token_hit_rate)));
+  if (now.provider?.usd) tiles.push(tile(dollars(now.provider.usd), 'spent on answers since the start'));
   tiles.push(
     tile(number(total(now, 'prefix_tokens')), 'prompt tokens reused, not read again'),
     tile(drafted ? percent(total(now, 'accepted') / drafted) : '–', `of ${number(drafted)} drafted tokens accepted`),
@@ -127,7 +130,21 @@ function drawOverview() {
     const q = now.latency[field];
     return el('tr', {}, el('th', { scope: 'row', textContent: label }), ...['p50', 'p95', 'p99'].map((p) => el('td', { textContent: q ? time(q[p]) : '–' })));
   }));
+  drawSpending();
   $('latency-note').textContent = `Over the last ${now.latency.samples} such requests.`;
+}
+
+function drawSpending() {
+  const provider = now.provider;
+  const shown = provider ? provider.models.filter((row) => row.upstream || row.usd > 0) : [];
+  $('spending').hidden = !shown.length && !provider?.budgets.length;
+  if ($('spending').hidden) return;
+  const row = (head, ...cells) => el('tr', {}, el('th', { scope: 'row', textContent: head }), ...cells.map((text) => el('td', { textContent: text })));
+  fill($('spending-table').tBodies[0], ...shown.map((each) => row(each.model, each.tenant || '–', each.key || '–', number(each.answers), dollars(each.usd),
+    ...['read', 'written', 'missed'].map((what) => each.answers_reported ? number(each.tokens[what]) : '–'),
+    each.answers_reported ? percent(each.token_hit_rate) : '–', dollars(each.usd_saved))));
+  $('budget-table').hidden = !provider.budgets.length;
+  fill($('budget-table').tBodies[0], ...provider.budgets.map((each) => row(each.key, dollars(each.spent_usd), dollars(each.usd_per_day), number(each.refused))));
 }
 
 // --- audit --------------------------------------------------------------------------------------------------

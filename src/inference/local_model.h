@@ -80,6 +80,7 @@ struct EngineStats {
                 evicted_tokens = 0;                  // sequences cut down, their tokens
   std::uint64_t drafted = 0, accepted = 0;           // tokens of prompt-lookup speculation
   std::uint64_t prefix_hits = 0, prefix_tokens = 0;  // requests that reused a prefix, and its tokens
+  std::uint64_t prefix_queried = 0;                  // tokens of prompts that were looked for among them
   std::uint64_t forms = 0;                           // requests with tools or a response_format
   std::uint64_t forms_found = 0;                     // of those, whose grammar was there already
   std::uint64_t forms_refused = 0;                   // of those, wrong or too complex

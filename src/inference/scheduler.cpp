@@ -308,6 +308,7 @@ base::Status Scheduler::begin(Job& job) {
 void Scheduler::reuse_prefix(Job& job) {
   if (job.compression.mode() == llm::KvMode::kQueryAware) return;
   if (job.echo.scores()) return;  // the logits of all of its rows are wanted
+  if (options_.prefix_bytes_max > 0) prefix_queried_ += job.prompt.size();
   // The last token is read in any case: its logits choose the first of the answer.
   auto found = prefixes_.find(prefix_key(job), job.prompt, static_cast<int>(job.prompt.size()) - 1);
   if (!found) return;
@@ -732,6 +733,7 @@ EngineStats Scheduler::stats() const {
   out.evicted_tokens = evicted_tokens_;
   out.prefix_hits = prefix_hits_;
   out.prefix_tokens = prefix_tokens_;
+  out.prefix_queried = prefix_queried_;
   out.drafted = drafted_;
   out.accepted = accepted_;
   out.running = running_count_;

@@ -189,7 +189,7 @@ class Scheduler {
   std::atomic<std::uint64_t> prompt_tokens_{0}, completion_tokens_{0}, steps_{0};
   std::atomic<std::uint64_t> compressed_{0}, compressed_tokens_{0}, evicted_tokens_{0};
   std::atomic<std::uint64_t> drafted_{0}, accepted_{0};
-  std::atomic<std::uint64_t> prefix_hits_{0}, prefix_tokens_{0};
+  std::atomic<std::uint64_t> prefix_hits_{0}, prefix_tokens_{0}, prefix_queried_{0};
   std::atomic<std::int64_t> running_count_{0}, waiting_count_{0};
   std::thread thread_;  // last: everything above is ready when it starts
 };

@@ -123,6 +123,7 @@ def test_vllms_names_count_what_a_model_computed(watched, user, fresh):
     found = samples(watched)
     of = f'model_name="{MODEL}"'
     assert one(found, "vllm:prompt_tokens_total", of) == first.usage.prompt_tokens
+    assert one(found, "vllm:prefix_cache_queries_total", of) == first.usage.prompt_tokens
     assert one(found, "vllm:generation_tokens_total", of) == first.usage.completion_tokens
     assert one(found, "vllm:num_requests_running", of) == 0
     assert one(found, "vllm:num_requests_waiting", of) == 0

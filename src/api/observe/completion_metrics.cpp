@@ -18,6 +18,30 @@ const Bounds kLatency = {0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,
 const Bounds kQueue = {0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 120, 240};
 const Bounds kTokens = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
+/// The audit's names.
+constexpr std::array<const char*, kCountedCaches> kCaches = {"response cache", "knowledge cache",
+                                                             "inference KV compression",
+                                                             "prompt-lookup speculation", "prefix reuse"};
+
+/// A family whose samples have a model, a tenant and a key, and what else they are told by.
+class CallerFamily {
+ public:
+  CallerFamily(const char* name, const char* help) : family_{name, help, MetricType::Counter, {}} {}
+  template <class T>
+  void add(T value, std::vector<ClientMetric::Label> labels) {
+    if (value == T{}) return;
+    ClientMetric& metric = family_.metric.emplace_back();
+    metric.label = std::move(labels);
+    metric.counter.value = static_cast<double>(value);
+  }
+  void give_to(std::vector<MetricFamily>& out) {
+    if (!family_.metric.empty()) out.push_back(std::move(family_));
+  }
+
+ private:
+  MetricFamily family_;
+};
+
 constexpr const char* kReasons[] = {"stop", "length", "tool_calls", "other"};
 
 }  // namespace
@@ -42,8 +66,6 @@ struct CompletionMetrics::OfModel {
   Series prompt_tokens{"vllm:request_prompt_tokens", "Tokens of a prompt", Histogram(kTokens)};
   Series answer_tokens{"vllm:request_generation_tokens", "Tokens of an answer", Histogram(kTokens)};
   std::array<std::atomic<std::uint64_t>, 4> by_reason{};
-  std::array<std::atomic<std::uint64_t>, kCacheStatuses> by_status{};
-  std::atomic<std::uint64_t> failed{0};
 
   std::array<Series*, 8> all() {
     return {&first_token, &per_token, &latency, &queue, &prefill, &decode, &prompt_tokens, &answer_tokens};
@@ -61,11 +83,12 @@ void CompletionMetrics::observe(const RequestRecord& record) {
   const CompletionFacts& facts = *record.completion;
   const auto found = models_.find(facts.model);
   OfModel& model = found == models_.end() ? *models_.at("other") : *found->second;
-  if (!facts.completed) {
-    model.failed.fetch_add(1, std::memory_order_relaxed);
-    return;
+  {
+    const std::lock_guard lock(mutex_);
+    count(facts, callers_[{.model = found == models_.end() ? "other" : facts.model,
+                           .tenant = record.tenant,
+                           .key = record.key}]);
   }
-  model.by_status[static_cast<std::size_t>(facts.cache_status())].fetch_add(1, std::memory_order_relaxed);
   if (!facts.computed()) return;
   for (const std::string& reason : facts.finish_reasons) {
     std::size_t at = 0;
@@ -89,6 +112,71 @@ void CompletionMetrics::observe(const RequestRecord& record) {
   }
 }
 
+void CompletionMetrics::count(const CompletionFacts& facts, OfCaller& caller) {
+  if (!facts.completed) {
+    ++caller.failed;
+    return;
+  }
+  const auto status = static_cast<std::size_t>(facts.cache_status());
+  const llm::Report& report = facts.report;
+  const auto used = [&caller](int cache, std::int64_t tokens) {
+    if (tokens <= 0) return;
+    ++caller.caches[static_cast<std::size_t>(cache)].answers;
+    caller.caches[static_cast<std::size_t>(cache)].tokens += tokens;
+  };
+  ++caller.answers[status];
+  if (report.cache) caller.usd_saved += report.cache->usd_saved;
+  if (!facts.computed()) {
+    caller.tokens[status] += report.cache->tokens_saved;
+    return used(0, report.cache->tokens_saved);
+  }
+  caller.tokens[status] += facts.usage.prompt_tokens + facts.usage.completion_tokens;
+  if (report.knowledge) used(1, report.knowledge->slots_read);
+  if (report.kv) {
+    used(2, report.kv->tokens_total - report.kv->tokens_kept);
+    used(4, report.kv->prefix_tokens_reused);
+  }
+  if (report.speculation) used(3, report.speculation->accepted);
+}
+
+void CompletionMetrics::collect_callers(std::vector<MetricFamily>& out) const {
+  CallerFamily answers("permutation_completions_total",
+                       "Completions answered, by what the response cache did");
+  CallerFamily tokens("permutation_completion_tokens_total",
+                      "Their tokens, prompts and answers, by the same");
+  CallerFamily failed("permutation_completions_failed_total",
+                      "Completions that ended in an error or were left by their client");
+  CallerFamily saved("permutation_completions_usd_saved_total",
+                     "Dollars that the answers of the response cache did not cost again");
+  CallerFamily cache_answers("permutation_cache_answers_total",
+                             "Completions that a cache had a part in, by cache");
+  CallerFamily cache_tokens("permutation_cache_tokens_total",
+                            "Tokens that a cache gave, reused, evicted or had accepted, by cache");
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [who, caller] : callers_) {
+      const auto labels = [&who = who](const char* name = nullptr, const char* value = nullptr) {
+        std::vector<ClientMetric::Label> all{{"model", who.model}, {"tenant", who.tenant}, {"key", who.key}};
+        if (name != nullptr) all.push_back({name, value});
+        return all;
+      };
+      for (std::size_t i = 0; i < kCacheStatuses; ++i) {
+        const char* const status = llm::to_string(static_cast<llm::CacheStatus>(i));
+        answers.add(caller.answers[i], labels("cache", status));
+        tokens.add(caller.tokens[i], labels("cache", status));
+      }
+      for (std::size_t i = 0; i < kCaches.size(); ++i) {
+        cache_answers.add(caller.caches[i].answers, labels("cache", kCaches[i]));
+        cache_tokens.add(caller.caches[i].tokens, labels("cache", kCaches[i]));
+      }
+      failed.add(caller.failed, labels());
+      saved.add(caller.usd_saved, labels());
+    }
+  }
+  for (CallerFamily* family : {&answers, &tokens, &failed, &saved, &cache_answers, &cache_tokens})
+    family->give_to(out);
+}
+
 std::vector<MetricFamily> CompletionMetrics::collect() const {
   std::vector<MetricFamily> families;
   for (std::size_t i = 0; i < 8; ++i) {
@@ -105,31 +193,16 @@ std::vector<MetricFamily> CompletionMetrics::collect() const {
     if (!family.metric.empty()) families.push_back(std::move(family));
   }
   MetricFamily success{"vllm:request_success_total", "Choices completed by a model", MetricType::Counter, {}};
-  MetricFamily answers{"permutation_completions_total",
-                       "Completions answered, by what the response cache did",
-                       MetricType::Counter,
-                       {}};
-  MetricFamily failures{"permutation_completions_failed_total",
-                        "Completions that ended in an error or were left by their client",
-                        MetricType::Counter,
-                        {}};
-  const auto add = [](MetricFamily& family, std::uint64_t count, std::vector<ClientMetric::Label> labels) {
-    if (count == 0) return;
-    ClientMetric& metric = family.metric.emplace_back();
-    metric.label = std::move(labels);
-    metric.counter.value = static_cast<double>(count);
-  };
   for (const auto& [name, model] : models_) {
-    for (std::size_t i = 0; i < 4; ++i)
-      add(success, model->by_reason[i], {{"model_name", name}, {"finished_reason", kReasons[i]}});
-    for (std::size_t i = 0; i < kCacheStatuses; ++i)
-      add(answers, model->by_status[i],
-          {{"model", name}, {"cache", llm::to_string(static_cast<llm::CacheStatus>(i))}});
-    add(failures, model->failed, {{"model", name}});
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (model->by_reason[i] == 0) continue;
+      ClientMetric& metric = success.metric.emplace_back();
+      metric.label = {{"model_name", name}, {"finished_reason", kReasons[i]}};
+      metric.counter.value = static_cast<double>(model->by_reason[i]);
+    }
   }
-  for (MetricFamily* family : {&success, &answers, &failures}) {
-    if (!family->metric.empty()) families.push_back(std::move(*family));
-  }
+  if (!success.metric.empty()) families.push_back(std::move(success));
+  collect_callers(families);
   return families;
 }
 
@@ -142,6 +215,35 @@ void TenantTallies::observe(const RequestRecord& record) {
     tally.tokens_saved += cache->tokens_saved;
     tally.usd_saved += cache->usd_saved;
   }
+  if (record.completion->computed()) {
+    const llm::Usage& usage = record.completion->usage;
+    tally.tokens_computed += usage.prompt_tokens + usage.completion_tokens;
+  }
+}
+
+double TenantTallies::Tally::hit_rate() const {
+  double answers = 0;
+  for (const std::uint64_t count : by_status) answers += static_cast<double>(count);
+  const auto computed = static_cast<double>(by_status[static_cast<std::size_t>(llm::CacheStatus::kMiss)] +
+                                            by_status[static_cast<std::size_t>(llm::CacheStatus::kBypass)]);
+  return answers == 0 ? 0 : 1 - computed / answers;
+}
+
+double TenantTallies::Tally::token_hit_rate() const {
+  const auto all = static_cast<double>(tokens_saved + tokens_computed);
+  return all == 0 ? 0 : static_cast<double>(tokens_saved) / all;
+}
+
+TenantTallies::Tally TenantTallies::all() const {
+  const std::lock_guard lock(mutex_);
+  Tally sum;
+  for (const auto& [tenant, tally] : tallies_) {
+    for (std::size_t i = 0; i < sum.by_status.size(); ++i) sum.by_status[i] += tally.by_status[i];
+    sum.tokens_saved += tally.tokens_saved;
+    sum.tokens_computed += tally.tokens_computed;
+    sum.usd_saved += tally.usd_saved;
+  }
+  return sum;
 }
 
 TenantTallies::Tally TenantTallies::of(const std::string& tenant) const {

@@ -1,6 +1,6 @@
 // Timings and tokens of completions for GET /metrics, under vLLM's names where the meaning is the same: they
 // count what a model computed. What the response cache answered is in permutation_completions_total by
-// status. Thread-safety: any thread.
+// status. What caches did is counted by model, tenant and key. Thread-safety: any thread.
 #pragma once
 
 #include <array>
@@ -19,6 +19,8 @@
 namespace pmt::api {
 
 inline constexpr int kCacheStatuses = 6;
+/// Our caches, in the audit's order.
+inline constexpr int kCountedCaches = 5;
 
 class CompletionMetrics {
  public:
@@ -30,7 +32,29 @@ class CompletionMetrics {
 
  private:
   struct OfModel;
+  /// The labels of what is counted for each caller; the model as `models_` has it.
+  struct Who {
+    std::string model, tenant, key;
+    friend auto operator<=>(const Who&, const Who&) = default;
+  };
+  /// What one cache of ours did for a caller's answers.
+  struct OfCache {
+    std::uint64_t answers = 0;
+    std::int64_t tokens = 0;
+  };
+  struct OfCaller {
+    std::array<std::uint64_t, kCacheStatuses> answers{};  // by what the response cache did
+    std::array<std::int64_t, kCacheStatuses> tokens{};
+    std::array<OfCache, kCountedCaches> caches{};
+    std::uint64_t failed = 0;
+    double usd_saved = 0;
+  };
+  static void count(const CompletionFacts& facts, OfCaller& caller);
+  void collect_callers(std::vector<prometheus::MetricFamily>& out) const;
+
   std::map<std::string, std::unique_ptr<OfModel>> models_;
+  mutable std::mutex mutex_;
+  std::map<Who, OfCaller> callers_;  // under mutex_
 
  public:
   ~CompletionMetrics();
@@ -42,10 +66,15 @@ class TenantTallies {
   struct Tally {
     std::array<std::uint64_t, kCacheStatuses> by_status{};
     std::int64_t tokens_saved = 0;
+    std::int64_t tokens_computed = 0;
     double usd_saved = 0;
+    /// Of the answers, those that weren't computed for their caller; of their tokens, likewise. 0 without any.
+    double hit_rate() const;
+    double token_hit_rate() const;
   };
   void observe(const RequestRecord& record);
   Tally of(const std::string& tenant) const;
+  Tally all() const;
 
  private:
   mutable std::mutex mutex_;

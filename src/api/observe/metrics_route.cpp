@@ -1,6 +1,7 @@
 #include "api/observe/metrics_route.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -106,6 +107,54 @@ void add_shared(Families& out, const response_cache::SharedStats& stats) {
             static_cast<double>(stats.pending));
 }
 
+/// What models computed for whom, and what the providers' prompt caches did, as the meter counted it. Beside
+/// them that cache under the names of the others (completion_metrics.h).
+void add_meter(Families& out, const llm::Meter& meter) {
+  const auto real = [](auto count) { return static_cast<double>(count); };
+  const char* const own = "provider prompt cache";
+  for (const auto& [who, tally] : meter.tallies()) {
+    const auto labels = [&who = who](const char* name = nullptr, const char* value = nullptr) {
+      Labels all{{"model", who.model}, {"tenant", who.tenant}, {"key", who.key}};
+      if (name != nullptr) all.push_back({name, value});
+      return all;
+    };
+    out.counter("permutation_spent_usd_total", "Dollars that computed answers cost, by the configured prices",
+                tally.usd, labels());
+    if (!tally.upstream) continue;
+    const char* const answers = "permutation_provider_answers_total";
+    const char* const answers_help = "Answers of upstreams, by whether the provider's prompt cache was read";
+    out.counter(answers, answers_help, real(tally.hits), labels("cache", "hit"));
+    out.counter(answers, answers_help, real(tally.reported - tally.hits), labels("cache", "miss"));
+    out.counter(answers, answers_help, real(tally.answers - tally.reported), labels("cache", "unreported"));
+    const char* const tokens = "permutation_provider_prompt_tokens_total";
+    const char* const tokens_help = "Prompt tokens of upstreams, by what the provider's prompt cache did";
+    const std::int64_t unreported = tally.prompt_tokens - tally.read - tally.written - tally.missed;
+    out.counter(tokens, tokens_help, real(tally.read), labels("cache", "read"));
+    out.counter(tokens, tokens_help, real(tally.written), labels("cache", "written"));
+    out.counter(tokens, tokens_help, real(tally.missed), labels("cache", "missed"));
+    out.counter(tokens, tokens_help, real(unreported), labels("cache", "unreported"));
+    // A gauge, since writing may cost more than was read.
+    out.gauge("permutation_provider_usd_saved", "Dollars that the provider's prompt cache took off, net",
+              tally.prompt_cache_saved_usd, labels());
+    out.counter("permutation_cache_answers_total", "Completions that a cache had a part in, by cache",
+                real(tally.hits), labels("cache", own));
+    out.counter("permutation_cache_tokens_total",
+                "Tokens that a cache gave, reused, evicted or had accepted, by cache", real(tally.read),
+                labels("cache", own));
+  }
+}
+
+void add_budgets(Families& out, const std::vector<Access::Budget>& budgets) {
+  for (const Access::Budget& budget : budgets) {
+    const Labels labels{{"key", budget.key}, {"tenant", budget.tenant}};
+    out.gauge("permutation_key_budget_usd", "Dollars that a key may spend in a day (UTC)", budget.usd_per_day,
+              labels);
+    out.gauge("permutation_key_spent_usd", "Dollars that it has spent today", budget.spent_usd, labels);
+    out.counter("permutation_key_budget_refused_total", "Requests refused because it had spent them",
+                static_cast<double>(budget.refusals), labels);
+  }
+}
+
 void add_audit(Families& out, const audit::Audit& audit) {
   for (const audit::RowResult& row : audit.rows) {
     for (int i = 0; i < base::kSurfaces; ++i) {
@@ -170,6 +219,8 @@ void add_as_vllm(Families& out, const std::vector<EngineSample>& samples) {
     counter("vllm:generation_tokens_total", "Tokens generated", "completion_tokens");
     counter("vllm:spec_decode_num_draft_tokens_total", "Tokens drafted", "drafted_tokens");
     counter("vllm:spec_decode_num_accepted_tokens_total", "Drafted tokens accepted", "accepted_tokens");
+    counter("vllm:prefix_cache_queries_total", "Prompt tokens that were looked for among the prefixes kept",
+            "prefix_tokens_queried");
     counter("vllm:prefix_cache_hits_total", "Prompt tokens whose keys and values were there already",
             "prefix_tokens_reused");
     const auto used = value_of(sample.gauges, "kv_bytes"), most = value_of(sample.gauges, "kv_bytes_max");
@@ -218,6 +269,14 @@ void add_responses(Families& out, const ResponseStoreStats& stats) {
               static_cast<double>(stats.expired));
 }
 
+/// Samples of one name come out together.
+void add_family(std::vector<MetricFamily>& all, MetricFamily family) {
+  const auto same =
+      std::find_if(all.begin(), all.end(), [&](const auto& known) { return known.name == family.name; });
+  if (same == all.end()) return all.push_back(std::move(family));
+  std::move(family.metric.begin(), family.metric.end(), std::back_inserter(same->metric));
+}
+
 void show_metrics(const Router& router, const ApiOptions& options, const CompletionMetrics& completions,
                   const ResponseStore& responses, const Exchange& exchange) {
   Families families;
@@ -231,6 +290,8 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
   }
   add_responses(families, responses.stats());
   if (options.semantic != nullptr) add_semantic(families, options.semantic->stats());
+  if (options.meter != nullptr) add_meter(families, *options.meter);
+  add_budgets(families, router.access().budgets());
   if (options.audit) add_audit(families, options.audit());
   if (options.engine_samples) {
     const std::vector<EngineSample> samples = options.engine_samples();
@@ -239,7 +300,7 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
   }
   if (options.upstream_servers) add_upstream_servers(families, options.upstream_servers());
   std::vector<MetricFamily> all = std::move(families).take();
-  for (MetricFamily& family : completions.collect()) all.push_back(std::move(family));
+  for (MetricFamily& family : completions.collect()) add_family(all, std::move(family));
   for (MetricFamily& family : router.collect()) {
     if (!family.metric.empty()) all.push_back(std::move(family));
   }

@@ -9,6 +9,7 @@
 #include "api/json/cache_entry_json.h"
 #include "api/json/fields.h"
 #include "api/json/json_writer.h"
+#include "api/json/spending_json.h"
 #include "base/hex.h"
 #include "base/json.h"
 #include "response_cache/disk/disk_store.h"
@@ -26,6 +27,13 @@ using response_cache::ResponseCache;
 bool is_hex(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return base::hex_digit(c) >= 0; });
 }
+
+/// Where its figures are. Kept by reference.
+struct CacheRouteSources {
+  const ApiOptions& options;
+  const TenantTallies& tenants;
+  const Access& access;
+};
 
 void answer(const Exchange& exchange, const json& body) {
   send_json(*exchange.responder, 200, to_text(body));
@@ -107,30 +115,44 @@ void delete_entry(ResponseCache& cache, const base::Clock&, const Exchange& exch
   answer(exchange, body);
 }
 
+/// What the providers' prompt caches did and what was spent, of `tenant` or of all.
+void add_provider(json& out, const CacheRouteSources& sources, const std::optional<std::string>& tenant) {
+  if (sources.options.meter != nullptr)
+    out["provider"] = spending_json(*sources.options.meter, sources.access.budgets(), tenant);
+}
+
 /// What one tenant may know: its own entries and what became of its own requests.
-void show_tenant_stats(const ResponseCache& cache, const TenantTallies& tenants, const Exchange& exchange) {
+void show_tenant_stats(const CacheRouteSources& sources, const Exchange& exchange) {
+  const ResponseCache& cache = *sources.options.cache;
   const std::string& tenant = exchange.caller->tenant();
   std::uint64_t entries = 0, bytes = 0;
   cache.visit({.tenant = tenant}, [&](const Key&, const response_cache::Entry& entry) {
     ++entries;
     bytes += entry.bytes;
   });
-  const TenantTallies::Tally tally = tenants.of(tenant);
+  const TenantTallies::Tally tally = sources.tenants.of(tenant);
   json answers;
   for (std::size_t i = 0; i < tally.by_status.size(); ++i)
     answers[llm::to_string(static_cast<llm::CacheStatus>(i))] = tally.by_status[i];
-  answer(exchange, {{"tenant", tenant},
-                    {"entries", entries},
-                    {"bytes", bytes},
-                    {"answers", std::move(answers)},
-                    {"tokens_saved", tally.tokens_saved},
-                    {"usd_saved", tally.usd_saved}});
+  json out = {{"tenant", tenant},
+              {"entries", entries},
+              {"bytes", bytes},
+              {"answers", std::move(answers)},
+              {"hit_rate", tally.hit_rate()},
+              {"token_hit_rate", tally.token_hit_rate()},
+              {"tokens_saved", tally.tokens_saved},
+              {"usd_saved", tally.usd_saved}};
+  add_provider(out, sources, tenant);
+  answer(exchange, out);
 }
 
-void show_stats(ResponseCache& cache, const response_cache::SemanticTier* semantic,
-                const Exchange& exchange) {
+void show_stats(const CacheRouteSources& sources, const Exchange& exchange) {
+  ResponseCache& cache = *sources.options.cache;
+  const response_cache::SemanticTier* const semantic = sources.options.semantic;
   const response_cache::Stats counted = cache.stats();
   json stats = stats_json(counted);
+  stats["token_hit_rate"] = sources.tenants.all().token_hit_rate();
+  add_provider(stats, sources, std::nullopt);
   if (semantic != nullptr) {
     const response_cache::SemanticStats of = semantic->stats();
     stats["hits"]["exact"] = counted.hits - counted.stale - of.hits;
@@ -247,6 +269,7 @@ Key key_of(std::string_view text) {
 
 void add_cache_routes(Router& router, const ApiOptions& options, const TenantTallies& tenants,
                       Background& background) {
+  const CacheRouteSources sources{options, tenants, router.access()};
   using Act = void (*)(ResponseCache&, const base::Clock&, const Exchange&);
   struct How {
     Background* elsewhere = nullptr;  // null: at once, on the I/O thread
@@ -272,13 +295,13 @@ void add_cache_routes(Router& router, const ApiOptions& options, const TenantTal
   };
   add("GET", "/v1/cache/entries/{key}", get_entry, {});
   add("PUT", "/v1/cache/entries/{key}", put_entry, {});
-  router.add("GET", "/v1/cache", [&options, &tenants](const Exchange& exchange) {
+  router.add("GET", "/v1/cache", [&options, sources](const Exchange& exchange) {
     if (options.cache == nullptr) {
       return send_error(*exchange.responder,
                         {base::Code::kNotFound, "This server runs without a response cache."});
     }
-    if (!exchange.caller->is_operator()) return show_tenant_stats(*options.cache, tenants, exchange);
-    show_stats(*options.cache, options.semantic, exchange);
+    if (!exchange.caller->is_operator()) return show_tenant_stats(sources, exchange);
+    show_stats(sources, exchange);
   });
   // These read the whole disk, or wait for it or for other servers.
   add("DELETE", "/v1/cache/entries/{key}", delete_entry, {.elsewhere = &background});

@@ -8,6 +8,7 @@
 #include "api/json/cache_entry_json.h"
 #include "api/json/fields.h"
 #include "api/json/json_writer.h"
+#include "api/json/spending_json.h"
 #include "base/version.h"
 #include "dashboard/page.h"
 
@@ -130,7 +131,8 @@ void flag_false_hit(const ApiOptions& options, std::atomic<std::uint64_t>& flagg
 
 }  // namespace
 
-std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& recent) {
+std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& recent,
+                               const Access& access) {
   constexpr std::size_t kShown = 15;
   json out{{"t_ms", base::ms_between(base::Nanos(0), options.clock->now())},
            {"version", base::kVersion},
@@ -139,6 +141,8 @@ std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& 
            {"requests", json::array()}};
   if (options.kv_stats) out["kv"] = options.kv_stats()["models"];
   if (options.cache != nullptr) out["cache"] = stats_json(options.cache->stats());
+  if (options.meter != nullptr)
+    out["provider"] = spending_json(*options.meter, access.budgets(), std::nullopt);
   if (options.audit) out["audit"] = audit::to_json(options.audit());
   for (const auto& record : recent.latest()) {
     if (out["requests"].size() >= kShown) break;

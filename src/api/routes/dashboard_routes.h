@@ -22,6 +22,6 @@ void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::
                           const RecentRequests& recent, Background& background);
 
 /// What one event of the stream holds.
-std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& recent);
+std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& recent, const Access& access);
 
 }  // namespace pmt::api

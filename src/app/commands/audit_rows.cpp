@@ -16,6 +16,13 @@ std::optional<std::string> response_cache_off(base::Surface surface, bool enable
   return std::nullopt;
 }
 
+/// Others have it: we count what they say of it.
+std::optional<std::string> prompt_cache_off(base::Surface surface, bool upstreams, bool rlm_enabled) {
+  if (!upstreams) return "no upstream";
+  return rlm_off(surface, rlm_enabled) ? std::optional<std::string>("rlm is disabled by config")
+                                       : std::nullopt;
+}
+
 /// The local engine serves everything that is on.
 std::optional<std::string> engine_off(base::Surface surface, bool rlm_enabled) {
   if (rlm_off(surface, rlm_enabled)) return "rlm is disabled by config";
@@ -62,6 +69,15 @@ std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
        .counter_name = "engine.prefix_hits",
        .off_reason = [rlm = sources.rlm_enabled](base::Surface s) { return engine_off(s, rlm); },
        .on_by_default = ModelConfig{}.prefix_bytes > 0},
+      {.name = "provider prompt cache",
+       .built = true,
+       .self_test = [failure = sources.prompt_cache_self_test] { return failure; },
+       .usage = sources.prompt_cache_usage,
+       .counter_name = "provider.answers_hit",
+       .off_reason = [any = sources.upstreams,
+                      rlm = sources.rlm_enabled](base::Surface s) { return prompt_cache_off(s, any, rlm); },
+       .on_by_default = true,
+       .concerns = sources.upstreams},
   };
 }
 

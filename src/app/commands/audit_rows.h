@@ -23,6 +23,9 @@ struct AuditSources {
   const base::UsageCounter* speculation_usage = nullptr;
   std::optional<std::string> prefix_self_test;
   const base::UsageCounter* prefix_usage = nullptr;
+  bool upstreams = false;  // whether there are any
+  std::optional<std::string> prompt_cache_self_test;
+  const base::UsageCounter* prompt_cache_usage = nullptr;
 };
 
 /// The counters must outlive the rows.

@@ -1,6 +1,8 @@
 #include "app/wiring/server_app.h"
 
 #include <chrono>
+#include <filesystem>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -17,6 +19,7 @@
 #include "app/config/price_book.h"
 #include "app/wiring/model_choice.h"
 #include "app/wiring/rlm_engines.h"
+#include "app/wiring/spending_file.h"
 #include "app/wiring/status_json.h"
 #include "app/wiring/upstreams.h"
 #include "base/version.h"
@@ -24,6 +27,7 @@
 #include "inference/prompt_lookup.h"
 #include "knowledge_cache/self_test.h"
 #include "kv_cache/self_test.h"
+#include "llm/meter.h"
 #include "net/http_server.h"
 #include "permutation/engine.h"
 #include "response_cache/cached_completer.h"
@@ -32,6 +36,7 @@
 #include "response_cache/shared/redis_store.h"
 #include "response_cache/shared/shared_store.h"
 #include "telemetry/otlp_exporter.h"
+#include "upstream/usage_reader.h"
 
 namespace pmt::app {
 
@@ -61,10 +66,19 @@ std::vector<std::string> pack_references(knowledge_cache::Library& library) {
 /// Members in the order in which they are built: each uses only those above it.
 struct ServerApp::Impl {
   Impl(const Config& given, const base::Clock& the_clock)
-      : config(given), clock(the_clock), prices(given.prices), cache(given.cache, the_clock) {}
+      : config(given),
+        clock(the_clock),
+        prices(given.prices),
+        spending(the_clock),
+        meter(the_clock,
+              {.prompt_cache_usage = &prompt_cache_usage,
+               .on_spent = [this](const std::string& key, double usd) { spending.add(key, usd); }}),
+        cache(given.cache, the_clock) {}
   ~Impl() { stop(0); }
 
   void open_disk();
+  /// What keys have spent today is kept beside the response store.
+  void open_spending();
   void open_shared();
   base::Status open_engine();
   std::optional<inference::LocalEmbedderOptions> embedder_options();
@@ -74,6 +88,8 @@ struct ServerApp::Impl {
   /// A local or an upstream's model without its cache. Errors: none of that name.
   base::Result<permutation::StageModel> stage_model(const std::string& model, const char* field) const;
   api::ServedModel serve(llm::Completer& completer, const LocalModel& model);
+  /// A local model with the meter in front.
+  llm::Completer& meter_of(const engine::TaughtModel& taught);
   void watch(api::ApiOptions& options);
   base::Status listen();
   void stop(int grace_ms);
@@ -83,14 +99,19 @@ struct ServerApp::Impl {
   const Config config;
   const base::Clock& clock;
   PriceBook prices;
-  base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, knowledge_usage;
+  base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, knowledge_usage,
+      prompt_cache_usage;
+  api::DaySpending spending;
+  std::unique_ptr<SpendingFile> spending_file;  // null: in memory only
+  llm::Meter meter;
   response_cache::ResponseCache cache;
   std::unique_ptr<engine::LocalEngine> local;  // the models, with what they were taught
   std::string no_embedder_because;
   std::unique_ptr<response_cache::SemanticTier> semantic;  // null without cache or embedder
   std::unique_ptr<Upstreams> upstreams;
-  std::vector<std::unique_ptr<llm::Completer>> completers;  // in front of the models
-  std::unique_ptr<telemetry::OtlpExporter> traces;          // null: none
+  std::map<std::string, std::unique_ptr<llm::Completer>> metered_models;  // the local ones
+  std::vector<std::unique_ptr<llm::Completer>> completers;                // in front of the models
+  std::unique_ptr<telemetry::OtlpExporter> traces;                        // null: none
   std::unique_ptr<RlmEngines> rlm;
   std::unique_ptr<api::Api> api;
   std::unique_ptr<net::HttpServer> server;
@@ -112,6 +133,13 @@ void ServerApp::Impl::open_disk() {
   }
   spdlog::info("response cache: {} entries in {}", (*disk)->stats().entries, config.cache_path);
   cache.tiers().set_disk(std::move(*disk));
+}
+
+void ServerApp::Impl::open_spending() {
+  if (config.cache_path.empty()) return;
+  std::error_code failed;  // told when it is written
+  std::filesystem::create_directories(config.cache_path, failed);
+  spending_file = std::make_unique<SpendingFile>(spending, config.cache_path + "/spending.json");
 }
 
 /// After the disk: what is void there must go before it is trusted.
@@ -181,9 +209,18 @@ api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalMo
   return served;
 }
 
+llm::Completer& ServerApp::Impl::meter_of(const engine::TaughtModel& taught) {
+  auto& place = metered_models[taught.name];
+  place = std::make_unique<llm::MeteredCompleter>(
+      taught.completer(), meter,
+      llm::MeteredCompleter::About{.model = taught.name, .cost = prices.cost_of(taught.name)});
+  return *place;
+}
+
 base::Status ServerApp::Impl::wire() {
   api::ApiOptions options{.models = {},
                           .cache = config.cache_enabled ? &cache : nullptr,
+                          .meter = &meter,
                           .clock = &clock,
                           .kv_stats = [this] { return kv_stats(); },
                           .engine_samples = [this] { return engine_samples(); }};
@@ -196,7 +233,7 @@ base::Status ServerApp::Impl::wire() {
   options.semantic = semantic.get();
   for (const engine::TaughtModel& taught : local->models()) {
     completers.push_back(std::make_unique<CachedCompleter>(
-        taught.completer(), cache, clock,
+        meter_of(taught), cache, clock,
         response_cache::CachedCompleterOptions{.model = taught.name,
                                                .versions = {},
                                                .price = prices.of(taught.name),
@@ -210,6 +247,8 @@ base::Status ServerApp::Impl::wire() {
                                {.cache = &cache,
                                 .cache_enabled = config.cache_enabled,
                                 .price = [this](const std::string& model) { return prices.of(model); },
+                                .cost = [this](const std::string& model) { return prices.cost_of(model); },
+                                .meter = &meter,
                                 .cache_usage = &cache_usage,
                                 .semantic = semantic.get()},
                                clock));
@@ -251,7 +290,12 @@ base::Status ServerApp::Impl::wire() {
                                       .speculation_self_test = inference::prompt_lookup_self_test(),
                                       .speculation_usage = &speculation_usage,
                                       .prefix_self_test = kv_cache::prefix_self_test(),
-                                      .prefix_usage = &prefix_usage})] { return audit::build_audit(rows); };
+                                      .prefix_usage = &prefix_usage,
+                                      .upstreams = !config.upstreams.empty(),
+                                      .prompt_cache_self_test = upstream::usage_self_test(),
+                                      .prompt_cache_usage = &prompt_cache_usage})] {
+    return audit::build_audit(rows);
+  };
   watch(options);
   api = std::make_unique<api::Api>(std::move(options));
   return {};
@@ -261,14 +305,14 @@ base::Result<permutation::StageModel> ServerApp::Impl::stage_model(const std::st
                                                                    const char* field) const {
   if (const engine::TaughtModel* taught = local->find(model); taught != nullptr) {
     return permutation::StageModel{
-        .name = model, .completer = &taught->completer(), .price = prices.of(model)};
+        .name = model, .completer = metered_models.at(model).get(), .price = prices.of(model)};
   }
-  if (upstream::RemoteCompleter* const remote = upstreams->remote(model)) {
+  if (const auto remote = upstreams->remote(model)) {
     return permutation::StageModel{.name = model,
-                                   .completer = remote,
+                                   .completer = remote->completer,
                                    .price = prices.of(model),
                                    .local = false,
-                                   .api = remote->options().api};
+                                   .api = remote->api};
   }
   return base::invalid(fmt::format("[permutation] {} = \"{}\" is no model of this server", field, model),
                        field);
@@ -322,7 +366,8 @@ void ServerApp::Impl::watch(api::ApiOptions& options) {
   options.access = {.keys = service.keys,
                     .hosts = {.loopback_only = is_loopback(config.server.host),
                               .allowed = service.allowed_hosts,
-                              .cors = service.cors}};
+                              .cors = service.cors},
+                    .spending = &spending};
   options.body_bytes_max = config.server.body_bytes_max;
   options.responses = config.responses;
   options.dashboard = service.dashboard;
@@ -382,6 +427,7 @@ ServerApp::~ServerApp() = default;
 base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, const base::Clock& clock) {
   auto impl = std::make_unique<Impl>(config, clock);
   impl->open_disk();
+  impl->open_spending();
   impl->open_shared();
   TRY(impl->open_engine());
   TRY(impl->wire());

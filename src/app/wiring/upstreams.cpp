@@ -77,12 +77,21 @@ base::Status Upstreams::add(const UpstreamConfig& config) {
                                                 std::move(remote_settings), *client, clock_, random_fraction)
                                           : upstream::make_balanced_completer(remote_settings, *pool, *client,
                                                                               clock_, random_fraction),
+                .helped = nullptr,
+                .metered = nullptr,
                 .cached = nullptr,
                 .outer = nullptr,
                 .config = &config};
+    if (config.prompt_cache.any()) {
+      model.helped = std::make_unique<upstream::PromptCacheHelper>(*model.remote, model.remote->options(),
+                                                                   config.prompt_cache);
+    }
+    model.metered = std::make_unique<llm::MeteredCompleter>(
+        model.helped ? *model.helped : *model.remote, *options_.meter,
+        llm::MeteredCompleter::About{.model = name, .upstream = true, .cost = options_.cost(name)});
     if (options_.cache_enabled) {
       model.cached = std::make_unique<response_cache::CachedCompleter>(
-          *model.remote, *options_.cache, clock_,
+          *model.metered, *options_.cache, clock_,
           response_cache::CachedCompleterOptions{
               .model = name,
               .versions = {{"upstream", cache_version(config)}, {"as", own}},
@@ -91,7 +100,7 @@ base::Status Upstreams::add(const UpstreamConfig& config) {
               .semantic = options_.semantic,
               .key = {.forwards = true}});
     } else {
-      model.cached = std::make_unique<CacheOff>(*model.remote);
+      model.cached = std::make_unique<CacheOff>(*model.metered);
     }
     spdlog::info("upstream {}: {} at {}{}", name, own, config.where(),
                  config.api_key_env.empty() ? "" : ", with the key in " + config.api_key_env);
@@ -163,9 +172,10 @@ base::Status Upstreams::serve(std::map<std::string, api::ServedModel>& served) {
   return {};
 }
 
-upstream::RemoteCompleter* Upstreams::remote(const std::string& name) const {
+std::optional<Upstreams::Remote> Upstreams::remote(const std::string& name) const {
   const auto found = models_.find(name);
-  return found == models_.end() ? nullptr : found->second.remote.get();
+  if (found == models_.end()) return std::nullopt;
+  return Remote{.completer = found->second.metered.get(), .api = found->second.remote->options().api};
 }
 
 std::vector<api::EngineSample> Upstreams::samples() const {

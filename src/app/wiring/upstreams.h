@@ -1,7 +1,7 @@
 // The configured upstreams, each model of theirs as a Completer with the response cache in front and its
 // fallbacks behind:
 //
-//   "provider/model" -> FallbackCompleter -> CachedCompleter -> RemoteCompleter -> the other server
+//   "provider/model" -> FallbackCompleter -> CachedCompleter -> MeteredCompleter -> RemoteCompleter -> the other server
 //                                         \-> CachedCompleter of the first fallback -> ...
 //
 // Where an upstream has several servers (base_urls), a balanced completer over all of them stands in the
@@ -12,12 +12,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "api/api.h"
 #include "app/config/upstream_config.h"
 #include "base/clock.h"
+#include "llm/meter.h"
 #include "net/async_client.h"
 #include "response_cache/cached_completer.h"
 #include "upstream/remote_completer.h"
@@ -31,6 +33,8 @@ class Upstreams {
     response_cache::ResponseCache* cache = nullptr;
     bool cache_enabled = true;
     std::function<response_cache::Price(const std::string& model)> price;
+    std::function<std::function<llm::Cost(const llm::Usage&)>(const std::string& model)> cost;
+    llm::Meter* meter = nullptr;  // required
     base::UsageCounter* cache_usage = nullptr;
     response_cache::SemanticTier* semantic = nullptr;  // null: none
   };
@@ -50,8 +54,12 @@ class Upstreams {
   /// Adds the upstreams' models that embed. Errors: one that is served already.
   base::Status serve(std::map<std::string, api::ServedEmbedder>& served) const;
 
-  /// A model's completer without cache and fallbacks; null if there is none of that name.
-  upstream::RemoteCompleter* remote(const std::string& name) const;
+  struct Remote {
+    llm::Completer* completer;
+    llm::Api api;  // that its server speaks
+  };
+  /// A model's completer without cache and fallbacks, metered; nothing if there is none of that name.
+  std::optional<Remote> remote(const std::string& name) const;
   std::vector<api::EngineSample> samples() const;
   /// The servers of each upstream that has several, and taking one out or putting it back. Errors: kNotFound.
   std::vector<api::UpstreamServer> servers() const;
@@ -62,6 +70,8 @@ class Upstreams {
  private:
   struct Model {
     std::unique_ptr<upstream::RemoteCompleter> remote;
+    std::unique_ptr<llm::Completer> helped;   // with help for its prompt cache; null without
+    std::unique_ptr<llm::Completer> metered;  // counts what it took
     std::unique_ptr<llm::Completer> cached;
     std::unique_ptr<llm::Completer> outer;  // with fallbacks; null without
     const UpstreamConfig* config = nullptr;
