@@ -62,6 +62,16 @@ def test_the_overview_shows_the_servers_own_figures(page, client, http, fresh):
     playwright.expect(page.locator("#latency tbody tr").first.locator("td").first).to_have_text(re.compile(r"^[\d.,]+ m?s$"))
 
 
+def test_the_overview_shows_what_answers_cost(page, client, http, fresh):
+    chat(client, fresh())
+    (own,) = [row for row in http.get("/v1/cache").json()["provider"]["models"] if row["model"] == MODEL]
+    row = page.locator("#spending-table tbody tr", has_text=MODEL)
+    playwright.expect(row.locator("td").nth(2)).to_have_text(f"{own['answers']:,}", timeout=5000)
+    playwright.expect(row.locator("td").nth(3)).to_contain_text("$")
+    playwright.expect(row.locator("td").nth(4)).to_have_text("–")  # no provider spoke of a cache
+    playwright.expect(page.locator("#budget-table")).to_be_hidden()
+
+
 def test_the_audit_leads_to_its_counter(page, client, http, fresh):
     text = fresh()
     chat(client, text)
