@@ -12,7 +12,7 @@
 
 #include <fmt/format.h>
 
-#include "inference/kv_scores.h"
+#include "compression/scores.h"
 #include "kv_cache/eviction.h"
 #include "kv_cache/prefix_index.h"
 #include "lab/llama_reference.h"
@@ -80,9 +80,9 @@ class Ours {
     }
     // Cut down by what the last tokens attend to, so that heads differ in length as they do in use.
     const Stopwatch scoring;
-    const auto question = inference::question_from(depth - kQuestionTokens, depth);
-    auto queries = inference::room_for_queries(transformer_->hparams(), question.first, kQuestionTokens);
-    const auto scores = inference::score_by_question(
+    const auto question = compression::question_from(depth - kQuestionTokens, depth);
+    auto queries = compression::room_for_queries(transformer_->hparams(), question.first, kQuestionTokens);
+    const auto scores = compression::score_by_question(
         *transformer_, *pool_, sequence_, tokens.first(static_cast<std::size_t>(depth)), question, &queries);
     speed.scoring_s = scoring.seconds();
     for (std::size_t i = 0; scores && i < std::size(kRatios); ++i) {
@@ -91,9 +91,9 @@ class Ours {
       kv_cache::EvictionOptions options;
       options.ratio = kRatios[i];
       options.question_tokens = question.asked();
-      auto ones = inference::zero_scores(compact.shape(), depth);
+      auto ones = compression::zero_scores(compact.shape(), depth);
       std::fill(ones.values.begin(), ones.values.end(), 1.0F);
-      const auto kept = kv_cache::choose_kept(inference::combine(ones, *scores, question, kRatios[i]),
+      const auto kept = kv_cache::choose_kept(compression::combine(ones, *scores, question, kRatios[i]),
                                               compact.shape(), depth, options);
       if (!compact.compress(kept, kv_cache::ends_of(kRatios[i]), kernels::best_attention_kernels(), threads_,
                             kv_cache::summary_request(&queries, kRatios[i], true)))

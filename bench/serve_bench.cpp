@@ -23,7 +23,7 @@
 #include <fmt/format.h>
 
 #include "bench/serve_end_to_end.h"
-#include "inference/kv_scores.h"
+#include "compression/scores.h"
 #include "kv_cache/eviction.h"
 #include "lab/llama_reference.h"
 #include "lab/measure.h"
@@ -154,15 +154,15 @@ class Ours {
   }
 
   std::vector<kv_cache::KeptTokens> choose(double ratio) {
-    const auto question = inference::question_from(context_ - kQuestionTokens, context_);
-    auto by_question = inference::score_by_question(*transformer_, *pool_, *source_, tokens_, question);
+    const auto question = compression::question_from(context_ - kQuestionTokens, context_);
+    auto by_question = compression::score_by_question(*transformer_, *pool_, *source_, tokens_, question);
     if (!by_question) check(by_question.error());
-    auto ones = inference::zero_scores(source_->shape(), context_);
+    auto ones = compression::zero_scores(source_->shape(), context_);
     std::fill(ones.values.begin(), ones.values.end(), 1.0F);
     kv_cache::EvictionOptions options;
     options.ratio = ratio;
     options.question_tokens = question.asked();
-    return kv_cache::choose_kept(inference::combine(ones, std::move(*by_question), question, ratio),
+    return kv_cache::choose_kept(compression::combine(ones, std::move(*by_question), question, ratio),
                                  source_->shape(), context_, options);
   }
 

@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "compression/scores.h"
 #include "evals/compression_answer.h"
-#include "inference/kv_scores.h"
 #include "lab/measure.h"
 
 namespace pmt::evals {
@@ -34,8 +34,8 @@ CompressionRunner::CompressionRunner(const RunnerOptions& options)
       transformer_(need(model::Transformer::load(options.model, options.threads, {}))),
       vocab_(need(model::Vocab::load(options.model))),
       pool_(need(transformer_->make_pool(std::size_t{2} << 30))) {
-  asides_ = inference::asides_for(*vocab_);
-  calibration_ = need(inference::load_or_calibrate(
+  asides_ = compression::asides_for(*vocab_);
+  calibration_ = need(compression::load_or_calibrate(
       *transformer_, *vocab_, options.calibration,
       [](float done) { progress(fmt::format("calibrating: {:.0f}%", 100 * done)); }, progress));
 }
@@ -61,8 +61,8 @@ void CompressionRunner::append(kv_cache::SequenceKv& to, std::span<const std::in
 const kv_cache::ScoreBuffer& CompressionRunner::agnostic_scores(Context& context) {
   if (scores_ != "repeated") return context.predicted;
   if (context.repeated.values.empty())
-    context.repeated = need(inference::score_by_repeating(*transformer_, *pool_, context.read,
-                                                          context.item->context, asides_.repeat));
+    context.repeated = need(compression::score_by_repeating(*transformer_, *pool_, context.read,
+                                                            context.item->context, asides_.repeat));
   return context.repeated;
 }
 
@@ -83,12 +83,12 @@ kv_cache::SequenceKv CompressionRunner::compressed(const kv_cache::SequenceKv& f
 
 kv_cache::SequenceKv CompressionRunner::agnostic(Context& context, double ratio) {
   if (context.by_turns.values.empty()) {
-    context.by_turns = need(inference::score_by_turns(*transformer_, *pool_, context.read, asides_.turns));
-    context.queries = need(inference::queries_of_repeating(*transformer_, *pool_, context.read,
-                                                           context.item->context, asides_.repeat));
+    context.by_turns = need(compression::score_by_turns(*transformer_, *pool_, context.read, asides_.turns));
+    context.queries = need(compression::queries_of_repeating(*transformer_, *pool_, context.read,
+                                                             context.item->context, asides_.repeat));
   }
   kv_cache::ScoreBuffer scores = agnostic_scores(context);
-  inference::weigh_by_turns(scores, context.by_turns, context.read.tokens());
+  compression::weigh_by_turns(scores, context.by_turns, context.read.tokens());
   return compressed(context.read, scores, context.queries, std::nullopt, ratio);
 }
 
@@ -101,12 +101,13 @@ kv_cache::SequenceKv CompressionRunner::aware(Context& context, const Question& 
   prompt.insert(prompt.end(), question.tokens.begin(),
                 question.tokens.begin() + static_cast<std::ptrdiff_t>(asked));
   kv_cache::SequenceKv fork = context.read.fork();
-  const auto place = inference::question_from(fork.tokens(), static_cast<int>(prompt.size()));
+  const auto place = compression::question_from(fork.tokens(), static_cast<int>(prompt.size()));
   append(fork, std::span(prompt).last(asked), nullptr);
-  auto queries = inference::room_for_queries(transformer_->hparams(), place.first, static_cast<int>(asked));
-  auto by_question = need(inference::score_by_question(*transformer_, *pool_, fork, prompt, place, &queries));
+  auto queries = compression::room_for_queries(transformer_->hparams(), place.first, static_cast<int>(asked));
+  auto by_question =
+      need(compression::score_by_question(*transformer_, *pool_, fork, prompt, place, &queries));
   const auto scores =
-      inference::combine(agnostic_scores(context), std::move(by_question), place, setting.ratio);
+      compression::combine(agnostic_scores(context), std::move(by_question), place, setting.ratio);
   return compressed(fork, scores, queries, place.asked(), setting.ratio);
 }
 
@@ -151,7 +152,7 @@ void CompressionRunner::run(const std::string& task, int number, const Item& ite
                             const std::vector<Setting>& settings,
                             const std::function<void(const Answer&)>& done) {
   Context context{&item, sequence(), {}, {}, {}, {}};
-  context.predicted = inference::zero_scores(context.read.shape(), static_cast<int>(item.context.size()));
+  context.predicted = compression::zero_scores(context.read.shape(), static_cast<int>(item.context.size()));
   append(context.read, item.context, &context.predicted);
   std::vector<Said> full;
   for (const Question& question : item.questions) full.push_back(ask(context.read.fork(), question));

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "compression/asides.h"
+#include "compression/calibration.h"
 #include "evals/compression_tasks.h"
-#include "inference/asides.h"
-#include "inference/kv_calibration.h"
 #include "kv_cache/eviction.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
@@ -79,8 +79,8 @@ class CompressionRunner {
   std::unique_ptr<model::Transformer> transformer_;
   std::unique_ptr<model::Vocab> vocab_;
   std::unique_ptr<kv_cache::PagePool> pool_;
-  inference::Asides asides_;
-  std::optional<inference::Calibration> calibration_;
+  compression::Asides asides_;
+  std::optional<compression::Calibration> calibration_;
 };
 
 }  // namespace pmt::evals

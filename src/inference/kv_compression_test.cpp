@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-#include "inference/kv_calibration.h"
+#include "compression/calibration.h"
 #include "inference/local_model.h"
 #include "llm/sinks.h"
 #include "model/transformer.h"
@@ -192,18 +192,18 @@ TEST_F(KvCompressionTest, ARandomTraceLeavesThePoolIdle) {
 TEST_F(KvCompressionTest, ADamagedCalibrationIsRefused) {
   load(256U << 20, 8);  // the file is there now
   const auto transformer = std::move(*model::Transformer::load(std::getenv("PERMUTATION_MODEL"), 2, {}));
-  const auto whole = load_calibration(*transformer, kCalibrationFile);
+  const auto whole = compression::load_calibration(*transformer, kCalibrationFile);
   ASSERT_TRUE(whole) << whole.error().message;
   EXPECT_GT(whole->explained, 0.1) << "the predictor sees what matters in a text it wasn't fitted on";
 
   const std::string copy = testing::TempDir() + "damaged.kv";
   std::filesystem::copy_file(kCalibrationFile, copy, std::filesystem::copy_options::overwrite_existing);
   std::filesystem::resize_file(copy, std::filesystem::file_size(copy) / 2);
-  const auto half = load_calibration(*transformer, copy);
+  const auto half = compression::load_calibration(*transformer, copy);
   ASSERT_FALSE(half);
   EXPECT_EQ(half.error().code, base::Code::kCorrupt);
   std::filesystem::remove(copy);
-  EXPECT_EQ(load_calibration(*transformer, copy).error().code, base::Code::kNotFound);
+  EXPECT_EQ(compression::load_calibration(*transformer, copy).error().code, base::Code::kNotFound);
 }
 
 }  // namespace

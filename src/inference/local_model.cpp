@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "compression/calibration.h"
+#include "compression/prompt_compression.h"
 #include "inference/encode_queue.h"
 #include "inference/memory_fit.h"
 #include "inference/prefix_scope.h"
@@ -45,7 +47,7 @@ class LocalModelImpl final : public LocalModel {
   LocalModelImpl(LocalModelOptions options, std::unique_ptr<model::Vocab> vocab,
                  std::unique_ptr<model::ChatTemplate> chat_template,
                  std::unique_ptr<model::Transformer> transformer, std::unique_ptr<kv_cache::PagePool> pool,
-                 std::optional<Calibration> calibration, const base::Clock& clock)
+                 std::optional<compression::Calibration> calibration, const base::Clock& clock)
       : options_(std::move(options)),
         clock_(clock),
         vocab_(std::move(vocab)),
@@ -139,6 +141,19 @@ class LocalModelImpl final : public LocalModel {
   // Last: everything above is ready when they begin.
   std::optional<EncodeQueue> prompts_, forms_;
 };
+
+compression::Mode mode_of(llm::KvMode mode) {
+  switch (mode) {
+    case llm::KvMode::kAuto:
+      return compression::Mode::kAuto;
+    case llm::KvMode::kExact:
+      return compression::Mode::kExact;
+    case llm::KvMode::kQueryAware:
+      return compression::Mode::kQueryAware;
+    default:
+      return compression::Mode::kQueryAgnostic;
+  }
+}
 
 const char* prompt_field(const llm::Request& request) {
   return request.endpoint == llm::Endpoint::kChat ? "messages" : "prompt";
@@ -375,8 +390,9 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   allow_thinking(request, prompt, structure);
   auto job = std::make_unique<Job>();
   const int room = static_cast<int>(info_.context_tokens) - static_cast<int>(prompt.size());
-  job->compression = PromptCompression(request.kv.mode, request.kv.ratio.value_or(options_.kv_ratio),
-                                       static_cast<int>(prompt.size()));
+  job->compression =
+      compression::PromptCompression(mode_of(request.kv.mode), request.kv.ratio.value_or(options_.kv_ratio),
+                                     static_cast<int>(prompt.size()));
   const int fit =
       scheduler_.new_tokens_that_fit(static_cast<int>(prompt.size()), request.n, job->compression.ratio());
   job->new_tokens_max = std::min(request.max_tokens.value_or(fit), room);
@@ -467,9 +483,10 @@ base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions opt
     TRY_ASSIGN(chat_template, model::ChatTemplate::create(*vocab));
   }
   TRY_ASSIGN(auto pool, transformer->make_pool(options.kv_bytes_max));
-  std::optional<Calibration> calibration;
+  std::optional<compression::Calibration> calibration;
   if (options.kv_ratio > 1) {
-    TRY_ASSIGN(calibration, load_or_calibrate(*transformer, *vocab, options.calibration_path,
+    TRY_ASSIGN(calibration,
+               compression::load_or_calibrate(*transformer, *vocab, options.calibration_path,
                                               options.on_calibration_progress, options.on_warning));
   }
   return std::unique_ptr<LocalModel>(new LocalModelImpl(std::move(options), std::move(vocab),

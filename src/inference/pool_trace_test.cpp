@@ -19,7 +19,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "inference/kv_calibration.h"
+#include "compression/calibration.h"
 #include "inference/local_model.h"
 #include "llm/sinks.h"
 #include "model/testing/tiny_model.h"
@@ -55,13 +55,13 @@ class PoolTrace : public testing::Test {
     {
       // A predictor of random weights serves as well as a fitted one: which tokens go doesn't matter here.
       auto transformer = std::move(*model::Transformer::load(file_->path(), 1, {}));
-      Calibration calibration;
+      compression::Calibration calibration;
       calibration.predictor.width = tiny.hidden;
       std::normal_distribution<float> normal(0, 0.1F);
       const auto tables = static_cast<std::size_t>(tiny.layers * tiny.kv_heads);
       calibration.predictor.weights.resize(tables * static_cast<std::size_t>(tiny.hidden + 1));
       for (float& x : calibration.predictor.weights) x = normal(rng_);
-      ASSERT_TRUE(save(calibration, *transformer, calibration_));
+      ASSERT_TRUE(compression::save(calibration, *transformer, calibration_));
     }
     LocalModelOptions options;
     options.name = "tiny";

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "base/guard.h"
-#include "inference/kv_quality.h"
-#include "inference/kv_scores.h"
+#include "compression/quality.h"
+#include "compression/scores.h"
 #include "kernels/attention.h"
 #include "kernels/page_layout.h"
 #include "kv_cache/eviction.h"
@@ -51,8 +51,9 @@ base::Error of_field(base::Error error, const std::string& field) {
 }
 
 Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
-                     std::unique_ptr<kv_cache::PagePool> pool, std::optional<Calibration> calibration,
-                     const LocalModelOptions& options, const base::Clock& clock)
+                     std::unique_ptr<kv_cache::PagePool> pool,
+                     std::optional<compression::Calibration> calibration, const LocalModelOptions& options,
+                     const base::Clock& clock)
     : transformer_(transformer),
       vocab_(vocab),
       pool_(std::move(pool)),
@@ -60,7 +61,7 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       options_(options),
       prefixes_(*pool_, static_cast<std::int64_t>(options.prefix_bytes_max)),
       calibration_(std::move(calibration)),
-      asides_(asides_for(vocab)) {
+      asides_(compression::asides_for(vocab)) {
   publish();
   thread_ = std::thread([this] { run(); });
 }
@@ -298,7 +299,8 @@ base::Status Scheduler::begin(Job& job) {
   job.kv.tokens_kept = job.usage.prompt_tokens;
   job.kv.mode = job.compression.mode_name();
   job.kv.ratio_target = job.compression.ratio();
-  job.kv.safe_for = safe_tasks(transformer_.file_bytes(), job.compression.mode(), job.compression.ratio());
+  job.kv.safe_for =
+      compression::safe_tasks(transformer_.file_bytes(), job.compression.mode(), job.compression.ratio());
   reuse_prefix(job);
   return {};
 }
@@ -306,7 +308,7 @@ base::Status Scheduler::begin(Job& job) {
 /// What another request has read of this prompt. A question looks for something of its own, so query-aware
 /// pages are nobody else's, and the scores that it needs of the prefix are only made by reading it.
 void Scheduler::reuse_prefix(Job& job) {
-  if (job.compression.mode() == llm::KvMode::kQueryAware) return;
+  if (job.compression.mode() == compression::Mode::kQueryAware) return;
   if (job.echo.scores()) return;  // the logits of all of its rows are wanted
   if (options_.prefix_bytes_max > 0) prefix_queried_ += job.prompt.size();
   // The last token is read in any case: its logits choose the first of the answer.
@@ -324,7 +326,7 @@ void Scheduler::reuse_prefix(Job& job) {
 }
 
 void Scheduler::remember(const Job& job, const Generation& generation) {
-  if (job.compression.mode() == llm::KvMode::kQueryAware) return;
+  if (job.compression.mode() == compression::Mode::kQueryAware) return;
   const bool as_wanted = generation.sequence().compact() == job.compression.active();
   if (as_wanted) prefixes_.insert(prefix_key(job), generation.tokens(), generation.sequence());
 }
@@ -337,8 +339,9 @@ void Scheduler::give_up_prefixes(std::size_t pages) {
 
 base::Status Scheduler::ensure_calibrated() {
   if (calibration_) return {};
-  TRY_ASSIGN(calibration_, load_or_calibrate(transformer_, vocab_, options_.calibration_path,
-                                             options_.on_calibration_progress, options_.on_warning));
+  TRY_ASSIGN(calibration_,
+             compression::load_or_calibrate(transformer_, vocab_, options_.calibration_path,
+                                            options_.on_calibration_progress, options_.on_warning));
   return {};
 }
 
@@ -405,7 +408,7 @@ void Scheduler::drop_unseen(const std::vector<Part>& parts) {
     if (part.generation >= part.job->running.size()) continue;  // failed
     Generation& generation = part.job->running[part.generation];
     const bool will_be_kept = options_.prefix_bytes_max > 0 && generation.generated() == 0 &&
-                              part.job->compression.mode() != llm::KvMode::kQueryAware;
+                              part.job->compression.mode() != compression::Mode::kQueryAware;
     if (!will_be_kept || !roomy) generation.sequence().drop_unseen();
   }
 }
@@ -527,11 +530,12 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
 }
 
 void Scheduler::compress(Job& job, kv_cache::SequenceKv& sequence) {
-  if (job.compression.reads_more()) give_up_prefixes(sequence.pages_needed(repeating_tokens(asides_.repeat)));
+  if (job.compression.reads_more())
+    give_up_prefixes(sequence.pages_needed(compression::repeating_tokens(asides_.repeat)));
   // A pool with no room for the small pages leaves it exact, and the report says so.
   if (!job.compression.compress(sequence, job.prompt, asides_, transformer_, *pool_)) {
     job.kv.mode = "exact";
-    job.kv.safe_for = safe_tasks(transformer_.file_bytes(), llm::KvMode::kExact, 1);
+    job.kv.safe_for = compression::safe_tasks(transformer_.file_bytes(), compression::Mode::kExact, 1);
     return;
   }
   const std::int64_t tables = std::int64_t{sequence.shape().layers} * sequence.shape().kv_heads;

@@ -25,11 +25,11 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "inference/asides.h"
+#include "compression/asides.h"
+#include "compression/calibration.h"
+#include "compression/prompt_compression.h"
 #include "inference/generation.h"
-#include "inference/kv_calibration.h"
 #include "inference/local_model.h"
-#include "inference/prompt_compression.h"
 #include "inference/prompt_echo.h"
 #include "inference/prompt_lookup.h"
 #include "kv_cache/page_pool.h"
@@ -59,7 +59,7 @@ struct Job {
   std::vector<std::int32_t> shown;  // control tokens whose names are part of the answer
   PromptEcho echo;                  // shown before the answer
   std::string prefix_scope;         // requests of another scope share no prefix (prefix_scope.h)
-  PromptCompression compression;
+  compression::PromptCompression compression;
   bool speculate = true;
   ForcedTokens forced;
   base::Surface surface = base::Surface::kCompletions;
@@ -84,7 +84,7 @@ base::Error of_field(base::Error error, const std::string& field);
 class Scheduler {
  public:
   Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
-            std::unique_ptr<kv_cache::PagePool> pool, std::optional<Calibration> calibration,
+            std::unique_ptr<kv_cache::PagePool> pool, std::optional<compression::Calibration> calibration,
             const LocalModelOptions& options, const base::Clock& clock);
   ~Scheduler();
 
@@ -169,8 +169,8 @@ class Scheduler {
   const LocalModelOptions options_;
 
   kv_cache::PrefixIndex prefixes_;  // after the pool, whose pages it holds
-  std::optional<Calibration> calibration_;
-  const Asides asides_;
+  std::optional<compression::Calibration> calibration_;
+  const compression::Asides asides_;
 
   std::optional<CompressedPrompt> last_compressed_;
   StepClock step_clock_;

@@ -1,6 +1,6 @@
 #include "app/wiring/status_json.h"
 
-#include "inference/kv_quality.h"
+#include "compression/quality.h"
 
 namespace pmt::app {
 
@@ -17,13 +17,13 @@ nlohmann::json last_json(const std::optional<inference::CompressedPrompt>& last)
 /// What compression was measured to keep on this model, and which tasks that makes safe.
 nlohmann::json quality_json(std::int64_t file_bytes) {
   nlohmann::json out = nlohmann::json::array();
-  for (const inference::KvMeasurement& each : inference::kv_measurements(file_bytes)) {
+  for (const compression::KvMeasurement& each : compression::kv_measurements(file_bytes)) {
     out.push_back({{"task", each.task},
-                   {"mode", each.mode == llm::KvMode::kQueryAware ? "query_aware" : "query_agnostic"},
+                   {"mode", compression::name_of(each.mode)},
                    {"ratio", each.ratio},
                    {"kept", each.kept},
                    {"n", each.n},
-                   {"safe", each.kept >= inference::kSafeShare}});
+                   {"safe", each.kept >= compression::kSafeShare}});
   }
   return out;
 }

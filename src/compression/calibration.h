@@ -16,7 +16,7 @@
 #include "model/transformer.h"
 #include "model/vocab.h"
 
-namespace pmt::inference {
+namespace pmt::compression {
 
 struct Calibration {
   model::KvPredictor predictor;
@@ -39,4 +39,4 @@ base::Result<Calibration> load_or_calibrate(model::Transformer& transformer, con
                                             const std::function<void(float)>& on_progress,
                                             const std::function<void(const std::string&)>& warn);
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression

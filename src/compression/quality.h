@@ -11,13 +11,13 @@
 #include <string>
 #include <vector>
 
-#include "llm/request.h"
+#include "compression/mode.h"
 
-namespace pmt::inference {
+namespace pmt::compression {
 
 struct KvMeasurement {
   const char* task;
-  llm::KvMode mode;
+  Mode mode;
   double ratio;
   double kept;  // share; of perplexity full / compressed
   int n;        // questions that the full cache solved; texts for perplexity
@@ -29,6 +29,6 @@ inline constexpr double kSafeShare = 0.95;
 std::span<const KvMeasurement> kv_measurements(std::int64_t file_bytes);
 
 /// The measured tasks that `mode` keeps at `ratio`; all of them when it is exact.
-std::vector<std::string> safe_tasks(std::int64_t file_bytes, llm::KvMode mode, double ratio);
+std::vector<std::string> safe_tasks(std::int64_t file_bytes, Mode mode, double ratio);
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression

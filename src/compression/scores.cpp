@@ -1,4 +1,4 @@
-#include "inference/kv_scores.h"
+#include "compression/scores.h"
 
 #include <algorithm>
 #include <vector>
@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "kv_cache/eviction.h"
 
-namespace pmt::inference {
+namespace pmt::compression {
 namespace {
 
 constexpr int kRepeatChunk = 512;
@@ -165,4 +165,4 @@ kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::S
   return out;
 }
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression

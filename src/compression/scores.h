@@ -16,7 +16,7 @@
 #include "kv_cache/sequence_kv.h"
 #include "model/transformer.h"
 
-namespace pmt::inference {
+namespace pmt::compression {
 
 kv_cache::ScoreBuffer zero_scores(const kv_cache::KvShape& shape, int tokens);
 
@@ -85,4 +85,4 @@ base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transf
 kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_question,
                               const QuestionPlace& question, double ratio);
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression

@@ -1,8 +1,8 @@
-#include "inference/asides.h"
+#include "compression/asides.h"
 
 #include <string>
 
-namespace pmt::inference {
+namespace pmt::compression {
 
 bool knows_chat_turns(const model::Vocab& vocab) {
   return vocab.chat_template() && vocab.chat_template()->find("<|im_start|>") != std::string::npos;
@@ -23,4 +23,4 @@ Asides asides_for(const model::Vocab& vocab) {
   return out;
 }
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression

@@ -1,4 +1,4 @@
-#include "inference/kv_calibration.h"
+#include "compression/calibration.h"
 
 #include <algorithm>
 #include <cmath>
@@ -15,11 +15,11 @@
 #include "base/check.h"
 #include "base/cholesky.h"
 #include "base/file.h"
-#include "inference/asides.h"
-#include "inference/kv_scores.h"
+#include "compression/asides.h"
+#include "compression/scores.h"
 #include "model/sampler.h"
 
-namespace pmt::inference {
+namespace pmt::compression {
 namespace {
 
 constexpr int kTextTokens = 900;
@@ -337,4 +337,4 @@ base::Result<Calibration> load_or_calibrate(model::Transformer& transformer, con
   return made;
 }
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression

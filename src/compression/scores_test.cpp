@@ -1,4 +1,4 @@
-#include "inference/kv_scores.h"
+#include "compression/scores.h"
 
 #include <algorithm>
 #include <memory>
@@ -8,11 +8,11 @@
 
 #include <gtest/gtest.h>
 
-#include "inference/prompt_compression.h"
+#include "compression/prompt_compression.h"
 #include "kv_cache/eviction.h"
 #include "model/testing/tiny_model.h"
 
-namespace pmt::inference {
+namespace pmt::compression {
 namespace {
 
 constexpr int kTokens = 200;
@@ -162,7 +162,7 @@ TEST_F(KvScores, WhatNoTurnLooksAtKeepsALittleOfItsScore) {
 
 TEST_F(KvScores, APromptIsReadUpToTheQuestionThenUpToTheTurn) {
   const auto ends_at = [&](double ratio) {
-    const PromptCompression compression(llm::KvMode::kQueryAware, ratio, kTokens);
+    const PromptCompression compression(Mode::kQueryAware, ratio, kTokens);
     auto read_so_far = sequence();
     std::vector<int> ends;
     while (read_so_far.tokens() < kTokens) {
@@ -178,4 +178,4 @@ TEST_F(KvScores, APromptIsReadUpToTheQuestionThenUpToTheTurn) {
 }
 
 }  // namespace
-}  // namespace pmt::inference
+}  // namespace pmt::compression

@@ -1,4 +1,4 @@
-#include "inference/prompt_compression.h"
+#include "compression/prompt_compression.h"
 
 #include <algorithm>
 #include <utility>
@@ -6,40 +6,28 @@
 #include "base/check.h"
 #include "kv_cache/eviction.h"
 
-namespace pmt::inference {
+namespace pmt::compression {
 namespace {
 
 constexpr int kQuestionTokens = 32;  // and the turn's
 
-llm::KvMode resolve(llm::KvMode mode, double ratio, int prompt_tokens) {
-  if (ratio <= 1 || prompt_tokens < kCompressedTokensMin) return llm::KvMode::kExact;
-  if (mode != llm::KvMode::kAuto) return mode;
+Mode resolve(Mode mode, double ratio, int prompt_tokens) {
+  if (ratio <= 1 || prompt_tokens < kCompressedTokensMin) return Mode::kExact;
+  if (mode != Mode::kAuto) return mode;
   // Where a request's question begins isn't known: its last tokens, which query-aware takes for it, may be
   // half of something else. Asked over HTTP, query-agnostic keeps as much, at a higher ratio
   // (docs/kv-cache.md).
-  return prompt_tokens < kAutoExactTokens ? llm::KvMode::kExact : llm::KvMode::kQueryAgnostic;
+  return prompt_tokens < kAutoExactTokens ? Mode::kExact : Mode::kQueryAgnostic;
 }
 
 }  // namespace
 
-PromptCompression::PromptCompression(llm::KvMode mode, double ratio, int prompt_tokens)
+PromptCompression::PromptCompression(Mode mode, double ratio, int prompt_tokens)
     : mode_(resolve(mode, ratio, prompt_tokens)),
       ratio_(active() ? ratio : 1),
       prompt_tokens_(prompt_tokens),
-      question_(mode_ == llm::KvMode::kQueryAware
-                    ? question_from(prompt_tokens - kQuestionTokens, prompt_tokens)
-                    : QuestionPlace{prompt_tokens, prompt_tokens, prompt_tokens}) {}
-
-const char* PromptCompression::mode_name() const {
-  switch (mode_) {
-    case llm::KvMode::kQueryAware:
-      return "query_aware";
-    case llm::KvMode::kQueryAgnostic:
-      return "query_agnostic";
-    default:
-      return "exact";
-  }
-}
+      question_(mode_ == Mode::kQueryAware ? question_from(prompt_tokens - kQuestionTokens, prompt_tokens)
+                                           : QuestionPlace{prompt_tokens, prompt_tokens, prompt_tokens}) {}
 
 int PromptCompression::span_tokens(const kv_cache::SequenceKv& sequence, int pending) const {
   if (!active() || sequence.compact()) return pending;
@@ -52,7 +40,7 @@ int PromptCompression::span_tokens(const kv_cache::SequenceKv& sequence, int pen
 }
 
 bool PromptCompression::scores_question(const kv_cache::SequenceKv& sequence) const {
-  return mode_ == llm::KvMode::kQueryAware && !scored_ && sequence.tokens() >= question_.first;
+  return mode_ == Mode::kQueryAware && !scored_ && sequence.tokens() >= question_.first;
 }
 
 void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor& predictor,
@@ -61,7 +49,7 @@ void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor
   if (!active() || scored_ || sequence.compact()) return;
   if (scores_.values.empty()) {
     scores_ = zero_scores(sequence.shape(), prompt_tokens_);
-    if (mode_ == llm::KvMode::kQueryAware) {
+    if (mode_ == Mode::kQueryAware) {
       by_question_ = zero_scores(sequence.shape(), question_.end);
       queries_ = room_for_queries(hparams, question_.first, prompt_tokens_ - question_.first);
     }
@@ -91,7 +79,7 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
         weigh_by_turns(scores_, std::move(*by_turns), prompt_tokens_);
     }
   }
-  const bool aware = mode_ == llm::KvMode::kQueryAware;
+  const bool aware = mode_ == Mode::kQueryAware;
   if (!scored_ && aware) scores_ = combine(scores_, std::move(by_question_), question_, ratio_);
   scored_ = true;
   kv_cache::EvictionOptions options;
@@ -103,4 +91,4 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
       kv_cache::summary_request(queries_.values.empty() ? nullptr : &queries_, ratio_, aware));
 }
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression

@@ -7,7 +7,7 @@
 
 #include "model/vocab.h"
 
-namespace pmt::inference {
+namespace pmt::compression {
 
 struct Asides {
   std::vector<std::int32_t> repeat;              // asks the model to repeat what it has read
@@ -19,4 +19,4 @@ Asides asides_for(const model::Vocab& vocab);
 /// Whether turns are marked as ChatML does; of other models a sentence alone has to do.
 bool knows_chat_turns(const model::Vocab& vocab);
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression

@@ -9,14 +9,14 @@
 #pragma once
 
 #include "base/result.h"
-#include "inference/asides.h"
-#include "inference/kv_scores.h"
+#include "compression/asides.h"
+#include "compression/mode.h"
+#include "compression/scores.h"
 #include "kv_cache/attention_plan.h"
 #include "kv_cache/sequence_kv.h"
-#include "llm/request.h"
 #include "model/transformer.h"
 
-namespace pmt::inference {
+namespace pmt::compression {
 
 /// Under this many prompt tokens "auto" stays exact: there is little to save, and much of it matters.
 inline constexpr int kAutoExactTokens = 1000;
@@ -28,12 +28,12 @@ class PromptCompression {
   /// Exact: nothing to do.
   PromptCompression() = default;
   /// `mode` as asked for; the mode that it comes to is mode().
-  PromptCompression(llm::KvMode mode, double ratio, int prompt_tokens);
+  PromptCompression(Mode mode, double ratio, int prompt_tokens);
 
-  llm::KvMode mode() const { return mode_; }
-  const char* mode_name() const;
+  Mode mode() const { return mode_; }
+  const char* mode_name() const { return name_of(mode_); }
   double ratio() const { return ratio_; }
-  bool active() const { return mode_ != llm::KvMode::kExact; }
+  bool active() const { return mode_ != Mode::kExact; }
 
   /// How many of the `pending` tokens after the first `read` one span may hold.
   int span_tokens(const kv_cache::SequenceKv& sequence, int pending) const;
@@ -51,7 +51,7 @@ class PromptCompression {
                         const Asides& asides, model::Transformer& transformer, kv_cache::PagePool& pool);
 
  private:
-  llm::KvMode mode_ = llm::KvMode::kExact;
+  Mode mode_ = Mode::kExact;
   double ratio_ = 1;
   int prompt_tokens_ = 0;
   QuestionPlace question_;             // all of the prompt is before it when query-agnostic
@@ -61,4 +61,4 @@ class PromptCompression {
   bool scored_ = false;  // a choice that is read again is cut by the same scores
 };
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression

@@ -1,13 +1,13 @@
-#include "inference/kv_quality.h"
+#include "compression/quality.h"
 
 #include <algorithm>
 
-namespace pmt::inference {
+namespace pmt::compression {
 namespace {
 
 constexpr std::int64_t kMeasuredFileBytes = 98'362'432;  // SmolLM2-135M-Instruct, Q4_1
-constexpr llm::KvMode kAgnostic = llm::KvMode::kQueryAgnostic;
-constexpr llm::KvMode kAware = llm::KvMode::kQueryAware;
+constexpr Mode kAgnostic = Mode::kQueryAgnostic;
+constexpr Mode kAware = Mode::kQueryAware;
 
 constexpr KvMeasurement kMeasured[] = {
     {"instructions", kAgnostic, 8, 0.870, 138},
@@ -51,9 +51,9 @@ std::span<const KvMeasurement> kv_measurements(std::int64_t file_bytes) {
   return kMeasured;
 }
 
-std::vector<std::string> safe_tasks(std::int64_t file_bytes, llm::KvMode mode, double ratio) {
+std::vector<std::string> safe_tasks(std::int64_t file_bytes, Mode mode, double ratio) {
   const auto measured = kv_measurements(file_bytes);
-  const bool exact = mode == llm::KvMode::kExact || ratio <= 1;
+  const bool exact = mode == Mode::kExact || ratio <= 1;
   double judged = 0;  // the least measured ratio that isn't below
   for (const KvMeasurement& each : measured) {
     if (each.ratio >= ratio && (judged == 0 || each.ratio < judged)) judged = each.ratio;
@@ -66,4 +66,4 @@ std::vector<std::string> safe_tasks(std::int64_t file_bytes, llm::KvMode mode, d
   return out;
 }
 
-}  // namespace pmt::inference
+}  // namespace pmt::compression
