@@ -12,8 +12,9 @@
 
 #include <fmt/format.h>
 
+#include "compression/encode.h"
+#include "compression/plan.h"
 #include "compression/scores.h"
-#include "kv_cache/eviction.h"
 #include "kv_cache/prefix_index.h"
 #include "lab/llama_reference.h"
 #include "lab/measure.h"
@@ -88,19 +89,17 @@ class Ours {
     for (std::size_t i = 0; scores && i < std::size(kRatios); ++i) {
       const Stopwatch compression;
       kv_cache::SequenceKv compact = sequence_.fork();
-      kv_cache::EvictionOptions options;
-      options.ratio = kRatios[i];
-      options.question_tokens = question.asked();
       auto ones = compression::zero_scores(compact.shape(), depth);
       std::fill(ones.values.begin(), ones.values.end(), 1.0F);
-      const auto kept = kv_cache::choose_kept(compression::combine(ones, *scores, question, kRatios[i]),
-                                              compact.shape(), depth, options);
-      if (!compact.compress(kept, kv_cache::ends_of(kRatios[i]), kernels::best_attention_kernels(), threads_,
-                            kv_cache::summary_request(&queries, kRatios[i], true)))
+      const auto plan =
+          compression::plan(compression::combine(ones, *scores, question, kRatios[i]), compact.shape(),
+                            {.ratio = kRatios[i], .tokens = depth, .question = question});
+      if (!compact.adopt(
+              compression::encode(compact, *pool_, plan, {.threads = threads_, .queries = &queries})))
         continue;
       if (i == 0) speed.compression_s = compression.seconds();
       speed.ratio_achieved[i] = static_cast<double>(compact.shape().token_bytes_f16()) * depth /
-                                static_cast<double>(compact.held_bytes());
+                                static_cast<double>(compact.held().total());
       speed.compressed_decode_s[i] = decode(compact, tokens, depth);
     }
     speed.decode_s = decode(sequence_, tokens, depth);

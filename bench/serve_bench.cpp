@@ -23,8 +23,9 @@
 #include <fmt/format.h>
 
 #include "bench/serve_end_to_end.h"
+#include "compression/encode.h"
+#include "compression/plan.h"
 #include "compression/scores.h"
-#include "kv_cache/eviction.h"
 #include "lab/llama_reference.h"
 #include "lab/measure.h"
 #include "model/transformer.h"
@@ -86,14 +87,14 @@ class Ours {
 
   Outcome run(double ratio) {
     std::vector<kv_cache::SequenceKv> sequences;
-    const auto kept = ratio > 1 ? choose(ratio) : std::vector<kv_cache::KeptTokens>();
+    const auto plan = ratio > 1 ? choose(ratio) : compression::Plan();
     std::int64_t held = 0;
     for (;;) {
-      sequences.push_back(ratio > 1 ? compressed(kept, ratio) : copied());
+      sequences.push_back(ratio > 1 ? compressed(plan) : copied());
       check(sequences.back().reserve(kRoomTokens));
-      held += sequences.back().bytes();
+      held += sequences.back().held().pages;
       if (held <= limit_) continue;
-      held -= sequences.back().bytes();
+      held -= sequences.back().held().pages;
       sequences.pop_back();
       break;
     }
@@ -138,32 +139,31 @@ class Ours {
   kv_cache::SequenceKv copied() {
     kv_cache::SequenceKv out(*pool_, source_->shape());
     check(out.reserve(context_));
-    for (std::size_t table = 0; table < source_->tables().size(); ++table) {
-      for (std::size_t i = 0; i < source_->tables()[table].size(); ++i)
-        std::memcpy(pool_->data(out.tables()[table][i]), pool_->data(source_->tables()[table][i]),
-                    source_->page_bytes(table, i));
+    const kv_cache::KvShape& shape = source_->shape();
+    for (std::size_t t = 0; t < shape.tables(); ++t) {
+      const auto from = source_->table(shape.layer_of(t), shape.head_of(t)).pages;
+      const auto to = out.table(shape.layer_of(t), shape.head_of(t)).pages;
+      for (std::size_t i = 0; i < from.size(); ++i)
+        std::memcpy(pool_->data(to[i]), pool_->data(from[i]), pool_->bytes_of(kv_cache::PageSize::kLarge));
     }
     out.commit(context_);
     return out;
   }
 
-  kv_cache::SequenceKv compressed(const std::vector<kv_cache::KeptTokens>& kept, double ratio) {
+  kv_cache::SequenceKv compressed(const compression::Plan& plan) {
     kv_cache::SequenceKv out = source_->fork();
-    check(out.compress(kept, kv_cache::ends_of(ratio), kernels::best_attention_kernels()));
+    check(out.adopt(compression::encode(out, *pool_, plan, {})));
     return out;
   }
 
-  std::vector<kv_cache::KeptTokens> choose(double ratio) {
+  compression::Plan choose(double ratio) {
     const auto question = compression::question_from(context_ - kQuestionTokens, context_);
     auto by_question = compression::score_by_question(*transformer_, *pool_, *source_, tokens_, question);
     if (!by_question) check(by_question.error());
     auto ones = compression::zero_scores(source_->shape(), context_);
     std::fill(ones.values.begin(), ones.values.end(), 1.0F);
-    kv_cache::EvictionOptions options;
-    options.ratio = ratio;
-    options.question_tokens = question.asked();
-    return kv_cache::choose_kept(compression::combine(ones, std::move(*by_question), question, ratio),
-                                 source_->shape(), context_, options);
+    return compression::plan(compression::combine(ones, std::move(*by_question), question, ratio),
+                             source_->shape(), {.ratio = ratio, .tokens = context_, .question = question});
   }
 
   std::unique_ptr<model::Transformer> transformer_;

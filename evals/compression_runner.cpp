@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "compression/encode.h"
 #include "compression/scores.h"
 #include "evals/compression_answer.h"
 #include "lab/measure.h"
@@ -69,15 +70,13 @@ const kv_cache::ScoreBuffer& CompressionRunner::agnostic_scores(Context& context
 kv_cache::SequenceKv CompressionRunner::compressed(const kv_cache::SequenceKv& from,
                                                    const kv_cache::ScoreBuffer& scores,
                                                    const kv_cache::ReferenceQueries& queries,
-                                                   std::optional<int> question_tokens, double ratio) const {
-  kv_cache::EvictionOptions options;
-  options.ratio = ratio;
-  options.question_tokens = question_tokens.value_or(0);
+                                                   std::optional<compression::QuestionPlace> question,
+                                                   double ratio) const {
   kv_cache::SequenceKv out = from.fork();
-  const auto kept = kv_cache::choose_kept(scores, out.shape(), out.tokens(), options);
-  need(out.compress(kept, kv_cache::ends_of(ratio), kernels::best_attention_kernels(),
-                    transformer_->threads(),
-                    kv_cache::summary_request(&queries, ratio, question_tokens.has_value())));
+  const auto plan =
+      compression::plan(scores, out.shape(), {.ratio = ratio, .tokens = out.tokens(), .question = question});
+  need(out.adopt(
+      compression::encode(out, *pool_, plan, {.threads = transformer_->threads(), .queries = &queries})));
   return out;
 }
 
@@ -108,7 +107,7 @@ kv_cache::SequenceKv CompressionRunner::aware(Context& context, const Question& 
       need(compression::score_by_question(*transformer_, *pool_, fork, prompt, place, &queries));
   const auto scores =
       compression::combine(agnostic_scores(context), std::move(by_question), place, setting.ratio);
-  return compressed(fork, scores, queries, place.asked(), setting.ratio);
+  return compressed(fork, scores, queries, place, setting.ratio);
 }
 
 /// Whether what the model answers by itself, greedily from its `first` token on, has the wanted words in it.
@@ -144,7 +143,7 @@ CompressionRunner::Said CompressionRunner::ask(kv_cache::SequenceKv sequence, co
   }
   out.logprob /= static_cast<double>(question.gold.size());
   out.ratio = static_cast<double>(sequence.shape().bytes_f16(sequence.tokens())) /
-              static_cast<double>(sequence.held_bytes());
+              static_cast<double>(sequence.held().total());
   return out;
 }
 

@@ -10,8 +10,8 @@
 
 #include "compression/asides.h"
 #include "compression/calibration.h"
+#include "compression/plan.h"
 #include "evals/compression_tasks.h"
-#include "kv_cache/eviction.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
 
@@ -69,7 +69,7 @@ class CompressionRunner {
   const kv_cache::ScoreBuffer& agnostic_scores(Context& context);
   kv_cache::SequenceKv compressed(const kv_cache::SequenceKv& from, const kv_cache::ScoreBuffer& scores,
                                   const kv_cache::ReferenceQueries& queries,
-                                  std::optional<int> question_tokens, double ratio) const;
+                                  std::optional<compression::QuestionPlace> question, double ratio) const;
   kv_cache::SequenceKv agnostic(Context& context, double ratio);
   kv_cache::SequenceKv aware(Context& context, const Question& question, const Setting& setting);
   Said ask(kv_cache::SequenceKv sequence, const Question& question);

@@ -1,10 +1,12 @@
 #include "compression/prompt_compression.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
-#include "kv_cache/eviction.h"
+#include "compression/encode.h"
+#include "compression/plan.h"
 
 namespace pmt::compression {
 namespace {
@@ -82,13 +84,13 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
   const bool aware = mode_ == Mode::kQueryAware;
   if (!scored_ && aware) scores_ = combine(scores_, std::move(by_question_), question_, ratio_);
   scored_ = true;
-  kv_cache::EvictionOptions options;
-  options.ratio = ratio_;
-  options.question_tokens = question_.asked();
-  return sequence.compress(
-      kv_cache::choose_kept(scores_, sequence.shape(), prompt_tokens_, options), kv_cache::ends_of(ratio_),
-      kernels::best_attention_kernels(), transformer.threads(),
-      kv_cache::summary_request(queries_.values.empty() ? nullptr : &queries_, ratio_, aware));
+  const Plan what = plan(scores_, sequence.shape(),
+                         {.ratio = ratio_,
+                          .tokens = prompt_tokens_,
+                          .question = aware ? std::optional(question_) : std::nullopt});
+  return sequence.adopt(
+      encode(sequence, pool, what,
+             {.threads = transformer.threads(), .queries = queries_.values.empty() ? nullptr : &queries_}));
 }
 
 }  // namespace pmt::compression

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "base/check.h"
-#include "kv_cache/eviction.h"
 
 namespace pmt::compression {
 namespace {
@@ -119,11 +118,6 @@ base::Result<kv_cache::ReferenceQueries> queries_of_repeating(model::Transformer
   span.queries = &queries;
   TRY(transformer.forward(pool, {&span, 1}));
   return queries;
-}
-
-QuestionPlace question_from(int first, int tokens) {
-  CHECK(first > 0 && first < tokens);
-  return {first, std::max(first, tokens - kv_cache::kPromptEndTokens), tokens};
 }
 
 base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "compression/question_place.h"
 #include "kv_cache/attention_plan.h"
 #include "kv_cache/page_pool.h"
 #include "kv_cache/sequence_kv.h"
@@ -54,19 +55,6 @@ base::Result<kv_cache::ReferenceQueries> queries_of_repeating(model::Transformer
                                                               const kv_cache::SequenceKv& read,
                                                               std::span<const std::int32_t> context,
                                                               std::span<const std::int32_t> request);
-
-/// A prompt of `tokens` ends in a question, [first, end), and the template's turn to answer it, [end,
-/// tokens).
-struct QuestionPlace {
-  int first = 0;
-  int end = 0;
-  int tokens = 0;
-  int asked() const { return end - first; }
-};
-/// Up to this ratio every head keeps the question whole (note 0005).
-inline constexpr double kQuestionRatioMax = 16;
-/// 0 < first < tokens; of few tokens the question is none.
-QuestionPlace question_from(int first, int tokens);
 
 /// Query-aware: the greatest probability that any query of the question or the turn gives each token before
 /// the question, and that any of the turn gives each of the question's own. `context` is what `read` has

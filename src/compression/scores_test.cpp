@@ -9,7 +9,6 @@
 #include <gtest/gtest.h>
 
 #include "compression/prompt_compression.h"
-#include "kv_cache/eviction.h"
 #include "model/testing/tiny_model.h"
 
 namespace pmt::compression {
@@ -50,7 +49,7 @@ class KvScores : public testing::Test {
 
 TEST_F(KvScores, OnlyTheTurnScoresTheQuestionItself) {
   const QuestionPlace question = question_from(kTokens - 40, kTokens);
-  EXPECT_EQ(question.end, kTokens - kv_cache::kPromptEndTokens);
+  EXPECT_EQ(question.end, kTokens - kPromptEndTokens);
   auto whole = sequence();
   read(whole, kTokens);
   const auto scores = score_by_question(*transformer_, *pool_, whole, prompt_, question);

@@ -8,11 +8,11 @@
 #include <fmt/format.h>
 
 #include "base/guard.h"
+#include "compression/eviction.h"
 #include "compression/quality.h"
 #include "compression/scores.h"
 #include "kernels/attention.h"
 #include "kernels/page_layout.h"
-#include "kv_cache/eviction.h"
 
 namespace pmt::inference {
 namespace {
@@ -106,7 +106,7 @@ std::size_t Scheduler::pages_at_most(const Need& need) const {
     const double pages =
         static_cast<double>((global + local) * kEndPages + (global * own + local * own_local) * choices);
     const double end_page =
-        static_cast<double>(kernels::page_bytes(kv_cache::ends_of(need.kv_ratio), shape.head_dim));
+        static_cast<double>(kernels::page_bytes(compression::tail_of(need.kv_ratio), shape.head_dim));
     const auto later = static_cast<std::size_t>(prompt + pages * end_page / page) + 2;
     return std::max(kv_cache::SequenceKv::pages_at_most(shape, need.prompt_tokens, step), later);
   }
@@ -561,7 +561,7 @@ void Scheduler::note_compressed(const kv_cache::SequenceKv& sequence, std::int64
           sequence.slot(kv_cache::LayerId(layer), kv_cache::KvHeadId(head), sequence.tokens() - 1) + 1);
   }
   const double f16_bytes = 2.0 * 2 * sequence.tokens() * shape.layers * shape.kv_heads * shape.head_dim;
-  out.ratio = f16_bytes / static_cast<double>(std::max<std::int64_t>(sequence.held_bytes(), 1));
+  out.ratio = f16_bytes / static_cast<double>(std::max<std::int64_t>(sequence.held().total(), 1));
   last_compressed_ = std::move(out);
 }
 
@@ -608,8 +608,8 @@ void Scheduler::settle_drafts(Job& job, Generation& generation) {
 
 void Scheduler::fork_prompt(Job& job, std::span<const float> logits) {
   job.prompt_shared = true;
-  const kv_cache::SequenceKv& prompt = job.running[0].sequence();
-  job.shared_bytes = prompt.full_bytes() + prompt.summary_bytes();
+  const kv_cache::SequenceKv::Held prompt = job.running[0].sequence().held();
+  job.shared_bytes = prompt.full + prompt.side_tables;
   // Forked before the first choice goes on: its partial page is copied when one of them writes.
   for (std::size_t i = 1; i < job.running.size(); ++i) job.running[i].adopt(job.running[0].sequence().fork());
   for (std::size_t i = 1; i < job.running.size(); ++i) sample(job, job.running[i], logits);
@@ -667,7 +667,7 @@ void Scheduler::end_generation(Job& job, Generation& generation) {
   const kv_cache::KvShape& shape = generation.sequence().shape();
   job.kv.bytes_f16 += shape.bytes_f16(generation.sequence().tokens()) -
                       (job.kv.bytes > 0 ? shape.bytes_f16(static_cast<std::int64_t>(job.prompt.size())) : 0);
-  job.kv.bytes += generation.sequence().held_bytes() - (job.kv.bytes > 0 ? job.shared_bytes : 0);
+  job.kv.bytes += generation.sequence().held().total() - (job.kv.bytes > 0 ? job.shared_bytes : 0);
   // What can't be kept for others is no fault of this answer.
   base::survives({base::Thread::kScheduler, job.id}, [&] { remember(job, generation); });
   generation.sequence().clear();

@@ -84,14 +84,11 @@ kernels::AttentionTile AttentionPlan::tile_of(const Item& item, LayerId layer, c
   const Span& span = spans_[item.span];
   kernels::AttentionTile tile;
   const KvHeadId head(item.head);
-  tile.kv = {pool_->base(),
-             pool_->unit_bytes(),
-             &span.sequence->page_ids(layer, head)->value,
-             span.sequence->coded_pages(layer, head),
-             span.sequence->ends(),
-             span.sequence->biases(layer, head)};
+  const SequenceKv::Table table = span.sequence->table(layer, head);
+  tile.kv = {pool_->base(),       pool_->unit_bytes(),   &table.pages.data()->value,
+             table.compact_pages, span.sequence->tail(), table.biases};
   const std::ptrdiff_t row_floats = std::ptrdiff_t{shape_.kv_heads} * shape_.group * shape_.head_dim;
-  tile.summary = span.sequence->summary(layer, head);
+  tile.summary = table.summary;
   tile.q_stride = row_floats;
   tile.q = q + (span.row_first + item.query_first) * row_floats + item.head * shape_.group * shape_.head_dim;
   tile.queries = item.queries;

@@ -30,7 +30,8 @@ class AttentionPlanTest : public testing::Test {
         for (int t = 0; t < tokens; ++t) {
           for (float& x : k) x = normal(rng_);
           for (float& x : v) x = normal(rng_);
-          const PageId page = sequence.page_ids(LayerId(layer), KvHeadId(head))[t / kernels::kPageTokens];
+          const PageId page =
+              sequence.table(LayerId(layer), KvHeadId(head)).pages.data()[t / kernels::kPageTokens];
           kernels_.store_f16(k.data(), v.data(), 64, t % kernels::kPageTokens, pool_->data(page));
         }
       }
@@ -97,7 +98,7 @@ TEST_F(AttentionPlanTest, ALocalLayerSeesItsWindowOnly) {
   const auto before = run({{&a, 0, 40, 2460}}, q, 2, LayerId(1));
   for (const float x : before) ASSERT_FALSE(std::isnan(x));
   a.drop_unseen();
-  EXPECT_EQ(a.pages(), 3 * (79U + 79 - 58)) << "58 pages end before token 2500 + 1 - 600 - 32";
+  EXPECT_EQ(a.held().page_count, 3 * (79U + 79 - 58)) << "58 pages end before token 2500 + 1 - 600 - 32";
   EXPECT_EQ(0, std::memcmp(before.data(), run({{&a, 0, 40, 2460}}, q, 1, LayerId(1)).data(),
                            before.size() * sizeof(float)));
   for (const int row : {0, 17, 39}) {

@@ -26,6 +26,13 @@ class PrefixIndexTest : public testing::Test {
     sequence.commit(tokens);
     return sequence;
   }
+  /// Four of its tokens, in one page of bytes.
+  CompactTables few(int tokens) const {
+    CompactTables out{.tokens = tokens, .tail = kernels::PageCodec::kBytes};
+    out.tables = {{.kept = 4, .compact_pages = 0}};
+    out.pages.resize(pool_->bytes_of(PageSize::kHalf));
+    return out;
+  }
   static std::vector<std::int32_t> numbers(int first, int count) {
     std::vector<std::int32_t> out(static_cast<std::size_t>(count));
     std::iota(out.begin(), out.end(), first);
@@ -103,8 +110,7 @@ TEST_F(PrefixIndexTest, SharedPagesCountOnce) {
 TEST_F(PrefixIndexTest, CompactEntriesServeOnlyWhatGoesOnFromThem) {
   PrefixIndex index(*pool_, kLots);
   SequenceKv sequence = read(200);
-  ASSERT_TRUE(sequence.compress({{{}, {0, 5, 9, 199}}}, kernels::PageCodec::kBytes,
-                                kernels::best_attention_kernels()));
+  ASSERT_TRUE(sequence.adopt(few(200)));
   index.insert(kAt8, numbers(0, 200), sequence);
   EXPECT_FALSE(index.find(kExact, numbers(0, 220), 219)) << "an exact request never gets it";
   EXPECT_FALSE(index.find(PrefixKey{.scope = "", .ratio = 4}, numbers(0, 220), 219))
@@ -120,8 +126,7 @@ TEST_F(PrefixIndexTest, ACompactEntryBesideALongerCompression) {
   PrefixIndex index(*pool_, kLots);
   const auto compacted = [&](int tokens) {
     SequenceKv sequence = read(tokens);
-    EXPECT_TRUE(
-        sequence.compress({{{}, {0, 5, 9}}}, kernels::PageCodec::kBytes, kernels::best_attention_kernels()));
+    EXPECT_TRUE(sequence.adopt(few(tokens)));
     return sequence;
   };
   index.insert(kAt8, numbers(0, 300), compacted(300));

@@ -1,6 +1,5 @@
 #include "kv_cache/self_test.h"
 
-#include <cmath>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -17,8 +16,6 @@ namespace {
 
 constexpr int kTokens = 96;
 constexpr KvShape kShape{.layers = 1, .kv_heads = 1, .head_dim = 64};
-// A value coded in 3 bits is off by 0.19 of its size; averaged over many tokens by less.
-constexpr double kErrorMax = 0.3;
 
 std::vector<float> attend(const PagePool& pool, const SequenceKv& sequence, const std::vector<float>& query) {
   AttentionPlan plan(pool);
@@ -47,7 +44,8 @@ class Bench {
     const int begin = sequence.tokens();
     TRY(sequence.reserve(begin + count));
     for (int t = begin; t < begin + count; ++t) {
-      const PageId page = sequence.page_ids(LayerId(0), KvHeadId(0))[t / kernels::kPageTokens];
+      const PageId page =
+          sequence.table(LayerId(0), KvHeadId(0)).pages[static_cast<std::size_t>(t / kernels::kPageTokens)];
       kernels::best_attention_kernels().store_f16(random().data(), random().data(), kShape.head_dim,
                                                   t % kernels::kPageTokens, pool_->data(page));
     }
@@ -62,39 +60,6 @@ class Bench {
 };
 
 }  // namespace
-
-std::optional<std::string> self_test() {
-  Bench bench;
-  if (const auto opened = bench.open(); !opened) return opened.error().message;
-  const PagePool& pool = bench.pool();
-  SequenceKv sequence(bench.pool(), kShape);
-  if (const auto filled = bench.append(sequence, kTokens); !filled) return filled.error().message;
-  const auto query = bench.random();
-  const auto exact = attend(pool, sequence, query);
-  const std::size_t bytes = pool.stats().bytes_used;
-  // All tokens stay: as many as fill pages coded, the last page's worth exact.
-  KeptTokens all;
-  all.exact.resize(kTokens);
-  std::iota(all.exact.begin(), all.exact.end(), 0);
-  const auto coded = all.exact.begin() + (kTokens - 1) / kernels::kPageTokens * kernels::kPageTokens;
-  all.coded.assign(all.exact.begin(), coded);
-  all.exact.erase(all.exact.begin(), coded);
-  if (const auto done =
-          sequence.compress({all}, kernels::PageCodec::kBytes, kernels::best_attention_kernels());
-      !done)
-    return done.error().message;
-  const std::size_t page = pool.bytes_of(PageSize::kLarge);
-  if (pool.stats().bytes_used != (bytes - page) / 4 + page / 2)
-    return "compact pages don't take a quarter of the bytes, and the last one half";
-  const auto compact = attend(pool, sequence, query);
-  double off = 0, power = 0;
-  for (std::size_t i = 0; i < exact.size(); ++i) {
-    off += std::pow(double{compact[i]} - exact[i], 2);
-    power += std::pow(double{exact[i]}, 2);
-  }
-  if (!(std::sqrt(off / power) < kErrorMax)) return "attention over compact pages is off";
-  return std::nullopt;
-}
 
 std::optional<std::string> prefix_self_test() {
   Bench bench;

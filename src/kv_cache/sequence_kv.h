@@ -1,8 +1,8 @@
 // The keys and values of one sequence: a block table per (layer, KV head) into the page pool.
 //
-// A sequence begins exact: every table is equally long and slot i of a table holds token i. compress() makes
-// it compact: each table keeps its own choice of tokens, first those in coded pages, all full, then those in
-// the ends, exact or a byte an element, where tokens that come later are appended (notes 0009, 0017). Tables
+// A sequence begins exact: every table is equally long and slot i of a table holds token i. adopt() makes it
+// compact: each table keeps its own choice of tokens, first those in compact pages, all full, then those in the
+// tail pages, exact or a byte an element, where tokens that come later are appended (notes 0009, 0017). Tables
 // of a compact sequence differ in length; the token at position p >= compressed_tokens() lies in slot kept +
 // p - compressed_tokens(). Keys carry their original positions (RoPE), so a slot's number means nothing to
 // attention.
@@ -11,24 +11,26 @@
 // that no later query sees; a compact sequence keeps of such a layer the last tokens only, without gaps.
 //
 // Pages are shared between forks and copied when one of them writes (copy-on-write).
-// Thread-safety: one owner thread changes it; kernels read page_ids() while nobody changes it.
-// Errors: reserve and compress say kUnavailable when the pool is full, and leave the sequence as it was.
+// Thread-safety: one owner thread changes it; kernels read table() while nobody changes it.
+// Errors: reserve and adopt say kUnavailable when the pool is full, and leave the sequence as it was.
 // Cost: 4 B a page and table; a fork costs the tables and no page.
 #pragma once
 
 #include <algorithm>
 #include <bitset>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
 #include "kernels/attention.h"
 #include "kernels/page_layout.h"
-#include "kv_cache/attention_match.h"
-#include "kv_cache/evicted_summary.h"
 #include "kv_cache/page_pool.h"
+#include "kv_cache/reference_queries.h"
+#include "kv_cache/side_tables.h"
 
 namespace pmt::kv_cache {
 
@@ -43,6 +45,14 @@ struct KvShape {
   int window = 0;
   std::bitset<kLayersMax> local = {};
 
+  std::size_t tables() const { return static_cast<std::size_t>(layers * kv_heads); }
+  LayerId layer_of(std::size_t table) const {
+    return LayerId(static_cast<std::uint32_t>(table / static_cast<std::size_t>(kv_heads)));
+  }
+  KvHeadId head_of(std::size_t table) const {
+    return KvHeadId(static_cast<std::uint32_t>(table % static_cast<std::size_t>(kv_heads)));
+  }
+  bool is_local(std::size_t table) const { return window > 0 && local[layer_of(table).value]; }
   int window_of(LayerId layer) const { return window > 0 && local[layer.value] ? window : 0; }
   int local_layers() const { return window > 0 ? static_cast<int>(local.count()) : 0; }
   /// f16 keys and values of one token, over all layers and heads.
@@ -55,14 +65,21 @@ struct KvShape {
   }
 };
 
-/// What one table keeps of a sequence: tokens, ascending in each part, none twice, at least one in `exact`.
-struct KeptTokens {
-  std::vector<std::int32_t> coded;  // in compact pages: a multiple of kPageTokens
-  std::vector<std::int32_t> exact;
-  std::size_t size() const { return coded.size() + exact.size(); }
-};
-
 inline constexpr PageId kNoPage(0xffffffffU);
+
+/// What a compact sequence consists of, made elsewhere from an exact one.
+struct CompactTables {
+  struct Table {
+    int kept = 0;           // tokens
+    int compact_pages = 0;  // full ones, before the tail pages that hold the rest
+  };
+  int tokens = 0;                                      // of the exact sequence
+  kernels::PageCodec tail = kernels::PageCodec::kF16;  // kF16, or kBytes, which compact pages require
+  std::vector<Table> tables = {};                      // [layers * kv_heads]
+  std::vector<std::byte> pages = {};                   // table by table: compact ones, then tail pages
+  std::shared_ptr<const Summaries> summaries = {};     // or null
+  std::shared_ptr<const KeptBiases> biases = {};       // likewise
+};
 
 class SequenceKv {
  public:
@@ -82,23 +99,16 @@ class SequenceKv {
   /// kTruncatedMax tokens brings back into sight.
   void drop_unseen();
   /// The fewest tokens that truncate() can go back to, apart from an exact sequence's beginning: what
-  /// compress() saw, and what the dropped pages allow.
+  /// adopt() saw, and what the dropped pages allow.
   int tokens_min() const;
   /// Empty and exact again.
   void clear();
 
-  /// Makes an exact sequence compact: table t keeps kept[t] (of a local layer the last tokens, the coded ones
-  /// before the exact, as many in every such table, at most the window), and the pages that it had are
-  /// released. The pages of kept[t].exact and of all later tokens are `ends`: kF16, or kBytes, which coded
-  /// pages require. What each table evicts, save in local layers, is made up for as `to_sum_up` says (note
-  /// 0018). The same bytes with any `threads`. Errors: kUnavailable, and nothing has changed. Cost: 70 us a
-  /// coded token of 90 tables of 64 dimensions, on two threads (bench decode); the summaries read every page
-  /// once for each 48 query rows.
-  base::Status compress(const std::vector<KeptTokens>& kept, kernels::PageCodec ends,
-                        const kernels::AttentionKernels& kernels, int threads = 1,
-                        const SummaryRequest& to_sum_up = {});
+  /// Makes an exact sequence the compact one that was made of it; the pages that it had are released. Every local
+  /// table keeps as many tokens, at most the window. Errors: kUnavailable, and nothing has changed.
+  base::Status adopt(const CompactTables& made);
   bool compact() const { return !kept_.empty(); }
-  /// Tokens that compress() saw; 0 for an exact sequence.
+  /// Tokens that adopt() saw; 0 for an exact sequence.
   int compressed_tokens() const { return compressed_tokens_; }
 
   /// Another sequence with the same tokens, sharing every page. A prefix's can't be written to: fork it
@@ -106,6 +116,7 @@ class SequenceKv {
   SequenceKv fork(Holder holder = Holder::kRequest) const;
 
   int tokens() const { return tokens_; }
+  const KvShape& shape() const { return shape_; }
   /// Room that drop_unseen() leaves for a later truncation.
   static constexpr int kTruncatedMax = 32;
   /// An upper bound on the pages that a sequence of `tokens` holds when drop_unseen() follows every step of
@@ -114,49 +125,39 @@ class SequenceKv {
   /// The same of one local table.
   static std::size_t local_pages_at_most(const KvShape& shape, int tokens, int step_tokens);
 
-  /// Where the table holds the token at `position` (for a compact sequence: one that came after compress()).
+  /// Where the table holds the token at `position` (for a compact sequence: one that came after adopt()).
   int slot(LayerId layer, KvHeadId head, int position) const { return slot_of(index(layer, head), position); }
   /// Slots up to and with that token's in the longest table.
   int longest(int position) const { return longest_kept_ + position - compressed_tokens_ + 1; }
-  /// Token slots in use over all tables, and what an exact sequence would use.
+  /// Token slots in use over all tables.
   std::int64_t slots() const;
   /// Of the pages that new tokens go to.
-  kernels::PageCodec ends() const { return ends_; }
-  /// Leading pages of the table that are compact.
-  int coded_pages(LayerId layer, KvHeadId head) const { return coded_in(index(layer, head)); }
+  kernels::PageCodec tail() const { return tail_; }
   /// An upper bound on the pool's large pages that reserve(tokens) takes.
   std::size_t pages_needed(int tokens) const;
-  /// The table's pages, in token order; kNoPage where drop_unseen() freed one.
-  const PageId* page_ids(LayerId layer, KvHeadId head) const { return tables_[index(layer, head)].data(); }
-  std::size_t pages() const;
-  const std::vector<std::vector<PageId>>& tables() const { return tables_; }
-  std::uint32_t references(PageId page) const { return pool_->references(page); }
-  /// Bytes of page `page` of a table.
-  std::size_t page_bytes(std::size_t table, std::size_t page) const {
-    return pool_->bytes_of(size_of(table, page));
-  }
-  std::int64_t bytes() const;
+
+  /// One table as kernels read it. Valid until the sequence changes.
+  struct Table {
+    std::span<const PageId> pages;  // in token order; kNoPage where drop_unseen() freed one
+    int compact_pages = 0;          // of those, at the front
+    kernels::Summary summary;       // for its evicted tokens
+    kernels::Biases biases;         // of its kept tokens
+  };
+  Table table(LayerId layer, KvHeadId head) const;
+
+  /// What it holds, in bytes.
+  struct Held {
+    std::int64_t pages = 0;
+    std::int64_t side_tables = 0;  // summaries or biases, which forks share
+    std::int64_t full = 0;  // in pages with no room left, which forks go on sharing (without local layers)
+    std::int64_t own = 0;   // in pages that no fork shares: what clear() would give back to the pool
+    std::size_t page_count = 0;
+    std::int64_t total() const { return pages + side_tables; }
+  };
+  /// Cost: walks the tables.
+  Held held() const;
+  /// In one table's pages.
   std::int64_t bytes(LayerId layer, KvHeadId head) const;
-  /// Of the summaries or biases, which lie beside the pages and are shared by forks.
-  std::int64_t summary_bytes() const {
-    return (summaries_ ? summaries_->bytes() : 0) + (biases_ ? biases_->bytes() : 0);
-  }
-  /// Pages and summaries.
-  std::int64_t held_bytes() const { return bytes() + summary_bytes(); }
-  /// What stands for the table's evicted tokens.
-  kernels::Summary summary(LayerId layer, KvHeadId head) const {
-    return summaries_ ? summaries_->of(index(layer, head)) : kernels::Summary{};
-  }
-  /// Of the table's kept tokens.
-  kernels::Biases biases(LayerId layer, KvHeadId head) const {
-    return biases_ ? biases_->of(index(layer, head)) : kernels::Biases{};
-  }
-  /// Bytes in pages that have no room left, which forks therefore go on sharing; without local layers, whose
-  /// pages go when they are out of sight.
-  std::int64_t full_bytes() const;
-  /// Bytes in pages that no fork shares: what clear() would give back to the pool.
-  std::int64_t private_bytes() const;
-  const KvShape& shape() const { return shape_; }
 
  private:
   std::size_t index(LayerId layer, KvHeadId head) const {
@@ -165,37 +166,22 @@ class SequenceKv {
   int slot_of(std::size_t table, int position) const {
     return compact() ? kept_[table] + position - compressed_tokens_ : position;
   }
-  std::size_t pages_of(std::size_t table) const;
   std::int64_t bytes_of(std::size_t table, std::size_t pages) const;
+  std::size_t page_bytes(std::size_t table, std::size_t page) const {
+    return pool_->bytes_of(size_of(table, page));
+  }
   PageSize size_of(std::size_t table, std::size_t page) const {
-    return static_cast<int>(page) < coded_in(table) ? PageSize::kSmall : ends_size();
+    return static_cast<int>(page) < compact_in(table) ? PageSize::kSmall : size_of_tail(tail_);
   }
-  static PageSize size_of_ends(kernels::PageCodec ends) {
-    return ends == kernels::PageCodec::kBytes ? PageSize::kHalf : PageSize::kLarge;
+  static PageSize size_of_tail(kernels::PageCodec tail) {
+    return tail == kernels::PageCodec::kBytes ? PageSize::kHalf : PageSize::kLarge;
   }
-  PageSize ends_size() const { return size_of_ends(ends_); }
-  int coded_in(std::size_t table) const { return coded_.empty() ? 0 : coded_[table]; }
-  void check_kept(const std::vector<KeptTokens>& kept) const;
-  /// Keys and values of one table's kept tokens, in slot order.
-  struct Kept {
-    std::vector<float> keys, values;  // [kept, head_dim]
-  };
-  Kept load(std::size_t table, const KeptTokens& kept, const kernels::AttentionKernels& kernels) const;
-  /// Those as pages, written to `to`.
-  void code(const Kept& vectors, const KeptTokens& kept, kernels::PageCodec ends,
-            const kernels::AttentionKernels& kernels, std::byte* to) const;
-  /// Tokens of each table that get a bias: all, or none where later queries miss nothing.
-  std::vector<int> biased(const std::vector<KeptTokens>& kept) const;
-  /// Fits biases, and the values, to the request's queries.
-  void match(std::size_t table, const SummaryRequest& request, const kernels::AttentionKernels& kernels,
-             kernels::Scratch& scratch, Kept& vectors, KeptBiases& to) const;
-  /// Fits the table's summary to the request's queries.
-  void sum_up(std::size_t table, const KeptTokens& kept, const SummaryRequest& request, SummaryFit& fit,
-              Summaries& to) const;
+  int compact_in(std::size_t table) const { return compact_pages_.empty() ? 0 : compact_pages_[table]; }
+  void check(const CompactTables& made) const;
+  bool has_room_for(const CompactTables& made) const;
+  void write(const CompactTables& made);
+  void release_pages();
   bool last_page_is_shared(std::size_t table) const;
-  bool is_local(std::size_t table) const {
-    return shape_.window > 0 && shape_.local[table / static_cast<std::size_t>(shape_.kv_heads)];
-  }
   void release(PageId page) {
     if (page != kNoPage) pool_->release(page, holder_);
   }
@@ -207,9 +193,9 @@ class SequenceKv {
   int compressed_tokens_ = 0;
   int longest_kept_ = 0;
   int dropped_pages_ = 0;  // at the front of every local table
-  kernels::PageCodec ends_ = kernels::PageCodec::kF16;
+  kernels::PageCodec tail_ = kernels::PageCodec::kF16;
   std::vector<int> kept_;                       // [layers * kv_heads], empty: exact
-  std::vector<int> coded_;                      // [layers * kv_heads] pages, empty: exact
+  std::vector<int> compact_pages_;              // [layers * kv_heads], empty: exact
   std::shared_ptr<const Summaries> summaries_;  // shared by forks
   std::shared_ptr<const KeptBiases> biases_;    // likewise
   std::vector<std::vector<PageId>> tables_;     // [layers * kv_heads]

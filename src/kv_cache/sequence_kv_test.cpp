@@ -2,16 +2,12 @@
 
 #include <cstddef>
 #include <cstring>
-#include <map>
 #include <memory>
-#include <numeric>
-#include <random>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "kernels/attention.h"
 #include "kernels/page_layout.h"
 
 namespace pmt::kv_cache {
@@ -28,12 +24,12 @@ TEST_F(SequenceKvTest, TakesOnePagePerHeadAndThirtyTwoTokens) {
   SequenceKv sequence(*pool_, kShape);
   ASSERT_TRUE(sequence.reserve(33));
   sequence.commit(33);
-  EXPECT_EQ(sequence.pages(), 2U * 2 * 3);
-  EXPECT_EQ(sequence.bytes(), 12 * 8192);
+  EXPECT_EQ(sequence.held().page_count, 2U * 2 * 3);
+  EXPECT_EQ(sequence.held().pages, 12 * 8192);
   EXPECT_EQ(sequence.pages_needed(31), 0U);
   EXPECT_EQ(sequence.pages_needed(32), 6U);
   sequence.truncate(32);
-  EXPECT_EQ(sequence.pages(), 6U);
+  EXPECT_EQ(sequence.held().page_count, 6U);
   sequence.clear();
   EXPECT_EQ(pool_->stats().pages_used, 0U);
 }
@@ -54,7 +50,7 @@ TEST_F(SequenceKvTest, AFullPoolLeavesTheSequenceAsItWas) {
 TEST_F(SequenceKvTest, AForkSharesPagesUntilOneWrites) {
   SequenceKv first(*pool_, kShape);
   ASSERT_TRUE(first.reserve(40));
-  std::memset(pool_->data(first.page_ids(LayerId(1), KvHeadId(2))[1]), 7, 16);
+  std::memset(pool_->data(first.table(LayerId(1), KvHeadId(2)).pages.data()[1]), 7, 16);
   first.commit(40);
   SequenceKv second = first.fork();
   EXPECT_EQ(pool_->stats().pages_used, 12U);
@@ -63,9 +59,10 @@ TEST_F(SequenceKvTest, AForkSharesPagesUntilOneWrites) {
   ASSERT_TRUE(second.reserve(1));
   second.commit(1);
   EXPECT_EQ(pool_->stats().pages_used, 18U);
-  EXPECT_EQ(second.page_ids(LayerId(0), KvHeadId(0))[0], first.page_ids(LayerId(0), KvHeadId(0))[0]);
-  const PageId mine = first.page_ids(LayerId(1), KvHeadId(2))[1];
-  const PageId copy = second.page_ids(LayerId(1), KvHeadId(2))[1];
+  EXPECT_EQ(second.table(LayerId(0), KvHeadId(0)).pages.data()[0],
+            first.table(LayerId(0), KvHeadId(0)).pages.data()[0]);
+  const PageId mine = first.table(LayerId(1), KvHeadId(2)).pages.data()[1];
+  const PageId copy = second.table(LayerId(1), KvHeadId(2)).pages.data()[1];
   EXPECT_NE(mine, copy);
   EXPECT_EQ(0, std::memcmp(pool_->data(mine), pool_->data(copy), pool_->bytes_of(PageSize::kLarge)));
 
@@ -82,7 +79,8 @@ TEST_F(SequenceKvTest, AForkAfterAReservationStillCopiesBeforeWriting) {
   first.commit(40);
   SequenceKv second = first.fork();
   ASSERT_TRUE(first.reserve(5));
-  EXPECT_NE(second.page_ids(LayerId(0), KvHeadId(0))[1], first.page_ids(LayerId(0), KvHeadId(0))[1]);
+  EXPECT_NE(second.table(LayerId(0), KvHeadId(0)).pages.data()[1],
+            first.table(LayerId(0), KvHeadId(0)).pages.data()[1]);
 }
 
 /// Layer 1 of 2 is local.
@@ -107,18 +105,18 @@ TEST_F(LocalLayerTest, PagesOutOfSightAreFreedAndTheRestCounted) {
   EXPECT_EQ(sequence.tokens_min(), 0);
   sequence.drop_unseen();
   // Token 320 sees 221 on; with 32 of slack 189 on: pages 0 to 4 (0..159) go.
-  EXPECT_EQ(sequence.pages(), 3U * (10 + 5));
-  EXPECT_EQ(pool_->stats().pages_used, sequence.pages());
-  EXPECT_EQ(sequence.bytes(), static_cast<std::int64_t>(pool_->stats().bytes_used));
+  EXPECT_EQ(sequence.held().page_count, 3U * (10 + 5));
+  EXPECT_EQ(pool_->stats().pages_used, sequence.held().page_count);
+  EXPECT_EQ(sequence.held().pages, static_cast<std::int64_t>(pool_->stats().bytes_used));
   EXPECT_EQ(sequence.bytes(LayerId(1), KvHeadId(2)), 5 * 8192);
   EXPECT_EQ(sequence.slots(), 3 * (320 + 160));
-  EXPECT_EQ(sequence.page_ids(LayerId(1), KvHeadId(0))[4], kNoPage);
+  EXPECT_EQ(sequence.table(LayerId(1), KvHeadId(0)).pages.data()[4], kNoPage);
   EXPECT_EQ(sequence.tokens_min(), 160 + 99) << "token 259 sees 160 on";
-  EXPECT_LE(sequence.pages(), SequenceKv::pages_at_most(shape(), 320, 1));
+  EXPECT_LE(sequence.held().page_count, SequenceKv::pages_at_most(shape(), 320, 1));
   sequence.truncate(288);
   SequenceKv fork = sequence.fork();
   sequence.clear();
-  EXPECT_EQ(pool_->stats().pages_used, fork.pages());
+  EXPECT_EQ(pool_->stats().pages_used, fork.held().page_count);
   fork.truncate(0);
   EXPECT_EQ(pool_->stats().pages_used, 0U);
 }
@@ -126,222 +124,48 @@ TEST_F(LocalLayerTest, PagesOutOfSightAreFreedAndTheRestCounted) {
 TEST_F(LocalLayerTest, ACompactOneKeepsTheEndOfTheWindow) {
   SequenceKv sequence = read(320);
   sequence.drop_unseen();
-  KeptTokens last;
-  last.coded.resize(64);
-  std::iota(last.coded.begin(), last.coded.end(), 240);
-  last.exact.resize(16);
-  std::iota(last.exact.begin(), last.exact.end(), 304);
-  const KeptTokens some{{}, {0, 7, 300}};
-  ASSERT_TRUE(sequence.compress({some, some, some, last, last, last}, kernels::PageCodec::kBytes,
-                                kernels::best_attention_kernels()));
-  EXPECT_EQ(sequence.pages(), 3U * (1 + 3));
+  CompactTables made{.tokens = 320, .tail = kernels::PageCodec::kBytes};
+  const CompactTables::Table some{.kept = 3}, last{.kept = 80, .compact_pages = 2};
+  made.tables = {some, some, some, last, last, last};
+  made.pages.resize(3 * pool_->bytes_of(PageSize::kHalf) +
+                    3 * (2 * pool_->bytes_of(PageSize::kSmall) + pool_->bytes_of(PageSize::kHalf)));
+  ASSERT_TRUE(sequence.adopt(made));
+  EXPECT_EQ(sequence.held().page_count, 3U * (1 + 3));
   EXPECT_EQ(sequence.slot(LayerId(1), KvHeadId(0), 320), 80);
   ASSERT_TRUE(sequence.reserve(200));
   sequence.commit(200);
   sequence.drop_unseen();
-  EXPECT_EQ(sequence.page_ids(LayerId(1), KvHeadId(0))[3], kNoPage) << "280 slots, 149 on are seen";
-  EXPECT_NE(sequence.page_ids(LayerId(1), KvHeadId(0))[4], kNoPage);
+  EXPECT_EQ(sequence.table(LayerId(1), KvHeadId(0)).pages.data()[3], kNoPage) << "280 slots, 149 on are seen";
+  EXPECT_NE(sequence.table(LayerId(1), KvHeadId(0)).pages.data()[4], kNoPage);
   EXPECT_GE(sequence.tokens_min(), 320);
   sequence.clear();
   EXPECT_EQ(pool_->stats().pages_used, 0U);
 }
 
-class CompactSequenceTest : public SequenceKvTest {
- protected:
-  static constexpr std::size_t kTables = 6;
-
-  /// An exact sequence whose token t holds its own random signs as keys and values in every table.
-  SequenceKv exact(int tokens) {
-    SequenceKv sequence(*pool_, kShape);
-    EXPECT_TRUE(sequence.reserve(tokens));
-    for (int t = 0; t < tokens; ++t) write(sequence, t, kernels_.store_f16);
-    sequence.commit(tokens);
-    return sequence;
-  }
-
-  template <class Store>
-  void write(SequenceKv& sequence, int t, Store store) {
-    const std::vector<float> row = row_of(t);
-    for (std::uint32_t table = 0; table < kTables; ++table) {
-      const LayerId layer(table / 3);
-      const KvHeadId head(table % 3);
-      const int slot = sequence.slot(layer, head, t);
-      store(row.data(), row.data(), 64, slot % kernels::kPageTokens,
-            pool_->data(sequence.page_ids(layer, head)[slot / kernels::kPageTokens]));
-    }
-  }
-
-  static std::vector<float> row_of(int t) {
-    std::mt19937 signs(static_cast<std::uint32_t>(t));
-    std::vector<float> row(64);
-    for (float& x : row) x = (signs() & 1U) != 0 ? 1.0F : -1.0F;
-    return row;
-  }
-
-  /// A table's tokens by slot, known again by their keys: rows of random signs differ in half their elements.
-  std::vector<int> tokens_in(const SequenceKv& sequence, std::uint32_t table) {
-    std::map<std::vector<bool>, int> known;
-    for (int t = 0; t < sequence.tokens(); ++t) known[signs_of(row_of(t).data())] = t;
-    EXPECT_EQ(known.size(), static_cast<std::size_t>(sequence.tokens()));
-    const LayerId layer(table / 3);
-    const KvHeadId head(table % 3);
-    std::vector<int> out;
-    for (int slot = 0; slot <= sequence.slot(layer, head, sequence.tokens() - 1); ++slot) {
-      const int page = slot / kernels::kPageTokens;
-      const std::byte* bytes = pool_->data(sequence.page_ids(layer, head)[page]);
-      const bool coded = page < sequence.coded_pages(layer, head);
-      const auto found =
-          known.find(signs_of(key_at(bytes, coded, sequence.ends(), slot % kernels::kPageTokens).data()));
-      out.push_back(found == known.end() ? -1 : found->second);
-    }
-    return out;
-  }
-
-  static std::vector<bool> signs_of(const float* row) {
-    std::vector<bool> out;
-    for (int d = 0; d < 64; ++d) out.push_back(row[d] > 0);
-    return out;
-  }
-
-  /// A page's key of one slot, as attention sees it: the one direction that answers each query.
-  std::vector<float> key_at(const std::byte* page, bool coded, kernels::PageCodec ends, int slot) {
-    std::vector<float> key(64);
-    if (ends == kernels::PageCodec::kF16) {
-      float value[64];
-      kernels_.load_f16(page, 64, slot, key.data(), value);
-      return key;
-    }
-    // Alone in a page of zeros the token's value comes out of attention as it is, and its value is its key.
-    std::vector<std::byte> alone(kernels::f16_page_bytes(64));
-    std::memcpy(alone.data(), page, pool_->bytes_of(coded ? PageSize::kSmall : PageSize::kHalf));
-    const std::uint32_t id = 0;
-    std::vector<float> query(64);
-    auto scratch = std::make_unique<kernels::Scratch>();
-    kernels::AttentionTile tile;
-    tile.kv = {alone.data(), alone.size(), &id, coded ? 1 : 0, ends};
-    tile.q = query.data();
-    tile.q_stride = 64;
-    tile.queries = 1;
-    tile.head_dim = 64;
-    tile.visible_first = slot + 1;
-    tile.window = 1;
-    kernels_.load_queries(tile, *scratch);
-    kernels_.attend_segment(tile, 0, *scratch, scratch->total);
-    kernels_.finish(tile, scratch->total, key.data(), 64);
-    return key;
-  }
-
-  /// Every third token or so; whole compact pages' worth of them coded. Table 1 keeps one token.
-  std::vector<KeptTokens> every(int step, int tokens) {
-    std::vector<KeptTokens> kept(kTables);
-    for (std::size_t table = 0; table < kTables; ++table) {
-      auto& [coded, exact] = kept[table];
-      for (int t = static_cast<int>(table) % step; t < tokens; t += step) exact.push_back(t);
-      const auto whole = static_cast<std::ptrdiff_t>((exact.size() - 1) / 32 * 32);
-      coded.assign(exact.begin(), exact.begin() + whole);
-      exact.erase(exact.begin(), exact.begin() + whole);
-    }
-    kept[1] = {{}, {0}};
-    return kept;
-  }
-
-  static std::vector<int> all_of(const KeptTokens& kept) {
-    std::vector<int> out(kept.coded.begin(), kept.coded.end());
-    out.insert(out.end(), kept.exact.begin(), kept.exact.end());
-    return out;
-  }
-
-  const kernels::AttentionKernels& kernels_ = kernels::best_attention_kernels();
-};
-
-TEST_F(CompactSequenceTest, KeepsEachTablesChoiceAndAppendsToAll) {
-  SequenceKv sequence = exact(100);
-  const auto kept = every(3, 100);
-  ASSERT_TRUE(sequence.compress(kept, kernels::PageCodec::kBytes, kernels_));
+TEST_F(SequenceKvTest, AdoptsPagesInTheirOrder) {
+  SequenceKv sequence(*pool_, kShape);
+  ASSERT_TRUE(sequence.reserve(70));
+  sequence.commit(70);
+  CompactTables made{.tokens = 70, .tail = kernels::PageCodec::kBytes};
+  made.tables.assign(kShape.tables(), {.kept = 40, .compact_pages = 1});
+  const std::size_t small = pool_->bytes_of(PageSize::kSmall), half = pool_->bytes_of(PageSize::kHalf);
+  made.pages.resize(kShape.tables() * (small + half));
+  for (std::size_t i = 0; i < made.pages.size(); ++i) made.pages[i] = static_cast<std::byte>(i / small % 251);
+  ASSERT_TRUE(sequence.adopt(made));
   EXPECT_TRUE(sequence.compact());
-  EXPECT_EQ(sequence.tokens(), 100);
-  EXPECT_EQ(sequence.compressed_tokens(), 100);
-  // 34, 1, 33, 34, 33, 33 slots: a small page and a half one a table, a half one for the short one.
-  EXPECT_EQ(sequence.bytes(), 5 * 2048 + 6 * 4096);
-  EXPECT_EQ(pool_->stats().bytes_used, 5U * 2048 + 6 * 4096) << "the pages of before are free";
-  EXPECT_EQ(sequence.bytes(LayerId(0), KvHeadId(1)), 4096);
-  EXPECT_EQ(sequence.slots(), 34 + 1 + 33 + 34 + 33 + 33);
-
-  ASSERT_TRUE(sequence.reserve(40));
-  for (int t = 100; t < 140; ++t) write(sequence, t, kernels_.store_bytes);
-  sequence.commit(40);
-  for (std::uint32_t table = 0; table < kTables; ++table) {
-    std::vector<int> want = all_of(kept[table]);
-    for (int t = 100; t < 140; ++t) want.push_back(t);
-    EXPECT_EQ(tokens_in(sequence, table), want) << "table " << table;
+  EXPECT_EQ(sequence.compressed_tokens(), 70);
+  EXPECT_EQ(sequence.longest(70), 41);
+  EXPECT_EQ(sequence.held().pages, static_cast<std::int64_t>(made.pages.size()));
+  EXPECT_EQ(pool_->stats().bytes_used, made.pages.size()) << "the pages of before are free";
+  const std::byte* from = made.pages.data();
+  for (std::size_t t = 0; t < kShape.tables(); ++t) {
+    const SequenceKv::Table table = sequence.table(kShape.layer_of(t), kShape.head_of(t));
+    ASSERT_EQ(table.pages.size(), 2U);
+    EXPECT_EQ(table.compact_pages, 1);
+    EXPECT_EQ(0, std::memcmp(pool_->data(table.pages[0]), from, small));
+    EXPECT_EQ(0, std::memcmp(pool_->data(table.pages[1]), from + small, half));
+    from += small + half;
   }
-  EXPECT_EQ(sequence.longest(139), 74);
-
-  sequence.truncate(101);
-  EXPECT_EQ(sequence.slots(), 34 + 1 + 33 + 34 + 33 + 33 + 6);
-  sequence.clear();
-  EXPECT_FALSE(sequence.compact());
-  EXPECT_EQ(pool_->stats().pages_used, 0U);
-}
-
-TEST_F(CompactSequenceTest, ForksShareCompactPagesUntilOneWrites) {
-  SequenceKv first = exact(100);
-  ASSERT_TRUE(first.compress(every(3, 100), kernels::PageCodec::kBytes, kernels_));
-  const std::size_t before = pool_->stats().bytes_used;
-  SequenceKv second = first.fork();
-  EXPECT_EQ(pool_->stats().bytes_used, before);
-  EXPECT_EQ(first.private_bytes(), 0);
-  ASSERT_TRUE(second.reserve(1));
-  write(second, 100, kernels_.store_bytes);
-  second.commit(1);
-  EXPECT_EQ(pool_->stats().bytes_used, before + kTables * 4096) << "each table's last page was copied";
-  ASSERT_TRUE(first.reserve(1));
-  for (std::uint32_t table = 0; table < kTables; ++table) {
-    auto want = tokens_in(first, table);
-    want.push_back(100);
-    EXPECT_EQ(tokens_in(second, table), want);
-  }
-}
-
-TEST_F(CompactSequenceTest, AFullPoolCanBeCompressedAndASharedOneSaysNo) {
-  const int fits = static_cast<int>(pool_->pages_max() / kTables) * kernels::kPageTokens;
-  SequenceKv sequence = exact(fits);
-  {
-    const SequenceKv other = sequence.fork();
-    const std::vector<KeptTokens> all = every(1, fits);
-    while (pool_->pages_free() > 0) static_cast<void>(*pool_->allocate(PageSize::kLarge));
-    const auto refused = sequence.compress(all, kernels::PageCodec::kBytes, kernels_);
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, base::Code::kUnavailable);
-    EXPECT_FALSE(sequence.compact());
-    EXPECT_EQ(sequence.tokens(), fits);
-  }
-  ASSERT_TRUE(sequence.compress(every(1, fits), kernels::PageCodec::kBytes, kernels_));
-  EXPECT_EQ(tokens_in(sequence, 0).size(), static_cast<std::size_t>(fits));
-}
-
-TEST_F(CompactSequenceTest, TokensMayBeDroppedFromExactPages) {
-  SequenceKv sequence = exact(100);
-  std::vector<KeptTokens> kept = every(3, 100);
-  for (auto& [coded, exact] : kept) {
-    exact.insert(exact.begin(), coded.begin(), coded.end());
-    coded.clear();
-  }
-  ASSERT_TRUE(sequence.compress(kept, kernels::PageCodec::kF16, kernels_));
-  EXPECT_TRUE(sequence.compact());
-  EXPECT_EQ(sequence.ends(), kernels::PageCodec::kF16);
-  EXPECT_EQ(pool_->stats().bytes_used, 11U * 8192);
-  ASSERT_TRUE(sequence.reserve(1));
-  write(sequence, 100, kernels_.store_f16);
-  sequence.commit(1);
-  float key[64];
-  float value[64];
-  // Table 2 keeps 2, 5, 8, ...: its slot 1 is token 5; the new token follows its 33.
-  kernels_.load_f16(pool_->data(sequence.page_ids(LayerId(0), KvHeadId(2))[0]), 64, 1, key, value);
-  EXPECT_EQ(std::vector(key, key + 64), row_of(5));
-  EXPECT_EQ(std::vector(value, value + 64), row_of(5));
-  kernels_.load_f16(pool_->data(sequence.page_ids(LayerId(0), KvHeadId(2))[1]), 64, 1, key, value);
-  EXPECT_EQ(std::vector(key, key + 64), row_of(100));
 }
 
 }  // namespace

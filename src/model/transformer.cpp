@@ -60,13 +60,14 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
       step.spans[static_cast<std::size_t>(step.row_span[static_cast<std::size_t>(row)])];
   const KvHeadId kv_head(static_cast<std::uint32_t>(head));
   const int slot = span.sequence->slot(layer, kv_head, span.start + row - span.row_first);
-  std::byte* page = step.pool->data(span.sequence->page_ids(layer, kv_head)[slot / kernels::kPageTokens]);
+  const auto pages = span.sequence->table(layer, kv_head).pages;
+  std::byte* page = step.pool->data(pages[static_cast<std::size_t>(slot / kernels::kPageTokens)]);
   const float* k = row_of(dst->src[1], row) + head * h.head_dim;
   const float* v = row_of(dst->src[2], row) + head * h.head_dim;
   float rotated[kernels::kHeadDimMax];
   const RopeTable& rope = rope_of(step, layer);
   rope.rotate(row, k, rotated);
-  step.kernels->store(span.sequence->ends())(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
+  step.kernels->store(span.sequence->tail())(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
   const int first = head * h.group() * h.head_dim;
   const float* q = row_of(dst->src[0], row) + first;
   float* out =

@@ -23,6 +23,7 @@
 #include "app/wiring/status_json.h"
 #include "app/wiring/upstreams.h"
 #include "base/version.h"
+#include "compression/self_test.h"
 #include "engine/local_engine.h"
 #include "inference/prompt_lookup.h"
 #include "knowledge_cache/self_test.h"
@@ -285,7 +286,7 @@ base::Status ServerApp::Impl::wire() {
                                       .cache_usage = &cache_usage,
                                       .knowledge_self_test = knowledge_cache::self_test(),
                                       .knowledge_usage = &knowledge_usage,
-                                      .compression_self_test = kv_cache::self_test(),
+                                      .compression_self_test = compression::self_test(),
                                       .compression_usage = &compression_usage,
                                       .speculation_self_test = inference::prompt_lookup_self_test(),
                                       .speculation_usage = &speculation_usage,

@@ -1,4 +1,4 @@
-#include "kv_cache/evicted_summary.h"
+#include "compression/evicted_summary.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,19 +9,13 @@
 #include "kernels/f16.h"
 #include "kernels/page_layout.h"
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
 namespace {
 
-constexpr int kRows = 2 * kernels::kRowsMax;  // queries of a head's group that a summary is fitted to
 constexpr float kShareMin = 1e-4F;  // a query that hardly sees the evicted tokens still counts so much
-constexpr double kSummaryRatioMax = 8;
-constexpr double kRidge = 1e-2;  // of the mean diagonal; pulls the key towards the evicted keys' mean
+constexpr double kRidge = 1e-2;     // of the mean diagonal; pulls the key towards the evicted keys' mean
 
 }  // namespace
-
-SummaryRequest summary_request(const ReferenceQueries* queries, double ratio, bool by_question) {
-  return {queries, by_question ? 1.0F : 0.5F, ratio > kSummaryRatioMax};
-}
 
 SummaryFit::SummaryFit(const kernels::AttentionKernels& kernels, int head_dim, bool rotated)
     : kernels_(kernels),
@@ -60,16 +54,10 @@ Seen SummaryFit::see_tokens(const Tokens& tokens, const std::vector<float>& rows
   return see(pages, tokens.count, rows, head_dim_, kernels_, *scratch_);
 }
 
-void SummaryFit::finish(const SummaryRequest& request, std::size_t table, int kv_heads, Summaries& to) {
-  const ReferenceQueries& queries = *request.queries;
-  CHECK(queries.head_dim == head_dim_ && kept_.count > 0);
-  if (evicted_.count == 0) return;
+/// (key's difference from the mean, bias) by weighted ridge regression; the value by weighted mean.
+SummaryFit::Fitted SummaryFit::regress(const std::vector<float>& rows, const Seen& evicted,
+                                       const Seen& kept) const {
   const auto width = static_cast<std::size_t>(head_dim_);
-  const std::vector<float> rows = rows_for(queries, table, kv_heads, kRows);
-  const Seen evicted = see_tokens(evicted_, rows);
-  const Seen kept = see_tokens(kept_, rows);
-
-  // (key's difference from the mean, bias) by weighted ridge regression; the value by weighted mean.
   const std::size_t n = width + 1;
   std::vector<double> a(n * n), b(n), x(n), value(width);
   std::vector<double> mean(width);
@@ -97,20 +85,30 @@ void SummaryFit::finish(const SummaryRequest& request, std::size_t table, int kv
   for (std::size_t d = 0; d < width; ++d) a[d * n + d] += kRidge * diagonal;
   base::factor_cholesky(a.data(), n, 1e-30);
   base::solve_cholesky(a.data(), n, b.data());
-
-  std::vector<float> vectors(2 * width);
+  Fitted out{std::vector<float>(2 * width), static_cast<float>(b[width])};
   for (std::size_t d = 0; d < width; ++d) {
-    vectors[d] = static_cast<float>(mean[d] + b[d]);
-    vectors[width + d] = static_cast<float>(value[d] / weights);
+    out.vectors[d] = static_cast<float>(mean[d] + b[d]);
+    out.vectors[width + d] = static_cast<float>(value[d] / weights);
   }
-  if (rotated_) {
-    kernels_.rotate(vectors.data(), vectors.data(), head_dim_);
-    kernels_.rotate(vectors.data() + width, vectors.data() + width, head_dim_);
-  }
-  std::transform(vectors.begin(), vectors.end(), to.vectors(table), kernels::f32_to_f16);
-  const float share = std::log(request.share);
-  const float top = *std::max_element(evicted.log_sum.begin(), evicted.log_sum.end());
-  to.set(table, static_cast<float>(b[width]) + share, top + share);
+  return out;
 }
 
-}  // namespace pmt::kv_cache
+void SummaryFit::finish(const std::vector<float>& rows, float share, std::size_t table,
+                        kv_cache::Summaries& to) {
+  CHECK(kept_.count > 0);
+  if (evicted_.count == 0) return;
+  const Seen evicted = see_tokens(evicted_, rows);
+  const Seen kept = see_tokens(kept_, rows);
+  Fitted fitted = regress(rows, evicted, kept);
+  float* const vectors = fitted.vectors.data();
+  if (rotated_) {
+    kernels_.rotate(vectors, vectors, head_dim_);
+    kernels_.rotate(vectors + head_dim_, vectors + head_dim_, head_dim_);
+  }
+  std::transform(fitted.vectors.begin(), fitted.vectors.end(), to.vectors(table), kernels::f32_to_f16);
+  const float given = std::log(share);
+  const float top = *std::max_element(evicted.log_sum.begin(), evicted.log_sum.end());
+  to.set(table, fitted.bias + given, top + given);
+}
+
+}  // namespace pmt::compression

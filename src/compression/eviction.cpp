@@ -1,4 +1,4 @@
-#include "kv_cache/eviction.h"
+#include "compression/eviction.h"
 
 #include <algorithm>
 #include <limits>
@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "kernels/page_layout.h"
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
 namespace {
 
 constexpr int kPage = kernels::kPageTokens;
@@ -28,13 +28,8 @@ std::vector<std::int32_t> ranked(const float* scores, int tokens, const Eviction
   return order;
 }
 
-bool is_local(const KvShape& shape, std::size_t table) {
-  return shape.window_of(
-             LayerId(static_cast<std::uint32_t>(table / static_cast<std::size_t>(shape.kv_heads)))) > 0;
-}
-
 /// Pages of each local table: its whole window, if that is no more than half the budget.
-std::size_t local_pages(const KvShape& shape, int tokens, std::size_t budget) {
+std::size_t local_pages(const kv_cache::KvShape& shape, int tokens, std::size_t budget) {
   const auto tables = static_cast<std::size_t>(shape.local_layers() * shape.kv_heads);
   if (tables == 0) return 0;
   const auto window = static_cast<std::size_t>(std::min(shape.window, tokens));
@@ -42,7 +37,7 @@ std::size_t local_pages(const KvShape& shape, int tokens, std::size_t budget) {
 }
 
 /// The last `pages` pages' worth of tokens, within the window; all but the last page's worth coded.
-KeptTokens last_tokens(const KvShape& shape, int tokens, std::size_t pages, bool coded) {
+KeptTokens last_tokens(const kv_cache::KvShape& shape, int tokens, std::size_t pages, bool coded) {
   const int count = std::min({static_cast<int>(pages) * kPage, shape.window, tokens});
   KeptTokens out;
   out.exact.resize(static_cast<std::size_t>(count));
@@ -91,7 +86,7 @@ struct Terms {
   std::size_t pages_floor = 0;    // of them, what each table gets in any case
 };
 
-Terms terms_of(const KvShape& shape, int tokens, const EvictionOptions& options) {
+Terms terms_of(const kv_cache::KvShape& shape, int tokens, const EvictionOptions& options) {
   const bool coded = is_coded(options.ratio);
   const auto codec = coded ? kernels::PageCodec::kCompact : kernels::PageCodec::kF16;
   const auto page_bytes = static_cast<double>(kernels::page_bytes(codec, shape.head_dim));
@@ -105,10 +100,10 @@ Terms terms_of(const KvShape& shape, int tokens, const EvictionOptions& options)
   if (coded) {
     // In the page of bytes that a table has anyway. The best of those tokens come free; where the others
     // would take more than half of the budget, so does the rest of them.
-    const auto ends = static_cast<double>(kernels::page_bytes(ends_of(options.ratio), shape.head_dim));
+    const auto tail = static_cast<double>(kernels::page_bytes(tail_of(options.ratio), shape.head_dim));
     const int paid = options.protect_first + options.protect_last;
     out.certain = paid + options.best_exact;
-    offered = std::max(pages / 2, pages - globals * ends / page_bytes * paid / kPage);
+    offered = std::max(pages / 2, pages - globals * tail / page_bytes * paid / kPage);
     offered = std::max(offered + globals * options.question_tokens / kPage, globals * options.coded_mean_min);
   } else {
     const double mean = (pages - pages_of_local) / std::max(1.0, globals);
@@ -126,8 +121,8 @@ Terms terms_of(const KvShape& shape, int tokens, const EvictionOptions& options)
 
 }  // namespace
 
-std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& shape, int tokens,
-                                    const EvictionOptions& options) {
+std::vector<KeptTokens> choose_kept(const kv_cache::ScoreBuffer& scores, const kv_cache::KvShape& shape,
+                                    int tokens, const EvictionOptions& options) {
   CHECK(tokens > 0 && options.ratio >= 1);
   const auto tables = static_cast<std::size_t>(shape.layers * shape.kv_heads);
   CHECK(scores.values.size() == tables * scores.stride);
@@ -138,7 +133,7 @@ std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& sh
   std::vector<std::vector<std::int32_t>> orders(tables);
   Market market;
   for (std::size_t table = 0; table < tables; ++table) {
-    if (is_local(shape, table)) {
+    if (shape.is_local(table)) {
       kept[table] = last_tokens(shape, tokens, terms.pages_local, coded);
       continue;
     }
@@ -149,7 +144,7 @@ std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& sh
   }
   const auto pages = market.sell(terms.pages_offered, tables);
   for (std::size_t table = 0; table < tables; ++table) {
-    if (is_local(shape, table)) continue;
+    if (shape.is_local(table)) continue;
     const auto first = orders[table].begin() + terms.certain;
     const auto bought = static_cast<std::ptrdiff_t>(pages[table] * kPage);
     auto& into = coded ? kept[table].coded : kept[table].exact;
@@ -161,4 +156,4 @@ std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& sh
   return kept;
 }
 
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression

@@ -11,14 +11,28 @@
 
 #include <gtest/gtest.h>
 
+#include "compression/encode.h"
 #include "kv_cache/attention_plan.h"
 #include "kv_cache/sequence_kv.h"
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
+
+using kv_cache::KvHeadId;
+using kv_cache::KvShape;
+using kv_cache::LayerId;
+using kv_cache::PagePool;
+using kv_cache::ReferenceQueries;
+using kv_cache::SequenceKv;
 
 inline constexpr KvShape kShape{1, 1, 64};
 inline constexpr int kGroup = 3, kKept = 64, kEvicted = 576, kReferences = 32;
 inline constexpr float kScale = 0.125F;
+
+struct MadeUpFor {
+  const ReferenceQueries* queries = nullptr;
+  Compensation compensation = Compensation::kNone;
+  float share = 1;
+};
 
 class CompressFixture : public testing::Test {
  protected:
@@ -37,8 +51,9 @@ class CompressFixture : public testing::Test {
     EXPECT_TRUE(out.reserve(kKept + kEvicted));
     for (int t = 0; t < kKept + kEvicted; ++t) {
       auto [key, value] = t >= kKept ? evicted() : std::pair(kept_key ? kept_key(t) : random(1), random(1));
-      kernels_.store_f16(key.data(), value.data(), 64, t % kernels::kPageTokens,
-                         pool_->data(out.page_ids(LayerId(0), KvHeadId(0))[t / kernels::kPageTokens]));
+      kernels_.store_f16(
+          key.data(), value.data(), 64, t % kernels::kPageTokens,
+          pool_->data(out.table(LayerId(0), KvHeadId(0)).pages.data()[t / kernels::kPageTokens]));
     }
     out.commit(kKept + kEvicted);
     return out;
@@ -48,6 +63,14 @@ class CompressFixture : public testing::Test {
     KeptTokens kept;
     for (int t = first; t < first + kKept; ++t) kept.exact.push_back(t);
     return {kept};
+  }
+
+  base::Status compress(SequenceKv& sequence, const std::vector<KeptTokens>& kept, kernels::PageCodec tail,
+                        const MadeUpFor& by = {}) {
+    return sequence.adopt(
+        encode(sequence, *pool_,
+               {.kept = kept, .tail = tail, .compensation = by.compensation, .summary_share = by.share},
+               {.queries = by.queries}));
   }
 
   /// Queries that have a direction in common, as a head's have.
@@ -61,7 +84,7 @@ class CompressFixture : public testing::Test {
   }
 
   std::vector<float> attend(const SequenceKv& sequence, const std::vector<float>& q) {
-    AttentionPlan plan(*pool_);
+    kv_cache::AttentionPlan plan(*pool_);
     plan.build({{&sequence, 0, 1, sequence.tokens() - 1}}, {kGroup, 64, 1, kScale}, 1, 1);
     std::vector<float> out(q.size());
     auto scratch = std::make_unique<kernels::Scratch>();
@@ -75,10 +98,11 @@ class CompressFixture : public testing::Test {
     const ReferenceQueries queries = references();
     SequenceKv plain = exact.fork();
     SequenceKv summed_up = exact.fork();
-    EXPECT_TRUE(plain.compress(first_tokens(), ends, kernels_));
-    EXPECT_TRUE(summed_up.compress(first_tokens(), ends, kernels_, 1, {&queries, 1, match}));
-    EXPECT_EQ(plain.summary_bytes(), 0);
-    EXPECT_EQ(summed_up.summary_bytes(), match ? kKept + 2 * 4 : 2 * 64 * 2 + 8);
+    EXPECT_TRUE(compress(plain, first_tokens(), ends));
+    EXPECT_TRUE(compress(summed_up, first_tokens(), ends,
+                         {&queries, match ? Compensation::kMatch : Compensation::kSummary}));
+    EXPECT_EQ(plain.held().side_tables, 0);
+    EXPECT_EQ(summed_up.held().side_tables, match ? kKept + 2 * 4 : 2 * 64 * 2 + 8);
     double without = 0, with = 0;
     for (int i = 0; i < 20; ++i) {
       std::vector<float> q;
@@ -100,4 +124,4 @@ class CompressFixture : public testing::Test {
   std::unique_ptr<PagePool> pool_ = std::move(*PagePool::create(kernels::f16_page_bytes(64), 64U << 20));
 };
 
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression

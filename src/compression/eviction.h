@@ -10,13 +10,22 @@
 // Source: global allocation and page costs as in KV-Compress (arXiv 2410.00161); the scores are not its own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "kernels/page_layout.h"
 #include "kv_cache/attention_plan.h"
 #include "kv_cache/sequence_kv.h"
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
+
+/// What one table keeps of a sequence: tokens, ascending in each part, none twice, at least one in `exact`.
+struct KeptTokens {
+  std::vector<std::int32_t> coded;  // in compact pages: a multiple of kPageTokens
+  std::vector<std::int32_t> exact;  // in tail pages
+  std::size_t size() const { return coded.size() + exact.size(); }
+};
 
 /// The end of a prompt: the template's turn to answer.
 inline constexpr int kPromptEndTokens = 8;
@@ -37,16 +46,17 @@ constexpr bool is_coded(double ratio) {
   return ratio >= 4;
 }
 /// What the pages hold that new tokens go to.
-constexpr kernels::PageCodec ends_of(double ratio) {
+constexpr kernels::PageCodec tail_of(double ratio) {
   return is_coded(ratio) ? kernels::PageCodec::kBytes : kernels::PageCodec::kF16;
 }
 
-/// The tokens that each table keeps: what SequenceKv::compress takes, with ends_of the ratio. Local layers
+/// The tokens that each table keeps, in pages of tail_of the ratio. Local tables keep the last tokens: the coded ones
+/// before the exact, as many in every such table, at most the window. Local layers
 /// don't compete: they keep the end of their window, for at most half the budget, whatever its scores. The
 /// budget pays for the sinks, the prompt's end and the coded pages. What else the last page holds comes on
 /// top, and so do pages for the question, as if it had been asked after compressing; and no budget buys less
 /// than a coded page a table. So short sequences exceed the budget at high ratios.
-std::vector<KeptTokens> choose_kept(const ScoreBuffer& scores, const KvShape& shape, int tokens,
-                                    const EvictionOptions& options);
+std::vector<KeptTokens> choose_kept(const kv_cache::ScoreBuffer& scores, const kv_cache::KvShape& shape,
+                                    int tokens, const EvictionOptions& options);
 
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression

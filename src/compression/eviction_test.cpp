@@ -1,4 +1,4 @@
-#include "kv_cache/eviction.h"
+#include "compression/eviction.h"
 
 #include <algorithm>
 #include <random>
@@ -6,11 +6,16 @@
 
 #include <gtest/gtest.h>
 
+#include "compression/plan.h"
+#include "compression/self_test.h"
 #include "kernels/page_layout.h"
 #include "kv_cache/self_test.h"
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
 namespace {
+
+using kv_cache::KvShape;
+using kv_cache::ScoreBuffer;
 
 constexpr KvShape kShape{4, 2, 64};
 constexpr std::size_t kTables = 8;
@@ -28,7 +33,7 @@ ScoreBuffer random_scores(int tokens, std::uint32_t seed) {
 double bytes_of(const std::vector<KeptTokens>& kept, double ratio) {
   double total = 0;
   for (const auto& [coded, exact] : kept) {
-    total += static_cast<double>((exact.size() + 31) / 32 * kernels::page_bytes(ends_of(ratio), 64));
+    total += static_cast<double>((exact.size() + 31) / 32 * kernels::page_bytes(tail_of(ratio), 64));
     total += static_cast<double>(coded.size() / 32 * kernels::compact_page_bytes(64));
   }
   return total;
@@ -121,8 +126,8 @@ TEST(Eviction, AQuestionsPagesComeOnTop) {
 
 TEST(SelfTest, Passes) {
   EXPECT_EQ(self_test(), std::nullopt);
-  EXPECT_EQ(prefix_self_test(), std::nullopt);
+  EXPECT_EQ(kv_cache::prefix_self_test(), std::nullopt);
 }
 
 }  // namespace
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression

@@ -11,11 +11,21 @@
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
-#include "kv_cache/eviction.h"
+#include "compression/encode.h"
+#include "compression/plan.h"
+#include "kv_cache/page_pool.h"
 #include "kv_cache/sequence_kv.h"
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
 namespace {
+
+using kv_cache::KvHeadId;
+using kv_cache::KvShape;
+using kv_cache::LayerId;
+using kv_cache::PagePool;
+using kv_cache::ReferenceQueries;
+using kv_cache::ScoreBuffer;
+using kv_cache::SequenceKv;
 
 constexpr KvShape kGolden{4, 2, 64};
 constexpr int kTokens = 700, kQuestion = 20, kTurn = 8, kGroupSize = 3;
@@ -57,7 +67,7 @@ class Golden : public testing::Test {
     EXPECT_TRUE(out.reserve(kTokens));
     for (std::uint32_t layer = 0; layer < 4; ++layer) {
       for (std::uint32_t head = 0; head < 2; ++head) {
-        const PageId* pages = out.page_ids(LayerId(layer), KvHeadId(head));
+        const kv_cache::PageId* pages = out.table(LayerId(layer), KvHeadId(head)).pages.data();
         for (int t = 0; t < kTokens; ++t) {
           const auto key = inputs.row(), value = inputs.row();
           kernels_.store_f16(key.data(), value.data(), 64, t % kernels::kPageTokens,
@@ -92,13 +102,14 @@ class Golden : public testing::Test {
     };
     for (std::uint32_t layer = 0; layer < 4; ++layer) {
       for (std::uint32_t head = 0; head < 2; ++head) {
-        const std::size_t table = std::size_t{layer} * 2 + head;
-        const auto& pages = sequence.tables()[table];
-        for (std::size_t i = 0; i < pages.size(); ++i)
-          add(pool_->data(pages[i]), sequence.page_bytes(table, i));
-        const kernels::Biases biases = sequence.biases(LayerId(layer), KvHeadId(head));
-        add(biases.steps, static_cast<std::size_t>(biases.tokens));
-        const kernels::Summary summary = sequence.summary(LayerId(layer), KvHeadId(head));
+        const SequenceKv::Table table = sequence.table(LayerId(layer), KvHeadId(head));
+        for (std::size_t i = 0; i < table.pages.size(); ++i) {
+          const bool compact = static_cast<int>(i) < table.compact_pages;
+          add(pool_->data(table.pages[i]),
+              kernels::page_bytes(compact ? kernels::PageCodec::kCompact : sequence.tail(), 64));
+        }
+        add(table.biases.steps, static_cast<std::size_t>(table.biases.tokens));
+        const kernels::Summary& summary = table.summary;
         if (summary.vectors == nullptr) continue;
         add(summary.vectors, 2 * 64 * sizeof *summary.vectors);
         add(&summary.bias, sizeof summary.bias);
@@ -113,12 +124,10 @@ class Golden : public testing::Test {
     SequenceKv sequence = read(inputs);
     const ScoreBuffer ranked = scores(inputs);
     const ReferenceQueries asked = queries(inputs);
-    EvictionOptions options;
-    options.ratio = one.ratio;
-    options.question_tokens = one.aware ? kQuestion : 0;
-    const auto kept = choose_kept(ranked, kGolden, kTokens, options);
-    EXPECT_TRUE(sequence.compress(kept, ends_of(one.ratio), kernels_, 1,
-                                  summary_request(&asked, one.ratio, one.aware)));
+    PlanRequest request{.ratio = one.ratio, .tokens = kTokens};
+    if (one.aware) request.question = {kTokens - kQuestion - kTurn, kTokens - kTurn, kTokens};
+    const Plan what = plan(ranked, kGolden, request);
+    EXPECT_TRUE(sequence.adopt(encode(sequence, *pool_, what, {.kernels = &kernels_, .queries = &asked})));
     return hash_of(sequence);
   }
 };
@@ -150,4 +159,4 @@ TEST_F(Golden, CompressionOfFixedInputs) {
 }
 
 }  // namespace
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression

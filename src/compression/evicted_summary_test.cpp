@@ -4,10 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include "kv_cache/compress_fixture.h"
+#include "compression/compress_fixture.h"
 #include "kv_cache/sequence_kv.h"
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
 namespace {
 
 class EvictedSummaryTest : public CompressFixture {};
@@ -33,29 +33,27 @@ TEST_F(EvictedSummaryTest, GetsTheShareThatIsAsked) {
   const ReferenceQueries queries = references();
   const auto bias = [&](float share) {
     SequenceKv fork = exact.fork();
-    EXPECT_TRUE(fork.compress(first_tokens(), kernels::PageCodec::kBytes, kernels_, 1, {&queries, share}));
-    return fork.summary(LayerId(0), KvHeadId(0)).bias;
+    EXPECT_TRUE(compress(fork, first_tokens(), kernels::PageCodec::kBytes,
+                         {&queries, Compensation::kSummary, share}));
+    return fork.table(LayerId(0), KvHeadId(0)).summary.bias;
   };
   EXPECT_NEAR(bias(1) - bias(0.125F), std::log(8), 1e-3);
-  EXPECT_EQ(summary_request(&queries, 8, true).share, 1);
-  EXPECT_EQ(summary_request(&queries, 8, false).share, 0.5F);
-  EXPECT_FALSE(summary_request(&queries, 8, false).match);
-  EXPECT_TRUE(summary_request(&queries, 16, true).match);
 }
 
 TEST_F(EvictedSummaryTest, GoesWithForksAndEndsWithTheSequence) {
   const SequenceKv exact = sequence([&] { return std::pair(random(1), random(1)); });
   const ReferenceQueries queries = references();
   SequenceKv compact = exact.fork();
-  ASSERT_TRUE(compact.compress(first_tokens(), kernels::PageCodec::kBytes, kernels_, 1, {&queries, 1}));
-  const auto summary = compact.summary(LayerId(0), KvHeadId(0));
+  ASSERT_TRUE(
+      compress(compact, first_tokens(), kernels::PageCodec::kBytes, {&queries, Compensation::kSummary, 1}));
+  const auto summary = compact.table(LayerId(0), KvHeadId(0)).summary;
   ASSERT_NE(summary.vectors, nullptr);
   SequenceKv fork = compact.fork();
   compact.clear();
-  EXPECT_EQ(compact.summary(LayerId(0), KvHeadId(0)).vectors, nullptr);
-  EXPECT_EQ(fork.summary(LayerId(0), KvHeadId(0)).vectors, summary.vectors) << "shared";
+  EXPECT_EQ(compact.table(LayerId(0), KvHeadId(0)).summary.vectors, nullptr);
+  EXPECT_EQ(fork.table(LayerId(0), KvHeadId(0)).summary.vectors, summary.vectors) << "shared";
   const SequenceKv moved = std::move(fork);
-  EXPECT_EQ(moved.summary(LayerId(0), KvHeadId(0)).bias, summary.bias);
+  EXPECT_EQ(moved.table(LayerId(0), KvHeadId(0)).summary.bias, summary.bias);
 }
 
 /// Nothing was evicted, or only what no query sees any more: nothing to sum up.
@@ -64,17 +62,17 @@ TEST_F(EvictedSummaryTest, NothingIsSummedUpWhereNothingIsMissed) {
   SequenceKv whole = sequence([&] { return std::pair(random(1), random(1)); });
   std::vector<KeptTokens> all(1);
   for (int t = 0; t < kKept + kEvicted; ++t) all[0].exact.push_back(t);
-  ASSERT_TRUE(whole.compress(all, kernels::PageCodec::kBytes, kernels_, 1, {&queries, 1}));
-  EXPECT_EQ(whole.summary(LayerId(0), KvHeadId(0)).vectors, nullptr);
+  ASSERT_TRUE(compress(whole, all, kernels::PageCodec::kBytes, {&queries, Compensation::kSummary, 1}));
+  EXPECT_EQ(whole.table(LayerId(0), KvHeadId(0)).summary.vectors, nullptr);
 
   KvShape local = kShape;
   local.window = kKept;
   local.local[0] = true;
   SequenceKv windowed = sequence([&] { return std::pair(random(1), random(1)); }, local);
-  ASSERT_TRUE(
-      windowed.compress(first_tokens(kEvicted), kernels::PageCodec::kBytes, kernels_, 1, {&queries, 1}));
-  EXPECT_EQ(windowed.summary(LayerId(0), KvHeadId(0)).vectors, nullptr);
+  ASSERT_TRUE(compress(windowed, first_tokens(kEvicted), kernels::PageCodec::kBytes,
+                       {&queries, Compensation::kSummary, 1}));
+  EXPECT_EQ(windowed.table(LayerId(0), KvHeadId(0)).summary.vectors, nullptr);
 }
 
 }  // namespace
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression

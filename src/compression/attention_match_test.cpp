@@ -1,4 +1,4 @@
-#include "kv_cache/attention_match.h"
+#include "compression/attention_match.h"
 
 #include <cmath>
 #include <numeric>
@@ -7,15 +7,15 @@
 
 #include <gtest/gtest.h>
 
-#include "kv_cache/compress_fixture.h"
+#include "compression/compress_fixture.h"
 #include "kv_cache/sequence_kv.h"
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
 namespace {
 
 class AttentionMatchTest : public CompressFixture {
  protected:
-  static SummaryRequest matched(const ReferenceQueries& queries) { return {&queries, 1, true}; }
+  static MadeUpFor matched(const ReferenceQueries& queries) { return {&queries, Compensation::kMatch}; }
 };
 
 /// Every evicted token has the key of a kept one, and a value of its own: the kept one's bias stands for
@@ -30,8 +30,8 @@ TEST_F(AttentionMatchTest, ABiasStandsForTokensWithTheSameKey) {
   const auto [without, with] = errors(exact, kernels::PageCodec::kF16, true);
   EXPECT_LT(with, without / 2);
   const ReferenceQueries queries = references();
-  ASSERT_TRUE(exact.compress(first_tokens(), kernels::PageCodec::kF16, kernels_, 1, matched(queries)));
-  const kernels::Biases biases = exact.biases(LayerId(0), KvHeadId(0));
+  ASSERT_TRUE(compress(exact, first_tokens(), kernels::PageCodec::kF16, matched(queries)));
+  const kernels::Biases biases = exact.table(LayerId(0), KvHeadId(0)).biases;
   ASSERT_EQ(biases.tokens, kKept);
   const double mean = std::accumulate(biases.steps, biases.steps + kKept, 0.0) / kKept * kernels::kBiasStep;
   EXPECT_NEAR(mean, std::log(1 + kEvicted / kKept), 0.5);
@@ -48,24 +48,24 @@ TEST_F(AttentionMatchTest, StandsForManyTokensThatDiffer) {
 TEST_F(AttentionMatchTest, TokensThatComeLaterHaveNoBias) {
   SequenceKv compact = sequence([&] { return std::pair(random(1), random(1)); });
   const ReferenceQueries queries = references();
-  ASSERT_TRUE(compact.compress(first_tokens(), kernels::PageCodec::kBytes, kernels_, 1, matched(queries)));
+  ASSERT_TRUE(compress(compact, first_tokens(), kernels::PageCodec::kBytes, matched(queries)));
   ASSERT_TRUE(compact.reserve(3));
   compact.commit(3);
   EXPECT_EQ(compact.slot(LayerId(0), KvHeadId(0), kKept + kEvicted),
-            compact.biases(LayerId(0), KvHeadId(0)).tokens);
-  EXPECT_EQ(compact.summary(LayerId(0), KvHeadId(0)).vectors, nullptr) << "one or the other";
+            compact.table(LayerId(0), KvHeadId(0)).biases.tokens);
+  EXPECT_EQ(compact.table(LayerId(0), KvHeadId(0)).summary.vectors, nullptr) << "one or the other";
 }
 
 TEST_F(AttentionMatchTest, GoesWithForksAndEndsWithTheSequence) {
   SequenceKv compact = sequence([&] { return std::pair(random(1), random(1)); });
   const ReferenceQueries queries = references();
-  ASSERT_TRUE(compact.compress(first_tokens(), kernels::PageCodec::kBytes, kernels_, 1, matched(queries)));
-  const std::int8_t* steps = compact.biases(LayerId(0), KvHeadId(0)).steps;
+  ASSERT_TRUE(compress(compact, first_tokens(), kernels::PageCodec::kBytes, matched(queries)));
+  const std::int8_t* steps = compact.table(LayerId(0), KvHeadId(0)).biases.steps;
   SequenceKv fork = compact.fork();
   compact.clear();
-  EXPECT_EQ(compact.biases(LayerId(0), KvHeadId(0)).tokens, 0);
+  EXPECT_EQ(compact.table(LayerId(0), KvHeadId(0)).biases.tokens, 0);
   const SequenceKv moved = std::move(fork);
-  EXPECT_EQ(moved.biases(LayerId(0), KvHeadId(0)).steps, steps) << "shared";
+  EXPECT_EQ(moved.table(LayerId(0), KvHeadId(0)).biases.steps, steps) << "shared";
 }
 
 /// Queries that see nothing of what is kept: no number turns into none.
@@ -74,7 +74,7 @@ TEST_F(AttentionMatchTest, HoldsWhereTheKeptTokensHaveNoShare) {
                                 [&](int) { return random(0.1, -40); });
   ReferenceQueries queries = references();
   for (float& x : queries.values) x = std::abs(x) + 1;
-  ASSERT_TRUE(compact.compress(first_tokens(), kernels::PageCodec::kF16, kernels_, 1, matched(queries)));
+  ASSERT_TRUE(compress(compact, first_tokens(), kernels::PageCodec::kF16, matched(queries)));
   for (const float x : attend(compact, std::vector<float>(kGroup * 64, 1.0F))) EXPECT_TRUE(std::isfinite(x));
 }
 
@@ -88,17 +88,16 @@ TEST_F(AttentionMatchTest, NothingIsMatchedWhereNothingIsMissed) {
   std::vector<float> group;
   for (int g = 0; g < kGroup; ++g) group.insert(group.end(), q.begin(), q.end());
   const auto before = attend(whole, group);
-  ASSERT_TRUE(whole.compress(all, kernels::PageCodec::kF16, kernels_, 1, matched(queries)));
+  ASSERT_TRUE(compress(whole, all, kernels::PageCodec::kF16, matched(queries)));
   EXPECT_EQ(attend(whole, group), before);
 
   KvShape local = kShape;
   local.window = kKept;
   local.local[0] = true;
   SequenceKv windowed = sequence([&] { return std::pair(random(1), random(1)); }, local);
-  ASSERT_TRUE(
-      windowed.compress(first_tokens(kEvicted), kernels::PageCodec::kBytes, kernels_, 1, matched(queries)));
-  EXPECT_EQ(windowed.biases(LayerId(0), KvHeadId(0)).tokens, 0);
+  ASSERT_TRUE(compress(windowed, first_tokens(kEvicted), kernels::PageCodec::kBytes, matched(queries)));
+  EXPECT_EQ(windowed.table(LayerId(0), KvHeadId(0)).biases.tokens, 0);
 }
 
 }  // namespace
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression

@@ -1,12 +1,13 @@
-#include "kv_cache/attention_match.h"
+#include "compression/attention_match.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
 #include "base/cholesky.h"
+#include "kernels/attention.h"
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
 namespace {
 
 constexpr float kBiasMax = 3;        // either way
@@ -33,11 +34,6 @@ void add_scaled(float factor, const float* from, float* to, std::size_t n) {
 }
 
 }  // namespace
-
-KeptBiases::KeptBiases(const std::vector<int>& kept) : begin_{0} {
-  for (const int tokens : kept) begin_.push_back(begin_.back() + static_cast<std::uint32_t>(tokens));
-  all_.resize(begin_.back());
-}
 
 void MatchFit::fit(std::span<const float> rows, const Seen& whole, std::span<const float> keys,
                    std::span<float> values, std::span<std::int8_t> biases) {
@@ -123,4 +119,4 @@ void MatchFit::refit_values(const Seen& whole, std::span<float> values) {
   }
 }
 
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression

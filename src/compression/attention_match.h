@@ -6,8 +6,7 @@
 // kept token t, the weights w_t = exp(bias_t) make sum_t a_rt w_t = 1 for every row, pulled towards 1. The
 // values: ridge regression from the values as they were, in its dual form, since rows are fewer than tokens.
 //
-// Shapes: tables are [layers * kv_heads]. Thread-safety: a MatchFit belongs to one thread; KeptBiases may be
-// filled by several, a table each. Cost: a byte a kept token; 400 * rows * kept FLOPs for the biases, rows^2
+// Thread-safety: a MatchFit belongs to one thread. Cost: a byte a kept token; 400 * rows * kept FLOPs for the biases, rows^2
 // * kept for the values, and every page read once for each 48 rows.
 // Source: attention matching (arXiv 2602.16284), which chooses the kept tokens by it too.
 #pragma once
@@ -17,31 +16,9 @@
 #include <span>
 #include <vector>
 
-#include "kernels/attention.h"
-#include "kv_cache/reference_queries.h"
+#include "compression/seen.h"
 
-namespace pmt::kv_cache {
-
-/// The biases of all tables' kept tokens, in slot order.
-class KeptBiases {
- public:
-  /// `kept`: tokens of each table that get one.
-  explicit KeptBiases(const std::vector<int>& kept);
-
-  kernels::Biases of(std::size_t table) const {
-    return {all_.data() + begin_[table], static_cast<int>(begin_[table + 1] - begin_[table])};
-  }
-  std::span<std::int8_t> steps(std::size_t table) {
-    return {all_.data() + begin_[table], all_.data() + begin_[table + 1]};
-  }
-  std::int64_t bytes() const {
-    return static_cast<std::int64_t>(all_.size() + begin_.size() * sizeof(std::uint32_t));
-  }
-
- private:
-  std::vector<std::uint32_t> begin_;  // [tables + 1]
-  std::vector<std::int8_t> all_;
-};
+namespace pmt::compression {
 
 class MatchFit {
  public:
@@ -63,4 +40,4 @@ class MatchFit {
   std::vector<float> weights_, ahead_, before_, gradient_;
 };
 
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression

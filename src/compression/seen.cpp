@@ -1,12 +1,13 @@
-#include "kv_cache/reference_queries.h"
+#include "compression/seen.h"
 
 #include <algorithm>
 #include <cmath>
 #include <iterator>
 
-namespace pmt::kv_cache {
+namespace pmt::compression {
 
-std::vector<float> rows_for(const ReferenceQueries& queries, std::size_t table, int kv_heads, int rows_max) {
+std::vector<float> rows_for(const kv_cache::ReferenceQueries& queries, std::size_t table, int kv_heads,
+                            int rows_max) {
   const std::size_t layer = table / static_cast<std::size_t>(kv_heads);
   const int group = queries.heads / kv_heads;
   const int head = static_cast<int>(table % static_cast<std::size_t>(kv_heads)) * group;
@@ -51,4 +52,4 @@ Seen see(const kernels::HeadPages& pages, int tokens, const std::vector<float>& 
   return out;
 }
 
-}  // namespace pmt::kv_cache
+}  // namespace pmt::compression
