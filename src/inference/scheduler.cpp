@@ -11,8 +11,7 @@
 #include "compression/eviction.h"
 #include "compression/quality.h"
 #include "compression/scores.h"
-#include "kernels/attention.h"
-#include "kernels/page_layout.h"
+#include "kv_cache/page_budget.h"
 
 namespace pmt::inference {
 namespace {
@@ -22,16 +21,6 @@ namespace {
 constexpr int kBusyChunkTokens = 128;
 constexpr std::size_t kSpeculatingAnswersMax = 2;
 constexpr base::Nanos kPublishEvery = std::chrono::milliseconds(100);
-
-std::size_t page_count(int tokens) {
-  return static_cast<std::size_t>((tokens + kernels::kPageTokens - 1) / kernels::kPageTokens);
-}
-
-/// Pages that a sequence may hold in a table beyond what its tokens fill: a copied one and the last.
-constexpr int kSparePages = 2;
-
-/// Pages beyond its share that a compressed prompt takes in a table: sinks, prompt's end and best tokens.
-constexpr int kEndPages = 1;
 
 /// Whether this choice's next rows tell of the prompt's tokens: the first one reads it.
 bool scores_prompt(const Job& job, std::size_t generation) {
@@ -76,51 +65,24 @@ Scheduler::~Scheduler() {
 }
 
 int Scheduler::new_tokens_that_fit(int prompt_tokens, int choices, double kv_ratio) const {
-  int fit = 1;
-  for (int more = transformer_.hparams().context_tokens; more > 0;) {
-    // The largest number below the context whose pages the pool has, digit by binary digit.
-    const bool fits = pages_at_most({prompt_tokens, fit + more, choices, kv_ratio}) <= pool_->pages_max();
-    fit += fits ? more : 0;
-    more /= 2;
-  }
-  return fit;
-}
-
-std::size_t Scheduler::pages_at_most(const Need& need) const {
-  const kv_cache::KvShape shape = transformer_.hparams().kv_shape();
-  const auto heads = static_cast<std::size_t>(shape.kv_heads);
-  const std::size_t local = heads * static_cast<std::size_t>(shape.local_layers());
-  const std::size_t global = heads * static_cast<std::size_t>(shape.layers) - local;
-  const auto choices = static_cast<std::size_t>(need.choices);
-  const int step = options_.prefill_chunk_tokens;
-  const auto local_pages = [&](int tokens) {
-    return kv_cache::SequenceKv::local_pages_at_most(shape, tokens, step);
-  };
-  if (need.kv_ratio > 1) {
-    // Exact while it is read; then its share, of which a choice takes a few pages more than its tokens fill.
-    const double page = static_cast<double>(pool_->bytes_of(kv_cache::PageSize::kLarge));
-    const double prompt = static_cast<double>(shape.bytes_f16(need.prompt_tokens)) / need.kv_ratio / page;
-    const std::size_t own = page_count(need.new_tokens) + kSparePages;
-    const std::size_t own_local =
-        std::min(own, local_pages(need.prompt_tokens + need.new_tokens) + kSparePages);
-    const double pages =
-        static_cast<double>((global + local) * kEndPages + (global * own + local * own_local) * choices);
-    const double end_page =
-        static_cast<double>(kernels::page_bytes(compression::tail_of(need.kv_ratio), shape.head_dim));
-    const auto later = static_cast<std::size_t>(prompt + pages * end_page / page) + 2;
-    return std::max(kv_cache::SequenceKv::pages_at_most(shape, need.prompt_tokens, step), later);
-  }
-  // Full prompt pages are shared by the choices; the last, partial one and all later ones are each choice's
-  // own, and so is a window.
-  const std::size_t shared = static_cast<std::size_t>(need.prompt_tokens / kernels::kPageTokens);
-  const std::size_t own = page_count(need.prompt_tokens + need.new_tokens) - shared;
-  return global * (shared + own * choices) +
-         local * choices * local_pages(need.prompt_tokens + need.new_tokens);
+  const kv_cache::RequestSize size{.prompt_tokens = prompt_tokens,
+                                   .choices = choices,
+                                   .ratio = kv_ratio,
+                                   .tail = compression::tail_of(kv_ratio),
+                                   .step_tokens = options_.prefill_chunk_tokens};
+  const model::Hparams& hparams = transformer_.hparams();
+  return kv_cache::new_tokens_that_fit(hparams.kv_shape(), size, pool_->pages_max(), hparams.context_tokens);
 }
 
 base::Status Scheduler::submit(std::unique_ptr<Job> job) {
-  const std::size_t need = pages_at_most(
-      {static_cast<int>(job->prompt.size()), job->new_tokens_max, job->choices, job->compression.ratio()});
+  const double ratio = job->compression.ratio();
+  const std::size_t need = kv_cache::pages_at_most(transformer_.hparams().kv_shape(),
+                                                   {.prompt_tokens = static_cast<int>(job->prompt.size()),
+                                                    .new_tokens = job->new_tokens_max,
+                                                    .choices = job->choices,
+                                                    .ratio = ratio,
+                                                    .tail = compression::tail_of(ratio),
+                                                    .step_tokens = options_.prefill_chunk_tokens});
   if (need > pool_->pages_max()) {
     return base::Error{
         base::Code::kTooLarge,
@@ -238,9 +200,9 @@ void Scheduler::end_late() {
 }
 
 std::size_t Scheduler::pages_for_prompt(const Job& job) const {
-  return kv_cache::SequenceKv::pages_at_most(transformer_.hparams().kv_shape(),
-                                             static_cast<int>(job.prompt.size()) + 1,
-                                             options_.prefill_chunk_tokens);
+  return kv_cache::exact_pages_at_most(transformer_.hparams().kv_shape(),
+                                       static_cast<int>(job.prompt.size()) + 1,
+                                       options_.prefill_chunk_tokens);
 }
 
 void Scheduler::admit() {

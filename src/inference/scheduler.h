@@ -110,13 +110,6 @@ class Scheduler {
     std::size_t scored_rows = 0;  // of logits before those: they tell of the prompt's own tokens
   };
 
-  struct Need {
-    int prompt_tokens;
-    int new_tokens;
-    int choices;
-    double kv_ratio;  // 1: exact
-  };
-
   void run();
   void turn();
   /// Runs a part of a turn that is this job's own. What it throws ends the job.
@@ -133,8 +126,6 @@ class Scheduler {
   void remember(const Job& job, const Generation& generation);
   void give_up_prefixes(std::size_t pages);
   base::Status ensure_calibrated();
-  /// Large pages that a request takes when it runs alone.
-  std::size_t pages_at_most(const Need& need) const;
   void compress_when_read(const std::vector<Part>& parts);
   void compress(Job& job, kv_cache::SequenceKv& sequence);
   void note_compressed(const kv_cache::SequenceKv& sequence, std::int64_t tokens_kept);

@@ -132,17 +132,6 @@ int SequenceKv::tokens_min() const {
   }
 }
 
-std::size_t SequenceKv::local_pages_at_most(const KvShape& shape, int tokens, int step_tokens) {
-  return std::min(pages_for(tokens), pages_for(shape.window + kTruncatedMax + step_tokens) + 1);
-}
-
-std::size_t SequenceKv::pages_at_most(const KvShape& shape, int tokens, int step_tokens) {
-  const auto local = static_cast<std::size_t>(shape.local_layers());
-  return static_cast<std::size_t>(shape.kv_heads) *
-         ((static_cast<std::size_t>(shape.layers) - local) * pages_for(tokens) +
-          local * local_pages_at_most(shape, tokens, step_tokens));
-}
-
 void SequenceKv::release_pages() {
   for (auto& pages : tables_) {
     for (const PageId page : pages) release(page);

@@ -119,11 +119,6 @@ class SequenceKv {
   const KvShape& shape() const { return shape_; }
   /// Room that drop_unseen() leaves for a later truncation.
   static constexpr int kTruncatedMax = 32;
-  /// An upper bound on the pages that a sequence of `tokens` holds when drop_unseen() follows every step of
-  /// at most `step_tokens`.
-  static std::size_t pages_at_most(const KvShape& shape, int tokens, int step_tokens);
-  /// The same of one local table.
-  static std::size_t local_pages_at_most(const KvShape& shape, int tokens, int step_tokens);
 
   /// Where the table holds the token at `position` (for a compact sequence: one that came after adopt()).
   int slot(LayerId layer, KvHeadId head, int position) const { return slot_of(index(layer, head), position); }

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/page_layout.h"
+#include "kv_cache/page_budget.h"
 
 namespace pmt::kv_cache {
 namespace {
@@ -112,7 +113,7 @@ TEST_F(LocalLayerTest, PagesOutOfSightAreFreedAndTheRestCounted) {
   EXPECT_EQ(sequence.slots(), 3 * (320 + 160));
   EXPECT_EQ(sequence.table(LayerId(1), KvHeadId(0)).pages.data()[4], kNoPage);
   EXPECT_EQ(sequence.tokens_min(), 160 + 99) << "token 259 sees 160 on";
-  EXPECT_LE(sequence.held().page_count, SequenceKv::pages_at_most(shape(), 320, 1));
+  EXPECT_LE(sequence.held().page_count, exact_pages_at_most(shape(), 320, 1));
   sequence.truncate(288);
   SequenceKv fork = sequence.fork();
   sequence.clear();

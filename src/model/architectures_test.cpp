@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <llama.h>
 
+#include "kv_cache/page_budget.h"
 #include "model/llama_log.h"
 #include "model/testing/tiny_model.h"
 #include "model/transformer.h"
@@ -75,7 +76,7 @@ std::vector<float> our_logits(const std::string& path, const std::vector<std::in
     out.insert(out.end(), logits->begin(), logits->end());
     sequence.drop_unseen();
   }
-  const std::size_t most = kv_cache::SequenceKv::pages_at_most(sequence.shape(), sequence.tokens(), chunk);
+  const std::size_t most = kv_cache::exact_pages_at_most(sequence.shape(), sequence.tokens(), chunk);
   EXPECT_LE(sequence.held().page_count, most);
   return out;
 }
