@@ -1,7 +1,6 @@
 #include "compression/prompt_compression.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -11,38 +10,61 @@
 namespace pmt::compression {
 namespace {
 
-constexpr int kQuestionTokens = 32;  // and the turn's
+constexpr int kPromptEnd = 32;  // taken for question and turn where query-aware is asked and none is found
 
-Mode resolve(Mode mode, double ratio, int prompt_tokens) {
-  if (ratio <= 1 || prompt_tokens < kCompressedTokensMin) return Mode::kExact;
-  if (mode != Mode::kAuto) return mode;
-  // Where a request's question begins isn't known: its last tokens, which query-aware takes for it, may be
-  // half of something else. Asked over HTTP, query-agnostic keeps as much, at a higher ratio
-  // (docs/kv-cache.md).
-  return prompt_tokens < kAutoExactTokens ? Mode::kExact : Mode::kQueryAgnostic;
+bool is_compressed(const CompressionRequest& request) {
+  return request.mode != Mode::kExact && request.ratio > 1 && request.prompt_tokens >= kCompressedTokensMin;
+}
+
+Mode resolve(const CompressionRequest& request) {
+  if (!is_compressed(request)) return Mode::kExact;
+  if (request.mode != Mode::kAuto) return request.mode;
+  return request.prompt_tokens < kAutoExactTokens ? Mode::kExact : Mode::kQueryAgnostic;
+}
+
+/// What is read in spans of its own: a question that ends the prompt.
+QuestionPlace place_of(Mode mode, const CompressionRequest& request) {
+  const int tokens = request.prompt_tokens;
+  const QuestionPlace none{tokens, tokens, tokens};
+  if (mode != Mode::kQueryAware) return none;
+  if (!request.question) return question_from(tokens - kPromptEnd, tokens);
+  const PromptQuestion& found = *request.question;
+  if (!found.at_end) return none;
+  // A short turn's queries are too few to score the question by.
+  return {found.first, std::max(found.first, std::min(found.tail, tokens - kPromptEndTokens)), tokens};
 }
 
 }  // namespace
 
-PromptCompression::PromptCompression(Mode mode, double ratio, int prompt_tokens)
-    : mode_(resolve(mode, ratio, prompt_tokens)),
-      ratio_(active() ? ratio : 1),
-      prompt_tokens_(prompt_tokens),
-      question_(mode_ == Mode::kQueryAware ? question_from(prompt_tokens - kQuestionTokens, prompt_tokens)
-                                           : QuestionPlace{prompt_tokens, prompt_tokens, prompt_tokens}) {}
+bool wants_question(const CompressionRequest& request) {
+  return is_compressed(request) && request.mode != Mode::kQueryAgnostic;
+}
+
+PromptCompression::PromptCompression(const CompressionRequest& request)
+    : mode_(resolve(request)),
+      ratio_(active() ? request.ratio : 1),
+      prompt_tokens_(request.prompt_tokens),
+      found_(request.question),
+      again_(mode_ == Mode::kQueryAware && found_ && !found_->at_end),
+      place_(place_of(mode_, request)) {}
+
+const char* PromptCompression::question() const {
+  if (!found_) return "none";
+  return found_->at_end ? "at_end" : "earlier";
+}
 
 int PromptCompression::span_tokens(const kv_cache::SequenceKv& sequence, int pending) const {
   if (!active() || sequence.compact()) return pending;
   const int read = sequence.tokens();
   const bool turn_apart = ratio_ > kQuestionRatioMax;
-  const int end = read < question_.first               ? question_.first
-                  : turn_apart && read < question_.end ? question_.end
-                                                       : prompt_tokens_;
+  const int end = read < place_.first               ? place_.first
+                  : turn_apart && read < place_.end ? place_.end
+                                                    : prompt_tokens_;
   return std::min(pending, end - read);
 }
 
 bool PromptCompression::scores_question(const kv_cache::SequenceKv& sequence) const {
-  return mode_ == Mode::kQueryAware && !scored_ && sequence.tokens() >= question_.first;
+  return mode_ == Mode::kQueryAware && !again_ && !scored_ && sequence.tokens() >= place_.first;
 }
 
 void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor& predictor,
@@ -51,16 +73,16 @@ void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor
   if (!active() || scored_ || sequence.compact()) return;
   if (scores_.values.empty()) {
     scores_ = zero_scores(sequence.shape(), prompt_tokens_);
-    if (mode_ == Mode::kQueryAware) {
-      by_question_ = zero_scores(sequence.shape(), question_.end);
-      queries_ = room_for_queries(hparams, question_.first, prompt_tokens_ - question_.first);
+    if (mode_ == Mode::kQueryAware && !again_) {
+      by_question_ = zero_scores(sequence.shape(), place_.end);
+      queries_ = room_for_queries(hparams, place_.first, prompt_tokens_ - place_.first);
     }
   }
   span.predictor = &predictor;
   span.predicted = &scores_;
   if (!scores_question(sequence)) return;
   span.scores = &by_question_;
-  span.scored_tokens = sequence.tokens() < question_.end ? question_.first : question_.end;
+  span.scored_tokens = sequence.tokens() < place_.end ? place_.first : place_.end;
   span.queries = &queries_;
 }
 
@@ -68,26 +90,52 @@ bool PromptCompression::due(const kv_cache::SequenceKv& sequence) const {
   return active() && !sequence.compact() && sequence.tokens() == prompt_tokens_;
 }
 
+int PromptCompression::more_tokens(const Asides& asides) const {
+  if (!again_) return repeating_tokens(asides.repeat);
+  return found_->end - found_->first + prompt_tokens_ - found_->tail;
+}
+
+std::vector<std::int32_t> PromptCompression::asked_again(std::span<const std::int32_t> prompt) const {
+  const auto from = prompt.begin();
+  std::vector<std::int32_t> out(from + found_->first, from + found_->end);
+  out.insert(out.end(), from + found_->tail, prompt.end());
+  return out;
+}
+
+/// A full pool may have no room for any of it: then nothing is summed up, and the guess decides alone.
+void PromptCompression::read_more(const kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
+                                  const Asides& asides, model::Transformer& transformer,
+                                  kv_cache::PagePool& pool) {
+  if (again_) {
+    kv_cache::ReferenceQueries queries;
+    auto scores =
+        score_by_asking_again(transformer, pool, sequence, asked_again(prompt), found_->tail, queries);
+    if (!scores) return;
+    queries_ = std::move(queries);
+    by_question_ = std::move(*scores);
+    return;
+  }
+  if (auto queries = queries_of_repeating(transformer, pool, sequence, prompt, asides.repeat))
+    queries_ = std::move(*queries);
+  if (scored_) return;
+  if (auto by_turns = score_by_turns(transformer, pool, sequence, asides.turns))
+    weigh_by_turns(scores_, std::move(*by_turns), prompt_tokens_);
+}
+
+void PromptCompression::combine_scores() {
+  if (std::exchange(scored_, true) || by_question_.values.empty()) return;
+  asked_ = again_ ? QuestionPlace{found_->tail, found_->tail, prompt_tokens_} : place_;
+  scores_ = combine(scores_, std::move(by_question_), *asked_, ratio_);
+}
+
 base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
                                          const Asides& asides, model::Transformer& transformer,
                                          kv_cache::PagePool& pool) {
   CHECK(due(sequence));
-  if (reads_more()) {
-    // A full pool may have no room for it: then nothing is summed up.
-    if (auto queries = queries_of_repeating(transformer, pool, sequence, prompt, asides.repeat))
-      queries_ = std::move(*queries);
-    if (!scored_) {  // nor for these: then the guess decides alone
-      if (auto by_turns = score_by_turns(transformer, pool, sequence, asides.turns))
-        weigh_by_turns(scores_, std::move(*by_turns), prompt_tokens_);
-    }
-  }
-  const bool aware = mode_ == Mode::kQueryAware;
-  if (!scored_ && aware) scores_ = combine(scores_, std::move(by_question_), question_, ratio_);
-  scored_ = true;
-  const Plan what = plan(scores_, sequence.shape(),
-                         {.ratio = ratio_,
-                          .tokens = prompt_tokens_,
-                          .question = aware ? std::optional(question_) : std::nullopt});
+  if (reads_more()) read_more(sequence, prompt, asides, transformer, pool);
+  combine_scores();
+  const Plan what =
+      plan(scores_, sequence.shape(), {.ratio = ratio_, .tokens = prompt_tokens_, .question = asked_});
   return sequence.adopt(
       encode(sequence, pool, what,
              {.threads = transformer.threads(), .queries = queries_.values.empty() ? nullptr : &queries_}));

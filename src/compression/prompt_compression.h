@@ -1,16 +1,22 @@
-// What a request's compression does while its prompt is read, and when it has been (note 0005).
+// What a request's compression does while its prompt is read, and when it has been: the one door to the compressed
+// cache (notes 0005, 0022).
 //
-// Every prompt token's scores are guessed as it is read. Query-aware, the prompt's last tokens are the
-// question and the turn to answer it: they are read in spans of their own, whose attention says what they
-// look for. Query-agnostic, turns that nobody has asked are read in their place. When the whole prompt has
-// been read, the sequence is cut down to its share; what goes is made up for, to queries like the question's,
-// or query-agnostic for those of a short repetition (note 0018). The first token comes from the exact pages.
+// Every prompt token's scores are guessed as it is read. Query-aware, the question and the turn to answer it are read
+// in spans of their own, whose attention says what they look for; where the question doesn't end the prompt, it is
+// read once more behind it. Query-agnostic, turns that nobody has asked are read in their place. When the whole
+// prompt has been read, the sequence is cut down to its share; what goes is made up for, to queries like the
+// question's, or query-agnostic for those of a short repetition (note 0018). The first token comes from the exact
+// pages.
 // Thread-safety: the scheduler's thread.
 #pragma once
+
+#include <optional>
+#include <vector>
 
 #include "base/result.h"
 #include "compression/asides.h"
 #include "compression/mode.h"
+#include "compression/question.h"
 #include "compression/scores.h"
 #include "kv_cache/attention_plan.h"
 #include "kv_cache/sequence_kv.h"
@@ -23,15 +29,29 @@ inline constexpr int kAutoExactTokens = 1000;
 /// Under this many even an explicit mode stays exact.
 inline constexpr int kCompressedTokensMin = 128;
 
+struct CompressionRequest {
+  Mode mode = Mode::kAuto;
+  double ratio = 1;
+  int prompt_tokens = 0;
+  /// The prompt's; none: it can't be told apart. Then auto is query-agnostic, and query-aware takes the prompt's last
+  /// tokens for it.
+  std::optional<PromptQuestion> question = {};
+};
+
+/// Whether the prompt's question matters to the request: worth looking for.
+bool wants_question(const CompressionRequest& request);
+
 class PromptCompression {
  public:
   /// Exact: nothing to do.
   PromptCompression() = default;
-  /// `mode` as asked for; the mode that it comes to is mode().
-  PromptCompression(Mode mode, double ratio, int prompt_tokens);
+  /// The mode that the request's comes to is mode().
+  explicit PromptCompression(const CompressionRequest& request);
 
   Mode mode() const { return mode_; }
   const char* mode_name() const { return name_of(mode_); }
+  /// Where the question was found: "at_end", "earlier" or "none".
+  const char* question() const;
   double ratio() const { return ratio_; }
   bool active() const { return mode_ != Mode::kExact; }
 
@@ -46,17 +66,28 @@ class PromptCompression {
   bool due(const kv_cache::SequenceKv& sequence) const;
   /// Whether compress() reads a batch of its own: the transformer's last logits are gone then.
   bool reads_more() const { return queries_.values.empty(); }
+  /// How many tokens that may be, beside the asides' turns.
+  int more_tokens(const Asides& asides) const;
   /// Cuts the sequence, which has read `prompt`, down. Errors: kUnavailable, and it is still exact.
   base::Status compress(kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
                         const Asides& asides, model::Transformer& transformer, kv_cache::PagePool& pool);
 
  private:
+  /// On forks that are dropped: what the compression needs beside the prompt's own reading.
+  void read_more(const kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
+                 const Asides& asides, model::Transformer& transformer, kv_cache::PagePool& pool);
+  void combine_scores();
+  std::vector<std::int32_t> asked_again(std::span<const std::int32_t> prompt) const;
+
   Mode mode_ = Mode::kExact;
   double ratio_ = 1;
   int prompt_tokens_ = 0;
-  QuestionPlace question_;             // all of the prompt is before it when query-agnostic
-  kv_cache::ScoreBuffer scores_;       // of every prompt token: guessed, and combined once scored_
-  kv_cache::ScoreBuffer by_question_;  // of those before the turn
+  std::optional<PromptQuestion> found_;
+  bool again_ = false;                  // the question is to be read once more, behind the prompt
+  QuestionPlace place_;                 // read in spans of its own; else all of the prompt is before it
+  std::optional<QuestionPlace> asked_;  // by whose scores it was combined
+  kv_cache::ScoreBuffer scores_;        // of every prompt token: guessed, and combined once scored_
+  kv_cache::ScoreBuffer by_question_;   // of those before the turn
   kv_cache::ReferenceQueries queries_;
   bool scored_ = false;  // a choice that is read again is cut by the same scores
 };

@@ -142,6 +142,20 @@ base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transf
   return scores;
 }
 
+base::Result<kv_cache::ScoreBuffer> score_by_asking_again(model::Transformer& transformer,
+                                                          kv_cache::PagePool& pool,
+                                                          const kv_cache::SequenceKv& read,
+                                                          std::span<const std::int32_t> asked, int tail,
+                                                          kv_cache::ReferenceQueries& queries) {
+  kv_cache::SequenceKv fork = read.fork();
+  // A window may have let go of what a query there sees: then it is asked after the turn.
+  if (tail >= fork.tokens_min()) fork.truncate(tail);
+  kv_cache::ScoreBuffer scores = zero_scores(read.shape(), tail);
+  queries = room_for_queries(transformer.hparams(), fork.tokens(), static_cast<int>(asked.size()));
+  TRY(read_scored(transformer, pool, fork, asked, scores, tail, &queries));
+  return scores;
+}
+
 kv_cache::ScoreBuffer combine(const kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_question,
                               const QuestionPlace& question, double ratio) {
   const int scored = ratio > kQuestionRatioMax ? question.end : question.first;

@@ -67,6 +67,15 @@ base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transf
                                                       const QuestionPlace& question,
                                                       kv_cache::ReferenceQueries* queries = nullptr);
 
+/// Query-aware where the question doesn't end the prompt: the greatest probability that any query of `asked` (the
+/// question and the turn to answer it) gives each of the first `tail` tokens, when it is read again behind those.
+/// Cost: reading `asked`, and its pages for as long; `queries` becomes its queries. Errors: kUnavailable.
+base::Result<kv_cache::ScoreBuffer> score_by_asking_again(model::Transformer& transformer,
+                                                          kv_cache::PagePool& pool,
+                                                          const kv_cache::SequenceKv& read,
+                                                          std::span<const std::int32_t> asked, int tail,
+                                                          kv_cache::ReferenceQueries& queries);
+
 /// A token must matter to both: agnostic score times the question's, the latter spread over its neighbours.
 /// The turn's tokens score 1. So do the question's up to kQuestionRatioMax; past it, where they would take
 /// most of a short prompt's budget, they score what the turn gives them.

@@ -159,21 +159,112 @@ TEST_F(KvScores, WhatNoTurnLooksAtKeepsALittleOfItsScore) {
   }
 }
 
-TEST_F(KvScores, APromptIsReadUpToTheQuestionThenUpToTheTurn) {
-  const auto ends_at = [&](double ratio) {
-    const PromptCompression compression(Mode::kQueryAware, ratio, kTokens);
-    auto read_so_far = sequence();
+TEST_F(KvScores, AQuestionAskedAgainScoresTheTextBeforeItsTurn) {
+  auto whole = sequence();
+  read(whole, kTokens);
+  const std::vector<std::int32_t> asked = {5, 6, 7, 9, 8};
+  constexpr int kTail = kTokens - 6;
+  kv_cache::ReferenceQueries queries;
+  const auto scores = score_by_asking_again(*transformer_, *pool_, whole, asked, kTail, queries);
+  ASSERT_TRUE(scores);
+  EXPECT_EQ(whole.tokens(), kTokens);
+  EXPECT_EQ(queries.first, kTail);
+  EXPECT_EQ(queries.tokens, 5);
+
+  auto again = sequence();
+  read(again, kTail);
+  auto own = zero_scores(again.shape(), kTail);
+  model::BatchSpan span{&again, asked, {}};
+  span.scores = &own;
+  span.scored_tokens = kTail;
+  ASSERT_TRUE(transformer_->forward(*pool_, {&span, 1}));
+  EXPECT_EQ(scores->values, own.values);
+}
+
+/// How a prompt of kTokens is read: where its spans end, and which of them score the question.
+class Reading : public KvScores {
+ protected:
+  struct Seen {
     std::vector<int> ends;
+    int scoring = 0;  // spans
+  };
+  Seen seen(const PromptCompression& compression) {
+    auto read_so_far = sequence();
+    Seen out;
     while (read_so_far.tokens() < kTokens) {
       const int left = kTokens - read_so_far.tokens();
-      EXPECT_EQ(compression.scores_question(read_so_far), read_so_far.tokens() >= kTokens - 32);
+      out.scoring += compression.scores_question(read_so_far) ? 1 : 0;
       read(read_so_far, read_so_far.tokens() + compression.span_tokens(read_so_far, left));
-      ends.push_back(read_so_far.tokens());
+      out.ends.push_back(read_so_far.tokens());
     }
-    return ends;
-  };
-  EXPECT_EQ(ends_at(64), (std::vector<int>{kTokens - 32, kTokens - 8, kTokens}));
-  EXPECT_EQ(ends_at(8), (std::vector<int>{kTokens - 32, kTokens})) << "the turn scores nothing of its own";
+    return out;
+  }
+  static PromptCompression aware(double ratio, std::optional<PromptQuestion> question) {
+    return PromptCompression({Mode::kQueryAware, ratio, kTokens, question});
+  }
+};
+
+TEST_F(Reading, GoesUpToTheQuestionThenUpToTheTurn) {
+  const PromptQuestion question{.first = 170, .end = 188, .tail = 188, .at_end = true};
+  EXPECT_EQ(seen(aware(64, question)).ends, (std::vector<int>{170, 188, kTokens}));
+  const Seen at_8 = seen(aware(8, question));
+  EXPECT_EQ(at_8.ends, (std::vector<int>{170, kTokens})) << "the turn scores nothing of its own";
+  EXPECT_EQ(at_8.scoring, 1);
+  EXPECT_STREQ(aware(8, question).question(), "at_end");
+}
+
+TEST_F(Reading, AShortTurnTakesTheQuestionsLastTokens) {
+  const PromptQuestion question{.first = 170, .end = 197, .tail = 197, .at_end = true};
+  EXPECT_EQ(seen(aware(64, question)).ends, (std::vector<int>{170, kTokens - 8, kTokens}));
+}
+
+TEST_F(Reading, AQuestionFurtherUpIsReadAgainAtTheEnd) {
+  const PromptQuestion question{.first = 5, .end = 20, .tail = 195, .at_end = false};
+  const PromptCompression compression = aware(64, question);
+  const Seen all = seen(compression);
+  EXPECT_EQ(all.ends, (std::vector<int>{kTokens}));
+  EXPECT_EQ(all.scoring, 0);
+  EXPECT_TRUE(compression.reads_more());
+  EXPECT_EQ(compression.more_tokens({}), 15 + 5);
+  EXPECT_STREQ(compression.question(), "earlier");
+}
+
+TEST_F(Reading, WithoutAQuestionQueryAwareTakesThePromptsEnd) {
+  const PromptCompression compression = aware(64, std::nullopt);
+  EXPECT_EQ(seen(compression).ends, (std::vector<int>{kTokens - 32, kTokens - 8, kTokens}));
+  EXPECT_STREQ(compression.question(), "none");
+  const PromptCompression automatic({.ratio = 64, .prompt_tokens = 2000, .question = std::nullopt});
+  EXPECT_EQ(automatic.mode(), Mode::kQueryAgnostic);
+}
+
+/// As a request does it: every span observed, then cut down.
+TEST_F(Reading, EachKindOfQuestionEndsInACompactSequence) {
+  const PromptQuestion places[] = {{.first = 170, .end = 188, .tail = 188, .at_end = true},
+                                   {.first = 5, .end = 20, .tail = 195, .at_end = false}};
+  model::KvPredictor predictor;
+  predictor.width = transformer_->hparams().hidden;
+  predictor.weights.assign(static_cast<std::size_t>(kTables) * static_cast<std::size_t>(predictor.width + 1),
+                           0.01F);
+  const Asides asides{.repeat = {3, 4}, .turns = {{5, 6}, {7}}};
+  for (const PromptQuestion& place : places) {
+    PromptCompression compression = aware(8, place);
+    auto read_so_far = sequence();
+    while (read_so_far.tokens() < kTokens) {
+      const int left = kTokens - read_so_far.tokens();
+      const auto count = static_cast<std::size_t>(compression.span_tokens(read_so_far, left));
+      model::BatchSpan span{&read_so_far,
+                            std::span(prompt_).subspan(static_cast<std::size_t>(read_so_far.tokens()), count),
+                            {}};
+      compression.observe(span, predictor, transformer_->hparams());
+      ASSERT_TRUE(transformer_->forward(*pool_, {&span, 1}));
+    }
+    ASSERT_TRUE(compression.due(read_so_far));
+    ASSERT_TRUE(compression.compress(read_so_far, prompt_, asides, *transformer_, *pool_));
+    EXPECT_TRUE(read_so_far.compact());
+    EXPECT_GT(read_so_far.held().side_tables, 0) << "made up for, to the question's queries";
+    EXPECT_EQ(pool_->stats().bytes_used, static_cast<std::size_t>(read_so_far.held().pages))
+        << "forks are gone";
+  }
 }
 
 }  // namespace

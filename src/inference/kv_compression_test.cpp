@@ -107,6 +107,8 @@ TEST_F(KvCompressionTest, ReportsWhatThePoolHeld) {
     for (const double ratio : {8.0, 32.0}) {
       const llm::KvReport kv = *wait(start(*model, ask(prompt, ratio, mode))).done.report.kv;
       EXPECT_EQ(kv.mode, name);
+      EXPECT_EQ(kv.question, mode == llm::KvMode::kQueryAware ? "at_end" : "none")
+          << "it isn't looked for in vain";
       EXPECT_EQ(kv.ratio_target, ratio);
       // Each head's exact page, where the answer's own tokens go too, comes on top.
       EXPECT_GT(kv.ratio_achieved, ratio == 8 ? 5.5 : 13) << name << ratio;

@@ -11,6 +11,7 @@
 
 #include "compression/calibration.h"
 #include "compression/prompt_compression.h"
+#include "compression/question.h"
 #include "inference/encode_queue.h"
 #include "inference/memory_fit.h"
 #include "inference/prefix_scope.h"
@@ -122,6 +123,13 @@ class LocalModelImpl final : public LocalModel {
   void allow_thinking(const llm::Request& request, std::span<const std::int32_t> prompt,
                       StructuredOutput& structure) const;
   base::Status check_length(const llm::Request& request, std::size_t tokens) const;
+  compression::PromptCompression compression_of(const llm::Request& request,
+                                                std::span<const std::int32_t> prompt) const;
+  std::shared_ptr<llm::Sink> sink_of(const Arrived& arrived, const StructuredOutput& structure,
+                                     const std::optional<model::NativePrompt>& native) const;
+  void add_plain_options(const Arrived& arrived, Job& job) const;
+  base::Status add_form(const StructuredOutput& structure, const std::optional<model::NativePrompt>& native,
+                        Job& job);
 
   LocalModelOptions options_;
   const base::Clock& clock_;
@@ -368,6 +376,78 @@ base::Status LocalModelImpl::check_tokens(const llm::Request& request) const {
   return {};
 }
 
+/// Of the user's last turn, as the template puts it into the prompt; none: the prompt is a text.
+std::optional<std::string_view> last_turn(const llm::Request& request) {
+  if (request.endpoint == llm::Endpoint::kCompletions) return std::nullopt;
+  for (auto message = request.messages.rbegin(); message != request.messages.rend(); ++message) {
+    if (message->role == "user") return message->content;
+  }
+  return "";
+}
+
+compression::PromptCompression LocalModelImpl::compression_of(const llm::Request& request,
+                                                              std::span<const std::int32_t> prompt) const {
+  compression::CompressionRequest out{.mode = mode_of(request.kv.mode),
+                                      .ratio = request.kv.ratio.value_or(options_.kv_ratio),
+                                      .prompt_tokens = static_cast<int>(prompt.size())};
+  if (compression::wants_question(out))
+    out.question = compression::find_question(compression::pieces_of(*vocab_, prompt), last_turn(request));
+  return compression::PromptCompression(out);
+}
+
+/// What turns the model's text into the events that the request wants.
+std::shared_ptr<llm::Sink> LocalModelImpl::sink_of(const Arrived& arrived, const StructuredOutput& structure,
+                                                   const std::optional<model::NativePrompt>& native) const {
+  std::shared_ptr<llm::Sink> sink = arrived.sink;
+  const llm::Request& request = arrived.request;
+  if (!structure.unfollowed.empty())
+    sink = std::make_shared<NotesSink>(std::move(sink), structure.unfollowed);
+  if (native && !native->tagged)
+    return make_native_call_sink(std::move(sink), request.id, structure.rules, native->reader);
+  if (structure.calls || (thinks_ && request.endpoint == llm::Endpoint::kChat))
+    return make_tool_call_sink(std::move(sink), request.id, structure.rules);
+  return sink;
+}
+
+/// What of the request needs no look at its prompt.
+void LocalModelImpl::add_plain_options(const Arrived& arrived, Job& job) const {
+  const llm::Request& request = arrived.request;
+  job.id = request.id;
+  job.prefix_scope = prefix_scope(request);
+  job.cancel = arrived.cancel;
+  job.choices = request.n;
+  job.stops = request.stop;
+  job.logprobs = request.logprobs;
+  job.scores_end = request.endpoint == llm::Endpoint::kCompletions;
+  job.sampling = {request.sampling.temperature,
+                  request.sampling.top_p,
+                  request.sampling.top_k,
+                  request.sampling.min_p,
+                  request.sampling.frequency_penalty,
+                  request.sampling.presence_penalty,
+                  request.sampling.seed,
+                  request.sampling.logit_bias};
+  job.surface = request.surface;
+  job.forced = forced_tokens(request);
+  job.speculate = request.speculation != llm::Speculation::kOff;
+  job.submitted = arrived.at;
+  if (!request.budget.seconds) return;
+  job.deadline = arrived.at + std::chrono::duration_cast<base::Nanos>(
+                                  std::chrono::duration<double>(*request.budget.seconds));
+}
+
+/// Compiles the structure's grammar, if it has one. Errors: it is wrong or too complex, naming the field.
+base::Status LocalModelImpl::add_form(const StructuredOutput& structure,
+                                      const std::optional<model::NativePrompt>& native, Job& job) {
+  if (structure.grammar.empty()) return {};
+  job.form_field = structure.field;
+  auto form = form_of(structure.grammar, job.shown, native && !native->tagged ? native->before : "");
+  forms_refused_ += form ? 0 : 1;
+  if (!form) return of_field(form.error(), job.form_field);
+  job.grammar = std::move(*form);
+  return {};
+}
+
 base::Status LocalModelImpl::submit(Arrived& arrived) {
   const llm::Request& request = arrived.request;
   const bool has_form = LocalModelImpl::has_form(request);
@@ -389,57 +469,19 @@ base::Status LocalModelImpl::submit(Arrived& arrived) {
   if (native && !native->tagged) structure.grammar = native->grammar;
   allow_thinking(request, prompt, structure);
   auto job = std::make_unique<Job>();
+  add_plain_options(arrived, *job);
   const int room = static_cast<int>(info_.context_tokens) - static_cast<int>(prompt.size());
-  job->compression =
-      compression::PromptCompression(mode_of(request.kv.mode), request.kv.ratio.value_or(options_.kv_ratio),
-                                     static_cast<int>(prompt.size()));
+  job->compression = compression_of(request, prompt);
   const int fit =
       scheduler_.new_tokens_that_fit(static_cast<int>(prompt.size()), request.n, job->compression.ratio());
   job->new_tokens_max = std::min(request.max_tokens.value_or(fit), room);
-  job->prefix_scope = prefix_scope(request);
   job->echo = echo_of(request, prompt);
   job->prompt = std::move(prompt);
-  job->id = request.id;
-  auto sink = arrived.sink;
-  if (!structure.unfollowed.empty())
-    sink = std::make_shared<NotesSink>(std::move(sink), structure.unfollowed);
-  if (native && !native->tagged) {
-    job->shown = native->shown;
-    sink = make_native_call_sink(std::move(sink), request.id, structure.rules, native->reader);
-  } else if (structure.calls || (thinks_ && request.endpoint == llm::Endpoint::kChat)) {
-    sink = make_tool_call_sink(std::move(sink), request.id, structure.rules);
-  }
-  job->sink = std::make_shared<llm::GuardedSink>(std::move(sink), request.id);
-  if (!structure.grammar.empty()) {
-    job->form_field = structure.field;
-    auto form = form_of(structure.grammar, job->shown, native && !native->tagged ? native->before : "");
-    forms_refused_ += form ? 0 : 1;
-    if (!form) return of_field(form.error(), job->form_field);
-    job->grammar = std::move(*form);
-  }
-  if (request.budget.seconds) {
-    job->deadline = arrived.at + std::chrono::duration_cast<base::Nanos>(
-                                     std::chrono::duration<double>(*request.budget.seconds));
-  }
-  job->cancel = arrived.cancel;
-  job->choices = request.n;
-  job->stops = request.stop;
   if (native) job->stops.insert(job->stops.end(), native->stops.begin(), native->stops.end());
-  job->logprobs = request.logprobs;
-  job->scores_end = request.endpoint == llm::Endpoint::kCompletions;
-  job->sampling = {request.sampling.temperature,
-                   request.sampling.top_p,
-                   request.sampling.top_k,
-                   request.sampling.min_p,
-                   request.sampling.frequency_penalty,
-                   request.sampling.presence_penalty,
-                   request.sampling.seed,
-                   request.sampling.logit_bias};
+  if (native && !native->tagged) job->shown = native->shown;
+  job->sink = std::make_shared<llm::GuardedSink>(sink_of(arrived, structure, native), request.id);
+  TRY(add_form(structure, native, *job));
   add_other_options(request, *job);
-  job->surface = request.surface;
-  job->forced = forced_tokens(request);
-  job->speculate = request.speculation != llm::Speculation::kOff;
-  job->submitted = arrived.at;
   return scheduler_.submit(std::move(job));
 }
 

@@ -261,6 +261,7 @@ base::Status Scheduler::begin(Job& job) {
   job.kv.tokens_kept = job.usage.prompt_tokens;
   job.kv.mode = job.compression.mode_name();
   job.kv.ratio_target = job.compression.ratio();
+  job.kv.question = job.compression.question();
   job.kv.safe_for =
       compression::safe_tasks(transformer_.file_bytes(), job.compression.mode(), job.compression.ratio());
   reuse_prefix(job);
@@ -493,7 +494,7 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
 
 void Scheduler::compress(Job& job, kv_cache::SequenceKv& sequence) {
   if (job.compression.reads_more())
-    give_up_prefixes(sequence.pages_needed(compression::repeating_tokens(asides_.repeat)));
+    give_up_prefixes(sequence.pages_needed(job.compression.more_tokens(asides_)));
   // A pool with no room for the small pages leaves it exact, and the report says so.
   if (!job.compression.compress(sequence, job.prompt, asides_, transformer_, *pool_)) {
     job.kv.mode = "exact";

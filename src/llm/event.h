@@ -55,7 +55,8 @@ struct KvReport {
   std::int64_t tokens_kept = 0;
   std::int64_t tokens_total = 0;
   std::int64_t prefix_tokens_reused = 0;
-  std::string question = "none";           // that the prompt ends in: found, or none that can be told apart
+  /// Where in the prompt the question is: "at_end", "earlier", or "none" that can be told apart.
+  std::string question = "none";
   std::vector<std::string> safe_for = {};  // measured tasks that this mode and ratio keep
 };
 

@@ -33,6 +33,20 @@ def test_a_compressed_prompt_takes_its_share(client, idle, mode, ratio):
     idle()
 
 
+def test_the_question_is_found_and_said(client):
+    document = report_of(100, "")
+    for text, where in [
+        (document + "How many lamps does crate 3 hold?", "at_end"),
+        ("How many lamps does crate 3 hold?\n\n" + document, "earlier"),
+        (document, "none"),
+    ]:
+        for mode in ("auto", "query_aware"):
+            kv = kv_of(ask(client, text, {"ratio": 8, "mode": mode}))
+            assert kv["question"] == where
+            assert kv["mode"] == ("query_agnostic" if mode == "auto" else mode)
+    assert "question" not in kv_of(ask(client, document, {"ratio": 1})), "nobody looked for it"
+
+
 def test_auto_is_exact_for_short_prompts(client):
     kv = kv_of(ask(client, report_of(10), {"ratio": 8}))
     assert (kv["mode"], kv["ratio_target"]) == ("exact", 1)

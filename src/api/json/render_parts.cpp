@@ -36,6 +36,7 @@ void append_kv(std::string& out, const llm::KvReport& kv) {
   w.integer("tokens_kept", kv.tokens_kept);
   w.integer("tokens_total", kv.tokens_total);
   w.integer("prefix_tokens_reused", kv.prefix_tokens_reused);
+  if (kv.mode != "exact") w.string("question", kv.question);  // nothing was looked for otherwise
   append_strings(w.member("safe_for"), kv.safe_for);
   w.end();
 }

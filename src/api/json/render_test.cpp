@@ -190,6 +190,18 @@ TEST(AnswerRenderer, ChoicesInterleaveAndReportsShowOnlyWhatWasFilled) {
   EXPECT_EQ(body.at("permutation").at("engine").at("trace").at("text"), "\xEF\xBF\xBD");
 }
 
+TEST(AnswerRenderer, ACompressedAnswerSaysWhereItsQuestionWasFound) {
+  for (const char* mode : {"exact", "query_agnostic"}) {
+    AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
+    answer.add(Started{.model = "tiny", .created_unix_s = 1, .cache = {}});
+    answer.add(ended());
+    Done d = done();
+    d.report.kv = llm::KvReport{.mode = mode, .question = "at_end"};
+    const json kv = json::parse(answer.finish(d)).at("permutation").at("kv");
+    EXPECT_EQ(kv.value("question", "not there"), kv.at("mode") == "exact" ? "not there" : "at_end");
+  }
+}
+
 TEST(StreamRenderer, ChatGolden) {
   StreamRenderer stream({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
   stream.start(started());
