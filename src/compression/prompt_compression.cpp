@@ -19,7 +19,9 @@ bool is_compressed(const CompressionRequest& request) {
 Mode resolve(const CompressionRequest& request) {
   if (!is_compressed(request)) return Mode::kExact;
   if (request.mode != Mode::kAuto) return request.mode;
-  return request.prompt_tokens < kAutoExactTokens ? Mode::kExact : Mode::kQueryAgnostic;
+  if (request.prompt_tokens < kAutoExactTokens) return Mode::kExact;
+  if (!request.question || request.measured == nullptr) return Mode::kQueryAgnostic;
+  return request.measured->better(request.ratio, request.prompt_tokens);
 }
 
 /// What is read in spans of its own: a question that ends the prompt.
@@ -44,6 +46,7 @@ PromptCompression::PromptCompression(const CompressionRequest& request)
     : mode_(resolve(request)),
       ratio_(active() ? request.ratio : 1),
       prompt_tokens_(request.prompt_tokens),
+      measured_(request.measured),
       found_(request.question),
       again_(mode_ == Mode::kQueryAware && found_ && !found_->at_end),
       place_(place_of(mode_, request)) {}

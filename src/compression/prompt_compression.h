@@ -11,11 +11,13 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "compression/asides.h"
 #include "compression/mode.h"
+#include "compression/quality.h"
 #include "compression/question.h"
 #include "compression/scores.h"
 #include "kv_cache/attention_plan.h"
@@ -36,6 +38,8 @@ struct CompressionRequest {
   /// The prompt's; none: it can't be told apart. Then auto is query-agnostic, and query-aware takes the prompt's last
   /// tokens for it.
   std::optional<PromptQuestion> question = {};
+  /// What was measured on this model; outlives what is made of the request. Null: nothing.
+  const Quality* measured = nullptr;
 };
 
 /// Whether the prompt's question matters to the request: worth looking for.
@@ -52,6 +56,9 @@ class PromptCompression {
   const char* mode_name() const { return name_of(mode_); }
   /// Where the question was found: "at_end", "earlier" or "none".
   const char* question() const;
+  /// The measured tasks that it keeps, and those of the exact cache.
+  std::vector<std::string> safe_for() const { return safe_tasks(mode_); }
+  std::vector<std::string> safe_for_exact() const { return safe_tasks(Mode::kExact); }
   double ratio() const { return ratio_; }
   bool active() const { return mode_ != Mode::kExact; }
 
@@ -77,11 +84,15 @@ class PromptCompression {
   void read_more(const kv_cache::SequenceKv& sequence, std::span<const std::int32_t> prompt,
                  const Asides& asides, model::Transformer& transformer, kv_cache::PagePool& pool);
   void combine_scores();
+  std::vector<std::string> safe_tasks(Mode mode) const {
+    return measured_ == nullptr ? std::vector<std::string>() : measured_->safe_tasks(mode, ratio_);
+  }
   std::vector<std::int32_t> asked_again(std::span<const std::int32_t> prompt) const;
 
   Mode mode_ = Mode::kExact;
   double ratio_ = 1;
   int prompt_tokens_ = 0;
+  const Quality* measured_ = nullptr;
   std::optional<PromptQuestion> found_;
   bool again_ = false;                  // the question is to be read once more, behind the prompt
   QuestionPlace place_;                 // read in spans of its own; else all of the prompt is before it

@@ -237,6 +237,26 @@ TEST_F(Reading, WithoutAQuestionQueryAwareTakesThePromptsEnd) {
   EXPECT_EQ(automatic.mode(), Mode::kQueryAgnostic);
 }
 
+TEST_F(Reading, AutoTakesTheModeThatWasMeasuredToKeepMore) {
+  Measurement row{.task = "needle", .mode = Mode::kQueryAware, .ratio = 8};
+  row.tokens_max = 4096;
+  row.by_request = true;
+  row.exact_right = row.kept_right = 100;
+  Measurement other = row;
+  other.mode = Mode::kQueryAgnostic;
+  other.kept_right = 90;
+  const Quality measured({row, other});
+  const PromptQuestion question{.first = 1970, .end = 1990, .tail = 1990, .at_end = true};
+  const auto mode = [&](std::optional<PromptQuestion> found, double ratio) {
+    const PromptCompression made({Mode::kAuto, ratio, 2000, found, &measured});
+    EXPECT_EQ(made.safe_for().size(), made.mode() == Mode::kQueryAware ? 1U : 0U);
+    return made.mode();
+  };
+  EXPECT_EQ(mode(question, 8), Mode::kQueryAware);
+  EXPECT_EQ(mode(std::nullopt, 8), Mode::kQueryAgnostic);
+  EXPECT_EQ(mode(question, 64), Mode::kQueryAgnostic) << "unmeasured";
+}
+
 /// As a request does it: every span observed, then cut down.
 TEST_F(Reading, EachKindOfQuestionEndsInACompactSequence) {
   const PromptQuestion places[] = {{.first = 170, .end = 188, .tail = 188, .at_end = true},

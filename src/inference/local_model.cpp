@@ -56,6 +56,7 @@ class LocalModelImpl final : public LocalModel {
         native_(vocab_->chat_template() ? model::NativeChat::create(*vocab_, *vocab_->chat_template())
                                         : nullptr),
         transformer_(std::move(transformer)),
+        kv_quality_(compression::quality_of(options_.path)),
         scheduler_(*transformer_, *vocab_, std::move(pool), std::move(calibration), options_, clock),
         thinks_(vocab_->chat_template() && vocab_->chat_template()->find("</think>") != std::string::npos) {
     info_.name = options_.name;
@@ -89,6 +90,7 @@ class LocalModelImpl final : public LocalModel {
   std::int64_t context_tokens() const override { return info_.context_tokens; }
   double word_rarity(std::string_view word) const override;
   const ModelInfo& info() const override { return info_; }
+  const compression::Quality& kv_quality() const override { return kv_quality_; }
   KvPoolStats kv_stats() const override { return scheduler_.kv_stats(); }
   EngineStats stats() const override {
     EngineStats out = scheduler_.stats();
@@ -138,6 +140,7 @@ class LocalModelImpl final : public LocalModel {
   std::unique_ptr<model::NativeChat> native_;           // null when its template knows no tools
   std::unique_ptr<model::Transformer> transformer_;
   ModelInfo info_;
+  const compression::Quality kv_quality_;  // before the scheduler, whose jobs ask it
   Scheduler scheduler_;
 
   const bool thinks_;  // its template has a place for it
@@ -389,7 +392,8 @@ compression::PromptCompression LocalModelImpl::compression_of(const llm::Request
                                                               std::span<const std::int32_t> prompt) const {
   compression::CompressionRequest out{.mode = mode_of(request.kv.mode),
                                       .ratio = request.kv.ratio.value_or(options_.kv_ratio),
-                                      .prompt_tokens = static_cast<int>(prompt.size())};
+                                      .prompt_tokens = static_cast<int>(prompt.size()),
+                                      .measured = &kv_quality_};
   if (compression::wants_question(out))
     out.question = compression::find_question(compression::pieces_of(*vocab_, prompt), last_turn(request));
   return compression::PromptCompression(out);

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/result.h"
 #include "base/usage_counter.h"
+#include "compression/quality.h"
 #include "llm/completer.h"
 #include "llm/vocabulary.h"
 
@@ -97,6 +98,8 @@ class LocalModel : public llm::Completer, public llm::Vocabulary {
   /// How rare a word is in what the model was trained on: the logarithm of its rank, or above.
   virtual double word_rarity(std::string_view word) const = 0;
   virtual const ModelInfo& info() const = 0;
+  /// What compression was measured to keep on it.
+  virtual const compression::Quality& kv_quality() const = 0;
   virtual KvPoolStats kv_stats() const = 0;
   virtual EngineStats stats() const = 0;
 };

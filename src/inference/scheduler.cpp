@@ -9,7 +9,6 @@
 
 #include "base/guard.h"
 #include "compression/eviction.h"
-#include "compression/quality.h"
 #include "compression/scores.h"
 #include "kv_cache/page_budget.h"
 
@@ -262,8 +261,7 @@ base::Status Scheduler::begin(Job& job) {
   job.kv.mode = job.compression.mode_name();
   job.kv.ratio_target = job.compression.ratio();
   job.kv.question = job.compression.question();
-  job.kv.safe_for =
-      compression::safe_tasks(transformer_.file_bytes(), job.compression.mode(), job.compression.ratio());
+  job.kv.safe_for = job.compression.safe_for();
   reuse_prefix(job);
   return {};
 }
@@ -498,7 +496,7 @@ void Scheduler::compress(Job& job, kv_cache::SequenceKv& sequence) {
   // A pool with no room for the small pages leaves it exact, and the report says so.
   if (!job.compression.compress(sequence, job.prompt, asides_, transformer_, *pool_)) {
     job.kv.mode = "exact";
-    job.kv.safe_for = compression::safe_tasks(transformer_.file_bytes(), compression::Mode::kExact, 1);
+    job.kv.safe_for = job.compression.safe_for_exact();
     return;
   }
   const std::int64_t tables = std::int64_t{sequence.shape().layers} * sequence.shape().kv_heads;

@@ -1,5 +1,8 @@
 #include "app/wiring/status_json.h"
 
+#include <cmath>
+#include <cstdint>
+
 #include "compression/quality.h"
 
 namespace pmt::app {
@@ -15,15 +18,17 @@ nlohmann::json last_json(const std::optional<inference::CompressedPrompt>& last)
 }
 
 /// What compression was measured to keep on this model, and which tasks that makes safe.
-nlohmann::json quality_json(std::int64_t file_bytes) {
+nlohmann::json quality_json(const compression::Quality& quality) {
   nlohmann::json out = nlohmann::json::array();
-  for (const compression::KvMeasurement& each : compression::kv_measurements(file_bytes)) {
+  for (const compression::Measurement& each : quality.rows()) {
+    constexpr double kThousand = 1000;
+    const auto counted = [&](double count) { return static_cast<std::int64_t>(std::llround(count)); };
     out.push_back({{"task", each.task},
                    {"mode", compression::name_of(each.mode)},
                    {"ratio", each.ratio},
-                   {"kept", each.kept},
-                   {"n", each.n},
-                   {"safe", each.kept >= compression::kSafeShare}});
+                   {"kept", std::round(each.kept() * kThousand) / kThousand},
+                   {"n", counted(each.exact_right)},
+                   {"safe", each.kept() >= compression::kSafeShare}});
   }
   return out;
 }
@@ -46,7 +51,7 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
           {"tokens_evicted", pool.tokens - pool.tokens_kept},
           {"bytes_by_layer_head", pool.bytes_by_layer_head},
           {"last_compressed", last_json(pool.last_compressed)},
-          {"measured", quality_json(model.info().file_bytes)},
+          {"measured", quality_json(model.kv_quality())},
           {"engine",
            {{"requests", engine.requests},
             {"completed", engine.completed},
