@@ -74,12 +74,10 @@ void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor
                                 const model::Hparams& hparams) {
   const kv_cache::SequenceKv& sequence = *span.sequence;
   if (!active() || scored_ || sequence.compact()) return;
-  if (scores_.values.empty()) {
-    scores_ = zero_scores(sequence.shape(), prompt_tokens_);
-    if (mode_ == Mode::kQueryAware && !again_) {
-      by_question_ = zero_scores(sequence.shape(), place_.end);
-      queries_ = room_for_queries(hparams, place_.first, prompt_tokens_ - place_.first);
-    }
+  ensure_scores(sequence.shape());
+  if (mode_ == Mode::kQueryAware && !again_ && by_question_.values.empty()) {
+    by_question_ = zero_scores(sequence.shape(), place_.end);
+    queries_ = room_for_queries(hparams, place_.first, prompt_tokens_ - place_.first);
   }
   span.predictor = &predictor;
   span.predicted = &scores_;
@@ -87,6 +85,41 @@ void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor
   span.scores = &by_question_;
   span.scored_tokens = sequence.tokens() < place_.end ? place_.first : place_.end;
   span.queries = &queries_;
+}
+
+void PromptCompression::ensure_scores(const kv_cache::KvShape& shape) {
+  if (scores_.values.empty()) scores_ = zero_scores(shape, prompt_tokens_);
+}
+
+/// Without gaps: the predictor may have come while the prompt was being read.
+void PromptCompression::guess(model::BatchSpan& span, const model::KvPredictor& predictor) {
+  const int end = span.sequence->tokens() + static_cast<int>(span.tokens.size());
+  if (guessed_ != nullptr || span.sequence->tokens() != guessed_to_ || end > prompt_tokens_) return;
+  ensure_scores(span.sequence->shape());
+  span.predictor = &predictor;
+  span.predicted = &scores_;
+  guessed_to_ = end;
+}
+
+kv_cache::Guessed PromptCompression::guessed() {
+  if (!active() && guessed_ == nullptr && guessed_to_ == prompt_tokens_ && !scores_.values.empty()) {
+    guessed_ = std::make_shared<const kv_cache::GuessedScores>(
+        kv_cache::GuessedScores{std::exchange(scores_, {}), prompt_tokens_});
+  }
+  return guessed_;
+}
+
+void PromptCompression::take(const kv_cache::Guessed& known, int tokens) {
+  const bool all = known != nullptr && known->tokens >= tokens;
+  guessed_to_ = all ? tokens : -1;
+  if (!all) return;
+  const std::size_t stride = kv_cache::ScoreBuffer::stride_for(prompt_tokens_);
+  const std::size_t tables = known->scores.values.size() / known->scores.stride;
+  scores_ = {std::vector<float>(tables * stride), stride};
+  for (std::size_t table = 0; table < tables; ++table) {
+    std::copy_n(known->scores.values.data() + table * known->scores.stride, tokens,
+                scores_.values.data() + table * stride);
+  }
 }
 
 bool PromptCompression::due(const kv_cache::SequenceKv& sequence) const {

@@ -7,9 +7,12 @@
 // prompt has been read, the sequence is cut down to its share; what goes is made up for, to queries like the
 // question's, or query-agnostic for those of a short repetition (note 0018). The first token comes from the exact
 // pages.
+// Source: SnapKV (arXiv 2404.14469) for the question's scores; we take the maximum over queries and group.
 // Thread-safety: the scheduler's thread.
 #pragma once
 
+#include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +24,7 @@
 #include "compression/question.h"
 #include "compression/scores.h"
 #include "kv_cache/attention_plan.h"
+#include "kv_cache/prefix_index.h"
 #include "kv_cache/sequence_kv.h"
 #include "model/transformer.h"
 
@@ -69,6 +73,15 @@ class PromptCompression {
   bool scores_question(const kv_cache::SequenceKv& sequence) const;
   /// Asks for this span's scores and queries.
   void observe(model::BatchSpan& span, const model::KvPredictor& predictor, const model::Hparams& hparams);
+  /// Of a prompt that stays exact: asks for this span's guesses, so that they can lie beside its prefix.
+  void guess(model::BatchSpan& span, const model::KvPredictor& predictor);
+  /// Those of the whole prompt, once it has been read; null where they weren't all made.
+  kv_cache::Guessed guessed();
+  /// How many tokens of an exact prefix it can go on from: a question is read for itself.
+  int prefix_tokens_max() const { return std::min(prompt_tokens_ - 1, place_.first); }
+  /// The sequence goes on from a prefix of `tokens`, of which these are the guesses, or null.
+  void take(const kv_cache::Guessed& known, int tokens);
+
   /// Whether the prompt has been read and the sequence is still exact.
   bool due(const kv_cache::SequenceKv& sequence) const;
   /// Whether compress() reads a batch of its own: the transformer's last logits are gone then.
@@ -87,6 +100,7 @@ class PromptCompression {
   std::vector<std::string> safe_tasks(Mode mode) const {
     return measured_ == nullptr ? std::vector<std::string>() : measured_->safe_tasks(mode, ratio_);
   }
+  void ensure_scores(const kv_cache::KvShape& shape);
   std::vector<std::int32_t> asked_again(std::span<const std::int32_t> prompt) const;
 
   Mode mode_ = Mode::kExact;
@@ -100,7 +114,9 @@ class PromptCompression {
   kv_cache::ScoreBuffer scores_;        // of every prompt token: guessed, and combined once scored_
   kv_cache::ScoreBuffer by_question_;   // of those before the turn
   kv_cache::ReferenceQueries queries_;
-  bool scored_ = false;  // a choice that is read again is cut by the same scores
+  int guessed_to_ = 0;         // of an exact prompt: so many of its first tokens; -1: a prefix had none
+  kv_cache::Guessed guessed_;  // of the whole prompt
+  bool scored_ = false;        // a choice that is read again is cut by the same scores
 };
 
 }  // namespace pmt::compression

@@ -203,6 +203,45 @@ TEST_F(PoolTrace, ComesBackToThePrefixesAndGivesThemUp) {
   EXPECT_TRUE(std::holds_alternative<llm::Done>(events.back()));
 }
 
+/// An exact request leaves its guessed scores beside its prefix; the answer is the one of a prompt read anew.
+TEST_F(PoolTrace, ACompressedPromptGoesOnFromAnExactPrefix) {
+  std::vector<std::string> texts;
+  for (const std::size_t prefix_bytes : {std::size_t{0}, kMiB}) {
+    rng_.seed(20);
+    open(shape(4, 1, "llama"), 4 * kMiB, prefix_bytes);
+    const auto ask = [&](int first, double ratio, llm::KvMode mode) {
+      llm::Request out;
+      out.endpoint = llm::Endpoint::kCompletions;
+      for (int i = 0; i < 500; ++i) out.prompt_tokens.push_back(3 + (first + i * 37) % 256);
+      out.max_tokens = 12;
+      out.sampling.temperature = 0;
+      out.kv = {ratio, mode};
+      const auto events = start(std::move(out)).sink->wait();
+      const auto* done = std::get_if<llm::Done>(&events.back());
+      EXPECT_NE(done, nullptr);
+      texts.push_back(llm::text_of(events));
+      return done == nullptr ? llm::KvReport{} : *done->report.kv;
+    };
+    ask(0, 8, llm::KvMode::kQueryAgnostic);  // calibrates
+    ask(7, 1, llm::KvMode::kExact);
+    for (const llm::KvMode mode : {llm::KvMode::kQueryAgnostic, llm::KvMode::kQueryAware}) {
+      for (const double ratio : {2.0, 8.0}) {
+        const llm::KvReport kv = ask(7, ratio, mode);
+        EXPECT_NE(kv.mode, "exact");
+        EXPECT_GT(kv.ratio_achieved, 1.3);
+        if (prefix_bytes == 0) {
+          EXPECT_EQ(kv.prefix_tokens_reused, 0);
+        } else {
+          EXPECT_GE(kv.prefix_tokens_reused, mode == llm::KvMode::kQueryAware ? 460 : 499);
+        }
+      }
+    }
+    TearDown();
+  }
+  ASSERT_EQ(texts.size(), 12U);
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(texts[i], texts[i + 6]) << i;
+}
+
 TEST_F(PoolTrace, TooLargeARequestIsRefusedAndTheNextIsServed) {
   open(shape(16, 4), 2 * kMiB, kMiB);
   llm::Request large;

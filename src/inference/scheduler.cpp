@@ -266,15 +266,20 @@ base::Status Scheduler::begin(Job& job) {
   return {};
 }
 
-/// What another request has read of this prompt. A question looks for something of its own, so query-aware
-/// pages are nobody else's, and the scores that it needs of the prefix are only made by reading it.
+/// What another request has read of this prompt. A question looks for something of its own, so query-aware pages are
+/// nobody else's; but every compressed prompt may go on from an exact prefix whose tokens' scores were kept.
 void Scheduler::reuse_prefix(Job& job) {
-  if (job.compression.mode() == compression::Mode::kQueryAware) return;
   if (job.echo.scores()) return;  // the logits of all of its rows are wanted
   if (options_.prefix_bytes_max > 0) prefix_queried_ += job.prompt.size();
   // The last token is read in any case: its logits choose the first of the answer.
-  auto found = prefixes_.find(prefix_key(job), job.prompt, static_cast<int>(job.prompt.size()) - 1);
+  const int tokens_max = static_cast<int>(job.prompt.size()) - 1;
+  kv_cache::Guessed guessed;
+  std::optional<kv_cache::SequenceKv> found;
+  if (job.compression.mode() != compression::Mode::kQueryAware)
+    found = prefixes_.find(prefix_key(job), job.prompt, tokens_max, &guessed);
+  if (!found && job.compression.active()) found = exact_prefix(job, guessed);
   if (!found) return;
+  if (!found->compact()) job.compression.take(guessed, found->tokens());
   job.kv.prefix_tokens_reused = found->tokens();
   if (found->compact()) {
     const std::int64_t tables = std::int64_t{found->shape().layers} * found->shape().kv_heads;
@@ -286,10 +291,22 @@ void Scheduler::reuse_prefix(Job& job) {
   if (options_.prefix_usage != nullptr) options_.prefix_usage->add(job.surface, clock_.unix_seconds());
 }
 
-void Scheduler::remember(const Job& job, const Generation& generation) {
+/// Of a prompt that is to be compressed: only as far as its scores are known.
+std::optional<kv_cache::SequenceKv> Scheduler::exact_prefix(const Job& job, kv_cache::Guessed& guessed) {
+  const kv_cache::PrefixKey exact{job.prefix_scope, 1};
+  auto found = prefixes_.find(exact, job.prompt, job.compression.prefix_tokens_max(), &guessed);
+  if (!found || guessed == nullptr) return std::nullopt;
+  const int known = std::min(found->tokens(), guessed->tokens);
+  if (known < kv_cache::PrefixIndex::kTokensMin || known < found->tokens_min()) return std::nullopt;
+  found->truncate(known);
+  return found;
+}
+
+void Scheduler::remember(Job& job, const Generation& generation) {
   if (job.compression.mode() == compression::Mode::kQueryAware) return;
   const bool as_wanted = generation.sequence().compact() == job.compression.active();
-  if (as_wanted) prefixes_.insert(prefix_key(job), generation.tokens(), generation.sequence());
+  if (!as_wanted) return;
+  prefixes_.insert(prefix_key(job), generation.tokens(), generation.sequence(), job.compression.guessed());
 }
 
 /// Until this many large pages are free, or no prefix is left.
@@ -428,8 +445,11 @@ std::span<const float> Scheduler::forward(std::vector<Part>& parts) {
     for (int row = part.tokens - 1 - generation.drafted(); part.samples && row < part.tokens; ++row)
       span.output_rows.push_back(row);
     part.rows = span.output_rows.size() - part.scored_rows;
-    if (part.job->compression.active())
+    if (part.job->compression.active()) {
       part.job->compression.observe(span, calibration_->predictor, transformer_.hparams());
+    } else if (calibration_ && options_.prefix_bytes_max > 0) {
+      part.job->compression.guess(span, calibration_->predictor);
+    }
     batch.push_back(std::move(span));
   }
   const base::Nanos started = clock_.now();
@@ -493,8 +513,16 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
 void Scheduler::compress(Job& job, kv_cache::SequenceKv& sequence) {
   if (job.compression.reads_more())
     give_up_prefixes(sequence.pages_needed(job.compression.more_tokens(asides_)));
+  const auto compressed = [&] {
+    return job.compression.compress(sequence, job.prompt, asides_, transformer_, *pool_).has_value();
+  };
+  bool done = compressed();
+  if (!done) {  // a prefix that it goes on from may hold its pages
+    give_up_prefixes(pool_->pages_max());
+    done = compressed();
+  }
   // A pool with no room for the small pages leaves it exact, and the report says so.
-  if (!job.compression.compress(sequence, job.prompt, asides_, transformer_, *pool_)) {
+  if (!done) {
     job.kv.mode = "exact";
     job.kv.safe_for = job.compression.safe_for_exact();
     return;

@@ -123,7 +123,8 @@ class Scheduler {
   void admit();
   base::Status begin(Job& job);
   void reuse_prefix(Job& job);
-  void remember(const Job& job, const Generation& generation);
+  std::optional<kv_cache::SequenceKv> exact_prefix(const Job& job, kv_cache::Guessed& guessed);
+  void remember(Job& job, const Generation& generation);
   void give_up_prefixes(std::size_t pages);
   base::Status ensure_calibrated();
   void compress_when_read(const std::vector<Part>& parts);

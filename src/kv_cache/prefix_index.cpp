@@ -105,11 +105,12 @@ PrefixIndex::Match PrefixIndex::match(const PrefixKey& key, std::span<const std:
 }
 
 std::optional<SequenceKv> PrefixIndex::find(const PrefixKey& key, std::span<const std::int32_t> tokens,
-                                            int tokens_max) {
+                                            int tokens_max, Guessed* guessed) {
   const Match found = match(key, tokens, tokens_max);
   if (found.subtree == nullptr || found.tokens < kTokensMin) return std::nullopt;
   const auto entry = found.subtree->undemanding();
   recent_.splice(recent_.begin(), recent_, entry);
+  if (guessed != nullptr) *guessed = entry->guessed;
   SequenceKv fork = entry->sequence.fork();
   fork.truncate(std::min(found.tokens, fork.tokens()));
   return fork;
@@ -140,19 +141,21 @@ PrefixIndex::Node* PrefixIndex::node_at(const PrefixKey& key, std::span<const st
 }
 
 void PrefixIndex::insert(const PrefixKey& key, std::span<const std::int32_t> tokens,
-                         const SequenceKv& sequence) {
+                         const SequenceKv& sequence, Guessed guessed) {
   const auto count = static_cast<std::size_t>(sequence.tokens());
   if (sequence.tokens() < kTokensMin || count > tokens.size() || bytes_max_ <= 0) return;
   const auto read = tokens.first(count);
   const Match known = match(key, read, sequence.tokens());
   if (known.tokens == sequence.tokens() && known.subtree->must_share <= sequence.tokens_min()) {
     // Known already, and perhaps more.
-    recent_.splice(recent_.begin(), recent_, known.subtree->undemanding());
+    const auto entry = known.subtree->undemanding();
+    if (entry->guessed == nullptr) entry->guessed = std::move(guessed);
+    recent_.splice(recent_.begin(), recent_, entry);
     return;
   }
   Node* node = node_at(key, read);
   if (node->entry) recent_.erase(*node->entry);
-  recent_.push_front({sequence.fork(Holder::kPrefix), node});
+  recent_.push_front({sequence.fork(Holder::kPrefix), node, std::move(guessed)});
   node->entry = recent_.begin();
   Node::refresh(node);
   for (Node* above = node->parent; above != nullptr;) {

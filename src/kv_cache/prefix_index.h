@@ -11,7 +11,8 @@
 // Entries beyond `bytes_max` go, the least recently used first; the scheduler drops more when it needs room.
 // Thread-safety: one owner thread. Errors: none.
 // Cost: find walks the tokens that match; insert the tokens and the sequence's own pages; what prefixes hold
-// is a counter of the pool's. An edge's tokens are kept (4 B each), those that entries share once.
+// is a counter of the pool's. An edge's tokens are kept (4 B each), those that entries share once. Guessed scores
+// (4 B a token and table, 2% of its pages) don't count.
 #pragma once
 
 #include <compare>
@@ -24,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "kv_cache/attention_plan.h"
 #include "kv_cache/sequence_kv.h"
 
 namespace pmt::kv_cache {
@@ -34,6 +36,14 @@ struct PrefixKey {
   double ratio = 1;   // of the compression; 1: exact
   auto operator<=>(const PrefixKey&) const = default;
 };
+
+/// The scores that were guessed while the first `tokens` of an exact prefix were read, so that a request which is to
+/// be compressed can go on from it. Immutable, shared.
+struct GuessedScores {
+  ScoreBuffer scores;
+  int tokens = 0;
+};
+using Guessed = std::shared_ptr<const GuessedScores>;
 
 class PrefixIndex {
  public:
@@ -47,9 +57,13 @@ class PrefixIndex {
   PrefixIndex& operator=(const PrefixIndex&) = delete;
 
   /// A fork of the entry that shares most tokens with `tokens`, cut to what it shares and to `tokens_max`.
-  std::optional<SequenceKv> find(const PrefixKey& key, std::span<const std::int32_t> tokens, int tokens_max);
-  /// Remembers `sequence`, which has read `tokens`. An entry that it goes on from is replaced.
-  void insert(const PrefixKey& key, std::span<const std::int32_t> tokens, const SequenceKv& sequence);
+  /// `guessed` becomes what lies beside the entry, or null.
+  std::optional<SequenceKv> find(const PrefixKey& key, std::span<const std::int32_t> tokens, int tokens_max,
+                                 Guessed* guessed = nullptr);
+  /// Remembers `sequence`, which has read `tokens`, with what was guessed of them. An entry that it goes on from is
+  /// replaced.
+  void insert(const PrefixKey& key, std::span<const std::int32_t> tokens, const SequenceKv& sequence,
+              Guessed guessed = nullptr);
   /// Forgets the least recently used entry; false when there is none.
   bool drop_one();
 
@@ -62,6 +76,7 @@ class PrefixIndex {
   struct Entry {
     SequenceKv sequence;
     Node* node = nullptr;
+    Guessed guessed = {};
   };
   using Entries = std::list<Entry>;
   struct Match {

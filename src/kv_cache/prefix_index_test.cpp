@@ -139,6 +139,23 @@ TEST_F(PrefixIndexTest, ACompactEntryBesideALongerCompression) {
   EXPECT_EQ(index.find(kAt8, numbers(0, 400), 399)->compressed_tokens(), 300);
 }
 
+TEST_F(PrefixIndexTest, GuessedScoresLieBesideAnEntry) {
+  PrefixIndex index(*pool_, kLots);
+  index.insert(kExact, numbers(0, 200), read(200));
+  Guessed beside;
+  ASSERT_TRUE(index.find(kExact, numbers(0, 150), 149, &beside));
+  EXPECT_EQ(beside, nullptr);
+  const auto scores = std::make_shared<const GuessedScores>(GuessedScores{.scores = {}, .tokens = 150});
+  index.insert(kExact, numbers(0, 150), read(150), scores);
+  EXPECT_EQ(index.entries(), 1U);
+  ASSERT_TRUE(index.find(kExact, numbers(0, 150), 149, &beside));
+  EXPECT_EQ(beside, scores) << "the known entry takes them";
+  const auto longer = std::make_shared<const GuessedScores>(GuessedScores{.scores = {}, .tokens = 250});
+  index.insert(kExact, numbers(0, 250), read(250), longer);
+  ASSERT_TRUE(index.find(kExact, numbers(0, 250), 249, &beside));
+  EXPECT_EQ(beside, longer);
+}
+
 TEST_F(PrefixIndexTest, ScopesShareNothing) {
   PrefixIndex index(*pool_, kLots);
   const PrefixKey acme{.scope = "acme", .ratio = 1};
