@@ -235,6 +235,20 @@ bool CallReader::thinking(Found& found) {
   return true;
 }
 
+/// Shows what is before `at`; what is there may yet begin a call.
+bool CallReader::wait_from(std::size_t at, Found& found) {
+  show(std::string_view(pending_).substr(0, at), found);
+  pending_.erase(0, at);
+  return false;
+}
+
+/// Shows what is before `at`, where a call begins whose body is at `body`.
+bool CallReader::call_from(std::size_t at, std::size_t body, std::string_view close, Found& found) {
+  show(std::string_view(pending_).substr(0, at), found);
+  open_call(at, body, close);
+  return true;
+}
+
 /// Passes text on up to where a call may begin.
 bool CallReader::text(Found& found) {
   if (rules_.names.empty()) {
@@ -247,41 +261,29 @@ bool CallReader::text(Found& found) {
     const std::string_view rest = std::string_view(pending_).substr(at);
     if (rest.front() == '<') {
       const bool opens = rest.starts_with(kOpen);
-      if (!opens && kOpen.starts_with(rest)) {  // not decided yet
-        show(std::string_view(pending_).substr(0, at), found);
-        pending_.erase(0, at);
-        return false;
+      if (!opens && kOpen.starts_with(rest)) {
+        return wait_from(at, found);
       }
       if (opens) {
-        show(std::string_view(pending_).substr(0, at), found);
-        open_call(at, at + kOpen.size(), kClose);
-        return true;
+        return call_from(at, at + kOpen.size(), kClose, found);
       }
     }
     const bool may_be_fence = line && kFence.starts_with(rest.substr(0, kFence.size()));
     if (may_be_fence) {
       const std::size_t end = rest.find('\n');
       if (end == std::string_view::npos && rest.size() < 24) {
-        show(std::string_view(pending_).substr(0, at), found);
-        pending_.erase(0, at);
-        return false;
+        return wait_from(at, found);
       }
       const std::size_t body = end == std::string_view::npos ? rest.size() : past_space(rest, end);
       if (rest.starts_with(kFence) && body == rest.size() && end != std::string_view::npos) {
-        show(std::string_view(pending_).substr(0, at), found);
-        pending_.erase(0, at);
-        return false;
+        return wait_from(at, found);
       }
       if (rest.starts_with(kFence) && end != std::string_view::npos && rest[body] == '{') {
-        show(std::string_view(pending_).substr(0, at), found);
-        open_call(at, at + body, kFence);
-        return true;
+        return call_from(at, at + body, kFence, found);
       }
     }
     if (line && rest.front() == '{') {
-      show(std::string_view(pending_).substr(0, at), found);
-      open_call(at, at, "");
-      return true;
+      return call_from(at, at, "", found);
     }
     line = at_line_begin(line, pending_[at++]);
   }

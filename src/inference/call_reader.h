@@ -86,6 +86,8 @@ class CallReader {
   bool start(Found& found);
   bool thinking(Found& found);
   bool text(Found& found);
+  bool wait_from(std::size_t at, Found& found);
+  bool call_from(std::size_t at, std::size_t body, std::string_view close, Found& found);
   bool call(Found& found);
   bool closing();
   void open_call(std::size_t from, std::size_t body, std::string_view close);
