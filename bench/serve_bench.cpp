@@ -1,7 +1,8 @@
 // ./dev bench serve [--context TOKENS] [--prompt TOKENS] [--answer TOKENS] [--exact-only] [--json]: many
 // answers at once in a fixed memory for keys and values, that of eight f16 sequences of 6K tokens. Exact,
 // eight fit; compressed, as many as the pool holds. Every sequence is a physical copy, page by page, of a
-// real prefill. Measured is the steady state: each step gives every sequence one token. llama.cpp runs its
+// real prefill, compressed by what a request is compressed by. Measured is the steady state: each step gives every
+// sequence one token. llama.cpp runs its
 // eight in the same process, with and without flash attention; the ratio is against the better.
 //
 // Beside each: the bytes that a step must read (weights once, pages once) over the memory bandwidth measured
@@ -14,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -23,9 +25,10 @@
 #include <fmt/format.h>
 
 #include "bench/serve_end_to_end.h"
-#include "compression/encode.h"
-#include "compression/plan.h"
-#include "compression/scores.h"
+#include "compression/asides.h"
+#include "compression/calibration.h"
+#include "compression/prompt_compression.h"
+#include "engine/home.h"
 #include "lab/llama_reference.h"
 #include "lab/measure.h"
 #include "model/transformer.h"
@@ -38,7 +41,6 @@ constexpr int kExactSequences = 8;
 constexpr int kCompressedRequests = 32;  // end to end, in the memory of eight exact ones
 constexpr int kSteps = 12;
 constexpr int kRoomTokens = 64;  // a sequence's answer: its pages count too
-constexpr int kQuestionTokens = 32;
 constexpr int kContextMin = 128;
 constexpr int kBatchTokens = 512;
 constexpr std::int32_t kToken = 5000;
@@ -68,29 +70,27 @@ struct Outcome {
 
 class Ours {
  public:
-  Ours(std::unique_ptr<model::Transformer> transformer, int context)
-      : transformer_(std::move(transformer)), context_(context), tokens_(some_tokens(context)) {
+  Ours(std::unique_ptr<model::Transformer> transformer, const std::string& path, int context)
+      : transformer_(std::move(transformer)), path_(path), context_(context), tokens_(some_tokens(context)) {
     const auto bytes = static_cast<std::size_t>(transformer_->hparams().kv_shape().token_bytes_f16()) *
                        static_cast<std::size_t>(context + kRoomTokens) * kExactSequences;
     limit_ = static_cast<std::int64_t>(bytes);
     // Room beside for the sequence that is copied from.
     pool_ = std::move(*transformer_->make_pool(bytes + bytes / 4));
     source_ = std::make_unique<kv_cache::SequenceKv>(*pool_, transformer_->hparams().kv_shape());
-    for (int at = 0; at < context; at += 512) {
-      const auto chunk = std::span(tokens_).subspan(static_cast<std::size_t>(at),
-                                                    static_cast<std::size_t>(std::min(512, context - at)));
-      model::BatchSpan span{source_.get(), chunk, {}};
-      const auto done = transformer_->forward(*pool_, {&span, 1});
-      if (!done) check(done.error());
-    }
   }
 
   Outcome run(double ratio) {
     std::vector<kv_cache::SequenceKv> sequences;
-    const auto plan = ratio > 1 ? choose(ratio) : compression::Plan();
+    compression::PromptCompression compression({.mode = compression::Mode::kQueryAware,
+                                                .ratio = ratio,
+                                                .prompt_tokens = context_,
+                                                .question = std::nullopt,
+                                                .measured = nullptr});
+    read(compression);
     std::int64_t held = 0;
     for (;;) {
-      sequences.push_back(ratio > 1 ? compressed(plan) : copied());
+      sequences.push_back(ratio > 1 ? compressed(compression) : copied());
       check(sequences.back().reserve(kRoomTokens));
       held += sequences.back().held().pages;
       if (held <= limit_) continue;
@@ -150,23 +150,41 @@ class Ours {
     return out;
   }
 
-  kv_cache::SequenceKv compressed(const compression::Plan& plan) {
+  /// The source, as a request's prompt is read.
+  void read(compression::PromptCompression& compression) {
+    source_->clear();
+    if (compression.active()) calibrate();
+    while (source_->tokens() < context_) {
+      const int left = std::min(kBatchTokens, context_ - source_->tokens());
+      const int count = compression.span_tokens(*source_, left);
+      model::BatchSpan span{source_.get(),
+                            std::span(tokens_).subspan(static_cast<std::size_t>(source_->tokens()),
+                                                       static_cast<std::size_t>(count)),
+                            {}};
+      if (compression.active()) compression.observe(span, calibration_->predictor, transformer_->hparams());
+      const auto done = transformer_->forward(*pool_, {&span, 1});
+      if (!done) check(done.error());
+    }
+  }
+
+  void calibrate() {
+    if (calibration_) return;
+    vocab_ = need(model::Vocab::load(path_));
+    calibration_ = need(compression::load_or_calibrate(
+        *transformer_, *vocab_, engine::calibration_path(path_).string(),
+        [](float done) { progress(fmt::format("calibrating: {:.0f}%", 100 * done)); }, progress));
+  }
+
+  kv_cache::SequenceKv compressed(compression::PromptCompression& compression) {
     kv_cache::SequenceKv out = source_->fork();
-    check(out.adopt(compression::encode(out, *pool_, plan, {})));
+    check(compression.compress(out, tokens_, compression::asides_for(*vocab_), *transformer_, *pool_));
     return out;
   }
 
-  compression::Plan choose(double ratio) {
-    const auto question = compression::question_from(context_ - kQuestionTokens, context_);
-    auto by_question = compression::score_by_question(*transformer_, *pool_, *source_, tokens_, question);
-    if (!by_question) check(by_question.error());
-    auto ones = compression::zero_scores(source_->shape(), context_);
-    std::fill(ones.values.begin(), ones.values.end(), 1.0F);
-    return compression::plan(compression::combine(ones, std::move(*by_question), question, ratio),
-                             source_->shape(), {.ratio = ratio, .tokens = context_, .question = question});
-  }
-
   std::unique_ptr<model::Transformer> transformer_;
+  std::unique_ptr<model::Vocab> vocab_;
+  std::optional<compression::Calibration> calibration_;
+  std::string path_;
   int context_;
   std::vector<std::int32_t> tokens_;
   std::int64_t limit_ = 0;
@@ -236,8 +254,7 @@ int run(std::vector<std::string> args) {
   const int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   auto transformer = model::Transformer::load(path, threads, {});
   if (!transformer) check(transformer.error());
-  progress("our prefill");
-  Ours ours(std::move(*transformer), context);
+  Ours ours(std::move(*transformer), path, context);
   const double read_rate = bandwidth(threads);
   const double matmul_rate = ours.matmul_rate();
   double llama = 0;

@@ -1,12 +1,9 @@
 #include "evals/compression_peers.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
-#include <memory>
 #include <utility>
 
-#include "evals/compression_answer.h"
 #include "lab/llama_reference.h"
 #include "lab/measure.h"
 
@@ -14,7 +11,7 @@ namespace pmt::evals {
 using namespace lab;
 namespace {
 
-constexpr int kAnswerTokens = 96;  // room for the longest question and answer
+constexpr int kAnswerTokens = 48;
 
 struct Peer {
   const char* mode;
@@ -25,40 +22,81 @@ constexpr Peer kPeers[] = {{"llama.cpp_f16", ReferenceKv::kF16, 1},
                            {"llama.cpp_q8_0", ReferenceKv::kQ8_0, 64.0 / 34},
                            {"llama.cpp_q4_0", ReferenceKv::kQ4_0, 64.0 / 18}};
 
-}  // namespace
+std::int32_t best_of(std::span<const float> logits) {
+  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
 
-void ask_llama_cpp(const std::string& model, int threads, const model::Vocab& vocab, const TaskText& task,
-                   const std::function<void(const Answer&)>& done) {
+/// The greedy answer to what the reference has read, and `question`.
+std::string answer_of(LlamaReference& reference, const model::Vocab& vocab, const Tokens& question) {
+  std::string text;
+  std::int32_t token = best_of(reference.read(question));
+  for (int i = 0; i < kAnswerTokens && !vocab.is_eog(token); ++i) {
+    text += vocab.piece(token);
+    token = best_of(reference.read({&token, 1}));
+  }
+  return text;
+}
+
+int longest_of(const TaskText& task, const PromptTokens& prompts) {
   std::size_t longest = 0;
   for (const Item& item : task.items) {
-    for (const Question& question : item.questions)
-      longest = std::max(longest, item.context.size() + question.tokens.size());
+    for (const Question& question : item.questions) {
+      const Prompt prompt = prompts.of(item, question);
+      longest = std::max(longest, prompt.context.size() + prompt.question.size());
+    }
   }
+  return static_cast<int>(longest);
+}
+
+}  // namespace
+
+PromptTokens::PromptTokens(const std::string& model)
+    : vocab_(need(model::Vocab::load(model))), template_(need(model::ChatTemplate::create(*vocab_))) {}
+
+Tokens PromptTokens::rendered(const Item& item, const Question& question) const {
+  std::vector<model::ChatMessage> messages;
+  for (const llm::Message& message : messages_of(item, question))
+    messages.push_back({message.role, message.content});
+  return need(template_->encode_chat(messages));
+}
+
+Prompt PromptTokens::of(const Item& item, const Question& question) const {
+  const Tokens all = rendered(item, question), other = rendered(item, {.text = "\n\n-"});
+  const auto cut = std::mismatch(all.begin(), all.end(), other.begin(), other.end()).first;
+  return {Tokens(all.begin(), cut), Tokens(cut, all.end())};
+}
+
+void ask_llama_cpp(const std::string& model, int threads, const PromptTokens& prompts, const TaskText& task,
+                   const std::function<void(const Answer&)>& done) {
+  const int longest = longest_of(task, prompts);
   std::map<std::pair<int, int>, bool> full;
   for (const Peer& peer : kPeers) {
-    auto llama = LlamaReference::load(model, {.context_tokens = static_cast<int>(longest) + kAnswerTokens,
-                                              .threads = threads,
-                                              .flash_attention = true,
-                                              .kv = peer.kv});
-    if (!llama) {
-      progress("error: " + llama.error().message);
-      std::exit(1);
-    }
-    LlamaReference& reference = **llama;
+    const auto reference = need(LlamaReference::load(model, {.context_tokens = longest + kAnswerTokens + 1,
+                                                             .threads = threads,
+                                                             .flash_attention = true,
+                                                             .kv = peer.kv}));
     for (int i = 0; i < static_cast<int>(task.items.size()); ++i) {
       const Item& item = task.items[static_cast<std::size_t>(i)];
-      reference.clear();
-      reference.read(item.context);
-      const int read = reference.tokens();
       for (int q = 0; q < static_cast<int>(item.questions.size()); ++q) {
         const Question& question = item.questions[static_cast<std::size_t>(q)];
-        reference.truncate(read);
-        const std::int32_t first = best_of(reference.read(question.tokens));
-        const bool solved = answers_well(question, vocab, first, [&](std::int32_t token) {
-          return reference.read({&token, 1});
-        });
+        const Prompt prompt = prompts.of(item, question);
+        if (q == 0) {
+          reference->clear();
+          reference->read(prompt.context);
+        } else {
+          reference->truncate(static_cast<int>(prompt.context.size()));
+        }
+        const bool solved = solves(question, answer_of(*reference, prompts.vocab(), prompt.question));
         if (peer.ratio == 1) full[{i, q}] = solved;
-        done({task.name, i, q, {peer.mode, peer.ratio}, peer.ratio, full[{i, q}], solved, 0, 0, 0});
+        done({.task = task.name,
+              .item = i,
+              .question = q,
+              .setting = {peer.mode, peer.ratio},
+              .mode = peer.mode,
+              .found = "none",
+              .ratio_achieved = peer.ratio,
+              .full_solved = full[{i, q}],
+              .solved = solved});
       }
     }
     progress(std::string(peer.mode) + ": " + task.name + " done");

@@ -16,22 +16,39 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-std::string key_of(const std::string& task, int item, const Setting& setting) {
-  return fmt::format("{}/{}/{}/{}", task, item, setting.mode, setting.ratio);
+/// Lengths of prompts that are told apart: powers of two from here on.
+constexpr std::int64_t kShortestTokens = 1024;
+
+std::string key_of(const std::string& task, int item, int question, const Setting& setting) {
+  return fmt::format("{}/{}/{}/{}/{}", task, item, question, setting.mode, setting.ratio);
 }
 
 json line_of(const Answer& a) {
-  return {{"task", a.task},         {"item", a.item},           {"question", a.question},
-          {"mode", a.setting.mode}, {"ratio", a.setting.ratio}, {"ratio_achieved", a.ratio_achieved},
-          {"full", a.full_solved},  {"solved", a.solved},       {"full_logprob", a.full_logprob},
-          {"logprob", a.logprob},   {"agreed", a.agreed}};
+  return {{"task", a.task},
+          {"item", a.item},
+          {"question", a.question},
+          {"mode", a.setting.mode},
+          {"ratio", a.setting.ratio},
+          {"ratio_achieved", a.ratio_achieved},
+          {"full", a.full_solved},
+          {"solved", a.solved},
+          {"came_to", a.mode},
+          {"found", a.found},
+          {"prompt_tokens", a.prompt_tokens}};
 }
 
+/// Others' methods (evals/peers) have no modes and no tokens of ours.
 Answer answer_of(const json& line) {
-  return {
-      line.at("task"),           line.at("item"),  line.at("question"), {line.at("mode"), line.at("ratio")},
-      line.at("ratio_achieved"), line.at("full"),  line.at("solved"),   line.at("full_logprob"),
-      line.at("logprob"),        line.at("agreed")};
+  return {.task = line.at("task"),
+          .item = line.at("item"),
+          .question = line.at("question"),
+          .setting = {line.at("mode"), line.at("ratio")},
+          .mode = line.value("came_to", ""),
+          .found = line.value("found", "none"),
+          .ratio_achieved = line.at("ratio_achieved"),
+          .prompt_tokens = line.value("prompt_tokens", 0),
+          .full_solved = line.at("full"),
+          .solved = line.at("solved")};
 }
 
 double mean(const std::vector<double>& values) {
@@ -59,49 +76,55 @@ std::pair<double, double> ratio_interval(const std::vector<double>& above, const
   return {ratios[49], ratios[1949]};
 }
 
+struct Counted {
+  std::vector<double> full, solved;  // 1 or 0, question by question
+  double exact_right = 0, kept_right = 0, right = 0, achieved = 0, found = 0;
+  double kept() const { return exact_right > 0 ? kept_right / exact_right : 0; }
+};
+
+Counted count(const std::vector<const Answer*>& answers) {
+  Counted out;
+  for (const Answer* a : answers) {
+    out.full.push_back(a->full_solved ? 1 : 0);
+    out.solved.push_back(a->solved ? 1 : 0);
+    out.exact_right += a->full_solved ? 1 : 0;
+    out.kept_right += a->full_solved && a->solved ? 1 : 0;
+    out.right += a->solved ? 1 : 0;
+    out.achieved += a->ratio_achieved / static_cast<double>(answers.size());
+    out.found += a->found == "none" ? 0 : 1;
+  }
+  return out;
+}
+
 ordered_json row_of(const std::string& task, const std::string& mode, double ratio,
                     const std::vector<const Answer*>& answers) {
-  const bool is_text = task == "perplexity";
-  std::vector<double> kept, change, agreed, full, achieved, solved;
-  for (const Answer* a : answers) {
-    change.push_back(a->logprob - a->full_logprob);
-    agreed.push_back(a->agreed);
-    achieved.push_back(a->ratio_achieved);
-    full.push_back(is_text ? std::exp(-a->full_logprob) : a->full_solved ? 1 : 0);
-    solved.push_back(a->solved ? 1 : 0);
-    if (is_text) {
-      kept.push_back(std::exp(change.back()));  // full perplexity / compressed perplexity
-    } else if (a->full_solved) {
-      kept.push_back(a->solved ? 1 : 0);
-    }
-  }
-  const double rate = mean(kept);
-  const auto n = static_cast<double>(kept.size());
-  const auto [low, high] =
-      is_text ? ratio_interval(kept, std::vector<double>(kept.size(), 1)) : wilson(rate * n, n);
-  const double accuracy = mean(solved);
-  const double whole = mean(full);
+  const Counted all = count(answers);
+  const auto [low, high] = wilson(all.kept_right, all.exact_right);
   const auto [worst, best] =
-      is_text || whole == 0 ? std::pair<double, double>{0, 0} : ratio_interval(solved, full);
+      all.exact_right == 0 ? std::pair<double, double>{0, 0} : ratio_interval(all.solved, all.full);
   return {{"task", task},
           {"mode", mode},
           {"ratio", ratio},
-          {"ratio_achieved", mean(achieved)},
-          {"n", kept.size()},
+          {"ratio_achieved", all.achieved},
+          {"n", all.exact_right},
           {"asked", answers.size()},
-          {"full", whole},
-          {"score", is_text ? (rate > 0 ? whole / rate : 0) : accuracy},
-          {"kept", rate},
+          {"questions_found", all.found},
+          {"full", mean(all.full)},
+          {"score", mean(all.solved)},
+          {"kept", all.kept()},
           {"ci95", {low, high}},
-          {"of_full", is_text     ? rate
-                      : whole > 0 ? accuracy / whole
-                                  : 0},
-          {"of_full_ci95", {is_text ? low : worst, is_text ? high : best}},
-          {"logprob_change", mean(change)},
-          {"top1_agreement", mean(agreed)}};
+          {"of_full", all.exact_right > 0 ? all.right / all.exact_right : 0},
+          {"of_full_ci95", {worst, best}}};
 }
 
-/// The table: tasks, then what is asked at 8x and at 64x.
+/// [from, below) of the prompts' lengths that this one belongs to.
+std::pair<std::int64_t, std::int64_t> bucket_of(std::int64_t tokens) {
+  std::int64_t below = kShortestTokens;
+  while (tokens >= below) below *= 2;
+  return {below == kShortestTokens ? 0 : below / 2, below};
+}
+
+/// Tasks, then what is asked at 8x and at 64x.
 struct Asked {
   std::vector<std::string> tasks;
   std::string mode;  // "": both
@@ -114,8 +137,6 @@ const std::vector<Asked>& asked_table() {
       {{"needle_1400", "needle_3200"}, "query_aware", "kept", .97, .95},
       {{"longeval"}, "", "kept", .95, .90},
       {{"xquad"}, "", "kept", .95, .60},
-      {{"perplexity"}, "", "kept", .98, .90},
-      {{"perplexity"}, "", "top1_agreement", .94, .86},
       {{"many_questions"}, "", "kept", .95, .80},
       {{"instructions", "not_leaked"}, "", "kept", .98, .90}};
   return table;
@@ -130,7 +151,7 @@ base::Status CompressionRecord::open(const std::string& path, int seed, bool onl
     std::ifstream old(path);
     for (std::string line; std::getline(old, line) && !old.eof();) lines.push_back(line);
   }
-  const std::string header = json{{"eval", "compression"}, {"seed", seed}, {"asks", "all"}}.dump();
+  const std::string header = json{{"eval", "compression"}, {"seed", seed}, {"asks", "requests"}}.dump();
   if (!lines.empty() && lines[0] != header)
     return base::Error{base::Code::kCorrupt,
                        path + " is not a record of this seed and version: name another file"};
@@ -154,12 +175,18 @@ base::Status CompressionRecord::open(const std::string& path, int seed, bool onl
 
 void CompressionRecord::add(const Answer& answer) {
   answers_.push_back(answer);
-  known_.insert(key_of(answer.task, answer.item, answer.setting));
+  known_.insert(key_of(answer.task, answer.item, answer.question, answer.setting));
   if (file_.is_open()) file_ << line_of(answer).dump() << std::endl;
 }
 
-bool CompressionRecord::has(const std::string& task, int item, const Setting& setting) const {
-  return known_.contains(key_of(task, item, setting));
+const Answer* CompressionRecord::find(const std::string& task, int item, int question,
+                                      const Setting& setting) const {
+  const std::string key = key_of(task, item, question, setting);
+  if (!known_.contains(key)) return nullptr;
+  const auto found = std::find_if(answers_.begin(), answers_.end(), [&](const Answer& each) {
+    return key_of(each.task, each.item, each.question, each.setting) == key;
+  });
+  return &*found;
 }
 
 std::vector<ordered_json> CompressionRecord::rows() const {
@@ -167,17 +194,51 @@ std::vector<ordered_json> CompressionRecord::rows() const {
   std::set<std::string> seen;
   for (const Answer& each : answers_) {
     const Setting& s = each.setting;
-    if (!seen.insert(fmt::format("{}/{}", key_of(each.task, each.item, s), each.question)).second) continue;
-    if (s.mode != "full") {
+    if (seen.insert(key_of(each.task, each.item, each.question, s)).second)
       groups[{each.task, s.mode, s.ratio}].push_back(&each);
-      continue;
-    }
-    for (const char* mode : {"query_agnostic", "query_aware"}) groups[{each.task, mode, 1}].push_back(&each);
   }
   std::vector<ordered_json> out;
   for (const auto& [key, answers] : groups)
     out.push_back(row_of(std::get<0>(key), std::get<1>(key), std::get<2>(key), answers));
   return out;
+}
+
+ordered_json CompressionRecord::results(const Provenance& of) const {
+  std::map<std::tuple<std::string, std::int64_t, std::string, double>, std::vector<const Answer*>> groups;
+  std::set<std::string> seen;
+  for (const Answer& each : answers_) {
+    const Setting& s = each.setting;
+    // What came to another mode (a short prompt, a full pool) measures nothing of this one.
+    if (s.ratio <= 1 || !s.mode.starts_with("query_") || each.mode != s.mode) continue;
+    if (seen.insert(key_of(each.task, each.item, each.question, s)).second)
+      groups[{each.task, bucket_of(each.prompt_tokens).first, s.mode, s.ratio}].push_back(&each);
+  }
+  ordered_json rows = ordered_json::array();
+  for (const auto& [key, answers] : groups) {
+    const auto& [task, from, mode, ratio] = key;
+    const Counted all = count(answers);
+    const auto [low, high] = wilson(all.kept_right, all.exact_right);
+    const auto whole = [](double number) { return std::llround(number); };
+    rows.push_back({{"model", of.model_digest},
+                    {"task", task},
+                    {"unit", "questions"},
+                    {"prompt_tokens", {from, bucket_of(from).second}},
+                    {"mode", mode},
+                    {"ratio", ratio},
+                    {"by", "request"},
+                    {"n", answers.size()},
+                    {"exact_right", whole(all.exact_right)},
+                    {"right", whole(all.right)},
+                    {"kept_right", whole(all.kept_right)},
+                    {"ratio_achieved", all.achieved},
+                    {"interval", {low, high}},
+                    {"commit", commit()},
+                    {"machine", machine()},
+                    {"date", of.date}});
+  }
+  return {{"schema", 1},
+          {"models", {{of.model_digest, {{"name", of.model_name}, {"file_bytes", of.file_bytes}}}}},
+          {"rows", std::move(rows)}};
 }
 
 std::vector<Target> compression_targets(const std::vector<ordered_json>& rows) {

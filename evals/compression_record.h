@@ -1,17 +1,33 @@
 // The answers of ./dev eval compression as a file that grows a line an answer, so that a long measurement can
-// be stopped, gone on with, and split over machines; and the rows that they come to. Not thread-safe.
+// be stopped, gone on with, and split over machines; and the rows that they come to, for people and for
+// data/kv_quality.json. Not thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <fstream>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "evals/compression_runner.h"
+#include "evals/compression_asker.h"
 #include "lab/measure.h"
 
 namespace pmt::evals {
+
+/// One question under one setting, beside whether the exact cache solves it.
+struct Answer {
+  std::string task;
+  int item = 0;
+  int question = 0;
+  Setting setting;
+  std::string mode;   // that the request came to
+  std::string found;  // where the question was found
+  double ratio_achieved = 1;
+  std::int64_t prompt_tokens = 0;
+  bool full_solved = false;
+  bool solved = false;
+};
 
 class CompressionRecord {
  public:
@@ -20,9 +36,17 @@ class CompressionRecord {
   /// file.
   base::Status open(const std::string& path, int seed, bool only_read);
   void add(const Answer& answer);
-  bool has(const std::string& task, int item, const Setting& setting) const;
-  /// A row for each task, mode and ratio, and for ratio 1 one a mode.
+  /// Null: it isn't there.
+  const Answer* find(const std::string& task, int item, int question, const Setting& setting) const;
+  /// A row for each task, mode and ratio.
   std::vector<nlohmann::ordered_json> rows() const;
+
+  struct Provenance {
+    std::string model_digest, model_name, date;
+    std::int64_t file_bytes = 0;
+  };
+  /// In the form of data/kv_quality.json: a row for each task, length of prompts, mode and ratio.
+  nlohmann::ordered_json results(const Provenance& of) const;
 
  private:
   std::vector<Answer> answers_;

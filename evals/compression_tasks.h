@@ -1,30 +1,28 @@
 // The texts that ./dev eval compression asks about, cut from the real data under --data DIR with a fixed
-// seed. An item is a context that gets compressed and questions put after it, each with its gold answer.
+// seed. An item is a context and questions put after it, as a client would send them: messages and no tokens.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "model/vocab.h"
+#include "llm/request.h"
 
 namespace pmt::evals {
 
-using Tokens = std::vector<std::int32_t>;
-
 struct Question {
-  Tokens tokens;  // from the end of the context to where the answer begins
-  Tokens gold;    // whose log-probability is measured
-  /// Any of these in the free answer solves it: compared as words, without case and punctuation. Empty: there
-  /// is no free answer (perplexity).
+  std::string text;  // the user's words behind the context
+  /// Any of these in the answer solves it: compared as words, without case and punctuation.
   std::vector<std::string> wanted = {};
   /// Instead, none of them may be in it.
   bool forbidden = false;
 };
 
 struct Item {
-  Tokens context;
+  std::string system = {};   // "": no system message
+  std::string context = {};  // in the user's turn, before the question; "" where it is the system message
   std::vector<Question> questions;
 };
 
@@ -33,9 +31,18 @@ struct TaskText {
   std::vector<Item> items;
 };
 
-/// Names as in the table of results: needle_1400, needle_3200, longeval, xquad, many_questions,
-/// instructions, not_leaked, perplexity. Errors: an unknown name, data that isn't there.
-base::Result<TaskText> make_task(const std::string& name, const std::string& data, const model::Vocab& vocab,
-                                 int items, int seed);
+/// How many tokens a text has.
+using TokenCount = std::function<std::int64_t(const std::string&)>;
+
+/// Names as in the table of results: needle_1400, needle_3200, needle_4000, needle_7500, longeval, xquad,
+/// many_questions, instructions, not_leaked. Errors: an unknown name, data that isn't there.
+base::Result<TaskText> make_task(const std::string& name, const std::string& data,
+                                 const TokenCount& count_tokens, int items, int seed);
+
+/// The conversation that puts `question` to the model.
+std::vector<llm::Message> messages_of(const Item& item, const Question& question);
+
+/// Whether an answer has any of the wanted words in it, or none where they are forbidden.
+bool solves(const Question& question, const std::string& answer);
 
 }  // namespace pmt::evals

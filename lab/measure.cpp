@@ -75,6 +75,10 @@ std::pair<double, double> wilson(double successes, double n) {
   return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
 }
 
+std::string commit() {
+  return first_line_of("git describe --always --dirty --abbrev=12 2>/dev/null");
+}
+
 std::string machine() {
   std::ifstream cpuinfo("/proc/cpuinfo");
   std::string line;
@@ -90,10 +94,9 @@ std::string machine() {
 }
 
 void print(const Result& result, bool json) {
-  const std::string commit = first_line_of("git describe --always --dirty --abbrev=12 2>/dev/null");
   if (json) {
     nlohmann::ordered_json out = {{"name", result.name},
-                                  {"commit", commit},
+                                  {"commit", commit()},
                                   {"machine", machine()},
                                   {"flags", base::kBuildFlags},
                                   {"seed", result.seed},
@@ -106,7 +109,7 @@ void print(const Result& result, bool json) {
     fmt::print("{}\n", out.dump());
     return;
   }
-  fmt::print("{}: commit {}, {}, {}\n\n", result.name, commit, machine(), base::kBuildFlags);
+  fmt::print("{}: commit {}, {}, {}\n\n", result.name, commit(), machine(), base::kBuildFlags);
   print_table(result.rows);
   if (!result.targets.empty()) fmt::print("\n");
   for (const Target& t : result.targets) {

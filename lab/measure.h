@@ -33,6 +33,9 @@ double percentile(const std::vector<double>& sorted, double share);
 /// Wilson's 95% interval of a rate; 0 to 1 where nothing was tried.
 std::pair<double, double> wilson(double successes, double n);
 
+/// Of the source that is measured, as git describes it.
+std::string commit();
+
 /// CPU model, cores in use and the vector extensions that matter to kernels.
 std::string machine();
 

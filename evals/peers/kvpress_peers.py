@@ -119,7 +119,7 @@ def main():
     kvzip_press.AutoTokenizer = Tokenizers(tokenizer)
     with open(options.prompts, encoding="utf-8") as lines:
         asked = [json.loads(line) for line in lines]
-    header = json.dumps({"asks": "all", "eval": "compression", "seed": options.seed}, separators=(",", ":"))
+    header = json.dumps({"asks": "requests", "eval": "compression", "seed": options.seed}, separators=(",", ":"))
     done = known(options.record, header)
     settings = [("torch", 1.0)] + [("kvpress_" + press, float(ratio)) for press in options.presses.split(",")
                                    for ratio in options.ratios.split(",")]
@@ -154,7 +154,7 @@ def main():
             for i, now in zip(wanted, solved):
                 print(json.dumps({"task": task, "item": item, "question": questions[i]["question"], "mode": mode,
                                   "ratio": ratio, "ratio_achieved": achieved, "full": full[i], "solved": now,
-                                  "full_logprob": 0, "logprob": 0, "agreed": 0, "seconds": seconds}),
+                                  "seconds": seconds}),
                       file=record, flush=True)
 
 

@@ -120,28 +120,6 @@ base::Result<kv_cache::ReferenceQueries> queries_of_repeating(model::Transformer
   return queries;
 }
 
-base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
-                                                      kv_cache::PagePool& pool,
-                                                      const kv_cache::SequenceKv& read,
-                                                      std::span<const std::int32_t> context,
-                                                      const QuestionPlace& question,
-                                                      kv_cache::ReferenceQueries* queries) {
-  CHECK(read.tokens() == static_cast<int>(context.size()) && question.tokens == read.tokens());
-  kv_cache::ScoreBuffer scores = zero_scores(read.shape(), question.end);
-  kv_cache::SequenceKv fork = read.fork();
-  fork.truncate(question.first);
-  const auto part = [&](int first, int end) {
-    return context.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first));
-  };
-  if (question.asked() > 0) {
-    TRY(read_scored(transformer, pool, fork, part(question.first, question.end), scores, question.first,
-                    queries));
-  }
-  TRY(read_scored(transformer, pool, fork, part(question.end, question.tokens), scores, question.end,
-                  queries));
-  return scores;
-}
-
 base::Result<kv_cache::ScoreBuffer> score_by_asking_again(model::Transformer& transformer,
                                                           kv_cache::PagePool& pool,
                                                           const kv_cache::SequenceKv& read,

@@ -56,17 +56,6 @@ base::Result<kv_cache::ReferenceQueries> queries_of_repeating(model::Transformer
                                                               std::span<const std::int32_t> context,
                                                               std::span<const std::int32_t> request);
 
-/// Query-aware: the greatest probability that any query of the question or the turn gives each token before
-/// the question, and that any of the turn gives each of the question's own. `context` is what `read` has
-/// read. Cost: reading both once more; `queries`, with room for them, receives theirs. Source: SnapKV (arXiv
-/// 2404.14469); we take the maximum over queries and group.
-base::Result<kv_cache::ScoreBuffer> score_by_question(model::Transformer& transformer,
-                                                      kv_cache::PagePool& pool,
-                                                      const kv_cache::SequenceKv& read,
-                                                      std::span<const std::int32_t> context,
-                                                      const QuestionPlace& question,
-                                                      kv_cache::ReferenceQueries* queries = nullptr);
-
 /// Query-aware where the question doesn't end the prompt: the greatest probability that any query of `asked` (the
 /// question and the turn to answer it) gives each of the first `tail` tokens, when it is read again behind those.
 /// Cost: reading `asked`, and its pages for as long; `queries` becomes its queries. Errors: kUnavailable.

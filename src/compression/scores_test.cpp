@@ -47,52 +47,6 @@ class KvScores : public testing::Test {
   std::vector<std::int32_t> prompt_ = std::vector<std::int32_t>(kTokens);
 };
 
-TEST_F(KvScores, OnlyTheTurnScoresTheQuestionItself) {
-  const QuestionPlace question = question_from(kTokens - 40, kTokens);
-  EXPECT_EQ(question.end, kTokens - kPromptEndTokens);
-  auto whole = sequence();
-  read(whole, kTokens);
-  const auto scores = score_by_question(*transformer_, *pool_, whole, prompt_, question);
-  ASSERT_TRUE(scores);
-
-  // The turn alone, which the question's tokens are scored by.
-  auto of_turn = zero_scores(whole.shape(), question.end);
-  auto asked = sequence();
-  read(asked, question.end);
-  read(asked, kTokens, &of_turn, question.end);
-  // All of it in one span, as if the question's tokens scored each other and themselves too.
-  auto naive = zero_scores(whole.shape(), question.end);
-  auto again = sequence();
-  read(again, question.first);
-  read(again, kTokens, &naive, question.end);
-  for (std::size_t table = 0; table < kTables; ++table) {
-    const float* ours = scores->values.data() + table * scores->stride;
-    const float* turn = of_turn.values.data() + table * of_turn.stride;
-    const float* all = naive.values.data() + table * naive.stride;
-    int less = 0;
-    for (int t = 0; t < question.end; ++t) {
-      EXPECT_GT(ours[t], 0) << t;
-      if (t < question.first) {
-        EXPECT_EQ(ours[t], all[t]) << t;
-      } else {
-        EXPECT_EQ(ours[t], turn[t]) << t;
-        less += ours[t] < all[t] ? 1 : 0;
-      }
-    }
-    EXPECT_GT(less, 0);
-  }
-}
-
-TEST_F(KvScores, AShortQuestionIsAllTurn) {
-  const QuestionPlace question = question_from(kTokens - 5, kTokens);
-  EXPECT_EQ(question.asked(), 0);
-  auto whole = sequence();
-  read(whole, kTokens);
-  const auto scores = score_by_question(*transformer_, *pool_, whole, prompt_, question);
-  ASSERT_TRUE(scores);
-  EXPECT_GT(scores->values[0], 0);
-}
-
 TEST_F(KvScores, CombiningWeighsTheTextAndLeavesTheQuestion) {
   const QuestionPlace question{50, 60, 68};
   auto agnostic = zero_scores(sequence().shape(), 50);
@@ -213,6 +167,24 @@ TEST_F(Reading, GoesUpToTheQuestionThenUpToTheTurn) {
   EXPECT_STREQ(aware(8, question).question(), "at_end");
 }
 
+/// The question's tokens look at each other: only the turn says which of them matter.
+TEST_F(Reading, OnlyTheTurnScoresTheQuestionItself) {
+  PromptCompression compression =
+      aware(64, PromptQuestion{.first = 170, .end = 188, .tail = 188, .at_end = true});
+  const model::KvPredictor predictor;
+  const auto scored = [&](int read_so_far) {
+    auto to = sequence();
+    read(to, read_so_far);
+    model::BatchSpan span{&to, std::span(prompt_).subspan(static_cast<std::size_t>(read_so_far), 1), {}};
+    compression.observe(span, predictor, transformer_->hparams());
+    EXPECT_EQ(span.predictor, &predictor);
+    return span.scores == nullptr ? 0 : span.scored_tokens;
+  };
+  EXPECT_EQ(scored(100), 0);
+  EXPECT_EQ(scored(170), 170);
+  EXPECT_EQ(scored(188), 188);
+}
+
 TEST_F(Reading, AShortTurnTakesTheQuestionsLastTokens) {
   const PromptQuestion question{.first = 170, .end = 197, .tail = 197, .at_end = true};
   EXPECT_EQ(seen(aware(64, question)).ends, (std::vector<int>{170, kTokens - 8, kTokens}));
@@ -255,6 +227,34 @@ TEST_F(Reading, AutoTakesTheModeThatWasMeasuredToKeepMore) {
   EXPECT_EQ(mode(question, 8), Mode::kQueryAware);
   EXPECT_EQ(mode(std::nullopt, 8), Mode::kQueryAgnostic);
   EXPECT_EQ(mode(question, 64), Mode::kQueryAgnostic) << "unmeasured";
+}
+
+/// Of an exact prompt; a predictor that comes while it is read is too late.
+TEST_F(Reading, GuessesLieBesideAPromptThatWasGuessedWhole) {
+  const model::KvPredictor predictor;
+  const auto guessed = [&](int first) {
+    PromptCompression exact({.mode = Mode::kExact, .prompt_tokens = kTokens});
+    for (int at = first; at < kTokens; at += 50) {
+      auto to = sequence();
+      read(to, at);
+      model::BatchSpan span{&to, std::span(prompt_).subspan(static_cast<std::size_t>(at), 50), {}};
+      exact.guess(span, predictor);
+      EXPECT_EQ(span.predicted != nullptr, first == 0);
+    }
+    return exact.guessed();
+  };
+  const kv_cache::Guessed whole = guessed(0);
+  ASSERT_NE(whole, nullptr);
+  EXPECT_EQ(whole->tokens, kTokens);
+  EXPECT_EQ(guessed(50), nullptr);
+
+  PromptCompression next({.mode = Mode::kExact, .prompt_tokens = kTokens});
+  next.take(whole, 150);
+  auto to = sequence();
+  read(to, 150);
+  model::BatchSpan span{&to, std::span(prompt_).subspan(150), {}};
+  next.guess(span, predictor);
+  EXPECT_NE(next.guessed(), nullptr) << "a prefix's and its own";
 }
 
 /// As a request does it: every span observed, then cut down.
