@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/trimmed.h"
 #include "upstream/answer_logprobs.h"
 #include "upstream/foreign_json.h"
 #include "upstream/upstream_error.h"
@@ -91,7 +92,7 @@ bool says_something(const llm::MembersText& members) {
 }  // namespace
 
 base::Status AnswerReader::chunk(std::string_view payload, std::vector<llm::Event>& out) {
-  payload = trimmed(payload);
+  payload = base::trimmed(payload);
   if (done_ || payload.empty()) return {};
   if (payload == "[DONE]") return finish(out);
   TRY(check_object(payload, "a chunk"));
@@ -99,7 +100,7 @@ base::Status AnswerReader::chunk(std::string_view payload, std::vector<llm::Even
 }
 
 base::Status AnswerReader::whole(std::string_view text, std::vector<llm::Event>& out) {
-  text = trimmed(text);
+  text = base::trimmed(text);
   TRY(check_object(text, "a body"));
   TRY(take(text, Shape::kWhole, out));
   return finish(out);

@@ -21,13 +21,6 @@ base::Status check_object(std::string_view text, const char* what, std::string_v
   return {};
 }
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
-
 std::string text_of(const Members& members, std::string_view name) {
   return base::json_string(base::value_of(members, name)).value_or("");
 }

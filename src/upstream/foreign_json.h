@@ -17,9 +17,6 @@ using Members = std::vector<base::JsonMember>;
 /// Errors: kBadGateway, `what` is no JSON object. `api`: whose answer it should be, as "OpenAI's".
 base::Status check_object(std::string_view text, const char* what, std::string_view api = "OpenAI's");
 
-/// Without white space around it.
-std::string_view trimmed(std::string_view text);
-
 /// The member's text, "" where it is none.
 std::string text_of(const Members& members, std::string_view name);
 /// A number of tokens: what isn't one is 0.

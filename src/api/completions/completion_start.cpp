@@ -30,7 +30,7 @@ void draw_best_of(PreparedCall& prepared) {
 
 base::Result<PreparedCall> prepare_completion(CompletionCall read, std::string body,
                                               const ApiOptions& options, const Exchange& exchange,
-                                              const llm::SentBody::Own& own) {
+                                              llm::SentBody::Own own) {
   PreparedCall prepared{.call = std::move(read), .logprobs = std::nullopt};
   CompletionCall& call = prepared.call;
   TRY(apply_cache_control(exchange.request.header("cache-control"), call.request.cache));
@@ -45,7 +45,9 @@ base::Result<PreparedCall> prepare_completion(CompletionCall read, std::string b
   if (!model->remote) draw_best_of(prepared);
   const bool spoken =
       own.api != llm::Api::kChat && std::ranges::find(model->native, own.api) != model->native.end();
-  if (model->forwards) call.request.sent = keep_body(std::move(body), call, spoken ? &own : nullptr);
+  if (model->forwards)
+    call.request.sent =
+        keep_body(std::move(body), call, spoken ? std::optional(std::move(own)) : std::nullopt);
   if (model->remote) call.prompts.clear();  // it gets the list as it was written
   if (call.request.cache.only_if_cached && options.cache == nullptr) {
     return base::Error{base::Code::kUnprocessable, "This server runs without a response cache.",

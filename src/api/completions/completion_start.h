@@ -22,10 +22,11 @@ struct PreparedCall {
   std::optional<int> logprobs;  // that were asked for
 };
 
-/// `body`: what the call was read from; `own`: what its caller wrote, where that was another API's. Errors: kInvalidArgument, kNotFound, kUnprocessable, in chat's words.
+/// `body`: what the call was read from; `own`: what its caller wrote, where that was another API's.
+/// Errors: kInvalidArgument, kNotFound, kUnprocessable, in chat's words.
 base::Result<PreparedCall> prepare_completion(CompletionCall call, std::string body,
                                               const ApiOptions& options, const Exchange& exchange,
-                                              const llm::SentBody::Own& own = {});
+                                              llm::SentBody::Own own = {});
 
 /// The sink for the way in which this call wants its answer.
 struct Writers {

@@ -39,11 +39,11 @@ base::Status check_in_place(const CompletionCall& call) {
 }  // namespace
 
 std::shared_ptr<const llm::SentBody> keep_body(std::string body, const CompletionCall& call,
-                                               const llm::SentBody::Own* own) {
+                                               std::optional<llm::SentBody::Own> own) {
   const llm::Request& request = call.request;
   auto sent = std::make_shared<llm::SentBody>();
   sent->text = std::move(body);
-  if (own != nullptr) sent->own = *own;
+  sent->own = std::move(own);
   for (base::JsonMember& member : base::members_of(sent->text)) {
     const bool held = is_held(member.name, call);
     sent->members.push_back({std::move(member), held});

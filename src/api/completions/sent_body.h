@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "api/json/parse.h"
@@ -10,9 +11,9 @@
 
 namespace pmt::api {
 
-/// `own`: the same in the words of the API that its caller asked by; null: that is chat, or nobody there speaks it.
+/// `own`: the same in the words of the API that its caller asked by; unset: that is chat, or nobody there speaks it.
 /// Requires: `call` was read from `body`.
 std::shared_ptr<const llm::SentBody> keep_body(std::string body, const CompletionCall& call,
-                                               const llm::SentBody::Own* own);
+                                               std::optional<llm::SentBody::Own> own);
 
 }  // namespace pmt::api

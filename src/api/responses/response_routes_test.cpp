@@ -78,7 +78,8 @@ TEST_F(ResponseRoutes, EncryptedReasoningIsGivenAsItWasEncrypted) {
     const auto sink = model.call(i).sink;
     model.begin(i);
     sink->on_event(llm::Delta{.text = "", .logprobs = {}, .reasoning = "hm"});
-    sink->on_event(llm::Delta{.text = "", .logprobs = {}, .more = "\"reasoning_items\":[" + item + "]"});
+    sink->on_event(llm::Delta{
+        .text = "", .logprobs = {}, .more = "\"reasoning_items\":[7,{\"type\":\"x\"}," + item + "]"});
     model.say(i, "4");
     sink->on_event(llm::ChoiceEnd{.tool_calls = {}});
     sink->on_event(llm::Done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}});

@@ -9,6 +9,7 @@
 #include "api/json/answer_parts.h"
 #include "api/json/json_writer.h"
 #include "api/json/render_parts.h"
+#include "base/json_text.h"
 
 namespace pmt::api {
 namespace {
@@ -25,6 +26,24 @@ bool answers(const std::vector<ResponseItem>& items) {
   return !items.empty() && items.back().kind != Kind::kReasoning;
 }
 
+/// Reasoning that an upstream encrypted: what this API has of its items, so that they can be sent back.
+std::vector<std::string> encrypted_items(const llm::Delta& delta) {
+  static constexpr std::string_view kNames[] = {"id",    "type", "summary", "content", "encrypted_content",
+                                                "status"};
+  std::vector<std::string> out;
+  for (const std::string& item : member_items(delta.more, "reasoning_items")) {
+    const auto members = base::object_members(item);
+    if (!members || base::value_of(*members, "type") != "\"reasoning\"") continue;
+    std::string kept;
+    for (const base::JsonMember& member : *members) {
+      if (base::is_null(member.value) || std::ranges::find(kNames, member.name) == std::end(kNames)) continue;
+      kept.append(kept.empty() ? "{" : ",").append(member.whole);
+    }
+    out.push_back(kept + '}');
+  }
+  return out;
+}
+
 class WholeWriter final : public AnswerWriter {
  public:
   explicit WholeWriter(ResponseWriterOptions options)
@@ -37,8 +56,7 @@ class WholeWriter final : public AnswerWriter {
   void add(llm::Delta delta) override {
     if (const std::string reasoning = reasoning_of(delta); !reasoning.empty())
       open(Kind::kReasoning).text += reasoning;
-    for (std::string& item : member_items(delta.more, "reasoning_items"))
-      open(Kind::kReasoning).sent = std::move(item);
+    for (std::string& item : encrypted_items(delta)) open(Kind::kReasoning).sent = std::move(item);
     if (const std::string refusal = refusal_of(delta); !refusal.empty()) open(Kind::kRefusal).text += refusal;
     if (delta.text.empty() && delta.logprobs.empty()) return;
     ResponseItem& item = open(Kind::kMessage);
@@ -239,7 +257,7 @@ std::string EventsWriter::chunk(const llm::Delta& delta) {
   std::string out;
   const bool speaks = !delta.text.empty() || !delta.logprobs.empty();
   const std::string reasoning = reasoning_of(delta), refusal = refusal_of(delta);
-  std::vector<std::string> encrypted = member_items(delta.more, "reasoning_items");
+  std::vector<std::string> encrypted = encrypted_items(delta);
   const bool thinks = !reasoning.empty() || !encrypted.empty();
   if (!speaks && !thinks && refusal.empty() && delta.calls.empty()) return out;
   begin(out);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/trimmed.h"
 
 namespace pmt::upstream {
 namespace {
@@ -99,7 +100,7 @@ base::Result<std::string> content_of(const ChatMessage& message) {
 
 /// What the model wrote may be no object, as one that was cut.
 std::string input_of(const ChatCall& call) {
-  const std::string_view arguments = trimmed(call.arguments);
+  const std::string_view arguments = base::trimmed(call.arguments);
   if (arguments.empty()) return "{}";
   if (arguments.starts_with('{') && base::check_json(arguments)) return std::string(arguments);
   ObjectText input;

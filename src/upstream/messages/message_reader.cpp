@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/trimmed.h"
 #include "upstream/upstream_error.h"
 
 namespace pmt::upstream {
@@ -57,7 +58,7 @@ std::string thinking_block(std::string_view thinking, std::string_view signature
 }  // namespace
 
 base::Status MessageReader::chunk(std::string_view payload, Events& out) {
-  payload = trimmed(payload);
+  payload = base::trimmed(payload);
   if (done_ || payload.empty()) return {};
   if (payload == "[DONE]") return finish(out);
   TRY(check_object(payload, "an event", kApi));
@@ -86,7 +87,7 @@ base::Status MessageReader::chunk(std::string_view payload, Events& out) {
 }
 
 base::Status MessageReader::whole(std::string_view text, Events& out) {
-  text = trimmed(text);
+  text = base::trimmed(text);
   TRY(check_object(text, "a body", kApi));
   const Members message = base::members_of(text);
   if (const std::string_view error = value_of(message, "error"); !is_null(error))

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/trimmed.h"
 #include "upstream/answer_logprobs.h"
 #include "upstream/upstream_error.h"
 
@@ -49,7 +50,7 @@ std::string texts_of(const Members& item, std::string_view name) {
 }  // namespace
 
 base::Status ResponseReader::chunk(std::string_view payload, Events& out) {
-  payload = trimmed(payload);
+  payload = base::trimmed(payload);
   if (done_ || payload.empty()) return {};
   if (payload == "[DONE]") return finish(out);
   TRY(check_object(payload, "an event", kApi));
@@ -68,7 +69,7 @@ base::Status ResponseReader::chunk(std::string_view payload, Events& out) {
 }
 
 base::Status ResponseReader::whole(std::string_view text, Events& out) {
-  text = trimmed(text);
+  text = base::trimmed(text);
   TRY(check_object(text, "a body", kApi));
   const Members response = base::members_of(text);
   if (const std::string_view error = value_of(response, "error"); !is_null(error))

@@ -57,7 +57,7 @@ TEST(ResponseReader, AStreamOfText) {
   const ReadAnswer answer = streamed(
       {created(), added(0, R"({"id":"msg_1","type":"message","content":[]})"),
        delta(0, "output_text", "Hel",
-             R"(,"logprobs":[{"token":"Hel","logprob":-0.5,"bytes":[72],"top_logprobs":[]}])"),
+             R"(,"logprobs":[{"token":"Hel","logprob":-0.5,"bytes":[72,101,108],"top_logprobs":[]}])"),
        delta(0, "output_text", "lo", R"(,"logprobs":[])"),
        R"({"type":"response.output_text.annotation.added","output_index":0,"annotation":{"type":"url_citation"}})",
        R"({"type":"response.output_text.done","output_index":0,"text":"Hello"})", item_done(0, kMessage),
