@@ -65,6 +65,16 @@ TEST(AnswerReader, SonarsCitationsStay) {
   EXPECT_EQ(std::get<llm::Started>(events.front()).created_unix_s, 9) << "ours, as it says none";
 }
 
+TEST(AnswerReader, AnAnswerMayBeAsLargeAsTheCallerOfThisAllows) {
+  AnswerReader r = reader();
+  const std::string text(base::kJsonBytesMax + 1, 'x');
+  std::vector<Event> events;
+  ASSERT_TRUE(
+      r.whole(R"({"choices":[{"message":{"content":")" + text + R"("},"finish_reason":"stop"}]})", events))
+      << "remote_completer.h's answer_bytes_max is the only limit of a whole answer";
+  EXPECT_EQ(llm::text_of(events).size(), text.size());
+}
+
 TEST(AnswerReader, PutsToolCallsTogether) {
   AnswerReader r = reader();
   std::vector<Event> events;

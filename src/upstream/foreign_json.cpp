@@ -15,7 +15,7 @@ constexpr std::int64_t kTokensMax = 1'000'000'000'000;  // sums of some of them 
 }  // namespace
 
 base::Status check_object(std::string_view text, const char* what, std::string_view api) {
-  if (const base::Status read = base::check_json(text); !read)
+  if (const base::Status read = base::check_json(text, {.bytes_max = text.size()}); !read)
     return garbage(fmt::format("{} that is {}", what, read.error().message), api);
   if (!text.starts_with('{')) return garbage(fmt::format("{} that is no JSON object", what), api);
   return {};
