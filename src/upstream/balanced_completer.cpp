@@ -89,7 +89,7 @@ struct Parts {
   ServerPool& pool;
   net::AsyncClient& client;
   const base::Clock& clock;
-  const std::function<double()> random;
+  std::function<double()> random;
 };
 
 struct Counters {

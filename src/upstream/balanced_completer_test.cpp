@@ -32,7 +32,7 @@ std::string chunk(const json& delta, const char* finish = nullptr) {
   return net::sse_event(json{{"id", "x"}, {"created", 5}, {"choices", {choice}}}.dump());
 }
 
-enum class Does { kAnswers, kFails, kRefuses, kHolds, kBreaks };
+enum class Does { kAnswers, kFails, kRefuses, kBusy, kHolds, kBreaks };
 
 /// A server that keeps what it was asked.
 class Scripted {
@@ -99,6 +99,7 @@ class Scripted {
       return responder->send({500, {}, "not yet"});
     }
     if (does == Does::kFails) return responder->send({500, {}, "no"});
+    if (does == Does::kBusy) return responder->send({429, {{"retry-after", "40"}}, "slow down"});
     if (does == Does::kRefuses) return responder->send({400, {}, R"({"error":{"message":"bad"}})"});
     if (!body.contains("messages")) return responder->send({200, {}, R"({"model":"real","data":[]})"});
     responder->start_stream({200, {{"content-type", "text/event-stream"}}, chunk({{"content", "begin"}})});
@@ -414,6 +415,26 @@ TEST_F(BalancedTest, OnlyAServerThatIsDownIsProbedAndTheProbeBringsItBack) {
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   EXPECT_EQ(servers_[0].probes, after);
   EXPECT_EQ(servers_[1].probes + servers_[2].probes, 0);
+}
+
+TEST_F(BalancedTest, WhoAsksForALongWaitGetsItWhateverAProbeSays) {
+  ServerPoolOptions pool = pool_options();
+  pool.cooldown.failures = 3;
+  pool.probe_interval_s = 0.02;
+  make(std::move(pool));
+  const int conversation = conversation_at(0);
+  servers_[0].does = Does::kBusy;
+  const std::size_t other = asks(conversation, 2);
+  EXPECT_NE(other, 0U);
+  EXPECT_NEAR(pool_->status()[0].down_s, 40, 0.1);
+  EXPECT_TRUE(pool_->status()[0].down);
+  servers_[0].does = Does::kAnswers;
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(servers_[0].probes, 0);
+  for (int i = 0; i < 30; ++i) EXPECT_NE(asks(1000 + i, 1), 0U);
+  clock_.advance(std::chrono::seconds(41));
+  EXPECT_FALSE(pool_->status()[0].down);
+  (void)conversation_at(0);
 }
 
 TEST_F(BalancedTest, WhoLeavesFreesThePlace) {

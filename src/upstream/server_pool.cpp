@@ -16,7 +16,10 @@ constexpr std::size_t kAwayMax = 32'768;
 /// What a probe's answer may be long: its status alone counts.
 constexpr std::size_t kProbeBytesMax = 1U << 20;
 
+/// A server may ask for any wait: 31 years will do, and can be added to a time.
 base::Nanos nanos(double seconds) {
+  constexpr double kLongestS = 1e9;
+  seconds = std::min(seconds, kLongestS);
   return std::chrono::duration_cast<base::Nanos>(std::chrono::duration<double>(seconds));
 }
 
@@ -56,11 +59,12 @@ ServerPool::ServerPool(ServerPoolOptions options, net::AsyncClient& client, cons
 }
 
 double ServerPool::rest_s(const Server& server) const {
-  return std::max(0.0, std::chrono::duration<double>(server.until - clock_.now()).count());
+  const base::Nanos until = std::max(server.down ? server.until : base::Nanos{0}, server.asked_until);
+  return std::max(0.0, std::chrono::duration<double>(until - clock_.now()).count());
 }
 
 bool ServerPool::takes(const Server& server) const {
-  return !server.draining && (!server.down || rest_s(server) <= 0);
+  return !server.draining && rest_s(server) <= 0;
 }
 
 std::vector<ServerLoad> ServerPool::loads(std::uint64_t tried) const {
@@ -131,13 +135,12 @@ void ServerPool::succeeded(std::size_t at) {
     const std::lock_guard lock(mutex_);
     servers_[at].failures = 0;
     was_down = std::exchange(servers_[at].down, false);
-    servers_[at].until = base::Nanos{0};
   }
   if (was_down) tell(at, "is back: it answered a request");
 }
 
 bool ServerPool::mark_down(Server& server, double rest_s) const {
-  server.until = std::max(server.until, clock_.now() + nanos(rest_s));
+  server.until = clock_.now() + nanos(rest_s);
   return !std::exchange(server.down, true);
 }
 
@@ -149,12 +152,13 @@ void ServerPool::failed(std::size_t at, const base::Error& error) {
     ++server.failed;
     const int limit = options_.cooldown.failures;
     if (limit <= 0 || stop_.cancelled()) return;
-    const bool long_wait = error.retry_after_s > options_.retry_after_max_s;
+    if (error.retry_after_s > options_.retry_after_max_s) {
+      newly = !is_down(server);
+      server.asked_until = std::max(server.asked_until, clock_.now() + nanos(error.retry_after_s));
+    }
     if (++server.failures >= limit) {
       server.failures = limit - 1;  // one more is enough
-      newly = mark_down(server, std::max(options_.cooldown.cooldown_s, long_wait ? error.retry_after_s : 0));
-    } else if (long_wait) {
-      newly = mark_down(server, error.retry_after_s);
+      newly = mark_down(server, options_.cooldown.cooldown_s) || newly;
     }
     starts = server.down && !server.probing;
     if (starts) server.probing = true;
@@ -197,10 +201,7 @@ void ServerPool::probed(std::size_t at, Verdict verdict) {
   {
     const std::lock_guard lock(mutex_);
     Server& server = servers_[at];
-    if (verdict == Verdict::kAlive) {
-      back = std::exchange(server.down, false);
-      server.until = base::Nanos{0};
-    }
+    if (verdict == Verdict::kAlive) back = std::exchange(server.down, false);
     goes_on = server.down && !stop_.cancelled();  // a request may have found it back before
     server.probing = goes_on;
     if (goes_on && verdict == Verdict::kDead) (void)mark_down(server, options_.cooldown.cooldown_s);
@@ -240,9 +241,9 @@ std::vector<ServerStatus> ServerPool::status() const {
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     const Server& server = servers_[i];
     out.push_back({.url = options_.servers[i].text,
-                   .down = server.down,
+                   .down = is_down(server),
                    .draining = server.draining,
-                   .down_s = server.down ? rest_s(server) : 0,
+                   .down_s = rest_s(server),
                    .in_flight = server.in_flight,
                    .requests = server.requests,
                    .failed = server.failed,

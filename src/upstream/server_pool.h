@@ -6,6 +6,7 @@
 //                                  |  | a probe or a request fails: left alone anew
 //                                  after cooldown_s without a probe's word: asked again, one failure suffices
 //   draining: takes no request, what runs goes on; a mark of its own beside the two
+//   A server that asks for a long wait (Retry-After) gets it, whatever a probe would say.
 //
 // Nobody is probed but who is down: GET /health of its origin, and where there is none, base_url + /models.
 // Thread-safety: any thread. The client and the clock outlive this's last use of them. Requires: stop() before the
@@ -52,8 +53,8 @@ struct ServerPoolOptions {
 
 struct ServerStatus {
   std::string url;
-  bool down = false, draining = false;
-  double down_s = 0;  // until it may be asked without a probe's word
+  bool down = false, draining = false;  // down: it failed, or it asked to be left alone
+  double down_s = 0;                    // until it may be asked without a probe's word
   std::int64_t in_flight = 0;
   std::uint64_t requests = 0, failed = 0;  // attempts; failed: in a way that may go better elsewhere
   std::uint64_t probes = 0;
@@ -109,8 +110,8 @@ class ServerPool {
   class Probe;
   struct Server {
     bool down = false, draining = false, probing = false;
-    int failures = 0;  // attempts in a row
-    base::Nanos until{0};
+    int failures = 0;                      // attempts in a row
+    base::Nanos until{0}, asked_until{0};  // left alone: because it failed, because it asked for it
     std::int64_t in_flight = 0;
     std::uint64_t requests = 0, failed = 0, probes = 0;
   };
@@ -122,6 +123,7 @@ class ServerPool {
   /// Under mutex_. Whether it was healthy.
   bool mark_down(Server& server, double rest_s) const;
   bool takes(const Server& server) const;
+  bool is_down(const Server& server) const { return server.down || server.asked_until > clock_.now(); }
   double rest_s(const Server& server) const;
   std::vector<ServerLoad> loads(std::uint64_t tried) const;
   base::Error nobody() const;

@@ -53,8 +53,7 @@ class ScriptedUpstream:
                 pass
 
             def do_GET(self):
-                outer.probes.append(self.path)
-                outer.send(self, 200, "{}")
+                outer.look(self)
 
             def do_POST(self):
                 data = self.rfile.read(int(self.headers["content-length"]))
@@ -73,6 +72,10 @@ class ScriptedUpstream:
     def stop(self):
         self._server.shutdown()
         self._server.server_close()
+
+    def look(self, handler):
+        self.probes.append(handler.path)
+        self.send(handler, 200, "{}")
 
     def act(self, handler, body):
         if "input" in body:

@@ -48,6 +48,11 @@ class Server(ScriptedUpstream):
         self.dead = True
         self.stop()
 
+    def look(self, handler):
+        if self.dead:
+            raise ConnectionError("dead")
+        super().look(handler)
+
     def act(self, handler, body):
         if self.dead:
             raise ConnectionError("dead")
