@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/json.h"
 #include "llm/sinks.h"
 #include "upstream/upstream_error.h"
 
