@@ -20,7 +20,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kAnswerTokens = 48;
 constexpr int kTimeoutSeconds = 1800;  // the first compressed request may calibrate the model
 constexpr std::size_t kPoolBytes = std::size_t{2} << 30;
 constexpr double kAnyRatio = 8;  // above 1: the model is calibrated while it is loaded

@@ -11,8 +11,6 @@ namespace pmt::evals {
 using namespace lab;
 namespace {
 
-constexpr int kAnswerTokens = 48;
-
 struct Peer {
   const char* mode;
   ReferenceKv kv;

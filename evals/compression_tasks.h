@@ -12,6 +12,9 @@
 
 namespace pmt::evals {
 
+/// The longest answer that is waited for, of peers, too.
+inline constexpr int kAnswerTokens = 48;
+
 struct Question {
   std::string text;  // the user's words behind the context
   /// Any of these in the answer solves it: compared as words, without case and punctuation.

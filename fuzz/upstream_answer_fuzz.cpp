@@ -1,5 +1,6 @@
 // What an upstream answers, from its bytes to events: whatever it says, an error with words, or events in
-// event.h's order. The same bytes are a chat request to be said in another API's words. The first byte chooses the endpoint, stream or whole, the API, and how the bytes are cut.
+// event.h's order. The same bytes are a chat request to be said in another API's words. The first byte chooses the
+// endpoint, stream or whole, the API, and how the bytes are cut.
 #include <vector>
 
 #include "base/json.h"
