@@ -17,7 +17,7 @@ from scripted_upstream import ScriptedUpstream
 from server import RunningServer
 
 SEED = int(os.environ.get("FORWARD_SEED", random.SystemRandom().randrange(10**6)))
-COUNT = int(os.environ.get("FORWARD_COUNT", 150))
+COUNT = int(os.environ.get("FORWARD_COUNT", 300))
 CONFIG = """
 [server]
 port = 0
@@ -34,7 +34,7 @@ cooldown_failures = 0
 [permutation]
 teacher = "up/m"
 """
-CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
+CHAT, TEXT, EMBED = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 
 
 class Writer:
@@ -82,6 +82,8 @@ class Writer:
         """A value that the schema allows, with members beside it where it is an object."""
         while "$ref" in schema:
             schema = self.document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+        if "const" in schema:
+            return json.dumps(schema["const"])
         if "enum" in schema:
             return json.dumps(self.random.choice(schema["enum"]))
         for choice in ("oneOf", "anyOf"):
@@ -98,6 +100,8 @@ class Writer:
             both = known + self.unknown()
             self.random.shuffle(both)
             return self.pairs(both)
+        if kind == "null":
+            return "null"
         if kind == "boolean":
             return self.random.choice(["true", "false"])
         if kind in ("number", "integer"):
@@ -119,6 +123,15 @@ class Writer:
 
 OURS = {"model", "permutation", "stream", "stream_options"}
 CHANGED = {"model": '"own-name"', "stream_options": '{"include_usage" : true, "x":1.50}'}
+
+
+def embedding(writer, schema):
+    """([(name, its text, the value's text)], no stream)"""
+    pairs = [("model", '"up/e"'), *((name, writer.of_schema(one)) for name, one in schema["properties"].items() if name != "model")]
+    pairs += [(name, writer.anything()) for name in ("user", "input_type", "truncate")]
+    members = [(name, writer.string(name), value) for name, value in pairs] + [(None, *pair) for pair in writer.unknown()]
+    writer.random.shuffle(members)
+    return members, False
 
 
 def written(writer, schema):
@@ -177,7 +190,7 @@ def schemas(http):
             found = document["components"]["schemas"][found["$ref"].rsplit("/", 1)[1]]
         return found
 
-    return document, {route: schema(route) for route in (CHAT, TEXT)}
+    return document, {route: schema(route) for route in (CHAT, TEXT, EMBED)}
 
 
 def post(http, route, body):
@@ -188,8 +201,9 @@ def test_a_request_arrives_byte_for_byte(http, upstream, schemas):
     document, by_route = schemas
     for number in range(COUNT):
         writer = Writer(SEED + number, document)
-        route = writer.random.choice([CHAT, CHAT, TEXT])
-        members, stream = written(writer, by_route[route])
+        route = writer.random.choice([CHAT, CHAT, CHAT, TEXT, TEXT, EMBED])
+        members, stream = (embedding if route == EMBED else written)(writer, by_route[route])
+        changed = {**CHANGED, "model": '"own-embedder"'} if route == EMBED else CHANGED
         gaps = [writer.space() for _ in members]
         colons = [writer.space() + ":" + writer.space() for _ in members]
         texts = [quoted + colon + value for (_, quoted, value), colon in zip(members, colons)]
@@ -202,7 +216,7 @@ def test_a_request_arrives_byte_for_byte(http, upstream, schemas):
         for (name, quoted, value), gap, colon in zip(members, gaps, colons):
             if name == "permutation":
                 continue
-            wanted += ("" if first else "," + gap) + quoted + colon + CHANGED.get(name, value)
+            wanted += ("" if first else "," + gap) + quoted + colon + changed.get(name, value)
             first = False
         if stream and all(name != "stream_options" for name, *_ in members):
             wanted += ',"stream_options":{"include_usage":true}'
@@ -408,6 +422,72 @@ def test_an_answer_comes_back_in_every_shape(http, upstream, schemas):
             came = what_came(answer)
             assert came["status"] == ("miss" if turn == "asked" else "hit"), where
             check(came, wanted, where)
+
+
+def drawn_texts(writer, count):
+    """(whole body, the same in chunks, {"choices": a list of members, "body": members}) of a text completion"""
+    rand = writer.random
+    obj = lambda members: "{" + ", ".join(f'"{name}": {value}' for name, value in members) + "}"  # noqa: E731
+    of_body = {"system_fingerprint": '"fp_1"', "service_tier": '"flex"', "x_body": writer.anything()}
+    of_body = {name: value for name, value in of_body.items() if rand.random() < 0.6}
+    usage = '{"prompt_tokens":11,"completion_tokens":3,"total_tokens":14,"cost":1.40e-4}'
+    logprobs = '{"tokens":["It"," is"],"token_logprobs":[null,-0.3100],"top_logprobs":[null,{" is":-0.3100,"\\n":-2.0}],"text_offset":[0,2]}'
+    choices, pieces = [], []
+    for index in range(count):
+        text = "".join(rand.choice(["a", "é", " ", "日本", "\n", '"', "😀"]) for _ in range(rand.randrange(1, 9)))
+        more = {"stop_reason": rand.choice(["null", "7", '"</s>"']), "logprobs": logprobs, "x_choice": writer.anything()}
+        more = {name: value for name, value in more.items() if rand.random() < 0.6}
+        more["finish_reason"] = rand.choice(['"stop"', '"length"', '"content_filter"'])
+        choices.append({"text": json.dumps(text), **more})
+        pieces += [[("index", index), ("text", piece), ("finish_reason", "null")] for piece in cut(writer, json.dumps(text))]
+        pieces.append([("index", index), ("text", '""'), *more.items()])
+    listed = ",".join(obj([("index", index), *choice.items()]) for index, choice in enumerate(choices))
+    whole = obj([("id", '"r"'), ("object", '"text_completion"'), ("created", "5"), ("model", '"s"'), *of_body.items(),
+                 ("choices", f"[{listed}]"), ("usage", usage)])  # fmt: skip
+    chunks = [obj([*of_body.items(), ("choices", f"[{obj(piece)}]")]) for piece in pieces]
+    chunks.append(obj([*of_body.items(), ("choices", "[]"), ("usage", usage)]))
+    return whole, chunks, {"choices": choices, "body": {**of_body, "usage": usage}}
+
+
+def texts_that_came(answer):
+    """(members of the body, a list of the choices' members) of a plain answer or a stream."""
+    if "event-stream" not in answer.headers["content-type"]:
+        body = dict(tree(answer.text))
+        return body, [dict(choice) for choice in body["choices"]]
+    events = [event[6:] for event in answer.text.split("\n\n") if event.startswith("data: ")]
+    assert events.pop() == "[DONE]"
+    body, choices = {}, {}
+    for chunk in (dict(tree(event)) for event in events):
+        body.update(chunk)
+        for one in map(dict, chunk["choices"]):
+            choice = choices.setdefault(int(one["index"]), {"text": ""})
+            choice["text"] += one.pop("text")
+            choice.update((name, value) for name, value in one.items() if value is not None or name not in choice)
+    return body, [choices[index] for index in sorted(choices)]
+
+
+def test_a_text_answer_comes_back_in_every_shape(http, upstream, schemas):
+    for number in range(COUNT // 3):
+        seed = SEED + number
+        writer = Writer(seed, schemas[0])
+        count = writer.random.choice([1, 1, 2])
+        whole, chunks, wanted = drawn_texts(writer, count)
+        upstream.answer(whole, chunks)
+        first = writer.random.random() < 0.5
+        for turn, stream in (("asked", first), ("from the cache", first), ("from the cache, in the other shape", not first)):
+            body = {"model": "up/m", "temperature": 0, "n": count, "prompt": f"{SEED} {number}"}
+            if stream:
+                body |= {"stream": True, "stream_options": {"include_usage": True}}
+            answer = http.post(TEXT, json=body)
+            where = f"FORWARD_SEED={seed} {turn}, {'streamed' if stream else 'plain'}: {answer.text[:3000]}\nof {whole}"
+            assert answer.status_code == 200, where
+            came, choices = texts_that_came(answer)
+            for name, value in wanted["body"].items():
+                assert came.get(name, "it is lost") == tree(value), f"{where}: {name}"
+            assert len(choices) == count, where
+            for choice, one in zip(choices, wanted["choices"]):
+                for name, value in one.items():
+                    assert choice.get(name, "it is lost") == tree(value), f"{where}: choices[].{name}"
 
 
 def test_each_refusal_keeps_its_words(http, upstream):
