@@ -106,13 +106,19 @@ llm::Request chat_request(const std::string& chat) {
   return call ? call->request : llm::Request{};
 }
 
+upstream::RemoteOptions server() {
+  upstream::RemoteOptions out;
+  out.model = "m";
+  return out;
+}
+
 constexpr int kRounds = 400;
 
 TEST(NativeRoundTrip, NothingIsLostByWayOfMessages) {
   Chats chats(20261130);
   for (int i = 0; i < kRounds; ++i) {
     const std::string chat = chats.next(false);
-    const auto body = upstream::message_body(chat, {}, false);
+    const auto body = upstream::message_body(chat, server(), false);
     ASSERT_TRUE(body) << body.error().message << "\n" << chat;
     ASSERT_TRUE(body->ignored.empty()) << body->ignored.front() << "\n" << chat;
     const auto again =
@@ -127,7 +133,7 @@ TEST(NativeRoundTrip, NothingIsLostByWayOfResponses) {
   Chats chats(20261201);
   for (int i = 0; i < kRounds; ++i) {
     const std::string chat = chats.next(true);
-    const auto body = upstream::response_body(chat, {}, false);
+    const auto body = upstream::response_body(chat, server(), false);
     ASSERT_TRUE(body) << body.error().message << "\n" << chat;
     ASSERT_TRUE(body->ignored.empty()) << body->ignored.front() << "\n" << chat;
     auto request = api::read_response_request(body->text);
