@@ -320,7 +320,7 @@ void EventsWriter::add_piece(std::string& out, const llm::CallPiece& written) {
 void EventsWriter::add_thought(std::string& out, const Thought& thought) {
   if (thought.redacted) {
     close_block(out);
-    event(out, "content_block_start", [&](ObjectWriter& w) {
+    append_event(out, "content_block_start", [&](ObjectWriter& w) {
       w.integer("index", blocks_);
       w.member("content_block") += thought.whole;
     });
