@@ -170,9 +170,13 @@ base::Result<model::FormGrammar> response_grammar(const llm::ResponseFormat& for
     return grammar;
   }
   const bool any_object = format.kind == Kind::kJsonObject && format.schema.empty();
-  if (format.schema.empty() && !any_object)
-    return wrong("response_format.json_schema.schema", "is required.");
-  return follow(any_object ? kAnyObject : format.schema, field_of(format), "f", format.strict, unfollowed);
+  const std::string field = field_of(format);
+  if (format.schema.empty() && !any_object) return wrong(field, "is required.");
+  auto grammar = follow(any_object ? kAnyObject : format.schema, field, "f", format.strict, unfollowed);
+  if (grammar || !format.schema_is_text) return grammar;
+  base::Error error = grammar.error();  // its message says where in the text
+  error.field = field;
+  return error;
 }
 
 std::string instruction_of(const std::vector<const llm::Tool*>& functions, Choice choice) {

@@ -323,6 +323,22 @@ TEST(StructuredOutput, OtherServersForms) {
   EXPECT_EQ(structured_output(request({kWeather}, {}, grammar)).error().field, "grammar");
 }
 
+TEST(StructuredOutput, WrongFormsNameTheMemberThatAsksForThem) {
+  const auto refused_at = [](const llm::ResponseFormat& format) {
+    const auto out = structured_output(request({}, {}, format));
+    return out ? "" : out.error().field;
+  };
+  llm::ResponseFormat schema{.kind = Form::kJsonSchema, .schema = R"({"properties":{"name":1}})", .sent = {}};
+  EXPECT_EQ(refused_at(schema), "response_format.json_schema.schema.properties.name");
+  schema.field = "structured_outputs.json";
+  EXPECT_EQ(refused_at(schema), "structured_outputs.json.properties.name");
+  schema.schema_is_text = true;
+  EXPECT_EQ(refused_at(schema), "structured_outputs.json") << "no place of the request is in a text";
+  schema.schema.clear();
+  schema.field = "response_format.json_schema";
+  EXPECT_EQ(refused_at(schema), "response_format.json_schema");
+}
+
 TEST(StructuredOutput, CallsAreFollowedWithinText) {
   const auto may = structured_output(request({kWeather}));
   ASSERT_TRUE(may);

@@ -42,7 +42,8 @@ struct ResponseFormat {
   bool strict = false;                    // what can't be followed of the schema is an error
   std::string text = {};                  // kGrammar: GBNF; kRegex: the pattern of the whole answer
   std::vector<std::string> choices = {};  // kChoice: the answer is one of them
-  std::string field = {};                 // where it was asked; "": in response_format
+  std::string field = {};                 // the member that asks for it; "": response_format itself
+  bool schema_is_text = false;            // written within a string: no place in it is one of the request
   /// Any text will do.
   bool is_free() const { return kind == Kind::kUnset || kind == Kind::kText; }
 };

@@ -35,19 +35,21 @@ base::Status set_form(Request& r, const char* field, llm::ResponseFormat form) {
 }
 
 /// A schema as an object, or as the text of one.
-base::Status read_schema(Json value, std::string& out) {
+base::Status read_schema(Json value, llm::ResponseFormat& form) {
   if (value.is_object() || value.is_bool()) {
-    out = simdjson::minify(value);
+    form.schema = simdjson::minify(value);
     return {};
   }
-  if (!value.is_string()) return mismatch("a JSON schema (an object)", value);
-  return text(value, kTextMax, out);
+  form.schema_is_text = true;
+  if (value.is_string()) TRY(text(value, kTextMax, form.schema));
+  if (form.schema.empty()) return mismatch("a JSON schema (an object)", value);
+  return {};
 }
 
 template <const char* kName>
 base::Status schema_form(Json value, Request& r) {
   llm::ResponseFormat form{.kind = Form::kJsonSchema, .schema = {}, .sent = {}};
-  TRY(read_schema(value, form.schema));
+  TRY(read_schema(value, form));
   return set_form(r, kName, std::move(form));
 }
 
@@ -75,12 +77,16 @@ constexpr char kGuidedRegex[] = "guided_regex";
 constexpr char kGuidedChoice[] = "guided_choice";
 constexpr char kGuidedGrammar[] = "guided_grammar";
 constexpr char kOutputs[] = "structured_outputs";
+constexpr char kOutputsJson[] = "structured_outputs.json";
+constexpr char kOutputsRegex[] = "structured_outputs.regex";
+constexpr char kOutputsChoice[] = "structured_outputs.choice";
+constexpr char kOutputsGrammar[] = "structured_outputs.grammar";
 
 constexpr Rule<Request> kOutputsRules[] = {
-    {"json", schema_form<kOutputs>},
-    {"regex", text_form<kOutputs, Form::kRegex>},
-    {"choice", choice_form<kOutputs>},
-    {"grammar", text_form<kOutputs, Form::kGrammar>},
+    {"json", schema_form<kOutputsJson>},
+    {"regex", text_form<kOutputsRegex, Form::kRegex>},
+    {"choice", choice_form<kOutputsChoice>},
+    {"grammar", text_form<kOutputsGrammar, Form::kGrammar>},
 };
 
 base::Status read_tokens(Json value, std::vector<std::int32_t>& out) {

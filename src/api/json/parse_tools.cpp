@@ -131,6 +131,9 @@ struct FormatDraft {
   llm::ResponseFormat format;
 };
 
+constexpr char kFormSchema[] = "response_format.json_schema.schema";
+constexpr char kObjectSchema[] = "response_format.schema";
+
 constexpr Rule<llm::ResponseFormat> kJsonSchemaRules[] = {
     {"name", is_text<kNameBytesMax, llm::ResponseFormat>},
     {"schema", [](Json v, llm::ResponseFormat& f) { return read_schema(v, f.schema); }},
@@ -141,10 +144,15 @@ constexpr Rule<FormatDraft> kFormatRules[] = {
     {"type", [](Json v, FormatDraft& d) { return read_type(v, d.type); }},
     {"json_schema",
      [](Json v, FormatDraft& d) {
+       d.format.field = kFormSchema;
        return read_object<llm::ResponseFormat>(v, kJsonSchemaRules, UnknownKeys::kIgnored, d.format);
      }},
     // llama.cpp's server and its clients put the schema of a json_object here.
-    {"schema", [](Json v, FormatDraft& d) { return read_schema(v, d.format.schema); }},
+    {"schema",
+     [](Json v, FormatDraft& d) {
+       d.format.field = kObjectSchema;
+       return read_schema(v, d.format.schema);
+     }},
 };
 
 llm::ResponseFormat::Kind kind_of_format(std::string_view type) {
@@ -224,6 +232,9 @@ base::Status read_response_format(Json value, llm::ResponseFormat& out) {
   TRY(read_object<FormatDraft>(value, kFormatRules, UnknownKeys::kIgnored, draft));
   draft.format.kind = kind_of_format(draft.type);
   draft.format.sent = as_sent(value);
+  const bool lacks_schema =
+      draft.format.kind == llm::ResponseFormat::Kind::kJsonSchema && draft.format.field.empty();
+  if (lacks_schema) draft.format.field = "response_format.json_schema";
   out = std::move(draft.format);
   return {};
 }

@@ -157,6 +157,34 @@ TEST(ParseOtherServers, FormsLengthsAndSampling) {
             parsed(R"("ignore_eos": true, "min_tokens": 1)").other_options);
 }
 
+TEST(ParseOtherServers, AFormKnowsTheMemberThatAsksForIt) {
+  const auto field = [](const std::string& members) { return parsed(members).response_format.field; };
+  EXPECT_EQ(field(R"("guided_json": {})"), "guided_json");
+  EXPECT_EQ(field(R"("guided_regex": "a")"), "guided_regex");
+  EXPECT_EQ(field(R"("guided_grammar": "root ::= \"a\"")"), "guided_grammar");
+  EXPECT_EQ(field(R"("grammar": "root ::= \"a\"")"), "grammar");
+  EXPECT_EQ(field(R"("json_schema": {})"), "json_schema");
+  EXPECT_EQ(field(R"("structured_outputs": {"json": {}})"), "structured_outputs.json");
+  EXPECT_EQ(field(R"("structured_outputs": {"regex": "a"})"), "structured_outputs.regex");
+  EXPECT_EQ(field(R"("structured_outputs": {"choice": ["a"]})"), "structured_outputs.choice");
+  EXPECT_EQ(field(R"("structured_outputs": {"grammar": "root ::= \"a\""})"), "structured_outputs.grammar");
+  EXPECT_EQ(
+      field(R"("response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}})"),
+      "response_format.json_schema.schema");
+  EXPECT_EQ(field(R"("response_format": {"type": "json_schema", "schema": {}})"), "response_format.schema");
+  EXPECT_EQ(field(R"("response_format": {"type": "json_schema"})"), "response_format.json_schema");
+  EXPECT_EQ(field(R"("response_format": {"type": "json_object"})"), "");
+}
+
+TEST(ParseOtherServers, ASchemaMayBeAText) {
+  EXPECT_TRUE(parsed(R"("guided_json": "{}")").response_format.schema_is_text);
+  EXPECT_FALSE(parsed(R"("guided_json": {})").response_format.schema_is_text);
+  EXPECT_EQ(refused_at(R"("guided_json": "")"), "guided_json");
+  EXPECT_EQ(refused_at(R"("json_schema": "")"), "json_schema");
+  EXPECT_EQ(refused_at(R"("structured_outputs": {"json": ""})"), "structured_outputs.json");
+  EXPECT_EQ(refused_at(R"("structured_outputs": {"regex": "a", "json": {}})"), "structured_outputs.json");
+}
+
 TEST(ParseOtherServers, WhatNobodyFollowsIsRefusedOrNamed) {
   EXPECT_EQ(parsed(R"("user": "u", "metadata": {}, "brand_new": 1, "store": null)").ignored,
             (std::vector<std::string>{"user", "metadata", "brand_new"}));
