@@ -174,10 +174,14 @@ def test_other_servers_schemas(server, field):
 BAD = [("grammar", "root ::= (", "grammar"), ("guided_regex", "(", "guided_regex"), ("guided_choice", [1], "guided_choice[0]"),
        ("json_schema", {"type": "word"}, "json_schema.type"), ("min_tokens", -1, "min_tokens"), ("stop_token_ids", [10**6], "stop_token_ids[0]"),
        ("repetition_penalty", 0, "repetition_penalty"), ("mirostat", 2, "mirostat"), ("use_beam_search", True, "use_beam_search"),
-       ("xtc_probability", 2, "xtc_probability"), ("dry_base", 0.5, "dry_base")]
+       ("xtc_probability", 2, "xtc_probability"), ("dry_base", 0.5, "dry_base"), ("guided_json", "", "guided_json"),
+       ("guided_json", '{"type": "word"}', "guided_json"), ("structured_outputs", {"regex": "("}, "structured_outputs.regex"),
+       ("structured_outputs", {"grammar": "root ::= ("}, "structured_outputs.grammar"),
+       ("structured_outputs", {"json": {"properties": {"name": 1}}}, "structured_outputs.json.properties.name"),
+       ("response_format", {"type": "json_schema", "schema": {"type": "word"}}, "response_format.schema.type")]
 
 
-@pytest.mark.parametrize("field, value, param", BAD, ids=[one[0] for one in BAD])
+@pytest.mark.parametrize("field, value, param", BAD, ids=[one[2] for one in BAD])
 def test_other_servers_mistakes_name_their_field(server, field, value, param):
     answer = ask(server, **{field: value})
     assert answer.status_code == 400, answer.text[:200]
