@@ -19,8 +19,7 @@ class BaseSink : public CompletionSink {
 
   void on_event(llm::Event event) final {
     const bool last = llm::is_terminal(event);
-    if (auto* done = std::get_if<llm::Done>(&event); done != nullptr && !options_.ignored.empty())
-      done->report.ignored = options_.ignored;
+    if (auto* done = std::get_if<llm::Done>(&event)) tell_members(done->report);
     std::visit([this](auto&& e) { take(std::forward<decltype(e)>(e)); }, std::move(event));
     if (last) finished_.store(true, std::memory_order_release);
   }
@@ -35,12 +34,19 @@ class BaseSink : public CompletionSink {
   base::Error told(base::Error error) const {
     // Its status is HTTP's own; see kind_of.
     if (options_.only_if_cached && error.code == base::Code::kUnprocessable) error.field = kOnlyIfCachedField;
-    return options_.own_words ? options_.own_words(std::move(error)) : error;
+    return options_.names.own_words(std::move(error));
   }
 
   const std::shared_ptr<net::Responder> responder_;
 
  private:
+  /// Those of the request that the answer names.
+  void tell_members(llm::Report& report) const {
+    if (!options_.ignored.empty()) report.ignored = options_.ignored;
+    for (std::string& name : report.ignored) name = options_.names.own_of(name);
+    for (std::string& place : report.unfollowed) place = options_.names.own_of(place);
+  }
+
   const SinkOptions options_;
 };
 

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "api/json/answer_writer.h"
+#include "api/json/chat_body.h"
 #include "llm/completer.h"
 #include "net/http.h"
 
@@ -15,8 +15,8 @@ namespace pmt::api {
 
 struct SinkOptions {
   bool only_if_cached = false;
-  /// The error in the words of the API that was asked; unset: they are chat's, which everybody here uses.
-  std::function<base::Error(base::Error)> own_words = {};
+  /// Members in the words of the API that was asked; empty: they are chat's, which everybody here uses.
+  FieldNames names = {};
   std::vector<std::string> ignored = {};  // members of the request, to be named in the answer
 };
 

@@ -74,7 +74,7 @@ void start_completion(PreparedCall prepared, const Writers& writers, const ApiOp
   CompletionCall& call = prepared.call;
   SinkOptions sink_options{
       .only_if_cached = call.request.cache.only_if_cached,
-      .own_words = std::move(how.own_words),
+      .names = std::move(how.names),
       .ignored = prepared.model->forwards ? std::vector<std::string>() : call.request.ignored};
   const std::shared_ptr<CompletionSink> sink =
       call.stream ? make_stream_sink(writers.streamed(), std::move(sink_options), exchange.responder)

@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "api/completions/completion_sink.h"
 #include "api/json/answer_writer.h"
+#include "api/json/chat_body.h"
 #include "api/json/parse.h"
 #include "api/router.h"
 
@@ -35,7 +36,7 @@ struct Writers {
 };
 
 struct StartOptions {
-  std::function<base::Error(base::Error)> own_words = {};  // as in SinkOptions
+  FieldNames names = {};  // as in SinkOptions
   base::CancelToken cancel = {};
   bool outlives_client = false;  // a client that leaves doesn't end it; `cancel` does
 };

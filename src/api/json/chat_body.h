@@ -1,6 +1,6 @@
 // Another API's request, put into the words of POST /v1/chat/completions: so one reader (parse.h) makes every
 // llm::Request, a question is the same question whichever API asks it, and an upstream gets it as chat.
-// What is wrong with it later is told in chat's words; FieldNames says them in the caller's.
+// What is wrong with it, or not followed, is told in chat's words; FieldNames says them in the caller's.
 // Thread-safety: none. Cost: one pass over the text.
 #pragma once
 
@@ -22,10 +22,10 @@ class FieldNames {
   /// The error under the caller's path, the message's quotation of it too. What lies below a known path keeps
   /// the rest of its own.
   base::Error own_words(base::Error error) const;
-
- private:
+  /// A path under the caller's; what is under none that is known stays as it is.
   std::string own_of(const std::string& chat) const;
 
+ private:
   std::unordered_map<std::string, std::string> own_;
 };
 

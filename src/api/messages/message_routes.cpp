@@ -41,9 +41,7 @@ void create(const ApiOptions& options, const Exchange& exchange) {
   const Writers writers{.whole = [&shape] { return make_message_writer(shape); },
                         .streamed = [&shape] { return make_message_stream_writer(shape); }};
   start_completion(std::move(wanted->prepared), writers, options, exchange,
-                   {.own_words = [names = std::move(wanted->names)](base::Error error) {
-                     return names.own_words(std::move(error));
-                   }});
+                   {.names = std::move(wanted->names)});
 }
 
 /// Errors: only another server knows.

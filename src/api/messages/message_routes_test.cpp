@@ -61,6 +61,17 @@ TEST_F(MessageRoutes, AQuestionOfChatIsAHitHereAndOfResponsesToo) {
   EXPECT_EQ(model.calls(), 1);
 }
 
+TEST_F(MessageRoutes, MembersThatAreNotFollowedHaveTheCallersNames) {
+  const std::string unused =
+      R"("metadata": {"user_id": "u"}, "thinking": {"type": "enabled", "budget_tokens": 1024})";
+  const json own = {"metadata.user_id", "thinking.budget_tokens"};
+  const auto whole = ask(body(unused, "bare"), [this] { model.answer(0, {"Four."}); });
+  EXPECT_EQ(json::parse(whole.body).at("permutation").at("ignored"), own) << whole.body;
+  const auto streamed =
+      ask(body(unused + R"(, "stream": true)", "bare"), [this] { model.answer(1, {"Four."}); });
+  EXPECT_THAT(streamed.body, HasSubstr(R"("ignored":)" + own.dump()));
+}
+
 TEST_F(MessageRoutes, AStreamHasItsEventsInOrder) {
   const auto answer = ask(body(R"("stream": true)", "bare"), [this] { play_two_calls(0); });
   ASSERT_EQ(answer.status, 200) << answer.body;

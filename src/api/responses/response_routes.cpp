@@ -137,10 +137,7 @@ void create(const ApiOptions& options, ResponseStore& store, const Exchange& exc
   const Writers writers{.whole = [&how] { return make_response_writer(std::move(how)); },
                         .streamed = [&how] { return make_response_stream_writer(std::move(how)); }};
   start_completion(std::move(wanted->prepared), writers, options, exchange,
-                   {.own_words = [names = std::move(wanted->names)](
-                                     base::Error error) { return names.own_words(std::move(error)); },
-                    .cancel = cancel,
-                    .outlives_client = background});
+                   {.names = std::move(wanted->names), .cancel = cancel, .outlives_client = background});
 }
 
 void cancel_response(ResponseStore& store, const Exchange& exchange, const std::string& id) {

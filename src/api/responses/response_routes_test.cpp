@@ -71,6 +71,35 @@ TEST_F(ResponseRoutes, AQuestionOfChatIsAHitHere) {
   EXPECT_EQ(get(response.at("id")), response);
 }
 
+TEST_F(ResponseRoutes, MembersThatAreNotFollowedHaveTheCallersNames) {
+  const std::string unused = R"("reasoning": {"effort": "low"}, "text": {"verbosity": "low"})";
+  const json own = {"reasoning.effort", "text.verbosity"};
+  const auto whole = ask(body(unused, "bare"), [this] { model.answer(0, {"Four."}); });
+  EXPECT_EQ(json::parse(whole.body).at("permutation").at("ignored"), own) << whole.body;
+  const auto streamed =
+      ask(body(unused + R"(, "stream": true)", "bare"), [this] { model.answer(1, {"Four."}); });
+  const json last = events_of(streamed.body).back();
+  EXPECT_EQ(last.at("response").at("permutation").at("ignored"), own) << streamed.body;
+}
+
+/// An upstream may speak a third API: it tells of chat's members, which it was asked in.
+TEST_F(ResponseRoutes, WhatAModelSaysOfMembersHasTheCallersNames) {
+  const std::string form = R"("text": {"format": {"type": "json_schema", "name": "n", "schema": {}}})";
+  const auto whole = ask(body(form, "bare"), [this] {
+    const auto sink = model.call(0).sink;
+    model.begin(0);
+    sink->on_event(llm::ChoiceEnd{.choice = 0, .reason = llm::FinishReason::kStop, .tool_calls = {}});
+    llm::Done done{.usage = {.prompt_tokens = 5, .completion_tokens = 7}, .report = {}};
+    done.report.ignored = {"max_tokens"};
+    done.report.unfollowed = {"response_format.json_schema.schema.properties.a.pattern: it looks ahead"};
+    sink->on_event(std::move(done));
+  });
+  const json report = json::parse(whole.body).at("permutation");
+  EXPECT_EQ(report.at("ignored"), json::array({"max_output_tokens"}));
+  EXPECT_EQ(report.at("unfollowed"),
+            json::array({"text.format.schema.properties.a.pattern: it looks ahead"}));
+}
+
 /// As an upstream that speaks this API has it: only that server can read it, so a client sends it back as it is.
 TEST_F(ResponseRoutes, EncryptedReasoningIsGivenAsItWasEncrypted) {
   const std::string item = R"({"id":"rs_9","type":"reasoning","summary":[],"encrypted_content":"gAAA"})";
