@@ -31,16 +31,8 @@ struct TokenizeCall {
   bool parse_special = true;
   bool with_pieces = false;
   bool token_strs = false;
+  bool generation_prompt = true, continues = false;  // of a chat; clients send them with texts, too
 };
-
-/// The template decides where a chat's prompt ends.
-base::Status only(bool wanted, Json value) {
-  bool given = false;
-  TRY(flag(value, given));
-  if (given == wanted) return {};
-  return base::invalid(
-      fmt::format("must be {}: a chat's prompt is the one that its answer is written after", wanted));
-}
 
 constexpr Rule<TokenizeCall> kTokenizeRules[] = {
     {"model", [](Json v, TokenizeCall& c) { return text(v, 256, c.model); }},
@@ -56,8 +48,8 @@ constexpr Rule<TokenizeCall> kTokenizeRules[] = {
     {"parse_special", [](Json v, TokenizeCall& c) { return flag(v, c.parse_special); }},
     {"with_pieces", [](Json v, TokenizeCall& c) { return flag(v, c.with_pieces); }},
     {"return_token_strs", [](Json v, TokenizeCall& c) { return flag(v, c.token_strs); }},
-    {"add_generation_prompt", [](Json v, TokenizeCall&) { return only(true, v); }},
-    {"continue_final_message", [](Json v, TokenizeCall&) { return only(false, v); }},
+    {"add_generation_prompt", [](Json v, TokenizeCall& c) { return flag(v, c.generation_prompt); }},
+    {"continue_final_message", [](Json v, TokenizeCall& c) { return flag(v, c.continues); }},
 };
 
 struct DetokenizeCall {
@@ -105,9 +97,22 @@ base::Result<const llm::Vocabulary*> vocabulary_of(const ApiOptions& options, co
                      "model"};
 }
 
+/// The template decides where a chat's prompt ends.
+base::Status check_end(const TokenizeCall& call) {
+  const auto must_be = [](bool value, const char* field) {
+    return name_field(base::invalid(
+        fmt::format("must be {}: a chat's prompt is the one that its answer is written after", value),
+        field));
+  };
+  if (!call.generation_prompt) return must_be(true, "add_generation_prompt");
+  if (call.continues) return must_be(false, "continue_final_message");
+  return {};
+}
+
 base::Result<Tokens> tokens_of(const llm::Vocabulary& vocabulary, const TokenizeCall& call,
                                const std::string& body) {
   if (call.chat) {
+    TRY(check_end(call));
     TRY_ASSIGN(const CompletionCall chat, parse_completion(llm::Endpoint::kChat, body));
     return vocabulary.prompt_of(chat.request);
   }

@@ -51,6 +51,15 @@ TEST_F(TokenRoutes, AsVllmsClientsAsk) {
   EXPECT_EQ(ask("/v1/detokenize", {{"model", "tiny"}, {"tokens", {104, 105}}}).at("prompt"), "hi");
 }
 
+TEST_F(TokenRoutes, ATextHasNoEndOfAChat) {
+  for (const bool value : {false, true}) {
+    EXPECT_EQ(ask("/tokenize", {{"content", "a"}, {"add_generation_prompt", value}}).at("tokens"),
+              json({97}));
+    EXPECT_EQ(ask("/tokenize", {{"prompt", "a"}, {"continue_final_message", value}}).at("count"), 2);
+  }
+  EXPECT_EQ(wrong("/tokenize", {{"content", "a"}, {"add_generation_prompt", "no"}}), "add_generation_prompt");
+}
+
 TEST_F(TokenRoutes, AfterTheStopNobodyReadsAVocabulary) {
   api->stop();
   EXPECT_EQ(send("POST", "/tokenize", R"({"content": "a"})").status, 503);
@@ -67,6 +76,10 @@ TEST_F(TokenRoutes, SaysWhatIsWrong) {
                                 {"messages", {{{"role", "user"}, {"content", "a"}}}},
                                 {"add_generation_prompt", false}}),
             "add_generation_prompt");
+  EXPECT_EQ(wrong("/tokenize", {{"model", "tiny"},
+                                {"messages", {{{"role", "user"}, {"content", "a"}}}},
+                                {"continue_final_message", true}}),
+            "continue_final_message");
   EXPECT_EQ(wrong("/detokenize", json::object()), "tokens");
   EXPECT_EQ(wrong("/detokenize", {{"tokens", {1, 257}}}), "tokens[1]");
   EXPECT_EQ(wrong("/detokenize", {{"tokens", {-1}}}), "tokens[0]");
