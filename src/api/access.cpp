@@ -17,11 +17,17 @@ constexpr std::array kPublicPaths = {std::string_view("/"), std::string_view("/h
                                      std::string_view("/openapi.json")};
 /// A path, or what is below it.
 constexpr Rule kRules[] = {
-    {"/v1/chat/completions", Scope::kInference}, {"/v1/completions", Scope::kInference},
-    {"/v1/responses", Scope::kInference},        {"/v1/messages", Scope::kInference},
-    {"/v1/embeddings", Scope::kInference},       {"/v1/rerank", Scope::kInference},
-    {"/v1/tokenize", Scope::kInference},         {"/v1/detokenize", Scope::kInference},
-    {"/v1/models", Scope::kInference},           {"/v1/cache", Scope::kCache},
+    {"/v1/chat/completions", Scope::kInference},
+    {"/v1/completions", Scope::kInference},
+    {"/v1/responses", Scope::kInference},
+    {"/v1/messages", Scope::kInference},
+    {"/v1/embeddings", Scope::kInference},
+    {"/v1/rerank", Scope::kInference},
+    {"/v1/tokenize", Scope::kInference},
+    {"/v1/detokenize", Scope::kInference},
+    {"/v1/tokenizer_info", Scope::kInference},
+    {"/v1/models", Scope::kInference},
+    {"/v1/cache", Scope::kCache},
     {"/v1/knowledge", Scope::kKnowledge},
 };
 

@@ -32,6 +32,7 @@ TEST(Access, EveryPathHasAScopeAndUnknownOnesAreTheOperators) {
   EXPECT_EQ(scope_of_path("/v1/models/a/b"), Scope::kInference);
   EXPECT_EQ(scope_of_path("/v1/responses/resp_1/cancel"), Scope::kInference);
   EXPECT_EQ(scope_of_path("/v1/messages/count_tokens"), Scope::kInference);
+  EXPECT_EQ(scope_of_path("/v1/tokenizer_info"), Scope::kInference);
   EXPECT_EQ(scope_of_path("/v1/cache/entries/k"), Scope::kCache);
   EXPECT_EQ(scope_of_path("/v1/cachet"), Scope::kAdmin);
   EXPECT_EQ(scope_of_path("/v1/knowledge/acme/facts"), Scope::kKnowledge);

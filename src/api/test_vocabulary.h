@@ -34,6 +34,9 @@ class ByteVocabulary : public llm::Vocabulary {
     return std::string(1, static_cast<char>(token));
   }
   std::int64_t context_tokens() const override { return 64; }
+  llm::TokenizerInfo tokenizer_info() const override {
+    return {.bos = "<s>", .eos = {}, .pad = {}, .chat_template = "{{ messages }}", .adds_bos = true};
+  }
 };
 
 }  // namespace pmt::api

@@ -88,6 +88,7 @@ class LocalModelImpl final : public LocalModel {
   base::Result<std::vector<std::int32_t>> prompt_of(const llm::Request& request) const override;
   base::Result<std::string> piece_of(std::int32_t token) const override;
   std::int64_t context_tokens() const override { return info_.context_tokens; }
+  llm::TokenizerInfo tokenizer_info() const override;
   double word_rarity(std::string_view word) const override;
   const ModelInfo& info() const override { return info_; }
   const compression::Quality& kv_quality() const override { return kv_quality_; }
@@ -270,6 +271,18 @@ double LocalModelImpl::word_rarity(std::string_view word) const {
   if (tokens.empty()) return 0;
   if (tokens.size() > 1) return kWholeVocabulary + 0.5 * static_cast<double>(tokens.size() - 1);
   return kWholeVocabulary * std::log(1.0 + tokens[0]) / std::log(1.0 + vocab_->size());
+}
+
+llm::TokenizerInfo LocalModelImpl::tokenizer_info() const {
+  const auto name = [this](std::optional<std::int32_t> token) -> std::optional<std::string> {
+    if (!token) return std::nullopt;
+    return vocab_->piece(*token, {.name_special = true});
+  };
+  return {.bos = name(vocab_->bos()),
+          .eos = name(vocab_->eos()),
+          .pad = name(vocab_->pad()),
+          .chat_template = vocab_->chat_template(),
+          .adds_bos = vocab_->adds_bos()};
 }
 
 base::Status LocalModelImpl::check_length(const llm::Request& request, std::size_t tokens) const {

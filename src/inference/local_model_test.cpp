@@ -211,6 +211,16 @@ TEST_F(LocalModelTest, TokenIdsEchoTheirText) {
   EXPECT_EQ(error_of(start(*model, request).sink->wait()).field, "prompt");
 }
 
+TEST_F(LocalModelTest, ItsTokenizersNamesAreTokens) {
+  auto model = load();
+  const llm::TokenizerInfo info = model->tokenizer_info();
+  EXPECT_EQ(info.eos, "<|im_end|>");
+  for (const auto& name : {info.bos, info.eos, info.pad})
+    EXPECT_TRUE(!name || model->tokens_of(*name, {.add_special = false}).size() == 1) << name.value_or("");
+  EXPECT_TRUE(info.chat_template && info.chat_template->find("<|im_start|>") != std::string::npos);
+  EXPECT_FALSE(info.adds_bos);
+}
+
 TEST_F(LocalModelTest, ControlTokensActInATextPromptOnly) {
   auto model = load();
   const auto size = [&](llm::Request request) { return model->prompt_of(request).value().size(); };

@@ -181,6 +181,10 @@ std::optional<std::int32_t> Vocab::eos() const {
   return unless_null(llama_vocab_eos(vocab_));
 }
 
+std::optional<std::int32_t> Vocab::pad() const {
+  return unless_null(llama_vocab_pad(vocab_));
+}
+
 bool Vocab::adds_bos() const {
   return llama_vocab_get_add_bos(vocab_);
 }

@@ -51,6 +51,7 @@ class Vocab {
   bool is_eog(std::int32_t token) const;
   std::optional<std::int32_t> bos() const;
   std::optional<std::int32_t> eos() const;
+  std::optional<std::int32_t> pad() const;
   bool adds_bos() const;
   /// Of a model that was trained to write what is missing between two texts.
   struct FillInMiddle {

@@ -53,6 +53,7 @@ TEST_F(VocabTest, KnowsItsTokens) {
   EXPECT_EQ(vocab->size(), 49152);
   EXPECT_EQ(vocab->eos(), vocab->tokenize("<|im_end|>", {.parse_special = true}).at(0));
   EXPECT_TRUE(vocab->is_eog(*vocab->eos()));
+  EXPECT_EQ(vocab->pad(), vocab->eos()) << "of this model";
   EXPECT_FALSE(vocab->is_eog(vocab->tokenize("dog", {}).at(0)));
   EXPECT_FALSE(vocab->adds_bos());
   EXPECT_TRUE(vocab->chat_template());

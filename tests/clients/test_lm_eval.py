@@ -123,6 +123,15 @@ def test_the_tokens_are_its_tokens(local, tokenizer):
         assert encode(row["context"] + row["continuation"]) == row["tokens"]
 
 
+def test_the_tokenizer_may_be_the_servers(local):
+    asked = LocalCompletionsAPI(base_url=f"{local.url}/v1/completions", model=MODEL, tokenizer_backend="remote")
+    for row in REFERENCE[MODEL][::20]:
+        assert asked.tok_encode(row["context"] + row["continuation"]) == row["tokens"]
+    assert asked.eos_string == "<|im_end|>" and asked.decode_batch([[asked.eot_token_id]]) == ["<|im_end|>"]
+    prompt = asked.tokenizer.apply_chat_template([{"role": "user", "content": "Name a colour."}])
+    assert "<|im_start|>user\nName a colour.<|im_end|>" in prompt and prompt.endswith("<|im_start|>assistant\n")
+
+
 def test_texts_are_written_up_to_their_end(local, tokenizer):
     asked = completions(local.url + "/v1", MODEL, tokenizer, max_gen_toks=12)
     told = {"until": ["\n", "."], "max_gen_toks": 12, "do_sample": False, "temperature": 0.0}

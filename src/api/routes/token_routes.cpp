@@ -186,17 +186,39 @@ base::Result<std::string> detokenize(const ApiOptions& options, const std::strin
   return out;
 }
 
+/// The members of transformers' tokenizer_config.json that a model's file knows.
+base::Result<std::string> tokenizer_info(const ApiOptions& options, std::string_view model) {
+  TRY_ASSIGN(const llm::Vocabulary* const vocabulary, vocabulary_of(options, std::string(model)));
+  const llm::TokenizerInfo info = vocabulary->tokenizer_info();
+  std::string out;
+  ObjectWriter answer(out);
+  const auto add = [&answer](const char* name, const std::optional<std::string>& value) {
+    if (value) return answer.string(name, *value);
+    answer.null(name);
+  };
+  answer.string("tokenizer_class", "PreTrainedTokenizerFast");  // the file doesn't know the model's own
+  add("bos_token", info.bos);
+  add("eos_token", info.eos);
+  add("pad_token", info.pad);
+  answer.member("add_bos_token") += info.adds_bos ? "true" : "false";
+  answer.integer("model_max_length", vocabulary->context_tokens());
+  add("chat_template", info.chat_template);
+  answer.end();
+  return out;
+}
+
 }  // namespace
 
 void add_token_routes(Router& router, const ApiOptions& options, Background& worker) {
-  const auto add = [&](const char* path, auto answer) {
-    router.add("POST", path, [&options, &worker, answer](const Exchange& exchange) {
-      answer_on(worker, exchange,
-                [&options, answer](const Exchange& asked) { return answer(options, asked.request.body); });
+  const auto add = [&](const char* method, const char* path, auto answer) {
+    router.add(method, path, [&worker, answer](const Exchange& exchange) {
+      answer_on(worker, exchange, [answer](const Exchange& asked) { return answer(asked.request); });
     });
   };
-  add("/v1/tokenize", tokenize);
-  add("/v1/detokenize", detokenize);
+  add("POST", "/v1/tokenize", [&options](const auto& asked) { return tokenize(options, asked.body); });
+  add("POST", "/v1/detokenize", [&options](const auto& asked) { return detokenize(options, asked.body); });
+  add("GET", "/v1/tokenizer_info",
+      [&options](const auto& asked) { return tokenizer_info(options, asked.query_value("model")); });
 }
 
 }  // namespace pmt::api

@@ -60,6 +60,21 @@ TEST_F(TokenRoutes, ATextHasNoEndOfAChat) {
   EXPECT_EQ(wrong("/tokenize", {{"content", "a"}, {"add_generation_prompt", "no"}}), "add_generation_prompt");
 }
 
+TEST_F(TokenRoutes, ATokenizerTellsOfItself) {
+  const auto answer = send("GET", "/tokenizer_info");
+  EXPECT_EQ(json::parse(answer.body), json({{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                            {"bos_token", "<s>"},
+                                            {"eos_token", nullptr},
+                                            {"pad_token", nullptr},
+                                            {"add_bos_token", true},
+                                            {"model_max_length", 64},
+                                            {"chat_template", "{{ messages }}"}}));
+  EXPECT_EQ(send("GET", "/v1/tokenizer_info?model=tiny").body, answer.body);
+  EXPECT_EQ(error_of(send("GET", "/tokenizer_info?model=bare")).at("param"), "model");
+  EXPECT_EQ(send("GET", "/tokenizer_info?model=none").status, 404);
+  EXPECT_EQ(send("POST", "/tokenizer_info").status, 405);
+}
+
 TEST_F(TokenRoutes, AfterTheStopNobodyReadsAVocabulary) {
   api->stop();
   EXPECT_EQ(send("POST", "/tokenize", R"({"content": "a"})").status, 503);
