@@ -42,7 +42,7 @@ TEST(Price, EachKindOfTokenHasItsOwn) {
   EXPECT_DOUBLE_EQ(dollars(plain, of_a_million()), 3 + 1.5) << "unset: as input, as output";
   Price free = kPrice;
   free.cached_input_per_mtok = 0;
-  EXPECT_DOUBLE_EQ(dollars(kPrice, of_a_million()) - dollars(free, of_a_million()), 0.18) << "0 is a price";
+  EXPECT_NEAR(dollars(kPrice, of_a_million()) - dollars(free, of_a_million()), 0.18, 1e-12) << "0 is a price";
 }
 
 TEST(Price, WhatTheProvidersCacheSavedIsNetOfItsWriting) {
