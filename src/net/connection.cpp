@@ -222,6 +222,7 @@ void Connection::dispatch() {
 
 void Connection::reject(int status, std::string_view message, Headers headers) {
   HttpResponse response = error_response(status, message);
+  if (options_.shape_refusal) options_.shape_refusal(parser_->path(), response);
   for (auto& header : headers) response.headers.push_back(std::move(header));
   append_head(response,
               {.keep_alive = false, .http_1_1 = parser_->http_1_1(), .content_length = response.body.size()},

@@ -7,8 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "net/http.h"
@@ -28,6 +30,9 @@ struct ServerOptions {
   int write_timeout_s = 60;                         // with a client that takes no byte of its answer
   std::size_t output_bytes_max = 16 * 1024 * 1024;  // queued in one stream: above, the client counts as gone
   std::shared_ptr<TlsContext> tls = {};             // set: https only
+  /// Puts what the server refuses itself into another shape than OpenAI's, for the paths that have one. Called on
+  /// I/O threads; must not throw. `path`: "" where the request broke before it.
+  std::function<void(std::string_view path, HttpResponse& refusal)> shape_refusal = {};
 };
 
 class HttpServer {

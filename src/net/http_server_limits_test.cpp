@@ -54,6 +54,22 @@ TEST(HttpServerLimits, ABodyTooLargeIs413EvenIfTheClientSendsAllOfIt) {
   EXPECT_THAT(exact.read_response(), StartsWith("HTTP/1.1 200"));
 }
 
+TEST(HttpServerLimits, ARefusalHasTheShapeOfItsPath) {
+  const auto server = start_server(
+      ok, {.body_bytes_max = 10, .shape_refusal = [](std::string_view path, HttpResponse& refusal) {
+             if (path == "/a b") refusal.body = R"({"shape":"own"})";
+           }});
+  TestPeer own(*server);
+  own.request("POST /a%20b?x=1", std::string(11, 'x'));
+  const std::string response = own.read_all();
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(response, HasSubstr("\r\ncontent-length: 15\r\n"));
+  EXPECT_THAT(response, ::testing::EndsWith("\r\n\r\n{\"shape\":\"own\"}"));
+  TestPeer other(*server);
+  other.request("POST /b", std::string(11, 'x'));
+  expect_refusal(&other, 413, "limit of 10 bytes");
+}
+
 TEST(HttpServerLimits, HeadersTooLongAre431) {
   const auto server = start_server(ok, {.header_bytes_max = 2000});
   TestPeer peer(*server);

@@ -37,6 +37,8 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
   bool done() const { return is_done(); }
   const std::optional<Rejection>& rejection() const { return rejection_; }
   bool http_1_1() const { return http_1_1_; }
+  /// "" until the first line was read.
+  std::string_view path() const { return request_.path; }
   bool keep_alive() const { return boost::beast::http::basic_parser<true>::keep_alive(); }
   /// True when the client waits for "100 Continue" before it sends the body.
   bool expects_continue() const { return expects_continue_ && http_1_1_ && request_.body.empty(); }

@@ -11,6 +11,7 @@
 #include <spdlog/spdlog.h>
 
 #include "api/api.h"
+#include "api/messages/message_error.h"
 #include "api/observe/request_log.h"
 #include "api/observe/request_spans.h"
 #include "app/commands/audit_rows.h"
@@ -389,7 +390,11 @@ void ServerApp::Impl::watch(api::ApiOptions& options) {
 }
 
 base::Status ServerApp::Impl::listen() {
-  TRY_ASSIGN(server, net::HttpServer::start(config.server, api->handler()));
+  net::ServerOptions options = config.server;
+  options.shape_refusal = [](std::string_view path, net::HttpResponse& refusal) {
+    if (api::speaks_messages(path)) api::reshape_for_messages(refusal, "");
+  };
+  TRY_ASSIGN(server, net::HttpServer::start(std::move(options), api->handler()));
   port = server->port();
   return {};
 }
