@@ -90,7 +90,8 @@ void add_totals(const CallTotals& totals, const llm::Request& pattern, llm::Repo
         .bytes_f16 = totals.kv_bytes_f16,
         .tokens_kept = totals.kv_tokens_kept,
         .tokens_total = totals.kv_tokens_total,
-        .prefix_tokens_reused = totals.prefix_tokens_reused};
+        .prefix_tokens_reused = totals.prefix_tokens_reused,
+        .question = ""};  // each prompt has its own
   }
   report.knowledge = totals.knowledge;
   report.speculation = llm::SpeculationReport{.drafted = totals.drafted, .accepted = totals.accepted};

@@ -36,7 +36,8 @@ void append_kv(std::string& out, const llm::KvReport& kv) {
   w.integer("tokens_kept", kv.tokens_kept);
   w.integer("tokens_total", kv.tokens_total);
   w.integer("prefix_tokens_reused", kv.prefix_tokens_reused);
-  if (kv.mode != "exact") w.string("question", kv.question);  // nothing was looked for otherwise
+  // Nothing was looked for in an exact prompt; an engine's sum of several prompts has no one place.
+  if (kv.mode != "exact" && !kv.question.empty()) w.string("question", kv.question);
   append_strings(w.member("safe_for"), kv.safe_for);
   w.end();
 }

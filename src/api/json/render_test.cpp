@@ -200,6 +200,13 @@ TEST(AnswerRenderer, ACompressedAnswerSaysWhereItsQuestionWasFound) {
     const json kv = json::parse(answer.finish(d)).at("permutation").at("kv");
     EXPECT_EQ(kv.value("question", "not there"), kv.at("mode") == "exact" ? "not there" : "at_end");
   }
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
+  answer.add(Started{.model = "tiny", .created_unix_s = 1, .cache = {}});
+  answer.add(ended());
+  Done d = done();
+  d.report.kv = llm::KvReport{.mode = "query_aware", .question = ""};
+  EXPECT_FALSE(json::parse(answer.finish(d)).at("permutation").at("kv").contains("question"))
+      << "a sum of several prompts";
 }
 
 TEST(StreamRenderer, ChatGolden) {
