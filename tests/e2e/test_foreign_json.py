@@ -178,7 +178,7 @@ def test_an_upstream_that_nests(http, upstream, levels):
     assert "deeper than 64 levels" in whole.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("mb", [1, 17, 30, 40])
+@pytest.mark.parametrize("mb", [1, 17, 30, 40, 70])
 def test_an_upstreams_piece_of_any_size(http, upstream, mb):
     text = "f" * (mb * 1_000_000)
     chunks = [{"choices": [{"index": 0, "delta": {"content": part}}]} for part in ("begin ", text, " end")]
@@ -187,8 +187,8 @@ def test_an_upstreams_piece_of_any_size(http, upstream, mb):
     answer = ask(http, stream=True)
     said, errors = in_stream(answer)
     assert said == f"begin {text} end" or (errors and "bytes" in errors[-1]), (len(said), errors)
-    if mb > 33:
-        assert "33554432 bytes" in errors[-1]
+    if mb > 67:
+        assert "67108864 bytes" in errors[-1]
     upstream.next = (200, [*chunks[1:], end, "[DONE]"])
     first = ask(http, stream=True)
     assert first.status_code == 200 or "33554432 bytes" in first.json()["error"]["message"]
