@@ -153,9 +153,16 @@ TEST_F(LocalModelTest, AnEchoedPromptHasTheLogprobsOfWritingIt) {
   EXPECT_EQ(joined(prompt_scores), again.prompt);
   EXPECT_EQ(llm::text_of(events), again.prompt);
   EXPECT_FALSE(prompt_scores[0].logprob);
-  const std::vector<llm::TokenLogprob> tail(prompt_scores.end() - static_cast<std::ptrdiff_t>(answer.size()),
-                                            prompt_scores.end());
-  expect_same(tail, answer, 0.02);
+  // What a model wrote may be cut into other tokens when it is read: they are the same up to there.
+  auto at = prompt_scores.begin();
+  for (std::string before; before != prompt; ++at) before += at->token;
+  std::size_t same = 0;
+  while (same < answer.size() && at + static_cast<std::ptrdiff_t>(same) != prompt_scores.end() &&
+         at[static_cast<std::ptrdiff_t>(same)].token == answer[same].token)
+    ++same;
+  ASSERT_GE(same, 10U) << joined({at, prompt_scores.end()});
+  const auto count = static_cast<std::ptrdiff_t>(same);
+  expect_same({at, at + count}, {answer.begin(), answer.begin() + count}, 0.02);
   const auto& done = std::get<llm::Done>(events.back());
   EXPECT_EQ(done.usage.completion_tokens, 0);
   EXPECT_EQ(done.usage.prompt_tokens, static_cast<std::int64_t>(prompt_scores.size()));
