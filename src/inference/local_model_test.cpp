@@ -134,7 +134,9 @@ void expect_same(const std::vector<llm::TokenLogprob>& a, const std::vector<llm:
   for (std::size_t i = 0; i < a.size(); ++i) {
     ASSERT_EQ(a[i].token, b[i].token) << i;
     ASSERT_EQ(a[i].logprob.has_value(), b[i].logprob.has_value()) << i;
-    if (a[i].logprob) ASSERT_NEAR(*a[i].logprob, *b[i].logprob, tolerance) << i << a[i].token;
+    if (a[i].logprob) {
+      ASSERT_NEAR(*a[i].logprob, *b[i].logprob, tolerance) << i << a[i].token;
+    }
   }
 }
 
@@ -155,7 +157,7 @@ TEST_F(LocalModelTest, AnEchoedPromptHasTheLogprobsOfWritingIt) {
   EXPECT_FALSE(prompt_scores[0].logprob);
   // What a model wrote may be cut into other tokens when it is read: they are the same up to there.
   auto at = prompt_scores.begin();
-  for (std::string before; before != prompt; ++at) before += at->token;
+  for (std::string before; at != prompt_scores.end() && before != prompt; ++at) before += at->token;
   std::size_t same = 0;
   while (same < answer.size() && at + static_cast<std::ptrdiff_t>(same) != prompt_scores.end() &&
          at[static_cast<std::ptrdiff_t>(same)].token == answer[same].token)
