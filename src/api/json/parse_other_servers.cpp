@@ -105,7 +105,7 @@ constexpr Range kShare = {.min = 0, .max = 1};
 constexpr Range kNotNegative = {.min = 0, .max = 1e6};
 
 base::Status read_repetition(Json value, Request& r) {
-  return number(value, {.min = 0, .max = 100, .min_excluded = true}, r.sampling.repetition_penalty);
+  return number(value, {.min = 0.001, .max = 100}, r.sampling.repetition_penalty);
 }
 
 constexpr Rule<Request> kActedOn[] = {

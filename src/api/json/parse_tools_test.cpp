@@ -199,6 +199,7 @@ TEST(ParseOtherServers, WhatNobodyFollowsIsRefusedOrNamed) {
   EXPECT_EQ(refused_at(R"("guided_choice": [1])"), "guided_choice[0]");
   EXPECT_EQ(refused_at(R"("json_schema": 5)"), "json_schema");
   EXPECT_EQ(refused_at(R"("repetition_penalty": 0)"), "repetition_penalty");
+  EXPECT_EQ(refused_at(R"("repeat_penalty": 1e-320)"), "repeat_penalty") << "by the name that was sent";
 }
 
 }  // namespace

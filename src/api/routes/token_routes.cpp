@@ -32,6 +32,7 @@ struct TokenizeCall {
   bool with_pieces = false;
   bool token_strs = false;
   bool generation_prompt = true, continues = false;  // of a chat; clients send them with texts, too
+  bool of_chat = false;                              // one of those two was sent
 };
 
 constexpr Rule<TokenizeCall> kTokenizeRules[] = {
@@ -48,8 +49,16 @@ constexpr Rule<TokenizeCall> kTokenizeRules[] = {
     {"parse_special", [](Json v, TokenizeCall& c) { return flag(v, c.parse_special); }},
     {"with_pieces", [](Json v, TokenizeCall& c) { return flag(v, c.with_pieces); }},
     {"return_token_strs", [](Json v, TokenizeCall& c) { return flag(v, c.token_strs); }},
-    {"add_generation_prompt", [](Json v, TokenizeCall& c) { return flag(v, c.generation_prompt); }},
-    {"continue_final_message", [](Json v, TokenizeCall& c) { return flag(v, c.continues); }},
+    {"add_generation_prompt",
+     [](Json v, TokenizeCall& c) {
+       c.of_chat = true;
+       return flag(v, c.generation_prompt);
+     }},
+    {"continue_final_message",
+     [](Json v, TokenizeCall& c) {
+       c.of_chat = true;
+       return flag(v, c.continues);
+     }},
 };
 
 struct DetokenizeCall {
@@ -163,7 +172,10 @@ base::Result<std::string> tokenize(const ApiOptions& options, const std::string&
   TRY_ASSIGN(const TokenizeCall call, parse_call(body, kTokenizeRules));
   TRY_ASSIGN(const llm::Vocabulary* const vocabulary, vocabulary_of(options, call.model));
   const int given = (call.content ? 1 : 0) + (call.prompt ? 1 : 0) + (call.chat ? 1 : 0);
-  if (given != 1) return base::invalid("Send one of 'content', 'prompt' and 'messages'.", "prompt");
+  if (given != 1) {
+    return base::invalid("Send one of 'content', 'prompt' and 'messages'.",
+                         call.of_chat ? "messages" : "prompt");
+  }
   TRY_ASSIGN(const Tokens tokens, tokens_of(*vocabulary, call, body));
   return render(*vocabulary, call, tokens);
 }
