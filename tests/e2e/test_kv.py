@@ -43,7 +43,8 @@ def test_the_question_is_found_and_said(client):
         for mode in ("auto", "query_aware"):
             kv = kv_of(ask(client, text, {"ratio": 8, "mode": mode}))
             assert kv["question"] == where
-            assert kv["mode"] == ("query_agnostic" if mode == "auto" else mode)
+            measured = 1024 <= kv["tokens_total"] < 2048  # data/kv_quality.json: query-aware kept more there
+            assert kv["mode"] == ("query_aware" if mode != "auto" or (measured and where != "none") else "query_agnostic")
     assert "question" not in kv_of(ask(client, document, {"ratio": 1})), "nobody looked for it"
 
 
