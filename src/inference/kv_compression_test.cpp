@@ -154,7 +154,7 @@ TEST_F(KvCompressionTest, ExactAnswersDontDependOnCompressedNeighbours) {
 
 TEST_F(KvCompressionTest, ChoicesShareTheCompressedPrompt) {
   auto model = load();
-  llm::Request request = ask(list_prompt(100), 8);
+  llm::Request request = ask(list_prompt(100), 8, llm::KvMode::kQueryAgnostic);
   const std::string one = wait(start(*model, request)).text;
   request.n = 3;
   const Answer answer = wait(start(*model, request));
