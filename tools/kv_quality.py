@@ -144,7 +144,7 @@ def main():
     results = json.loads(file.read_text(encoding="utf-8"))
     if rest[:1] == ["--add"]:
         more = json.loads(pathlib.Path(rest[1]).read_text(encoding="utf-8"))
-        results = added({**results, "models": {**results["models"], **more["models"]}}, more["rows"])
+        results = added({**results, "models": {**more["models"], **results["models"]}}, more["rows"])
     faults = faults_of(results)
     document = page.read_text(encoding="utf-8")
     wanted = None if faults else with_table(document, results)
