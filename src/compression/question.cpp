@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "base/trimmed.h"
 #include "text/asked_part.h"
 
 namespace pmt::compression {
 namespace {
 
-constexpr std::string_view kSpace = " \t\r\n";
 /// A longer tail isn't the template's alone: a tool's answer stands between.
 constexpr int kTailMax = 32;
 /// Of such a one: some templates' turn to answer.
@@ -44,12 +44,6 @@ int token_from(const Spelled& prompt, std::size_t at) {
                           prompt.begin.begin());
 }
 
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
-
 }  // namespace
 
 std::vector<std::string> pieces_of(const model::Vocab& vocab, std::span<const std::int32_t> prompt) {
@@ -63,7 +57,7 @@ std::optional<PromptQuestion> find_question(std::span<const std::string> pieces,
                                             std::optional<std::string_view> turn) {
   const Spelled spelled = spell(pieces);
   const std::string_view all = spelled.text;
-  const std::string_view said = trimmed(turn.value_or(all));
+  const std::string_view said = base::trimmed(turn.value_or(all));
   const auto asked = text::asked_part(said);
   const auto at = all.rfind(said);
   if (!asked || at == std::string_view::npos) return std::nullopt;
