@@ -40,11 +40,6 @@ base::Status read_parts(std::string_view parts, llm::Delta& delta) {
   return {};
 }
 
-template <std::size_t kCount>
-bool is_one_of(std::string_view name, const std::array<std::string_view, kCount>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 /// OpenAI's words, and those of others that mean the same.
 llm::FinishReason reason_of(std::string_view name) {
   static constexpr std::array<std::string_view, 4> kLength = {"length", "max_tokens", "MAX_TOKENS",

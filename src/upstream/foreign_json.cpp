@@ -40,6 +40,10 @@ std::vector<std::string_view> items_at(const Members& members, std::string_view 
   return value.starts_with('[') ? base::items_of(value) : std::vector<std::string_view>();
 }
 
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
 void add_member(std::string& members, std::string_view name, std::string_view value) {
   members.append(members.empty() ? "\"" : ",\"").append(name).append("\":").append(value);
 }

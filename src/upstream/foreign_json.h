@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ std::int64_t count_of(const Members& members, std::string_view name);
 Members members_at(const Members& members, std::string_view name);
 /// The member's items; none where it is no array.
 std::vector<std::string_view> items_at(const Members& members, std::string_view name);
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names);
 
 /// Appends one member, or a value, to members that are put together by commas.
 void add_member(std::string& members, std::string_view name, std::string_view value);

@@ -17,11 +17,6 @@ using base::value_of;
 
 constexpr std::string_view kApi = "Messages";
 
-template <std::size_t kCount>
-bool is_one_of(std::string_view name, const std::array<std::string_view, kCount>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 std::string text_block(std::string_view text, std::string_view cache_control) {
   ObjectText block;
   block.add("type", "\"text\"");

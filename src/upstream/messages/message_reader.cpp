@@ -26,11 +26,6 @@ base::Error not_ours(const std::string& what) {
   return garbage(what, kApi);
 }
 
-template <std::size_t kCount>
-bool is_one_of(std::string_view name, const std::array<std::string_view, kCount>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 llm::FinishReason reason_of(std::string_view word) {
   if (word == "max_tokens" || word == "model_context_window_exceeded") return llm::FinishReason::kLength;
   if (word == "tool_use") return llm::FinishReason::kToolCalls;

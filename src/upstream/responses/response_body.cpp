@@ -14,11 +14,6 @@ using base::value_of;
 
 constexpr std::string_view kApi = "Responses";
 
-template <std::size_t kCount>
-bool is_one_of(std::string_view name, const std::array<std::string_view, kCount>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 /// A part that is one of this API's goes on as it was written.
 base::Result<std::string> part_of(const ChatPart& part, std::string_view role, NativeBody& body) {
   static constexpr std::array<std::string_view, 5> kParts = {"input_text", "input_image", "input_file",
