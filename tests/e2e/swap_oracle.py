@@ -98,7 +98,8 @@ def wrong_place(message, param, case):
         return None  # so is a member shown whose name is empty
     if not is_in_request(param, case):
         return f"a 400 that names {param!r}, which isn't in the request: {message}"
-    if case.where == "body" and not any(is_related(param, one) for one in case.swapped.touched):
+    one_of_several = any(f"'{top(one)}'" in message for one in case.swapped.touched if one)  # of which one must be sent
+    if case.where == "body" and not one_of_several and not any(is_related(param, one) for one in case.swapped.touched):
         return f"a 400 that names {param!r}, which wasn't changed: {message}"
     if not speaks_of(message, param):
         return f"a 400 whose message doesn't speak of {param!r}: {message}"
