@@ -8,7 +8,7 @@ function(pmt_parsers room)
   set_property(GLOBAL APPEND PROPERTY PMT_PARSERS ${ARGN})
 endfunction()
 
-pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_text.cpp openssl_reason.cpp percent.cpp result.cpp usage_counter.cpp)
+pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_fields.cpp json_text.cpp openssl_reason.cpp percent.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm event.cpp json_sum.cpp usage.cpp)
 pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp
   sse.cpp target.cpp url.cpp)
@@ -24,7 +24,7 @@ pmt_parsers(text calendar.cpp claims.cpp difference.cpp english.cpp numbers.cpp 
 pmt_parsers(upstream answer_logprobs.cpp answer_reader.cpp call_reader.cpp chat_words.cpp event_reader.cpp foreign_json.cpp
   messages/message_body.cpp messages/message_reader.cpp responses/response_body.cpp responses/response_reader.cpp
   upstream_error.cpp usage_reader.cpp)
-pmt_parsers(api access.cpp completions/cache_control.cpp cors.cpp day_spending.cpp json/cache_entry_json.cpp errors.cpp json/fields.cpp
+pmt_parsers(api access.cpp completions/cache_control.cpp cors.cpp day_spending.cpp json/cache_entry_json.cpp errors.cpp
   host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
   json/parse_messages.cpp json/parse_other_servers.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)
 pmt_parsers(app config/config.cpp config/config_reader.cpp config/config_service.cpp config/engine_config.cpp

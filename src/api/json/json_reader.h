@@ -5,15 +5,15 @@
 #include <cstddef>
 #include <string>
 
-#include <simdjson.h>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/json_fields.h"
 #include "base/result.h"
 
 namespace pmt::api {
 
-using Json = simdjson::dom::element;
+using base::Json;
 
 /// What becomes of integers that 64 bits don't hold: an error, or, where what was written goes on as it was
 /// written, a real: who needs an integer refuses it by name, and where nobody reads it, it stands in nobody's way.

@@ -1,10 +1,10 @@
-#include "api/json/fields.h"
+#include "base/json_fields.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-namespace pmt::api {
+namespace pmt::base {
 namespace {
 
 constexpr std::size_t kQuotedMax = 48;
@@ -69,17 +69,17 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-base::Error mismatch(std::string_view what, Json value) {
-  return base::invalid(fmt::format("must be {}, not {}", what, shown(value)));
+Error mismatch(std::string_view what, Json value) {
+  return invalid(fmt::format("must be {}, not {}", what, shown(value)));
 }
 
-base::Error below(std::string_view name, base::Error error) {
+Error below(std::string_view name, Error error) {
   const bool joined = error.field.empty() || error.field.front() == '[';
   error.field = fmt::format("{}{}{}", name, joined ? "" : ".", error.field);
   return error;
 }
 
-base::Error name_field(base::Error error) {
+Error name_field(Error error) {
   if (error.field.empty()) return error;
   const bool ended = !error.message.empty() && (error.message.back() == '?' || error.message.back() == '.');
   error.message = fmt::format("'{}' {}{}", error.field, error.message, ended ? "" : ".");
@@ -102,7 +102,12 @@ std::string suggestion(std::string_view unknown, const std::vector<std::string_v
   return fmt::format("; there are {}", fmt::join(known, ", "));
 }
 
-base::Result<double> as_number(Json value, Range range) {
+Error not_a_setting(std::string_view name, const std::vector<std::string_view>& known) {
+  const std::string shown_name(name.empty() ? std::string_view("\"\"") : name);
+  return below(shown_name, invalid("is not a setting" + suggestion(shown_name, known)));
+}
+
+Result<double> as_number(Json value, Range range) {
   double v = 0;
   if (!value.is_number() || value.get(v) != simdjson::SUCCESS || !inside(range, v)) {
     return mismatch(described(range, "a number"), value);
@@ -110,7 +115,7 @@ base::Result<double> as_number(Json value, Range range) {
   return v;
 }
 
-base::Result<std::int64_t> as_integer(Json value, std::int64_t min, std::int64_t max) {
+Result<std::int64_t> as_integer(Json value, std::int64_t min, std::int64_t max) {
   std::int64_t v = 0;
   double whole = 0;
   bool good = value.get(v) == simdjson::SUCCESS;
@@ -132,18 +137,18 @@ base::Result<std::int64_t> as_integer(Json value, std::int64_t min, std::int64_t
   return v;
 }
 
-base::Status text(Json value, std::size_t bytes_max, std::string& out) {
+Status text(Json value, std::size_t bytes_max, std::string& out) {
   std::string_view v;
   if (value.get(v) != simdjson::SUCCESS) return mismatch("a string", value);
   if (v.size() > bytes_max) {
-    return base::invalid(fmt::format("must be at most {} bytes long, not {}", bytes_max, v.size()));
+    return invalid(fmt::format("must be at most {} bytes long, not {}", bytes_max, v.size()));
   }
   out = v;
   return {};
 }
 
-base::Error not_one_of(const std::vector<std::string_view>& names, Json value) {
+Error not_one_of(const std::vector<std::string_view>& names, Json value) {
   return mismatch(fmt::format("one of {}", fmt::join(names, ", ")), value);
 }
 
-}  // namespace pmt::api
+}  // namespace pmt::base
