@@ -9,7 +9,7 @@ function(pmt_parsers room)
 endfunction()
 
 pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_fields.cpp json_text.cpp openssl_reason.cpp percent.cpp result.cpp usage_counter.cpp)
-pmt_parsers(llm event.cpp json_sum.cpp usage.cpp)
+pmt_parsers(llm engine_options.cpp event.cpp json_sum.cpp usage.cpp)
 pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp
   sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)
