@@ -27,6 +27,7 @@
 #include "llm/sinks.h"
 #include "rlm/engine.h"
 #include "rlm/passages.h"
+#include "rlm/rlm_request.h"
 #include "text/plain_words.h"
 
 namespace pmt::evals {
@@ -190,7 +191,7 @@ class Runner {
     llm::Request request;
     request.id = "eval";
     request.messages = {rlm::message("user", item.question)};
-    request.rlm.context = {context.text};
+    request.options.set(rlm::RlmRequest{.context = {context.text}});
     const Stopwatch watch;
     Reply reply = complete(*engine_, std::move(request));
     reply.seconds = watch.seconds();

@@ -7,7 +7,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string body(pmt::fuzz::text_of(data + 1, size - 1));
-  const auto call = pmt::api::parse_completion(pmt::llm::Endpoint::kChat, body);
+  const auto call = pmt::api::parse_completion(pmt::llm::Endpoint::kChat, body, {});
   if (!call) return 0;
   const std::string instruction = (data[0] & 1) != 0 ? "You may call a function." : "";
   const auto messages = pmt::inference::chat_messages(call->request, instruction);

@@ -27,7 +27,9 @@ pmt_parsers(upstream answer_logprobs.cpp answer_reader.cpp call_reader.cpp chat_
 pmt_parsers(api access.cpp completions/cache_control.cpp cors.cpp day_spending.cpp json/cache_entry_json.cpp errors.cpp
   host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
   json/parse_messages.cpp json/parse_other_servers.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)
-pmt_parsers(app config/config.cpp config/config_reader.cpp config/config_service.cpp config/engine_config.cpp
+pmt_parsers(rlm options_reader.cpp rlm_request.cpp)
+pmt_parsers(pipeline options_reader.cpp unified_request.cpp)
+pmt_parsers(app wiring/engine_options.cpp config/config.cpp config/config_reader.cpp config/config_service.cpp config/engine_config.cpp
   config/rlm_config.cpp config/shared_cache_config.cpp config/upstream_config.cpp)
 pmt_parsers(model gbnf.cpp gbnf_check.cpp gguf_preflight.cpp marker_grammar.cpp schema_grammar.cpp schema_limits.cpp
   schema/char_set.cpp schema/gbnf_writer.cpp schema/number_grammar.cpp schema/regex.cpp schema/regex_parser.cpp

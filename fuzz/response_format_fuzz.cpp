@@ -6,7 +6,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto call =
-      pmt::api::parse_completion(pmt::llm::Endpoint::kChat, std::string(pmt::fuzz::text_of(data, size)));
+      pmt::api::parse_completion(pmt::llm::Endpoint::kChat, std::string(pmt::fuzz::text_of(data, size)), {});
   if (!call) return 0;  // json_request_fuzz.cpp looks at these
   const auto form = pmt::inference::structured_output(call->request);
   if (!form) {

@@ -25,6 +25,7 @@
 #include "knowledge_cache/library.h"
 #include "llm/completer.h"
 #include "llm/embedder.h"
+#include "llm/engine_options_reader.h"
 #include "llm/forwarder.h"
 #include "llm/meter.h"
 #include "llm/vocabulary.h"
@@ -96,6 +97,8 @@ struct ApiOptions {
   /// Takes a server out, or puts it back. Errors: kNotFound. Unset: there are none.
   std::function<base::Status(const std::string& upstream, const std::string& server, bool draining)>
       drain_server = {};
+  /// By which engines read their own members of a request's `permutation`.
+  std::vector<llm::EngineOptionsReader> engine_options = {};
   std::function<audit::Audit()> audit = {};       // GET /v1/audit; unset: 404
   std::function<std::uint64_t()> random = {};     // for ids; unset: a generator seeded by the system
   AccessOptions access = {};                      // without keys everybody is the operator

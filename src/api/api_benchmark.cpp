@@ -53,7 +53,7 @@ class CountingResponder final : public net::Responder {
 
 void parse(benchmark::State& state) {
   for (auto _ : state) {
-    auto call = parse_completion(llm::Endpoint::kChat, kRequestBody);
+    auto call = parse_completion(llm::Endpoint::kChat, kRequestBody, {});
     if (!call || !check_supported(*call, Answerer::kModel)) state.SkipWithError("refused");
     benchmark::DoNotOptimize(call);
   }

@@ -13,6 +13,7 @@
 #include "base/json_text.h"
 #include "base/result.h"
 #include "base/usage_counter.h"
+#include "llm/engine_options.h"
 #include "llm/tools.h"
 
 namespace pmt::llm {
@@ -131,26 +132,6 @@ struct Budget {
   std::optional<double> seconds;
 };
 
-/// permutation.rlm: for the model `rlm`.
-struct RlmRequest {
-  std::vector<std::string> context;  // empty: the messages say
-  std::optional<int> depth_max = {};
-  std::optional<int> iterations_max = {};
-  std::optional<bool> kv_compression = {};
-  std::optional<bool> speculation = {};
-  friend bool operator==(const RlmRequest&, const RlmRequest&) = default;
-};
-
-/// permutation.unified: for the model `unified`.
-struct UnifiedRequest {
-  std::optional<bool> basic_kv = {};                       // the response cache
-  std::optional<bool> continual_kv = {};                   // knowledge packs
-  std::optional<bool> inference_kv = {};                   // compressed keys and values
-  std::optional<double> ratio = {};                        // 8, 16, 32 or 64
-  std::optional<std::int64_t> rlm_context_threshold = {};  // tokens
-  friend bool operator==(const UnifiedRequest&, const UnifiedRequest&) = default;
-};
-
 struct Request {
   std::string id;           // x-request-id
   std::string traceparent;  // W3C's header for whoever is asked on its behalf; "" when there is none
@@ -191,8 +172,7 @@ struct Request {
   std::optional<Recall> recall;
   Budget budget;
   bool want_trace = false;
-  RlmRequest rlm;
-  UnifiedRequest unified;
+  EngineOptions options = {};  // what only one engine reads
 
   base::Surface surface = base::Surface::kCompletions;  // on whose behalf: for the audit
 };

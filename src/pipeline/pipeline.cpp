@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "pipeline/unified_request.h"
+
 namespace pmt::pipeline {
 namespace {
 
@@ -37,17 +39,17 @@ class ReportingSink final : public llm::Sink {
 std::int64_t UnifiedPipeline::context_tokens(const llm::Request& request, std::int64_t threshold) const {
   std::int64_t bytes = 0;
   for (const auto& m : request.messages) bytes += static_cast<std::int64_t>(m.content.size());
-  for (const auto& part : request.rlm.context) bytes += static_cast<std::int64_t>(part.size());
+  for (const auto& part : engines_.given_context(request)) bytes += static_cast<std::int64_t>(part.size());
   if (bytes < threshold) return -1;                      // a token has a byte at least: surely below
   if (bytes > threshold * kBytesPerTokenMax) return -2;  // surely above
   std::int64_t tokens = 0;
   for (const auto& m : request.messages) tokens += engines_.tokenizer.count_tokens(m.content);
-  for (const auto& part : request.rlm.context) tokens += engines_.tokenizer.count_tokens(part);
+  for (const auto& part : engines_.given_context(request)) tokens += engines_.tokenizer.count_tokens(part);
   return tokens;
 }
 
 void UnifiedPipeline::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
-  const llm::UnifiedRequest& asked = request.unified;
+  const auto& asked = request.options.get<UnifiedRequest>();
   const bool basic = asked.basic_kv.value_or(options_.basic_kv);
   const bool continual = asked.continual_kv.value_or(options_.continual_kv);
   const bool inference = asked.inference_kv.value_or(options_.inference_kv);
@@ -55,7 +57,8 @@ void UnifiedPipeline::start(llm::Request request, std::shared_ptr<llm::Sink> sin
   const double ratio = asked.ratio.value_or(request.kv.ratio.value_or(options_.ratio));
 
   const std::int64_t tokens = context_tokens(request, threshold);
-  const bool to_rlm = !request.rlm.context.empty() || tokens == -2 || tokens > threshold;
+  const bool given = !engines_.given_context(request).empty();
+  const bool to_rlm = given || tokens == -2 || tokens > threshold;
   request.surface = base::Surface::kUnified;
   if (!basic) request.cache.mode = llm::CacheMode::kOff;
   if (!continual) request.knowledge.clear();
@@ -69,9 +72,9 @@ void UnifiedPipeline::start(llm::Request request, std::shared_ptr<llm::Sink> sin
                 {"ratio", *request.kv.ratio},
                 {"knowledge", request.knowledge}};
   if (tokens >= 0) about["context_tokens"] = tokens;
-  about["why"] = !request.rlm.context.empty() ? "a context was given"
-                 : to_rlm                     ? "longer than the threshold"
-                                              : "no longer than the threshold";
+  about["why"] = given    ? "a context was given"
+                 : to_rlm ? "longer than the threshold"
+                          : "no longer than the threshold";
   llm::Completer& engine = to_rlm ? engines_.rlm : engines_.permutation;
   engine.start(std::move(request), std::make_shared<ReportingSink>(std::move(sink), std::move(about)),
                std::move(cancel));

@@ -13,8 +13,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "llm/completer.h"
 
@@ -34,6 +34,8 @@ class UnifiedPipeline final : public llm::Completer {
     llm::Completer& permutation;
     llm::Completer& rlm;
     const llm::Tokenizer& tokenizer;  // of the local model: what the threshold counts in
+    /// The texts that rlm's own options give beside the messages: with any, rlm answers.
+    std::span<const std::string> (*given_context)(const llm::Request& request);
   };
   UnifiedPipeline(Engines engines, PipelineOptions options)
       : engines_(engines), options_(std::move(options)) {}

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <span>
 
 #include "llm/sinks.h"
+#include "pipeline/unified_request.h"
 
 namespace pmt::pipeline {
 namespace {
@@ -24,6 +26,18 @@ class Recording final : public llm::Completer {
   llm::Request last;
   int calls = 0;
 };
+
+/// The other engine's own option, by which a context is given beside the messages.
+struct GivenTexts {
+  static constexpr std::string_view kName = "given";
+  std::vector<std::string> texts;
+  nlohmann::json key() const { return texts; }
+  friend bool operator==(const GivenTexts&, const GivenTexts&) = default;
+};
+
+std::span<const std::string> given_context(const llm::Request& request) {
+  return request.options.get<GivenTexts>().texts;
+}
 
 /// A word is a token.
 class Words final : public llm::Tokenizer {
@@ -53,8 +67,9 @@ class PipelineTest : public testing::Test {
 
   Recording permutation_, rlm_;
   Words words_;
-  UnifiedPipeline pipeline_{{.permutation = permutation_, .rlm = rlm_, .tokenizer = words_},
-                            {.rlm_context_threshold = 100}};
+  UnifiedPipeline pipeline_{
+      {.permutation = permutation_, .rlm = rlm_, .tokenizer = words_, .given_context = given_context},
+      {.rlm_context_threshold = 100}};
 };
 
 TEST_F(PipelineTest, TheThresholdDecides) {
@@ -65,10 +80,10 @@ TEST_F(PipelineTest, TheThresholdDecides) {
   EXPECT_EQ(ask(of_words(5'000)).at("pipeline").at("route"), "rlm");
   EXPECT_EQ(rlm_.calls, 2);
   llm::Request given = of_words(2);
-  given.rlm.context = {"short"};
+  given.options.set(GivenTexts{.texts = {"short"}});
   EXPECT_EQ(ask(given).at("pipeline").at("why"), "a context was given");
   llm::Request higher = of_words(101);
-  higher.unified.rlm_context_threshold = 200;
+  higher.options.set(UnifiedRequest{.rlm_context_threshold = 200});
   EXPECT_EQ(ask(higher).at("pipeline").at("route"), "permutation");
   EXPECT_EQ(ask(higher).at("metadata"), 1) << "the engine's own report stays";
 }
@@ -83,14 +98,14 @@ TEST_F(PipelineTest, EachFlagTurnsItsCacheOff) {
   EXPECT_EQ(permutation_.last.knowledge, std::vector<std::string>{"acme"});
   llm::Request off = of_words(3);
   off.knowledge = {"other"};
-  off.unified = {.basic_kv = false, .continual_kv = false, .inference_kv = false};
+  off.options.set(UnifiedRequest{.basic_kv = false, .continual_kv = false, .inference_kv = false});
   const auto about = ask(off).at("pipeline");
   EXPECT_EQ(permutation_.last.cache.mode, llm::CacheMode::kOff);
   EXPECT_EQ(permutation_.last.kv.ratio, 1);
   EXPECT_TRUE(permutation_.last.knowledge.empty());
   EXPECT_EQ(about.at("enable_inference_kv"), false);
   llm::Request ratio = of_words(3);
-  ratio.unified.ratio = 64;
+  ratio.options.set(UnifiedRequest{.ratio = 64});
   ask(ratio);
   EXPECT_EQ(permutation_.last.kv.ratio, 64);
 }

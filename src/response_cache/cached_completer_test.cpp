@@ -234,12 +234,20 @@ TEST_F(CachedCompleterTest, AMissNamesThePartsThatDiffer) {
             "the same request was asked, but its entry is not there: evicted, purged or never stored");
 }
 
+/// An engine's own option.
+struct Depth {
+  static constexpr std::string_view kName = "deep";
+  int max = 1;
+  nlohmann::json key() const { return {{"max", max}}; }
+  friend bool operator==(const Depth&, const Depth&) = default;
+};
+
 TEST_F(CachedCompleterTest, AMissNamesOptionsThatFewSend) {
   complete(question());
   llm::Request sampled = question();
   sampled.other_options = R"({"typical_p":0.9})";
   llm::Request deep = question();
-  deep.rlm.depth_max = 2;
+  deep.options.set(Depth{.max = 2});
   for (const llm::Request& request : {sampled, deep}) {
     EXPECT_EQ(done_of(complete(request)).report.cache->why,
               "the nearest request that was cached differs in: kv, knowledge, versions or other fields");

@@ -15,6 +15,7 @@
 #include "rlm/map_reduce.h"
 #include "rlm/repl_program.h"
 #include "rlm/report.h"
+#include "rlm/rlm_request.h"
 #include "rlm/trajectory.h"
 
 namespace pmt::rlm {
@@ -28,6 +29,7 @@ constexpr std::size_t kCountedBytesMax = 1 << 20;
 
 /// What every call of the tree has in common, made out of the request.
 llm::Request pattern_of(const llm::Request& request, const RlmOptions& options) {
+  const auto& asked = request.options.get<RlmRequest>();
   llm::Request pattern;
   pattern.id = request.id;
   pattern.tenant = request.tenant;
@@ -38,12 +40,12 @@ llm::Request pattern_of(const llm::Request& request, const RlmOptions& options) 
   pattern.surface = request.surface;
   pattern.kv = request.kv;
   if (!pattern.kv.ratio) pattern.kv.ratio = options.kv_ratio;
-  if (request.rlm.kv_compression == false) pattern.kv.ratio = 1;
+  if (asked.kv_compression == false) pattern.kv.ratio = 1;
   // "auto" compresses from a thousand tokens on, and what is read here is seldom as long.
   if (*pattern.kv.ratio > 1 && pattern.kv.mode == llm::KvMode::kAuto)
     pattern.kv.mode = llm::KvMode::kQueryAware;
   pattern.speculation = request.speculation;
-  if (!request.rlm.speculation.value_or(options.speculation)) pattern.speculation = llm::Speculation::kOff;
+  if (!asked.speculation.value_or(options.speculation)) pattern.speculation = llm::Speculation::kOff;
   return pattern;
 }
 
@@ -72,8 +74,9 @@ std::int64_t tokens_of(const std::vector<const std::string*>& texts, const llm::
 }
 
 Bounds bounds_of(const llm::Request& request, Bounds bounds) {
-  if (request.rlm.depth_max) bounds.depth_max = *request.rlm.depth_max;
-  if (request.rlm.iterations_max) bounds.iterations_max = *request.rlm.iterations_max;
+  const auto& asked = request.options.get<RlmRequest>();
+  if (asked.depth_max) bounds.depth_max = *asked.depth_max;
+  if (asked.iterations_max) bounds.iterations_max = *asked.iterations_max;
   if (request.max_tokens) bounds.answer_tokens = *request.max_tokens;
   return bounds;
 }

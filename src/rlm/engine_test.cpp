@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "llm/sinks.h"
+#include "rlm/rlm_request.h"
 #include "rlm/test_models.h"
 #include "rlm/trajectory.h"
 
@@ -66,7 +67,7 @@ class RlmTest : public testing::Test {
     request.id = "r1";
     request.model = kModelName;
     request.messages = {message("user", question)};
-    request.rlm.context = {context};
+    request.options.set(RlmRequest{.context = {context}});
     return request;
   }
   static const llm::Done& done(const std::vector<llm::Event>& events) {
@@ -158,7 +159,7 @@ TEST_F(RlmTest, TextFinalsAreAccepted) {
 
 TEST_F(RlmTest, TurnsAreLimitedAndTheRootHasALastWord) {
   llm::Request request = ask("q", "c");
-  request.rlm.iterations_max = 3;
+  request.options.set(RlmRequest{.context = {"c"}, .iterations_max = 3});
   const auto events = run({block("pass"), block("pass"), block("pass"), "my best guess"}, request);
   EXPECT_EQ(llm::text_of(events), "my best guess");
   EXPECT_EQ(done(events).report.engine.at("context_strategy").at("ended"), "the turns were used up");
@@ -166,7 +167,7 @@ TEST_F(RlmTest, TurnsAreLimitedAndTheRootHasALastWord) {
 
 TEST_F(RlmTest, RecursionEndsAtTheDepthLimit) {
   llm::Request request = ask("q", "c");
-  request.rlm.depth_max = 3;
+  request.options.set(RlmRequest{.context = {"c"}, .depth_max = 3});
   const auto events = run({block("FINAL('(' + rlm_query('deeper') + ')')")}, request);
   EXPECT_EQ(llm::text_of(events),
             "(((<deeper>)))"
@@ -259,7 +260,7 @@ TEST_F(RlmTest, AModelThatSaysMoreThanItWasAskedForIsCutOff) {
 TEST_F(RlmTest, ATrajectoryGrowsWithItsTurnsNotWithTheirSquare) {
   const auto bytes_of = [this](int turns) {
     llm::Request request = ask("q", "c");
-    request.rlm.iterations_max = turns;
+    request.options.set(RlmRequest{.context = {"c"}, .iterations_max = turns});
     request.want_trace = true;
     const auto events = run({block("print('y' * 5000)")}, request);
     return static_cast<double>(done(events).report.engine.at("trace").dump().size());

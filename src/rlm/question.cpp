@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/trimmed.h"
+#include "rlm/rlm_request.h"
 
 namespace pmt::rlm {
 namespace {
@@ -62,7 +63,10 @@ base::Result<Asked> question_of(llm::Request& request) {
   if (last == nullptr)
     return base::invalid("the model rlm needs a user message that asks something", "messages");
   asked.question = trimmed(last->content);
-  if (std::vector<std::string>& given = request.rlm.context; !given.empty()) {
+  if (!given_context(request).empty()) {
+    auto rlm = request.options.take<RlmRequest>();
+    std::vector<std::string> given = std::exchange(rlm.context, {});
+    request.options.set(std::move(rlm));
     if (given.size() == 1) {
       asked.text = std::move(given[0]);
     } else {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "rlm/asker.h"
+#include "rlm/rlm_request.h"
 
 namespace pmt::rlm {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 Asked asked(std::vector<llm::Message> messages, std::vector<std::string> context = {}) {
   llm::Request request;
   request.messages = std::move(messages);
-  request.rlm.context = std::move(context);
+  request.options.set(RlmRequest{.context = std::move(context)});
   auto result = question_of(request);
   EXPECT_TRUE(result);
   return result ? *result : Asked{};

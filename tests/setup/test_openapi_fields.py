@@ -3,6 +3,7 @@ and the document promises nothing that nobody reads.
 
 The readers' tables (Rule<T> NAME[] = {{"member", ...}, ...}, and lists of names beside them) are read from the sources;
 READ says where in the document each table's members are. A table without a place, or a place without a table, fails.
+Engines read their own options in their rooms' options_reader.cpp; the table "engines" holds the options' names.
 """
 
 import json
@@ -24,12 +25,13 @@ READ = {
     "api/json/parse_other_servers.cpp: kRefused": BOTH,  # they may ask for nothing
     "api/json/parse_other_servers.cpp: kOutputsRules": tuple(one + ".structured_outputs" for one in BOTH),
     "api/json/parse_extension.cpp: kRules": ("Extension",),
+    "engines": ("Extension",),
     "api/json/parse_extension.cpp: kCacheRules": ("Extension.cache",),
     "api/json/parse_extension.cpp: read_semantic": ("Extension.cache.semantic",),
     "api/json/parse_extension.cpp: kKvRules": ("Extension.kv",),
     "api/json/parse_extension.cpp: kBudgetRules": ("Extension.budget",),
-    "api/json/parse_extension.cpp: kRlmRules": ("Extension.rlm",),
-    "api/json/parse_extension.cpp: kUnifiedRules": ("Extension.unified",),
+    "rlm/options_reader.cpp: kRules": ("Extension.rlm",),
+    "pipeline/options_reader.cpp: kRules": ("Extension.unified",),
     "api/json/parse_messages.cpp: kMessageRules": ("Message",),
     "api/json/parse_messages.cpp: kPartRules": ("Message.content",),
     "api/json/parse_tools.cpp: kToolRules": ("Tool",),
@@ -80,6 +82,7 @@ REFUSES = re.compile(r"\b(refused<|elsewhere\b)")
 # Read by nobody here, and part of what an upstream gets.
 SENT_ON = {"ResponseFormat.json_schema": {"description"}}
 TABLE = re.compile(r"constexpr (?:Rule<[^;{]*>|std::string_view) (k\w+)\[\] = \{")
+ENGINE = re.compile(r'static constexpr std::string_view kName = "(\w+)";')
 FUNCTION = re.compile(r"^[\w:<>&* ]+[ &*](\w+)\([^;]*\) (?:const )?\{$", re.MULTILINE)
 
 
@@ -147,10 +150,13 @@ class OpenApiFieldsTest(unittest.TestCase):
     def setUpClass(cls):
         cls.document = json.loads((SRC / "api" / "openapi.json").read_text(encoding="utf-8"))
         cls.tables = {}
-        for file in sorted((SRC / "api").rglob("*.cpp")):
+        for file in sorted([*(SRC / "api").rglob("*.cpp"), *SRC.glob("*/options_reader.cpp")]):
             text = file.read_text(encoding="utf-8")
             if "Rule<" in text and not file.name.endswith("_test.cpp"):
                 cls.tables.update(tables(file.relative_to(SRC).as_posix(), text))
+            if file.name == "options_reader.cpp":  # an engine's, whose options have its name
+                for header in file.parent.glob("*_request.h"):
+                    cls.tables.setdefault("engines", set()).update(ENGINE.findall(header.read_text(encoding="utf-8")))
 
     def test_every_table_has_its_place_in_the_document(self):
         self.assertGreater(len(self.tables), 50)

@@ -21,7 +21,7 @@ AnswerShape shape_of(const PreparedCall& prepared, const ApiOptions& options) {
 }
 
 base::Result<PreparedCall> read_call(llm::Endpoint endpoint, const ApiOptions& options, Exchange& exchange) {
-  TRY_ASSIGN(CompletionCall call, read_completion(endpoint, exchange.request.body));
+  TRY_ASSIGN(CompletionCall call, read_completion(endpoint, exchange.request.body, options.engine_options));
   return prepare_completion(std::move(call), std::move(exchange.request.body), options, exchange);
 }
 

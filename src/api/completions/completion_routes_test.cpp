@@ -192,5 +192,57 @@ TEST_F(CompletionRoutes, BadInputIsAnswered) {
   EXPECT_EQ(model.calls(), 1);
 }
 
+/// An engine that no code of the server knows: what it asks of a request, and the reader of it.
+struct Chorus {
+  static constexpr std::string_view kName = "chorus";
+  std::int64_t voices = 1;
+  json key() const { return {{"voices", voices}}; }
+  friend bool operator==(const Chorus&, const Chorus&) = default;
+};
+
+base::Status read_chorus(base::Json value, llm::EngineOptions& into) {
+  static constexpr base::Rule<Chorus> kRules[] = {
+      {"voices", [](base::Json v, Chorus& c) { return base::integer(v, 1, 8, c.voices); }}};
+  return llm::read_engine_options<Chorus>(value, kRules, into);
+}
+
+class AddedEngine : public TestServer {
+ protected:
+  void adjust(ApiOptions& options) override { options.engine_options = {{Chorus::kName, read_chorus}}; }
+  std::int64_t voices_of(int call) const { return model.call(call).request.options.get<Chorus>().voices; }
+};
+
+TEST_F(AddedEngine, ItsOptionsReachItByEveryApi) {
+  const std::string question = R"("messages": [{"role": "user", "content": "Sing."}])";
+  const auto sent = [](const std::string& more, int voices) {
+    return R"({"model": "bare", "permutation": {"chorus": {"voices": )" + std::to_string(voices) + "}}, " +
+           more + "}";
+  };
+  const std::pair<std::string, std::string> asked[] = {
+      {kChat, sent(question, 2)},
+      {"/v1/completions", sent(R"("prompt": "Sing.")", 3)},
+      {"/v1/messages", sent(question + R"(, "max_tokens": 9)", 4)},
+      {"/v1/responses", sent(R"("input": "Sing.")", 5)}};
+  for (int i = 0; i < 4; ++i) {
+    const auto answer = send_while(asked[i].first, asked[i].second, [&] { model.answer(i, {"La."}); });
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(voices_of(i), i + 2) << asked[i].first;
+  }
+  const auto refused = send("POST", kChat, sent(question, 9));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(error_of(refused).at("param"), "permutation.chorus.voices");
+}
+
+TEST_F(AddedEngine, ItsOptionsArePartOfTheCachesKey) {
+  const auto with = [](int voices) {
+    return chat("tiny", R"("permutation": {"chorus": {"voices": )" + std::to_string(voices) + "}}");
+  };
+  EXPECT_EQ(send_while(kChat, with(2), [this] { model.answer(0, {"La."}); }).header("x-permutation-cache"),
+            "miss");
+  EXPECT_EQ(send("POST", kChat, with(2)).header("x-permutation-cache"), "hit");
+  EXPECT_EQ(send_while(kChat, with(3), [this] { model.answer(1, {"Lala."}); }).header("x-permutation-cache"),
+            "miss");
+}
+
 }  // namespace
 }  // namespace pmt::api

@@ -24,6 +24,7 @@ constexpr std::int64_t kInt64Max = std::numeric_limits<std::int64_t>::max();
 
 /// What is read before fields that depend on one another can be put together.
 struct Draft {
+  EngineOptionsReaders engines;
   CompletionCall call;
   std::optional<int> max_tokens, max_completion_tokens;
   bool chat_logprobs = false;
@@ -175,7 +176,7 @@ constexpr Rule<Draft> kCommon[] = {
     {"n", [](Json v, Draft& d) { return integer(v, 1, kChoicesMax, d.call.request.n); }},
     {"stream", [](Json v, Draft& d) { return flag(v, d.call.stream); }},
     {"stream_options", read_stream_options},
-    {"permutation", [](Json v, Draft& d) { return parse_extension(v, d.call.request); }},
+    {"permutation", [](Json v, Draft& d) { return parse_extension(v, d.engines, d.call.request); }},
 };
 
 /// Remembers the name of a field that asks for something, for supported.h to refuse.
@@ -313,17 +314,20 @@ base::Status read_call(Json root, Draft& d) {
 
 }  // namespace
 
-base::Result<CompletionCall> read_completion(llm::Endpoint endpoint, const std::string& body) {
+base::Result<CompletionCall> read_completion(llm::Endpoint endpoint, const std::string& body,
+                                             EngineOptionsReaders engines) {
   TRY_ASSIGN(const Json root, parse_json(body, LongIntegers::kAsReals));
   Draft draft;
+  draft.engines = engines;
   draft.call.request.endpoint = endpoint;
   if (base::Status s = read_call(root, draft); !s) return name_field(s.error());
   for (base::Error& refusal : draft.call.refusals) refusal = name_field(std::move(refusal));
   return std::move(draft.call);
 }
 
-base::Result<CompletionCall> parse_completion(llm::Endpoint endpoint, const std::string& body) {
-  auto call = read_completion(endpoint, body);
+base::Result<CompletionCall> parse_completion(llm::Endpoint endpoint, const std::string& body,
+                                              EngineOptionsReaders engines) {
+  auto call = read_completion(endpoint, body, engines);
   if (call && !call->refusals.empty()) return call->refusals.front();
   return call;
 }

@@ -6,15 +6,20 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "api/json/json_reader.h"
 #include "base/result.h"
+#include "llm/engine_options_reader.h"
 #include "llm/request.h"
 
 namespace pmt::api {
+
+/// The engines whose options a request may carry: ApiOptions::engine_options.
+using EngineOptionsReaders = std::span<const llm::EngineOptionsReader>;
 
 /// One of `prompt`'s: a text, or token ids if there are any.
 struct Prompt {
@@ -38,14 +43,16 @@ struct CompletionCall {
 };
 
 /// Reads a request's body for a model of ours. Errors: kInvalidArgument, with OpenAI's `param` in Error::field.
-base::Result<CompletionCall> parse_completion(llm::Endpoint endpoint, const std::string& body);
+base::Result<CompletionCall> parse_completion(llm::Endpoint endpoint, const std::string& body,
+                                              EngineOptionsReaders engines);
 
 /// The same for any model: what only ours refuse is in CompletionCall::refusals. Errors: what no model could be
 /// asked (the body is no JSON, names no model, has no messages; stream or `permutation` are wrong).
-base::Result<CompletionCall> read_completion(llm::Endpoint endpoint, const std::string& body);
+base::Result<CompletionCall> read_completion(llm::Endpoint endpoint, const std::string& body,
+                                             EngineOptionsReaders engines);
 
 /// Reads `permutation` (parse_extension.cpp) and one item of `messages` (parse_messages.cpp).
-base::Status parse_extension(Json value, llm::Request& out);
+base::Status parse_extension(Json value, EngineOptionsReaders engines, llm::Request& out);
 base::Status parse_message(Json value, llm::Message& out);
 
 /// Folds a Cache-Control request header into `cache`; the stricter of header and body wins:

@@ -1,4 +1,6 @@
 // `permutation`: our extension object of a request.
+#include <algorithm>
+
 #include "api/json/fields.h"
 #include "api/json/parse.h"
 
@@ -16,8 +18,6 @@ using llm::Speculation;
 constexpr std::size_t kNameBytesMax = 128;
 constexpr std::size_t kTagsMax = 32;
 constexpr std::size_t kDomainsMax = 32;
-constexpr std::size_t kContextBytesMax = 1U << 30;  // the body's own limit comes first
-constexpr std::size_t kContextPartsMax = 100'000;
 constexpr Range kNotNegative = {.min = 0};
 constexpr Range kPositive = {.min = 0, .min_excluded = true};
 
@@ -88,40 +88,6 @@ constexpr Rule<Budget> kBudgetRules[] = {
     {"seconds", [](Json v, Budget& b) { return number(v, kPositive, b.seconds); }},
 };
 
-base::Status read_context(Json value, std::vector<std::string>& out) {
-  if (value.is_string()) return text(value, kContextBytesMax, out.emplace_back());
-  return read_array(value, kContextPartsMax,
-                    [&out](Json item) { return text(item, kContextBytesMax, out.emplace_back()); });
-}
-
-constexpr Rule<llm::RlmRequest> kRlmRules[] = {
-    {"context", [](Json v, llm::RlmRequest& r) { return read_context(v, r.context); }},
-    {"max_depth", [](Json v, llm::RlmRequest& r) { return integer(v, 1, 16, r.depth_max); }},
-    {"max_iterations", [](Json v, llm::RlmRequest& r) { return integer(v, 1, 100, r.iterations_max); }},
-    {"enable_kv_cache_compression", [](Json v, llm::RlmRequest& r) { return flag(v, r.kv_compression); }},
-    {"enable_speculative_decoding", [](Json v, llm::RlmRequest& r) { return flag(v, r.speculation); }},
-};
-
-base::Status read_unified_ratio(Json value, llm::UnifiedRequest& unified) {
-  std::int64_t ratio = 0;
-  if (value.get(ratio) != simdjson::SUCCESS || (ratio != 8 && ratio != 16 && ratio != 32 && ratio != 64)) {
-    return mismatch("8, 16, 32 or 64", value);
-  }
-  unified.ratio = static_cast<double>(ratio);
-  return {};
-}
-
-constexpr Rule<llm::UnifiedRequest> kUnifiedRules[] = {
-    {"enable_basic_kv", [](Json v, llm::UnifiedRequest& u) { return flag(v, u.basic_kv); }},
-    {"enable_continual_kv", [](Json v, llm::UnifiedRequest& u) { return flag(v, u.continual_kv); }},
-    {"enable_inference_kv", [](Json v, llm::UnifiedRequest& u) { return flag(v, u.inference_kv); }},
-    {"ratio", read_unified_ratio},
-    {"rlm_context_threshold",
-     [](Json v, llm::UnifiedRequest& u) {
-       return integer(v, 0, std::numeric_limits<std::int64_t>::max(), u.rlm_context_threshold);
-     }},
-};
-
 constexpr Rule<Request> kRules[] = {
     {"cache",
      [](Json v, Request& r) {
@@ -142,21 +108,40 @@ constexpr Rule<Request> kRules[] = {
      [](Json v, Request& r) {
        return read_object<Budget>(v, kBudgetRules, UnknownKeys::kRefused, r.budget);
      }},
-    {"rlm",
-     [](Json v, Request& r) {
-       return read_object<llm::RlmRequest>(v, kRlmRules, UnknownKeys::kRefused, r.rlm);
-     }},
-    {"unified",
-     [](Json v, Request& r) {
-       return read_object<llm::UnifiedRequest>(v, kUnifiedRules, UnknownKeys::kRefused, r.unified);
-     }},
     {"trace", [](Json v, Request& r) { return flag(v, r.want_trace); }},
 };
 
+/// As an error lists them: the engines before the last of our own.
+std::vector<std::string_view> known_names(EngineOptionsReaders engines) {
+  std::vector<std::string_view> names;
+  for (const Rule<Request>& rule : kRules) names.push_back(rule.name);
+  for (const llm::EngineOptionsReader& engine : engines) names.insert(names.end() - 1, engine.name);
+  return names;
+}
+
+template <class T>
+const Rule<T>* find(std::span<const Rule<T>> rules, std::string_view name) {
+  const auto found =
+      std::find_if(rules.begin(), rules.end(), [name](const Rule<T>& rule) { return rule.name == name; });
+  return found == rules.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
-base::Status parse_extension(Json value, Request& out) {
-  return read_object<Request>(value, kRules, UnknownKeys::kRefused, out);
+/// Not read_object: which engines there are is known only when the server starts.
+base::Status parse_extension(Json value, EngineOptionsReaders engines, Request& out) {
+  simdjson::dom::object members;
+  if (value.get(members) != simdjson::SUCCESS) return mismatch("an object", value);
+  for (const auto member : members) {
+    if (const auto* own = find<Request>(kRules, member.key); own != nullptr) {
+      TRY(base::read_member(*own, member.value, out));
+    } else if (const auto* engine = find(engines, member.key); engine != nullptr) {
+      TRY(base::read_member(*engine, member.value, out.options));
+    } else {
+      return base::not_a_setting(member.key, known_names(engines));
+    }
+  }
+  return {};
 }
 
 }  // namespace pmt::api

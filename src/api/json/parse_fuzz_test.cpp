@@ -52,7 +52,7 @@ TEST(ParseFuzz, DamagedBodiesNeverCrash) {
   for (int i = 0; i < kRounds; ++i) {
     const int which = i % 2;
     const auto endpoint = which == 0 ? llm::Endpoint::kChat : llm::Endpoint::kCompletions;
-    auto call = parse_completion(endpoint, damaged(kBodies[which], random));
+    auto call = parse_completion(endpoint, damaged(kBodies[which], random), {});
     const base::Status verdict =
         call ? check_supported(*call, Answerer::kModel) : base::Status(base::Error(call.error()));
     if (verdict) continue;

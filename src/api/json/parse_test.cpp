@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/json/fields.h"
 #include "api/routes/supported.h"
 
 namespace pmt::api {
@@ -15,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 CompletionCall parsed(Endpoint endpoint, const std::string& body) {
-  auto call = parse_completion(endpoint, body);
+  auto call = parse_completion(endpoint, body, {});
   if (!call) ADD_FAILURE() << call.error().field << ": " << call.error().message;
   return call ? *call : CompletionCall{};
 }
@@ -96,7 +97,7 @@ TEST(ParseChat, IntegersPast64BitsAreRead) {
 }
 
 CompletionCall read_for_any(const std::string& body) {
-  auto call = read_completion(Endpoint::kChat, body);
+  auto call = read_completion(Endpoint::kChat, body, {});
   if (!call) ADD_FAILURE() << call.error().field << ": " << call.error().message;
   return call ? *call : CompletionCall{};
 }
@@ -125,7 +126,7 @@ TEST(ReadForAnyModel, WhatWeActOnMustBeRight) {
        {R"("stream":1)", R"("stream_options":[])", R"("permutation":{"x":1})", R"("messages":[3])"})
     EXPECT_FALSE(read_completion(
         Endpoint::kChat,
-        std::string(R"({"model":"m","messages":[{"role":"user","content":"x"}],)") + bad + "}"))
+        std::string(R"({"model":"m","messages":[{"role":"user","content":"x"}],)") + bad + "}", {}))
         << bad;
 }
 
@@ -326,6 +327,69 @@ TEST(CacheControl, TheStricterOfHeaderAndBodyWins) {
 }
 
 /// A body that must be refused: where, and a part of what is said about it.
+/// The options of an engine that no code of the server knows: a type, its rules, its name.
+struct Chorus {
+  static constexpr std::string_view kName = "chorus";
+  std::int64_t voices = 1;
+  bool loud = false;
+  nlohmann::json key() const { return {{"voices", voices}, {"loud", loud}}; }
+  friend bool operator==(const Chorus&, const Chorus&) = default;
+};
+
+constexpr Rule<Chorus> kChorusRules[] = {
+    {"voices", [](Json v, Chorus& c) { return integer(v, 1, 8, c.voices); }},
+    {"loud", [](Json v, Chorus& c) { return flag(v, c.loud); }},
+};
+
+constexpr llm::EngineOptionsReader kChorus[] = {{Chorus::kName, [](Json value, llm::EngineOptions& into) {
+                                                   return llm::read_engine_options<Chorus>(
+                                                       value, kChorusRules, into);
+                                                 }}};
+
+std::string with_extension(const std::string& value) {
+  return R"({"model": "m", "messages": [{"role": "user", "content": "x"}], "permutation": )" + value + "}";
+}
+
+base::Error refusal(const std::string& extension, EngineOptionsReaders engines) {
+  const auto call = read_completion(Endpoint::kChat, with_extension(extension), engines);
+  if (call) ADD_FAILURE() << "accepted: " << extension;
+  return call ? base::Error{} : call.error();
+}
+
+TEST(ParseEngines, AnEngineIsAddedByItsReader) {
+  const auto call = read_completion(
+      Endpoint::kChat,
+      with_extension(R"({"chorus": {"voices": 4}, "trace": true, "chorus": {"loud": true}})"), kChorus);
+  ASSERT_TRUE(call) << call.error().message;
+  EXPECT_EQ(call->request.options.get<Chorus>(), (Chorus{.voices = 4, .loud = true}));
+  EXPECT_TRUE(call->request.want_trace);
+  const auto none =
+      read_completion(Endpoint::kChat, with_extension(R"({"chorus": null, "trace": true})"), kChorus);
+  ASSERT_TRUE(none) << none.error().message;
+  EXPECT_EQ(none->request.options, llm::EngineOptions{});
+}
+
+TEST(ParseEngines, ItsErrorsNameTheWholePath) {
+  const base::Error range = refusal(R"({"chorus": {"voices": 9}})", kChorus);
+  EXPECT_EQ(range.field, "permutation.chorus.voices");
+  EXPECT_EQ(range.message, "'permutation.chorus.voices' must be an integer between 1 and 8, not 9.");
+  const base::Error inner = refusal(R"({"chorus": {"voice": 2}})", kChorus);
+  EXPECT_EQ(inner.message, "'permutation.chorus.voice' is not a setting, did you mean 'voices'?");
+  const base::Error near = refusal(R"({"choru": {}})", kChorus);
+  EXPECT_EQ(near.message, "'permutation.choru' is not a setting, did you mean 'chorus'?");
+  EXPECT_EQ(refusal(R"({"": 1})", kChorus).message,
+            R"('permutation.""' is not a setting, did you mean 'kv'?)");
+  const base::Error first = refusal(R"({"chorus": {"voices": 9}, "trace": 1})", kChorus);
+  EXPECT_EQ(first.field, "permutation.chorus.voices") << "the first that is wrong is told";
+}
+
+TEST(ParseEngines, WithoutItsReaderItIsNoSetting) {
+  EXPECT_EQ(refusal(R"({"chorus": {}, "trace": true})", {}).field, "permutation.chorus");
+  EXPECT_EQ(refusal(R"({"ccccccccccccccccc": 1})", kChorus).message,
+            "'permutation.ccccccccccccccccc' is not a setting; there are cache, kv, speculation, knowledge, "
+            "budget, chorus, trace.");
+}
+
 struct BadBody {
   const char* name;
   Endpoint endpoint;
@@ -363,7 +427,7 @@ class BadInput : public testing::TestWithParam<BadBody> {};
 
 TEST_P(BadInput, IsRefusedNamingTheField) {
   const BadBody& bad = GetParam();
-  auto call = parse_completion(bad.endpoint, bad.body);
+  auto call = parse_completion(bad.endpoint, bad.body, {});
   base::Status verdict;
   if (!call) {
     verdict = base::Error(call.error());

@@ -11,7 +11,7 @@ namespace {
 
 base::Result<CompletionCall> parse(const std::string& members) {
   return parse_completion(llm::Endpoint::kChat,
-                          R"({"model":"m","messages":[{"role":"user","content":"hi"}],)" + members + "}");
+                          R"({"model":"m","messages":[{"role":"user","content":"hi"}],)" + members + "}", {});
 }
 
 llm::Request parsed(const std::string& members) {
@@ -72,7 +72,8 @@ TEST(ParseTools, ArgumentsAreTextWhateverTheyHold) {
         fmt::format(
             R"({{"model":"m","messages":[{{"role":"assistant","tool_calls":[{{"id":"c","type":"function",
                         "function":{{"name":"f","arguments":{}}}}}]}}]}})",
-            json));
+            json),
+        {});
     return call ? call->request.messages[0].tool_calls[0].arguments : "refused: " + call.error().field;
   };
   EXPECT_EQ(arguments(R"("{\"b\": 1, \"a\": 2}")"), R"({"b": 1, "a": 2})");

@@ -17,7 +17,7 @@ inline std::string question(const llm::Request& request) {
 
 /// Of a body of POST /v1/chat/completions, which must be right.
 inline std::string chat_question(const std::string& body) {
-  const auto call = parse_completion(llm::Endpoint::kChat, body);
+  const auto call = parse_completion(llm::Endpoint::kChat, body, {});
   if (call) return question(call->request);
   ADD_FAILURE() << call.error().message;
   return "";

@@ -388,7 +388,7 @@ base::Result<MessageCall> read_message_request(const std::string& body,
   std::ranges::move(d.messages, std::back_inserter(d.body.messages));
   std::string text = d.body.text();
   FieldNames names = d.body.take_names();
-  base::Result<CompletionCall> call = read_completion(llm::Endpoint::kChat, text);
+  base::Result<CompletionCall> call = read_completion(llm::Endpoint::kChat, text, options.engines);
   if (!call) return names.own_words(call.error());
   return MessageCall{*std::move(call), std::move(text), std::move(names), d.omit_thinking};
 }

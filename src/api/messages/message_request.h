@@ -22,6 +22,7 @@ struct MessageCall {
 struct MessageRequestOptions {
   /// Whether a model of that name is another server's.
   std::function<bool(std::string_view)> is_remote = [](std::string_view) { return false; };
+  EngineOptionsReaders engines = {};
   bool counting = false;  // POST /v1/messages/count_tokens: nothing is written, so no limit is needed
 };
 

@@ -24,8 +24,9 @@ base::Result<Wanted> read_call(const ApiOptions& options, const Exchange& exchan
     const auto at = options.models.find(std::string(model));
     return at != options.models.end() && at->second.remote;
   };
-  TRY_ASSIGN(MessageCall call,
-             read_message_request(exchange.request.body, {.is_remote = is_remote, .counting = counting}));
+  TRY_ASSIGN(MessageCall call, read_message_request(exchange.request.body, {.is_remote = is_remote,
+                                                                            .engines = options.engine_options,
+                                                                            .counting = counting}));
   auto prepared = prepare_completion(std::move(call.call), std::move(call.chat), options, exchange,
                                      {.api = llm::Api::kMessages, .text = exchange.request.body});
   if (!prepared) return call.names.own_words(prepared.error());

@@ -349,7 +349,7 @@ base::Result<ResponseRequest> read_response_request(const std::string& body) {
 
 base::Result<ResponseCall> finish_response_request(ResponseRequest request,
                                                    const ResponseConversation& conversation,
-                                                   const std::string& sent) {
+                                                   const std::string& sent, EngineOptionsReaders engines) {
   ChatBody& body = request.body;
   if (request.instructions) {
     body.messages.push_back({.role = "system",
@@ -359,7 +359,7 @@ base::Result<ResponseCall> finish_response_request(ResponseRequest request,
   TRY_ASSIGN(std::vector<std::string> input, read_items(request, conversation, body.messages));
   std::string text = body.text();
   FieldNames names = body.take_names();
-  base::Result<CompletionCall> call = read_completion(llm::Endpoint::kChat, text);
+  base::Result<CompletionCall> call = read_completion(llm::Endpoint::kChat, text, engines);
   if (!call) return names.own_words(call.error());
   return ResponseCall{*std::move(call), std::move(text), std::move(names), std::move(input),
                       own_text(sent, request, conversation)};

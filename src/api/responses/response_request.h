@@ -55,6 +55,6 @@ struct ResponseCall {
 /// read_completion, in the caller's words.
 base::Result<ResponseCall> finish_response_request(ResponseRequest request,
                                                    const ResponseConversation& conversation,
-                                                   const std::string& body);
+                                                   const std::string& body, EngineOptionsReaders engines);
 
 }  // namespace pmt::api

@@ -14,7 +14,7 @@ using testing::StartsWith;
 
 base::Result<ResponseCall> read(const std::string& body, const ResponseConversation& conversation = {}) {
   TRY_ASSIGN(ResponseRequest request, read_response_request(body));
-  TRY_ASSIGN(ResponseCall call, finish_response_request(std::move(request), conversation, body));
+  TRY_ASSIGN(ResponseCall call, finish_response_request(std::move(request), conversation, body, {}));
   if (!call.call.refusals.empty()) return call.names.own_words(call.call.refusals.front());
   return call;
 }

@@ -70,8 +70,8 @@ base::Result<Wanted> read_create(const ApiOptions& options, ResponseStore& store
                       .store = request.store,
                       .background = request.background,
                       .sent = std::move(request.sent)};
-  TRY_ASSIGN(ResponseCall call,
-             finish_response_request(std::move(request), conversation, exchange.request.body));
+  TRY_ASSIGN(ResponseCall call, finish_response_request(std::move(request), conversation,
+                                                        exchange.request.body, options.engine_options));
   shape.model = call.call.request.model;
   auto prepared = prepare_completion(std::move(call.call), std::move(call.chat), options, exchange,
                                      {.api = llm::Api::kResponses, .text = std::move(call.own)});

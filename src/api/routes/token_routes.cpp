@@ -119,10 +119,10 @@ base::Status check_end(const TokenizeCall& call) {
 }
 
 base::Result<Tokens> tokens_of(const llm::Vocabulary& vocabulary, const TokenizeCall& call,
-                               const std::string& body) {
+                               const std::string& body, EngineOptionsReaders engines) {
   if (call.chat) {
     TRY(check_end(call));
-    TRY_ASSIGN(const CompletionCall chat, parse_completion(llm::Endpoint::kChat, body));
+    TRY_ASSIGN(const CompletionCall chat, parse_completion(llm::Endpoint::kChat, body, engines));
     return vocabulary.prompt_of(chat.request);
   }
   const bool raw = call.content.has_value();  // llama.cpp's server adds nothing unless it is asked to
@@ -176,7 +176,7 @@ base::Result<std::string> tokenize(const ApiOptions& options, const std::string&
     return base::invalid("Send one of 'content', 'prompt' and 'messages'.",
                          call.of_chat ? "messages" : "prompt");
   }
-  TRY_ASSIGN(const Tokens tokens, tokens_of(*vocabulary, call, body));
+  TRY_ASSIGN(const Tokens tokens, tokens_of(*vocabulary, call, body, options.engine_options));
   return render(*vocabulary, call, tokens);
 }
 

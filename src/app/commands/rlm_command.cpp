@@ -16,6 +16,7 @@
 #include "engine/home.h"
 #include "engine/local_engine.h"
 #include "llm/sinks.h"
+#include "rlm/rlm_request.h"
 
 namespace pmt::app {
 
@@ -104,7 +105,7 @@ base::Status ask_here(const Options& options, const std::string& context) {
   request.id = "rlm";
   request.model = rlm::kModelName;
   request.messages = {rlm::message("user", options.question)};
-  request.rlm.context = {context};
+  request.options.set(rlm::RlmRequest{.context = {context}});
   request.budget = {.usd = {}, .tokens = options.budget_tokens, .seconds = options.budget_seconds};
   const auto events = std::make_shared<llm::CollectingSink>();
   engine.start(std::move(request), std::make_shared<llm::FunctionSink>([&](llm::Event event) {

@@ -101,7 +101,7 @@ json question(const llm::Request& request) {
 }
 
 llm::Request chat_request(const std::string& chat) {
-  auto call = api::read_completion(llm::Endpoint::kChat, chat);
+  auto call = api::read_completion(llm::Endpoint::kChat, chat, {});
   if (!call) ADD_FAILURE() << call.error().message << "\n" << chat;
   return call ? call->request : llm::Request{};
 }
@@ -138,7 +138,7 @@ TEST(NativeRoundTrip, NothingIsLostByWayOfResponses) {
     ASSERT_TRUE(body->ignored.empty()) << body->ignored.front() << "\n" << chat;
     auto request = api::read_response_request(body->text);
     ASSERT_TRUE(request) << request.error().field << ": " << request.error().message << "\n" << body->text;
-    const auto again = api::finish_response_request(*std::move(request), {}, body->text);
+    const auto again = api::finish_response_request(*std::move(request), {}, body->text, {});
     ASSERT_TRUE(again) << again.error().field << ": " << again.error().message << "\n" << body->text;
     json before = question(chat_request(chat)), after = question(again->call.request);
     for (json* one : {&before, &after}) one->erase("response_format");  // said below: strict is written out

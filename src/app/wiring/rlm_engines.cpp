@@ -9,6 +9,7 @@
 
 #include "engine/home.h"
 #include "permutation/engine.h"
+#include "rlm/rlm_request.h"
 
 namespace pmt::app {
 namespace {
@@ -130,8 +131,10 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
   const auto permutation = served.find(permutation::kModelName);
   if (permutation != served.end() && !parts.local_models.empty()) {
     completers.push_back(std::make_unique<pipeline::UnifiedPipeline>(
-        pipeline::UnifiedPipeline::Engines{
-            .permutation = *permutation->second.completer, .rlm = rlm, .tokenizer = *parts.local_models[0]},
+        pipeline::UnifiedPipeline::Engines{.permutation = *permutation->second.completer,
+                                           .rlm = rlm,
+                                           .tokenizer = *parts.local_models[0],
+                                           .given_context = rlm::given_context},
         config.unified));
     // One pack's version means nothing to another model: only where both routes ask the same one.
     const bool same = permutation->second.knowledge == taught;

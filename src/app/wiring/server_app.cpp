@@ -18,6 +18,7 @@
 #include "app/commands/commands.h"
 #include "app/config/cache_off.h"
 #include "app/config/price_book.h"
+#include "app/wiring/engine_options.h"
 #include "app/wiring/model_choice.h"
 #include "app/wiring/rlm_engines.h"
 #include "app/wiring/spending_file.h"
@@ -298,6 +299,7 @@ base::Status ServerApp::Impl::wire() {
                                       .prompt_cache_usage = &prompt_cache_usage})] {
     return audit::build_audit(rows);
   };
+  options.engine_options = engine_options();
   watch(options);
   api = std::make_unique<api::Api>(std::move(options));
   return {};

@@ -6,6 +6,7 @@
 #include <concepts>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -63,8 +64,6 @@ void put(std::string& out, llm::Endpoint endpoint);
 void put(std::string& out, llm::KvMode mode);
 void put(std::string& out, llm::Speculation speculation);
 void put(std::string& out, const llm::KvOptions& kv);
-void put(std::string& out, const llm::RlmRequest& rlm);
-void put(std::string& out, const llm::UnifiedRequest& unified);
 void put(std::string& out, const AskedMessage& message);
 void put(std::string& out, const AskedMessages& messages);
 void put(std::string& out, const llm::Tool& tool);
@@ -114,15 +113,25 @@ std::optional<T> if_any(const T& value) {
 class Object {
  public:
   explicit Object(std::string& out) : out_(out) { out_ += '{'; }
+  /// `among`: members in the order of their names, each written where its name belongs among the others.
+  Object(std::string& out, std::span<const llm::EngineKey> among) : Object(out) { among_ = among; }
   template <class T>
   Object& member(std::string_view name, const T& value) {
+    for (; !among_.empty() && among_.front().engine < name; among_ = among_.subspan(1)) write_next();
     begin(name);
     put(out_, value);
     return *this;
   }
-  void end() { out_ += '}'; }
+  void end() {
+    for (; !among_.empty(); among_ = among_.subspan(1)) write_next();
+    out_ += '}';
+  }
 
  private:
+  void write_next() {
+    begin(among_.front().engine);
+    put(out_, among_.front().taken);
+  }
   void begin(std::string_view name) {
     if (!std::exchange(first_, false)) out_ += ',';
     out_ += '"';
@@ -131,6 +140,7 @@ class Object {
 
   std::string& out_;
   bool first_ = true;
+  std::span<const llm::EngineKey> among_;
 };
 
 void put(std::string& out, llm::Endpoint endpoint) {
@@ -149,26 +159,6 @@ void put(std::string& out, llm::Speculation speculation) {
 
 void put(std::string& out, const llm::KvOptions& kv) {
   Object(out).member("mode", kv.mode).member("ratio", kv.ratio).end();
-}
-
-void put(std::string& out, const llm::RlmRequest& rlm) {
-  Object(out)
-      .member("context", rlm.context)
-      .member("depth_max", rlm.depth_max)
-      .member("iterations_max", rlm.iterations_max)
-      .member("kv_compression", rlm.kv_compression)
-      .member("speculation", rlm.speculation)
-      .end();
-}
-
-void put(std::string& out, const llm::UnifiedRequest& unified) {
-  Object(out)
-      .member("basic_kv", unified.basic_kv)
-      .member("continual_kv", unified.continual_kv)
-      .member("inference_kv", unified.inference_kv)
-      .member("ratio", unified.ratio)
-      .member("rlm_context_threshold", unified.rlm_context_threshold)
-      .end();
 }
 
 void put(std::string& out, const AskedMessage& asked) {
@@ -293,7 +283,9 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
   const std::string own = forwards ? canonical_own(*request.sent) : "";
   std::string out;
   out.reserve(768 + text_bytes(request));
-  Object object(out);
+  // Only of engines that are asked for something, which is seldom: they add bytes to every key.
+  const std::vector<llm::EngineKey> engines = request.options.keys();
+  Object object(out, engines);
   object.member("echo", request.echo)
       .member("endpoint", request.endpoint)
       .member("knowledge", request.knowledge)
@@ -308,10 +300,8 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
   if (!own.empty()) object.member("own", Written{own});
   object.member("prompt", request.prompt)
       .member("prompt_tokens", request.prompt_tokens)
-      .member("response_format", if_any(request.response_format.sent));
-  // Only where they are used, which is seldom: they add bytes to every key.
-  if (request.rlm != llm::RlmRequest{}) object.member("rlm", request.rlm);
-  object.member("sampling", request.sampling);
+      .member("response_format", if_any(request.response_format.sent))
+      .member("sampling", request.sampling);
   if (!sent.empty()) object.member("sent", Written{sent});
   object
       .member("speculation",
@@ -321,9 +311,9 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
   object.member("surface", base::to_string(request.surface))
       .member("tenant", request.tenant)
       .member("tool_choice", if_any(request.tool_choice.sent))
-      .member("tools", if_any(request.tools));
-  if (request.unified != llm::UnifiedRequest{}) object.member("unified", request.unified);
-  object.member("versions", versions).end();
+      .member("tools", if_any(request.tools))
+      .member("versions", versions)
+      .end();
   return out;
 }
 

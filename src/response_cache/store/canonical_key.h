@@ -1,6 +1,6 @@
 // The response cache's key of a request: SHA-256 over the canonical JSON of everything that can change the
 // answer, and nothing else. Not in it: the request's id, cache options other than the namespace, want_trace
-// and the budget.
+// and the budget. Of engines' own options it takes what their rooms say (llm/engine_options.h).
 // An upstream may act on members that we don't know, so the key of what may reach one holds all that its caller
 // wrote: the members of the body as they were written (without white space, in the order of their names, null
 // as absent), and of messages what their own members don't hold. Left out is what no answer depends on: who asks

@@ -117,6 +117,40 @@ TEST(CanonicalKey, BytesAreTheCanonicalJsonOfTheRequest) {
   EXPECT_EQ(canonical_request(Request{}, "", nullptr), canonical_json(tree(Request{}, "", nullptr)));
 }
 
+/// An engine's own options, of an engine that no code here knows.
+template <char kFirst>
+struct EngineOption {
+  static constexpr char kText[] = {kFirst, 'x', 0};
+  static constexpr std::string_view kName = kText;
+  double ratio = 1;
+  std::vector<std::string> texts = {};
+  json key() const { return {{"texts", texts}, {"ratio", ratio}}; }
+  friend bool operator==(const EngineOption&, const EngineOption&) = default;
+};
+
+TEST(CanonicalKey, EnginesOptionsStandInTheOrderOfNames) {
+  Request request = full();
+  json expected = tree(full(), "m", nullptr);
+  request.options.set(EngineOption<'z'>{.ratio = 8});  // behind all others
+  expected["zx"] = {{"ratio", 8}, {"texts", json::array()}};
+  request.options.set(EngineOption<'r'>{.texts = {"a \"b\"", "c"}});  // between two
+  expected["rx"] = {{"ratio", 1}, {"texts", {"a \"b\"", "c"}}};
+  request.options.set(EngineOption<'a'>{.ratio = 0.5});  // before all others
+  expected["ax"] = {{"ratio", 0.5}, {"texts", json::array()}};
+  EXPECT_EQ(canonical_request(request, "m", nullptr), canonical_json(expected));
+  Request other = request;
+  other.options.set(EngineOption<'r'>{.texts = {"a \"b\"", "d"}});
+  EXPECT_NE(request_key(other, "m", nullptr), request_key(request, "m", nullptr));
+  other.options.set(EngineOption<'r'>{});
+  EXPECT_NE(request_key(other, "m", nullptr), request_key(request, "m", nullptr));
+}
+
+TEST(CanonicalKey, OptionsThatAskForNothingAddNothing) {
+  Request request = full();
+  request.options.set(EngineOption<'r'>{});
+  EXPECT_EQ(request_key(request, "m", nullptr), request_key(full(), "m", nullptr));
+}
+
 // The system that this reimplements keyed on the first 15 bytes of the question.
 TEST(CanonicalKey, FranceIsNotPeru) {
   EXPECT_NE(request_key(question("What is the capital of France?"), "m", {}),

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <optional>
 
 #include <fmt/format.h>
 
@@ -33,10 +32,6 @@ class Hash {
   Hash& number(const T& value) {
     return add(fmt::format("{}", value));
   }
-  template <class T>
-  Hash& number(const std::optional<T>& value) {
-    return value ? number(*value) : add("");
-  }
   Hash& json(const nlohmann::json& value) {
     return add(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
@@ -65,12 +60,7 @@ std::uint32_t hash_of_length(const llm::Request& r) {
 /// What only some engines and other servers' clients ask for.
 void add_seldom(Hash& hash, const llm::Request& r) {
   hash.add(r.other_options).number(static_cast<int>(r.speculation)).number(static_cast<int>(r.surface));
-  for (const auto& text : r.rlm.context) hash.add(text);
-  hash.number(r.rlm.depth_max).number(r.rlm.iterations_max);
-  hash.number(r.rlm.kv_compression).number(r.rlm.speculation);
-  const llm::UnifiedRequest& unified = r.unified;
-  hash.number(unified.basic_kv).number(unified.continual_kv).number(unified.inference_kv);
-  hash.number(unified.ratio).number(unified.rlm_context_threshold);
+  for (const llm::EngineKey& one : r.options.keys()) hash.add(one.engine).json(one.taken);
 }
 
 }  // namespace

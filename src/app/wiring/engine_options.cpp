@@ -1,0 +1,15 @@
+#include "app/wiring/engine_options.h"
+
+#include "pipeline/options_reader.h"
+#include "rlm/options_reader.h"
+
+namespace pmt::app {
+
+std::vector<llm::EngineOptionsReader> engine_options() {
+  return {
+      rlm::options_reader(),
+      pipeline::options_reader(),
+  };
+}
+
+}  // namespace pmt::app

@@ -1,0 +1,84 @@
+#include "rlm/options_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "rlm/rlm_request.h"
+
+namespace pmt::rlm {
+namespace {
+
+base::Status read(const std::string& json, llm::EngineOptions& into) {
+  simdjson::dom::parser parser;
+  return base::read_member(options_reader(), parser.parse(json).value_unsafe(), into);
+}
+
+RlmRequest asked(const std::string& json) {
+  llm::EngineOptions options;
+  const auto status = read(json, options);
+  EXPECT_TRUE(status) << status.error().message;
+  return options.get<RlmRequest>();
+}
+
+TEST(RlmOptionsReader, ReadsEveryMember) {
+  EXPECT_EQ(asked(R"({"context": ["a", "b"], "max_depth": 2, "max_iterations": 30.0,
+                      "enable_kv_cache_compression": false, "enable_speculative_decoding": true})"),
+            (RlmRequest{.context = {"a", "b"},
+                        .depth_max = 2,
+                        .iterations_max = 30,
+                        .kv_compression = false,
+                        .speculation = true}));
+  EXPECT_EQ(asked(R"({"context": "one text", "max_depth": null})"), RlmRequest{.context = {"one text"}});
+  EXPECT_EQ(asked("{}"), RlmRequest{});
+  EXPECT_EQ(asked("null"), RlmRequest{});
+}
+
+TEST(RlmOptionsReader, RefusesNamingThePath) {
+  const struct {
+    const char *json, *field, *says;
+  } bad[] = {
+      {"3", "rlm", "must be an object, not 3"},
+      {R"({"context": 5})", "rlm.context", "must be an array, not 5"},
+      {R"({"context": ["a", 5]})", "rlm.context[1]", "must be a string, not 5"},
+      {R"({"max_depth": 0})", "rlm.max_depth", "must be an integer between 1 and 16, not 0"},
+      {R"({"max_iterations": "many"})", "rlm.max_iterations",
+       "must be an integer between 1 and 100, not the string \"many\""},
+      {R"({"enable_speculative_decoding": 1})", "rlm.enable_speculative_decoding",
+       "must be true or false, not 1"},
+      {R"({"depth": 1})", "rlm.depth",
+       "is not a setting; there are context, max_depth, max_iterations, enable_kv_cache_compression, "
+       "enable_speculative_decoding"},
+  };
+  for (const auto& [json, field, says] : bad) {
+    llm::EngineOptions options;
+    const auto status = read(json, options);
+    ASSERT_FALSE(status) << json;
+    EXPECT_EQ(status.error().field, field);
+    EXPECT_EQ(status.error().message, says);
+    EXPECT_EQ(options, llm::EngineOptions{}) << json;
+  }
+}
+
+/// The bytes that entries on disk are keyed by.
+TEST(RlmRequest, TheKeyTakesAllOfIt) {
+  const RlmRequest all{
+      .context = {"a"}, .depth_max = 2, .iterations_max = 3, .kv_compression = false, .speculation = true};
+  EXPECT_EQ(
+      all.key().dump(),
+      R"({"context":["a"],"depth_max":2,"iterations_max":3,"kv_compression":false,"speculation":true})");
+  EXPECT_EQ(
+      RlmRequest{}.key().dump(),
+      R"({"context":[],"depth_max":null,"iterations_max":null,"kv_compression":null,"speculation":null})");
+}
+
+TEST(RlmRequest, GivenContextIsThatOfTheOptions) {
+  llm::Request request;
+  EXPECT_TRUE(given_context(request).empty());
+  request.options.set(RlmRequest{.context = {"a", "b"}});
+  ASSERT_EQ(given_context(request).size(), 2U);
+  EXPECT_EQ(given_context(request)[1], "b");
+}
+
+}  // namespace
+}  // namespace pmt::rlm
