@@ -1,0 +1,73 @@
+#include "inference/prefix_reuse.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pmt::inference {
+namespace {
+
+kv_cache::PrefixKey prefix_key(const Job& job) {
+  return {job.prefix_scope, job.compression.ratio()};
+}
+
+}  // namespace
+
+PrefixReuse::PrefixReuse(kv_cache::PagePool& pool, const LocalModelOptions& options, const base::Clock& clock,
+                         EngineCounters& counters)
+    : pool_(&pool),
+      options_(&options),
+      clock_(&clock),
+      counters_(&counters),
+      prefixes_(pool, static_cast<std::int64_t>(options.prefix_bytes_max)) {}
+
+void PrefixReuse::reuse(Job& job) {
+  if (job.echo.scores()) return;  // the logits of all of its rows are wanted
+  if (on()) counters_->prefix_queried += job.prompt.size();
+  // The last token is read in any case: its logits choose the first of the answer.
+  const int tokens_max = static_cast<int>(job.prompt.size()) - 1;
+  kv_cache::Guessed guessed;
+  std::optional<kv_cache::SequenceKv> found;
+  if (job.compression.mode() != compression::Mode::kQueryAware)
+    found = prefixes_.find(prefix_key(job), job.prompt, tokens_max, &guessed);
+  if (!found && job.compression.active()) found = exact_prefix(job, guessed);
+  if (!found) return;
+  if (!found->compact()) job.compression.take(guessed, found->tokens());
+  job.kv.prefix_tokens_reused = found->tokens();
+  if (found->compact()) {
+    const std::int64_t tables = std::int64_t{found->shape().layers} * found->shape().kv_heads;
+    job.kv.tokens_kept += found->slots() / tables - found->tokens();
+  }
+  job.running[0].adopt(std::move(*found));
+  ++counters_->prefix_hits;
+  counters_->prefix_tokens += static_cast<std::uint64_t>(job.kv.prefix_tokens_reused);
+  if (options_->prefix_usage != nullptr) options_->prefix_usage->add(job.surface, clock_->unix_seconds());
+}
+
+/// Of a prompt that is to be compressed: only as far as its scores are known.
+std::optional<kv_cache::SequenceKv> PrefixReuse::exact_prefix(const Job& job, kv_cache::Guessed& guessed) {
+  const kv_cache::PrefixKey exact{job.prefix_scope, 1};
+  auto found = prefixes_.find(exact, job.prompt, job.compression.prefix_tokens_max(), &guessed);
+  if (!found || guessed == nullptr) return std::nullopt;
+  const int known = std::min(found->tokens(), guessed->tokens);
+  if (known < kv_cache::PrefixIndex::kTokensMin || known < found->tokens_min()) return std::nullopt;
+  found->truncate(known);
+  return found;
+}
+
+void PrefixReuse::remember(Job& job, const Generation& generation) {
+  if (job.compression.mode() == compression::Mode::kQueryAware) return;
+  const bool as_wanted = generation.sequence().compact() == job.compression.active();
+  if (!as_wanted) return;
+  prefixes_.insert(prefix_key(job), generation.tokens(), generation.sequence(), job.compression.guessed());
+}
+
+bool PrefixReuse::will_keep(const Job& job, const Generation& generation) const {
+  return on() && generation.generated() == 0 && job.compression.mode() != compression::Mode::kQueryAware;
+}
+
+void PrefixReuse::give_up(std::size_t pages) {
+  while (pages > pool_->pages_free() && prefixes_.drop_one()) {
+  }
+}
+
+}  // namespace pmt::inference

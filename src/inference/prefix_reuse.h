@@ -1,0 +1,45 @@
+// What one request reads serves the next that begins alike (note 0006): when a job goes on from a prefix, what of it
+// is kept for others, and what is given up when requests need the room.
+//
+// A question looks for something of its own, so the pages of query-aware compression are nobody else's. But every
+// compressed prompt may go on from an exact prefix whose tokens' scores were kept.
+// Thread-safety: the scheduler's thread. Errors: none. Cost: kv_cache/prefix_index.h.
+#pragma once
+
+#include <optional>
+
+#include "inference/engine_counters.h"
+#include "inference/job.h"
+#include "kv_cache/prefix_index.h"
+
+namespace pmt::inference {
+
+class PrefixReuse {
+ public:
+  /// All of them outlive it; `pool` is where the jobs' pages are.
+  PrefixReuse(kv_cache::PagePool& pool, const LocalModelOptions& options, const base::Clock& clock,
+              EngineCounters& counters);
+
+  /// Puts what another request has read of this prompt into the job's first choice. Requires: nothing of it was read.
+  void reuse(Job& job);
+  /// Keeps what the choice has read.
+  void remember(Job& job, const Generation& generation);
+  /// Whether the prompt that the choice still reads is likely to be kept: then its pages at the front stay.
+  bool will_keep(const Job& job, const Generation& generation) const;
+  /// Until this many large pages are free, or no prefix is left.
+  void give_up(std::size_t pages);
+
+  bool on() const { return options_->prefix_bytes_max > 0; }
+  const kv_cache::PrefixIndex& index() const { return prefixes_; }
+
+ private:
+  std::optional<kv_cache::SequenceKv> exact_prefix(const Job& job, kv_cache::Guessed& guessed);
+
+  kv_cache::PagePool* pool_;
+  const LocalModelOptions* options_;
+  const base::Clock* clock_;
+  EngineCounters* counters_;
+  kv_cache::PrefixIndex prefixes_;
+};
+
+}  // namespace pmt::inference

@@ -1,0 +1,55 @@
+// Compression of the jobs that asked for it, around compression/prompt_compression.h: the model's calibration, what
+// is asked of a prompt's spans as they are read, the cut when it has been read, and its figures.
+// Thread-safety: the scheduler's thread.
+#pragma once
+
+#include <optional>
+
+#include "compression/asides.h"
+#include "compression/calibration.h"
+#include "inference/batch.h"
+#include "inference/engine_counters.h"
+#include "inference/prefix_reuse.h"
+#include "model/transformer.h"
+
+namespace pmt::inference {
+
+class PromptCompressor {
+ public:
+  /// What it works with; all of it outlives it.
+  struct Around {
+    model::Transformer& transformer;
+    const model::Vocab& vocab;
+    kv_cache::PagePool& pool;
+    const LocalModelOptions& options;
+    const base::Clock& clock;
+    PrefixReuse& prefixes;
+    EngineCounters& counters;
+  };
+  PromptCompressor(const Around& around, std::optional<compression::Calibration> calibration);
+
+  /// Before a prompt is read that is to be compressed. The first time it calibrates the model, if nobody has: minutes,
+  /// in which nothing else runs. Errors: compression::load_or_calibrate's.
+  base::Status ensure_calibrated();
+  /// Asks for the scores and queries of a job's span that is about to be read.
+  void ask_for_scores(Job& job, model::BatchSpan& span);
+  /// Whether compress() reads a batch of its own after this step: the transformer's logits are gone then.
+  static bool reads_more(const Part& part);
+  /// Whether the part's prompt has been read and is to be cut now.
+  static bool due(const Part& part);
+  /// Cuts a prompt that is due. In a pool with no room for the small pages it stays exact, and the report says so.
+  void compress(Job& job, kv_cache::SequenceKv& sequence);
+
+  const std::optional<CompressedPrompt>& last() const { return last_; }
+
+ private:
+  bool compressed(Job& job, kv_cache::SequenceKv& sequence);
+  void count(Job& job, const kv_cache::SequenceKv& sequence);
+
+  const Around around_;
+  std::optional<compression::Calibration> calibration_;
+  const compression::Asides asides_;
+  std::optional<CompressedPrompt> last_;
+};
+
+}  // namespace pmt::inference
