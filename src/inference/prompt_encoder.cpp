@@ -1,0 +1,117 @@
+#include "inference/prompt_encoder.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace pmt::inference {
+namespace {
+
+const char* prompt_field(const llm::Request& request) {
+  return request.endpoint == llm::Endpoint::kChat ? "messages" : "prompt";
+}
+
+}  // namespace
+
+PromptEncoder::PromptEncoder(Options options, const model::Vocab& vocab,
+                             std::unique_ptr<model::ChatTemplate> chat_template)
+    : options_(std::move(options)),
+      vocab_(vocab),
+      chat_template_(std::move(chat_template)),
+      native_(vocab.chat_template() ? model::NativeChat::create(vocab, *vocab.chat_template()) : nullptr) {}
+
+base::Status PromptEncoder::check_token(std::int32_t token) const {
+  if (token >= 0 && token < vocab_.size()) return {};
+  return base::invalid(fmt::format("token {} is not in the vocabulary of {}", token, vocab_.size()));
+}
+
+base::Result<EncodedPrompt> PromptEncoder::encode(const llm::Request& request,
+                                                  const StructuredOutput& structure) const {
+  EncodedPrompt out{.tokens = {}, .native = native_prompt(request, structure)};
+  if (out.native) {
+    out.tokens = std::move(out.native->tokens);
+  } else {
+    TRY_ASSIGN(out.tokens, encode_plain(request, structure.instruction));
+  }
+  return out;
+}
+
+/// A text as it stands: this route is the raw interface, so names of control tokens are those tokens. With a
+/// suffix it is what the model was trained to fill in: prefix, suffix, and then the middle that it writes.
+base::Result<std::vector<std::int32_t>> PromptEncoder::encode_text(const llm::Request& request) const {
+  const bool fills = !request.suffix.empty();
+  std::vector<std::int32_t> tokens = request.prompt_tokens;
+  for (const std::int32_t token : tokens) {
+    if (const base::Status known = check_token(token); !known)
+      return base::invalid(known.error().message, "prompt");
+  }
+  if (tokens.empty())
+    tokens = vocab_.tokenize(request.prompt, {.add_special = !fills, .parse_special = true});
+  if (fills) {
+    const auto fill = vocab_.fill_in_middle();
+    if (!fill) {
+      return base::invalid(
+          fmt::format("'suffix' needs a model that was trained to fill in the middle, and {} "
+                      "has no tokens for it: leave it out, or ask such a model.",
+                      options_.model),
+          "suffix");
+    }
+    tokens.insert(tokens.begin(), fill->prefix);
+    if (vocab_.adds_bos() && vocab_.bos()) tokens.insert(tokens.begin(), *vocab_.bos());
+    const auto after = vocab_.tokenize(request.suffix, {.parse_special = true});
+    tokens.push_back(fill->suffix);
+    tokens.insert(tokens.end(), after.begin(), after.end());
+    tokens.push_back(fill->middle);
+  }
+  // A begin that the text names itself, beside the one that the tokenizer adds.
+  const bool twice =
+      tokens.size() > 1 && vocab_.adds_bos() && tokens[0] == tokens[1] && tokens[0] == vocab_.bos();
+  if (twice && request.prompt_tokens.empty()) tokens.erase(tokens.begin());
+  // An empty prompt starts a text of its own.
+  if (tokens.empty()) tokens.push_back(vocab_.bos().value_or(vocab_.eos().value_or(0)));
+  return tokens;
+}
+
+base::Result<std::vector<std::int32_t>> PromptEncoder::encode_plain(const llm::Request& request,
+                                                                    const std::string& instruction) const {
+  if (request.endpoint == llm::Endpoint::kCompletions) return encode_text(request);
+  if (chat_template_ == nullptr) {
+    return base::invalid(fmt::format("{} has no chat template: use /v1/completions", options_.model),
+                         "model");
+  }
+  std::vector<model::ChatMessage> messages = chat_messages(request, instruction);
+  if (request.recall && !request.recall->statement.empty() && !messages.empty())
+    messages.back().content = request.recall->statement + "\n\n" + messages.back().content;
+  return chat_template_->encode_chat(messages);
+}
+
+/// In the notation of the model's own template, where it has one that can be followed: else null.
+std::optional<model::NativePrompt> PromptEncoder::native_prompt(const llm::Request& request,
+                                                                const StructuredOutput& structure) const {
+  if (native_ == nullptr || !structure.calls || !request.response_format.is_free()) return std::nullopt;
+  std::vector<model::NativeMessage> messages = native_messages(request);
+  if (request.recall && !request.recall->statement.empty() && !messages.empty()) {
+    std::string& last = messages.back().message.content;
+    last = request.recall->statement + "\n\n" + last;
+  }
+  std::vector<model::NativeTool> tools;
+  for (const OfferedTool& tool : structure.tools)
+    tools.push_back({tool.name, tool.description, tool.parameters, &tool.arguments});
+  auto prompt = native_->render({messages, tools, structure.required, structure.rules.parallel});
+  const bool follows = prompt && (prompt->tagged || !prompt->grammar.empty() || !structure.required);
+  if (!follows) return std::nullopt;  // it is asked as a model whose template knows no tools
+  return std::move(*prompt);
+}
+
+base::Status PromptEncoder::check_length(const llm::Request& request, std::size_t tokens) const {
+  const auto limit = static_cast<std::size_t>(options_.context_tokens);
+  if (tokens < limit || (tokens == limit && request.max_tokens == 0)) return {};
+  return base::Error{
+      base::Code::kTooLarge,
+      fmt::format("the prompt has {} tokens, {} more than fit: the context of {} holds {} tokens and an "
+                  "answer needs at least one",
+                  tokens, tokens - limit + 1, options_.model, limit),
+      prompt_field(request)};
+}
+
+}  // namespace pmt::inference

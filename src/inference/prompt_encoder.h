@@ -1,0 +1,59 @@
+// A request's prompt as the model reads it: a chat through the model's template (in the template's own notation for
+// tools, where it has one), a text as it stands, with a suffix as the model was trained to fill in.
+// Thread-safety: const after construction; any thread. Errors: kInvalidArgument and kTooLarge, naming the field.
+// Cost: about 3 MB of text a second; some milliseconds where the template knows tools.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "inference/structured_output.h"
+#include "llm/request.h"
+#include "model/chat_template.h"
+#include "model/native_chat.h"
+#include "model/vocab.h"
+
+namespace pmt::inference {
+
+struct EncodedPrompt {
+  std::vector<std::int32_t> tokens;
+  /// Where the template has a notation for tools that can be followed; its own tokens are those above.
+  std::optional<model::NativePrompt> native;
+};
+
+class PromptEncoder {
+ public:
+  struct Options {
+    std::string model;  // its name as served, for errors
+    std::int64_t context_tokens = 0;
+  };
+  /// `chat_template`: null when the model has none. `vocab` outlives the encoder.
+  PromptEncoder(Options options, const model::Vocab& vocab,
+                std::unique_ptr<model::ChatTemplate> chat_template);
+
+  bool has_chat_template() const { return chat_template_ != nullptr; }
+
+  base::Result<EncodedPrompt> encode(const llm::Request& request, const StructuredOutput& structure) const;
+  /// kTooLarge: a prompt of so many tokens leaves no room for an answer.
+  base::Status check_length(const llm::Request& request, std::size_t tokens) const;
+  /// Whether the vocabulary has it.
+  base::Status check_token(std::int32_t token) const;
+
+ private:
+  base::Result<std::vector<std::int32_t>> encode_plain(const llm::Request& request,
+                                                       const std::string& instruction) const;
+  base::Result<std::vector<std::int32_t>> encode_text(const llm::Request& request) const;
+  std::optional<model::NativePrompt> native_prompt(const llm::Request& request,
+                                                   const StructuredOutput& structure) const;
+
+  const Options options_;
+  const model::Vocab& vocab_;
+  const std::unique_ptr<model::ChatTemplate> chat_template_;  // null when the model has none
+  const std::unique_ptr<model::NativeChat> native_;           // null when its template knows no tools
+};
+
+}  // namespace pmt::inference
