@@ -1,11 +1,13 @@
-// The domains that one model was taught: kept as packs in a folder, held in memory as snapshots.
+// The domains that one model was taught, and the room's face: packs in a folder (packs/pack_folder.h) held in memory
+// as snapshots, each tenant's apart.
+//
+//   learn: lock -> prepare -> keys -> merge -> write -> examine
+//                  teach/teacher.h                      teach/examiner.h
 //
 // Invariants: 1. a change is on the disk before it is in memory, and requests see all of it or nothing;
-// 2. one writer a domain at a time, over processes too (a lock file); a second one waits its turn;
-// 3. a pack that can't be read, or belongs to another model, is never used and never deleted: a damaged one
-// is set aside as NAME.damaged-N and told. Thread-safety: any thread may call anything, concurrently. Errors
-// name the domain or the fact and leave everything as it was. Cost: learning embeds each phrasing (3 ms);
-// forgetting rewrites one pack.
+// 2. one writer a domain at a time, over processes too: a second one waits its turn; 3. a pack that isn't used is told
+// of. Thread-safety: any thread may call anything, concurrently. Errors name the domain or the fact and leave
+// everything as it was. Cost: learning embeds each phrasing (3 ms); forgetting rewrites one pack.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +15,16 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "knowledge_cache/gate/embedding_memo.h"
+#include "knowledge_cache/gate/question_keys.h"
 #include "knowledge_cache/gate/recall.h"
-#include "knowledge_cache/gate/relation_space.h"
+#include "knowledge_cache/packs/pack_folder.h"
+#include "knowledge_cache/teach/teacher.h"
 
 namespace pmt::knowledge_cache {
 
@@ -38,11 +40,6 @@ struct LibraryOptions {
   Limits limits = {};
   std::function<void(const std::string&)> on_warning = [](const std::string&) {};
   std::function<void(float)> on_calibration_progress = {};
-};
-
-struct Contradiction {
-  std::string id, known_id;
-  std::string prompt, answer, known_answer;
 };
 
 /// What a learning did, each figure counted by asking the gate again afterwards.
@@ -95,46 +92,27 @@ class Library {
 
   const Lexicon& lexicon() const { return lexicon_; }
   /// Calibrated when first needed: after a load or a learning. Null while there is none.
-  std::shared_ptr<const RelationSpace> space() const;
+  std::shared_ptr<const RelationSpace> space() const { return keys_.space(); }
   const LibraryOptions& options() const { return options_; }
   /// Of the questions that were asked or taught lately.
-  EmbeddingMemo& memo() { return memo_; }
+  EmbeddingMemo& memo() { return keys_.memo(); }
 
  private:
-  struct Held {
-    std::shared_ptr<const Domain> domain;
-    std::int64_t stamp = 0;  // of the file when it was read
-  };
-  class WriteLock;
-  using FolderTime = std::pair<std::int64_t, std::int64_t>;  // s, ns
-
   Library(LibraryOptions options, const base::Clock& clock);
-  std::string path_of(const std::string& domain) const;
-  /// The folder is as it was when the packs were read last.
-  bool unchanged();
   base::Status load(const std::string& domain);
-  base::Result<std::shared_ptr<const Domain>> read_pack(const std::string& path);
   base::Result<std::shared_ptr<const Domain>> with_keys_of_this_space(std::shared_ptr<const Domain> domain);
   base::Status store(const std::shared_ptr<const Domain>& domain);
-  base::Result<std::shared_ptr<const RelationSpace>> ensure_space();
-  base::Result<std::vector<std::vector<float>>> keys_of(const std::vector<std::string>& texts,
-                                                        const Progress& progress);
-  base::Result<std::vector<Slot>> make_slots(const ParsedFacts& facts, const std::string& source,
-                                             LearnReport& report, const Progress& progress);
-  Domain::Slots merge(const Domain* before, std::vector<Slot> slots, LearnReport& report);
-  base::Status verify(const Domain* before, const Domain& after, const std::vector<std::string>& ids,
-                      LearnReport& report);
-  base::Result<const Slot*> ask(const Domains& domains, const std::string& question, bool by_meaning);
+  base::Result<std::vector<Slot>> slots_with_keys(Lesson lesson, const Progress& progress);
+  base::Status examine(const Domain* before, const Domain& after, const std::vector<std::string>& taught,
+                       LearnReport& report);
 
   const LibraryOptions options_;
   const base::Clock& clock_;
   const Lexicon lexicon_;
+  PackFolder folder_;
+  QuestionKeys keys_;
   mutable std::mutex mutex_;
-  std::map<std::string, Held> domains_;         // under mutex_
-  std::optional<FolderTime> read_at_;           // under mutex_; none: read it again
-  std::shared_ptr<const RelationSpace> space_;  // under mutex_
-  std::mutex calibrating_;
-  EmbeddingMemo memo_;
+  std::map<std::string, PackFolder::Stamped> domains_;       // under mutex_
   std::map<std::string, std::unique_ptr<Library>> tenants_;  // under mutex_, by tenant
 };
 
