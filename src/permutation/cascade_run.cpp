@@ -1,37 +1,11 @@
 #include "permutation/cascade_run.h"
 
-#include <string_view>
-
-#include <fmt/format.h>
-
-#include "base/json_text.h"
+#include "permutation/synthesis.h"
 
 namespace pmt::permutation {
 namespace {
 
 constexpr double kRightAgreement = 0.5;  // the student said what the teacher says
-
-std::string synthesis_prompt(const std::string& question, const std::string& student,
-                             const std::string& teacher, const llm::Report& student_report) {
-  std::string facts;
-  if (student_report.knowledge) {
-    for (const std::string& fact : student_report.knowledge->facts) facts += fmt::format("- {}\n", fact);
-  }
-  return fmt::format(
-      "Question:\n{}\n\nDraft A, of a small model{}:\n{}\n\nDraft B, of a large model:\n{}\n\nWrite the one "
-      "best "
-      "answer to the question out of these drafts. Where they disagree, prefer draft B unless draft A rests "
-      "on "
-      "known facts. Give the answer only.",
-      question, facts.empty() ? "" : fmt::format(" that knows these facts:\n{}", facts), student, teacher);
-}
-
-/// They were asked for to judge the student by, not by the caller.
-void drop_logprobs(llm::Delta& delta) {
-  static constexpr std::string_view kNames[] = {"logprobs"};
-  delta.logprobs.clear();
-  delta.choice_more = base::members_without(delta.choice_more, kNames);
-}
 
 }  // namespace
 
@@ -304,16 +278,9 @@ void CascadeRun::synthesise(const CallPtr& teacher) {
     flush(*teacher);
     return finish(teacher);
   }
-  llm::Request request = request_for(*cascade_.synthesis_);
-  std::string prompt = synthesis_prompt(question_, student_->text, teacher->text, student_->done->report);
-  if (request.endpoint == llm::Endpoint::kChat) {
-    request.messages = {
-        {.role = "user", .content = std::move(prompt), .name = {}, .tool_calls = {}, .tool_call_id = {}}};
-  } else {
-    request.prompt = std::move(prompt);
-    request.prompt_tokens.clear();
-  }
-  request.sent = nullptr;  // the caller wrote something else
+  Drafts drafts{.question = question_, .student = student_->text, .teacher = teacher->text};
+  if (const auto& knowledge = student_->done->report.knowledge) drafts.facts = knowledge->facts;
+  llm::Request request = synthesis_request(request_for(*cascade_.synthesis_), drafts);
   ask(StageKind::kSynthesis, *cascade_.synthesis_, std::move(request), false);
 }
 

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
+#include <utility>
 
+#include "base/json_text.h"
 #include "permutation/domain.h"
 
 namespace pmt::permutation {
@@ -23,6 +26,12 @@ int total(const std::map<std::string, int>& counts) {
 }
 
 }  // namespace
+
+void drop_logprobs(llm::Delta& delta) {
+  static constexpr std::string_view kNames[] = {"logprobs"};
+  delta.logprobs.clear();
+  delta.choice_more = base::members_without(delta.choice_more, kNames);
+}
 
 double agreement(const std::string& a, const std::string& b) {
   const auto left = counted(a), right = counted(b);

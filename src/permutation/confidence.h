@@ -29,6 +29,9 @@ class Confidence {
   int tokens_ = 0;
 };
 
+/// Takes them out of what the caller gets, who didn't ask for them: they were asked for to judge the model by.
+void drop_logprobs(llm::Delta& delta);
+
 /// Overlap of two answers' words: their F1, 0..1, without articles. Symmetric.
 double agreement(const std::string& a, const std::string& b);
 
