@@ -229,7 +229,7 @@ int eval(std::vector<std::string> args) {
       progress(fmt::format("{} at {:g}% of {:.0f} MB", trace.name, share * 100, trace.footprint() / 1e6));
       const double bound = offline_bound(trace, capacity);
       double lru = 0, gdsf = 0;
-      for (const Eviction kind : {Eviction::kGdsf, Eviction::kLru, Eviction::kS3Fifo}) {
+      for (const Eviction kind : response_cache::eviction_policies()) {
         const Saved saved = replay(trace, capacity, kind);
         if (kind == Eviction::kLru) lru = saved.dollar_rate;
         if (kind == Eviction::kGdsf) gdsf = saved.dollar_rate;

@@ -2,11 +2,16 @@
 
 #include <arpa/inet.h>
 
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
 #include "app/config/config_reader.h"
 #include "base/file.h"
+#include "response_cache/store/eviction_policy.h"
 
 namespace pmt::app {
 
@@ -69,10 +74,10 @@ base::Status read_cache(const toml::table& table, const std::string& file, Confi
   reader.text("path", out.cache_path);
   reader.boolean("semantic_shadow", out.semantic_shadow);
   reader.integer("disk_bytes_max", out.cache_disk_bytes, {.min = 1 << 20});
-  reader.one_of("eviction", out.cache.eviction,
-                {{"gdsf", response_cache::Eviction::kGdsf},
-                 {"lru", response_cache::Eviction::kLru},
-                 {"s3-fifo", response_cache::Eviction::kS3Fifo}});
+  std::vector<std::pair<std::string_view, response_cache::Eviction>> policies;
+  for (const auto policy : response_cache::eviction_policies())
+    policies.emplace_back(to_string(policy), policy);
+  reader.one_of("eviction", out.cache.eviction, policies);
   reader.number("usd_per_second", out.cache.usd_per_second);
   if (const auto* shared = reader.table("shared")) {
     TRY_ASSIGN(out.cache_shared, read_shared_cache(*shared, file));

@@ -32,7 +32,7 @@
 //   bytes_max = 268435456
 //   path = "/var/lib/responses"  # a folder of its own: entries outlive a restart; unset: RAM only
 //   disk_bytes_max = 4294967296  # above: a random twentieth of them goes
-//   eviction = "gdsf"            # who goes first: gdsf (least dollars per byte and use), lru, s3-fifo
+//   eviction = "gdsf"            # who goes first: the policies of response_cache/store/eviction_policy.h
 //   semantic_shadow = false      # requests that ask for semantic hits get none; what they would get is measured
 //   usd_per_second = 0.00003     # what a second of waiting is worth to gdsf, beside the dollars
 //

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <toml++/toml.h>
@@ -40,7 +41,7 @@ class TableReader {
   void text(std::string_view key, std::string& out);
   void boolean(std::string_view key, bool& out);
   template <class T>
-  void one_of(std::string_view key, T& out, std::initializer_list<std::pair<std::string_view, T>> choices) {
+  void one_of(std::string_view key, T& out, const std::vector<std::pair<std::string_view, T>>& choices) {
     const toml::node* const node = find(key);
     if (node == nullptr) return;
     std::string wanted = "one of";

@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "response_cache/store/eviction_policy.h"
+
 namespace pmt::app {
 namespace {
 
@@ -26,6 +28,16 @@ TEST(Config, AnEmptyFileIsTheDefaults) {
   EXPECT_EQ(config->server.port, 8080);
   EXPECT_TRUE(config->models.empty());
   EXPECT_TRUE(config->cache_enabled);
+}
+
+TEST(Config, TakesEveryEvictionPolicyThatThereIs) {
+  for (const auto policy : response_cache::eviction_policies()) {
+    const std::string name = to_string(policy);
+    const auto config = parse_config("[cache]\neviction = \"" + name + "\"", "c.toml");
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(config->cache.eviction, policy) << name;
+    EXPECT_THAT(error_of("[cache]\neviction = \"oldest\""), HasSubstr('"' + name + '"'));
+  }
 }
 
 TEST(Config, ReadsEveryTable) {

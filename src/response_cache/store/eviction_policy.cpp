@@ -190,6 +190,11 @@ class S3Fifo final : public EvictionPolicy {
 
 }  // namespace
 
+std::span<const Eviction> eviction_policies() {
+  static constexpr Eviction kAll[] = {Eviction::kGdsf, Eviction::kLru, Eviction::kS3Fifo};
+  return kAll;
+}
+
 const char* to_string(Eviction policy) {
   switch (policy) {
     case Eviction::kGdsf:

@@ -1,9 +1,9 @@
 // Who goes when the response cache is full. One policy a shard; the shard's lock covers it.
 //
-// | policy  | goes first | for |
-// | GDSF    | least (dollars per byte x uses), aged by what went before | answers that differ in cost: the
-// default | | LRU     | longest unused | values that cost alike and repeat soon | | S3-FIFO | unused since it
-// came, then unused for longest | values that cost alike, with one-time scans |
+// | policy  | goes first                                                | for                                        |
+// | GDSF    | least (dollars per byte x uses), aged by what went before | answers that differ in cost: the default   |
+// | LRU     | longest unused                                            | values that cost alike and repeat soon     |
+// | S3-FIFO | unused since it came, then unused for longest             | values that cost alike, with one-time scans |
 //
 // GDSF (L. Cherkasova, 1998): priority = L + uses x worth / bytes when an entry is stored or used, L = the
 // priority of the last one that went. Kept in O(1) as CAMP does (S. Ghandeharizadeh and others, 2014): uses x
@@ -23,12 +23,16 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 
 #include "base/hash.h"
 
 namespace pmt::response_cache {
 
 enum class Eviction { kGdsf, kLru, kS3Fifo };
+/// Those that there are, the default first: whoever offers them to people reads them here.
+std::span<const Eviction> eviction_policies();
+/// As people write it.
 const char* to_string(Eviction policy);
 
 /// What a policy is told of an entry, and what it notes about it.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <random>
 #include <set>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -115,8 +116,15 @@ TEST_F(EvictionPolicyTest, S3FifoLetsAScanPass) {
   EXPECT_TRUE(held.contains(2999));
 }
 
+TEST_F(EvictionPolicyTest, EachHasANameOfItsOwn) {
+  std::set<std::string> names;
+  for (const Eviction kind : eviction_policies()) names.insert(to_string(kind));
+  EXPECT_FALSE(names.contains(""));
+  EXPECT_EQ(names.size(), eviction_policies().size());
+}
+
 TEST_F(EvictionPolicyTest, NothingIsPickedWhereOnlyTheSparedIsLeft) {
-  for (const Eviction kind : {Eviction::kGdsf, Eviction::kLru, Eviction::kS3Fifo}) {
+  for (const Eviction kind : eviction_policies()) {
     const auto policy = make_policy(kind);
     EXPECT_EQ(policy->pick(nullptr), nullptr) << to_string(kind);
     Evictable& one = entry(1);
