@@ -5,9 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "bench/serve_engine.h"
+
 namespace pmt::bench {
 
 struct EndToEndLoad {
+  std::string model_path;
+  ModelFacts facts;
+  int threads = 1;
   int requests = 8;
   int prompt_tokens = 1024;
   int new_tokens = 256;
@@ -22,9 +27,9 @@ struct EndToEndTime {
 
 /// By our engine, its pool as large as eight f16 sequences of such a request. All requests come at once and
 /// differ from the first token on. Ends the process on an error.
-EndToEndTime our_requests(const std::string& model_path, int threads, const EndToEndLoad& load);
+EndToEndTime our_requests(const EndToEndLoad& load);
 
 /// By llama.cpp: each prompt by itself, then all answers token by token in one batch.
-EndToEndTime llama_requests(const std::string& model_path, int threads, const EndToEndLoad& load, bool flash);
+EndToEndTime llama_requests(const EndToEndLoad& load, bool flash);
 
 }  // namespace pmt::bench
