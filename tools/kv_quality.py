@@ -9,7 +9,8 @@ Usage: kv_quality.py ROOT           writes the table between its markers
 A row: model (SHA-256 of its file), task, unit (questions, or texts for perplexity), prompt_tokens ([from, below] or null),
 mode, ratio, by (request: as it is served; harness: the question's place was known), n (asked), exact_right (by the exact
 cache), right (by the compressed one, or null), kept_right (of exact_right; of texts the sum of exact / compressed perplexity),
-ratio_achieved, interval (95%, of kept_right / exact_right), commit, machine, date.
+ratio_achieved, interval (95%, of kept_right / exact_right), commit, machine, date. Where a question asks for several things,
+the counts are sums of shares. A task that is made to a length has tokens, too: what a prompt and its answer were to fill.
 """
 
 import json
@@ -30,16 +31,28 @@ NAMES = {
     "perplexity": "perplexity after 2K tokens",
     "instructions": "a rule in a system prompt obeyed",
     "not_leaked": "a secret in a system prompt kept",
+    "ruler_single_words": "RULER: a word in sentences that repeat",
+    "ruler_single_number": "RULER: a number in an essay",
+    "ruler_single_uuid": "RULER: a UUID in an essay",
+    "ruler_multikey": "RULER: one of four numbers in an essay",
+    "ruler_multikey_lines": "RULER: one number where every line has one",
+    "ruler_multivalue": "RULER: all four numbers of a name",
+    "ruler_multiquery": "RULER: the numbers of four names",
+    "ruler_variables": "RULER: variables that hand a value on",
+    "ruler_common_words": "RULER: the ten most common words",
+    "ruler_frequent_words": "RULER: the three most frequent coded words",
+    "ruler_qa": "RULER: a question about one of many paragraphs",
 }
 FIELDS = {
     "model": str, "task": str, "unit": str, "prompt_tokens": (list, type(None)), "mode": str, "ratio": (int, float), "by": str,
-    "n": int, "exact_right": int, "right": (int, type(None)), "kept_right": (int, float), "ratio_achieved": (int, float),
+    "n": int, "exact_right": (int, float), "right": (int, float, type(None)), "kept_right": (int, float), "ratio_achieved": (int, float),
     "interval": list, "commit": str, "machine": str, "date": str,
 }  # fmt: skip
+TOKENS_MAX = 1 << 20
 
 
 def key_of(row):
-    return (row["model"], row["task"], tuple(row["prompt_tokens"] or ()), row["mode"], row["ratio"])
+    return (row["model"], row["task"], tuple(row["prompt_tokens"] or ()), row["mode"], row["ratio"], row.get("tokens", 0))
 
 
 def faults_of(results):
@@ -49,7 +62,7 @@ def faults_of(results):
     faults, seen = [], set()
     for number, row in enumerate(results["rows"]):
         wrong = [name for name, kind in FIELDS.items() if name not in row or not isinstance(row[name], kind)]
-        wrong += sorted(set(row) - set(FIELDS))
+        wrong += sorted(set(row) - set(FIELDS) - {"tokens"})
         if wrong:
             faults.append(f"row {number}: {', '.join(wrong)}")
             continue
@@ -61,6 +74,7 @@ def faults_of(results):
             "a request's row has no length": row["by"] == "harness" or len(row["prompt_tokens"] or []) == 2,
             "more kept than there were": row["kept_right"] <= row["exact_right"] <= row["n"],
             "an interval that doesn't hold its share": holds_share(row),
+            "its tokens": "tokens" not in row or holds_tokens(row),
             "twice there": key_of(row) not in seen,
         }
         seen.add(key_of(row))
@@ -73,6 +87,12 @@ def holds_share(row):
     return row["exact_right"] == 0 or low - 1e-3 <= row["kept_right"] / row["exact_right"] <= high + 1e-3
 
 
+def holds_tokens(row):
+    """A prompt is a little shorter than what it fills together with its answer."""
+    tokens, lengths = row["tokens"], row["prompt_tokens"] or [0, TOKENS_MAX]
+    return type(tokens) is int and lengths[0] < tokens <= TOKENS_MAX
+
+
 def cell_of(row):
     if row is None or row["exact_right"] == 0:
         return "-"
@@ -81,8 +101,14 @@ def cell_of(row):
     return text if row["right"] is None else f"{text} ({row['right'] / row['exact_right']:.2f})"
 
 
-def length_of(tokens):
-    return f", {tokens[0]} to {tokens[1]} tokens" if tokens else ""
+def length_of(lengths, tokens):
+    if tokens:
+        return f", {tokens / 1024:g}K tokens"
+    return f", {lengths[0]} to {lengths[1]} tokens" if lengths else ""
+
+
+def count_of(number):
+    return f"{number:.1f}".removesuffix(".0")
 
 
 def table_of(results):
@@ -96,13 +122,13 @@ def table_of(results):
         lines = [f"{about['name']}:", ""]
         lines += ["| task | asked | exact right | " + " | ".join(f"{ratio:g}x" for ratio in ratios) + " |"]
         lines += ["|---" * (3 + len(ratios)) + "|"]
-        tasks = sorted({(key[1], key[2]) for key in rows}, key=lambda each: (list(NAMES).index(each[0]) if each[0] in NAMES else 99, each))
-        for task, tokens in tasks:
-            own = [row for key, row in rows.items() if key[1:3] == (task, tokens)]
+        tasks = sorted({(key[1], key[2], key[5]) for key in rows}, key=lambda each: (list(NAMES).index(each[0]) if each[0] in NAMES else 99, each))
+        for task, lengths, tokens in tasks:
+            own = [row for key, row in rows.items() if (key[1], key[2], key[5]) == (task, lengths, tokens)]
             asked, right = sorted({row["n"] for row in own}), sorted({row["exact_right"] for row in own})
-            cells = [" / ".join(cell_of(rows.get((model, task, tokens, mode, ratio))) for mode in MODES) for ratio in ratios]
-            counts = [" to ".join(str(n) for n in sorted({each[0], each[-1]})) for each in (asked, right)]
-            lines.append("| " + " | ".join([NAMES.get(task, task) + length_of(tokens), *counts, *cells]) + " |")
+            cells = [" / ".join(cell_of(rows.get((model, task, lengths, mode, ratio, tokens))) for mode in MODES) for ratio in ratios]
+            counts = [" to ".join(count_of(n) for n in sorted({each[0], each[-1]})) for each in (asked, right)]
+            lines.append("| " + " | ".join([NAMES.get(task, task) + length_of(lengths, tokens), *counts, *cells]) + " |")
         by = sorted({row["by"] for row in rows.values()})
         commits = sorted({f"{row['commit']} ({row['date']})" for row in rows.values()})
         said = {"harness": "by a harness that knew where the question is", "request": "by requests"}
@@ -128,7 +154,7 @@ def added(results, rows):
         if key_of(row) not in new
         and not (row["by"] == "harness" and (row["model"], row["task"], row["mode"], row["ratio"]) in replaced)
     ]
-    return {**results, "rows": sorted(kept + rows, key=lambda row: (row["model"], row["task"], row["prompt_tokens"] or [], row["mode"], row["ratio"]))}
+    return {**results, "rows": sorted(kept + rows, key=lambda row: (row["model"], row["task"], row["prompt_tokens"] or [], row.get("tokens", 0), row["mode"], row["ratio"]))}
 
 
 def dumped(results):

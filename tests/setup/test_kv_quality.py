@@ -38,6 +38,19 @@ class KvQualityTest(unittest.TestCase):
         self.assertIn("| a question about a paragraph (XQuAD), 1024 to 2048 tokens | 30 | 20 | 0.50 (0.60) / **0.95** (1.05) |", table)
         self.assertIn("Measured by requests, at abc (2026-11-30).", table)
 
+    def test_a_task_made_to_a_length(self):
+        ruler = {**ROW, "task": "ruler_multivalue", "prompt_tokens": [2048, 4096], "tokens": 4096, "exact_right": 20.25, "right": 19.5}
+        rows = [ruler, {**ruler, "prompt_tokens": [4096, 8192], "tokens": 8192}, {**ruler, "prompt_tokens": [8192, 16384], "tokens": 16384}]
+        self.assertEqual(kv_quality.faults_of(results(*rows)), [])
+        table = kv_quality.table_of(results(*rows))
+        for length in ("4K", "8K", "16K"):
+            self.assertIn(f"| RULER: all four numbers of a name, {length} tokens | 30 | 20.2 | - / 0.94 (0.96) |", table)
+        for change in [{"tokens": 1024}, {"tokens": 4096.5}, {"tokens": None}, {"tokens": "4K"}, {"kept_right": 20.5}]:
+            self.assertTrue(kv_quality.faults_of(results({**ruler, **change})), change)
+        other = {**ruler, "prompt_tokens": [2048, 4096], "tokens": 3000}
+        kept = kv_quality.added(results(ruler), [other])["rows"]
+        self.assertEqual(len(kept), 2, "lengths in one band don't replace each other")
+
     def test_it_stands_between_its_markers(self):
         page = f"before\n{kv_quality.BEGIN}\nold\n{kv_quality.END}\nafter\n"
         made = kv_quality.with_table(page, results(ROW))
