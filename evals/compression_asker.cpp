@@ -56,7 +56,7 @@ class EngineAsker final : public Asker {
     request.id = "eval";
     request.messages = messages_of(item, question);
     request.sampling.temperature = 0;
-    request.max_tokens = kAnswerTokens;
+    request.max_tokens = question.answer_tokens;
     request.kv = {setting.ratio, kv_mode(setting.mode)};
     const auto sink = std::make_shared<llm::CollectingSink>();
     engine_->models()[0].completer().start(std::move(request), sink, {});
@@ -64,8 +64,17 @@ class EngineAsker final : public Asker {
     if (const auto* failed = std::get_if<llm::Failed>(&events.back())) fail(failed->error.message);
     const auto& done = std::get<llm::Done>(events.back());
     const llm::KvReport kv = done.report.kv.value_or(llm::KvReport{});
-    return {llm::text_of(events), kv.mode, kv.question, kv.ratio_achieved, done.usage.prompt_tokens};
+    return {llm::text_of(events),   kv.mode, kv.question, kv.ratio_achieved, done.usage.prompt_tokens,
+            kv.prefix_tokens_reused};
   }
+
+  std::int64_t prompt_tokens(const std::string& turn) override {
+    llm::Request request;
+    request.messages = messages_of({.context = turn, .questions = {}}, {});
+    return static_cast<std::int64_t>(need(engine_->models()[0].model->prompt_of(request)).size());
+  }
+
+  std::int64_t context_tokens() override { return engine_->models()[0].model->context_tokens(); }
 
  private:
   base::SystemClock clock_;
@@ -96,17 +105,33 @@ class ServerAsker final : public Asker {
         {"model", served_},
         {"messages", std::move(messages)},
         {"temperature", 0},
-        {"max_tokens", kAnswerTokens},
+        {"max_tokens", question.answer_tokens},
         {"permutation",
          {{"kv", {{"ratio", setting.ratio}, {"mode", setting.mode}}}, {"cache", {{"mode", "off"}}}}}};
-    const json answer = parsed(need(client_->request("POST", "/v1/chat/completions",
-                                                     {{"content-type", "application/json"}}, body.dump())));
+    const json answer = post("/v1/chat/completions", body);
     const json& kv = answer.at("permutation").at("kv");
-    return {base::first_at(answer, "choices").at("message").value("content", ""), kv.at("mode"),
-            kv.value("question", "none"), kv.at("ratio_achieved"), answer.at("usage").at("prompt_tokens")};
+    return {base::first_at(answer, "choices").at("message").value("content", ""),
+            kv.at("mode"),
+            kv.value("question", "none"),
+            kv.at("ratio_achieved"),
+            answer.at("usage").at("prompt_tokens"),
+            kv.value("prefix_tokens_reused", 0)};
   }
 
+  std::int64_t prompt_tokens(const std::string& turn) override { return tokenized(turn).at("count"); }
+
+  std::int64_t context_tokens() override { return tokenized("-").at("max_model_len"); }
+
  private:
+  json post(const char* path, const json& body) {
+    return parsed(need(client_->request("POST", path, {{"content-type", "application/json"}}, body.dump())));
+  }
+
+  json tokenized(const std::string& turn) {
+    return post("/v1/tokenize",
+                {{"model", served_}, {"messages", json::array({{{"role", "user"}, {"content", turn}}})}});
+  }
+
   std::unique_ptr<net::HttpClient> client_;
   std::string served_;
 };

@@ -24,6 +24,7 @@ struct Said {
   std::string question;  // where it was found
   double ratio_achieved = 1;
   std::int64_t prompt_tokens = 0;
+  std::int64_t prefix_tokens_reused = 0;  // of those, read for an earlier request
 };
 
 class Asker {
@@ -31,6 +32,10 @@ class Asker {
   virtual ~Asker() = default;
   /// Greedy.
   virtual Said ask(const Item& item, const Question& question, const Setting& setting) = 0;
+  /// Of a prompt whose user's turn this is, as the model reads it.
+  virtual std::int64_t prompt_tokens(const std::string& turn) = 0;
+  /// That the model reads at most, its answer included.
+  virtual std::int64_t context_tokens() = 0;
 };
 
 struct AskerOptions {

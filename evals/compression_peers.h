@@ -28,6 +28,8 @@ class PromptTokens {
   /// Ends the process where the model can't be read.
   explicit PromptTokens(const std::string& model);
   Prompt of(const Item& item, const Question& question) const;
+  /// Of a prompt whose user's turn this is.
+  std::int64_t count(const std::string& turn) const;
   const model::Vocab& vocab() const { return *vocab_; }
 
  private:
@@ -37,9 +39,15 @@ class PromptTokens {
   std::unique_ptr<model::ChatTemplate> template_;
 };
 
-/// Every question of every item; "full" is llama.cpp's own f16. The bytes are ggml's: 34 for 32 elements of q8_0, 18
-/// of q4_0.
-void ask_llama_cpp(const std::string& model, int threads, const PromptTokens& prompts, const TaskText& task,
-                   const std::function<void(const Answer&)>& done);
+struct PeerOptions {
+  std::string model;
+  int threads = 1;
+  std::function<bool(int item)> is_mine;  // the others are somebody else's
+};
+
+/// Every question of every item that the record doesn't hold; "full" is llama.cpp's own f16. A context is read once a
+/// peer. The bytes are ggml's: 34 for 32 elements of q8_0, 18 of q4_0.
+void ask_llama_cpp(const PeerOptions& options, const PromptTokens& prompts, const TaskText& task,
+                   CompressionRecord& record);
 
 }  // namespace pmt::evals

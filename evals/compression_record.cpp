@@ -19,36 +19,51 @@ using nlohmann::ordered_json;
 /// Lengths of prompts that are told apart: powers of two from here on.
 constexpr std::int64_t kShortestTokens = 1024;
 
-std::string key_of(const std::string& task, int item, int question, const Setting& setting) {
-  return fmt::format("{}/{}/{}/{}/{}", task, item, question, setting.mode, setting.ratio);
+std::string key_of(const Asked& asked, const Setting& setting) {
+  return fmt::format("{}/{}/{}/{}/{}/{}", asked.task, asked.tokens, asked.item, asked.question, setting.mode,
+                     setting.ratio);
+}
+
+/// true and false but for a share: as records were before there were any.
+json solved(double score) {
+  return score == 0 || score == 1 ? json(score == 1) : json(score);
+}
+
+double score_in(const json& line, const char* name) {
+  const json& found = line.at(name);
+  return found.is_boolean() ? (found.get<bool>() ? 1 : 0) : found.get<double>();
 }
 
 json line_of(const Answer& a) {
-  return {{"task", a.task},
-          {"item", a.item},
-          {"question", a.question},
+  return {{"task", a.asked.task},
+          {"tokens", a.asked.tokens},
+          {"item", a.asked.item},
+          {"question", a.asked.question},
           {"mode", a.setting.mode},
           {"ratio", a.setting.ratio},
           {"ratio_achieved", a.ratio_achieved},
-          {"full", a.full_solved},
-          {"solved", a.solved},
+          {"full", solved(a.full)},
+          {"solved", solved(a.score)},
           {"came_to", a.mode},
           {"found", a.found},
-          {"prompt_tokens", a.prompt_tokens}};
+          {"prompt_tokens", a.prompt_tokens},
+          {"prefix_tokens_reused", a.prefix_tokens_reused}};
 }
 
 /// Others' methods (evals/peers) have no modes and no tokens of ours.
 Answer answer_of(const json& line) {
-  return {.task = line.at("task"),
-          .item = line.at("item"),
-          .question = line.at("question"),
+  return {.asked = {.task = line.at("task"),
+                    .tokens = line.value("tokens", 0),
+                    .item = line.at("item"),
+                    .question = line.at("question")},
           .setting = {line.at("mode"), line.at("ratio")},
           .mode = line.value("came_to", ""),
           .found = line.value("found", "none"),
           .ratio_achieved = line.at("ratio_achieved"),
           .prompt_tokens = line.value("prompt_tokens", 0),
-          .full_solved = line.at("full"),
-          .solved = line.at("solved")};
+          .prefix_tokens_reused = line.value("prefix_tokens_reused", 0),
+          .full = score_in(line, "full"),
+          .score = score_in(line, "solved")};
 }
 
 double mean(const std::vector<double>& values) {
@@ -77,7 +92,7 @@ std::pair<double, double> ratio_interval(const std::vector<double>& above, const
 }
 
 struct Counted {
-  std::vector<double> full, solved;  // 1 or 0, question by question
+  std::vector<double> full, solved;  // from 0 to 1, question by question
   double exact_right = 0, kept_right = 0, right = 0, achieved = 0, found = 0;
   double kept() const { return exact_right > 0 ? kept_right / exact_right : 0; }
 };
@@ -85,26 +100,28 @@ struct Counted {
 Counted count(const std::vector<const Answer*>& answers) {
   Counted out;
   for (const Answer* a : answers) {
-    out.full.push_back(a->full_solved ? 1 : 0);
-    out.solved.push_back(a->solved ? 1 : 0);
-    out.exact_right += a->full_solved ? 1 : 0;
-    out.kept_right += a->full_solved && a->solved ? 1 : 0;
-    out.right += a->solved ? 1 : 0;
+    out.full.push_back(a->full);
+    out.solved.push_back(a->score);
+    out.exact_right += a->full;
+    out.kept_right += std::min(a->full, a->score);
+    out.right += a->score;
     out.achieved += a->ratio_achieved / static_cast<double>(answers.size());
     out.found += a->found == "none" ? 0 : 1;
   }
   return out;
 }
 
-ordered_json row_of(const std::string& task, const std::string& mode, double ratio,
-                    const std::vector<const Answer*>& answers) {
+ordered_json row_of(const std::vector<const Answer*>& answers) {
   const Counted all = count(answers);
+  const Asked& asked = answers.front()->asked;
+  // Of shares Wilson's interval is a little wide: a share varies less than right and wrong do.
   const auto [low, high] = wilson(all.kept_right, all.exact_right);
   const auto [worst, best] =
       all.exact_right == 0 ? std::pair<double, double>{0, 0} : ratio_interval(all.solved, all.full);
-  return {{"task", task},
-          {"mode", mode},
-          {"ratio", ratio},
+  return {{"task", asked.task},
+          {"tokens", asked.tokens == 0 ? ordered_json() : ordered_json(asked.tokens)},
+          {"mode", answers.front()->setting.mode},
+          {"ratio", answers.front()->setting.ratio},
           {"ratio_achieved", all.achieved},
           {"n", all.exact_right},
           {"asked", answers.size()},
@@ -117,6 +134,13 @@ ordered_json row_of(const std::string& task, const std::string& mode, double rat
           {"of_full_ci95", {worst, best}}};
 }
 
+/// Whole unless shares are in it.
+ordered_json counted(double sum) {
+  constexpr double kParts = 1000;
+  const double rounded = std::round(sum * kParts) / kParts;
+  return rounded == std::round(rounded) ? ordered_json(std::llround(rounded)) : ordered_json(rounded);
+}
+
 /// [from, below) of the prompts' lengths that this one belongs to.
 std::pair<std::int64_t, std::int64_t> bucket_of(std::int64_t tokens) {
   std::int64_t below = kShortestTokens;
@@ -125,14 +149,14 @@ std::pair<std::int64_t, std::int64_t> bucket_of(std::int64_t tokens) {
 }
 
 /// Tasks, then what is asked at 8x and at 64x.
-struct Asked {
+struct Wish {
   std::vector<std::string> tasks;
   std::string mode;  // "": both
   const char* column;
   double at_8, at_64;
 };
-const std::vector<Asked>& asked_table() {
-  static const std::vector<Asked> table = {
+const std::vector<Wish>& wishes() {
+  static const std::vector<Wish> table = {
       {{"needle_1400", "needle_3200"}, "query_agnostic", "kept", .97, .90},
       {{"needle_1400", "needle_3200"}, "query_aware", "kept", .97, .95},
       {{"longeval"}, "", "kept", .95, .90},
@@ -140,6 +164,33 @@ const std::vector<Asked>& asked_table() {
       {{"many_questions"}, "", "kept", .95, .80},
       {{"instructions", "not_leaked"}, "", "kept", .98, .90}};
   return table;
+}
+
+/// Over all of RULER's kinds at 4K and 8K, as its own score is a mean over kinds.
+std::vector<Target> ruler_targets(const std::vector<ordered_json>& rows) {
+  struct RulerWish {
+    const char* mode;
+    double ratio, want;
+  };
+  constexpr RulerWish kWishes[] = {{"query_aware", 8, .98},
+                                   {"query_aware", 64, .93},
+                                   {"query_agnostic", 8, .95},
+                                   {"query_agnostic", 64, .80}};
+  constexpr int kTokensMax = 8192;
+  std::vector<Target> out;
+  for (const RulerWish& wish : kWishes) {
+    double full = 0, score = 0;
+    for (const ordered_json& row : rows) {
+      if (!takes_tokens(row["task"]) || row["tokens"].get<int>() > kTokensMax) continue;
+      if (row["mode"] != wish.mode || row["ratio"] != wish.ratio) continue;
+      full += row["full"].get<double>();
+      score += row["score"].get<double>();
+    }
+    if (full == 0) continue;
+    out.push_back({fmt::format("RULER's kinds to 8K, {} {}x: of_full", wish.mode, wish.ratio),
+                   fmt::format(">= {}", wish.want), score / full, score >= wish.want * full});
+  }
+  return out;
 }
 
 }  // namespace
@@ -174,67 +225,59 @@ base::Status CompressionRecord::open(const std::string& path, int seed, bool onl
 }
 
 void CompressionRecord::add(const Answer& answer) {
-  answers_.push_back(answer);
-  known_.insert(key_of(answer.task, answer.item, answer.question, answer.setting));
+  if (known_.try_emplace(key_of(answer.asked, answer.setting), answers_.size()).second)
+    answers_.push_back(answer);
   if (file_.is_open()) file_ << line_of(answer).dump() << std::endl;
 }
 
-const Answer* CompressionRecord::find(const std::string& task, int item, int question,
-                                      const Setting& setting) const {
-  const std::string key = key_of(task, item, question, setting);
-  if (!known_.contains(key)) return nullptr;
-  const auto found = std::find_if(answers_.begin(), answers_.end(), [&](const Answer& each) {
-    return key_of(each.task, each.item, each.question, each.setting) == key;
-  });
-  return &*found;
+const Answer* CompressionRecord::find(const Asked& asked, const Setting& setting) const {
+  const auto found = known_.find(key_of(asked, setting));
+  return found == known_.end() ? nullptr : &answers_[found->second];
 }
 
 std::vector<ordered_json> CompressionRecord::rows() const {
-  std::map<std::tuple<std::string, std::string, double>, std::vector<const Answer*>> groups;
-  std::set<std::string> seen;
+  std::map<std::tuple<std::string, int, std::string, double>, std::vector<const Answer*>> groups;
   for (const Answer& each : answers_) {
-    const Setting& s = each.setting;
-    if (seen.insert(key_of(each.task, each.item, each.question, s)).second)
-      groups[{each.task, s.mode, s.ratio}].push_back(&each);
+    groups[{each.asked.task, each.asked.tokens, each.setting.mode, each.setting.ratio}].push_back(&each);
   }
   std::vector<ordered_json> out;
-  for (const auto& [key, answers] : groups)
-    out.push_back(row_of(std::get<0>(key), std::get<1>(key), std::get<2>(key), answers));
+  for (const auto& [key, answers] : groups) out.push_back(row_of(answers));
   return out;
 }
 
 ordered_json CompressionRecord::results(const Provenance& of) const {
-  std::map<std::tuple<std::string, std::int64_t, std::string, double>, std::vector<const Answer*>> groups;
-  std::set<std::string> seen;
+  std::map<std::tuple<std::string, int, std::int64_t, std::string, double>, std::vector<const Answer*>>
+      groups;
   for (const Answer& each : answers_) {
     const Setting& s = each.setting;
     // What came to another mode (a short prompt, a full pool) measures nothing of this one.
     if (s.ratio <= 1 || !s.mode.starts_with("query_") || each.mode != s.mode) continue;
-    if (seen.insert(key_of(each.task, each.item, each.question, s)).second)
-      groups[{each.task, bucket_of(each.prompt_tokens).first, s.mode, s.ratio}].push_back(&each);
+    groups[{each.asked.task, each.asked.tokens, bucket_of(each.prompt_tokens).first, s.mode, s.ratio}]
+        .push_back(&each);
   }
   ordered_json rows = ordered_json::array();
   for (const auto& [key, answers] : groups) {
-    const auto& [task, from, mode, ratio] = key;
+    const auto& [task, tokens, from, mode, ratio] = key;
     const Counted all = count(answers);
     const auto [low, high] = wilson(all.kept_right, all.exact_right);
-    const auto whole = [](double number) { return std::llround(number); };
-    rows.push_back({{"model", of.model_digest},
-                    {"task", task},
-                    {"unit", "questions"},
-                    {"prompt_tokens", {from, bucket_of(from).second}},
-                    {"mode", mode},
-                    {"ratio", ratio},
-                    {"by", "request"},
-                    {"n", answers.size()},
-                    {"exact_right", whole(all.exact_right)},
-                    {"right", whole(all.right)},
-                    {"kept_right", whole(all.kept_right)},
-                    {"ratio_achieved", all.achieved},
-                    {"interval", {low, high}},
-                    {"commit", commit()},
-                    {"machine", machine()},
-                    {"date", of.date}});
+    ordered_json row = {{"model", of.model_digest},
+                        {"task", task},
+                        {"unit", "questions"},
+                        {"prompt_tokens", {from, bucket_of(from).second}},
+                        {"mode", mode},
+                        {"ratio", ratio},
+                        {"by", "request"},
+                        {"n", answers.size()},
+                        {"exact_right", counted(all.exact_right)},
+                        {"right", counted(all.right)},
+                        {"kept_right", counted(all.kept_right)},
+                        {"ratio_achieved", all.achieved},
+                        {"interval", {low, high}},
+                        {"commit", commit()},
+                        {"machine", machine()},
+                        {"date", of.date}};
+    if (tokens > 0) row["tokens"] = tokens;
+    rows.push_back(std::move(row));
   }
   return {{"schema", 1},
           {"models", {{of.model_digest, {{"name", of.model_name}, {"file_bytes", of.file_bytes}}}}},
@@ -242,8 +285,8 @@ ordered_json CompressionRecord::results(const Provenance& of) const {
 }
 
 std::vector<Target> compression_targets(const std::vector<ordered_json>& rows) {
-  std::vector<Target> out;
-  for (const Asked& asked : asked_table()) {
+  std::vector<Target> out = ruler_targets(rows);
+  for (const Wish& asked : wishes()) {
     for (const ordered_json& row : rows) {
       const std::string task = row["task"];
       const std::string mode = row["mode"];

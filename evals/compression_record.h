@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <fstream>
-#include <set>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,18 +15,25 @@
 
 namespace pmt::evals {
 
-/// One question under one setting, beside whether the exact cache solves it.
-struct Answer {
+/// What is asked: a task's length, its context and the question on it.
+struct Asked {
   std::string task;
+  int tokens = 0;  // TaskText::tokens
   int item = 0;
   int question = 0;
+};
+
+/// One question under one setting, beside what the exact cache makes of it.
+struct Answer {
+  Asked asked;
   Setting setting;
   std::string mode;   // that the request came to
   std::string found;  // where the question was found
   double ratio_achieved = 1;
   std::int64_t prompt_tokens = 0;
-  bool full_solved = false;
-  bool solved = false;
+  std::int64_t prefix_tokens_reused = 0;
+  double full = 0;   // score_of the exact cache's answer
+  double score = 0;  // of this one
 };
 
 class CompressionRecord {
@@ -35,10 +42,11 @@ class CompressionRecord {
   /// or `only_read`: nothing is written. Errors: kIo; kCorrupt when the file is of another seed or no such
   /// file.
   base::Status open(const std::string& path, int seed, bool only_read);
+  /// Of a question that was answered under that setting before, the first answer counts.
   void add(const Answer& answer);
   /// Null: it isn't there.
-  const Answer* find(const std::string& task, int item, int question, const Setting& setting) const;
-  /// A row for each task, mode and ratio.
+  const Answer* find(const Asked& asked, const Setting& setting) const;
+  /// A row for each task, length of a task's own, mode and ratio.
   std::vector<nlohmann::ordered_json> rows() const;
 
   struct Provenance {
@@ -50,7 +58,7 @@ class CompressionRecord {
 
  private:
   std::vector<Answer> answers_;
-  std::set<std::string> known_;
+  std::map<std::string, std::size_t> known_;  // where in answers_, by what was asked and how
   std::ofstream file_;
 };
 

@@ -4,12 +4,15 @@
 #include <cctype>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <random>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "lab/ruler.h"
 #include "text/plain_words.h"
 
 namespace pmt::evals {
@@ -43,11 +46,33 @@ const Rule kRules[] = {
 
 class Maker {
  public:
-  Maker(std::string data, const TokenCount& count_tokens, int items, int seed)
-      : data_(std::move(data)),
-        count_tokens_(count_tokens),
-        count_(items),
-        rng_(static_cast<std::uint32_t>(seed)) {}
+  explicit Maker(const TaskOptions& options)
+      : data_(options.data),
+        options_(options),
+        count_(options.items),
+        rng_(static_cast<std::uint32_t>(options.seed)) {}
+
+  base::Result<std::vector<Item>> ruler(lab::RulerKind kind) {
+    TRY_ASSIGN(const lab::RulerSources sources, ruler_sources(kind));
+    const int each = lab::questions_of(kind);
+    TRY_ASSIGN(auto texts, lab::make_ruler({.kind = kind,
+                                            .tokens = options_.tokens,
+                                            .texts = (count_ + each - 1) / each,
+                                            .seed = static_cast<std::uint32_t>(options_.seed)},
+                                           sources, options_.count_prompt));
+    const bool all = lab::match_of(kind) == lab::RulerMatch::kAll;
+    std::vector<Item> out;
+    for (lab::RulerText& text : texts) {
+      Item& item = out.emplace_back(Item{.context = std::move(text.context), .questions = {}});
+      for (lab::RulerQuestion& question : text.questions) {
+        item.questions.push_back({.text = std::move(question.text),
+                                  .wanted = std::move(question.wanted),
+                                  .scoring = all ? Scoring::kAllStrings : Scoring::kAnyString,
+                                  .answer_tokens = lab::answer_tokens(kind)});
+      }
+    }
+    return out;
+  }
 
   base::Result<std::vector<Item>> needle(int tokens) {
     TRY(load_sentences());
@@ -82,9 +107,7 @@ class Maker {
 
   /// One paragraph; with `many`, all its questions.
   base::Result<std::vector<Item>> xquad(bool many) {
-    std::ifstream file(data_ + "/xquad_en/xquad.en.json");
-    const json all = json::parse(file, nullptr, false);
-    if (all.is_discarded()) return missing("xquad_en/xquad.en.json");
+    TRY_ASSIGN(const json all, load_xquad());
     std::vector<Item> out;
     for (const auto& article : all["data"]) {
       for (const auto& paragraph : article["paragraphs"]) {
@@ -131,6 +154,34 @@ class Maker {
   }
 
  private:
+  /// Essays and paragraphs are read only for the kinds that are made of them.
+  base::Result<lab::RulerSources> ruler_sources(lab::RulerKind kind) {
+    lab::RulerSources out;
+    if (lab::needs_essay(kind)) {
+      TRY(load_sentences());
+      out.essay = sentences_;
+    }
+    if (kind == lab::RulerKind::kQa) {
+      TRY_ASSIGN(const json all, load_xquad());
+      for (const auto& article : all["data"]) {
+        for (const auto& paragraph : article["paragraphs"]) {
+          lab::RulerParagraph one{paragraph["context"], {}};
+          Item item = paragraph_item(paragraph);
+          for (Question& question : item.questions)
+            one.questions.push_back({std::move(question.text), std::move(question.wanted)});
+          if (!one.questions.empty()) out.paragraphs.push_back(std::move(one));
+        }
+      }
+    }
+    return out;
+  }
+
+  base::Result<json> load_xquad() const {
+    std::ifstream file(data_ + "/xquad_en/xquad.en.json");
+    json all = json::parse(file, nullptr, false);
+    if (all.is_discarded()) return missing("xquad_en/xquad.en.json");
+    return all;
+  }
   static Item paragraph_item(const json& paragraph) {
     Item item{.context = "Read the passage and answer the question with a short phrase from it.\n\n" +
                          paragraph["context"].get<std::string>(),
@@ -183,23 +234,44 @@ class Maker {
     std::vector<std::string> out;
     for (std::int64_t n = 0; n < tokens && at < sentences_.size(); ++at) {
       out.push_back(sentences_[at]);
-      n += count_tokens_(" " + sentences_[at]);
+      n += options_.count_tokens(" " + sentences_[at]);
     }
     return out;
   }
 
   std::string data_;
-  const TokenCount& count_tokens_;
+  const TaskOptions& options_;
   int count_;
   std::mt19937 rng_;
   std::vector<std::string> sentences_;
 };
 
+std::optional<lab::RulerKind> ruler_kind_of(const std::string& name) {
+  constexpr std::string_view kPrefix = "ruler_";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  return lab::ruler_kind(std::string_view(name).substr(kPrefix.size()));
+}
+
 }  // namespace
 
-base::Result<TaskText> make_task(const std::string& name, const std::string& data,
-                                 const TokenCount& count_tokens, int items, int seed) {
-  Maker maker(data, count_tokens, items, seed);
+const char* name_of(Scoring scoring) {
+  switch (scoring) {
+    case Scoring::kAllStrings:
+      return "all_strings";
+    case Scoring::kAnyString:
+      return "any_string";
+    case Scoring::kWords:
+      break;
+  }
+  return "words";
+}
+
+bool takes_tokens(const std::string& name) {
+  return ruler_kind_of(name).has_value();
+}
+
+base::Result<TaskText> make_task(const std::string& name, const TaskOptions& options) {
+  Maker maker(options);
   base::Result<std::vector<Item>> made = base::invalid("no task '" + name + "'");
   for (const int tokens : {1400, 3200, 4000, 7500}) {
     if (name == fmt::format("needle_{}", tokens)) made = maker.needle(tokens);
@@ -209,8 +281,10 @@ base::Result<TaskText> make_task(const std::string& name, const std::string& dat
   if (name == "many_questions") made = maker.xquad(true);
   if (name == "instructions") made = maker.instructions();
   if (name == "not_leaked") made = maker.not_leaked();
+  const auto kind = ruler_kind_of(name);
+  if (kind) made = maker.ruler(*kind);
   if (!made) return made.error();
-  return TaskText{name, std::move(*made)};
+  return TaskText{name, kind ? options.tokens : 0, std::move(*made)};
 }
 
 std::vector<llm::Message> messages_of(const Item& item, const Question& question) {
@@ -223,12 +297,17 @@ std::vector<llm::Message> messages_of(const Item& item, const Question& question
   return out;
 }
 
-bool solves(const Question& question, const std::string& answer) {
+double score_of(const Question& question, const std::string& answer) {
+  if (question.scoring != Scoring::kWords) {
+    return lab::ruler_share(
+        question.scoring == Scoring::kAllStrings ? lab::RulerMatch::kAll : lab::RulerMatch::kAny,
+        question.wanted, answer);
+  }
   const std::string words = text::plain_text(answer);
   const bool holds = std::any_of(
       question.wanted.begin(), question.wanted.end(),
       [&](const std::string& each) { return words.find(text::plain_text(each)) != std::string::npos; });
-  return holds != question.forbidden;
+  return holds != question.forbidden ? 1 : 0;
 }
 
 }  // namespace pmt::evals

@@ -6,7 +6,7 @@ Usage: ./dev eval peers --prompts DUMP.jsonl --record FILE [--items N] [--ratios
 
 DUMP.jsonl is what `eval compression --dump` wrote. A method at ratio r keeps 1/r of the tokens in full precision: the
 bytes of an f16 cache over r. "torch" is the same model without a press. Answers are greedy and judged as in the eval.
-With --solved-only a press is asked only what "torch" solves, which is all that "kept" counts. Every answer is kept in
+With --solved-only a press is asked only what "torch" solves at least a part of, which is all that "kept" counts. Every answer is kept in
 FILE as it comes, in the form of the eval's own records, which counts them; the same command goes on where it was stopped.
 """
 
@@ -56,6 +56,11 @@ def words_of(text):
     return " " + " ".join(kept.split()) + " "
 
 
+def share_of(scoring, wanted, text):
+    found = sum(each.lower() in text.lower() for each in wanted)
+    return float(found > 0) if scoring == "any_string" else found / len(wanted)
+
+
 @torch.inference_mode()
 def read(model, press, tokens):
     context, cache = torch.tensor([tokens], device=model.device), DynamicCache()
@@ -69,23 +74,30 @@ def read(model, press, tokens):
 
 @torch.inference_mode()
 def solves(model, tokenizer, cache, question):
-    """Whether the greedy answer has the wanted words, or has none of them where they are forbidden."""
+    """Whether the greedy answer has the wanted words, or has none of them where they are forbidden; of strings their share."""
+    scoring = question.get("scoring", "words")
+
     def holds_any(said):
         text = words_of(tokenizer.decode(said))
         return any(words_of(wanted) in text for wanted in question["wanted"])
 
     at, following, said = len(question["context_tokens"]), question["question_tokens"], []
-    for _ in range(len(question["gold_tokens"]) + FREE_TOKENS):
+    most = len(question["gold_tokens"]) + FREE_TOKENS if scoring == "words" else question["answer_tokens"]
+    for _ in range(most):
         step = torch.tensor([following], device=model.device)
         positions = torch.arange(at, at + len(following), device=model.device)[None]
         logits = model(input_ids=step, past_key_values=cache, position_ids=positions, logits_to_keep=1).logits
         at += len(following)
         following = [int(logits[0, -1].argmax())]
         # A word is whole when the next one begins.
-        if following[0] in (0, 2) or tokenizer.decode(following).startswith(" ") and holds_any(said):
+        if following[0] in (0, 2):
+            break
+        if scoring == "words" and tokenizer.decode(following).startswith(" ") and holds_any(said):
             break
         said += following
-    return holds_any(said) != question.get("forbidden", False)
+    if scoring == "words":
+        return holds_any(said) != question.get("forbidden", False)
+    return share_of(scoring, question["wanted"], tokenizer.decode(said))
 
 
 def known(path, header):
@@ -97,7 +109,8 @@ def known(path, header):
         lines = record.read().splitlines()
     if lines[0] != header:
         raise SystemExit(f"{path} is not a record of this seed: name another file")
-    return {tuple(json.loads(line)[name] for name in ("task", "item", "mode", "ratio")) for line in lines[1:]}
+    answers = [json.loads(line) for line in lines[1:]]
+    return {(each["task"], each.get("tokens", 0), each["item"], each["mode"], each["ratio"]) for each in answers}
 
 
 def main():
@@ -124,13 +137,13 @@ def main():
     settings = [("torch", 1.0)] + [("kvpress_" + press, float(ratio)) for press in options.presses.split(",")
                                    for ratio in options.ratios.split(",")]
     record = open(options.record, "a", encoding="utf-8")
-    for (task, item), group in itertools.groupby(asked, lambda q: (q["task"], q["item"])):
+    for (task, tokens, item), group in itertools.groupby(asked, lambda q: (q["task"], q.get("tokens", 0), q["item"])):
         questions = [q for q in group if q["wanted"]]
         if item >= options.items or not questions:
             continue
         context, full = questions[0]["context_tokens"], []
         for mode, ratio in settings:
-            if mode != "torch" and (task, item, mode, ratio) in done:
+            if mode != "torch" and (task, tokens, item, mode, ratio) in done:
                 continue
             wanted = [i for i in range(len(questions)) if mode == "torch" or not options.solved_only or full[i]]
             if not wanted:
@@ -143,16 +156,16 @@ def main():
                 cache = read(model, press, context)
                 solved = [solves(model, tokenizer, copy.deepcopy(cache), questions[i]) for i in wanted]
             except ValueError as error:  # KVzip in kvpress finds no key that masks a token from every query
-                print(f"{task} {item} {mode} {ratio}: left out: {error}", file=sys.stderr, flush=True)
+                print(f"{task} {tokens} {item} {mode} {ratio}: left out: {error}", file=sys.stderr, flush=True)
                 continue
             if mode == "torch":
                 full = solved
-                if (task, item, mode, ratio) in done:
+                if (task, tokens, item, mode, ratio) in done:
                     continue
             achieved = len(context) / max(1, int(len(context) / ratio))
             seconds = round((time.time() - begin) / len(wanted), 3)
             for i, now in zip(wanted, solved):
-                print(json.dumps({"task": task, "item": item, "question": questions[i]["question"], "mode": mode,
+                print(json.dumps({"task": task, "tokens": tokens, "item": item, "question": questions[i]["question"], "mode": mode,
                                   "ratio": ratio, "ratio_achieved": achieved, "full": full[i], "solved": now,
                                   "seconds": seconds}),
                       file=record, flush=True)
