@@ -1,4 +1,4 @@
-// ./dev eval compression [--data DIR] [--tasks A,B] [--tokens 4096,8192] [--ratios 8,64]
+// ./dev eval compression [--model NAME|FILE] [--data DIR] [--tasks A,B] [--tokens 4096,8192] [--ratios 8,64]
 // [--modes query_aware] [--items N] [--items-other M] [--url http://HOST:PORT] [--record FILE] [--results FILE]
 // [--part I/N] [--seed S] [--threads T] [--json]: what compressed keys and values cost in answers.
 //
@@ -32,6 +32,7 @@
 #include <fmt/format.h>
 
 #include "base/file_digest.h"
+#include "engine/catalogue.h"
 #include "evals/compression_asker.h"
 #include "evals/compression_pace.h"
 #include "evals/compression_peers.h"
@@ -45,7 +46,7 @@ using namespace lab;
 namespace {
 
 const char* const kUsage =
-    "usage: ./dev eval compression [--data DIR] [--tasks A,B|ruler] [--tokens 4096,8192] "
+    "usage: ./dev eval compression [--model NAME|FILE] [--data DIR] [--tasks A,B|ruler] [--tokens 4096,8192] "
     "[--ratios 8,64] [--modes A,B] [--items N] [--items-other M] [--url URL] [--served NAME] [--record FILE] "
     "[--results FILE] [--part I/N] [--report] "
     "[--llama-cpp] [--dump FILE] [--seed S] [--threads T] [--calibration FILE] [--json]";
@@ -327,6 +328,22 @@ base::Status run(const Plan& plan, const AskerOptions& options, const Files& fil
   return {};
 }
 
+/// A name of the catalogue or a file.
+base::Result<std::string> model_file(const std::string& model) {
+  if (model.empty())
+    return base::invalid(
+        "no model: give --model NAME|FILE, set PERMUTATION_MODEL to a GGUF file, or run ./dev eval");
+  if (std::filesystem::exists(model)) return model;
+  const engine::CatalogueModel* const known = engine::find_in_catalogue(model);
+  if (known == nullptr)
+    return base::Error{base::Code::kNotFound, model + " is no file, and no model of the catalogue"};
+  if (!engine::is_installed(*known)) {
+    return base::Error{base::Code::kNotFound,
+                       fmt::format("{0} isn't here yet: permutation models pull {0}", model)};
+  }
+  return engine::installed_path(*known).string();
+}
+
 /// Each task at each of its lengths; "ruler" is all of RULER's kinds.
 std::vector<Chosen> chosen_tasks(const std::vector<std::string>& names,
                                  const std::vector<std::string>& tokens) {
@@ -372,16 +389,18 @@ int main_of(std::vector<std::string> args) {
   options.served = take_value(args, "--served", "");
   options.threads = std::stoi(take_value(args, "--threads", "1"));
   options.calibration = take_value(args, "--calibration", "");
-  const char* model = std::getenv("PERMUTATION_MODEL");
+  const char* const given = std::getenv("PERMUTATION_MODEL");
+  const std::string model = take_value(args, "--model", given == nullptr ? "" : given);
   if (!args.empty() || part.size() != 2) {
     progress(kUsage);
     return 2;
   }
-  if (model == nullptr) {
-    progress("error: PERMUTATION_MODEL names no model: set it to a GGUF file, or run ./dev eval, which does");
+  const auto file = model_file(model);
+  if (!file) {
+    failed(file.error());
     return 2;
   }
-  options.model = model;
+  options.model = *file;
   plan.part = std::stoi(part[0]);
   plan.parts = std::max(1, std::stoi(part[1]));
   CompressionRecord record;
