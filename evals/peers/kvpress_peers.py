@@ -56,6 +56,12 @@ def words_of(text):
     return " " + " ".join(kept.split()) + " "
 
 
+def ends_of(tokenizer):
+    """The tokens that end an answer: ChatML's, and the model's own."""
+    known = tokenizer.get_vocab()
+    return {known[name] for name in ("<|im_end|>", "<|endoftext|>") if name in known} | {tokenizer.eos_token_id}
+
+
 def share_of(scoring, wanted, text):
     found = sum(each.lower() in text.lower() for each in wanted)
     return float(found > 0) if scoring == "any_string" else found / len(wanted)
@@ -81,6 +87,7 @@ def solves(model, tokenizer, cache, question):
         text = words_of(tokenizer.decode(said))
         return any(words_of(wanted) in text for wanted in question["wanted"])
 
+    ends = ends_of(tokenizer)
     at, following, said = len(question["context_tokens"]), question["question_tokens"], []
     most = len(question["gold_tokens"]) + FREE_TOKENS if scoring == "words" else question["answer_tokens"]
     for _ in range(most):
@@ -90,7 +97,7 @@ def solves(model, tokenizer, cache, question):
         at += len(following)
         following = [int(logits[0, -1].argmax())]
         # A word is whole when the next one begins.
-        if following[0] in (0, 2):
+        if following[0] in ends:
             break
         if scoring == "words" and tokenizer.decode(following).startswith(" ") and holds_any(said):
             break
