@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import sessions
 from playing import Playing, as_forwarded
 from server import RunningServer
 
@@ -110,6 +111,23 @@ def translated(gateway, upstream):
     return play
 
 
+@pytest.fixture(scope="session")
+def provider():
+    playing = sessions.Provider()
+    yield playing
+    playing.stop()
+
+
+@pytest.fixture
+def session(binary, provider, tmp_path):
+    """session(scenario, api, turn...): by a gateway that has cached nothing yet; see sessions.played_twice."""
+    config = tmp_path / "session.toml"
+    config.write_text(sessions.GATEWAY.format(url=provider.url))
+    running = RunningServer([binary, "serve", "--config", str(config)])
+    yield lambda *played: sessions.played_twice(running, provider, *played)
+    assert running.stop() == 0, running.log()
+
+
 # ---- Models: the small one without keys, and a larger one -------------------------------------------------
 
 REAL = "qwen2.5-coder-0.5b-instruct"
@@ -133,8 +151,13 @@ def real_file(binary):
 
 
 @pytest.fixture(scope="session")
-def real(binary, real_file):
-    """(base URL, name)"""
+def real_server(binary, real_file):
     running = RunningServer([binary, "serve", "--port", "0", "--model", REAL])
-    yield running.url + "/v1", REAL
+    yield running
     assert running.stop() == 0, running.log()
+
+
+@pytest.fixture(scope="session")
+def real(real_server):
+    """(base URL, name)"""
+    return real_server.url + "/v1", REAL

@@ -43,8 +43,11 @@ class Playing(ScriptedUpstream):
         if body.get("stream"):
             return self._streamed(handler, body, turn)
         choice = {"index": 0, "message": turn, "finish_reason": self._end(turn)}
-        answer = {**self.HEAD, "object": "chat.completion", "choices": [choice], "usage": self.USAGE}
+        answer = {**self.HEAD, "object": "chat.completion", "choices": [choice], "usage": self.usage(body, turn)}
         self.send(handler, 200, json.dumps(answer), self.JSON)
+
+    def usage(self, body, turn):
+        return self.USAGE
 
     JSON = [("content-type", "application/json")]
 
@@ -73,7 +76,7 @@ class Playing(ScriptedUpstream):
                 chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
         chunk({}, self._end(turn))
         if (body.get("stream_options") or {}).get("include_usage"):
-            self.event(handler, {**head, "choices": [], "usage": self.USAGE})
+            self.event(handler, {**head, "choices": [], "usage": self.usage(body, turn)})
         self.event(handler, "[DONE]")
 
 
