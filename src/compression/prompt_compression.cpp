@@ -70,7 +70,7 @@ bool PromptCompression::scores_question(const kv_cache::SequenceKv& sequence) co
   return mode_ == Mode::kQueryAware && !again_ && !scored_ && sequence.tokens() >= place_.first;
 }
 
-void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor& predictor,
+void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor* predictor,
                                 const model::Hparams& hparams) {
   const kv_cache::SequenceKv& sequence = *span.sequence;
   if (!active() || scored_ || sequence.compact()) return;
@@ -79,8 +79,11 @@ void PromptCompression::observe(model::BatchSpan& span, const model::KvPredictor
     by_question_ = zero_scores(sequence.shape(), place_.end);
     queries_ = room_for_queries(hparams, place_.first, prompt_tokens_ - place_.first);
   }
-  span.predictor = &predictor;
-  span.predicted = &scores_;
+  if (calibrated_) {
+    CHECK(predictor != nullptr);
+    span.predictor = predictor;
+    span.predicted = &scores_;
+  }
   if (!scores_question(sequence)) return;
   span.scores = &by_question_;
   span.scored_tokens = sequence.tokens() < place_.end ? place_.first : place_.end;
@@ -110,6 +113,7 @@ kv_cache::Guessed PromptCompression::guessed() {
 }
 
 void PromptCompression::take(const kv_cache::Guessed& known, int tokens) {
+  if (!calibrated_) return;
   const bool all = known != nullptr && known->tokens >= tokens;
   guessed_to_ = all ? tokens : -1;
   if (!all) return;
@@ -168,6 +172,7 @@ base::Status PromptCompression::compress(kv_cache::SequenceKv& sequence, std::sp
                                          const Asides& asides, model::Transformer& transformer,
                                          kv_cache::PagePool& pool) {
   CHECK(due(sequence));
+  if (!calibrated_ && !scored_) scores_ = score_by_values(sequence, pool);
   if (reads_more()) read_more(sequence, prompt, asides, transformer, pool);
   combine_scores();
   const Plan what =

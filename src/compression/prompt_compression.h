@@ -5,7 +5,8 @@
 // in spans of their own, whose attention says what they look for; where the question doesn't end the prompt, it is
 // read once more behind it. Query-agnostic, turns that nobody has asked are read in their place. When the whole
 // prompt has been read, the sequence is cut down to its share; what goes is made up for, to queries like the
-// question's, or query-agnostic for those of a short repetition (note 0018). The first token comes from the exact
+// question's, or query-agnostic for those of a short repetition (note 0018). Without a calibration the tokens' values
+// stand in for the prediction (note 0034). The first token comes from the exact
 // pages.
 // Source: SnapKV (arXiv 2404.14469) for the question's scores; we take the maximum over queries and group.
 // Thread-safety: the scheduler's thread.
@@ -60,8 +61,15 @@ class PromptCompression {
   const char* mode_name() const { return name_of(mode_); }
   /// Where the question was found: "at_end", "earlier" or "none".
   const char* question() const;
-  /// The measured tasks that it keeps, and those of the exact cache.
-  std::vector<std::string> safe_for() const { return safe_tasks(mode_); }
+  /// Whoever serves it has no predictor: its tokens are scored without one. Before anything is read.
+  void go_uncalibrated() { calibrated_ = false; }
+  bool calibrated() const { return calibrated_; }
+  /// By what its tokens are scored: "calibrated", "uncalibrated", or "" where it is exact.
+  const char* scores() const { return !active() ? "" : calibrated_ ? "calibrated" : "uncalibrated"; }
+  /// The measured tasks that it keeps, and those of the exact cache. Nothing was measured without a calibration.
+  std::vector<std::string> safe_for() const {
+    return calibrated_ ? safe_tasks(mode_) : std::vector<std::string>();
+  }
   std::vector<std::string> safe_for_exact() const { return safe_tasks(Mode::kExact); }
   double ratio() const { return ratio_; }
   bool active() const { return mode_ != Mode::kExact; }
@@ -71,12 +79,14 @@ class PromptCompression {
   /// Whether a span that starts after `read` tokens belongs to the question or the turn. One such span a
   /// batch.
   bool scores_question(const kv_cache::SequenceKv& sequence) const;
-  /// Asks for this span's scores and queries.
-  void observe(model::BatchSpan& span, const model::KvPredictor& predictor, const model::Hparams& hparams);
+  /// Asks for this span's scores and queries. `predictor`: may be null where it isn't calibrated.
+  void observe(model::BatchSpan& span, const model::KvPredictor* predictor, const model::Hparams& hparams);
   /// Of a prompt that stays exact: asks for this span's guesses, so that they can lie beside its prefix.
   void guess(model::BatchSpan& span, const model::KvPredictor& predictor);
   /// Those of the whole prompt, once it has been read; null where they weren't all made.
   kv_cache::Guessed guessed();
+  /// Whether an exact prefix needs its tokens' guesses beside it, to be gone on from.
+  bool needs_guesses() const { return calibrated_; }
   /// How many tokens of an exact prefix it can go on from: a question is read for itself.
   int prefix_tokens_max() const { return std::min(prompt_tokens_ - 1, place_.first); }
   /// The sequence goes on from a prefix of `tokens`, of which these are the guesses, or null.
@@ -108,6 +118,7 @@ class PromptCompression {
   int prompt_tokens_ = 0;
   const Quality* measured_ = nullptr;
   std::optional<PromptQuestion> found_;
+  bool calibrated_ = true;
   bool again_ = false;                  // the question is to be read once more, behind the prompt
   QuestionPlace place_;                 // read in spans of its own; else all of the prompt is before it
   std::optional<QuestionPlace> asked_;  // by whose scores it was combined

@@ -1,14 +1,17 @@
 #include "compression/scores.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "base/check.h"
+#include "kernels/attention.h"
+#include "kernels/page_layout.h"
 
 namespace pmt::compression {
 namespace {
 
-constexpr int kRepeatChunk = 512;
 constexpr int kLeadIn = 16;         // tokens of the chunk before, so that the repetition knows where it is
 constexpr std::size_t kPieces = 3;  // of the context, spread over it, that stand for a repetition
 constexpr std::size_t kPieceTokens = 16;
@@ -58,6 +61,16 @@ kv_cache::ReferenceQueries room_for_queries(const model::Hparams& hparams, int f
   return out;
 }
 
+std::vector<std::int32_t> repetition(std::span<const std::int32_t> context, int first,
+                                     std::span<const std::int32_t> request) {
+  const int lead = std::min(first, kLeadIn);
+  const int count = std::min(kRepeatChunk, static_cast<int>(context.size()) - first);
+  std::vector<std::int32_t> again(request.begin(), request.end());
+  const auto from = context.begin() + first - lead;
+  again.insert(again.end(), from, from + lead + count);
+  return again;
+}
+
 base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& transformer,
                                                        kv_cache::PagePool& pool,
                                                        const kv_cache::SequenceKv& read,
@@ -66,13 +79,8 @@ base::Result<kv_cache::ScoreBuffer> score_by_repeating(model::Transformer& trans
   const int tokens = read.tokens();
   CHECK(tokens == static_cast<int>(context.size()));
   kv_cache::ScoreBuffer scores = zero_scores(read.shape(), tokens);
-  std::vector<std::int32_t> again;
   for (int first = 0; first < tokens; first += kRepeatChunk) {
-    const int lead = std::min(first, kLeadIn);
-    const int count = std::min(kRepeatChunk, tokens - first);
-    again.assign(request.begin(), request.end());
-    const auto from = context.begin() + first - lead;
-    again.insert(again.end(), from, from + lead + count);
+    const auto again = repetition(context, first, request);
     kv_cache::SequenceKv fork = read.fork();
     TRY(read_scored(transformer, pool, fork, again, scores, tokens));
   }
@@ -95,6 +103,32 @@ void weigh_by_turns(kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_tu
   spread(by_turns, tokens, kTurnNeighbours);
   for (std::size_t i = 0; i < agnostic.values.size(); ++i)
     agnostic.values[i] *= kUnlookedAt + by_turns.values[i];
+}
+
+kv_cache::ScoreBuffer score_by_values(const kv_cache::SequenceKv& read, const kv_cache::PagePool& pool) {
+  CHECK(!read.compact());
+  const kv_cache::KvShape& shape = read.shape();
+  kv_cache::ScoreBuffer scores = zero_scores(shape, read.tokens());
+  std::fill(scores.values.begin(), scores.values.end(), 1.0F);
+  const kernels::AttentionKernels& kernels = kernels::best_attention_kernels();
+  float key[kernels::kHeadDimMax];
+  float value[kernels::kHeadDimMax];
+  for (std::size_t table = 0; table < shape.tables(); ++table) {
+    if (shape.is_local(table)) continue;
+    const auto pages = read.table(shape.layer_of(table), shape.head_of(table)).pages;
+    float* const row = scores.values.data() + table * scores.stride;
+    double sum = 0;
+    for (int t = 0; t < read.tokens(); ++t) {
+      kernels.load_f16(pool.data(pages[static_cast<std::size_t>(t / kernels::kPageTokens)]), shape.head_dim,
+                       t % kernels::kPageTokens, key, value);
+      row[t] = std::sqrt(std::inner_product(value, value + shape.head_dim, value, 0.0F));
+      sum += row[t];
+    }
+    if (!(sum > 0)) sum = 1;
+    const auto scale = static_cast<float>(read.tokens() / sum);
+    for (int t = 0; t < read.tokens(); ++t) row[t] *= scale;
+  }
+  return scores;
 }
 
 int repeating_tokens(std::span<const std::int32_t> request) {

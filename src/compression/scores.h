@@ -24,6 +24,13 @@ kv_cache::ScoreBuffer zero_scores(const kv_cache::KvShape& shape, int tokens);
 /// Room for the queries of the tokens [first, first + tokens).
 kv_cache::ReferenceQueries room_for_queries(const model::Hparams& hparams, int first, int tokens);
 
+/// Of a repetition, how many of the context's tokens are repeated at once.
+inline constexpr int kRepeatChunk = 512;
+
+/// What is read after `context` to have its tokens from `first` on repeated, a chunk of them.
+std::vector<std::int32_t> repetition(std::span<const std::int32_t> context, int first,
+                                     std::span<const std::int32_t> request);
+
 /// Query-agnostic: the model is asked to repeat the context, and a token's score is the greatest probability
 /// that it gets from any query of its repetition. `context` is what `read` (exact) has read, `request` the
 /// tokens that ask for the repetition. Cost: about two more prefills; pages for one chunk at a time.
@@ -44,6 +51,12 @@ base::Result<kv_cache::ScoreBuffer> score_by_turns(model::Transformer& transform
 /// agnostic *= a constant plus the turns' score, spread over its neighbours: turns that nobody has asked show
 /// where instructions, names and numbers are, but must not decide alone. Over the first `tokens`.
 void weigh_by_turns(kv_cache::ScoreBuffer& agnostic, kv_cache::ScoreBuffer by_turns, int tokens);
+
+/// Where nothing was calibrated: each token's value by its length, over the mean of its table's. Attention mixes values,
+/// so what is short adds little however much it is looked at. Of local layers, which keep their last tokens, 1.
+/// `read` is exact. Cost: reads every page once. Source: VATP (arXiv 2406.12335), whose attention is replaced by that of
+/// the turns or the question.
+kv_cache::ScoreBuffer score_by_values(const kv_cache::SequenceKv& read, const kv_cache::PagePool& pool);
 
 /// How many tokens queries_of_repeating() reads at most.
 int repeating_tokens(std::span<const std::int32_t> request);

@@ -1,6 +1,7 @@
 #include "compression/scores.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -9,6 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "compression/prompt_compression.h"
+#include "kernels/f16.h"
+#include "kernels/page_layout.h"
 #include "model/testing/tiny_model.h"
 
 namespace pmt::compression {
@@ -113,6 +116,30 @@ TEST_F(KvScores, WhatNoTurnLooksAtKeepsALittleOfItsScore) {
   }
 }
 
+TEST_F(KvScores, ATokensValueCountsByItsLength) {
+  auto text = sequence();
+  read(text, kTokens);
+  const auto scores = score_by_values(text, *pool_);
+  ASSERT_EQ(scores.values.size(), kTables * kv_cache::ScoreBuffer::stride_for(kTokens));
+  for (std::uint32_t table = 0; table < kTables; ++table) {
+    const auto pages = text.table(kv_cache::LayerId(table / 2), kv_cache::KvHeadId(table % 2)).pages;
+    const auto length = [&](int t) {
+      const std::uint16_t* value =
+          kernels::f16_page_values(pool_->data(pages[static_cast<std::size_t>(t / 32)]), 32);
+      double squares = 0;
+      for (int d = 0; d < 32; ++d) squares += std::pow(kernels::f16_to_f32(value[t % 32 * 32 + d]), 2);
+      return std::sqrt(squares);
+    };
+    const float* row = scores.values.data() + table * scores.stride;
+    double mean = 0;
+    for (int t = 0; t < kTokens; ++t) {
+      EXPECT_NEAR(row[t] / row[0], length(t) / length(0), 1e-3);
+      mean += row[t] / double{kTokens};
+    }
+    EXPECT_NEAR(mean, 1, 1e-4) << "tables compete on equal terms";
+  }
+}
+
 TEST_F(KvScores, AQuestionAskedAgainScoresTheTextBeforeItsTurn) {
   auto whole = sequence();
   read(whole, kTokens);
@@ -176,7 +203,7 @@ TEST_F(Reading, OnlyTheTurnScoresTheQuestionItself) {
     auto to = sequence();
     read(to, read_so_far);
     model::BatchSpan span{&to, std::span(prompt_).subspan(static_cast<std::size_t>(read_so_far), 1), {}};
-    compression.observe(span, predictor, transformer_->hparams());
+    compression.observe(span, &predictor, transformer_->hparams());
     EXPECT_EQ(span.predictor, &predictor);
     return span.scores == nullptr ? 0 : span.scored_tokens;
   };
@@ -229,6 +256,19 @@ TEST_F(Reading, AutoTakesTheModeThatWasMeasuredToKeepMore) {
   EXPECT_EQ(mode(question, 64), Mode::kQueryAgnostic) << "unmeasured";
 }
 
+TEST_F(Reading, WithoutACalibrationNothingIsCalledSafe) {
+  Measurement row{.task = "needle", .mode = Mode::kQueryAgnostic, .ratio = 8};
+  row.exact_right = row.kept_right = 100;
+  const Quality measured({row});
+  PromptCompression compression({Mode::kQueryAgnostic, 8, 2000, std::nullopt, &measured});
+  EXPECT_EQ(compression.safe_for().size(), 1U);
+  EXPECT_TRUE(compression.needs_guesses());
+  compression.go_uncalibrated();
+  EXPECT_TRUE(compression.safe_for().empty());
+  EXPECT_FALSE(compression.needs_guesses()) << "it may go on from a prefix that was read before";
+  EXPECT_STREQ(PromptCompression().scores(), "");
+}
+
 /// Of an exact prompt; a predictor that comes while it is read is too late.
 TEST_F(Reading, GuessesLieBesideAPromptThatWasGuessedWhole) {
   const model::KvPredictor predictor;
@@ -266,8 +306,12 @@ TEST_F(Reading, EachKindOfQuestionEndsInACompactSequence) {
   predictor.weights.assign(static_cast<std::size_t>(kTables) * static_cast<std::size_t>(predictor.width + 1),
                            0.01F);
   const Asides asides{.repeat = {3, 4}, .turns = {{5, 6}, {7}}};
-  for (const PromptQuestion& place : places) {
-    PromptCompression compression = aware(8, place);
+  std::vector<PromptCompression> all = {aware(8, places[0]), aware(8, places[1]),
+                                        PromptCompression({Mode::kQueryAgnostic, 8, kTokens, std::nullopt})};
+  all.reserve(2 * all.size());
+  for (int i = 0; i < 3; ++i) all.emplace_back(all[static_cast<std::size_t>(i)]).go_uncalibrated();
+  for (PromptCompression& compression : all) {
+    EXPECT_STREQ(compression.scores(), compression.calibrated() ? "calibrated" : "uncalibrated");
     auto read_so_far = sequence();
     while (read_so_far.tokens() < kTokens) {
       const int left = kTokens - read_so_far.tokens();
@@ -275,7 +319,8 @@ TEST_F(Reading, EachKindOfQuestionEndsInACompactSequence) {
       model::BatchSpan span{&read_so_far,
                             std::span(prompt_).subspan(static_cast<std::size_t>(read_so_far.tokens()), count),
                             {}};
-      compression.observe(span, predictor, transformer_->hparams());
+      compression.observe(span, compression.calibrated() ? &predictor : nullptr, transformer_->hparams());
+      EXPECT_EQ(span.predicted != nullptr, compression.calibrated());
       ASSERT_TRUE(transformer_->forward(*pool_, {&span, 1}));
     }
     ASSERT_TRUE(compression.due(read_so_far));

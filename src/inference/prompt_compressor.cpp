@@ -20,7 +20,7 @@ base::Status PromptCompressor::ensure_calibrated() {
 
 void PromptCompressor::ask_for_scores(Job& job, model::BatchSpan& span) {
   if (job.compression.active()) {
-    job.compression.observe(span, calibration_->predictor, around_.transformer.hparams());
+    job.compression.observe(span, &calibration_->predictor, around_.transformer.hparams());
   } else if (calibration_ && around_.prefixes.on()) {
     job.compression.guess(span, calibration_->predictor);
   }
