@@ -35,6 +35,7 @@ pmt_parsers(model gbnf.cpp gbnf_check.cpp gguf_preflight.cpp marker_grammar.cpp 
   schema/char_set.cpp schema/gbnf_writer.cpp schema/number_grammar.cpp schema/regex.cpp schema/regex_parser.cpp
   schema/schema_array.cpp schema/schema_compiler.cpp schema/schema_merge.cpp schema/schema_object.cpp
   schema/schema_string.cpp schema/string_format.cpp)
+pmt_parsers(compression calibration_state.cpp)
 pmt_parsers(inference call_reader.cpp structured_output.cpp)
 
 get_property(sources GLOBAL PROPERTY PMT_PARSERS)

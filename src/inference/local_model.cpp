@@ -187,8 +187,10 @@ base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions opt
   std::optional<compression::Calibration> calibration;
   if (options.kv_ratio > 1) {
     TRY_ASSIGN(calibration,
-               compression::load_or_calibrate(*transformer, *vocab, options.calibration_path,
-                                              options.on_calibration_progress, options.on_warning));
+               compression::load_or_calibrate(*transformer, *vocab,
+                                              {.path = options.calibration_path,
+                                               .on_progress = options.on_calibration_progress,
+                                               .on_warning = options.on_warning}));
   }
   return std::unique_ptr<LocalModel>(new LocalModelImpl(std::move(options), std::move(vocab),
                                                         std::move(chat_template), std::move(transformer),

@@ -13,8 +13,10 @@ base::Status PromptCompressor::ensure_calibrated() {
   if (calibration_) return {};
   const LocalModelOptions& options = around_.options;
   TRY_ASSIGN(calibration_,
-             compression::load_or_calibrate(around_.transformer, around_.vocab, options.calibration_path,
-                                            options.on_calibration_progress, options.on_warning));
+             compression::load_or_calibrate(around_.transformer, around_.vocab,
+                                            {.path = options.calibration_path,
+                                             .on_progress = options.on_calibration_progress,
+                                             .on_warning = options.on_warning}));
   return {};
 }
 
