@@ -58,7 +58,7 @@ class Ours {
     model.threads = threads;
     model.kv_bytes_max = kPoolBytes;
     model.prefix_bytes_max = kPoolBytes / 2;
-    model.kv_ratio = kRatios[0];  // calibrates while it loads, not in the measured time
+    model.calibrates_first = true;  // not in the measured time
     model.calibration_path = engine::calibration_path(path).string();
     model.on_warning = progress;
     engine_ = need(engine::LocalEngine::open({.models = {std::move(model)}}, clock_));

@@ -17,7 +17,6 @@ using namespace lab;
 namespace {
 
 constexpr int kSequencesMax = 4096;
-constexpr double kCalibratedFor = 8;  // any ratio above 1
 
 }  // namespace
 
@@ -74,7 +73,7 @@ ServeEngine::ServeEngine(const ServeEngineOptions& options) {
   model.kv_bytes_max = options.kv_bytes;
   model.prefix_bytes_max = options.prefix_bytes;
   model.sequences_max = kSequencesMax;
-  if (options.calibrated) model.kv_ratio = kCalibratedFor;
+  model.calibrates_first = options.calibrated;  // not in the measured time
   model.calibration_path = engine::calibration_path(options.model_path).string();
   // The pool is address space, and how much of it is used at once is decided here.
   model.memory_available = [] { return std::int64_t{-1}; };

@@ -22,7 +22,6 @@ using nlohmann::json;
 
 constexpr int kTimeoutSeconds = 1800;  // the first compressed request may calibrate the model
 constexpr std::size_t kPoolBytes = std::size_t{2} << 30;
-constexpr double kAnyRatio = 8;  // above 1: the model is calibrated while it is loaded
 
 llm::KvMode kv_mode(const std::string& mode) {
   if (mode == "auto") return llm::KvMode::kAuto;
@@ -41,7 +40,7 @@ class EngineAsker final : public Asker {
     model.threads = options.threads;
     model.kv_bytes_max = kPoolBytes;
     model.prefix_bytes_max = kPoolBytes / 2;
-    model.kv_ratio = kAnyRatio;
+    model.calibrates_first = true;
     model.calibration_path =
         options.calibration.empty() ? engine::calibration_path(options.model).string() : options.calibration;
     model.on_calibration_progress = [](float done) {

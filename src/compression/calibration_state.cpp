@@ -96,7 +96,8 @@ base::Result<CalibrationState> read_state(std::string_view bytes, const StateOf&
   Bytes left(bytes.substr(head.size()));
   CalibrationState out;
   const auto pieces = left.take_count();
-  for (std::int32_t i = 0; pieces && i < *pieces; ++i) {
+  if (!pieces) return corrupt("it is cut off");
+  for (std::int32_t i = 0; i < *pieces; ++i) {
     const auto count = left.take_count();
     if (!count) return corrupt("a piece is cut off");
     Tokens& piece = out.pieces.emplace_back();

@@ -10,6 +10,7 @@ void JobReports::started(Job& job) {
   job.kv.mode = job.compression.mode_name();
   job.kv.ratio_target = job.compression.ratio();
   job.kv.question = job.compression.question();
+  job.kv.scores = job.compression.scores();
   job.kv.safe_for = job.compression.safe_for();
 }
 

@@ -84,6 +84,7 @@ class KvCompressionTest : public testing::Test {
     options.kv_bytes_max = kv_bytes_max;
     options.prefix_bytes_max = 0;  // so that idle means empty
     options.calibration_path = kCalibrationFile;
+    options.calibrates_first = true;
     options.kv_ratio = ratio;
     auto model = LocalModel::load(std::move(options), kClock);
     EXPECT_TRUE(model) << model.error().message;
@@ -110,6 +111,7 @@ TEST_F(KvCompressionTest, ReportsWhatThePoolHeld) {
       EXPECT_EQ(kv.question, mode == llm::KvMode::kQueryAware ? "at_end" : "none")
           << "it isn't looked for in vain";
       EXPECT_EQ(kv.ratio_target, ratio);
+      EXPECT_EQ(kv.scores, "calibrated");
       // Each head's exact page, where the answer's own tokens go too, comes on top.
       EXPECT_GT(kv.ratio_achieved, ratio == 8 ? 5.5 : 13) << name << ratio;
       EXPECT_LT(kv.ratio_achieved, ratio * 1.1) << name << ratio;

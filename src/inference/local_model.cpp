@@ -93,6 +93,7 @@ class LocalModelImpl final : public LocalModel {
   const ModelInfo& info() const override { return info_; }
   const compression::Quality& kv_quality() const override { return kv_quality_; }
   KvPoolStats kv_stats() const override { return scheduler_.kv_stats(); }
+  CalibrationStatus calibration() const override { return scheduler_.calibration(); }
   EngineStats stats() const override {
     EngineStats out = scheduler_.stats();
     forms_.add_to(out);
@@ -160,6 +161,22 @@ base::Status check_memory(const model::Hparams& hparams, std::int64_t weight_byt
   return {};
 }
 
+/// The model's own, if it has one by now: else requests go without until it has been made.
+base::Result<std::optional<compression::Calibration>> calibration_of(model::Transformer& transformer,
+                                                                     const model::Vocab& vocab,
+                                                                     const LocalModelOptions& options) {
+  const compression::CalibrateOptions how{.piece_tokens = options.calibration_piece_tokens,
+                                          .path = options.calibration_path,
+                                          .shipped = options.calibration_shipped,
+                                          .on_progress = options.on_calibration_progress,
+                                          .on_warning = options.on_warning};
+  auto known = options.calibrates_first ? compression::load_or_calibrate(transformer, vocab, how)
+                                        : compression::known_calibration(transformer, how);
+  if (known) return std::optional(std::move(*known));
+  if (options.calibrates_first) return known.error();
+  return std::optional<compression::Calibration>();
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions options,
@@ -184,14 +201,7 @@ base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions opt
     TRY_ASSIGN(chat_template, model::ChatTemplate::create(*vocab));
   }
   TRY_ASSIGN(auto pool, transformer->make_pool(options.kv_bytes_max));
-  std::optional<compression::Calibration> calibration;
-  if (options.kv_ratio > 1) {
-    TRY_ASSIGN(calibration,
-               compression::load_or_calibrate(*transformer, *vocab,
-                                              {.path = options.calibration_path,
-                                               .on_progress = options.on_calibration_progress,
-                                               .on_warning = options.on_warning}));
-  }
+  TRY_ASSIGN(auto calibration, calibration_of(*transformer, *vocab, options));
   return std::unique_ptr<LocalModel>(new LocalModelImpl(std::move(options), std::move(vocab),
                                                         std::move(chat_template), std::move(transformer),
                                                         std::move(pool), std::move(calibration), clock));

@@ -31,8 +31,14 @@ struct LocalModelOptions {
   /// Pages kept of prompts that were read, for requests that begin alike: at most this many bytes, and given
   /// up as soon as a request needs the room. 0: none.
   std::size_t prefix_bytes_max = 256ULL << 20;
-  double kv_ratio = 1;  // for requests that name none; above 1 the model is calibrated when it is loaded
+  double kv_ratio =
+      1;  // for requests that name none; above 1 the calibration is begun when the model is loaded
   std::string calibration_path;  // where the calibration is kept; empty: nowhere
+  std::string_view calibration_shipped =
+      {};                            // the bytes of the one that came with the product; empty: none did
+  bool calibrates_first = false;     // all at once while it is loaded: for those who measure
+  bool calibrates = true;            // false: a model that has no calibration never gets one
+  int calibration_piece_tokens = 0;  // compression::CalibratorOptions'
   std::function<void(float fraction)> on_load_progress;
   std::function<void(float fraction)> on_calibration_progress;
   base::UsageCounter* compression_usage = nullptr;  // counts sequences cut down, by the request's surface
@@ -49,6 +55,20 @@ struct ModelInfo {
   std::int64_t parameters = 0;
   std::int64_t file_bytes = 0;
   bool has_chat_template = false;
+};
+
+/// The model's calibration, which ranks a prompt's tokens for compression (note 0034).
+struct CalibrationStatus {
+  enum class State {
+    kNone,     // no request has asked for it yet
+    kRunning,  // in slices, between requests
+    kWaiting,  // for pages, which requests hold
+    kReady,
+    kFailed,
+  };
+  State state = State::kNone;
+  double progress = 0;                                // 0 to 1
+  std::optional<double> seconds_left = std::nullopt;  // of computing: longer beside requests
 };
 
 /// What one compression kept of a prompt.
@@ -102,6 +122,7 @@ class LocalModel : public llm::Completer, public llm::Vocabulary {
   virtual const compression::Quality& kv_quality() const = 0;
   virtual KvPoolStats kv_stats() const = 0;
   virtual EngineStats stats() const = 0;
+  virtual CalibrationStatus calibration() const = 0;
 };
 
 }  // namespace pmt::inference

@@ -222,7 +222,7 @@ TEST_F(PoolTrace, ACompressedPromptGoesOnFromAnExactPrefix) {
       texts.push_back(llm::text_of(events));
       return done == nullptr ? llm::KvReport{} : *done->report.kv;
     };
-    ask(0, 8, llm::KvMode::kQueryAgnostic);  // calibrates
+    ask(0, 8, llm::KvMode::kQueryAgnostic);
     ask(7, 1, llm::KvMode::kExact);
     for (const llm::KvMode mode : {llm::KvMode::kQueryAgnostic, llm::KvMode::kQueryAware}) {
       for (const double ratio : {2.0, 8.0}) {

@@ -6,8 +6,10 @@
 namespace pmt::inference {
 namespace {
 
+/// What was cut without a calibration serves nobody who has one.
 kv_cache::PrefixKey prefix_key(const Job& job) {
-  return {job.prefix_scope, job.compression.ratio()};
+  const bool apart = job.compression.active() && !job.compression.calibrated();
+  return {apart ? job.prefix_scope + "\nuncalibrated" : job.prefix_scope, job.compression.ratio()};
 }
 
 }  // namespace
@@ -43,10 +45,11 @@ void PrefixReuse::reuse(Job& job) {
   if (options_->prefix_usage != nullptr) options_->prefix_usage->add(job.surface, clock_->unix_seconds());
 }
 
-/// Of a prompt that is to be compressed: only as far as its scores are known.
+/// Of a prompt that is to be compressed: only as far as its scores are known, where they are guessed while it is read.
 std::optional<kv_cache::SequenceKv> PrefixReuse::exact_prefix(const Job& job, kv_cache::Guessed& guessed) {
   const kv_cache::PrefixKey exact{job.prefix_scope, 1};
   auto found = prefixes_.find(exact, job.prompt, job.compression.prefix_tokens_max(), &guessed);
+  if (found && !job.compression.needs_guesses()) return found;
   if (!found || guessed == nullptr) return std::nullopt;
   const int known = std::min(found->tokens(), guessed->tokens);
   if (known < kv_cache::PrefixIndex::kTokensMin || known < found->tokens_min()) return std::nullopt;
@@ -66,6 +69,7 @@ bool PrefixReuse::will_keep(const Job& job, const Generation& generation) const 
 }
 
 void PrefixReuse::give_up(std::size_t pages) {
+  if (pages > pool_->pages_free() && gives_back_) gives_back_();
   while (pages > pool_->pages_free() && prefixes_.drop_one()) {
   }
 }

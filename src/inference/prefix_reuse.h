@@ -6,7 +6,9 @@
 // Thread-safety: the scheduler's thread. Errors: none. Cost: kv_cache/prefix_index.h.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include "inference/engine_counters.h"
 #include "inference/job.h"
@@ -28,6 +30,8 @@ class PrefixReuse {
   bool will_keep(const Job& job, const Generation& generation) const;
   /// Until this many large pages are free, or no prefix is left.
   void give_up(std::size_t pages);
+  /// `gives_back` is called before the first prefix goes: it frees what has less right to its pages.
+  void when_short(std::function<void()> gives_back) { gives_back_ = std::move(gives_back); }
 
   bool on() const { return options_->prefix_bytes_max > 0; }
   const kv_cache::PrefixIndex& index() const { return prefixes_; }
@@ -40,6 +44,7 @@ class PrefixReuse {
   const base::Clock* clock_;
   EngineCounters* counters_;
   kv_cache::PrefixIndex prefixes_;
+  std::function<void()> gives_back_;
 };
 
 }  // namespace pmt::inference

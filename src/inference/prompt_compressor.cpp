@@ -1,30 +1,24 @@
 #include "inference/prompt_compressor.h"
 
-#include <utility>
-
 #include "inference/kv_pool_stats.h"
 
 namespace pmt::inference {
 
-PromptCompressor::PromptCompressor(const Around& around, std::optional<compression::Calibration> calibration)
-    : around_(around), calibration_(std::move(calibration)), asides_(compression::asides_for(around.vocab)) {}
+PromptCompressor::PromptCompressor(const Around& around)
+    : around_(around), asides_(compression::asides_for(around.vocab)) {}
 
-base::Status PromptCompressor::ensure_calibrated() {
-  if (calibration_) return {};
-  const LocalModelOptions& options = around_.options;
-  TRY_ASSIGN(calibration_,
-             compression::load_or_calibrate(around_.transformer, around_.vocab,
-                                            {.path = options.calibration_path,
-                                             .on_progress = options.on_calibration_progress,
-                                             .on_warning = options.on_warning}));
-  return {};
+void PromptCompressor::begin(Job& job) {
+  if (!job.compression.active() || around_.calibration.predictor() != nullptr) return;
+  around_.calibration.want();
+  job.compression.go_uncalibrated();
 }
 
 void PromptCompressor::ask_for_scores(Job& job, model::BatchSpan& span) {
+  const model::KvPredictor* const predictor = around_.calibration.predictor();
   if (job.compression.active()) {
-    job.compression.observe(span, &calibration_->predictor, around_.transformer.hparams());
-  } else if (calibration_ && around_.prefixes.on()) {
-    job.compression.guess(span, calibration_->predictor);
+    job.compression.observe(span, predictor, around_.transformer.hparams());
+  } else if (predictor != nullptr && around_.prefixes.on()) {
+    job.compression.guess(span, *predictor);
   }
 }
 
@@ -51,6 +45,7 @@ void PromptCompressor::compress(Job& job, kv_cache::SequenceKv& sequence) {
   }
   if (!done) {
     job.kv.mode = "exact";
+    job.kv.scores.clear();
     job.kv.safe_for = job.compression.safe_for_exact();
     return;
   }

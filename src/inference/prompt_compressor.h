@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "compression/asides.h"
-#include "compression/calibration.h"
+#include "inference/background_calibration.h"
 #include "inference/batch.h"
 #include "inference/engine_counters.h"
 #include "inference/prefix_reuse.h"
@@ -25,12 +25,13 @@ class PromptCompressor {
     const base::Clock& clock;
     PrefixReuse& prefixes;
     EngineCounters& counters;
+    BackgroundCalibration& calibration;
   };
-  PromptCompressor(const Around& around, std::optional<compression::Calibration> calibration);
+  explicit PromptCompressor(const Around& around);
 
-  /// Before a prompt is read that is to be compressed. The first time it calibrates the model, if nobody has: minutes,
-  /// in which nothing else runs. Errors: compression::load_or_calibrate's.
-  base::Status ensure_calibrated();
+  /// Before anything of the job's prompt is read: where the model has no calibration yet, a prompt that is to be
+  /// compressed goes without, and one is begun.
+  void begin(Job& job);
   /// Asks for the scores and queries of a job's span that is about to be read.
   void ask_for_scores(Job& job, model::BatchSpan& span);
   /// Whether compress() reads a batch of its own after this step: the transformer's logits are gone then.
@@ -47,7 +48,6 @@ class PromptCompressor {
   void count(Job& job, const kv_cache::SequenceKv& sequence);
 
   const Around around_;
-  std::optional<compression::Calibration> calibration_;
   const compression::Asides asides_;
   std::optional<CompressedPrompt> last_;
 };

@@ -26,13 +26,14 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       clock_(clock),
       options_(options),
       limits_{options.prefill_chunk_tokens, PromptEcho::rows_max(vocab.size())},
+      calibration_(transformer, vocab, *pool_, std::move(calibration), options_, clock),
       reports_(options.name, clock, counters_),
       prefixes_(*pool_, options_, clock, counters_),
-      compressor_({transformer, vocab, *pool_, options_, clock, prefixes_, counters_},
-                  std::move(calibration)),
+      compressor_({transformer, vocab, *pool_, options_, clock, prefixes_, counters_, calibration_}),
       speculation_(options_, clock, counters_),
       answers_({static_cast<std::size_t>(vocab.size()), prefixes_, speculation_, reports_, counters_}),
       admission_({transformer.hparams(), *pool_, options_, clock, prefixes_, reports_, counters_}) {
+  prefixes_.when_short([this] { calibration_.give_back(); });
   publish();
   thread_ = std::thread([this] { run(); });
 }
@@ -77,8 +78,10 @@ void Scheduler::run() {
 
 bool Scheduler::wait_for_work() {
   std::unique_lock lock(mutex_);
+  const auto called = [this] { return stopping_ || !submitted_.empty(); };
   if (admission_.idle()) {
-    wake_.wait(lock, [this] { return stopping_ || !submitted_.empty(); });
+    const auto pause = calibration_.pause();
+    pause ? void(wake_.wait_for(lock, *pause, called)) : wake_.wait(lock, called);
   }
   admission_.enqueue(submitted_);
   return !stopping_;
@@ -87,16 +90,27 @@ bool Scheduler::wait_for_work() {
 void Scheduler::turn() {
   admission_.drop_cancelled();
   admission_.admit([this](Job& job) { return begin(job); });
+  std::optional<base::Nanos> begun;
+  if (calibration_.begun()) base::survives({base::Thread::kScheduler}, [&] { begun = clock_.now(); });
   if (!admission_.running().empty()) step();
   base::survives({base::Thread::kScheduler}, [this] { admission_.end_late(); });
   admission_.retire_finished();
   base::survives({base::Thread::kScheduler}, [this] {
     if (admission_.running().empty() || clock_.now() - published_ > kPublishEvery) publish();
   });
+  if (begun) base::survives({base::Thread::kScheduler}, [&] { calibrate(clock_.now() - *begun); });
+}
+
+/// A slice of the model's calibration. Prefixes make room for it where nobody asks for anything.
+void Scheduler::calibrate(base::Nanos step) {
+  if (!calibration_.has_work()) return;
+  if (!admission_.running().empty()) return calibration_.run_beside(step);
+  prefixes_.give_up(calibration_.pages_wanted());
+  calibration_.run_alone();
 }
 
 base::Status Scheduler::begin(Job& job) {
-  if (job.compression.active()) TRY(compressor_.ensure_calibrated());
+  compressor_.begin(job);
   job.admitted = clock_.now();
   TRY(add_choices(job, vocab_, *pool_, transformer_.hparams().kv_shape()));
   job.prompt_shared = job.choices == 1;

@@ -31,6 +31,7 @@
 #include "compression/calibration.h"
 #include "inference/admission.h"
 #include "inference/answers.h"
+#include "inference/background_calibration.h"
 #include "inference/batch.h"
 #include "inference/engine_counters.h"
 #include "inference/job.h"
@@ -62,6 +63,7 @@ class Scheduler {
 
   EngineStats stats() const { return counters_.stats(); }
   KvPoolStats kv_stats() const;
+  CalibrationStatus calibration() const { return calibration_.status(); }
 
  private:
   void run();
@@ -69,6 +71,7 @@ class Scheduler {
   void turn();
   base::Status begin(Job& job);
   void step();
+  void calibrate(base::Nanos step);
   std::span<const float> forward(std::vector<Part>& parts);
   void suspect(const std::vector<Part>& parts);
   void compress_when_read(const std::vector<Part>& parts);
@@ -82,6 +85,7 @@ class Scheduler {
   const BatchLimits limits_;
 
   EngineCounters counters_;
+  BackgroundCalibration calibration_;
   JobReports reports_;
   PrefixReuse prefixes_;
   PromptCompressor compressor_;

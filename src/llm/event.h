@@ -57,6 +57,8 @@ struct KvReport {
   std::int64_t prefix_tokens_reused = 0;
   /// Where in the prompt the question is: "at_end", "earlier", or "none" that can be told apart.
   std::string question = "none";
+  /// By what the tokens to keep were chosen: "calibrated", "uncalibrated" before the model is, "" where none were.
+  std::string scores = {};
   std::vector<std::string> safe_for = {};  // measured tasks that this mode and ratio keep
 };
 

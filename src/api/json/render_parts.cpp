@@ -38,6 +38,7 @@ void append_kv(std::string& out, const llm::KvReport& kv) {
   w.integer("prefix_tokens_reused", kv.prefix_tokens_reused);
   // Nothing was looked for in an exact prompt; an engine's sum of several prompts has no one place.
   if (kv.mode != "exact" && !kv.question.empty()) w.string("question", kv.question);
+  if (!kv.scores.empty()) w.string("scores", kv.scores);
   append_strings(w.member("safe_for"), kv.safe_for);
   w.end();
 }

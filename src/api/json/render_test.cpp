@@ -196,8 +196,10 @@ TEST(AnswerRenderer, ACompressedAnswerSaysWhereItsQuestionWasFound) {
     answer.add(Started{.model = "tiny", .created_unix_s = 1, .cache = {}});
     answer.add(ended());
     Done d = done();
-    d.report.kv = llm::KvReport{.mode = mode, .question = "at_end"};
+    const bool exact = std::string(mode) == "exact";
+    d.report.kv = llm::KvReport{.mode = mode, .question = "at_end", .scores = exact ? "" : "uncalibrated"};
     const json kv = json::parse(answer.finish(d)).at("permutation").at("kv");
+    EXPECT_EQ(kv.value("scores", "not there"), exact ? "not there" : "uncalibrated");
     EXPECT_EQ(kv.value("question", "not there"), kv.at("mode") == "exact" ? "not there" : "at_end");
   }
   AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
