@@ -13,8 +13,8 @@
 
 #include <fmt/format.h>
 
-#include "engine/home.h"
 #include "engine/local_engine.h"
+#include "engine/shipped_calibration.h"
 #include "lab/llama_reference.h"
 #include "lab/measure.h"
 #include "llm/sinks.h"
@@ -59,7 +59,7 @@ class Ours {
     model.kv_bytes_max = kPoolBytes;
     model.prefix_bytes_max = kPoolBytes / 2;
     model.calibrates_first = true;  // not in the measured time
-    model.calibration_path = engine::calibration_path(path).string();
+    engine::find_calibration(model);
     model.on_warning = progress;
     engine_ = need(engine::LocalEngine::open({.models = {std::move(model)}}, clock_));
   }

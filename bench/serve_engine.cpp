@@ -4,7 +4,7 @@
 #include <utility>
 #include <variant>
 
-#include "engine/home.h"
+#include "engine/shipped_calibration.h"
 #include "kernels/page_layout.h"
 #include "kv_cache/page_budget.h"
 #include "lab/measure.h"
@@ -74,7 +74,7 @@ ServeEngine::ServeEngine(const ServeEngineOptions& options) {
   model.prefix_bytes_max = options.prefix_bytes;
   model.sequences_max = kSequencesMax;
   model.calibrates_first = options.calibrated;  // not in the measured time
-  model.calibration_path = engine::calibration_path(options.model_path).string();
+  engine::find_calibration(model);
   // The pool is address space, and how much of it is used at once is decided here.
   model.memory_available = [] { return std::int64_t{-1}; };
   model.on_warning = progress;

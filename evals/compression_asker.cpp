@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "engine/home.h"
 #include "engine/local_engine.h"
+#include "engine/shipped_calibration.h"
 #include "lab/measure.h"
 #include "llm/sinks.h"
 #include "net/http_client.h"
@@ -20,7 +20,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kTimeoutSeconds = 1800;  // the first compressed request may calibrate the model
+constexpr int kTimeoutSeconds = 1800;  // a server may be calibrating beside requests
 constexpr std::size_t kPoolBytes = std::size_t{2} << 30;
 
 llm::KvMode kv_mode(const std::string& mode) {
@@ -41,8 +41,13 @@ class EngineAsker final : public Asker {
     model.kv_bytes_max = kPoolBytes;
     model.prefix_bytes_max = kPoolBytes / 2;
     model.calibrates_first = true;
-    model.calibration_path =
-        options.calibration.empty() ? engine::calibration_path(options.model).string() : options.calibration;
+    engine::find_calibration(model);
+    if (!options.calibration.empty()) {
+      const bool none = options.calibration == "none";
+      model.calibrates = model.calibrates_first = !none;
+      model.calibration_path = none ? "" : options.calibration;
+      model.calibration_shipped = {};
+    }
     model.on_calibration_progress = [](float done) {
       progress(fmt::format("calibrating: {:.0f}%", 100 * done));
     };

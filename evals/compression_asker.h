@@ -43,7 +43,7 @@ struct AskerOptions {
   std::string url = {};     // http://host:port of a server; "": the engine in this process
   std::string served = {};  // the server's name for it; "": its first
   int threads = 1;
-  std::string calibration = {};  // a file; "": where the server keeps it
+  std::string calibration = {};  // a file, or "none": scored without; "": where the server keeps it
 };
 std::unique_ptr<Asker> make_asker(const AskerOptions& options);
 

@@ -49,7 +49,7 @@ const char* const kUsage =
     "usage: ./dev eval compression [--model NAME|FILE] [--data DIR] [--tasks A,B|ruler] [--tokens 4096,8192] "
     "[--ratios 8,64] [--modes A,B] [--items N] [--items-other M] [--url URL] [--served NAME] [--record FILE] "
     "[--results FILE] [--part I/N] [--report] "
-    "[--llama-cpp] [--dump FILE] [--seed S] [--threads T] [--calibration FILE] [--json]";
+    "[--llama-cpp] [--dump FILE] [--seed S] [--threads T] [--calibration FILE|none] [--json]";
 
 int failed(const base::Error& error) {
   progress("error: " + error.message);

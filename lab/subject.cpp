@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "engine/catalogue.h"
-#include "engine/home.h"
 #include "engine/model_files.h"
+#include "engine/shipped_calibration.h"
 #include "text/plain_words.h"
 
 namespace pmt::lab {
@@ -20,7 +20,7 @@ base::Result<std::unique_ptr<engine::LocalEngine>> open_engine(const std::string
   TRY_ASSIGN(const auto writes, engine::find_model(engine::model_from_spec(spec)));
   TRY_ASSIGN(const auto embeds, engine::find_embedder({}));
   inference::LocalModelOptions options{.name = writes.name, .path = writes.path, .threads = 1};
-  options.calibration_path = engine::calibration_path(writes.path).string();
+  engine::find_calibration(options);
   options.on_warning = progress;
   return engine::LocalEngine::open(
       {.models = {std::move(options)},

@@ -64,6 +64,7 @@ void add_commands(CLI::App& root, pmt::app::Command& chosen) {
   pmt::app::add_rlm(root, chosen);
   pmt::app::add_audit(root, chosen);
   pmt::app::add_models(root, chosen);
+  pmt::app::add_calibrate(root, chosen);
   pmt::app::add_cache(root, chosen);
   pmt::app::add_keys(root, chosen);
   pmt::app::add_learn(root, chosen);

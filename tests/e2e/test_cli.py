@@ -39,7 +39,7 @@ def test_help_of_each_command(cli, command):
     ("args", "word"),
     [
         ([], "subcommand"),
-        (["lern"], "There are: demo, serve, ask, rlm, audit, models, cache"),
+        (["lern"], "There are: demo, serve, ask, rlm, audit, models, calibrate, cache"),
         (["serv"], "did you mean serve"),
         (["models", "fetch"], "list, pull"),
         (["cache", "exprot"], "did you mean export"),

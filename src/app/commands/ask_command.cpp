@@ -47,6 +47,8 @@ void print_piece(const std::string& text) {
 void show_kv(const llm::KvReport& kv) {
   fmt::print(stderr, "\nKV cache: {}, {:.1f}x: {} bytes for {} tokens, {} of them kept; f16 would take {}\n",
              kv.mode, kv.ratio_achieved, kv.bytes, kv.tokens_total, kv.tokens_kept, kv.bytes_f16);
+  if (kv.scores == "uncalibrated")
+    fmt::print(stderr, "Its tokens were chosen without a calibration: `permutation calibrate` makes one\n");
 }
 
 /// An answer's speed as the asker saw it.

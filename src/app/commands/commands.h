@@ -20,6 +20,7 @@ void add_keys(CLI::App& root, Command& chosen);
 void add_rlm(CLI::App& root, Command& chosen);
 void add_learn(CLI::App& root, Command& chosen);
 void add_knowledge(CLI::App& root, Command& chosen);
+void add_calibrate(CLI::App& root, Command& chosen);
 void add_demo(CLI::App& root, Command& chosen);
 
 /// Not for people: the server calls itself by it to look at a file that could end whoever opens it.

@@ -10,8 +10,8 @@
 
 #include "app/commands/report_error.h"
 #include "engine/catalogue.h"
-#include "engine/home.h"
 #include "engine/model_files.h"
+#include "engine/shipped_calibration.h"
 
 namespace pmt::app {
 
@@ -45,11 +45,11 @@ base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& mode
   options.queue_max = model.queue_max;
   options.prefix_bytes_max = model.prefix_bytes;
   options.kv_ratio = model.kv_ratio;
-  options.calibration_path = engine::calibration_path(options.path).string();
+  engine::find_calibration(options);
   options.on_calibration_progress = [name = options.name, shown = -1](float done) mutable {
     const int tenths = static_cast<int>(done * 10);
     if (std::exchange(shown, tenths) == tenths) return;
-    tell("calibrating {} for KV compression, once: {} %\n", name, tenths * 10);
+    tell("calibrating {} for KV compression, once, between requests: {} %\n", name, tenths * 10);
   };
   options.on_warning = [](const std::string& what) { tell("permutation: {}\n", what); };
   return options;
