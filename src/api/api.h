@@ -51,6 +51,8 @@ struct ServedModel {
   /// Whose tokens its prompts are counted in: its own, an engine's those of a local model. Null: only another
   /// server knows.
   const llm::Vocabulary* counts_in = nullptr;
+  /// What GET /v1/models shows as "calibration" right now: state, progress, seconds_left. Unset: it has none.
+  std::function<nlohmann::json()> calibration = {};
 };
 
 /// One engine's figures for GET /metrics: permutation_engine_NAME_total{model} and

@@ -31,6 +31,7 @@ class TestServer : public testing::Test {
     ApiOptions options{.models = {}, .cache = &cache, .clock = &clock};
     options.models["tiny"] = {
         .completer = cached.get(), .description = "a test's", .meta = {{"context", 64}}};
+    options.models["tiny"].calibration = [] { return nlohmann::json{{"progress", 0.5}}; };
     options.models["bare"] = {.completer = &model};
     options.random = [this] { return ++random; };
     adjust(options);

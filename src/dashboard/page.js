@@ -242,11 +242,16 @@ function heat(title, rows, describe) {
   // No caption: that would be as wide as the table, past the edge of a phone.
   return el('div', {}, el('p', { className: 'note', textContent: title }), el('div', { className: 'scroll' }, table));
 }
+const calibration = (c) => c.state === 'failed' ? 'Its calibration failed (the log says why): compressed prompts are scored without.'
+  : `Being calibrated between requests, ${number(Math.round(c.progress * 100))}% done${c.state === 'waiting' ? ', waiting for pages' : c.seconds_left === null ? '' : `, ${number(c.seconds_left)} s of computing left`}. Until then compressed prompts are scored without.`;
 function drawKv() {
   fill($('kv-models'), ...now.kv.map((m) => {
     const box = el('div', { className: 'model' }, el('b', { textContent: m.model }),
       el('p', { className: 'note', textContent: `${bytes(m.bytes)} of ${bytes(m.bytes_max)} in use, ${bytes(m.bytes_prefixes)} of that kept for ${number(m.prefixes)} prefixes; ${number(m.sequences)} sequences hold ${number(m.tokens_kept)} of ${number(m.tokens)} tokens.` }),
       bar(m.bytes_max ? m.bytes / m.bytes_max : 0));
+    const made = m.calibration;
+    if (made && made.state !== 'ready' && made.state !== 'none') box.append(
+      el('p', { className: 'note', textContent: calibration(made) }), bar(made.progress));
     const most = Math.max(1, ...m.bytes_by_layer_head.flat());
     if (m.sequences) box.append(heat('Bytes by layer (across) and KV head (down), of what runs now', m.bytes_by_layer_head.map((l) => l.map((b) => b / most)),
       (layer, head) => `layer ${layer}, head ${head}: ${bytes(m.bytes_by_layer_head[layer][head])}`));

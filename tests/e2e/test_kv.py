@@ -48,6 +48,23 @@ def test_the_question_is_found_and_said(client):
     assert "question" not in kv_of(ask(client, document, {"ratio": 1})), "nobody looked for it"
 
 
+def test_by_what_tokens_were_chosen_is_said(client, http):
+    def calibration():
+        (model,) = [m for m in http.get("/v1/models").json()["data"] if "calibration" in m]
+        return model["calibration"]
+
+    before = calibration()
+    kv = kv_of(ask(client, report_of(100), {"ratio": 8, "mode": "query_agnostic"}))
+    after = calibration()
+    assert set(after) == {"state", "progress", "seconds_left"}
+    assert 0 <= before["progress"] <= after["progress"] <= 1
+    if before["state"] == "ready":
+        assert (kv["scores"], after["state"], after["progress"]) == ("calibrated", "ready", 1)
+    else:
+        assert kv["scores"] == "uncalibrated" and kv["safe_for"] == [] and after["state"] != "none"
+    assert "scores" not in kv_of(ask(client, report_of(100), {"ratio": 1})), "nothing was chosen"
+
+
 def test_auto_is_exact_for_short_prompts(client):
     kv = kv_of(ask(client, report_of(10), {"ratio": 8}))
     assert (kv["mode"], kv["ratio_target"]) == ("exact", 1)

@@ -55,7 +55,9 @@ base::Result<const ServedEmbedder*> find_embedder(const ApiOptions& options, con
 }
 
 nlohmann::json model_json(const std::string& name, const ServedModel& model) {
-  return json_of(name, model);
+  nlohmann::json out = json_of(name, model);
+  if (model.calibration) out["calibration"] = model.calibration();
+  return out;
 }
 nlohmann::json model_json(const std::string& name, const ServedEmbedder& model) {
   return json_of(name, model);

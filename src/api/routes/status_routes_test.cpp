@@ -51,6 +51,7 @@ TEST_F(StatusRoutes, Models) {
   EXPECT_EQ(list.at("data").at(1).at("id"), "tiny");
   EXPECT_EQ(list.at("data").at(1).at("owned_by"), "permutation");
   EXPECT_EQ(json::parse(send("GET", "/v1/models/tiny").body).at("meta").at("context"), 64);
+  EXPECT_EQ(json::parse(send("GET", "/v1/models/tiny").body).at("calibration").at("progress"), 0.5);
   const auto unknown = send("GET", "/v1/models/openai/none");
   EXPECT_EQ(unknown.status, 404);
   EXPECT_EQ(error_of(unknown).at("code"), "model_not_found");

@@ -204,7 +204,8 @@ api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalMo
                           .created_unix_s = clock.unix_seconds(),
                           .vocabulary = &model,
                           .meta = model_meta(model.info()),
-                          .counts_in = &model};
+                          .counts_in = &model,
+                          .calibration = [&model] { return calibration_json(model.calibration()); }};
   if (!config.cache_enabled) {
     completers.push_back(std::make_unique<CacheOff>(completer));
     served.completer = completers.back().get();

@@ -33,7 +33,33 @@ nlohmann::json quality_json(const compression::Quality& quality) {
   return out;
 }
 
+const char* name_of(inference::CalibrationStatus::State state) {
+  using State = inference::CalibrationStatus::State;
+  switch (state) {
+    case State::kNone:
+      return "none";
+    case State::kRunning:
+      return "running";
+    case State::kWaiting:
+      return "waiting";
+    case State::kReady:
+      return "ready";
+    case State::kFailed:
+      break;
+  }
+  return "failed";
+}
+
 }  // namespace
+
+nlohmann::json calibration_json(const inference::CalibrationStatus& status) {
+  constexpr double kThousand = 1000;
+  nlohmann::json out = {{"state", name_of(status.state)},
+                        {"progress", std::round(status.progress * kThousand) / kThousand},
+                        {"seconds_left", nullptr}};
+  if (status.seconds_left) out["seconds_left"] = std::round(*status.seconds_left);
+  return out;
+}
 
 nlohmann::json kv_json(const inference::LocalModel& model) {
   const inference::KvPoolStats pool = model.kv_stats();
@@ -52,6 +78,7 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
           {"bytes_by_layer_head", pool.bytes_by_layer_head},
           {"last_compressed", last_json(pool.last_compressed)},
           {"measured", quality_json(model.kv_quality())},
+          {"calibration", calibration_json(model.calibration())},
           {"engine",
            {{"requests", engine.requests},
             {"completed", engine.completed},

@@ -12,6 +12,9 @@ namespace pmt::app {
 /// One model's page pool and what its engine is doing: bytes as counted by the pool, at this moment.
 nlohmann::json kv_json(const inference::LocalModel& model);
 
+/// What GET /v1/models and GET /v1/kv show as "calibration".
+nlohmann::json calibration_json(const inference::CalibrationStatus& status);
+
 /// What GET /v1/models shows as "meta".
 nlohmann::json model_meta(const inference::ModelInfo& info);
 
