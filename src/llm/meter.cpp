@@ -67,18 +67,10 @@ void Meter::add(const Who& who, const Usage& usage, const Answer& answer) {
     one.missed = plain_prompt_tokens(usage);
     one.hits = one.read > 0 ? 1 : 0;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    tallies_[who] += one;
-  }
+  tallies_.change(who.view(), [&one](Tally& tally) { tally += one; });
   if (one.hits > 0 && options_.prompt_cache_usage != nullptr)
     options_.prompt_cache_usage->add(answer.surface, clock_.unix_seconds());
   if (one.usd > 0 && options_.on_spent) options_.on_spent(who.key, one.usd);
-}
-
-std::map<Meter::Who, Meter::Tally> Meter::tallies() const {
-  const std::lock_guard lock(mutex_);
-  return tallies_;
 }
 
 void MeteredCompleter::start(Request request, std::shared_ptr<Sink> sink, base::CancelToken cancel) {

@@ -5,16 +5,16 @@
 //   CachedCompleter -> MeteredCompleter -> RemoteCompleter or the local model
 //
 // An answer that fails or is left by its caller is not counted: nobody says what it took.
-// Thread-safety: any thread may call anything. Cost: a lock, a lookup and a copy of the names for each answer.
+// Thread-safety: any thread may call anything. Cost: a lock and a lookup for each answer. How many are told apart says
+// base/by_user.h.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "base/by_user.h"
 #include "base/clock.h"
 #include "base/usage_counter.h"
 #include "llm/completer.h"
@@ -28,10 +28,7 @@ struct Cost {
 
 class Meter {
  public:
-  struct Who {
-    std::string model, tenant, key;  // the key's name; "" for none
-    friend auto operator<=>(const Who&, const Who&) = default;
-  };
+  using Who = base::User;  // the model as served
   struct Tally {
     bool upstream = false;  // another server's model
     std::uint64_t answers = 0;
@@ -55,13 +52,12 @@ class Meter {
     Cost cost = {};
   };
   void add(const Who& who, const Usage& usage, const Answer& answer);
-  std::map<Who, Tally> tallies() const;
+  base::ByUser<Tally>::Tallies tallies() const { return tallies_.all(); }
 
  private:
   const base::Clock& clock_;
   const Options options_;
-  mutable std::mutex mutex_;
-  std::map<Who, Tally> tallies_;
+  base::ByUser<Tally> tallies_;
 };
 
 class MeteredCompleter final : public Completer {

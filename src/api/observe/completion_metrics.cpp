@@ -83,12 +83,10 @@ void CompletionMetrics::observe(const RequestRecord& record) {
   const CompletionFacts& facts = *record.completion;
   const auto found = models_.find(facts.model);
   OfModel& model = found == models_.end() ? *models_.at("other") : *found->second;
-  {
-    const std::lock_guard lock(mutex_);
-    count(facts, callers_[{.model = found == models_.end() ? "other" : facts.model,
-                           .tenant = record.tenant,
-                           .key = record.key}]);
-  }
+  callers_.change({.model = found == models_.end() ? base::kOtherName : facts.model,
+                   .tenant = record.tenant,
+                   .key = record.key},
+                  [&facts](OfCaller& caller) { count(facts, caller); });
   if (!facts.computed()) return;
   for (const std::string& reason : facts.finish_reasons) {
     std::size_t at = 0;
@@ -152,26 +150,23 @@ void CompletionMetrics::collect_callers(std::vector<MetricFamily>& out) const {
                              "Completions that a cache had a part in, by cache");
   CallerFamily cache_tokens("permutation_cache_tokens_total",
                             "Tokens that a cache gave, reused, evicted or had accepted, by cache");
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [who, caller] : callers_) {
-      const auto labels = [&who = who](const char* name = nullptr, const char* value = nullptr) {
-        std::vector<ClientMetric::Label> all{{"model", who.model}, {"tenant", who.tenant}, {"key", who.key}};
-        if (name != nullptr) all.push_back({name, value});
-        return all;
-      };
-      for (std::size_t i = 0; i < kCacheStatuses; ++i) {
-        const char* const status = llm::to_string(static_cast<llm::CacheStatus>(i));
-        answers.add(caller.answers[i], labels("cache", status));
-        tokens.add(caller.tokens[i], labels("cache", status));
-      }
-      for (std::size_t i = 0; i < kCaches.size(); ++i) {
-        cache_answers.add(caller.caches[i].answers, labels("cache", kCaches[i]));
-        cache_tokens.add(caller.caches[i].tokens, labels("cache", kCaches[i]));
-      }
-      failed.add(caller.failed, labels());
-      saved.add(caller.usd_saved, labels());
+  for (const auto& [who, caller] : callers_.all()) {
+    const auto labels = [&who = who](const char* name = nullptr, const char* value = nullptr) {
+      std::vector<ClientMetric::Label> all{{"model", who.model}, {"tenant", who.tenant}, {"key", who.key}};
+      if (name != nullptr) all.push_back({name, value});
+      return all;
+    };
+    for (std::size_t i = 0; i < kCacheStatuses; ++i) {
+      const char* const status = llm::to_string(static_cast<llm::CacheStatus>(i));
+      answers.add(caller.answers[i], labels("cache", status));
+      tokens.add(caller.tokens[i], labels("cache", status));
     }
+    for (std::size_t i = 0; i < kCaches.size(); ++i) {
+      cache_answers.add(caller.caches[i].answers, labels("cache", kCaches[i]));
+      cache_tokens.add(caller.caches[i].tokens, labels("cache", kCaches[i]));
+    }
+    failed.add(caller.failed, labels());
+    saved.add(caller.usd_saved, labels());
   }
   for (CallerFamily* family : {&answers, &tokens, &failed, &saved, &cache_answers, &cache_tokens})
     family->give_to(out);

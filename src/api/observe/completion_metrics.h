@@ -15,6 +15,7 @@
 #include <prometheus/metric_family.h>
 
 #include "api/observe/request_record.h"
+#include "base/by_user.h"
 
 namespace pmt::api {
 
@@ -32,11 +33,6 @@ class CompletionMetrics {
 
  private:
   struct OfModel;
-  /// The labels of what is counted for each caller; the model as `models_` has it.
-  struct Who {
-    std::string model, tenant, key;
-    friend auto operator<=>(const Who&, const Who&) = default;
-  };
   /// What one cache of ours did for a caller's answers.
   struct OfCache {
     std::uint64_t answers = 0;
@@ -53,8 +49,7 @@ class CompletionMetrics {
   void collect_callers(std::vector<prometheus::MetricFamily>& out) const;
 
   std::map<std::string, std::unique_ptr<OfModel>> models_;
-  mutable std::mutex mutex_;
-  std::map<Who, OfCaller> callers_;  // under mutex_
+  base::ByUser<OfCaller> callers_;  // the model as `models_` has it
 
  public:
   ~CompletionMetrics();
