@@ -9,16 +9,16 @@ namespace {
 
 constexpr char kNotBuilt[] = "not built yet";
 
-Cell cell_of(const CacheRow& row, base::Surface surface) {
+Cell cell_of(const CacheRow& row, const RowResult& result, base::Surface surface) {
   Cell cell;
   if (!row.built) {
     cell.state = std::string("off: ") + kNotBuilt;
     return cell;
   }
-  if (row.usage != nullptr) {
-    cell.count = row.usage->count(surface);
-    cell.last_used_unix_s = row.usage->last_used_unix_s(surface);
-  }
+  base::UsageCounter::Cell used;
+  for (const auto& [who, cells] : result.users) used += cells[static_cast<std::size_t>(surface)];
+  cell.count = used.count;
+  cell.last_used_unix_s = used.last_unix_s;
   const auto off = row.off_reason ? row.off_reason(surface) : std::nullopt;
   cell.state = off ? "off: " + *off : cell.count > 0 ? "used" : "enabled, unused";
   return cell;
@@ -48,9 +48,10 @@ RowResult result_of(const CacheRow& row) {
   result.implemented = !row.built ? std::string("no: ") + kNotBuilt
                        : failure  ? "no: self-test failed: " + *failure
                                   : "yes";
+  if (row.built && row.usage != nullptr) result.users = row.usage->by_user();
   std::uint64_t used = 0;
   for (int i = 0; i < base::kSurfaces; ++i) {
-    result.cells[i] = cell_of(row, static_cast<base::Surface>(i));
+    result.cells[i] = cell_of(row, result, static_cast<base::Surface>(i));
     used += result.cells[i].count;
   }
   result.missing = lacks(row, failure, used);

@@ -37,6 +37,7 @@ struct RowResult {
   std::string counter_name;
   std::string implemented;  // "yes", "no: not built yet", "no: self-test failed: ..."
   Cell cells[base::kSurfaces];
+  base::ByUser<base::UsageCounter::Cells>::Tallies users;  // what the cells are the sums of
   bool concerns = true;
   bool production_ready = false;
   std::vector<std::string> missing;

@@ -50,7 +50,7 @@ TEST(Audit, CountsDecideUsedAndReady) {
   EXPECT_THAT(before.rows[0].missing, ElementsAre("not used yet"));
   EXPECT_EQ(before.verdict, "No: of 1 caches 1 built and 0 used. Built but never used: response cache.");
 
-  usage.add(Surface::kCompletions, 1'700'000'123, 4);
+  usage.add(Surface::kCompletions, 1'700'000'123, {.n = 4});
   const Audit after = build_audit({source});
   EXPECT_EQ(cell(after.rows[0], Surface::kCompletions).state, "used");
   EXPECT_EQ(cell(after.rows[0], Surface::kCompletions).count, 4U);
@@ -60,9 +60,26 @@ TEST(Audit, CountsDecideUsedAndReady) {
   EXPECT_EQ(after.verdict, "Yes: all 1 caches are built and used: response cache (plain completions 4).");
 }
 
+TEST(Audit, ACellIsTheSumOverUsers) {
+  base::UsageCounter usage;
+  usage.add(Surface::kRlm, 1'700'000'123,
+            {.n = 4, .tokens = 40, .who = {.model = "m", .tenant = "a", .key = "k"}});
+  usage.add(Surface::kRlm, 1'700'000'100,
+            {.n = 3, .tokens = 2, .who = {.model = "m", .tenant = "b", .key = "l"}});
+  usage.add(Surface::kRlm, 1'700'000'101);
+  const RowResult row = build_audit({built_row("response cache", usage)}).rows.at(0);
+  EXPECT_EQ(cell(row, Surface::kRlm).count, 8U);
+  EXPECT_EQ(cell(row, Surface::kRlm).last_used_unix_s, 1'700'000'123);
+  ASSERT_EQ(row.users.size(), 3U);
+  const auto& ours = row.users.at({"m", "a", "k"})[static_cast<std::size_t>(Surface::kRlm)];
+  EXPECT_EQ(ours.count, 4U);
+  EXPECT_EQ(ours.tokens, 40);
+  EXPECT_EQ(usage.of(Surface::kRlm).tokens, 42);
+}
+
 TEST(Audit, TheVerdictIsNotAboutWhatNothingHereCouldUse) {
   base::UsageCounter usage, none;
-  usage.add(Surface::kCompletions, 1'700'000'123, 4);
+  usage.add(Surface::kCompletions, 1'700'000'123, {.n = 4});
   CacheRow upstreams = built_row("provider prompt cache", none);
   upstreams.off_reason = [](Surface) { return "no upstream"; };
   upstreams.concerns = false;
@@ -87,7 +104,7 @@ TEST(Audit, EachLackIsNamed) {
 
 TEST(Audit, TextFitsTheTerminalAndShowsCounts) {
   base::UsageCounter usage;
-  usage.add(Surface::kPermutation, 1'700'000'123, 12);
+  usage.add(Surface::kPermutation, 1'700'000'123, {.n = 12});
   const std::string text = to_text(build_audit({built_row("response cache", usage),
                                                 {.name = "knowledge cache"},
                                                 {.name = "inference KV compression"},
@@ -103,7 +120,7 @@ TEST(Audit, TextFitsTheTerminalAndShowsCounts) {
 
 TEST(Audit, JsonHasTheContractsShape) {
   base::UsageCounter usage;
-  usage.add(Surface::kUnified, 1'700'000'123, 2);
+  usage.add(Surface::kUnified, 1'700'000'123, {.n = 2});
   const auto j = to_json(build_audit({built_row("response cache", usage), {.name = "prefix reuse"}}));
   const auto& first = j.at("caches").at(0);
   EXPECT_EQ(first.at("name"), "response cache");

@@ -1,5 +1,7 @@
 #include "base/usage_counter.h"
 
+#include <algorithm>
+
 namespace pmt::base {
 
 const char* to_string(Surface surface) {
@@ -14,6 +16,19 @@ const char* to_string(Surface surface) {
       return "unified";
   }
   return "unknown";
+}
+
+UsageCounter::Cell& UsageCounter::Cell::operator+=(const Cell& other) {
+  count += other.count;
+  tokens += other.tokens;
+  last_unix_s = std::max(last_unix_s, other.last_unix_s);
+  return *this;
+}
+
+UsageCounter::Cell UsageCounter::of(Surface surface) const {
+  Cell sum;
+  for (const auto& [who, cells] : by_user()) sum += cells[static_cast<std::size_t>(surface)];
+  return sum;
 }
 
 }  // namespace pmt::base

@@ -37,7 +37,8 @@ base::Status LocalEngine::open_model(inference::LocalModelOptions model, const L
                                               clock));
     opened.recalling = std::make_unique<knowledge_cache::RecallingCompleter>(
         *opened.model, *opened.library, clock,
-        knowledge_cache::RecallingCompleter::Options{embed_later(embedder_.get()), options.knowledge_usage});
+        knowledge_cache::RecallingCompleter::Options{
+            .embed = embed_later(embedder_.get()), .usage = options.knowledge_usage, .model = opened.name});
   }
   models_.push_back(std::move(opened));
   if (options.on_opened) options.on_opened(models_.back(), load_ms);

@@ -44,6 +44,7 @@ struct Job {
   bool speculate = true;
   ForcedTokens forced;
   base::Surface surface = base::Surface::kCompletions;
+  base::User user;  // whose request it is: for the audit
   base::Nanos submitted{0};
 
   // Filled by the scheduler and its parts.

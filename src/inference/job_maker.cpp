@@ -144,6 +144,7 @@ void JobMaker::add_plain_options(const Arrived& arrived, Job& job) const {
                   request.sampling.seed,
                   request.sampling.logit_bias};
   job.surface = request.surface;
+  job.user = {.model = model_.name, .tenant = request.tenant, .key = request.key};
   job.forced = forced_tokens(request);
   job.speculate = request.speculation != llm::Speculation::kOff;
   job.submitted = arrived.at;

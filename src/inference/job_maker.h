@@ -24,6 +24,7 @@ class JobMaker {
  public:
   /// The model that is asked; all of it outlives the jobs.
   struct Model {
+    std::string name;  // as it is served
     const model::Vocab& vocab;
     const PromptEncoder& prompts;
     AnswerForms& forms;

@@ -42,7 +42,9 @@ void PrefixReuse::reuse(Job& job) {
   job.running[0].adopt(std::move(*found));
   ++counters_->prefix_hits;
   counters_->prefix_tokens += static_cast<std::uint64_t>(job.kv.prefix_tokens_reused);
-  if (options_->prefix_usage != nullptr) options_->prefix_usage->add(job.surface, clock_->unix_seconds());
+  if (options_->prefix_usage != nullptr)
+    options_->prefix_usage->add(job.surface, clock_->unix_seconds(),
+                                {.tokens = job.kv.prefix_tokens_reused, .who = job.user.view()});
 }
 
 /// Of a prompt that is to be compressed: only as far as its scores are known, where they are guessed while it is read.

@@ -58,7 +58,9 @@ void PromptCompressor::count(Job& job, const kv_cache::SequenceKv& sequence) {
   last_ = compressed_prompt(sequence, job.kv.tokens_kept);
   ++around_.counters.compressed;
   if (around_.options.compression_usage != nullptr)
-    around_.options.compression_usage->add(job.surface, around_.clock.unix_seconds());
+    around_.options.compression_usage->add(
+        job.surface, around_.clock.unix_seconds(),
+        {.tokens = sequence.tokens() - job.kv.tokens_kept, .who = job.user.view()});
   around_.counters.compressed_tokens += static_cast<std::uint64_t>(sequence.tokens());
   around_.counters.evicted_tokens += static_cast<std::uint64_t>(sequence.tokens() - job.kv.tokens_kept);
 }

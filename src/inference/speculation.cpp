@@ -30,8 +30,9 @@ void Speculation::settle(Job& job, Generation& generation) {
   counters_->drafted += static_cast<std::uint64_t>(drafted);
   counters_->accepted += static_cast<std::uint64_t>(accepted);
   if (options_->speculation_usage != nullptr && accepted > 0) {
-    options_->speculation_usage->add(job.surface, clock_->unix_seconds(),
-                                     static_cast<std::uint64_t>(accepted));
+    options_->speculation_usage->add(
+        job.surface, clock_->unix_seconds(),
+        {.n = static_cast<std::uint64_t>(accepted), .tokens = accepted, .who = job.user.view()});
   }
 }
 

@@ -144,7 +144,9 @@ void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const s
       ++fired_;
       facts_ += recalled.facts.size();
       if (options_.usage != nullptr)
-        options_.usage->add(request.surface, clock_.unix_seconds(), recalled.facts.size());
+        options_.usage->add(request.surface, clock_.unix_seconds(),
+                            {.n = recalled.facts.size(),
+                             .who = {.model = options_.model, .tenant = request.tenant, .key = request.key}});
     }
   }
   gate_ns_ += (clock_.now() - waiting->begin).count();

@@ -45,6 +45,7 @@ class RecallingCompleter final : public llm::Completer {
   struct Options {
     EmbedLater embed;                     // null: word for word only
     base::UsageCounter* usage = nullptr;  // counts facts recalled, by surface
+    std::string model = {};               // for whom: its name as served
   };
   RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock, Options options);
 

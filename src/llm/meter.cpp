@@ -69,7 +69,8 @@ void Meter::add(const Who& who, const Usage& usage, const Answer& answer) {
   }
   tallies_.change(who.view(), [&one](Tally& tally) { tally += one; });
   if (one.hits > 0 && options_.prompt_cache_usage != nullptr)
-    options_.prompt_cache_usage->add(answer.surface, clock_.unix_seconds());
+    options_.prompt_cache_usage->add(answer.surface, clock_.unix_seconds(),
+                                     {.tokens = one.read, .who = who.view()});
   if (one.usd > 0 && options_.on_spent) options_.on_spent(who.key, one.usd);
 }
 

@@ -78,6 +78,8 @@ TEST_F(MeterTest, TheAuditCountsWhatWasReadAndWhere) {
   ask(Usage{.prompt_tokens = 100, .cached_prompt_tokens = 60}, "ann", base::Surface::kRlm);
   ask(Usage{.prompt_tokens = 100, .cached_prompt_tokens = 0}, "ann", base::Surface::kRlm);
   EXPECT_EQ(used.count(base::Surface::kRlm), 1U);
+  const auto cells = used.by_user().at({"p/m", "team", "ann"});
+  EXPECT_EQ(cells[static_cast<std::size_t>(base::Surface::kRlm)].tokens, 60);
   EXPECT_EQ(used.count(base::Surface::kCompletions), 0U);
 }
 

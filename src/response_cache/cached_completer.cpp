@@ -147,7 +147,7 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
   const Found found = reads(mode) ? cache_.tiers().find(key, wanted) : Found{};
   if (observation) observation->lookup_ms = base::ms_between(began, clock_.now());
   if (found) {
-    flights_.replay_hit(key, *found.entry, {.stale = found.stale}, request.surface, *sink);
+    flights_.replay_hit(key, *found.entry, {.stale = found.stale}, request, *sink);
     if (found.stale && !request.cache.only_if_cached && mode == llm::CacheMode::kOn) {
       flights_.refresh({.request = std::make_shared<const llm::Request>(std::move(request)),
                         .key = key,
@@ -188,7 +188,7 @@ void CachedCompleter::ask_semantic(Missed missed) {
       if (!cache_.tiers().find_in_ram(decision.key, {.answers_only = true}))
         cache_.end_lookup(Ending::kHit, decision.key, decision.entry->meta.tokens, decision.entry->meta.usd);
       const SingleFlight::Hit hit{.stale = false, .similarity = decision.similarity};
-      flights_.replay_hit(decision.key, *decision.entry, hit, shared->request.surface, *shared->sink);
+      flights_.replay_hit(decision.key, *decision.entry, hit, shared->request, *shared->sink);
       return;
     }
     shared->why += "; semantic: " + decision.why;

@@ -59,7 +59,7 @@ TEST_F(StatusRoutes, Models) {
 
 TEST_F(StatusRoutes, KvAndAudit) {
   EXPECT_EQ(json::parse(send("GET", "/v1/kv").body).at("bytes"), 4096);
-  usage.add(base::Surface::kPermutation, 1'700'000'000, 2);
+  usage.add(base::Surface::kPermutation, 1'700'000'000, {.n = 2});
   const json audit = json::parse(send("GET", "/v1/audit").body);
   EXPECT_EQ(audit.at("caches").at(0).at("used_in").at("permutation").at("count"), 2);
   EXPECT_THAT(audit.at("verdict").get<std::string>(), StartsWith("No: of 2 caches 1 built"));
@@ -69,7 +69,7 @@ TEST_F(StatusRoutes, KvAndAudit) {
 }
 
 TEST_F(StatusRoutes, MetricsAreLiveCounters) {
-  usage.add(base::Surface::kCompletions, 1'700'000'000, 5);
+  usage.add(base::Surface::kCompletions, 1'700'000'000, {.n = 5});
   send("GET", "/health");
   send("GET", "/nowhere");
   send("POST", "/v1/completions", "{");

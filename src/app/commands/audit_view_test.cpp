@@ -7,7 +7,7 @@ namespace {
 
 TEST(AuditView, RendersWhatTheServerRendered) {
   base::UsageCounter usage;
-  usage.add(base::Surface::kPermutation, 1'700'000'000, 3);
+  usage.add(base::Surface::kPermutation, 1'700'000'000, {.n = 3});
   const audit::Audit audit = audit::build_audit({
       {.name = "response cache",
        .built = true,

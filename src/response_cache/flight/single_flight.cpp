@@ -15,7 +15,15 @@ double SingleFlight::price(const llm::Request& request, const llm::Usage& usage)
   return options_.price ? options_.price(request, usage) : 0;
 }
 
-void SingleFlight::replay_hit(const Key& key, const Entry& entry, Hit hit, base::Surface surface,
+/// For the audit. `tokens`: that were not computed for this request.
+void SingleFlight::count_use(const llm::Request& request, std::int64_t tokens) {
+  if (options_.usage == nullptr) return;
+  options_.usage->add(
+      request.surface, clock_.unix_seconds(),
+      {.tokens = tokens, .who = {.model = options_.model, .tenant = request.tenant, .key = request.key}});
+}
+
+void SingleFlight::replay_hit(const Key& key, const Entry& entry, Hit hit, const llm::Request& request,
                               llm::Sink& sink) {
   const llm::CacheReport report{
       .status = hit.similarity ? llm::CacheStatus::kSemanticHit
@@ -28,7 +36,7 @@ void SingleFlight::replay_hit(const Key& key, const Entry& entry, Hit hit, base:
       .usd_saved = entry.meta.usd,
       .why = {},
   };
-  if (options_.usage != nullptr) options_.usage->add(surface, clock_.unix_seconds());
+  count_use(request, entry.meta.tokens);
   replay(std::get<RecordedAnswer>(entry.value.content), report, sink);
 }
 
@@ -61,7 +69,7 @@ void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
   if (!flight) {
     waiter->found_after_all();
     llm::FunctionSink past_the_waiter([&](llm::Event event) { waiter->forward(std::move(event)); });
-    replay_hit(job.key, *found.entry, {}, job.request->surface, past_the_waiter);
+    replay_hit(job.key, *found.entry, {}, *job.request, past_the_waiter);
     return;
   }
   flight->log_.attach(waiter);

@@ -155,13 +155,14 @@ class SingleFlight {
     bool stale = false;
     std::optional<double> similarity = {};
   };
-  void replay_hit(const Key& key, const Entry& entry, Hit hit, base::Surface surface, llm::Sink& sink);
+  void replay_hit(const Key& key, const Entry& entry, Hit hit, const llm::Request& request, llm::Sink& sink);
   /// Computes and stores the answer anew for nobody in particular, unless a flight does so already.
   void refresh(Waiter::Job job);
 
  private:
   friend class Flight;
   friend class Waiter;
+  void count_use(const llm::Request& request, std::int64_t tokens);
   bool must_store(const Flight& flight);
   void take_out(const Flight& flight);
   void leave(const std::shared_ptr<Flight>& flight, const Waiter& waiter);

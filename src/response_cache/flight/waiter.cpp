@@ -68,8 +68,7 @@ bool Waiter::take_shared(llm::Event& event) {
   if (auto* started = std::get_if<llm::Started>(&event)) started->cache = report;
   if (auto* done = std::get_if<llm::Done>(&event)) {
     end_lookup(waited ? Ending::kCoalesced : Ending::kHit, entry.meta.tokens, entry.meta.usd);
-    if (table_.options_.usage != nullptr)
-      table_.options_.usage->add(job_.request->surface, table_.clock_.unix_seconds());
+    table_.count_use(*job_.request, entry.meta.tokens);
     done->report = reused_report(done->report, report);
   }
   forward(std::move(event));
@@ -121,9 +120,7 @@ void Waiter::finish_shared(llm::Done done) {
   const std::int64_t tokens = total_tokens(done.usage);
   const double usd = table_.price(*job_.request, done.usage);
   end_lookup(Ending::kCoalesced, tokens, usd);
-  if (table_.options_.usage != nullptr) {
-    table_.options_.usage->add(job_.request->surface, table_.clock_.unix_seconds());
-  }
+  table_.count_use(*job_.request, tokens);
   const llm::CacheReport cache{.status = llm::CacheStatus::kCoalesced,
                                .key = job_.key.hex(),
                                .age_s = 0,
