@@ -172,6 +172,17 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
   compute(std::move(missed));
 }
 
+/// `found`: what answers it; null: a miss.
+void CachedCompleter::end_lookup(const Missed& missed, const EntryPtr& found) {
+  LookupEnd end{.who = {.model = model_, .tenant = missed.request.tenant, .key = {}}};
+  if (found != nullptr) {
+    end.ending = Ending::kHit;
+    end.tokens = found->meta.tokens;
+    end.usd = found->meta.usd;
+  }
+  cache_.end_lookup(missed.key, end);
+}
+
 void CachedCompleter::ask_semantic(Missed missed) {
   const llm::CacheOptions& cache = missed.request.cache;
   const SemanticTier::Ask ask{
@@ -180,13 +191,13 @@ void CachedCompleter::ask_semantic(Missed missed) {
   const auto shared = std::make_shared<Missed>(std::move(missed));
   semantic_->look_up(std::move(question), ask, [this, shared](SemanticTier::Decision decision) {
     if (shared->cancel.cancelled()) {
-      cache_.end_lookup(Ending::kMiss, shared->key);
+      end_lookup(*shared);
       return shared->sink->on_event(llm::Failed{base::Error{base::Code::kCancelled, "the caller left"}});
     }
     if (decision.entry != nullptr) {
       // The entry is used; it is a hit also where it went meanwhile.
       if (!cache_.tiers().find_in_ram(decision.key, {.answers_only = true}))
-        cache_.end_lookup(Ending::kHit, decision.key, decision.entry->meta.tokens, decision.entry->meta.usd);
+        end_lookup(*shared, decision.entry);
       const SingleFlight::Hit hit{.stale = false, .similarity = decision.similarity};
       flights_.replay_hit(decision.key, *decision.entry, hit, shared->request, *shared->sink);
       return;
@@ -203,7 +214,7 @@ void CachedCompleter::ask_semantic(Missed missed) {
 void CachedCompleter::compute(Missed missed) {
   const llm::CacheMode mode = missed.request.cache.mode;
   if (missed.request.cache.only_if_cached) {
-    if (reads(mode)) cache_.end_lookup(Ending::kMiss, missed.key);
+    if (reads(mode)) end_lookup(missed);
     return fail_not_cached(*missed.sink,
                            "the cache has no answer to this request that may be used (" + missed.why + ")");
   }

@@ -77,6 +77,7 @@ class CachedCompleter final : public llm::Completer {
     std::optional<SemanticTier::Question> question = {};
   };
   void ask_semantic(Missed missed);
+  void end_lookup(const Missed& missed, const EntryPtr& found = nullptr);
   void compute(Missed missed);
 
   std::string why_missed(const Found& found, const RequestParts& parts) const;

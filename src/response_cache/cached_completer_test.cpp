@@ -1,5 +1,7 @@
 #include "response_cache/cached_completer.h"
 
+#include <map>
+
 #include <gtest/gtest.h>
 
 #include "llm/sinks.h"
@@ -86,6 +88,40 @@ TEST_F(CachedCompleterTest, AMissThenAHit) {
   EXPECT_FALSE(done_of(hit).report.kv || done_of(hit).report.timing || done_of(hit).report.speculation);
   EXPECT_EQ(done_of(hit).report.engine, nlohmann::json::parse(R"({"metadata": {"of": "the answer"}})"));
   EXPECT_EQ(usage_.count(base::Surface::kCompletions), 1U);
+}
+
+TEST_F(CachedCompleterTest, LookupsAndUsesAreCountedForWhoAsked) {
+  llm::Request ours = question(), theirs = question();
+  ours.tenant = "a";
+  ours.key = "ann";
+  theirs.tenant = "b";
+  theirs.key = "bob";
+  complete(ours);
+  complete(ours);
+  complete(theirs);
+  // Two at once: the second has the first one's answer.
+  llm::Request another = theirs;
+  another.messages.back().content = "And of Spain?";
+  const auto first = ask(another), second = ask(another);
+  model_.answer(2, {"Madrid"});
+  first->wait();
+  second->wait();
+
+  const auto users = usage_.by_user();
+  ASSERT_EQ(users.size(), 2U);
+  const auto completions = static_cast<std::size_t>(base::Surface::kCompletions);
+  EXPECT_EQ(users.at({"scripted", "a", "ann"})[completions].count, 1U);
+  EXPECT_EQ(users.at({"scripted", "a", "ann"})[completions].tokens, 12);
+  EXPECT_EQ(users.at({"scripted", "b", "bob"})[completions].tokens, 11);
+  std::map<std::string, Stats> found;
+  for (const auto& [who, stats] : cache_.stats_by_owner()) found[who.model + "/" + who.tenant] = stats;
+  EXPECT_EQ(found["scripted/a"].hits, 1U);
+  EXPECT_EQ(found["scripted/a"].misses, 1U);
+  EXPECT_EQ(found["scripted/b"].hits, 0U);
+  EXPECT_EQ(found["scripted/b"].misses, 3U);
+  EXPECT_EQ(found["scripted/b"].coalesced, 1U);
+  EXPECT_EQ(found["scripted/b"].tokens_saved, 11);
+  EXPECT_EQ(found["/"].hits + found["/"].misses, 0U) << "nobody's";
 }
 
 TEST_F(CachedCompleterTest, EachModeReadsAndWritesAsTheTableSays) {

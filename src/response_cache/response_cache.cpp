@@ -12,21 +12,26 @@ ResponseCache::~ResponseCache() = default;
 
 Found ResponseCache::find(const Key& key, const LookupOptions& options) {
   Found found = tiers_.find(key, options);
-  if (!found) counters_.end(Ending::kMiss, key);
+  if (!found) end_lookup(key, {});
   return found;
 }
 
-void ResponseCache::find_everywhere(const Key& key, std::function<void(EntryPtr)> done) {
+void ResponseCache::find_everywhere(const Key& key, const std::string& tenant,
+                                    std::function<void(EntryPtr)> done) {
   if (Found found = tiers_.find(key, {})) return done(std::move(found.entry));
-  tiers_.fetch(key, {.lease = false, .wait = false}, [this, key, done = std::move(done)](Fetched fetched) {
-    const EntryPtr& entry = fetched.entry;
-    if (entry) {
-      counters_.end(Ending::kHit, key, entry->meta.tokens, entry->meta.usd);
-    } else {
-      counters_.end(Ending::kMiss, key);
-    }
-    done(std::move(fetched.entry));
-  });
+  tiers_.fetch(key, {.lease = false, .wait = false},
+               [this, key, tenant, done = std::move(done)](Fetched fetched) {
+                 if (fetched.entry) {
+                   const StoreOptions& meta = fetched.entry->meta;
+                   end_lookup(key, {.ending = Ending::kHit,
+                                    .who = {.model = meta.model, .tenant = meta.tenant, .key = {}},
+                                    .tokens = meta.tokens,
+                                    .usd = meta.usd});
+                 } else {
+                   end_lookup(key, {.who = {.model = {}, .tenant = tenant, .key = {}}});
+                 }
+                 done(std::move(fetched.entry));
+               });
 }
 
 base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOptions options) {
@@ -36,7 +41,7 @@ base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOption
 base::Result<bool> ResponseCache::store(const Key& key, Value value, StoreOptions options,
                                         Reservation reservation) {
   if (!options.reusable) {
-    counters_.refused();
+    counters_.refused(tiers_.owners().of(options));
     return false;
   }
   auto entry = std::make_shared<Entry>();
@@ -71,14 +76,28 @@ void ResponseCache::visit(const Filter& filter,
   tiers_.visit(filter, visit);
 }
 
+StatsByOwner ResponseCache::counted() const {
+  StatsByOwner sums = tiers_.stats();
+  counters_.add_to(sums, tiers_.owners().all().size());
+  return sums;
+}
+
 Stats ResponseCache::stats() const {
-  Stats sum = tiers_.stats();
-  counters_.add_to(sum);
+  Stats sum = tiers_.held();
+  for (const Stats& one : counted()) sum += one;
   return sum;
 }
 
-void ResponseCache::end_lookup(Ending ending, const Key& key, std::int64_t tokens, double usd) {
-  counters_.end(ending, key, tokens, usd);
+std::vector<std::pair<base::User, Stats>> ResponseCache::stats_by_owner() const {
+  const StatsByOwner sums = counted();
+  std::vector<base::User> owners = tiers_.owners().all();  // after the sums: each of these has its owner
+  std::vector<std::pair<base::User, Stats>> out;
+  for (std::size_t i = 0; i < sums.size(); ++i) out.emplace_back(std::move(owners[i]), sums[i]);
+  return out;
+}
+
+void ResponseCache::end_lookup(const Key& key, const LookupEnd& end) {
+  counters_.end(key, tiers_.owners().of(end.who), end);
 }
 
 }  // namespace pmt::response_cache

@@ -12,6 +12,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -33,8 +36,9 @@ class ResponseCache {
   EntryPtr get(const Key& key, std::optional<double> max_age_s = {}) {
     return find(key, {.max_age_s = max_age_s}).entry;
   }
-  /// The same in the shared tier too. Calls `done` once, perhaps later and on another thread.
-  void find_everywhere(const Key& key, std::function<void(EntryPtr)> done);
+  /// The same in the shared tier too, for a caller of this tenant. Calls `done` once, perhaps later and on another
+  /// thread.
+  void find_everywhere(const Key& key, const std::string& tenant, std::function<void(EntryPtr)> done);
 
   /// Keeps `value` under `key`, replacing what was there. Errors: larger than the byte limit (kTooLarge);
   /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable, or when
@@ -53,14 +57,19 @@ class ResponseCache {
   /// Every live entry that matches, of RAM and disk, in no order; `visit` runs outside of locks.
   void visit(const Filter& filter, const std::function<void(const Key&, const Entry&)>& visit) const;
   Stats stats() const;
+  /// The same for each model and tenant, but for `entries` and `bytes`: what is counted of an entry is its own
+  /// model's and tenant's, a miss is the request's. The key is "".
+  std::vector<std::pair<base::User, Stats>> stats_by_owner() const;
 
   /// For lookups that go on after RAM and disk had nothing: single flight's and the semantic tier's. They start
   /// with tiers().find, which counts a hit, and say here how they ended otherwise.
-  void end_lookup(Ending ending, const Key& key, std::int64_t tokens = 0, double usd = 0);
+  void end_lookup(const Key& key, const LookupEnd& end);
   Tiers& tiers() { return tiers_; }
   const Tiers& tiers() const { return tiers_; }
 
  private:
+  StatsByOwner counted() const;
+
   const base::Clock& clock_;
   Counters counters_;
   Tiers tiers_;

@@ -144,8 +144,8 @@ TEST_F(ResponseCacheTest, CountsWhatItSaved) {
   EXPECT_FALSE(cache.store(key_of("b"), text("b"), {.reusable = false}).value());
   EXPECT_FALSE(cache.get(key_of("b")));
   EXPECT_TRUE(cache.get(key_of("a")) && cache.get(key_of("a")));
-  cache.end_lookup(Ending::kHit, key_of("b"), 41, 0.5);
-  cache.end_lookup(Ending::kCoalesced, key_of("b"), 9, 0.25);
+  cache.end_lookup(key_of("b"), {.ending = Ending::kHit, .tokens = 41, .usd = 0.5});
+  cache.end_lookup(key_of("b"), {.ending = Ending::kCoalesced, .tokens = 9, .usd = 0.25});
   const Stats stats = cache.stats();
   EXPECT_EQ(stats.hits, 3U);
   EXPECT_EQ(stats.misses, 2U) << "one that was coalesced has missed";
@@ -156,11 +156,74 @@ TEST_F(ResponseCacheTest, CountsWhatItSaved) {
   EXPECT_DOUBLE_EQ(stats.usd_saved, 1.75);
 }
 
+/// What GET /v1/cache shows is the sum of what /metrics shows for each.
+TEST_F(ResponseCacheTest, WhatIsCountedIsCountedForEachModelAndTenant) {
+  ResponseCache cache({.entries_max = 3, .eviction = Eviction::kLru}, clock_);
+  const auto store = [&](const char* key, const char* model, const char* tenant, StoreOptions options = {}) {
+    options.model = model;
+    options.tenant = tenant;
+    options.tokens = 10;
+    return cache.store(key_of(key), text(key), options).value();
+  };
+  ASSERT_TRUE(store("1", "m", "a"));
+  ASSERT_TRUE(store("2", "m", "b"));
+  ASSERT_TRUE(store("3", "n", "b", {.ttl_s = 5}));
+  ASSERT_FALSE(store("4", "n", "a", {.reusable = false}));
+  EXPECT_TRUE(cache.get(key_of("1")) && cache.get(key_of("2")) && cache.get(key_of("2")));
+  cache.end_lookup(key_of("x"), {.who = {.model = "m", .tenant = "a", .key = {}}});
+  cache.end_lookup(key_of("y"), {.ending = Ending::kCoalesced,
+                                 .who = {.model = "m", .tenant = "a", .key = {}},
+                                 .tokens = 4,
+                                 .usd = 0.5});
+  cache.find_everywhere(key_of("none"), "b", [](const EntryPtr& none) { EXPECT_EQ(none, nullptr); });
+  clock_.advance(seconds(6));
+  EXPECT_FALSE(cache.get(key_of("3")));
+  ASSERT_TRUE(store("5", "m", "b"));
+  ASSERT_TRUE(store("6", "m", "b"));  // "1" is the longest unused
+  EXPECT_EQ(cache.purge({.tenant = "b"}), 3U);
+
+  std::map<std::string, Stats> found;
+  Stats sum = cache.stats();
+  for (const auto& [who, stats] : cache.stats_by_owner()) {
+    EXPECT_EQ(who.key, "");
+    found[who.model + "/" + who.tenant] = stats;
+  }
+  EXPECT_EQ(found["m/a"].hits, 1U);
+  EXPECT_EQ(found["m/a"].misses, 2U);
+  EXPECT_EQ(found["m/a"].coalesced, 1U);
+  EXPECT_EQ(found["m/a"].tokens_saved, 14);
+  EXPECT_EQ(found["m/a"].evictions, 1U);
+  EXPECT_EQ(found["m/b"].hits, 2U);
+  EXPECT_EQ(found["m/b"].stores, 3U);
+  EXPECT_EQ(found["m/b"].purged, 3U);
+  EXPECT_EQ(found["n/b"].expired, 1U);
+  EXPECT_EQ(found["n/a"].refused, 1U);
+  EXPECT_EQ(found["/b"].misses, 1U) << "no model: by its key";
+  EXPECT_EQ(found["/"].misses, 1U) << "nobody said who asks";
+  for (const auto& [name, stats] : found) {
+    sum.hits -= stats.hits;
+    sum.misses -= stats.misses;
+    sum.stores -= stats.stores;
+    sum.purged -= stats.purged;
+    sum.tokens_saved -= stats.tokens_saved;
+  }
+  EXPECT_EQ(sum.hits + sum.misses + sum.stores + sum.purged, 0U);
+  EXPECT_EQ(sum.tokens_saved, 0);
+}
+
+TEST_F(ResponseCacheTest, ManyTokensAreCountedAsFarAsThereIsRoom) {
+  ResponseCache cache({}, clock_);
+  constexpr std::int64_t kMany = std::int64_t{1} << 60;
+  ASSERT_TRUE(cache.store(key_of("a"), text("a"), {.tokens = kMany}).value());
+  EXPECT_TRUE(cache.get(key_of("a")));
+  EXPECT_EQ(cache.stats().tokens_saved, (std::int64_t{1} << 46) - 1);
+}
+
 TEST_F(ResponseCacheTest, ALookupThatGoesOnIsCountedWhereItEnds) {
   ResponseCache cache({}, clock_);
   EXPECT_FALSE(cache.tiers().find(key_of("a"), {}));
   EXPECT_EQ(cache.stats().misses, 0U);
-  cache.end_lookup(Ending::kMiss, key_of("a"));
+  cache.end_lookup(key_of("a"), {});
   EXPECT_EQ(cache.stats().misses, 1U);
   ASSERT_TRUE(cache.store(key_of("a"), text("a"), {}).value());
   const Found none = cache.tiers().find(key_of("a"), {.answers_only = true});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <unordered_set>
 
 #include "response_cache/store/deep_size.h"
@@ -110,11 +111,12 @@ base::Result<bool> Tiers::put(const Key& key, const EntryPtr& entry, Reservation
 }
 
 std::size_t Tiers::purge_key(const Key& key) {
-  const bool on_disk = disk_ && disk_->get(key).has_value();
+  const auto on_disk = disk_ ? disk_->get(key) : std::nullopt;
   voids_.add(Filter::of_key(key), ++purges_);
-  const bool in_ram = ram_.erase(key);
-  if (!in_ram && !on_disk) return 0;
-  ++purged_;
+  std::optional<Owners::Number> owner = ram_.erase(key);
+  if (!owner && on_disk) owner = owners().of(on_disk->meta);
+  if (!owner) return 0;
+  count_purged(*owner);
   return 1;
 }
 
@@ -138,19 +140,32 @@ std::size_t Tiers::purge_if(const Store::Matches& matches) {
 
 /// `between`: after the disk's part.
 std::size_t Tiers::drop(const Store::Matches& matches, const std::function<void()>& between) {
-  std::unordered_set<Key, base::DigestHash> gone;
+  Store::Erased gone;
   if (disk_) {
-    for (const Key& key : disk_->purge(matches)) gone.insert(key);
+    Store::Erased matched;
+    const auto noting = [&](const Key& key, const StoreOptions& meta) {
+      const bool goes = matches(key, meta);
+      if (goes) matched.emplace(key, owners().of(meta));
+      return goes;
+    };
+    for (const Key& key : disk_->purge(noting)) gone.emplace(key, matched.at(key));
   }
   between();
   gone.merge(ram_.erase_if(matches));  // what was stored since the disk was purged leaves the disk too
-  purged_ += gone.size();
+  for (const auto& [key, owner] : gone) count_purged(owner);
   return gone.size();
 }
 
-Stats Tiers::stats() const {
-  Stats stats = ram_.stats();
-  stats.purged = purged_;
+void Tiers::count_purged(Owners::Number owner) {
+  const std::lock_guard lock(purged_mutex_);
+  ++of_owner(purged_, owner).purged;
+}
+
+StatsByOwner Tiers::stats() const {
+  StatsByOwner stats = ram_.stats();
+  const std::lock_guard lock(purged_mutex_);
+  for (std::size_t i = 0; i < purged_.size(); ++i)
+    of_owner(stats, static_cast<Owners::Number>(i)) += purged_[i];
   return stats;
 }
 

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "base/clock.h"
@@ -98,7 +99,10 @@ class Tiers {
   void visit(const Filter& filter, const std::function<void(const Key&, const Entry&)>& visit) const;
 
   /// Of RAM, and how much was purged.
-  Stats stats() const;
+  StatsByOwner stats() const;
+  Stats held() const { return ram_.held(); }
+  Owners& owners() { return ram_.owners(); }
+  const Owners& owners() const { return ram_.owners(); }
   /// As an entry that was stored long ago: it keeps its age.
   EntryPtr entry_of(OutsideEntry outside) const;
 
@@ -108,6 +112,7 @@ class Tiers {
   std::size_t drop(const Store::Matches& matches, const std::function<void()>& between);
   bool fill(const Key& key, const EntryPtr& entry, std::uint64_t since, std::uint64_t changes);
   bool bring_from_disk(const Key& key);
+  void count_purged(Owners::Number owner);
 
   const base::Clock& clock_;
   std::unique_ptr<DiskStore> disk_;
@@ -115,8 +120,10 @@ class Tiers {
   Store ram_;
   // What was purged, by this process's own numbers.
   InvalidationTable voids_;
-  std::atomic<std::uint64_t> purges_{0}, purged_{0};  // and entries
-  std::unique_ptr<SharedStore> shared_;               // the last: its threads use all the others
+  std::atomic<std::uint64_t> purges_{0};
+  mutable std::mutex purged_mutex_;
+  StatsByOwner purged_;                  // under purged_mutex_
+  std::unique_ptr<SharedStore> shared_;  // the last: its threads use all the others
 };
 
 }  // namespace pmt::response_cache

@@ -65,13 +65,14 @@ EntryPtr if_seen(const Caller& caller, const EntryPtr& entry) {
 void find_entry(ResponseCache& cache, const Exchange& exchange,
                 const std::function<void(const Key&, const EntryPtr&)>& done) {
   const Key own = own_key(*exchange.caller, exchange.tail);
-  cache.find_everywhere(own, [&cache, own, exchange, done](const EntryPtr& entry) {
+  cache.find_everywhere(own, exchange.caller->tenant(), [&cache, own, exchange, done](const EntryPtr& entry) {
     const auto shown = Key::of_hex(exchange.tail);
     const EntryPtr seen = if_seen(*exchange.caller, entry);
     if (seen != nullptr || !shown) return done(own, seen);
-    cache.find_everywhere(*shown, [exchange, done, key = *shown](const EntryPtr& other) {
-      done(key, if_seen(*exchange.caller, other));
-    });
+    cache.find_everywhere(*shown, exchange.caller->tenant(),
+                          [exchange, done, key = *shown](const EntryPtr& other) {
+                            done(key, if_seen(*exchange.caller, other));
+                          });
   });
 }
 
@@ -96,7 +97,8 @@ void put_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchang
 bool may_purge(ResponseCache& cache, const Exchange& exchange, const Key& key) {
   if (exchange.caller->is_operator()) return true;
   const auto found = std::make_shared<std::promise<EntryPtr>>();
-  cache.find_everywhere(key, [found](const EntryPtr& entry) { found->set_value(entry); });
+  cache.find_everywhere(key, exchange.caller->tenant(),
+                        [found](const EntryPtr& entry) { found->set_value(entry); });
   return if_seen(*exchange.caller, found->get_future().get()) != nullptr;
 }
 

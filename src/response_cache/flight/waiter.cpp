@@ -22,7 +22,11 @@ void Waiter::enter(std::shared_ptr<Flight> flight, bool leads) {
 
 void Waiter::end_lookup(Ending ending, std::int64_t tokens, double usd) {
   if (job_.looked_up && !lookup_ended_.exchange(true))
-    table_.cache_.end_lookup(ending, job_.key, tokens, usd);
+    table_.cache_.end_lookup(
+        job_.key, {.ending = ending,
+                   .who = {.model = table_.options_.model, .tenant = job_.request->tenant, .key = {}},
+                   .tokens = tokens,
+                   .usd = usd});
 }
 
 void Waiter::leave() {

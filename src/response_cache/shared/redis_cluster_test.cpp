@@ -41,9 +41,9 @@ struct Server {
   bool is_up() const { return cache.tiers().shared()->stats().up; }
   bool has(int i) {
     std::promise<bool> got;
-    cache.find_everywhere(base::sha256(std::to_string(i)), [&](const std::shared_ptr<const Entry>& entry) {
-      got.set_value(entry != nullptr);
-    });
+    cache.find_everywhere(
+        base::sha256(std::to_string(i)), "",
+        [&](const std::shared_ptr<const Entry>& entry) { got.set_value(entry != nullptr); });
     return got.get_future().get();
   }
   base::SystemClock clock;

@@ -52,7 +52,7 @@ struct Server {
   }
   std::optional<nlohmann::json> get(const char* name) {
     std::promise<std::optional<nlohmann::json>> got;
-    cache.find_everywhere(base::sha256(name), [&](const std::shared_ptr<const Entry>& entry) {
+    cache.find_everywhere(base::sha256(name), "", [&](const std::shared_ptr<const Entry>& entry) {
       got.set_value(entry ? std::optional(std::get<nlohmann::json>(entry->value.content)) : std::nullopt);
     });
     return got.get_future().get();

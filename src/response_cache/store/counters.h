@@ -1,13 +1,15 @@
-// How lookups ended that RAM and disk could not answer, each counted once, where it ends; a hit in RAM is counted
-// by the store. Thread-safety: any thread. Cost: a miss is one relaxed addition.
+// How lookups ended that RAM and disk could not answer, each counted once, where it ends, for its model and tenant;
+// a hit in RAM is counted by the store. Thread-safety: any thread. Cost: a miss is one relaxed addition, 128 KB.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 
 #include "response_cache/store/entry.h"
+#include "response_cache/store/owners.h"
 #include "response_cache/store/store.h"
 
 namespace pmt::response_cache {
@@ -19,40 +21,49 @@ enum class Ending {
   kCoalesced,  // another request's computation, here or on another server: a miss as well
 };
 
+struct LookupEnd {
+  Ending ending = Ending::kMiss;
+  base::UserView who = {};  // whose lookup it was; its key is not told apart
+  std::int64_t tokens = 0;  // what was saved
+  double usd = 0;
+};
+
 class Counters {
  public:
-  /// `tokens` and `usd`: what was saved.
-  void end(Ending ending, const Key& key, std::int64_t tokens = 0, double usd = 0) {
-    if (ending != Ending::kHit)
-      lines_[key.bytes[0] % lines_.size()].misses.fetch_add(1, std::memory_order_relaxed);
-    if (ending == Ending::kMiss) return;
+  void end(const Key& key, Owners::Number owner, const LookupEnd& end) {
+    if (end.ending != Ending::kHit)
+      lines_[key.bytes[0] % kLines].misses[owner].fetch_add(1, std::memory_order_relaxed);
+    if (end.ending == Ending::kMiss) return;
+    const bool hit = end.ending == Ending::kHit;
     const std::lock_guard lock(mutex_);
-    ++(ending == Ending::kHit ? counted_.hits : counted_.coalesced);
-    counted_.tokens_saved += tokens;
-    counted_.usd_saved += usd;
+    of_owner(counted_, owner) += Stats{
+        .hits = hit ? 1U : 0U, .coalesced = hit ? 0U : 1U, .tokens_saved = end.tokens, .usd_saved = end.usd};
   }
-  void refused() {
+  void refused(Owners::Number owner) {
     const std::lock_guard lock(mutex_);
-    ++counted_.refused;
+    ++of_owner(counted_, owner).refused;
   }
 
-  void add_to(Stats& sum) const {
-    for (const Line& line : lines_) sum.misses += line.misses.load(std::memory_order_relaxed);
+  /// `owners`: how many there are.
+  void add_to(StatsByOwner& sums, std::size_t owners) const {
+    if (sums.size() < owners) sums.resize(owners);
+    for (std::size_t line = 0; line < kLines; ++line) {
+      for (std::size_t owner = 0; owner < owners; ++owner)
+        sums[owner].misses += lines_[line].misses[owner].load(std::memory_order_relaxed);
+    }
     const std::lock_guard lock(mutex_);
-    sum.hits += counted_.hits;
-    sum.coalesced += counted_.coalesced;
-    sum.refused += counted_.refused;
-    sum.tokens_saved += counted_.tokens_saved;
-    sum.usd_saved += counted_.usd_saved;
+    for (std::size_t owner = 0; owner < counted_.size() && owner < owners; ++owner)
+      sums[owner] += counted_[owner];
   }
 
  private:
+  static constexpr std::size_t kLines = 16;
   struct alignas(64) Line {  // cores that miss take no line from one another
-    std::atomic<std::uint64_t> misses{0};
+    std::array<std::atomic<std::uint64_t>, Owners::kMax> misses{};
   };
-  std::array<Line, 16> lines_;
+  const std::unique_ptr<Line[]> lines_ = std::make_unique<Line[]>(kLines);
   mutable std::mutex mutex_;
-  Stats counted_;  // under mutex_
+  StatsByOwner counted_;  // under mutex_
 };
 
 }  // namespace pmt::response_cache

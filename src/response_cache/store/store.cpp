@@ -29,6 +29,9 @@ std::size_t shards_for(const Limits& limits) {
   return std::bit_floor(std::clamp<std::size_t>(wanted, 1, kShardsMax));
 }
 
+// As many as a node has bits for.
+constexpr std::int64_t kTokensMax = (std::int64_t{1} << 46) - 1;
+
 double seconds_between(base::Nanos from, base::Nanos to) {
   return std::chrono::duration<double>(to - from).count();
 }
@@ -42,6 +45,28 @@ float worth_of(const StoreOptions& meta, const Limits& limits) {
 }
 
 }  // namespace
+
+Stats& Stats::operator+=(const Stats& other) {
+  hits += other.hits;
+  stale += other.stale;
+  misses += other.misses;
+  coalesced += other.coalesced;
+  stores += other.stores;
+  refused += other.refused;
+  evictions += other.evictions;
+  expired += other.expired;
+  purged += other.purged;
+  entries += other.entries;
+  bytes += other.bytes;
+  tokens_saved += other.tokens_saved;
+  usd_saved += other.usd_saved;
+  return *this;
+}
+
+Stats& of_owner(StatsByOwner& stats, Owners::Number owner) {
+  if (owner >= stats.size()) stats.resize(owner + std::size_t{1});
+  return stats[owner];
+}
 
 base::Nanos expiry_of(const Entry& entry) {
   const std::optional<double>& ttl_s = entry.meta.ttl_s;
@@ -58,24 +83,29 @@ base::Nanos expiry_of(const Entry& entry) {
 struct Store::Node : Evictable {
   EntryPtr entry;
   base::Nanos expires_at = kNever;
-  std::int64_t tokens : 63 = 0;
+  std::int64_t tokens : 47 = 0;
   std::int64_t is_no_answer : 1 = 0;
+  std::uint64_t owner : 16 = 0;  // Owners::Number
   double usd = 0;
 };
 
-/// One lock, one table, one policy. Every member needs the lock. What a hit writes lies in the lock's own
-/// cache line: two cores that hit take as few lines as possible from one another.
+/// One lock, one table, one policy. Every member needs the lock. What a hit counts lies in one cache line: two
+/// cores that hit take as few lines as possible from one another.
 struct alignas(64) Store::Shard {
-  mutable BriefMutex mutex;
-  struct Hits {
-    std::uint64_t count = 0;
+  struct alignas(64) Counted {
+    std::uint64_t hits = 0, stale = 0, stores = 0, refused = 0, evictions = 0, expired = 0;
     std::int64_t tokens_saved = 0;
     double usd_saved = 0;
-  } hits;
+  };
+  mutable BriefMutex mutex;
+  std::vector<Counted> counted;  // at each owner's number; a node's owner has one
   KeyTable<Node> nodes;
   std::unique_ptr<EvictionPolicy> policy;
-  Stats counted;  // all but the hits and what was saved
 
+  Counted& of(std::size_t owner) {
+    if (owner >= counted.size()) counted.resize(owner + 1);
+    return counted[owner];
+  }
   Node* pick(const Node* spared) { return static_cast<Node*>(policy->pick(spared)); }
   /// Returns the node, so that the caller can free it after the lock.
   NodePtr remove(Node& node, Room& room) {
@@ -133,7 +163,7 @@ std::optional<Miss> Store::unusable(Shard& home, Node& node, const LookupOptions
     if (over_life > node.entry->meta.stale_s || node.entry->meta.stale_s <= 0) {
       expired = home.remove(node, *room_);
       if (below_ != nullptr) below_->erase(expired->key);
-      ++home.counted.expired;
+      ++home.counted[expired->owner].expired;
       return Miss::kExpired;
     }
     if (over_life > options.stale_s || options.stale_s <= 0) return Miss::kExpired;
@@ -156,10 +186,11 @@ Found Store::find(const Key& key, const LookupOptions& options) {
   bool stale = false;
   if (const auto why = unusable(home, node, options, stale, expired)) return {.entry = nullptr, .why = *why};
   home.policy->touch(node);
-  ++home.hits.count;
-  home.hits.tokens_saved += node.tokens;
-  home.hits.usd_saved += node.usd;
-  if (stale) ++home.counted.stale;
+  Shard::Counted& counted = home.counted[node.owner];
+  ++counted.hits;
+  counted.tokens_saved += node.tokens;
+  counted.usd_saved += node.usd;
+  if (stale) ++counted.stale;
   return {.entry = entry_in(*found), .stale = stale};
 }
 
@@ -172,7 +203,9 @@ Store::Peeked Store::peek(const Key& key) const {
 }
 
 /// Links `entry` if this shard alone can make room for it. Needs its lock.
-bool Store::try_put(Shard& home, const Key& key, const EntryPtr& entry, std::vector<NodePtr>& removed) {
+bool Store::try_put(Shard& home, const Key& key, const EntryPtr& entry, Owners::Number owner,
+                    std::vector<NodePtr>& removed) {
+  (void)home.of(owner);
   const NodePtr* const found = home.nodes.find(key);
   Node* const replaced = found != nullptr ? found->get() : nullptr;
   const std::size_t held = replaced != nullptr ? replaced->bytes : 0;
@@ -181,7 +214,7 @@ bool Store::try_put(Shard& home, const Key& key, const EntryPtr& entry, std::vec
     Node* const victim = home.pick(replaced);
     if (victim == nullptr) return false;
     removed.push_back(home.remove(*victim, *room_));
-    ++home.counted.evictions;
+    ++home.counted[removed.back()->owner].evictions;
   }
   if (held > entry->bytes) room_->give_back(0, held - entry->bytes);
   auto node = std::allocate_shared<Node>(NodeAllocator<Node>());
@@ -189,8 +222,9 @@ bool Store::try_put(Shard& home, const Key& key, const EntryPtr& entry, std::vec
   node->entry = entry;
   node->expires_at = expiry_of(*entry);
   node->bytes = entry->bytes;
-  node->tokens = entry->meta.tokens;
+  node->tokens = std::clamp<std::int64_t>(entry->meta.tokens, 0, kTokensMax);
   node->is_no_answer = std::holds_alternative<RecordedAnswer>(entry->value.content) ? 0 : -1;
+  node->owner = owner;
   node->usd = entry->meta.usd;
   node->worth = worth_of(entry->meta, room_->limits());
   if (replaced != nullptr) {
@@ -214,7 +248,7 @@ void Store::evict_elsewhere(const Shard& full) {
     Node* const node = other.pick(nullptr);
     if (node == nullptr) continue;
     victim = other.remove(*node, *room_);
-    ++other.counted.evictions;
+    ++other.counted[victim->owner].evictions;
     return;
   }
   std::this_thread::yield();  // another store holds the room for a moment and is about to link its entry
@@ -226,9 +260,10 @@ base::Result<bool> Store::keep(const Key& key, const EntryPtr& entry, const Admi
   Shard& home = shard(key);
   const bool is_new = filled_at == nullptr;
   const Limits& limits = room_->limits();
+  const Owners::Number owner = owners_.of(entry->meta);
   if (entry->bytes > limits.bytes_max || limits.entries_max == 0) {
     const std::lock_guard lock(home.mutex);
-    home.counted.refused += is_new ? 1 : 0;
+    home.of(owner).refused += is_new ? 1 : 0;
     return base::Error{base::Code::kTooLarge,
                        fmt::format("a value of {} bytes does not fit the response cache's "
                                    "limits of {} bytes and {} entries",
@@ -239,13 +274,13 @@ base::Result<bool> Store::keep(const Key& key, const EntryPtr& entry, const Admi
     {
       const std::lock_guard lock(home.mutex);
       if (!admit()) {
-        home.counted.refused += is_new ? 1 : 0;
+        home.of(owner).refused += is_new ? 1 : 0;
         return false;
       }
       if (!is_new && (changes_of(key) != *filled_at || home.nodes.find(key) != nullptr)) return false;
-      if (try_put(home, key, entry, removed)) {
+      if (try_put(home, key, entry, owner, removed)) {
         if (!is_new) return true;
-        ++home.counted.stores;
+        ++home.of(owner).stores;
         ++changes_of(key);
         if (below_ != nullptr) below_->put(key, entry);
         return true;
@@ -264,18 +299,19 @@ bool Store::fill(const Key& key, const EntryPtr& entry, std::uint64_t changes, c
   return kept && *kept;
 }
 
-bool Store::erase(const Key& key) {
+std::optional<Owners::Number> Store::erase(const Key& key) {
   Shard& home = shard(key);
   NodePtr removed;
   const std::lock_guard lock(home.mutex);
   if (below_ != nullptr) below_->erase(key);
   const NodePtr* const found = home.nodes.find(key);
-  if (found != nullptr) removed = home.remove(**found, *room_);
-  return removed != nullptr;
+  if (found == nullptr) return std::nullopt;
+  removed = home.remove(**found, *room_);
+  return static_cast<Owners::Number>(removed->owner);
 }
 
-std::unordered_set<Key, base::DigestHash> Store::erase_if(const Matches& matches) {
-  std::unordered_set<Key, base::DigestHash> gone;
+Store::Erased Store::erase_if(const Matches& matches) {
+  Erased gone;
   for (std::size_t i = 0; i < shard_count_; ++i) {
     Shard& each = shards_[i];
     std::vector<NodePtr> removed;
@@ -285,7 +321,7 @@ std::unordered_set<Key, base::DigestHash> Store::erase_if(const Matches& matches
       if (matches(node.key, node.entry->meta)) matching.push_back(&node);
     });
     for (Node* node : matching) {
-      gone.insert(node->key);
+      gone.emplace(node->key, static_cast<Owners::Number>(node->owner));
       if (below_ != nullptr) below_->erase(node->key);
       removed.push_back(each.remove(*node, *room_));
     }
@@ -312,24 +348,28 @@ void Store::visit(const Key& from, const Key& to, const Matches& matches,
   }
 }
 
-Stats Store::stats() const {
-  Stats sum;
+StatsByOwner Store::stats() const {
+  StatsByOwner sums;
   for (std::size_t i = 0; i < shard_count_; ++i) {
     const Shard& each = shards_[i];
     const std::lock_guard lock(each.mutex);
-    const Stats& s = each.counted;
-    sum.hits += each.hits.count;
-    sum.stale += s.stale;
-    sum.stores += s.stores;
-    sum.refused += s.refused;
-    sum.evictions += s.evictions;
-    sum.expired += s.expired;
-    sum.tokens_saved += each.hits.tokens_saved;
-    sum.usd_saved += each.hits.usd_saved;
+    for (std::size_t owner = 0; owner < each.counted.size(); ++owner) {
+      const Shard::Counted& counted = each.counted[owner];
+      of_owner(sums, static_cast<Owners::Number>(owner)) += Stats{.hits = counted.hits,
+                                                                  .stale = counted.stale,
+                                                                  .stores = counted.stores,
+                                                                  .refused = counted.refused,
+                                                                  .evictions = counted.evictions,
+                                                                  .expired = counted.expired,
+                                                                  .tokens_saved = counted.tokens_saved,
+                                                                  .usd_saved = counted.usd_saved};
+    }
   }
-  sum.entries = room_->entries();
-  sum.bytes = room_->bytes();
-  return sum;
+  return sums;
+}
+
+Stats Store::held() const {
+  return {.entries = room_->entries(), .bytes = room_->bytes()};
 }
 
 }  // namespace pmt::response_cache

@@ -5,7 +5,8 @@
 // exact order; with more, the victim is of the storing key's shard. The limits hold at every moment, over all
 // shards together.
 //
-// A hit is counted here, since the lookup ends here. A miss is not: a tier below may have the entry.
+// A hit is counted here, since the lookup ends here, as its entry's owner's. A miss is not: a tier below may have
+// the entry.
 //
 // Thread-safety: any thread may call anything. What is below RAM is told of every change inside the shard's
 // lock, so it sees a key's changes in their order.
@@ -19,13 +20,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "response_cache/store/entry.h"
 #include "response_cache/store/eviction_policy.h"
+#include "response_cache/store/owners.h"
 
 namespace pmt::response_cache {
 
@@ -65,7 +67,11 @@ struct Stats {
   std::uint64_t entries = 0, bytes = 0;
   std::int64_t tokens_saved = 0;
   double usd_saved = 0;
+  Stats& operator+=(const Stats& other);
 };
+/// At each owner's number; `entries` and `bytes` are told of all together, not here.
+using StatsByOwner = std::vector<Stats>;
+Stats& of_owner(StatsByOwner& stats, Owners::Number owner);
 
 /// When an entry's life ends; it saturates: a lifetime of 10^30 s is "never".
 base::Nanos expiry_of(const Entry& entry);
@@ -105,16 +111,22 @@ class Store {
   bool fill(const Key& key, const EntryPtr& entry, std::uint64_t changes, const Admit& admit);
   std::uint64_t changes(const Key& key) const;
 
-  bool erase(const Key& key);
-  std::unordered_set<Key, base::DigestHash> erase_if(const Matches& matches);
+  /// Whose it was; null: it wasn't there.
+  std::optional<Owners::Number> erase(const Key& key);
+  using Erased = std::unordered_map<Key, Owners::Number, base::DigestHash>;
+  Erased erase_if(const Matches& matches);
 
   /// Every live entry between the two keys that matches, in no order. Holds one shard's lock at a time; `visit`
   /// runs outside.
   void visit(const Key& from, const Key& to, const Matches& matches,
              const std::function<void(const Key&, const Entry&)>& visit) const;
 
-  /// Hits, stale ones, stores, refusals, evictions, expiries, and what is held.
-  Stats stats() const;
+  /// Hits, stale ones, stores, refusals, evictions and expiries.
+  StatsByOwner stats() const;
+  /// Entries and bytes, and nothing else.
+  Stats held() const;
+  Owners& owners() { return owners_; }
+  const Owners& owners() const { return owners_; }
 
  private:
   struct Shard;
@@ -128,10 +140,12 @@ class Store {
                                NodePtr& expired);
   base::Result<bool> keep(const Key& key, const EntryPtr& entry, const Admit& admit,
                           const std::uint64_t* filled_at);
-  bool try_put(Shard& home, const Key& key, const EntryPtr& entry, std::vector<NodePtr>& removed);
+  bool try_put(Shard& home, const Key& key, const EntryPtr& entry, Owners::Number owner,
+               std::vector<NodePtr>& removed);
   void evict_elsewhere(const Shard& full);
 
   const base::Clock& clock_;
+  Owners owners_;
   const std::unique_ptr<Room> room_;
   const std::size_t shard_count_;
   const std::unique_ptr<Shard[]> shards_;
