@@ -109,10 +109,10 @@ def off(**more):
     return {"permutation": {"cache": {"mode": "off"}, **more}}
 
 
-def samples(server):
+def samples(server, headers=None):
     """What /metrics says: {name: [(labels, value)]}."""
     found = {}
-    for line in httpx.get(server.url + "/metrics", timeout=60).text.splitlines():
+    for line in httpx.get(server.url + "/metrics", headers=headers, timeout=60).raise_for_status().text.splitlines():
         if match := re.fullmatch(r"([\w:]+)(\{.*\})? (\S+)", line):
             found.setdefault(match[1], []).append((match[2] or "", float(match[3])))
     return found

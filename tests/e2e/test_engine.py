@@ -92,7 +92,8 @@ def test_metrics(client, http, fresh):
     samples = dict(
         line.rsplit(" ", 1) for line in answer.text.splitlines() if line and not line.startswith("#")
     )
-    assert float(samples["permutation_response_cache_hits_total"]) > 0
+    hits = f'permutation_response_cache_hits_total{{model="{MODEL}",tenant=""}}'
+    assert float(samples[hits]) > 0
     assert float(samples[f'permutation_engine_completion_tokens_total{{model="{MODEL}"}}']) > 0
     assert float(samples[f'permutation_engine_running{{model="{MODEL}"}}']) == 0
 

@@ -239,3 +239,108 @@ def test_a_failed_request_is_a_failed_span(user, collector, fresh):
     model = next(s for s in collector.spans if s["traceId"] == "c" * 32 and s["name"].startswith("chat"))
     assert model["status"]["code"] == 2 and "tokens" in model["status"]["message"]
     assert model["attributes"]["error.type"] == "400"
+
+
+TENANTS = """
+[server]
+port = 0
+stop_grace_ms = 500
+[[model]]
+path = "{model}"
+[[upstream]]
+name = "u"
+base_url = "{url}"
+models = ["large"]
+retries = 0
+cooldown_failures = 0
+[prices."u/large"]
+input_per_mtok = 3.0
+output_per_mtok = 15.0
+"""
+GIVEN = ("hit", "semantic_hit", "coalesced", "stale")
+
+
+class TwoTenants:
+    """A server that two tenants have asked two models; what an operator reads of it."""
+
+    def __init__(self, binary, model_file, folder, new_key):
+        self.upstream = ScriptedUpstream()
+        options = {
+            "ann": ("--tenant", "a", "--scope", "inference", "--budget-usd-per-day", "5"),
+            "bob": ("--tenant", "b", "--scope", "inference", "--scope", "cache"),
+            "ops": ("--scope", "admin"),
+        }
+        keys = {name: new_key("--name", name, *more) for name, more in options.items()}
+        config = folder / "config.toml"
+        text = TENANTS.format(model=model_file, url=self.upstream.url)
+        config.write_text(text + "\n".join(key["toml"] for key in keys.values()))
+        self.running = RunningServer([binary, "serve", "--config", str(config)])
+        self.headers = {"authorization": f"Bearer {keys['ops']['key']}"}
+        self.callers = {
+            name: openai.OpenAI(base_url=self.running.url + "/v1", api_key=key["key"], max_retries=0, timeout=120)
+            for name, key in keys.items()
+        }
+        long = "The harbour opens at six, and the ferry leaves at seven. " * 12
+        for caller, model, text in (
+            ("ann", MODEL, long + "When?"), ("ann", MODEL, long + "When?"), ("ann", MODEL, long + "Where from?"),
+            ("bob", MODEL, long + "When?"), ("bob", MODEL, long + "Who?"), ("bob", MODEL, long + "Who?"),
+            ("ann", "u/large", "One."), ("ann", "u/large", "One."), ("bob", "u/large", "One."),
+        ):  # fmt: skip
+            chat(self.callers[caller], text, model=model)
+        self.found = samples(self.running, self.headers)
+
+    def get(self, path):
+        return httpx.get(self.running.url + path, headers=self.headers, timeout=60).raise_for_status().json()
+
+    def sum(self, name, **labels):
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(value for text, value in self.found[name] if all(one in text for one in wanted))
+
+    def stop(self):
+        assert self.running.stop() == 0, self.running.log()
+        self.upstream.stop()
+
+
+@pytest.fixture(scope="module")
+def tenants(binary, model_file, new_key, tmp_path_factory):
+    made = TwoTenants(binary, model_file, tmp_path_factory.mktemp("tenants"), new_key)
+    yield made
+    made.stop()
+
+
+def test_the_sums_over_models_and_tenants_are_what_the_audit_says(tenants):
+    for row in tenants.get("/v1/audit")["caches"]:
+        for surface, used in row["used_in"].items():
+            assert tenants.sum("permutation_cache_uses_total", cache=row["name"], surface=surface) == used["count"], row
+    of = {"name": "permutation_cache_uses_total", "cache": "response cache"}
+    assert tenants.sum(**of, model=MODEL, tenant="a", key="ann") == 1
+    assert tenants.sum(**of, model=MODEL, tenant="b", key="bob") == 1
+    assert tenants.sum(**of, model="u/large", key="ann") == 1
+    assert tenants.sum(**of, model="u/large", key="bob") == 0
+
+
+def test_the_sums_over_models_and_tenants_are_what_the_cache_says(tenants):
+    stats = tenants.get("/v1/cache")
+    prefix = "permutation_response_cache_"
+    assert tenants.sum(prefix + "hits_total") == stats["hits"]["exact"] == 3
+    assert tenants.sum(prefix + "misses_total") == stats["misses"] == 6
+    for name in ("stores", "refused", "evictions", "expired", "purged", "tokens_saved"):
+        assert tenants.sum(prefix + name + "_total") == stats[name], name
+    assert tenants.sum(prefix + "usd_saved_total") == pytest.approx(stats["usd_saved"])
+    assert tenants.sum(prefix + "hits_total", model=MODEL, tenant="b") == 1
+    assert tenants.sum(prefix + "misses_total", tenant="a") == 3
+    tokens = "permutation_completion_tokens_total"
+    given = sum(tenants.sum(tokens, cache=status) for status in GIVEN)
+    assert given / tenants.sum(tokens) == pytest.approx(stats["token_hit_rate"])
+    assert given == stats["tokens_saved"]
+
+
+def test_tokens_of_prefixes_are_vllms_for_each_tenant(tenants):
+    of = {"cache": "prefix reuse", "model": MODEL}
+    reused = tenants.sum("permutation_cache_use_tokens_total", **of)
+    assert reused == tenants.sum("vllm:prefix_cache_hits_total", model_name=MODEL)
+    for key in ("ann", "bob"):
+        assert tenants.sum("permutation_cache_uses_total", **of, key=key) == 1
+        assert 100 < tenants.sum("permutation_cache_use_tokens_total", **of, key=key) < reused
+    read = tenants.sum("permutation_model_prompt_tokens_total", model=MODEL)
+    assert read == tenants.sum("vllm:prefix_cache_queries_total", model_name=MODEL) > reused

@@ -28,9 +28,10 @@ class Families {
     add(name, help, MetricType::Counter, std::move(labels)).counter.value = value;
   }
   /// Adds PREFIX_NAME_total.
-  auto counters(std::string prefix) {
-    return [this, prefix = std::move(prefix)](const char* name, const char* help, std::uint64_t value) {
-      counter(prefix + name + "_total", help, static_cast<double>(value));
+  auto counters(std::string prefix, Labels labels = {}) {
+    return [this, prefix = std::move(prefix), labels = std::move(labels)](const char* name, const char* help,
+                                                                          std::uint64_t value) {
+      counter(prefix + name + "_total", help, static_cast<double>(value), labels);
     };
   }
   void gauge(const std::string& name, const char* help, double value, Labels labels = {}) {
@@ -49,9 +50,13 @@ class Families {
   std::vector<MetricFamily> families_;
 };
 
-void add_cache(Families& out, const response_cache::Stats& stats) {
-  const std::string prefix = "permutation_response_cache_";
-  const auto count = out.counters(prefix);
+constexpr const char* kResponseCache = "permutation_response_cache_";
+
+/// Of one model and tenant; all of these together are what GET /v1/cache shows.
+void add_cache_of(Families& out, const base::User& owner, const response_cache::Stats& stats) {
+  const std::string prefix = kResponseCache;
+  const Labels labels{{"model", owner.model}, {"tenant", owner.tenant}};
+  const auto count = out.counters(prefix, labels);
   count("hits", "Lookups that found a live entry", stats.hits);
   count("stale", "Of the hits, those that were given while they were computed anew", stats.stale);
   count("misses", "Lookups that found none", stats.misses);
@@ -63,9 +68,15 @@ void add_cache(Families& out, const response_cache::Stats& stats) {
   count("purged", "Entries dropped on request", stats.purged);
   count("tokens_saved", "Tokens that hits did not compute again",
         static_cast<std::uint64_t>(stats.tokens_saved));
-  out.counter(prefix + "usd_saved_total", "Dollars that hits did not spend again", stats.usd_saved);
-  out.gauge(prefix + "entries", "Entries held", static_cast<double>(stats.entries));
-  out.gauge(prefix + "bytes", "Bytes held", static_cast<double>(stats.bytes));
+  out.counter(prefix + "usd_saved_total", "Dollars that hits did not spend again", stats.usd_saved, labels);
+}
+
+void add_cache(Families& out, const response_cache::ResponseCache& cache) {
+  for (const auto& [owner, stats] : cache.stats_by_owner()) add_cache_of(out, owner, stats);
+  const response_cache::Stats held = cache.stats();
+  const std::string prefix = kResponseCache;
+  out.gauge(prefix + "entries", "Entries held", static_cast<double>(held.entries));
+  out.gauge(prefix + "bytes", "Bytes held", static_cast<double>(held.bytes));
 }
 
 void add_semantic(Families& out, const response_cache::SemanticStats& stats) {
@@ -120,6 +131,12 @@ void add_meter(Families& out, const llm::Meter& meter) {
     };
     out.counter("permutation_spent_usd_total", "Dollars that computed answers cost, by the configured prices",
                 tally.usd, labels());
+    out.counter("permutation_model_answers_total", "Answers that models computed", real(tally.answers),
+                labels());
+    out.counter("permutation_model_prompt_tokens_total", "Tokens of these answers' prompts",
+                real(tally.prompt_tokens), labels());
+    out.counter("permutation_model_answer_tokens_total", "Tokens of these answers",
+                real(tally.completion_tokens), labels());
     if (!tally.upstream) continue;
     const char* const answers = "permutation_provider_answers_total";
     const char* const answers_help = "Answers of upstreams, by whether the provider's prompt cache was read";
@@ -155,13 +172,30 @@ void add_budgets(Families& out, const std::vector<Access::Budget>& budgets) {
   }
 }
 
+/// What one user used of one cache; the audit's cells are the sums.
+void add_uses(Families& out, const std::string& cache, const base::User& who,
+              const base::UsageCounter::Cells& cells) {
+  const bool is_nobody = who == base::User();  // always there, from 0
+  for (int i = 0; i < base::kSurfaces; ++i) {
+    const base::UsageCounter::Cell& cell = cells[static_cast<std::size_t>(i)];
+    if (cell.count == 0 && !is_nobody) continue;
+    const Labels labels{{"cache", cache},
+                        {"surface", base::to_string(static_cast<base::Surface>(i))},
+                        {"model", who.model},
+                        {"tenant", who.tenant},
+                        {"key", who.key}};
+    out.counter("permutation_cache_uses_total", "Uses of each cache by surface, as the audit counts them",
+                static_cast<double>(cell.count), labels);
+    out.counter("permutation_cache_use_tokens_total",
+                "Tokens that these gave, reused, evicted or had accepted; none of the knowledge cache",
+                static_cast<double>(cell.tokens), labels);
+  }
+}
+
 void add_audit(Families& out, const audit::Audit& audit) {
   for (const audit::RowResult& row : audit.rows) {
-    for (int i = 0; i < base::kSurfaces; ++i) {
-      out.counter("permutation_cache_uses_total", "Uses of each cache by surface, as the audit counts them",
-                  static_cast<double>(row.cells[i].count),
-                  {{"cache", row.name}, {"surface", base::to_string(static_cast<base::Surface>(i))}});
-    }
+    if (!row.users.contains(base::UserView())) add_uses(out, row.name, {}, {});
+    for (const auto& [who, cells] : row.users) add_uses(out, row.name, who, cells);
     out.gauge("permutation_cache_production_ready", "1 if the audit finds the cache production ready",
               row.production_ready ? 1 : 0, {{"cache", row.name}});
   }
@@ -285,7 +319,7 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
   add_process(families);
   add_exceptions(families);
   if (options.cache != nullptr) {
-    add_cache(families, options.cache->stats());
+    add_cache(families, *options.cache);
     if (const auto* shared = options.cache->tiers().shared()) add_shared(families, shared->stats());
   }
   add_responses(families, responses.stats());

@@ -85,11 +85,12 @@ TEST_F(StatusRoutes, MetricsAreLiveCounters) {
   EXPECT_THAT(response.body,
               HasSubstr(R"(permutation_http_request_seconds_count{method="GET",route="/health"} 1)"));
   EXPECT_THAT(response.body,
-              HasSubstr(R"(permutation_cache_uses_total{cache="response cache",surface="completions"} 5)"));
+              HasSubstr(R"(permutation_cache_uses_total{cache="response cache",surface="completions",)"
+                        R"(model="",tenant="",key=""} 5)"));
   EXPECT_THAT(response.body, HasSubstr(R"(permutation_engine_requests_total{model="tiny"} 3)"));
   EXPECT_THAT(response.body, HasSubstr(R"(permutation_engine_running{model="tiny"} 1)"));
   EXPECT_THAT(response.body, HasSubstr("# TYPE permutation_response_cache_entries gauge"));
-  EXPECT_THAT(response.body, HasSubstr("permutation_response_cache_hits_total 0"));
+  EXPECT_THAT(response.body, HasSubstr(R"(permutation_response_cache_hits_total{model="",tenant=""} 0)"));
   // One family, one header, however many samples.
   const auto first = response.body.find("# TYPE permutation_cache_uses_total");
   EXPECT_EQ(response.body.find("# TYPE permutation_cache_uses_total", first + 1), std::string::npos);
