@@ -84,7 +84,9 @@ struct Api::Impl {
   TenantTallies tenants;
   RecentRequests recent;
   ResponseStore responses;
-  dashboard::Feed feed{{.snapshot = [this] { return dashboard_snapshot(options, recent, router.access()); }}};
+  dashboard::Feed feed{{.snapshot = [this] {
+    return dashboard_snapshot(options, {recent, tenants, router.access()});
+  }}};
   Router router;
   // The last three: their jobs answer through what is above.
   KnowledgeWorker knowledge;

@@ -106,7 +106,7 @@ function bar(share) {
 const tile = (value, label, extra) => el('div', { className: 'tile' }, el('b', { textContent: value }), el('span', { textContent: label }), extra);
 function drawOverview() {
   const used = now.kv.reduce((sum, m) => sum + m.bytes, 0), most = now.kv.reduce((sum, m) => sum + m.bytes_max, 0);
-  const cache = now.cache, drafted = total(now, 'drafted');
+  const cache = now.cache, drafted = total(now, 'drafted'), reused = total(now, 'prefix_tokens'), queried = total(now, 'prefix_queried');
   const tiles = [
     tile(number(speeds.at(-1) ?? 0), 'tokens a second now', spark(speeds.length > 1 ? speeds : [0, 0])),
     tile(total(now, 'running') + ' / ' + total(now, 'waiting'), 'requests running / waiting'),
@@ -114,6 +114,7 @@ function drawOverview() {
   ];
   if (cache) tiles.push(
     tile(percent(cache.hit_rate), `of ${number(cache.lookups)} lookups hit`, bar(cache.hit_rate)),
+    tile(percent(cache.token_hit_rate), "of all answers' tokens came from it", bar(cache.token_hit_rate)),
     tile(number(cache.tokens_saved), 'tokens not computed again'),
     tile(dollars(cache.usd_saved), 'not spent, by the configured prices'),
     tile(number(cache.entries), `responses kept, ${bytes(cache.bytes)}`));
@@ -121,7 +122,7 @@ function drawOverview() {
     tile(percent(now.provider.token_hit_rate), "of prompt tokens read from providers' caches", bar(now.provider.token_hit_rate)));
   if (now.provider?.usd) tiles.push(tile(dollars(now.provider.usd), 'spent on answers since the start'));
   tiles.push(
-    tile(number(total(now, 'prefix_tokens')), 'prompt tokens reused, not read again'),
+    tile(number(reused), `prompt tokens reused, of ${number(queried)} that were looked for`, queried ? bar(reused / queried) : null),
     tile(drafted ? percent(total(now, 'accepted') / drafted) : '–', `of ${number(drafted)} drafted tokens accepted`),
     tile(number(total(now, 'completion_tokens')), 'tokens generated'));
   fill($('tiles'), ...tiles);
@@ -171,7 +172,7 @@ function auditCell(row, surface) {
     $('audit-detail').hidden = false;
     fill($('audit-detail'), el('b', { textContent: `${row.name} in ${columns[surface]}` }),
       el('p', {}, 'Counter ', el('code', { textContent: row.counter || '–' }), `: ${number(cell.count)}, last used `, cell.last_used ? clock(cell.last_used) : 'never', '.'),
-      el('p', { className: 'note' }, 'In Prometheus: ', el('code', { textContent: `permutation_cache_uses_total{cache="${row.name}",surface="${surface}"}` })));
+      el('p', { className: 'note' }, 'In Prometheus: ', el('code', { textContent: `sum(permutation_cache_uses_total{cache="${row.name}",surface="${surface}"})` })));
   });
   return el('td', {}, button);
 }

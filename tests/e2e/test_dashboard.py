@@ -59,6 +59,9 @@ def test_the_overview_shows_the_servers_own_figures(page, client, http, fresh):
     playwright.expect(tile.locator("b")).to_have_text(f"{stats['entries']:,}", timeout=5000)
     hit = page.locator(".tile", has_text="lookups hit")
     playwright.expect(hit).to_contain_text(f"of {stats['lookups']:,} lookups hit")
+    tokens = page.locator(".tile", has_text="answers' tokens came from it")
+    shown = float(tokens.locator("b").inner_text().removesuffix(" %"))
+    assert 0 < shown == pytest.approx(100 * stats["token_hit_rate"], abs=0.06)
     playwright.expect(page.locator("#latency tbody tr").first.locator("td").first).to_have_text(re.compile(r"^[\d.,]+ m?s$"))
 
 

@@ -131,20 +131,22 @@ void flag_false_hit(const ApiOptions& options, std::atomic<std::uint64_t>& flagg
 
 }  // namespace
 
-std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& recent,
-                               const Access& access) {
+std::string dashboard_snapshot(const ApiOptions& options, const DashboardSources& sources) {
   constexpr std::size_t kShown = 15;
   json out{{"t_ms", base::ms_between(base::Nanos(0), options.clock->now())},
            {"version", base::kVersion},
            {"kv", json::array()},
-           {"latency", recent.percentiles()},
+           {"latency", sources.recent.percentiles()},
            {"requests", json::array()}};
   if (options.kv_stats) out["kv"] = options.kv_stats()["models"];
-  if (options.cache != nullptr) out["cache"] = stats_json(options.cache->stats());
+  if (options.cache != nullptr) {
+    out["cache"] = stats_json(options.cache->stats());
+    out["cache"]["token_hit_rate"] = sources.tenants.all().token_hit_rate();
+  }
   if (options.meter != nullptr)
-    out["provider"] = spending_json(*options.meter, access.budgets(), std::nullopt);
+    out["provider"] = spending_json(*options.meter, sources.access.budgets(), std::nullopt);
   if (options.audit) out["audit"] = audit::to_json(options.audit());
-  for (const auto& record : recent.latest()) {
+  for (const auto& record : sources.recent.latest()) {
     if (out["requests"].size() >= kShown) break;
     if (!record->completion) continue;
     json item = record_json(*record);

@@ -11,6 +11,7 @@
 
 #include "api/api.h"
 #include "api/background.h"
+#include "api/observe/completion_metrics.h"
 #include "api/observe/recent_requests.h"
 #include "api/router.h"
 #include "dashboard/feed.h"
@@ -22,6 +23,11 @@ void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::
                           const RecentRequests& recent, Background& background);
 
 /// What one event of the stream holds.
-std::string dashboard_snapshot(const ApiOptions& options, const RecentRequests& recent, const Access& access);
+struct DashboardSources {
+  const RecentRequests& recent;
+  const TenantTallies& tenants;
+  const Access& access;
+};
+std::string dashboard_snapshot(const ApiOptions& options, const DashboardSources& sources);
 
 }  // namespace pmt::api

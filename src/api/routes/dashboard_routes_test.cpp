@@ -45,6 +45,10 @@ TEST_F(Dashboard, ThePageHasItsPolicy) {
 
 TEST_F(Dashboard, TheStreamsFirstEventHoldsWhatHappened) {
   ask(0);
+  // A hit: of the two answers' tokens it saved half.
+  const std::string again =
+      R"({"model": "tiny", "temperature": 0, "messages": [{"role": "user", "content": "q0"}]})";
+  EXPECT_EQ(send("POST", "/v1/chat/completions", again).header("x-permutation-cache"), "hit");
   std::vector<std::string> got;
   net::SseParser parser;
   const auto response = client()->stream("GET", "/v1/dashboard/events", {}, "", [&](std::string_view bytes) {
@@ -54,10 +58,13 @@ TEST_F(Dashboard, TheStreamsFirstEventHoldsWhatHappened) {
   ASSERT_TRUE(response);
   const json snapshot = json::parse(got.at(0));
   EXPECT_EQ(snapshot["cache"]["misses"], 1);
+  EXPECT_EQ(snapshot["cache"]["hit_rate"], 0.5);
+  EXPECT_EQ(snapshot["cache"]["token_hit_rate"], 0.5);
   EXPECT_EQ(snapshot["latency"]["samples"], 1);
   EXPECT_GE(snapshot["latency"]["ttft_ms"]["p50"].get<double>(), 0);
-  ASSERT_EQ(snapshot["requests"].size(), 1U);
-  EXPECT_EQ(snapshot["requests"][0]["completion"]["cache"]["status"], "miss");
+  ASSERT_EQ(snapshot["requests"].size(), 2U);
+  EXPECT_EQ(snapshot["requests"][0]["completion"]["cache"]["status"], "hit");
+  EXPECT_EQ(snapshot["requests"][1]["completion"]["cache"]["status"], "miss");
 }
 
 TEST_F(Dashboard, EntriesAreFoundPagedAndFlagged) {
