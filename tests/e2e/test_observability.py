@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import pathlib
 import re
 import threading
 import time
@@ -344,3 +345,35 @@ def test_tokens_of_prefixes_are_vllms_for_each_tenant(tenants):
         assert 100 < tenants.sum("permutation_cache_use_tokens_total", **of, key=key) < reused
     read = tenants.sum("permutation_model_prompt_tokens_total", model=MODEL)
     assert read == tenants.sum("vllm:prefix_cache_queries_total", model_name=MODEL) > reused
+
+
+def test_the_grafana_dashboard_asks_for_what_there_is(tenants):
+    path = pathlib.Path(__file__).parents[2] / "docs" / "grafana-dashboard.json"
+    dashboard = json.loads(path.read_text())
+    labels = {name: set(re.findall(r'(\w+)="', "".join(text for text, _ in found))) for name, found in tenants.found.items()}
+
+    def panels(of):
+        for panel in of:
+            yield panel
+            yield from panels(panel.get("panels", []))
+
+    every = list(panels(dashboard["panels"]))
+    assert len({panel["id"] for panel in every}) == len(every)
+    repeated = {panel.get("repeat"): panel["panels"] for panel in every if panel["type"] == "row"}
+    assert {"model", "key"} <= repeated.keys()
+    for variable, shown in repeated.items():
+        for panel in shown:
+            assert all(f'=~"${variable}"' in target["expr"] for target in panel["targets"]), panel["title"]
+    queries = [target["expr"] for panel in every for target in panel.get("targets", [])]
+    assert len(queries) > 40
+    for query in queries:
+        asked = re.findall(r"((?:vllm:|permutation_|process_)\w+)(\{[^}]*\})?", query)
+        assert asked, query
+        grouped = re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", query)))
+        for name, selector in asked:
+            assert name in tenants.found, query
+            assert {*re.findall(r"(\w+)(?:=~|!~|!=|=)\"", selector), *grouped} <= labels[name], query
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            name, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]).groups()
+            assert label in labels[name]
