@@ -1,10 +1,15 @@
-// ./dev bench agent_cost: what 1,000 turns of agents cost at a provider that bills like the real ones
-// (lab/billing_provider.h), for both kinds of prompt cache: without a gateway, through the real `permutation serve`
-// with its help for that cache (prompt_cache_key, inject_cache_control), with its response cache as well, and the
-// least that they could cost.
+// ./dev bench agent_cost [--data DIR] [--turns N] [--seed N] [--json]
 //
-// The turns are invented after recorded ones, by a seed: 40 runs of one coding agent side by side, each with the
-// same system prompt of some 3,000 tokens and 12 tools, a task of its own, and 25 turns that add a call and its
+// What 1,000 turns of agents cost at a provider that bills like the real ones (lab/billing_provider.h), for both kinds
+// of prompt cache: without a gateway, through the real `permutation serve` with its help for that cache
+// (prompt_cache_key, inject_cache_control), with its response cache as well, and the least that they could cost.
+//
+// With --data the turns are recorded ones: a sample of Mooncake's trace of tools and agents, or of another of its
+// traces if that one is not there, in full length and at their times (lab/recorded_trace.h). The results name the
+// file.
+//
+// Without, the turns are invented, by a seed: 40 runs of one coding agent side by side, each with the same system
+// prompt of some 3,000 tokens and 12 tools, a task of its own, and 25 turns that add a call and its
 // result of 50 to 2,000 tokens. A turn comes some 12 s after the one before; one in 16 waits for a person, for
 // longer than the provider remembers. One turn in 20 is asked twice (a client that tries again), and one run in 20
 // is another's from its beginning (a job that was started again).
@@ -13,8 +18,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -23,6 +30,7 @@
 #include "lab/billing_provider.h"
 #include "lab/measure.h"
 #include "lab/peer_process.h"
+#include "lab/recorded_trace.h"
 #include "net/http_client.h"
 
 namespace pmt::bench {
@@ -115,6 +123,52 @@ class Workload {
   std::mt19937_64 random_;
 };
 
+/// Of so many tokens, as the provider counts them.
+std::string text_of_block(std::uint64_t hash, std::int64_t tokens) {
+  constexpr std::size_t kTokenBytes = 4;
+  std::mt19937_64 random(hash);
+  std::string text;
+  const std::size_t bytes = static_cast<std::size_t>(tokens) * kTokenBytes;
+  while (text.size() < bytes) text += fmt::format("w{:x} ", random() % (1U << 20U));
+  text.resize(bytes);
+  return text;
+}
+
+std::vector<Turn> recorded_turns(const std::vector<RecordedRequest>& requests, const std::string& model) {
+  const RecordedPrompts prompts(requests, {.text = text_of_block});
+  std::vector<Turn> out;
+  for (const RecordedRequest& request : requests) {
+    out.push_back({.at_s = request.at_s,
+                   .body = {{"model", model},
+                            {"temperature", 0},
+                            {"messages", prompts.messages(request)},
+                            {"metadata",
+                             {{"answer_tokens", std::to_string(request.answer_tokens)},
+                              {"at_s", fmt::format("{:.3f}", request.at_s)}}}}});
+  }
+  return out;
+}
+
+/// What is sent, for either provider's model.
+struct Mix {
+  std::string name;
+  std::function<std::vector<Turn>(const std::string& model)> turns;
+};
+
+/// `data`: "" for the invented turns.
+Mix mix_of(const std::string& data, int turns, int seed) {
+  if (data.empty()) {
+    return {.name = "seeded", .turns = [turns, seed](const std::string& model) {
+              return Workload(static_cast<unsigned>(seed)).turns(model, turns);
+            }};
+  }
+  const RecordedTrace trace = need(read_recorded(data, {"toolagent", "conversation", "synthetic"}));
+  return {.name = trace.file,
+          .turns = [requests = sample_recorded(trace.requests, {.requests = static_cast<std::size_t>(turns),
+                                                                .seed = static_cast<unsigned>(seed)})](
+                       const std::string& model) { return recorded_turns(requests, model); }};
+}
+
 struct Kind {
   const char* model;  // the provider's
   const char* help;   // of [[upstream]]
@@ -146,9 +200,10 @@ void send_all(const std::vector<Turn>& turns, const std::string& url, const std:
 
 class Bench {
  public:
-  Bench(Result& result, const Setup& setup) : result_(result), setup_(setup) {}
+  Bench(Result& result, const Setup& setup, Mix mix) : result_(result), setup_(setup), mix_(std::move(mix)) {}
 
-  void measure(const Kind& kind, const std::vector<Turn>& turns) {
+  void measure(const Kind& kind) {
+    const std::vector<Turn> turns = mix_.turns(kind.model);
     BestBill best(kind.prices);
     for (const Turn& turn : turns) best.add(turn.body);
     provider_.reset();
@@ -199,7 +254,8 @@ class Bench {
     const auto share = [&bill](std::int64_t tokens) {
       return static_cast<double>(tokens) / static_cast<double>(bill.prompt);
     };
-    nlohmann::ordered_json row = {{"provider", kind.model},
+    nlohmann::ordered_json row = {{"mix", mix_.name},
+                                  {"provider", kind.model},
                                   {"way", way},
                                   {"turns", turns},
                                   {"billed", bill.requests},
@@ -216,6 +272,7 @@ class Bench {
 
   Result& result_;
   const Setup& setup_;
+  const Mix mix_;
   BillingProvider provider_;
 };
 
@@ -223,10 +280,12 @@ int bench(const char* argv0, std::vector<std::string> args) {
   const bool as_json = take_flag(args, "--json");
   const int turns = std::stoi(take_value(args, "--turns", "1000"));
   const int seed = std::stoi(take_value(args, "--seed", "32"));
+  const std::string data = take_value(args, "--data", "");
   if (!args.empty() || turns < 1) {
-    fmt::print(stderr, "usage: bench agent_cost [--turns N] [--seed N] [--json]\n");
+    fmt::print(stderr, "usage: bench agent_cost [--data DIR] [--turns N] [--seed N] [--json]\n");
     return 2;
   }
+  Mix mix = mix_of(data, turns, seed);
   std::string folder = (std::filesystem::temp_directory_path() / "pmt-agent-cost-XXXXXX").string();
   const Setup setup{
       .binary = std::getenv("PERMUTATION_BIN") != nullptr
@@ -234,10 +293,10 @@ int bench(const char* argv0, std::vector<std::string> args) {
                     : (std::filesystem::path(argv0).parent_path() / PMT_BINARY_FROM_HERE).string(),
       .folder = mkdtemp(folder.data())};
   Result result{.name = "agent_cost", .seed = seed, .rows = {}, .targets = {}};
-  Bench measured(result, setup);
+  Bench measured(result, setup, std::move(mix));
   for (const Kind& kind : {Kind{"automatic", "prompt_cache_key", kAutomaticPrices},
                            Kind{"marked", "inject_cache_control", kMarkedPrices}})
-    measured.measure(kind, Workload(static_cast<unsigned>(seed)).turns(kind.model, turns));
+    measured.measure(kind);
   print(result, as_json);
   std::error_code ignored;
   std::filesystem::remove_all(setup.folder, ignored);

@@ -1,10 +1,16 @@
 // ./dev bench balance [--conversations N] [--turns N] [--at-once N] [--json]
+// ./dev bench balance --data DIR [--requests N] [--at-once N] [--json]
 //
 // What several servers behind one name reuse of the prompts that they have read, beside one server alone. Each
 // server is the real `permutation serve` with the default model on one thread, and a gateway stands in front: with
 // one server, with three by balance = "prefix" and "least_busy", and with three that the clients ask in turn. The
-// conversations are the same everywhere: of three applications, each with a system text of its own, taken up in a
-// seeded order, so many at once. Tokens are the servers' own counters; times are a client's, through the gateway.
+// conversations are the same everywhere, so many at once:
+//   seeded      of three applications, each with a system text of its own, taken up in a seeded order
+//   recorded    with --data: a sample of Mooncake's trace of conversations, or of another of its traces if that one is
+//               not there, as lab/recorded_trace.h makes prompts of it: what is shared is what was, every length is a
+//               32nd. They are taken up in their order, as soon as a client is free; prompts of more than 2,048 tokens
+//               then are left out. The results name the file.
+// Tokens are the servers' own counters; times are a client's, through the gateway.
 // Every arm begins with fresh servers. The response caches are off: they would answer without any prompt. Prefixes
 // have room for all conversations, so that none is dropped.
 #include <algorithm>
@@ -12,11 +18,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -26,6 +34,7 @@
 
 #include "base/json.h"
 #include "lab/measure.h"
+#include "lab/recorded_trace.h"
 #include "lab/server_process.h"
 #include "net/http_client.h"
 
@@ -39,11 +48,14 @@ constexpr int kSeed = 33;
 constexpr std::size_t kServers = 3, kApplications = 3;
 constexpr int kSystemWords = 100, kFirstWords = 40, kTurnWords = 12, kAnswerTokens = 8;
 constexpr double kAskedShare = 0.9;
+constexpr int kScaleDown = 32;
+constexpr std::int64_t kPromptTokensMax = 2048;
 const char* const kModel = "smollm2-135m-instruct";
 
 struct Options {
-  std::size_t conversations = 24, at_once = 6;
+  std::size_t conversations = 24, at_once = 6, requests = 96;
   int turns = 6;
+  std::string data;  // "": the seeded conversations
 };
 
 /// So many words, another text for each state of `random`.
@@ -61,13 +73,29 @@ std::string words(int count, std::mt19937& random) {
   return out + ".";
 }
 
-struct Conversation {
-  json messages = json::array();
-  std::vector<std::string> questions;  // one a turn
-  std::size_t turn = 0;
+/// A turn: the whole prompt as it was recorded, or what is asked after all that was said before.
+struct Turn {
+  json prompt = nullptr;
+  std::string question = {};
+  int answer_tokens = kAnswerTokens;
+  std::size_t place = 0;  // among all recorded
 };
 
-std::vector<Conversation> conversations(const Options& options) {
+struct Conversation {
+  json messages = json::array();
+  std::vector<Turn> turns;
+  std::size_t turn = 0;
+  bool over() const { return turn == turns.size(); }
+};
+
+struct Mix {
+  std::string name;
+  bool in_order = false;  // who comes first has its turn first; else by the seed
+  std::int64_t prefix_bytes = 536'870'912;
+  std::vector<Conversation> conversations;
+};
+
+Mix seeded_mix(const Options& options) {
   std::mt19937 random(kSeed);
   std::vector<std::string> systems;
   for (std::size_t i = 0; i < kApplications; ++i) systems.push_back(words(kSystemWords, random));
@@ -75,9 +103,37 @@ std::vector<Conversation> conversations(const Options& options) {
   for (std::size_t i = 0; i < out.size(); ++i) {
     out[i].messages.push_back({{"role", "system"}, {"content", systems[i % kApplications]}});
     for (int turn = 0; turn < options.turns; ++turn)
-      out[i].questions.push_back(words(turn == 0 ? kFirstWords : kTurnWords, random));
+      out[i].turns.push_back({.question = words(turn == 0 ? kFirstWords : kTurnWords, random)});
   }
-  return out;
+  return {.name = "seeded", .conversations = std::move(out)};
+}
+
+Mix recorded_mix(const Options& options) {
+  const RecordedTrace trace = need(read_recorded(options.data, {"conversation", "toolagent", "synthetic"}));
+  const auto requests = sample_recorded(
+      trace.requests,
+      {.requests = options.requests, .prompt_tokens_max = kPromptTokensMax * kScaleDown, .seed = kSeed});
+  const RecordedPrompts prompts(requests,
+                                {.scale = 1.0 / kScaleDown, .text = [](std::uint64_t hash, auto tokens) {
+                                   std::mt19937 random(static_cast<std::uint32_t>(hash));
+                                   return words(static_cast<int>(tokens), random) + " ";
+                                 }});
+  // These have more of their own than the seeded ones.
+  Mix mix{.name = fmt::format("{}, lengths / {}", trace.file, kScaleDown),
+          .in_order = true,
+          .prefix_bytes = 939'524'096,
+          .conversations = {}};
+  std::map<std::vector<std::uint64_t>, std::size_t> places;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto [at, is_new] =
+        places.try_emplace(prompts.conversation_of(requests[i]), mix.conversations.size());
+    if (is_new) mix.conversations.emplace_back();
+    mix.conversations[at->second].turns.push_back(
+        {.prompt = prompts.messages(requests[i]),
+         .answer_tokens = static_cast<int>(prompts.scaled(requests[i].answer_tokens)),
+         .place = i});
+  }
+  return mix;
 }
 
 std::string write_file(const std::string& path, const std::string& text) {
@@ -88,14 +144,15 @@ std::string write_file(const std::string& path, const std::string& text) {
 /// Some servers and a gateway in front of them. What is served: "one/MODEL" of balance, and "sN/MODEL" of each.
 class Fleet {
  public:
-  Fleet(const std::string& folder, std::size_t servers, const std::string& balance) {
+  Fleet(const std::string& folder, std::size_t servers, const std::string& balance,
+        std::int64_t prefix_bytes) {
     std::string gateway = "[cache]\nenabled = false\n", urls;
     for (std::size_t i = 0; i < servers; ++i) {
       const std::string own = fmt::format("{}/server{}", folder, i);
       const std::string config = fmt::format(
-          "[[model]]\nname = \"{}\"\nthreads = 1\nkv_bytes = 1073741824\nprefix_bytes = 536870912\n"
+          "[[model]]\nname = \"{}\"\nthreads = 1\nkv_bytes = 1073741824\nprefix_bytes = {}\n"
           "[cache]\nenabled = false\n[knowledge]\npath = \"{}\"\n",
-          kModel, own);
+          kModel, prefix_bytes, own);
       servers_.push_back(
           need(ServerProcess::start(binary(), {"--config", write_file(own + ".toml", config)})));
       urls += fmt::format("{}\"{}/v1\"", i == 0 ? "" : ", ", servers_.back()->url());
@@ -140,12 +197,12 @@ struct Answer {
   double first_token_s = 0;
 };
 
-Answer ask(net::HttpClient& client, const std::string& model, const json& messages) {
+Answer ask(net::HttpClient& client, const std::string& model, const json& messages, int answer_tokens) {
   const json body{{"model", model},
                   {"messages", messages},
                   {"temperature", 0},
-                  {"max_tokens", kAnswerTokens},
-                  {"min_tokens", kAnswerTokens},
+                  {"max_tokens", answer_tokens},
+                  {"min_tokens", answer_tokens},
                   {"stream", true}};
   Answer out;
   std::string rest;
@@ -169,19 +226,21 @@ Answer ask(net::HttpClient& client, const std::string& model, const json& messag
   return out;
 }
 
-/// All conversations, `at_once` of them at a time: each turn after the one before, whose turn it is by the seed.
+/// All conversations, `at_once` of them at a time: each turn after the one before.
 class Run {
  public:
-  Run(const Options& options, const Fleet& fleet, bool in_turn)
-      : options_(options), fleet_(fleet), in_turn_(in_turn), conversations_(conversations(options)) {
-    for (std::size_t i = 0; i < conversations_.size(); ++i) ready_.push_back(i);
-    left_ = conversations_.size() * static_cast<std::size_t>(options.turns);
+  Run(std::size_t at_once, const Fleet& fleet, Mix mix, bool in_turn)
+      : at_once_(at_once), fleet_(fleet), in_turn_(in_turn), mix_(std::move(mix)) {
+    for (std::size_t i = 0; i < mix_.conversations.size(); ++i) {
+      ready_.push_back(i);
+      left_ += mix_.conversations[i].turns.size();
+    }
   }
 
   void all() {
     const Stopwatch watch;
     std::vector<std::thread> clients;
-    for (std::size_t i = 0; i < options_.at_once; ++i) clients.emplace_back([this] { client(); });
+    for (std::size_t i = 0; i < at_once_; ++i) clients.emplace_back([this] { client(); });
     for (std::thread& each : clients) each.join();
     seconds_ = watch.seconds();
   }
@@ -196,36 +255,50 @@ class Run {
         changed_.wait(lock);
         continue;
       }
-      std::swap(ready_[random_() % ready_.size()], ready_.back());
-      const std::size_t which = ready_.back();
-      ready_.pop_back();
+      const std::size_t which = take_ready();
       --left_;
       const std::string server = in_turn_ ? fmt::format("s{}", asked_++ % kServers) : "one";
       lock.unlock();
-      const double first_token_s = turn(*http, server + "/" + kModel, conversations_[which]);
+      const double first_token_s = turn(*http, server + "/" + kModel, mix_.conversations[which]);
       lock.lock();
       first_token_s_.push_back(first_token_s);
-      if (conversations_[which].turn < conversations_[which].questions.size()) ready_.push_back(which);
+      if (!mix_.conversations[which].over()) ready_.push_back(which);
       changed_.notify_all();
     }
     changed_.notify_all();
   }
 
+  /// Under the lock. Requires: one is ready.
+  std::size_t take_ready() {
+    auto chosen = ready_.begin() + static_cast<std::ptrdiff_t>(random_() % ready_.size());
+    if (mix_.in_order) {
+      chosen = std::ranges::min_element(ready_, {}, [this](std::size_t which) {
+        const Conversation& conversation = mix_.conversations[which];
+        return conversation.turns[conversation.turn].place;
+      });
+    }
+    std::swap(*chosen, ready_.back());
+    const std::size_t which = ready_.back();
+    ready_.pop_back();
+    return which;
+  }
+
   static double turn(net::HttpClient& http, const std::string& model, Conversation& conversation) {
-    conversation.messages.push_back(
-        {{"role", "user"}, {"content", conversation.questions[conversation.turn++]}});
-    const Answer answer = ask(http, model, conversation.messages);
+    const Turn& now = conversation.turns[conversation.turn++];
+    if (!now.prompt.is_null()) return ask(http, model, now.prompt, now.answer_tokens).first_token_s;
+    conversation.messages.push_back({{"role", "user"}, {"content", now.question}});
+    const Answer answer = ask(http, model, conversation.messages, now.answer_tokens);
     conversation.messages.push_back({{"role", "assistant"}, {"content", answer.text}});
     return answer.first_token_s;
   }
 
-  const Options options_;
+  const std::size_t at_once_;
   const Fleet& fleet_;
   const bool in_turn_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Conversation> conversations_;  // one client at a time has each
-  std::vector<std::size_t> ready_;           // guarded by mutex_, like all below
+  Mix mix_;                         // one client at a time has each conversation
+  std::vector<std::size_t> ready_;  // guarded by mutex_, like all below
   std::vector<double> first_token_s_;
   std::mt19937 random_{kSeed};
   std::size_t left_ = 0, asked_ = 0;
@@ -245,19 +318,25 @@ struct Arm {
   bool in_turn;
 };
 
+struct Measured {
+  const Mix& mix;
+  std::size_t at_once;
+  std::string folder;
+};
+
 /// Tokens reused.
-double measure(const Arm& arm, const Options& options, const std::string& folder, double alone,
-               Result& result) {
+double measure(const Arm& arm, const Measured& what, double alone, Result& result) {
   progress(arm.what);
-  const Fleet fleet(folder, arm.servers, arm.balance);
-  Run run(options, fleet, arm.in_turn);
+  const Fleet fleet(what.folder, arm.servers, arm.balance, what.mix.prefix_bytes);
+  Run run(what.at_once, fleet, what.mix, arm.in_turn);
   run.all();
   const double reused = sum(fleet.counted("prefix_tokens_reused")),
                read = sum(fleet.counted("prompt_tokens"));
   std::string shares;
   for (const double requests : fleet.counted("requests"))
     shares += fmt::format("{}{:.0f}", shares.empty() ? "" : " ", requests);
-  result.rows.push_back({{"what", arm.what},
+  result.rows.push_back({{"mix", what.mix.name},
+                         {"what", arm.what},
                          {"servers", arm.servers},
                          {"prompt_tokens", read},
                          {"tokens_reused", reused},
@@ -277,19 +356,25 @@ int bench(std::vector<std::string> args) {
   options.conversations = std::stoul(take_value(args, "--conversations", "24"));
   options.turns = std::stoi(take_value(args, "--turns", "6"));
   options.at_once = std::stoul(take_value(args, "--at-once", "6"));
-  if (!args.empty() || options.conversations == 0 || options.turns < 2 || options.at_once == 0) {
+  options.data = take_value(args, "--data", "");
+  options.requests = std::stoul(take_value(args, "--requests", "96"));
+  if (!args.empty() || options.conversations == 0 || options.turns < 2 || options.at_once == 0 ||
+      options.requests == 0) {
     fmt::print(stderr,
-               "usage: bench balance [--conversations N] [--turns N (2 at least)] [--at-once N] [--json]\n");
+               "usage: bench balance [--conversations N] [--turns N (2 at least)] [--at-once N] [--json]\n"
+               "       bench balance --data DIR [--requests N] [--at-once N] [--json]\n");
     return 2;
   }
+  const Mix mix = options.data.empty() ? seeded_mix(options) : recorded_mix(options);
   const std::string folder =
       (std::filesystem::temp_directory_path() / fmt::format("pmt-balance-{}", getpid())).string();
   std::filesystem::create_directories(folder);
   Result result{.name = "balance", .seed = kSeed, .rows = {}, .targets = {}};
-  const double alone = measure({"one server alone", 1, "prefix", false}, options, folder, 0, result);
-  const double by_prefix = measure({"prefix", kServers, "prefix", false}, options, folder, alone, result);
-  (void)measure({"least_busy", kServers, "least_busy", false}, options, folder, alone, result);
-  (void)measure({"round robin", kServers, "prefix", true}, options, folder, alone, result);
+  const Measured what{.mix = mix, .at_once = options.at_once, .folder = folder};
+  const double alone = measure({"one server alone", 1, "prefix", false}, what, 0, result);
+  const double by_prefix = measure({"prefix", kServers, "prefix", false}, what, alone, result);
+  (void)measure({"least_busy", kServers, "least_busy", false}, what, alone, result);
+  (void)measure({"round robin", kServers, "prefix", true}, what, alone, result);
   const double share = by_prefix / alone;
   result.targets.push_back({"prefix tokens reused by three servers, of what one alone reuses",
                             fmt::format(">= {}", kAskedShare), share, share >= kAskedShare});
