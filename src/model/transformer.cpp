@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "kernels/attention.h"
 #include "kernels/quant/matmul.h"
+#include "model/graph_runner.h"
 #include "model/rope.h"
 #include "model/weights.h"
 
@@ -143,6 +144,7 @@ struct Graph {
   ggml_tensor* tokens = nullptr;    // [rows] i32
   ggml_tensor* selected = nullptr;  // [outputs] i32: rows that reach the output
   ggml_tensor* logits = nullptr;    // [outputs, vocabulary]
+  std::optional<GraphSchedule> schedule;
 
   Graph() = default;
   Graph(const Graph&) = delete;
@@ -164,9 +166,7 @@ class LlamaTransformer final : public Transformer {
         weights_(std::move(weights)),
         parameters_(file.parameters()),
         file_bytes_(file.bytes()),
-        threads_(threads),
-        backend_(ggml_backend_cpu_init()) {
-    ggml_backend_cpu_set_n_threads(backend_, threads);
+        runner_(threads) {
     step_.hparams = &hparams_;
     step_.rope = std::make_unique<RopeTable>(hparams_, hparams_.rope_base, weights_->rope_factors);
     if (hparams_.local.any())
@@ -177,13 +177,10 @@ class LlamaTransformer final : public Transformer {
     for (int i = 0; i < hparams_.layers; ++i)
       layer_steps_.push_back({&step_, LayerId(static_cast<std::uint32_t>(i))});
   }
-  ~LlamaTransformer() override {
-    graphs_.clear();
-    ggml_backend_free(backend_);
-  }
+  ~LlamaTransformer() override = default;
 
   const Hparams& hparams() const override { return hparams_; }
-  int threads() const override { return threads_; }
+  int threads() const override { return runner_.threads(); }
   std::int64_t parameters() const override { return parameters_; }
   std::int64_t file_bytes() const override { return file_bytes_; }
 
@@ -210,11 +207,10 @@ class LlamaTransformer final : public Transformer {
   std::unique_ptr<Weights> weights_;
   std::int64_t parameters_;
   std::int64_t file_bytes_;
-  int threads_;
-  ggml_backend_t backend_;
+  GraphRunner runner_;
   Step step_;
   std::vector<LayerStep> layer_steps_;
-  std::list<Graph> graphs_;  // most recently used first
+  std::list<Graph> graphs_;  // most recently used first; gone before the runner
   std::vector<std::int32_t> tokens_, selected_;
 };
 
@@ -263,7 +259,7 @@ void look_up_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
 ggml_tensor* look_up(ggml_context* context, const Matrix& matrix, ggml_tensor* tokens) {
   if (matrix.packed.empty()) return ggml_get_rows(context, matrix.tensor, tokens);
   return ggml_custom_4d(context, GGML_TYPE_F32, matrix.packed.columns(), tokens->ne[0], 1, 1, &tokens, 1,
-                        look_up_op, GGML_N_TASKS_MAX, const_cast<kernels::PackedMatrix*>(&matrix.packed));
+                        look_up_op, kSmallTasks, const_cast<kernels::PackedMatrix*>(&matrix.packed));
 }
 
 ggml_tensor* product(ggml_context* context, const Matrix& matrix, ggml_tensor* input) {
@@ -300,7 +296,7 @@ ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::
   }
   sources.push_back(input);
   ggml_tensor* q = ggml_custom_4d(graph.context, GGML_TYPE_F32, width, graph.rows, 1, 1, sources.data(), 4,
-                                  append_op, GGML_N_TASKS_MAX, &layer_steps_[index]);
+                                  append_op, kSmallTasks, &layer_steps_[index]);
   // Nothing reads the last layer's attention when no logits are wanted: its keys and values are enough.
   if (graph.outputs == 0 && index + 1 == weights_->layers.size()) return q;
   ggml_tensor* attended = ggml_custom_4d(graph.context, GGML_TYPE_F32, width, graph.rows, 1, 1, &q, 1,
@@ -364,8 +360,9 @@ void LlamaTransformer::build(Graph& graph) {
     graph.logits = x;
   }
   ggml_build_forward_expand(graph.graph, x);
-  graph.allocator = ggml_gallocr_new(ggml_backend_get_default_buffer_type(backend_));
+  graph.allocator = ggml_gallocr_new(ggml_backend_get_default_buffer_type(runner_.backend()));
   CHECK(ggml_gallocr_alloc_graph(graph.allocator, graph.graph));
+  graph.schedule = GraphSchedule::of(graph.graph);
 }
 
 Graph& LlamaTransformer::graph_for(int rows, int outputs) {
@@ -435,7 +432,7 @@ base::Status LlamaTransformer::prepare(kv_cache::PagePool& pool, std::span<Batch
   }
   step_.plan->build(step_.spans,
                     {hparams_.group(), hparams_.head_dim, hparams_.kv_heads, hparams_.attention_scale},
-                    hparams_.layers, threads_);
+                    hparams_.layers, threads());
   return {};
 }
 
@@ -444,7 +441,7 @@ void LlamaTransformer::clear_scores(const BatchSpan& span) {
   const auto tables = static_cast<std::size_t>(hparams_.layers * hparams_.kv_heads);
   const std::size_t stride = kv_cache::ScoreBuffer::stride_for(span.scored_tokens);
   CHECK(span.scores->stride >= stride && span.scores->values.size() == tables * span.scores->stride);
-  step_.scores.assign(static_cast<std::size_t>(threads_), {std::vector<float>(tables * stride), stride});
+  step_.scores.assign(static_cast<std::size_t>(threads()), {std::vector<float>(tables * stride), stride});
 }
 
 void LlamaTransformer::check_wishes(const BatchSpan& span, int tokens) {
@@ -481,7 +478,7 @@ base::Result<std::span<const float>> LlamaTransformer::forward(kv_cache::PagePoo
   if (graph.selected != nullptr) {
     ggml_backend_tensor_set(graph.selected, selected_.data(), 0, selected_.size() * sizeof(std::int32_t));
   }
-  CHECK(ggml_backend_graph_compute(backend_, graph.graph) == GGML_STATUS_SUCCESS);
+  runner_.run(graph.graph, graph.schedule);
   for (BatchSpan& span : batch) {
     span.sequence->commit(static_cast<int>(span.tokens.size()));
     if (span.scores != nullptr) collect_scores(span);

@@ -3,8 +3,8 @@
 // The graph is ours: ggml's operators for embedding, norms, matmuls and the gate, and two of our own a layer
 // (note 0003): one rotates Q and K and appends K and V to the sequences' pages, the other attends over the
 // pages. What a page holds is between kv_cache and kernels; the graph doesn't change with it. Thread-safety:
-// one thread at a time; ggml runs `threads` workers inside. Cost: activations of one batch (about 40 KB a row
-// for a 135M model) besides weights and pages.
+// one thread at a time; up to `threads` compute inside (graph_runner.h). Cost: activations of one batch (about
+// 40 KB a row for a 135M model) besides weights and pages.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,116 @@
+#include "model/graph_schedule.h"
+
+#include <cstring>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include <ggml-cpu.h>
+#include <gtest/gtest.h>
+
+namespace pmt::model {
+namespace {
+
+constexpr std::int64_t kWidth = 64;
+
+/// An operator of ours: members share the rows.
+void halve_op(ggml_tensor* dst, int thread, int threads, void* /*userdata*/) {
+  for (std::int64_t row = thread; row < dst->ne[1]; row += threads) {
+    const auto* from = reinterpret_cast<const float*>(static_cast<const char*>(dst->src[0]->data) +
+                                                      row * dst->src[0]->nb[1]);
+    auto* to = static_cast<float*>(dst->data) + row * dst->ne[0];
+    for (std::int64_t i = 0; i < dst->ne[0]; ++i) to[i] = from[i] / 2;
+  }
+}
+
+/// What a layer is made of, with `rows` rows.
+class Graph {
+ public:
+  explicit Graph(std::int64_t rows) : context_(ggml_init({16U << 20, nullptr, false})) {
+    ggml_tensor* x = random({kWidth, rows});
+    ggml_tensor* bias = random({kWidth, 1});
+    ggml_tensor* heads = ggml_reshape_2d(context_.get(), halved(norm(x, kWidth)), 16, rows * kWidth / 16);
+    ggml_tensor* y = ggml_reshape_2d(context_.get(), norm(heads, 16), kWidth, rows);
+    y = ggml_add(context_.get(), halved(y), bias);
+    y = ggml_scale(context_.get(), y, 1.5F);
+    y = halved(ggml_swiglu(context_.get(), ggml_add(context_.get(), y, x)));
+    ggml_tensor* last = ggml_new_tensor_1d(context_.get(), GGML_TYPE_I32, 1);
+    *static_cast<std::int32_t*>(last->data) = static_cast<std::int32_t>(rows - 1);
+    ggml_tensor* one = ggml_get_rows(context_.get(), y, last);
+    out_ = halved(ggml_geglu_split(context_.get(), y, ggml_add(context_.get(), y, one)));
+    graph_ = ggml_new_graph(context_.get());
+    ggml_build_forward_expand(graph_, out_);
+  }
+
+  ggml_context* context() { return context_.get(); }
+  ggml_cgraph* graph() { return graph_; }
+  ggml_tensor* random(const std::vector<std::int64_t>& shape) {
+    ggml_tensor* tensor = ggml_new_tensor(context_.get(), GGML_TYPE_F32, 2, shape.data());
+    std::normal_distribution<float> normal;
+    for (std::int64_t i = 0; i < ggml_nelements(tensor); ++i)
+      static_cast<float*>(tensor->data)[i] = normal(rng_);
+    return tensor;
+  }
+  /// The last node's values; then they are lost.
+  std::vector<float> take() {
+    auto* values = static_cast<float*>(out_->data);
+    std::vector<float> taken(values, values + ggml_nelements(out_));
+    std::memset(values, 0xff, ggml_nbytes(out_));
+    return taken;
+  }
+
+ private:
+  struct Free {
+    void operator()(ggml_context* context) const { ggml_free(context); }
+  };
+  ggml_tensor* norm(ggml_tensor* x, std::int64_t width) {
+    return ggml_mul(context_.get(), ggml_rms_norm(context_.get(), x, 1e-5F), random({width, 1}));
+  }
+  ggml_tensor* halved(ggml_tensor* x) {
+    return ggml_custom_4d(context_.get(), GGML_TYPE_F32, x->ne[0], x->ne[1], 1, 1, &x, 1, halve_op,
+                          GGML_N_TASKS_MAX, nullptr);
+  }
+
+  std::mt19937 rng_{7};
+  std::unique_ptr<ggml_context, Free> context_;
+  ggml_tensor* out_ = nullptr;
+  ggml_cgraph* graph_ = nullptr;
+};
+
+TEST(GraphScheduleTest, GivesGgmlsBitsWithAnyNumberOfMembers) {
+  for (const std::int64_t rows : {1, 9, 300}) {
+    Graph graph(rows);
+    ASSERT_EQ(ggml_graph_compute_with_ctx(graph.context(), graph.graph(), 1), GGML_STATUS_SUCCESS);
+    const std::vector<float> want = graph.take();
+    const auto schedule = GraphSchedule::of(graph.graph());
+    ASSERT_TRUE(schedule);
+    base::ThreadTeam team(5);
+    for (const int members : {1, 2, 5, 1, 3, 5}) {
+      schedule->run(team, members);
+      const std::vector<float> got = graph.take();
+      ASSERT_EQ(std::memcmp(got.data(), want.data(), want.size() * sizeof(float)), 0)
+          << rows << " rows, " << members << " members";
+    }
+  }
+}
+
+TEST(GraphScheduleTest, ARowsSmallOperatorsAreNoStages) {
+  Graph one(1);
+  // Ours, and the beginning, which is a norm.
+  EXPECT_EQ(GraphSchedule::of(one.graph())->stages(), 5U);
+  Graph many(300);
+  // Those and two norms (each with its product in one), three sums, a scaling and two gates. A look-up of one row is
+  // still small.
+  EXPECT_EQ(GraphSchedule::of(many.graph())->stages(), 12U);
+}
+
+TEST(GraphScheduleTest, LeavesGgmlWhatNeedsItsThreads) {
+  Graph graph(9);
+  ggml_tensor* product = ggml_mul_mat(graph.context(), graph.random({kWidth, 16}), graph.random({kWidth, 9}));
+  ggml_cgraph* with_product = ggml_new_graph(graph.context());
+  ggml_build_forward_expand(with_product, product);
+  EXPECT_FALSE(GraphSchedule::of(with_product));
+}
+
+}  // namespace
+}  // namespace pmt::model
