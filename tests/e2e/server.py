@@ -12,6 +12,7 @@ import time
 import httpx
 
 MODEL = "smollm2-135m-instruct"
+PATIENCE = int(os.environ.get("PATIENCE", "1"))  # times: sanitizers slow a server down
 
 
 class RunningServer:
@@ -28,7 +29,7 @@ class RunningServer:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            self.url = self._ready.get(timeout=60)
+            self.url = self._ready.get(timeout=60 * PATIENCE)
         except queue.Empty:
             self.process.kill()
             raise AssertionError(f"the server did not come up:\n{self.log()}") from None
@@ -47,14 +48,14 @@ class RunningServer:
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
-        status = self.process.wait(timeout=30)
+        status = self.process.wait(timeout=30 * PATIENCE)
         self._reader.join(timeout=5)
         self._forget()
         return status
 
     def kill(self):
         self.process.kill()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=30 * PATIENCE)
         self._forget()
 
     def _forget(self):

@@ -7,9 +7,10 @@ import threading
 import time
 import urllib.parse
 
+from server import PATIENCE
 from swap_oracle import wrong_answer
 
-ANSWER_S = 30  # no answer takes longer, on a machine that does something else besides
+ANSWER_S = 30 * PATIENCE  # no answer takes longer, on a machine that does something else besides
 FAILURES_MAX = 40  # and then it stops: the rest would say the same
 
 
