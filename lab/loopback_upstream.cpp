@@ -34,6 +34,21 @@ std::string piece(const char* text) {
       text);
 }
 
+std::string text_piece(const char* text) {
+  return fmt::format(
+      "data: {{\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"created\":1,\"model\":\"fixed\","
+      "\"choices\":[{{\"index\":0,\"text\":\"{}\",\"finish_reason\":null}}]}}\n\n",
+      text);
+}
+
+std::string text_ending() {
+  return "data: "
+         "{\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"created\":1,\"model\":\"fixed\",\"choices\":[{\"index\":0,"
+         "\"text\":\"\",\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":14,\"completion_tokens\":24,"
+         "\"total_tokens\":38}}\n\n"
+         "data: [DONE]\n\n";
+}
+
 std::string ending() {
   return "data: "
          "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"fixed\","
@@ -80,13 +95,15 @@ class Later {
       options, [](const net::HttpRequest& request, const std::shared_ptr<net::Responder>& responder) {
         if (request.body.find("\"stream\":true") == std::string::npos)
           return responder->send({200, {{"content-type", "application/json"}}, kAnswer});
-        responder->start_stream({200, {{"content-type", "text/event-stream"}}, piece("Paris is ")});
+        const bool chat = request.path.find("/chat/") != std::string::npos;
+        const auto said = chat ? piece : text_piece;
+        responder->start_stream({200, {{"content-type", "text/event-stream"}}, said("Paris is ")});
         if (request.body.find("\"idle\"") != std::string::npos) {
           const auto body = nlohmann::json::parse(request.body);
           return later.finish(responder, body.value("max_tokens", 1));
         }
-        for (int i = 0; i < 8; ++i) responder->write(piece("the capital "));
-        responder->write(ending());
+        for (int i = 0; i < 8; ++i) responder->write(said("the capital "));
+        responder->write(chat ? ending() : text_ending());
         responder->finish_stream();
       });
   const int port = server ? (*server)->port() : 0;
