@@ -1,6 +1,7 @@
 #include "upstream/server_choice.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -36,20 +37,45 @@ std::uint64_t rank_of(std::uint64_t conversation, std::uint64_t server) {
   return x ^ (x >> 31);
 }
 
-/// Of those that `may` be chosen the one of the highest rank.
+bool has(std::uint64_t servers, std::size_t at) {
+  return (servers >> at & 1U) != 0;
+}
+
+/// As bits, like all sets of servers here.
 template <class May>
+std::uint64_t those_that(std::span<const ServerLoad> servers, May&& may) {
+  std::uint64_t out = 0;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    if (may(servers[i])) out |= std::uint64_t{1} << i;
+  }
+  return out;
+}
+
+/// Of `among` the one of the highest rank.
 std::optional<std::size_t> highest(std::uint64_t conversation, std::span<const ServerLoad> servers,
-                                   May&& may) {
+                                   std::uint64_t among) {
   std::optional<std::size_t> best;
   std::uint64_t best_rank = 0;
   for (std::size_t i = 0; i < servers.size(); ++i) {
-    if (!may(servers[i])) continue;
+    if (!has(among, i)) continue;
     const std::uint64_t rank = rank_of(conversation, servers[i].id);
     if (best && rank <= best_rank) continue;
     best = i;
     best_rank = rank;
   }
   return best;
+}
+
+/// Of `open` those who hold the longest beginning. None where that is less than half of the prompt, or common.
+std::uint64_t readers_of(const Wanted& wanted, std::uint64_t open) {
+  for (std::size_t blocks = wanted.held.size(); blocks > 0 && 2 * blocks >= wanted.blocks; --blocks) {
+    const Held& held = wanted.held[blocks - 1];
+    const std::uint64_t readers = held.servers & open;
+    if (readers == 0) continue;
+    const auto holders = static_cast<std::uint64_t>(std::popcount(held.servers));
+    return held.uses < kUsesEach * holders ? readers : 0;
+  }
+  return 0;
 }
 
 /// How many requests a server may have so that one more may come. Some server always has fewer: the bound is above
@@ -98,7 +124,7 @@ std::uint64_t server_id(std::string_view url) {
 }
 
 std::size_t home_of(std::uint64_t conversation, std::span<const ServerLoad> servers) {
-  return highest(conversation, servers, [](const ServerLoad&) { return true; }).value_or(0);
+  return highest(conversation, servers, ~std::uint64_t{0}).value_or(0);
 }
 
 std::optional<std::size_t> choose_server(const ChoiceOptions& options, const Wanted& wanted,
@@ -108,13 +134,17 @@ std::optional<std::size_t> choose_server(const ChoiceOptions& options, const Wan
     for (const ServerLoad& server : servers) {
       if (server.takes) fewest = std::min(fewest, server.in_flight);
     }
-    return highest(wanted.conversation, servers,
-                   [fewest](const ServerLoad& server) { return server.takes && server.in_flight == fewest; });
+    const auto least = [fewest](const ServerLoad& server) {
+      return server.takes && server.in_flight == fewest;
+    };
+    return highest(wanted.conversation, servers, those_that(servers, least));
   }
   const std::int64_t bound = bound_of(options, servers);
-  const auto may = [bound](const ServerLoad& server) { return server.takes && server.in_flight < bound; };
-  if (wanted.last && *wanted.last < servers.size() && may(servers[*wanted.last])) return wanted.last;
-  return highest(wanted.conversation, servers, may);
+  const std::uint64_t open = those_that(
+      servers, [bound](const ServerLoad& server) { return server.takes && server.in_flight < bound; });
+  const std::uint64_t readers = readers_of(wanted, open), among = readers != 0 ? readers : open;
+  if (wanted.last && *wanted.last < servers.size() && has(among, *wanted.last)) return wanted.last;
+  return highest(wanted.conversation, servers, among);
 }
 
 }  // namespace pmt::upstream

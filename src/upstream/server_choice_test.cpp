@@ -191,6 +191,72 @@ TEST(ServerChoice, AConversationStaysWhereItWasLastWhileThatTakesIt) {
   EXPECT_EQ(choose_server({}, {.conversation = conversation(1), .last = 9}, all), home);
 }
 
+TEST(ServerChoice, WhoHoldsHalfOfThePromptGetsIt) {
+  auto all = servers(3);
+  const std::size_t home = home_of(conversation(1), all), reader = (home + 1) % 3;
+  const std::vector<Held> held(4, Held{.servers = std::uint64_t{1} << reader, .uses = 1});
+  Wanted wanted{.conversation = conversation(1), .blocks = 8, .held = held};
+  EXPECT_EQ(choose_server({}, wanted, all), reader);
+  wanted.blocks = 9;
+  EXPECT_EQ(choose_server({}, wanted, all), home) << "less than half";
+  wanted.blocks = 4;
+  all[reader].in_flight = 4;
+  EXPECT_EQ(choose_server({}, wanted, all), home) << "its load is bounded";
+  all[reader].in_flight = 0;
+  all[reader].takes = false;
+  EXPECT_EQ(choose_server({}, wanted, all), home);
+}
+
+TEST(ServerChoice, TheLongestBeginningCountsOfThoseThatTakeIt) {
+  auto all = servers(3);
+  // Server 0 has 6 of the 6 blocks, server 1 has 3, server 2 has 2.
+  std::vector<Held> held(6, Held{.servers = 1, .uses = 1});
+  for (std::size_t i = 0; i < 3; ++i) held[i].servers |= 2;
+  for (std::size_t i = 0; i < 2; ++i) held[i].servers |= 4;
+  for (int i = 0; i < 50; ++i) {
+    const Wanted wanted{.conversation = conversation(i), .blocks = 6, .held = held};
+    all[0].takes = true;
+    EXPECT_EQ(choose_server({}, wanted, all), 0U);
+    all[0].takes = false;
+    EXPECT_EQ(choose_server({}, wanted, all), 1U);
+    all[1].takes = false;
+    EXPECT_EQ(choose_server({}, wanted, all), 2U) << "a third isn't half, but nobody else takes it";
+    all[1].takes = true;
+  }
+}
+
+TEST(ServerChoice, OfEqualReadersTheOneWhereTheConversationIsThenTheNearestToItsHome) {
+  const auto all = servers(3);
+  const std::vector<Held> held(4, Held{.servers = 7, .uses = 1});
+  for (int i = 0; i < 50; ++i) {
+    const std::size_t home = home_of(conversation(i), all);
+    const Wanted wanted{.conversation = conversation(i), .blocks = 4, .held = held};
+    EXPECT_EQ(choose_server({}, wanted, all), home);
+    const Wanted moved{.conversation = conversation(i), .last = (home + 1) % 3, .blocks = 4, .held = held};
+    EXPECT_EQ(choose_server({}, moved, all), (home + 1) % 3);
+  }
+  // Where it was last, but with less of it there.
+  const std::size_t home = home_of(conversation(1), all), last = (home + 1) % 3;
+  const std::vector<Held> at_home(4, Held{.servers = std::uint64_t{1} << home, .uses = 1});
+  EXPECT_EQ(
+      choose_server({}, {.conversation = conversation(1), .last = last, .blocks = 4, .held = at_home}, all),
+      home);
+}
+
+TEST(ServerChoice, ABeginningThatIsSentAllTheTimeIsNoClaim) {
+  const auto all = servers(3);
+  const std::size_t home = home_of(conversation(1), all), reader = (home + 1) % 3;
+  const std::uint64_t one = std::uint64_t{1} << reader, two = one | std::uint64_t{1} << (home + 2) % 3;
+  const auto chosen = [&](Held each) {
+    const std::vector<Held> held(4, each);
+    return choose_server({}, {.conversation = conversation(1), .blocks = 4, .held = held}, all);
+  };
+  EXPECT_EQ(chosen({.servers = one, .uses = kUsesEach - 1}), reader);
+  EXPECT_EQ(chosen({.servers = one, .uses = kUsesEach}), home);
+  EXPECT_NE(chosen({.servers = two, .uses = 2 * kUsesEach - 1}), home);
+  EXPECT_EQ(chosen({.servers = two, .uses = 2 * kUsesEach}), home);
+}
+
 TEST(ServerChoice, LeastBusyAsksTheFewestAndSpreadsEquals) {
   auto all = servers(3);
   const ChoiceOptions options{.balance = Balance::kLeastBusy};
