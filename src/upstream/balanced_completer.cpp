@@ -20,8 +20,12 @@ namespace {
 /// What both kinds of requests share: whom was asked, and who is next.
 class Attempts {
  public:
-  Attempts(ServerPool& pool, const Retries& retries, std::optional<std::uint64_t> conversation)
-      : pool_(pool), retries_(retries), conversation_(conversation) {}
+  /// One that has no beginning to be found again.
+  Attempts(ServerPool& pool, const Retries& retries) : pool_(pool), retries_(retries) {}
+  Attempts(ServerPool& pool, const Retries& retries, const llm::Request& request)
+      : pool_(pool), retries_(retries), conversation_(conversation_of(request)) {
+    if (pool.options().choice.balance == Balance::kPrefix) chain_ = chain_of(request);
+  }
 
   /// Takes the next attempt's place. Errors: nobody takes it.
   base::Status next() {
@@ -60,7 +64,7 @@ class Attempts {
 
  private:
   base::Status take(std::uint64_t tried) {
-    auto place = pool_.take({.conversation = conversation_, .tried = tried});
+    auto place = pool_.take({.conversation = conversation_, .chain = chain_, .tried = tried});
     if (!place) return place.error();
     last_ = std::uint64_t{1} << place->server();
     tried_ = tried | last_;
@@ -71,7 +75,8 @@ class Attempts {
 
   ServerPool& pool_;
   const Retries& retries_;
-  const std::optional<std::uint64_t> conversation_;
+  const std::optional<std::uint64_t> conversation_ = {};
+  std::vector<std::uint64_t> chain_;
   std::optional<ServerPool::Place> place_;
   std::uint64_t tried_ = 0, last_ = 0;  // bits of servers
   int count_ = 0, waits_ = 0;
@@ -131,7 +136,7 @@ class BalancedCall final : public llm::Sink, public std::enable_shared_from_this
         request_(std::move(request)),
         sink_(std::make_shared<llm::GuardedSink>(std::move(sink), request_.id)),
         cancel_(std::move(cancel)),
-        attempts_(all.parts_.pool, all.options_.retries, conversation_of(request_)),
+        attempts_(all.parts_.pool, all.options_.retries, request_),
         began_at_(all.parts_.clock.now()) {}
 
   void ask() {
@@ -275,7 +280,7 @@ class ForwardedCall final : public std::enable_shared_from_this<ForwardedCall> {
         asked_(std::move(asked)),
         cancel_(cancel),
         done_(std::move(done)),
-        attempts_(all.parts_.pool, all.options_.retries, std::nullopt) {}
+        attempts_(all.parts_.pool, all.options_.retries) {}
 
   void ask() {
     base::Status placed;

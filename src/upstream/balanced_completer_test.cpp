@@ -238,6 +238,21 @@ TEST_F(BalancedTest, EachTurnGoesWhereTheFirstWent) {
   expect_nothing_in_flight();
 }
 
+TEST_F(BalancedTest, QuestionsOnOneDocumentGoWhereItWasRead) {
+  make();
+  const std::string document(4096, 'd');
+  std::set<std::size_t> used;
+  for (int i = 0; i < 12; ++i) {
+    llm::Request request = turn(0, 1);
+    request.messages[0].content = document + " Question " + std::to_string(i);
+    const auto events = ask(std::move(request));
+    const auto* done = std::get_if<llm::Done>(&events.back());
+    ASSERT_NE(done, nullptr);
+    used.insert(done->report.upstream.at("server").get<std::size_t>());
+  }
+  EXPECT_EQ(used.size(), 1U);
+}
+
 TEST_F(BalancedTest, AServerThatDiesLosesItsConversationsAndNoOtherMoves) {
   make();
   constexpr int kConversations = 40;

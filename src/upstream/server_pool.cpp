@@ -11,8 +11,6 @@
 namespace pmt::upstream {
 namespace {
 
-/// Of each generation of conversations away from home: 32 bytes each or so.
-constexpr std::size_t kAwayMax = 32'768;
 /// What a probe's answer may be long: its status alone counts.
 constexpr std::size_t kProbeBytesMax = 1U << 20;
 
@@ -85,26 +83,23 @@ base::Result<ServerPool::Place> ServerPool::take(const Asked& asked) {
   Wanted wanted{.conversation = asked.conversation.value_or(taken_)};
   if (!asked.conversation) choice.balance = Balance::kLeastBusy;
   const bool remembers = choice.balance == Balance::kPrefix;
-  if (remembers) wanted.last = last_of(wanted.conversation);
+  std::vector<Held> held;
+  if (remembers) {
+    held = sent_.held(asked.chain);
+    wanted.last = sent_.place_of(wanted.conversation);
+    wanted.blocks = asked.chain.size();
+    wanted.held = held;
+  }
   const std::optional<std::size_t> at = choose_server(choice, wanted, now);
   if (!at) return nobody();
-  const bool away = remembers && (wanted.last || *at != home_of(wanted.conversation, now));
-  if (away) note(wanted.conversation, *at);
+  if (remembers) {
+    // Before it was read there: who comes next goes the same way.
+    sent_.sent(asked.chain, *at);
+    if (wanted.last || *at != home_of(wanted.conversation, now)) sent_.moved(wanted.conversation, *at);
+  }
   ++servers_[*at].in_flight;
   ++servers_[*at].requests;
   return Place(*this, *at);
-}
-
-std::optional<std::size_t> ServerPool::last_of(std::uint64_t conversation) const {
-  for (const auto* generation : {&away_, &away_before_}) {
-    if (const auto found = generation->find(conversation); found != generation->end()) return found->second;
-  }
-  return {};
-}
-
-void ServerPool::note(std::uint64_t conversation, std::size_t at) {
-  if (away_.size() >= kAwayMax) away_before_ = std::exchange(away_, {});
-  away_[conversation] = at;
 }
 
 base::Error ServerPool::nobody() const {
@@ -158,7 +153,10 @@ void ServerPool::failed(std::size_t at, const base::Error& error) {
     }
     if (++server.failures >= limit) {
       server.failures = limit - 1;  // one more is enough
-      newly = mark_down(server, options_.cooldown.cooldown_s) || newly;
+      if (mark_down(server, options_.cooldown.cooldown_s)) {
+        sent_.forget(at);
+        newly = true;
+      }
     }
     starts = server.down && !server.probing;
     if (starts) server.probing = true;
@@ -225,6 +223,7 @@ base::Status ServerPool::set_draining(const std::string& url, bool draining) {
     {
       const std::lock_guard lock(mutex_);
       changed = std::exchange(servers_[i].draining, draining) != draining;
+      if (changed && draining) sent_.forget(i);
     }
     if (changed) tell(i, draining ? "is drained: it gets no more requests" : "is put back");
     return {};

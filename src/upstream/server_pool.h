@@ -7,6 +7,7 @@
 //                                  after cooldown_s without a probe's word: asked again, one failure suffices
 //   draining: takes no request, what runs goes on; a mark of its own beside the two
 //   A server that asks for a long wait (Retry-After) gets it, whatever a probe would say.
+//   One that goes down or is drained may come back without its cache: what it was sent is forgotten.
 //
 // Nobody is probed but who is down: GET /health of its origin, and where there is none, base_url + /models.
 // Thread-safety: any thread. The client and the clock outlive this's last use of them. Requires: stop() before the
@@ -18,8 +19,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,7 @@
 #include "base/result.h"
 #include "net/async_client.h"
 #include "upstream/remote_options.h"
+#include "upstream/sent_prefixes.h"
 #include "upstream/server_choice.h"
 
 namespace pmt::upstream {
@@ -86,8 +88,9 @@ class ServerPool {
 
   struct Asked {
     std::optional<std::uint64_t> conversation =
-        {};                   // null: has no beginning to be found again; the least busy
-    std::uint64_t tried = 0;  // bits of servers that must not be chosen
+        {};                                     // null: has no beginning to be found again; the least busy
+    std::span<const std::uint64_t> chain = {};  // of its prompt
+    std::uint64_t tried = 0;                    // bits of servers that must not be chosen
   };
 
   /// Requires: 1 to kPoolServersMax servers.
@@ -127,8 +130,6 @@ class ServerPool {
   double rest_s(const Server& server) const;
   std::vector<ServerLoad> loads(std::uint64_t tried) const;
   base::Error nobody() const;
-  void note(std::uint64_t conversation, std::size_t at);
-  std::optional<std::size_t> last_of(std::uint64_t conversation) const;
   void watch(std::size_t at);
   void probe(std::size_t at, bool health);
   void probed(std::size_t at, Verdict verdict);
@@ -141,8 +142,7 @@ class ServerPool {
   std::vector<std::uint64_t> ids_;
   mutable std::mutex mutex_;
   std::vector<Server> servers_;  // guarded by mutex_, like all below
-  /// Where conversations are that aren't at home, in two generations: the older one goes as a whole.
-  std::unordered_map<std::uint64_t, std::size_t> away_, away_before_;
+  SentPrefixes sent_;
   std::uint64_t taken_ = 0;
 };
 

@@ -4,7 +4,7 @@
 //   name = "sonar"                        # its models are served as "sonar/..."
 //   base_url = "https://api.perplexity.ai"  # what is asked is at base_url + /chat/completions, /messages, /responses
 //   base_urls = ["http://a:8000/v1", "http://b:8000/v1"]  # instead: like servers behind the one name (note 0033)
-//   balance = "prefix"                    # of base_urls: a conversation stays with the server that has read it, as
+//   balance = "prefix"                    # of base_urls: a prompt goes to the server that has read most of it, as
 //                                         # long as that isn't overloaded; or "least_busy"
 //   probe_interval_s = 5                  # of base_urls: how often a server that is down is looked at
 //   api = "chat"                          # or "messages", "responses": the one that it speaks
