@@ -15,16 +15,17 @@ import transformers
 
 OUT = pathlib.Path(__file__).parent / "loglikelihoods.json"
 
-# No context ends with white space: lm-eval would count it to the continuation.
+# No context ends with white space: lm-eval would count it to the continuation. Nor with ":" before a line break, which
+# some tokenizers make one token: the context's tokens must begin those of the whole.
 SUBJECTS = [
     ("The capital of {} is", [("France", " Paris"), ("Italy", " Rome"), ("Norway", " Oslo"), ("Japan", " Tokyo"), ("Egypt", " Cairo"),
                               ("Peru", " Lima"), ("Poland", " Warsaw"), ("Cuba", " Havana"), ("Kenya", " Nairobi"), ("Spain", " Paris")]),
     ("Question: what is {}?\nAnswer:", [("2 + 2", " 4"), ("7 times 8", " 56"), ("12 - 5", " 7"), ("9 squared", " 81"), ("half of 90", " 45"),
                                         ("3 + 3", " 7"), ("100 / 4", " 25"), ("10 times 10", " 100"), ("1 + 1", " 2"), ("2 + 2", " five")]),
-    ("def {}", [("add(a, b):", "\n    return a + b\n"), ("square(x):", "\n    return x * x\n"), ("is_even(n):", "\n    return n % 2 == 0\n"),
-                ("last(items):", "\n    return items[-1]\n"), ("hello(name):", "\n    print(f\"Hello, {name}!\")\n"),
-                ("negate(x):", "\n    return -x\n"), ("first(items):", "\n    return items[0]\n"), ("triple(x):", "\n    return 3 * x\n"),
-                ("is_empty(items):", "\n    return len(items) == 0\n"), ("area(w, h):", "\n\treturn w*h;\n")]),
+    ("def {}", [("add(a, b):\n    return", " a + b\n"), ("square(x):\n    return", " x * x\n"), ("is_even(n):\n    return", " n % 2 == 0\n"),
+                ("last(items):\n    return", " items[-1]\n"), ("hello(name):\n    print", "(f\"Hello, {name}!\")\n"),
+                ("negate(x):\n    return", " -x\n"), ("first(items):\n    return", " items[0]\n"), ("triple(x):\n    return", " 3 * x\n"),
+                ("is_empty(items):\n    return", " len(items) == 0\n"), ("area(w, h):\n\treturn", " w*h;\n")]),
     ("{}", [("In the beginning", " God created the heaven and the earth."), ("To be, or not to be,", " that is the question."),
             ("It was the best of times,", " it was the worst of times,"), ("Call me", " Ishmael."), ("All happy families", " are alike;"),
             ("Once upon a time", " there was a king who had three daughters."), ("I think, therefore", " I am."),
@@ -60,6 +61,7 @@ def likelihoods(path):
     for context, continuation in items():
         whole = tokenizer(context + continuation, add_special_tokens=False).input_ids
         given = tokenizer(context, add_special_tokens=False).input_ids
+        assert whole[: len(given)] == given, (context, continuation)
         logprobs = model(torch.tensor([whole])).logits[0].log_softmax(-1)
         wanted = torch.tensor(whole[len(given) :])
         said = logprobs[len(given) - 1 : -1]

@@ -78,7 +78,7 @@ def off_by(reference, base, name, tokenizer, step=1, **more):
     rows = REFERENCE[reference][::step]
     asked = completions(base, name, tokenizer, **more)
     got = asked.loglikelihood([instance("loglikelihood", row["context"], row["continuation"]) for row in rows], disable_tqdm=True)
-    assert len(got) == len(rows) >= 90 // step
+    assert len(got) == len(rows) == 100 // step
     off = []
     for row, (logprob, is_greedy) in zip(rows, got):
         off.append(abs(logprob - row["logprob"]) / (len(row["tokens"]) - row["context_tokens"]))
