@@ -1,5 +1,6 @@
 #include "upstream/prompt_cache.h"
 
+#include <functional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "base/json_text.h"
 #include "upstream/body_edit.h"
 #include "upstream/request_json.h"
+#include "upstream/sent_prefixes.h"
 
 namespace pmt::upstream {
 namespace {
@@ -132,8 +134,46 @@ std::string prompt_cache_key(const llm::Request& request) {
   return "pmt-" + base::sha256(said).hex().substr(0, kDigits);
 }
 
+std::string PromptCacheKeys::key_for(const llm::Request& request) {
+  const std::vector<std::uint64_t> chain = chain_of(request);
+  std::string own = prompt_cache_key(request);
+  const std::uint64_t conversation = std::hash<std::string>{}(own);
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<Shared> shared = find(conversation);
+  if (shared == nullptr) shared = choose(chain, std::move(own));
+  remember(conversation, shared);
+  for (const std::uint64_t block : chain) {
+    const auto known = find(block);
+    remember(block, known == nullptr || known->full() ? shared : known);
+  }
+  return shared->key;
+}
+
+std::shared_ptr<PromptCacheKeys::Shared> PromptCacheKeys::choose(std::span<const std::uint64_t> chain,
+                                                                 std::string own) const {
+  for (std::size_t blocks = chain.size(); blocks > 0 && 2 * blocks >= chain.size(); --blocks) {
+    const auto shared = find(chain[blocks - 1]);
+    if (shared == nullptr || shared->full()) continue;
+    ++shared->conversations;
+    return shared;
+  }
+  return std::make_shared<Shared>(Shared{std::move(own)});
+}
+
+std::shared_ptr<PromptCacheKeys::Shared> PromptCacheKeys::find(std::uint64_t entry) const {
+  for (const Generation* generation : {&now_, &before_}) {
+    if (const auto at = generation->find(entry); at != generation->end()) return at->second;
+  }
+  return nullptr;
+}
+
+void PromptCacheKeys::remember(std::uint64_t entry, const std::shared_ptr<Shared>& shared) {
+  if (now_.size() >= entries_max_ && !now_.contains(entry)) before_ = std::exchange(now_, {});
+  now_[entry] = shared;
+}
+
 llm::Request with_prompt_cache_help(llm::Request request, PromptCacheOptions options,
-                                    const RemoteOptions& remote) {
+                                    const RemoteOptions& remote, const std::string& key) {
   if (!options.any() || request.endpoint != llm::Endpoint::kChat) return request;
   const std::string text = request_body(request, remote, request.stream && remote.stream);
   const auto members = base::members_of(text);
@@ -141,7 +181,7 @@ llm::Request with_prompt_cache_help(llm::Request request, PromptCacheOptions opt
   // Within a text the quotes would be escaped.
   const bool has_own = text.find("\"cache_control\"") != std::string::npos;
   if (options.key && base::is_null(body.value("prompt_cache_key")))
-    body.set("prompt_cache_key", base::json_quoted(prompt_cache_key(request)));
+    body.set("prompt_cache_key", base::json_quoted(key));
   if (options.breakpoints && !has_own) add_breakpoints(body);
   keep_as_sent(request, body.text());
   return request;

@@ -1,7 +1,9 @@
 // Helps a provider's prompt cache: where the configuration says so, a request gets what its caller left out
 // (note 0032).
 //   prompt_cache_key      a hash of the tenant and of the conversation's beginning (its system prompt and the first
-//                         user's turn), so that a provider with several servers sends a conversation to one of them
+//                         user's turn), so that a provider with several servers sends a conversation to one of them.
+//                         If another conversation had half of its prompt, it gets that one's: providers route by
+//                         the key, and what they read under another one is elsewhere
 //   inject_cache_control  Anthropic's breakpoints, for providers that cache nothing without: on the last tool, on
 //                         the system prompt, and on the last two of the user's and tools' messages; 4 in all, which
 //                         is the most there may be
@@ -9,12 +11,18 @@
 // last part, of a tool's message on the message itself: what is in a tool's result can't have one.
 // It stands behind the response cache, so no key of that depends on it. The rest of the request goes on as it was
 // written (request_json.h).
-// Thread-safety: pure functions; the completer from any thread. Cost: nothing unless one is on; then a pass over
-// the body and a copy.
+// Thread-safety: pure functions; the classes from any thread. Cost: nothing unless one is on; then a pass over
+// the body and a copy. For the key one SHA-256 of the prompt (sent_prefixes.h), and some 100 B for each KiB of it
+// that is remembered, 3 MB at most.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <mutex>
+#include <span>
 #include <string>
+#include <unordered_map>
 
 #include "llm/completer.h"
 #include "upstream/remote_options.h"
@@ -30,9 +38,36 @@ struct PromptCacheOptions {
 /// The key of the conversation that this chat request belongs to: 40 characters.
 std::string prompt_cache_key(const llm::Request& request);
 
-/// A chat request with that help; any other unchanged. `remote`: who will be asked.
+/// Which key each conversation has. One whose prompt begins with at least half of another's gets that one's, but only so
+/// many do: what very many prompts begin with would all be sent to one of the provider's servers.
+/// Two generations: what is sent again stands in the younger one, too.
+class PromptCacheKeys {
+ public:
+  static constexpr int kConversationsMax = 8;  // with one key
+
+  explicit PromptCacheKeys(std::size_t entries_max = 16'384) : entries_max_(entries_max) {}
+
+  std::string key_for(const llm::Request& request);
+
+ private:
+  struct Shared {
+    std::string key;
+    int conversations = 1;
+    bool full() const { return conversations >= kConversationsMax; }
+  };
+  using Generation = std::unordered_map<std::uint64_t, std::shared_ptr<Shared>>;
+  std::shared_ptr<Shared> find(std::uint64_t entry) const;
+  std::shared_ptr<Shared> choose(std::span<const std::uint64_t> chain, std::string own) const;
+  void remember(std::uint64_t entry, const std::shared_ptr<Shared>& shared);
+
+  const std::size_t entries_max_;
+  std::mutex mutex_;
+  Generation now_, before_;  // by a block's hash, or a conversation's
+};
+
+/// A chat request with that help; any other unchanged. `remote`: who will be asked; `key`: what to call it there.
 llm::Request with_prompt_cache_help(llm::Request request, PromptCacheOptions options,
-                                    const RemoteOptions& remote);
+                                    const RemoteOptions& remote, const std::string& key);
 
 class PromptCacheHelper final : public llm::Completer {
  public:
@@ -40,7 +75,9 @@ class PromptCacheHelper final : public llm::Completer {
   PromptCacheHelper(llm::Completer& inner, const RemoteOptions& remote, PromptCacheOptions options)
       : inner_(inner), remote_(remote), options_(options) {}
   void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
-    inner_.start(with_prompt_cache_help(std::move(request), options_, remote_), std::move(sink),
+    const std::string key =
+        options_.key && request.endpoint == llm::Endpoint::kChat ? keys_.key_for(request) : "";
+    inner_.start(with_prompt_cache_help(std::move(request), options_, remote_, key), std::move(sink),
                  std::move(cancel));
   }
 
@@ -48,6 +85,7 @@ class PromptCacheHelper final : public llm::Completer {
   llm::Completer& inner_;
   const RemoteOptions& remote_;
   const PromptCacheOptions options_;
+  PromptCacheKeys keys_;
 };
 
 }  // namespace pmt::upstream

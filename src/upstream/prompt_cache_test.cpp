@@ -1,5 +1,8 @@
 #include "upstream/prompt_cache.h"
 
+#include <map>
+#include <string>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -41,10 +44,74 @@ RemoteOptions remote() {
 }
 
 std::string sent_with(llm::Request request, PromptCacheOptions options) {
-  return request_body(with_prompt_cache_help(std::move(request), options, remote()), remote(), false);
+  const std::string key = prompt_cache_key(request);
+  return request_body(with_prompt_cache_help(std::move(request), options, remote(), key), remote(), false);
 }
 
 constexpr PromptCacheOptions kKey{.key = true}, kBreakpoints{.breakpoints = true};
+
+llm::Request question_on(const std::string& text, const std::string& asked) {
+  llm::Request request;
+  request.tenant = "team";
+  request.messages = {said("user", (text + asked).c_str())};
+  return request;
+}
+
+/// Different in every block.
+std::string long_text(int seed, std::size_t bytes) {
+  std::string out;
+  for (int i = 0; out.size() < bytes; ++i) out += std::to_string(seed) + " line " + std::to_string(i) + "\n";
+  return out;
+}
+
+TEST(PromptCacheKeys, QuestionsOnOneTextHaveOneKey) {
+  PromptCacheKeys keys;
+  const std::string text = long_text(1, 20'000);
+  const std::string first = keys.key_for(question_on(text, "Who is it?"));
+  EXPECT_EQ(first, prompt_cache_key(question_on(text, "Who is it?")));
+  EXPECT_EQ(keys.key_for(question_on(text, "Where is it?")), first);
+  EXPECT_EQ(keys.key_for(question_on(text, "Who is it?")), first);
+  EXPECT_NE(keys.key_for(question_on(long_text(2, 20'000), "Who is it?")), first);
+  llm::Request others = question_on(text, "Where is it?");
+  others.tenant = "others";
+  EXPECT_NE(keys.key_for(others), first) << "tenants share nothing";
+}
+
+TEST(PromptCacheKeys, ALaterTurnKeepsItsKey) {
+  PromptCacheKeys keys;
+  const std::string text = long_text(1, 8'000);
+  const std::string first = keys.key_for(question_on(text, "Who is it?"));
+  llm::Request later = question_on(text, "And where?");
+  EXPECT_EQ(keys.key_for(later), first);
+  later.messages.push_back(said("assistant", long_text(3, 30'000).c_str()));
+  later.messages.push_back(said("user", "And now?"));
+  EXPECT_EQ(keys.key_for(later), first) << "though most of it is new";
+}
+
+TEST(PromptCacheKeys, WhatIsLessThanHalfOfAPromptDoesntCount) {
+  PromptCacheKeys keys;
+  const std::string system = long_text(1, 4'000);
+  const std::string first = keys.key_for(question_on(system, long_text(2, 6'000)));
+  EXPECT_NE(keys.key_for(question_on(system, long_text(3, 6'000))), first);
+}
+
+TEST(PromptCacheKeys, SoManyConversationsHaveOneKey) {
+  PromptCacheKeys keys;
+  const std::string system = long_text(1, 20'000);
+  std::map<std::string, int> conversations;
+  for (int i = 0; i < 4 * PromptCacheKeys::kConversationsMax; ++i)
+    ++conversations[keys.key_for(question_on(system, "Task " + std::to_string(i)))];
+  EXPECT_EQ(conversations.size(), 4U);
+  for (const auto& [key, count] : conversations) EXPECT_EQ(count, PromptCacheKeys::kConversationsMax) << key;
+}
+
+TEST(PromptCacheKeys, ForgetsTheOldest) {
+  PromptCacheKeys keys(64);
+  const std::string text = long_text(1, 8'000);
+  const std::string first = keys.key_for(question_on(text, "Who is it?"));
+  for (int i = 2; i < 40; ++i) (void)keys.key_for(question_on(long_text(i, 8'000), "Who?"));
+  EXPECT_NE(keys.key_for(question_on(text, "Where is it?")), first);
+}
 
 TEST(PromptCacheKey, IsTheConversations) {
   const llm::Request first = conversation();
