@@ -19,7 +19,7 @@ Found ResponseCache::find(const Key& key, const LookupOptions& options) {
 void ResponseCache::find_everywhere(const Key& key, const std::string& tenant,
                                     std::function<void(EntryPtr)> done) {
   if (Found found = tiers_.find(key, {})) return done(std::move(found.entry));
-  tiers_.fetch(key, {.lease = false, .wait = false},
+  tiers_.fetch(key, {.lease = false, .wait = false, .who = {.model = {}, .tenant = tenant, .key = {}}},
                [this, key, tenant, done = std::move(done)](Fetched fetched) {
                  if (fetched.entry) {
                    const StoreOptions& meta = fetched.entry->meta;

@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from server import chat, chat_raw, extension
+from server import chat, chat_raw, extension, samples
 from server import until as until_within
 
 # A busy machine must not look like a Redis that hangs or a server that died: limits are long, except where a
@@ -92,9 +92,10 @@ def test_an_answer_of_one_server_is_a_hit_on_the_other(start):
     assert warm.choices == cold.choices and warm.usage.total_tokens == cold.usage.total_tokens
     assert extension(warm)["cache"]["tokens_saved"] == cold.usage.total_tokens
     assert shared(two)["hits"] == 1
-    metrics = httpx.get(f"{two.url}/metrics").text
-    assert "permutation_response_cache_shared_hits_total 1" in metrics
-    assert "permutation_response_cache_shared_up 1" in metrics
+    counted = samples(two)
+    hits = counted["permutation_response_cache_shared_hits_total"]
+    assert (f'{{model="{cold.model}",tenant=""}}', 1) in hits and sum(value for _, value in hits) == 1
+    assert counted["permutation_response_cache_shared_up"] == [("", 1)]
     # Streamed from RAM, which has it by now.
     chunks = list(chat(asking(two), "Name a colour.", stream=True, **options))
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == cold.choices[0].message.content

@@ -62,7 +62,7 @@ def test_another_wording_is_served(client, http, fresh):
     assert 0.9 < cache["similarity"] <= 1
     assert second.choices[0].message.content == first.choices[0].message.content
     assert http.get("/v1/cache").json()["hits"]["semantic"] >= 1
-    assert "permutation_semantic_cache_hits_total" in http.get("/metrics").text
+    assert 'permutation_semantic_cache_hits_total{model="smollm2-135m-instruct",tenant=""}' in http.get("/metrics").text
 
 
 def test_another_country_is_not(client, http, fresh):

@@ -51,11 +51,24 @@ class Families {
 };
 
 constexpr const char* kResponseCache = "permutation_response_cache_";
+constexpr const char* kSharedTier = "permutation_response_cache_shared_";
+constexpr const char* kSemanticCache = "permutation_semantic_cache_";
+
+Labels owner_labels(const base::User& owner) {
+  return {{"model", owner.model}, {"tenant", owner.tenant}};
+}
+
+/// Nobody's are there from the start, so that there is a sample before the first request.
+template <class Tallies>
+Tallies with_nobody(Tallies tallies) {
+  tallies.try_emplace(base::User());
+  return tallies;
+}
 
 /// Of one model and tenant; all of these together are what GET /v1/cache shows.
 void add_cache_of(Families& out, const base::User& owner, const response_cache::Stats& stats) {
   const std::string prefix = kResponseCache;
-  const Labels labels{{"model", owner.model}, {"tenant", owner.tenant}};
+  const Labels labels = owner_labels(owner);
   const auto count = out.counters(prefix, labels);
   count("hits", "Lookups that found a live entry", stats.hits);
   count("stale", "Of the hits, those that were given while they were computed anew", stats.stale);
@@ -79,29 +92,38 @@ void add_cache(Families& out, const response_cache::ResponseCache& cache) {
   out.gauge(prefix + "bytes", "Bytes held", static_cast<double>(held.bytes));
 }
 
-void add_semantic(Families& out, const response_cache::SemanticStats& stats) {
-  const std::string prefix = "permutation_semantic_cache_";
-  const auto count = out.counters(prefix);
-  count("lookups", "Exact misses that asked the semantic tier", stats.lookups);
-  count("hits", "Of those, answered from another question's entry", stats.hits);
-  count("shadow_hits", "Of those, that would have been, in shadow mode", stats.shadow_hits);
-  count("shadow_wrong", "Shadow hits whose answers then differed", stats.shadow_wrong);
-  count("explored", "Of those, that could have been, and were computed to learn", stats.explored);
-  count("agreed", "Computed answers that agreed with the nearest question's", stats.agreed);
-  count("disagreed", "Computed answers that differed from it", stats.disagreed);
-  out.gauge(prefix + "entries", "Questions in the index", static_cast<double>(stats.entries));
+void add_semantic_of(Families& out, const base::User& owner, const response_cache::SemanticCounts& counts) {
+  const auto count = out.counters(kSemanticCache, owner_labels(owner));
+  count("lookups", "Exact misses that asked the semantic tier", counts.lookups);
+  count("hits", "Of those, answered from another question's entry", counts.hits);
+  count("shadow_hits", "Of those, that would have been, in shadow mode", counts.shadow_hits);
+  count("shadow_wrong", "Shadow hits whose answers then differed", counts.shadow_wrong);
+  count("explored", "Of those, that could have been, and were computed to learn", counts.explored);
+  count("agreed", "Computed answers that agreed with the nearest question's", counts.agreed);
+  count("disagreed", "Computed answers that differed from it", counts.disagreed);
 }
 
-void add_shared(Families& out, const response_cache::SharedStats& stats) {
-  const std::string prefix = "permutation_response_cache_shared_";
-  const auto count = [&](const char* name, const char* help, std::uint64_t value) {
-    out.counter(prefix + name + "_total", help, static_cast<double>(value));
-  };
-  count("hits", "Lookups that the shared tier answered", stats.hits);
-  count("misses", "Lookups that it had nothing for", stats.misses);
-  count("stores", "Values stored there", stats.stores);
-  count("waited", "Answers that another server was computing, and that were waited for", stats.waited);
-  count("wait_limits", "Waits for another server that ended with computing here", stats.wait_limits);
+void add_semantic(Families& out, const response_cache::SemanticTier& semantic) {
+  for (const auto& [owner, counts] : with_nobody(semantic.stats_by_owner()))
+    add_semantic_of(out, owner, counts);
+  out.gauge(std::string(kSemanticCache) + "entries", "Questions in the index",
+            static_cast<double>(semantic.stats().entries));
+}
+
+void add_shared_of(Families& out, const base::User& owner, const response_cache::SharedCounts& counts) {
+  const auto count = out.counters(kSharedTier, owner_labels(owner));
+  count("hits", "Lookups that the shared tier answered", counts.hits);
+  count("misses", "Lookups that it had nothing for", counts.misses);
+  count("stores", "Values stored there", counts.stores);
+  count("waited", "Answers that another server was computing, and that were waited for", counts.waited);
+  count("wait_limits", "Waits for another server that ended with computing here", counts.wait_limits);
+}
+
+void add_shared(Families& out, const response_cache::SharedStore& shared) {
+  for (const auto& [owner, counts] : with_nobody(shared.stats_by_owner())) add_shared_of(out, owner, counts);
+  const response_cache::SharedStats stats = shared.stats();
+  const std::string prefix = kSharedTier;
+  const auto count = out.counters(prefix);
   count("leases", "Rights to compute that were taken", stats.leases);
   count("leases_taken_over", "Of those, after another server had it and did not answer", stats.taken_over);
   count("void", "Values there that an invalidation had made void", stats.voided);
@@ -320,10 +342,10 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
   add_exceptions(families);
   if (options.cache != nullptr) {
     add_cache(families, *options.cache);
-    if (const auto* shared = options.cache->tiers().shared()) add_shared(families, shared->stats());
+    if (const auto* shared = options.cache->tiers().shared()) add_shared(families, *shared);
   }
   add_responses(families, responses.stats());
-  if (options.semantic != nullptr) add_semantic(families, options.semantic->stats());
+  if (options.semantic != nullptr) add_semantic(families, *options.semantic);
   if (options.meter != nullptr) add_meter(families, *options.meter);
   add_budgets(families, router.access().budgets());
   if (options.audit) add_audit(families, options.audit());

@@ -136,7 +136,10 @@ void Flight::run(const std::shared_ptr<Flight>& self) {
                               {.lease = job_.writes,
                                .wait = ask_ == Ask::kWait,
                                .max_age_s = job_.request->cache.max_age_s,
-                               .given_up = [self] { return self->cancel_inner_.cancelled(); }},
+                               .given_up = [self] { return self->cancel_inner_.cancelled(); },
+                               .who = {.model = table_.options_.model,
+                                       .tenant = job_.request->tenant,
+                                       .key = {}}},
                               [self](Fetched fetched) { self->go_on(self, std::move(fetched)); });
 }
 

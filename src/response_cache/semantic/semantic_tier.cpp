@@ -96,8 +96,25 @@ std::optional<SemanticTier::Question> SemanticTier::question_of(const llm::Reque
   }
   if (plain(text).empty()) return std::nullopt;
   return Question{
-      base::sha256("semantic scope " + canonical_request(rest, resolved_model, versions, options)),
-      std::move(text)};
+      .scope = base::sha256("semantic scope " + canonical_request(rest, resolved_model, versions, options)),
+      .text = std::move(text),
+      .who = {.model = std::string(resolved_model), .tenant = request.tenant, .key = {}}};
+}
+
+SemanticCounts& SemanticCounts::operator+=(const SemanticCounts& other) {
+  lookups += other.lookups;
+  hits += other.hits;
+  shadow_hits += other.shadow_hits;
+  explored += other.explored;
+  failed += other.failed;
+  agreed += other.agreed;
+  disagreed += other.disagreed;
+  shadow_wrong += other.shadow_wrong;
+  return *this;
+}
+
+void SemanticTier::count(const Pending& pending, std::uint64_t SemanticCounts::* what) {
+  counts_.change(pending.question.who.view(), [what](SemanticCounts& counts) { ++(counts.*what); });
 }
 
 double SemanticTier::draw() {
@@ -118,10 +135,10 @@ void SemanticTier::look_up(Question question, Ask ask, std::function<void(Decisi
   embedder_.embed_async(std::move(inputs), {},
                         [this, pending, ask, done = std::move(done),
                          began = clock_.now()](base::Result<llm::Embeddings> embedded) {
+                          count(*pending, &SemanticCounts::lookups);
+                          if (!embedded) count(*pending, &SemanticCounts::failed);
                           {
                             const std::lock_guard lock(mutex_);
-                            ++stats_.lookups;
-                            stats_.failed += embedded ? 0 : 1;
                             stats_.embed_ms += base::ms_between(began, clock_.now());
                           }
                           Decision decision;
@@ -206,17 +223,16 @@ SemanticTier::Decision SemanticTier::decide(const std::shared_ptr<Pending>& pend
   }
   const bool shadow = ask.shadow || options_.shadow;
   const bool explore = !shadow && draw() < kExploredShare;
-  const std::lock_guard lock(mutex_);
   if (shadow) {
-    ++stats_.shadow_hits;
+    count(*pending, &SemanticCounts::shadow_hits);
     pending->shadow_hit = true;
     decision.why = fmt::format("shadow mode: a question of similarity {:.3f} would have served", best.cosine);
   } else if (explore) {
-    ++stats_.explored;
+    count(*pending, &SemanticCounts::explored);
     decision.why = fmt::format("explored: a question of similarity {:.3f} could have served, and is checked",
                                best.cosine);
   } else {
-    ++stats_.hits;
+    count(*pending, &SemanticCounts::hits);
     decision.entry = std::move(entry);
     decision.pending = nullptr;
   }
@@ -240,11 +256,8 @@ void SemanticTier::add(const Pending& pending, const Key& key, std::uint64_t sam
 
 void SemanticTier::learn(const Pending& pending, const Key& key, bool agree) {
   matcher_.learn(*pending.candidate, agree);
-  {
-    const std::lock_guard lock(mutex_);
-    ++(agree ? stats_.agreed : stats_.disagreed);
-    stats_.shadow_wrong += pending.shadow_hit && !agree ? 1 : 0;
-  }
+  count(pending, agree ? &SemanticCounts::agreed : &SemanticCounts::disagreed);
+  if (pending.shadow_hit && !agree) count(pending, &SemanticCounts::shadow_wrong);
   add(pending, key, agree ? pending.candidate->id : 0);
 }
 
@@ -311,6 +324,7 @@ SemanticStats SemanticTier::stats() const {
   const std::size_t entries = matcher_.size();
   const std::lock_guard lock(mutex_);
   SemanticStats stats = stats_;
+  for (const auto& [who, counts] : counts_.all()) stats += counts;
   stats.entries = entries;
   return stats;
 }

@@ -37,6 +37,7 @@
 #include "base/clock.h"
 #include "llm/embedder.h"
 #include "llm/request.h"
+#include "base/by_user.h"
 #include "response_cache/response_cache.h"
 #include "response_cache/semantic/semantic_matcher.h"
 #include "response_cache/store/canonical_key.h"
@@ -46,13 +47,18 @@ namespace pmt::response_cache {
 /// Of what could be served, so much is computed all the same, to go on learning whether it is right.
 inline constexpr double kExploredShare = 0.02;
 
-/// Counters since start. lookups = hits + shadow_hits + explored + those that were not safe + failed.
-struct SemanticStats {
+/// What requests' lookups came to. lookups = hits + shadow_hits + explored + those that were not safe + failed.
+struct SemanticCounts {
   std::uint64_t lookups = 0, hits = 0, shadow_hits = 0, explored = 0, failed = 0;
+  std::uint64_t agreed = 0, disagreed = 0;  // labels
+  std::uint64_t shadow_wrong = 0;           // of the shadow hits, those whose answers then differed
+  SemanticCounts& operator+=(const SemanticCounts& other);
+};
+
+/// Counters since start.
+struct SemanticStats : SemanticCounts {
   std::array<std::uint64_t, text::kDifferences> vetoed{};  // of the nearest question
-  std::uint64_t agreed = 0, disagreed = 0;                 // labels
-  std::uint64_t shadow_wrong = 0;          // of the shadow hits, those whose answers then differed
-  std::uint64_t entries = 0, dropped = 0;  // dropped: found evicted, purged or expired
+  std::uint64_t entries = 0, dropped = 0;                  // dropped: found evicted, purged or expired
   double embed_ms = 0;
 };
 
@@ -69,6 +75,7 @@ class SemanticTier {
   struct Question {
     Scope scope;
     std::string text;
+    base::User who = {};  // whose counters count it, by model and tenant
   };
   /// Nothing if the request ends in no text that could be reworded: token ids, a tool's result, an empty
   /// message.
@@ -97,8 +104,10 @@ class SemanticTier {
   void found(const std::shared_ptr<Pending>& pending, const Key& key, const RecordedAnswer& answer);
 
   SemanticStats stats() const;
+  std::map<base::User, SemanticCounts, base::UserLess> stats_by_owner() const { return counts_.all(); }
 
  private:
+  void count(const Pending& pending, std::uint64_t SemanticCounts::* what);
   Decision decide(const std::shared_ptr<Pending>& pending, const Ask& ask);
   std::shared_ptr<const Entry> entry_of(const Match::Candidate& candidate, std::optional<double> max_age_s);
   void add(const Pending& pending, const Key& key, std::uint64_t same_answer_as);
@@ -114,9 +123,10 @@ class SemanticTier {
   SemanticMatcher matcher_;
   std::once_flag restored_;
   std::atomic<bool> stopping_{false};
+  base::ByUser<SemanticCounts> counts_;
   mutable std::mutex mutex_;
   std::unordered_map<Key, std::uint64_t, base::DigestHash> ids_;  // guarded by mutex_, like the next two
-  SemanticStats stats_;
+  SemanticStats stats_;  // but for the counts
   std::mt19937_64 generator_;
   std::thread restorer_;
 };

@@ -27,8 +27,7 @@ constexpr std::size_t kJobsMax = 100'000;
 constexpr std::chrono::minutes kTellCorruptEvery{1};
 
 struct Counts {
-  std::atomic<std::uint64_t> hits{0}, misses{0}, stores{0}, voided{0}, corrupt{0}, waited{0}, wait_limits{0},
-      leases{0}, taken_over{0}, skipped{0}, sent{0};
+  std::atomic<std::uint64_t> voided{0}, corrupt{0}, leases{0}, taken_over{0}, skipped{0}, sent{0};
 };
 
 class RedisStore final : public SharedStore {
@@ -79,6 +78,7 @@ class RedisStore final : public SharedStore {
     }
     forget(lease);
     const std::size_t bytes = entry->bytes;
+    base::User who{.model = entry->meta.model, .tenant = entry->meta.tenant, .key = {}};
     const std::uint64_t number = since & ((std::uint64_t{1} << kNumberBits) - 1);
     const std::uint64_t epoch = log_.stamp().epoch;
     worker_.ask({.make =
@@ -88,13 +88,13 @@ class RedisStore final : public SharedStore {
                                       std::to_string(life.count()), token});
                      },
                  .done =
-                     [this, key](const base::Result<Reply>& reply) {
+                     [this, key, who = std::move(who)](const base::Result<Reply>& reply) {
                        if (!reply || reply->is(Reply::Kind::kError)) {
                          if (reply) complain(*reply);
                          ++counts_.skipped;
                          return;
                        }
-                       ++counts_.stores;
+                       count(who, &SharedCounts::stores);
                        if (reply->integer == 1) say_replaced(key);
                      },
                  .bytes = bytes});
@@ -162,24 +162,28 @@ class RedisStore final : public SharedStore {
   }
 
   SharedStats stats() const override {
-    return {.up = breaker_.is_up(),
-            .last_error = breaker_.is_up() ? "" : breaker_.last_error(),
-            .servers = breaker_.is_up() ? log_.servers() : 0,
-            .hits = counts_.hits,
-            .misses = counts_.misses,
-            .stores = counts_.stores,
-            .voided = counts_.voided,
-            .corrupt = counts_.corrupt,
-            .waited = counts_.waited,
-            .wait_limits = counts_.wait_limits,
-            .leases = counts_.leases,
-            .taken_over = counts_.taken_over,
-            .skipped = counts_.skipped,
-            .failures = breaker_.failures(),
-            .sent = counts_.sent,
-            .received = log_.received(),
-            .pending = log_.pending(),
-            .swept = sweeper_.swept()};
+    SharedStats out;
+    for (const auto& [who, counts] : by_owner_.all()) out += counts;
+    out.up = breaker_.is_up();
+    if (out.up) {
+      out.servers = log_.servers();
+    } else {
+      out.last_error = breaker_.last_error();
+    }
+    out.voided = counts_.voided;
+    out.corrupt = counts_.corrupt;
+    out.leases = counts_.leases;
+    out.taken_over = counts_.taken_over;
+    out.skipped = counts_.skipped;
+    out.failures = breaker_.failures();
+    out.sent = counts_.sent;
+    out.received = log_.received();
+    out.pending = log_.pending();
+    out.swept = sweeper_.swept();
+    return out;
+  }
+  std::map<base::User, SharedCounts, base::UserLess> stats_by_owner() const override {
+    return by_owner_.all();
   }
 
  private:
@@ -194,6 +198,10 @@ class RedisStore final : public SharedStore {
     bool waited = false;
   };
   using AskingPtr = std::shared_ptr<Asking>;
+
+  void count(const base::User& who, std::uint64_t SharedCounts::* what) {
+    by_owner_.change(who.view(), [what](SharedCounts& counts) { ++(counts.*what); });
+  }
 
   void ask(const AskingPtr& asking, SteadyTime due) {
     worker_.ask({.make =
@@ -217,26 +225,26 @@ class RedisStore final : public SharedStore {
     if (what == "v") return hear_value(asking, *reply);
     if (what == "l") return hear_lease(asking);
     if (what == "w") return hear_taken(asking);
-    ++counts_.misses;
+    count(asking->options.who, &SharedCounts::misses);
     asking->done({});
   }
 
   void hear_value(const AskingPtr& asking, const Reply& reply) {
     auto entry = usable(*asking, reply.at(1).text, reply.at(2).integer);
     if (entry) {
-      ++(asking->waited ? counts_.waited : counts_.hits);
+      count(asking->options.who, asking->waited ? &SharedCounts::waited : &SharedCounts::hits);
       return asking->done({.entry = std::move(entry), .waited = asking->waited});
     }
     asking->read = false;
     if (asking->options.lease) return ask(asking, {});
-    ++counts_.misses;
+    count(asking->options.who, &SharedCounts::misses);
     asking->done({});
   }
 
   void hear_lease(const AskingPtr& asking) {
     Lease lease{.key = asking->key, .token = asking->token};
     ++counts_.leases;
-    ++counts_.misses;
+    count(asking->options.who, &SharedCounts::misses);
     if (asking->waited) ++counts_.taken_over;
     {
       const std::lock_guard lock(mutex_);
@@ -253,9 +261,9 @@ class RedisStore final : public SharedStore {
   void hear_taken(const AskingPtr& asking) {
     if (!asking->options.wait) return asking->done({.entry = nullptr, .busy = true});
     const auto now = steady_clock::now();
-    if (now >= asking->until) ++counts_.wait_limits;
+    if (now >= asking->until) count(asking->options.who, &SharedCounts::wait_limits);
     if (quiet_ || now >= asking->until || (asking->options.given_up && asking->options.given_up())) {
-      ++counts_.misses;
+      count(asking->options.who, &SharedCounts::misses);
       return asking->done({});
     }
     asking->waited = true;
@@ -381,6 +389,7 @@ class RedisStore final : public SharedStore {
   const base::Clock& clock_;
   const RedisNames names_;
   Counts counts_;
+  base::ByUser<SharedCounts> by_owner_;
   std::atomic<bool> quiet_{false};
   std::atomic<int> asking_{0};
   mutable std::mutex mutex_;

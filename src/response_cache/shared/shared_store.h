@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/by_user.h"
 #include "response_cache/store/entry_codec.h"
 #include "response_cache/store/invalidation.h"
 
@@ -24,15 +26,27 @@ struct Lease {
   std::string token = {};
 };
 
-struct SharedStats {
+/// What requests' lookups and stores came to.
+struct SharedCounts {
+  std::uint64_t hits = 0, misses = 0, stores = 0;
+  std::uint64_t waited = 0;       // answers that another server was computing, and that were waited for
+  std::uint64_t wait_limits = 0;  // waits that ended with computing here all the same
+  SharedCounts& operator+=(const SharedCounts& other) {
+    hits += other.hits;
+    misses += other.misses;
+    stores += other.stores;
+    waited += other.waited;
+    wait_limits += other.wait_limits;
+    return *this;
+  }
+};
+
+struct SharedStats : SharedCounts {
   bool up = false;
   std::string last_error = {};
   std::uint64_t servers = 0;  // that are alive, this one included
-  std::uint64_t hits = 0, misses = 0, stores = 0;
   std::uint64_t voided = 0;       // values that were there, but void by an invalidation or a lost epoch
   std::uint64_t corrupt = 0;      // values that failed their checks
-  std::uint64_t waited = 0;       // answers that another server was computing, and that were waited for
-  std::uint64_t wait_limits = 0;  // waits that ended with computing here all the same
   std::uint64_t leases = 0, taken_over = 0;  // the second: after another holder had it
   std::uint64_t skipped = 0;   // lookups and stores left out while the store was down or too busy
   std::uint64_t failures = 0;  // times it went down
@@ -58,6 +72,7 @@ class SharedStore {
     bool wait = true;   // if another has that right, wait for its answer, for a bounded time
     std::optional<double> max_age_s = {};  // an older value counts as none
     std::function<bool()> given_up = {};   // nobody waits any more
+    base::User who = {};                   // whose counters count it, by model and tenant
   };
   struct Answer {
     std::shared_ptr<OutsideEntry> entry = nullptr;  // null: compute
@@ -81,6 +96,7 @@ class SharedStore {
   /// From now on every acquire is answered with "compute": before what listens to the answers goes away.
   virtual void quiesce() = 0;
   virtual SharedStats stats() const = 0;
+  virtual std::map<base::User, SharedCounts, base::UserLess> stats_by_owner() const = 0;
 };
 
 }  // namespace pmt::response_cache
