@@ -14,6 +14,7 @@
 // longer than the provider remembers. One turn in 20 is asked twice (a client that tries again), and one run in 20
 // is another's from its beginning (a job that was started again).
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include <functional>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -40,6 +42,9 @@ namespace {
 using nlohmann::json;
 
 constexpr int kRuns = 40, kTurnsOfRun = 25, kTools = 12;
+/// The gateway counts what it sends with one key by its own clock, so turns come to it in the order and at the distances
+/// of the mix, this much faster, and it is told that a provider's minute is so much shorter.
+constexpr double kSpeed = 60;
 
 struct Turn {
   double at_s = 0;
@@ -172,6 +177,7 @@ Mix mix_of(const std::string& data, int turns, int seed) {
 struct Kind {
   const char* model;  // the provider's
   const char* help;   // of [[upstream]]
+  bool timed;         // its help depends on when turns come
   ProviderPrices prices;
 };
 
@@ -182,16 +188,21 @@ struct Setup {
 
 std::string config_of(const Kind& kind, const BillingProvider& provider, int port) {
   return fmt::format(
-      "[server]\nport = {}\n\n[[upstream]]\nname = \"up\"\nbase_url = \"{}\"\nmodels = [\"{}\"]\n{} = true\n\n"
-      "[prices.\"up/{}\"]\ninput_per_mtok = {}\ncached_input_per_mtok = {}\ncache_write_per_mtok = {}\n"
+      "[server]\nport = {}\n\n[[upstream]]\nname = \"up\"\nbase_url = \"{}\"\nmodels = [\"{}\"]\n{} = true\n"
+      "prompt_cache_key_seconds = {}\n\n[prices.\"up/{}\"]\ninput_per_mtok = {}\ncached_input_per_mtok = {}\ncache_write_per_mtok = {}\n"
       "output_per_mtok = {}\n",
-      port, provider.url(), kind.model, kind.help, kind.model, kind.prices.input, kind.prices.cached,
-      kind.prices.write, kind.prices.output);
+      port, provider.url(), kind.model, kind.help, 60 / kSpeed, kind.model, kind.prices.input,
+      kind.prices.cached, kind.prices.write, kind.prices.output);
 }
 
-void send_all(const std::vector<Turn>& turns, const std::string& url, const std::string& target) {
+/// `speed`: how much faster than they came; 0: one after the other.
+void send_all(const std::vector<Turn>& turns, const std::string& url, const std::string& target,
+              double speed = 0) {
   auto client = need(net::HttpClient::connect(url, 60));
+  const Stopwatch watch;
   for (const Turn& turn : turns) {
+    const double wait_s = speed == 0 ? 0 : (turn.at_s - turns.front().at_s) / speed - watch.seconds();
+    if (wait_s > 0) std::this_thread::sleep_for(std::chrono::duration<double>(wait_s));
     const auto answer =
         need(client->request("POST", target, {{"content-type", "application/json"}}, turn.body.dump()));
     if (answer.status != 200) fail(fmt::format("a turn was answered {}: {}", answer.status, answer.body));
@@ -239,7 +250,7 @@ class Bench {
         need(PeerProcess::start({setup_.binary, "serve", "--config", config.string()}, url, "/health", 60));
     progress(fmt::format("{}: {} turns, gateway{}", kind.model, turns.size(),
                          response_cache ? " with its response cache" : ""));
-    send_all(turns, url, "/v1/chat/completions");
+    send_all(turns, url, "/v1/chat/completions", kind.timed ? kSpeed : 0);
     const Billed bill = provider_.billed();
     const auto counted = need(need(net::HttpClient::connect(url, 60))->request("GET", "/v1/cache", {}, ""));
     const auto body = need(base::parse_json(counted.body));
@@ -294,8 +305,8 @@ int bench(const char* argv0, std::vector<std::string> args) {
       .folder = mkdtemp(folder.data())};
   Result result{.name = "agent_cost", .seed = seed, .rows = {}, .targets = {}};
   Bench measured(result, setup, std::move(mix));
-  for (const Kind& kind : {Kind{"automatic", "prompt_cache_key", kAutomaticPrices},
-                           Kind{"marked", "inject_cache_control", kMarkedPrices}})
+  for (const Kind& kind : {Kind{"automatic", "prompt_cache_key", true, kAutomaticPrices},
+                           Kind{"marked", "inject_cache_control", false, kMarkedPrices}})
     measured.measure(kind);
   print(result, as_json);
   std::error_code ignored;

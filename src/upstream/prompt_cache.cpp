@@ -139,35 +139,44 @@ std::string PromptCacheKeys::key_for(const llm::Request& request) {
   std::string own = prompt_cache_key(request);
   const std::uint64_t conversation = std::hash<std::string>{}(own);
   const std::lock_guard lock(mutex_);
-  std::shared_ptr<Shared> shared = find(conversation);
-  if (shared == nullptr) shared = choose(chain, std::move(own));
+  SharedPtr shared = find(conversation);
+  if (shared == nullptr) shared = choose(chain);
+  if (shared == nullptr) shared = std::make_shared<Shared>(Shared{.key = std::move(own), .lately = {}});
   remember(conversation, shared);
   for (const std::uint64_t block : chain) {
-    const auto known = find(block);
-    remember(block, known == nullptr || known->full() ? shared : known);
+    const SharedPtr known = find(block);
+    remember(block, known != nullptr && has_room(*known) ? known : shared);
   }
+  shared->lately.push_back(clock_.now());
+  if (shared->lately.size() > static_cast<std::size_t>(options_.key_requests)) shared->lately.pop_front();
   return shared->key;
 }
 
-std::shared_ptr<PromptCacheKeys::Shared> PromptCacheKeys::choose(std::span<const std::uint64_t> chain,
-                                                                 std::string own) const {
+PromptCacheKeys::SharedPtr PromptCacheKeys::choose(std::span<const std::uint64_t> chain) const {
   for (std::size_t blocks = chain.size(); blocks > 0 && 2 * blocks >= chain.size(); --blocks) {
-    const auto shared = find(chain[blocks - 1]);
-    if (shared == nullptr || shared->full()) continue;
-    ++shared->conversations;
-    return shared;
+    SharedPtr shared = find(chain[blocks - 1]);
+    if (shared != nullptr && has_room(*shared)) return shared;
   }
-  return std::make_shared<Shared>(Shared{std::move(own)});
+  return nullptr;
 }
 
-std::shared_ptr<PromptCacheKeys::Shared> PromptCacheKeys::find(std::uint64_t entry) const {
+bool PromptCacheKeys::has_room(Shared& shared) const {
+  const auto now = clock_.now();
+  const auto is_old = [&](base::Nanos sent) {
+    return base::ms_between(sent, now) > options_.key_seconds * 1e3;
+  };
+  while (!shared.lately.empty() && is_old(shared.lately.front())) shared.lately.pop_front();
+  return shared.lately.size() < static_cast<std::size_t>(options_.key_requests / 2);
+}
+
+PromptCacheKeys::SharedPtr PromptCacheKeys::find(std::uint64_t entry) const {
   for (const Generation* generation : {&now_, &before_}) {
     if (const auto at = generation->find(entry); at != generation->end()) return at->second;
   }
   return nullptr;
 }
 
-void PromptCacheKeys::remember(std::uint64_t entry, const std::shared_ptr<Shared>& shared) {
+void PromptCacheKeys::remember(std::uint64_t entry, const SharedPtr& shared) {
   if (now_.size() >= entries_max_ && !now_.contains(entry)) before_ = std::exchange(now_, {});
   now_[entry] = shared;
 }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/json_text.h"
 #include "upstream/request_json.h"
 
@@ -65,7 +66,8 @@ std::string long_text(int seed, std::size_t bytes) {
 }
 
 TEST(PromptCacheKeys, QuestionsOnOneTextHaveOneKey) {
-  PromptCacheKeys keys;
+  const base::FakeClock clock;
+  PromptCacheKeys keys(clock, kKey);
   const std::string text = long_text(1, 20'000);
   const std::string first = keys.key_for(question_on(text, "Who is it?"));
   EXPECT_EQ(first, prompt_cache_key(question_on(text, "Who is it?")));
@@ -78,7 +80,8 @@ TEST(PromptCacheKeys, QuestionsOnOneTextHaveOneKey) {
 }
 
 TEST(PromptCacheKeys, ALaterTurnKeepsItsKey) {
-  PromptCacheKeys keys;
+  const base::FakeClock clock;
+  PromptCacheKeys keys(clock, kKey);
   const std::string text = long_text(1, 8'000);
   const std::string first = keys.key_for(question_on(text, "Who is it?"));
   llm::Request later = question_on(text, "And where?");
@@ -89,24 +92,40 @@ TEST(PromptCacheKeys, ALaterTurnKeepsItsKey) {
 }
 
 TEST(PromptCacheKeys, WhatIsLessThanHalfOfAPromptDoesntCount) {
-  PromptCacheKeys keys;
+  const base::FakeClock clock;
+  PromptCacheKeys keys(clock, kKey);
   const std::string system = long_text(1, 4'000);
   const std::string first = keys.key_for(question_on(system, long_text(2, 6'000)));
   EXPECT_NE(keys.key_for(question_on(system, long_text(3, 6'000))), first);
 }
 
-TEST(PromptCacheKeys, SoManyConversationsHaveOneKey) {
-  PromptCacheKeys keys;
+TEST(PromptCacheKeys, SoManyRequestsAMinuteHaveOneKey) {
+  base::FakeClock clock;
+  PromptCacheKeys keys(clock, {.key = true, .key_requests = 6, .key_seconds = 60});
   const std::string system = long_text(1, 20'000);
-  std::map<std::string, int> conversations;
-  for (int i = 0; i < 4 * PromptCacheKeys::kConversationsMax; ++i)
-    ++conversations[keys.key_for(question_on(system, "Task " + std::to_string(i)))];
-  EXPECT_EQ(conversations.size(), 4U);
-  for (const auto& [key, count] : conversations) EXPECT_EQ(count, PromptCacheKeys::kConversationsMax) << key;
+  int task = 0;
+  const auto key_of_next = [&] {
+    return keys.key_for(question_on(system, "Task " + std::to_string(++task)));
+  };
+  std::map<std::string, int> sent;
+  for (int i = 0; i < 9; ++i) ++sent[key_of_next()];
+  EXPECT_EQ(sent.size(), 3U);
+  for (const auto& [key, count] : sent) EXPECT_EQ(count, 3) << key << ": half of what it may have";
+  clock.advance(std::chrono::seconds(61));
+  EXPECT_TRUE(sent.contains(key_of_next())) << "a minute later there is room again";
+}
+
+TEST(PromptCacheKeys, AConversationKeepsItsKeyThoughItIsFull) {
+  const base::FakeClock clock;
+  PromptCacheKeys keys(clock, {.key = true, .key_requests = 4, .key_seconds = 60});
+  const llm::Request request = question_on(long_text(1, 8'000), "Who is it?");
+  const std::string first = keys.key_for(request);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(keys.key_for(request), first);
 }
 
 TEST(PromptCacheKeys, ForgetsTheOldest) {
-  PromptCacheKeys keys(64);
+  const base::FakeClock clock;
+  PromptCacheKeys keys(clock, kKey, 64);
   const std::string text = long_text(1, 8'000);
   const std::string first = keys.key_for(question_on(text, "Who is it?"));
   for (int i = 2; i < 40; ++i) (void)keys.key_for(question_on(long_text(i, 8'000), "Who?"));

@@ -229,6 +229,8 @@ base_url = "https://api.example/v1/"
 api_key_env = "NO_SUCH_VARIABLE_HERE"
 models = { fast = "sonar-small" }
 prompt_cache_key = true
+prompt_cache_key_requests = 20
+prompt_cache_key_seconds = 30.5
 retries = 0
 fallbacks = ["other/x"]
 cooldown_s = 5
@@ -252,6 +254,8 @@ api = "responses"
   EXPECT_TRUE(sonar.remote.base_url.tls);
   EXPECT_EQ(sonar.remote.base_url.path, "/v1");
   EXPECT_TRUE(sonar.prompt_cache.key);
+  EXPECT_EQ(sonar.prompt_cache.key_requests, 20);
+  EXPECT_EQ(sonar.prompt_cache.key_seconds, 30.5);
   EXPECT_FALSE(sonar.prompt_cache.breakpoints);
   EXPECT_FALSE(config->upstreams[1].prompt_cache.any()) << "off unless asked";
   EXPECT_EQ(sonar.remote.retries.attempts_more, 0);

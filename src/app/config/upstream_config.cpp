@@ -137,6 +137,8 @@ base::Result<UpstreamConfig> read_upstream(const toml::table& table, const std::
   reader.boolean("stream", remote.stream);
   reader.boolean("max_completion_tokens", remote.max_completion_tokens);
   reader.boolean("prompt_cache_key", out.prompt_cache.key);
+  reader.integer("prompt_cache_key_requests", out.prompt_cache.key_requests, {.min = 2, .max = 1'000'000});
+  reader.number("prompt_cache_key_seconds", out.prompt_cache.key_seconds, {.min = 0.001, .max = 86'400});
   reader.boolean("inject_cache_control", out.prompt_cache.breakpoints);
   reader.number("connect_timeout_s", remote.timeouts.connect_s, kTimeout);
   reader.number("first_byte_timeout_s", remote.timeouts.first_byte_s, kTimeout);

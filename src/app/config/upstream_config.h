@@ -16,6 +16,8 @@
 //   stream = true                         # false: for a server that can't stream
 //   max_completion_tokens = false         # true: send the length under OpenAI's newer name
 //   prompt_cache_key = false              # true: set from the conversation, where the caller set none
+//   prompt_cache_key_requests = 15        # so many with one key, in as many seconds as
+//   prompt_cache_key_seconds = 60         # this says, are read by one of the provider's servers
 //   inject_cache_control = false          # true: Anthropic's cache breakpoints, where the caller set none
 //   connect_timeout_s = 10
 //   first_byte_timeout_s = 60             # of a streamed answer

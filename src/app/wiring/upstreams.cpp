@@ -84,7 +84,7 @@ base::Status Upstreams::add(const UpstreamConfig& config) {
                 .config = &config};
     if (config.prompt_cache.any()) {
       model.helped = std::make_unique<upstream::PromptCacheHelper>(*model.remote, model.remote->options(),
-                                                                   config.prompt_cache);
+                                                                   config.prompt_cache, clock_);
     }
     model.metered = std::make_unique<llm::MeteredCompleter>(
         model.helped ? *model.helped : *model.remote, *options_.meter,

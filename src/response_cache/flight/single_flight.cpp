@@ -132,15 +132,14 @@ void SingleFlight::leave(const std::shared_ptr<Flight>& flight, const Waiter& wa
 
 void Flight::run(const std::shared_ptr<Flight>& self) {
   if (ask_ == Ask::kNothing) return compute(self);
-  table_.cache_.tiers().fetch(job_.key,
-                              {.lease = job_.writes,
-                               .wait = ask_ == Ask::kWait,
-                               .max_age_s = job_.request->cache.max_age_s,
-                               .given_up = [self] { return self->cancel_inner_.cancelled(); },
-                               .who = {.model = table_.options_.model,
-                                       .tenant = job_.request->tenant,
-                                       .key = {}}},
-                              [self](Fetched fetched) { self->go_on(self, std::move(fetched)); });
+  table_.cache_.tiers().fetch(
+      job_.key,
+      {.lease = job_.writes,
+       .wait = ask_ == Ask::kWait,
+       .max_age_s = job_.request->cache.max_age_s,
+       .given_up = [self] { return self->cancel_inner_.cancelled(); },
+       .who = {.model = table_.options_.model, .tenant = job_.request->tenant, .key = {}}},
+      [self](Fetched fetched) { self->go_on(self, std::move(fetched)); });
 }
 
 void Flight::go_on(const std::shared_ptr<Flight>& self, Fetched fetched) {

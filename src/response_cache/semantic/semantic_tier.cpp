@@ -113,7 +113,7 @@ SemanticCounts& SemanticCounts::operator+=(const SemanticCounts& other) {
   return *this;
 }
 
-void SemanticTier::count(const Pending& pending, std::uint64_t SemanticCounts::* what) {
+void SemanticTier::count(const Pending& pending, std::uint64_t SemanticCounts::*what) {
   counts_.change(pending.question.who.view(), [what](SemanticCounts& counts) { ++(counts.*what); });
 }
 

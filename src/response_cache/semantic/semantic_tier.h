@@ -34,10 +34,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/by_user.h"
 #include "base/clock.h"
 #include "llm/embedder.h"
 #include "llm/request.h"
-#include "base/by_user.h"
 #include "response_cache/response_cache.h"
 #include "response_cache/semantic/semantic_matcher.h"
 #include "response_cache/store/canonical_key.h"
@@ -107,7 +107,7 @@ class SemanticTier {
   std::map<base::User, SemanticCounts, base::UserLess> stats_by_owner() const { return counts_.all(); }
 
  private:
-  void count(const Pending& pending, std::uint64_t SemanticCounts::* what);
+  void count(const Pending& pending, std::uint64_t SemanticCounts::*what);
   Decision decide(const std::shared_ptr<Pending>& pending, const Ask& ask);
   std::shared_ptr<const Entry> entry_of(const Match::Candidate& candidate, std::optional<double> max_age_s);
   void add(const Pending& pending, const Key& key, std::uint64_t same_answer_as);
@@ -126,7 +126,7 @@ class SemanticTier {
   base::ByUser<SemanticCounts> counts_;
   mutable std::mutex mutex_;
   std::unordered_map<Key, std::uint64_t, base::DigestHash> ids_;  // guarded by mutex_, like the next two
-  SemanticStats stats_;  // but for the counts
+  SemanticStats stats_;                                           // but for the counts
   std::mt19937_64 generator_;
   std::thread restorer_;
 };

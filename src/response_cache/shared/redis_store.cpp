@@ -199,7 +199,7 @@ class RedisStore final : public SharedStore {
   };
   using AskingPtr = std::shared_ptr<Asking>;
 
-  void count(const base::User& who, std::uint64_t SharedCounts::* what) {
+  void count(const base::User& who, std::uint64_t SharedCounts::*what) {
     by_owner_.change(who.view(), [what](SharedCounts& counts) { ++(counts.*what); });
   }
 

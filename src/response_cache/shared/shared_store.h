@@ -45,8 +45,8 @@ struct SharedStats : SharedCounts {
   bool up = false;
   std::string last_error = {};
   std::uint64_t servers = 0;  // that are alive, this one included
-  std::uint64_t voided = 0;       // values that were there, but void by an invalidation or a lost epoch
-  std::uint64_t corrupt = 0;      // values that failed their checks
+  std::uint64_t voided = 0;   // values that were there, but void by an invalidation or a lost epoch
+  std::uint64_t corrupt = 0;  // values that failed their checks
   std::uint64_t leases = 0, taken_over = 0;  // the second: after another holder had it
   std::uint64_t skipped = 0;   // lookups and stores left out while the store was down or too busy
   std::uint64_t failures = 0;  // times it went down
