@@ -88,7 +88,8 @@ bool is_weight_type(std::uint32_t type) {
 
 class Header {
  public:
-  explicit Header(std::FILE* file, std::uint64_t bytes) : file_(file), bytes_(bytes) {}
+  Header(std::FILE* file, std::uint64_t bytes, GgufExtent extent)
+      : file_(file), bytes_(bytes), extent_(extent) {}
 
   base::Status check() {
     std::array<char, 4> magic{};
@@ -197,7 +198,11 @@ class Header {
     alignment_ = static_cast<std::uint64_t>(integer_or("general.alignment", GGUF_DEFAULT_ALIGNMENT));
     if (alignment_ > kAlignmentMax || !std::has_single_bit(alignment_) || alignment_ < 8)
       return wrong(fmt::format("key general.alignment is {}", alignment_));
-    if (integer_or("split.count", 0) > 1) return wrong("it is one part of a model split over several files");
+    if (extent_ == GgufExtent::kWhole && integer_or("split.count", 0) > 1) {
+      return wrong(
+          "it is one part of a model split over several files (`permutation models pull` fetches and joins "
+          "all of them)");
+    }
     const auto named = texts_.find("general.architecture");
     const std::string arch = named == texts_.end() ? "" : named->second;
     const std::int64_t layers = integer_or(arch + ".block_count", 1);
@@ -279,6 +284,7 @@ class Header {
 
   std::FILE* file_;
   std::uint64_t bytes_;
+  GgufExtent extent_;
   std::uint64_t at_ = 0;
   std::uint64_t alignment_ = GGUF_DEFAULT_ALIGNMENT;
   std::uint64_t data_bytes_ = 0;  // of the tensors so far, each padded
@@ -290,7 +296,7 @@ class Header {
 
 }  // namespace
 
-base::Status check_gguf(const std::string& path) {
+base::Status check_gguf(const std::string& path, GgufExtent extent) {
   TRY(base::check_file(path));
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   if (file == nullptr) {
@@ -300,7 +306,7 @@ base::Status check_gguf(const std::string& path) {
   struct stat info {};
   if (fstat(fileno(file.get()), &info) != 0 || !S_ISREG(info.st_mode))
     return Error{Code::kIo, fmt::format("{} is not a regular file", path)};
-  Header header(file.get(), static_cast<std::uint64_t>(info.st_size));
+  Header header(file.get(), static_cast<std::uint64_t>(info.st_size), extent);
   if (const auto checked = header.check(); !checked) {
     return Error{
         checked.error().code,

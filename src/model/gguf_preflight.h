@@ -16,6 +16,9 @@
 
 namespace pmt::model {
 
-base::Status check_gguf(const std::string& path);
+/// A model may be cut into several files, of which none can be loaded alone.
+enum class GgufExtent { kWhole, kPart };
+
+base::Status check_gguf(const std::string& path, GgufExtent extent = GgufExtent::kWhole);
 
 }  // namespace pmt::model
