@@ -11,6 +11,8 @@
 
 #include "base/file.h"
 #include "engine/catalogue.h"
+#include "engine/model_source.h"
+#include "engine/pulled_models.h"
 #include "text/plain_words.h"
 
 namespace pmt::engine {
@@ -36,17 +38,24 @@ base::Result<std::string> path_of(const CatalogueModel& known) {
                   known.name, installed_path(known).string())};
 }
 
-base::Result<std::string> catalogue_path(const std::string& name) {
+base::Error unknown_name(const std::string& name) {
+  std::vector<std::string> names;
+  for (const CatalogueModel& model : catalogue()) {
+    if (model.kind == ModelKind::kWrites) names.emplace_back(model.name);
+  }
+  for (const PulledModel& model : pulled_models()) names.push_back(model.name);
+  return {base::Code::kNotFound,
+          fmt::format("no model \"{}\" in the catalogue or among those that were pulled: {}. Or give a file: "
+                      "./{}.gguf",
+                      name, fmt::join(names, ", "), name)};
+}
+
+base::Result<std::string> path_of_name(const std::string& name) {
   const CatalogueModel* known = find_in_catalogue(name);
   if (known == nullptr) {
-    std::vector<std::string_view> names;
-    for (const CatalogueModel& model : catalogue()) {
-      if (model.kind == ModelKind::kWrites) names.push_back(model.name);
-    }
-    return base::Error{
-        base::Code::kNotFound,
-        fmt::format("no model \"{}\" in the catalogue, which has: {}. Or give a file: ./{}.gguf", name,
-                    fmt::join(names, ", "), name)};
+    const auto pulled = find_pulled(name);
+    if (!pulled) return unknown_name(name);
+    return pulled->path().string();
   }
   if (known->kind != ModelKind::kWrites) {
     return base::invalid(fmt::format("the model {} makes embeddings, it doesn't write: leave it out, POST "
@@ -57,24 +66,33 @@ base::Result<std::string> catalogue_path(const std::string& name) {
   return path_of(*known);
 }
 
+/// A source as name or path becomes the pulled model's; a name beside a path that is a source stays.
+base::Result<ModelFile> from_source(const ModelFile& named) {
+  const bool by_path = is_source(named.path);
+  if (!by_path && !(named.path.empty() && is_source(named.name))) return named;
+  TRY_ASSIGN(const PulledModel pulled, find_pulled(by_path ? named.path : named.name));
+  const bool has_name = by_path && !named.name.empty();
+  return ModelFile{.name = has_name ? named.name : pulled.name, .path = pulled.path().string()};
+}
+
 }  // namespace
 
 ModelFile model_from_spec(const std::string& spec) {
-  const bool is_path = spec.find('/') != std::string::npos || spec.ends_with(".gguf");
+  const bool is_path = !is_source(spec) && (spec.find('/') != std::string::npos || spec.ends_with(".gguf"));
   return is_path ? ModelFile{.name = {}, .path = spec} : ModelFile{.name = spec, .path = {}};
 }
 
 base::Result<ModelFile> find_model(const ModelFile& named) {
-  ModelFile found = named;
+  TRY_ASSIGN(ModelFile found, from_source(named));
   if (found.path.empty()) {
-    TRY_ASSIGN(found.path, catalogue_path(found.name));
+    TRY_ASSIGN(found.path, path_of_name(found.name));
   }
   if (found.name.empty()) found.name = served_name(found.path);
   return found;
 }
 
 base::Result<ModelFile> find_embedder(const ModelFile& named) {
-  ModelFile found = named;
+  TRY_ASSIGN(ModelFile found, from_source(named));
   if (found.path.empty()) {
     TRY_ASSIGN(found.path, path_of(default_embedder()));
     if (found.name.empty()) found.name = default_embedder().name;
