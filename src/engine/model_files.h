@@ -1,5 +1,6 @@
 // From what a person names (a catalogue name, a file, or a pulled model's name or source) to a file that can be
-// loaded, and the name that it is served by. A file that the catalogue knows has the catalogue's name, any other its stem in lower case.
+// loaded, and the name that it is served by. A file that the catalogue knows has the catalogue's name, any other its
+// stem in lower case.
 // Thread-safety: any thread. Errors: kNotFound or kInvalidArgument; each says what to do: the names that there
 // are, or the command that installs a model.
 #pragma once

@@ -28,7 +28,7 @@ def test_help_lists_the_commands(cli):
         assert re.search(rf"^\s+{command}\b", ended.stdout, re.MULTILINE), command
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models pull", "cache stats", "cache purge", "cache export", "cache import"])
+@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models pull", "models remove", "cache stats", "cache purge", "cache export", "cache import"])
 def test_help_of_each_command(cli, command):
     ended = cli(*command.split(), "--help")
     assert ended.returncode == 0

@@ -1,65 +1,33 @@
-// permutation models list|pull: the catalogue.
+// permutation models list|pull|remove: the catalogue, and models of a hub or a URL.
 #include <cstdio>
 #include <memory>
 #include <string>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "app/commands/commands.h"
+#include "app/commands/models_list.h"
 #include "app/commands/report_error.h"
 #include "app/commands/text_table.h"
 #include "app/config/config_reader.h"
-#include "app/wiring/model_pull.h"
+#include "app/pull/model_pull.h"
+#include "app/pull/model_removal.h"
+#include "app/pull/remote_plan.h"
+#include "app/pull/remote_pull.h"
 #include "base/file_digest.h"
 #include "engine/catalogue.h"
+#include "engine/model_source.h"
 
 namespace pmt::app {
 
 namespace {
 
-std::string source(const engine::CatalogueModel& model) {
-  if (model.parts.size() == 1)
-    return fmt::format("Python package {} {}", model.parts.front().package, model.version);
-  return fmt::format("Python packages {} to {}, {}", model.parts.front().package, model.parts.back().package,
-                     model.version);
-}
-
-nlohmann::json to_json(const engine::CatalogueModel& model) {
-  std::vector<std::string_view> packages;
-  for (const engine::CataloguePart& part : model.parts) packages.push_back(part.package);
-  return {{"name", model.name},
-          {"bytes", model.bytes},
-          {"licence", model.licence},
-          {"source", source(model)},
-          {"packages", packages},
-          {"version", model.version},
-          {"sha256", model.sha256},
-          {"installed", engine::is_installed(model)},
-          {"path", engine::installed_path(model).string()}};
-}
-
 int list_models(bool json) {
-  if (json) {
-    nlohmann::json models = nlohmann::json::array();
-    for (const engine::CatalogueModel& model : engine::catalogue()) models.push_back(to_json(model));
-    fmt::print("{}\n", nlohmann::json{{"models", models}}.dump(2));
-    return kExitDone;
-  }
-  std::vector<std::vector<std::string>> rows{{"name", "size", "licence", "from", "installed"}};
-  for (const engine::CatalogueModel& model : engine::catalogue()) {
-    rows.push_back({std::string(model.name), human_bytes(static_cast<double>(model.bytes)),
-                    std::string(model.licence), source(model),
-                    engine::is_installed(model) ? engine::installed_path(model).string()
-                                                : fmt::format("no: permutation models pull {}", model.name)});
-  }
-  fmt::print("{}\n", text_table(rows));
-  for (const engine::CatalogueModel& model : engine::catalogue())
-    fmt::print("{} sha256 {}\n", model.name, model.sha256);
+  fmt::print("{}", json ? models_json() + "\n" : models_table());
   return kExitDone;
 }
 
-int pull(const std::string& name) {
+int pull_by_name(const std::string& name) {
   const engine::CatalogueModel* model = engine::find_in_catalogue(name);
   if (model == nullptr) {
     std::vector<std::string_view> names;
@@ -67,7 +35,8 @@ int pull(const std::string& name) {
     const std::string_view meant = nearest(name, names);
     return report_wrong_usage(base::invalid(fmt::format(
         "no model \"{}\" in the catalogue. {}", name,
-        meant.empty() ? "See: permutation models list" : fmt::format("Did you mean {}?", meant))));
+        meant.empty() ? "See: permutation models list; hf:USER/REPO:QUANTIZATION and URLs are taken too"
+                      : fmt::format("Did you mean {}?", meant))));
   }
   if (engine::is_installed(*model)) {
     if (const auto digest = base::digest_of_file(engine::installed_path(*model));
@@ -84,10 +53,47 @@ int pull(const std::string& name) {
   return kExitDone;
 }
 
+int pull(const RemotePull& wanted) {
+  if (!engine::is_source(wanted.source)) {
+    if (wanted.name.empty() && wanted.sha256.empty()) return pull_by_name(wanted.source);
+    return report_wrong_usage(
+        base::invalid("--name and --sha256 are for models that aren't in the catalogue"));
+  }
+  const auto path = pull_remote(wanted);
+  if (!path) return report_by_code(path.error());
+  fmt::print("{}\n", path->string());
+  return kExitDone;
+}
+
+int remove_by_name(const std::string& name) {
+  const auto bytes = remove_model(name);
+  if (!bytes) return report_by_code(bytes.error());
+  tell("removed {}: {}\n", name, human_bytes(static_cast<double>(*bytes)));
+  return kExitDone;
+}
+
+void add_pull(CLI::App& models, Command& chosen) {
+  CLI::App* pulled = models.add_subcommand("pull", "Fetch a model, check it and install it");
+  const auto wanted = std::make_shared<RemotePull>();
+  pulled
+      ->add_option(
+          "NAME", wanted->source,
+          "A name of `permutation models list`, hf:USER/REPO[@REVISION][:QUANTIZATION or FILE] of the hub at "
+          "HF_ENDPOINT (HF_TOKEN opens private repositories), or a URL of a .gguf file")
+      ->required();
+  pulled->add_option("--name", wanted->name, "What it is served as (the file's name in lower case)");
+  pulled->add_option("--sha256", wanted->sha256, "What a URL's file must have");
+  pulled
+      ->add_option("--timeout", wanted->timeout_s,
+                   "Seconds of silence after which a connection is tried anew (30)")
+      ->check(CLI::Range(0.1, 3600.0));
+  pulled->callback([&chosen, wanted] { chosen = [wanted] { return pull(*wanted); }; });
+}
+
 }  // namespace
 
 void add_models(CLI::App& root, Command& chosen) {
-  CLI::App* models = root.add_subcommand("models", "The models known by name: list them, fetch one");
+  CLI::App* models = root.add_subcommand("models", "The models known by name: list, fetch, remove them");
   models->require_subcommand(1);
 
   CLI::App* list =
@@ -96,10 +102,13 @@ void add_models(CLI::App& root, Command& chosen) {
   list->add_flag("--json", *json, "Print JSON");
   list->callback([&chosen, json] { chosen = [json] { return list_models(*json); }; });
 
-  CLI::App* pulled = models->add_subcommand("pull", "Fetch a model by its package, check it and install it");
+  add_pull(*models, chosen);
+
+  CLI::App* removed =
+      models->add_subcommand("remove", "Remove a model that was pulled, or what is there of it");
   const auto name = std::make_shared<std::string>();
-  pulled->add_option("NAME", *name, "A name of `permutation models list`")->required();
-  pulled->callback([&chosen, name] { chosen = [name] { return pull(*name); }; });
+  removed->add_option("NAME", *name, "Its name, or where it came from (hf:..., a URL)")->required();
+  removed->callback([&chosen, name] { chosen = [name] { return remove_by_name(*name); }; });
 }
 
 }  // namespace pmt::app

