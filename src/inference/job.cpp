@@ -24,7 +24,6 @@ base::Status add_choices(Job& job, const model::Vocab& vocab, kv_cache::PagePool
         GenerationOptions{i, job.new_tokens_max, job.logprobs, job.scores_end, job.speculate}, job.grammar);
     job.running.back().end_as(job.ending);
     job.running.back().show_names_of(job.shown);
-    job.running.back().think_as(job.thinking);
     // A form that was asked for goes before what was taught.
     if (!job.grammar) job.running.back().force(job.forced);
   }

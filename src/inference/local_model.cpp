@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "base/hash.h"
 #include "compression/calibration.h"
 #include "inference/answer_forms.h"
 #include "inference/encode_queue.h"
@@ -23,11 +22,6 @@
 namespace pmt::inference {
 namespace {
 
-/// The one that is used.
-std::optional<std::string> template_of(const LocalModelOptions& options, const model::Vocab& vocab) {
-  return options.chat_template.empty() ? vocab.chat_template() : options.chat_template;
-}
-
 ModelInfo info_of(const LocalModelOptions& options, const model::Transformer& transformer,
                   const PromptEncoder& prompts) {
   ModelInfo out;
@@ -38,13 +32,6 @@ ModelInfo info_of(const LocalModelOptions& options, const model::Transformer& tr
   out.parameters = transformer.parameters();
   out.file_bytes = transformer.file_bytes();
   out.has_chat_template = prompts.has_chat_template();
-  if (!options.chat_template.empty()) out.template_sha256 = base::sha256(options.chat_template).hex();
-  out.native_tools = prompts.knows_tools();
-  out.thinks = prompts.thinking().has_value();
-  if (out.thinks) {
-    out.thought_open = prompts.thinking()->open;
-    out.thought_close = prompts.thinking()->close;
-  }
   return out;
 }
 
@@ -57,9 +44,8 @@ class LocalModelImpl final : public LocalModel {
       : options_(std::move(options)),
         clock_(clock),
         vocab_(std::move(vocab)),
-        prompts_({options_.name, transformer->hparams().context_tokens, template_of(options_, *vocab_)},
-                 *vocab_, std::move(chat_template)),
-        forms_(*vocab_, prompts_.thinking()),
+        prompts_({options_.name, transformer->hparams().context_tokens}, *vocab_, std::move(chat_template)),
+        forms_(*vocab_),
         transformer_(std::move(transformer)),
         info_(info_of(options_, *transformer_, prompts_)),
         kv_quality_(compression::quality_of(options_.path)),
@@ -156,7 +142,7 @@ llm::TokenizerInfo LocalModelImpl::tokenizer_info() const {
   return {.bos = name(vocab_->bos()),
           .eos = name(vocab_->eos()),
           .pad = name(vocab_->pad()),
-          .chat_template = template_of(options_, *vocab_),
+          .chat_template = vocab_->chat_template(),
           .adds_bos = vocab_->adds_bos()};
 }
 
@@ -212,8 +198,8 @@ base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions opt
                                    vocab->size(), transformer->hparams().vocabulary)};
   }
   std::unique_ptr<model::ChatTemplate> chat_template;
-  if (const auto source = template_of(options, *vocab)) {
-    TRY_ASSIGN(chat_template, model::ChatTemplate::create(*vocab, *source));
+  if (vocab->chat_template()) {
+    TRY_ASSIGN(chat_template, model::ChatTemplate::create(*vocab));
   }
   TRY_ASSIGN(auto pool, transformer->make_pool(options.kv_bytes_max));
   TRY_ASSIGN(auto calibration, calibration_of(*transformer, *vocab, options));

@@ -23,7 +23,6 @@ namespace pmt::inference {
 struct LocalModelOptions {
   std::string name;                         // as served, e.g. "smollm2-135m-instruct"
   std::string path;                         // the GGUF
-  std::string chat_template = {};           // Jinja, in place of the model's own; "": that
   int threads = 0;                          // 0: all cores
   std::size_t kv_bytes_max = 512ULL << 20;  // the page pool's ceiling
   int prefill_chunk_tokens = 512;
@@ -56,11 +55,6 @@ struct ModelInfo {
   std::int64_t parameters = 0;
   std::int64_t file_bytes = 0;
   bool has_chat_template = false;
-  std::string template_sha256 = {};  // of the chat template that it was given in place of its own; "": none
-  bool native_tools = false;         // the template has a notation of its own for calls
-  bool thinks = false;               // its chat template has it think before it answers
-  std::string thought_open = {},
-              thought_close = {};  // what stands around a thought; "": only its parser knows
 };
 
 /// The model's calibration, which ranks a prompt's tokens for compression (note 0034).

@@ -27,7 +27,6 @@ stop_grace_ms = 500
 
 [[model]]
 path = "{model}"
-{model_more}
 
 [embeddings]
 path = "{embedder}"
@@ -66,11 +65,10 @@ def model_file():
     return pathlib.Path(MODEL_FILE)
 
 
-def serving(binary, model_file, folder, more="", model_more=""):
-    """A server with the model and the embedder, until it is no longer asked for. `more`: of the config; of its model."""
+def serving(binary, model_file, folder, more=""):
+    """A server with the model and the embedder, until it is no longer asked for. `more`: of the config."""
     config = folder / "config.toml"
-    names = {"model": model_file, "embedder": EMBEDDER_FILE, "name": MODEL, "knowledge": folder / "knowledge",
-             "model_more": model_more}  # fmt: skip
+    names = {"model": model_file, "embedder": EMBEDDER_FILE, "name": MODEL, "knowledge": folder / "knowledge"}
     config.write_text(CONFIG.format(**names) + more)
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running

@@ -127,8 +127,7 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                              .knowledge = taught,
                              .description = "RecursiveLanguageModel: " + about,
                              .created_unix_s = clock.unix_seconds(),
-                             .engine = true,
-                             .thinks = served.at(root.name).thinks || served.at(leaf.name).thinks};
+                             .engine = true};
   const auto permutation = served.find(permutation::kModelName);
   if (permutation != served.end() && !parts.local_models.empty()) {
     completers.push_back(std::make_unique<pipeline::UnifiedPipeline>(
@@ -145,7 +144,6 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                                     .created_unix_s = clock.unix_seconds(),
                                     .forwards = permutation->second.forwards,
                                     .engine = true,
-                                    .thinks = permutation->second.thinks || served.at(rlm::kModelName).thinks,
                                     .native = permutation->second.native};
   }
   return engines;

@@ -48,12 +48,6 @@ namespace {
 using inference::LocalModel;
 using response_cache::CachedCompleter;
 
-/// What its answers depend on beside its name.
-nlohmann::json versions_of(const LocalModel& model) {
-  const std::string& given = model.info().template_sha256;
-  return given.empty() ? nlohmann::json() : nlohmann::json{{"chat_template", given}};
-}
-
 void log_opened(const engine::TaughtModel& taught, double load_ms) {
   const inference::ModelInfo& info = taught.model->info();
   spdlog::info("loaded {} in {:.0f} ms: {}, {:.1f} M parameters, {} tokens of context", info.name, load_ms,
@@ -208,7 +202,6 @@ base::Status ServerApp::Impl::open_engine() {
 api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalModel& model) {
   api::ServedModel served{.completer = &completer,
                           .created_unix_s = clock.unix_seconds(),
-                          .thinks = model.info().thinks,
                           .vocabulary = &model,
                           .meta = model_meta(model.info()),
                           .counts_in = &model,
@@ -246,7 +239,7 @@ base::Status ServerApp::Impl::wire() {
     completers.push_back(std::make_unique<CachedCompleter>(
         meter_of(taught), cache, clock,
         response_cache::CachedCompleterOptions{.model = taught.name,
-                                               .versions = versions_of(*taught.model),
+                                               .versions = {},
                                                .price = prices.of(taught.name),
                                                .usage = &cache_usage,
                                                .semantic = semantic.get()}));
@@ -357,7 +350,6 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
                           .created_unix_s = clock.unix_seconds(),
                           .forwards = forwards,
                           .engine = true,
-                          .thinks = taught != nullptr && taught->model->info().thinks,
                           .native = native,
                           .meta = {}};
   if (!models.empty()) served.meta = model_meta(models[0].model->info());

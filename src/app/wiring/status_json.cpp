@@ -99,9 +99,11 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
 }
 
 nlohmann::json model_meta(const inference::ModelInfo& info) {
-  return {{"architecture", info.architecture},       {"context_tokens", info.context_tokens},
-          {"parameters", info.parameters},           {"file_bytes", info.file_bytes},
-          {"chat_template", info.has_chat_template}, {"thinks", info.thinks}};
+  return {{"architecture", info.architecture},
+          {"context_tokens", info.context_tokens},
+          {"parameters", info.parameters},
+          {"file_bytes", info.file_bytes},
+          {"chat_template", info.has_chat_template}};
 }
 
 api::EngineSample engine_sample(const inference::LocalModel& model) {
