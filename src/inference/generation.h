@@ -1,6 +1,6 @@
 // One choice of one request while it is written: its tokens, and the way from sampled tokens to text that may be
-// shown (whole UTF-8 characters, nothing of a stop string). Where its keys and values are is whose runs it
-// (paged_generation.h). Thread-safety: the scheduler's thread only.
+// shown (whole UTF-8 characters, nothing of a stop string). Where its keys and values are is whose runs it: our
+// pages (paged_generation.h), or libllama's cells (libllama/llama_job.h). Thread-safety: the scheduler's thread only.
 #pragma once
 
 #include <cstdint>

@@ -42,6 +42,9 @@ struct Job {
   std::string prefix_scope;         // requests of another scope share no prefix (prefix_scope.h)
   compression::PromptCompression compression;
   bool speculate = true;
+  /// How many times smaller than at f16 its keys and values should be where no compression of ours applies
+  /// (libllama/): the type of the cells that comes nearest serves.
+  double cells_ratio = 1;
   ForcedTokens forced;
   base::Surface surface = base::Surface::kCompletions;
   base::User user;  // whose request it is: for the audit
