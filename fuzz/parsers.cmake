@@ -39,7 +39,7 @@ pmt_parsers(compression calibration_state.cpp)
 pmt_parsers(inference call_reader.cpp structured_output.cpp)
 
 get_property(sources GLOBAL PROPERTY PMT_PARSERS)
-include(${PROJECT_SOURCE_DIR}/cmake/english.cmake)
+include(${PROJECT_SOURCE_DIR}/cmake/embedded_files.cmake)
 pmt_english(english)
 add_library(pmt_parsers STATIC ${sources} ${english})
 target_include_directories(pmt_parsers PUBLIC ${src} ${PROJECT_BINARY_DIR}/generated)
