@@ -76,17 +76,6 @@ struct Times {
   double token = 0;  // of the answer, each
 };
 
-/// Tokens that differ from run to run, so that none is read from a prefix.
-std::vector<std::int32_t> some_tokens(int vocabulary, std::uint32_t seed) {
-  std::vector<std::int32_t> tokens(kPromptTokens);
-  std::uint32_t state = seed;
-  for (auto& token : tokens) {
-    state = state * 1664525U + 1013904223U;
-    token = static_cast<std::int32_t>(1000 + (state >> 8) % static_cast<std::uint32_t>(vocabulary - 2000));
-  }
-  return tokens;
-}
-
 /// Two models of one file in one process, asked by requests.
 class Ours {
  public:
@@ -124,7 +113,7 @@ class Ours {
     llm::Request request;
     request.id = fmt::format("bench-{}", ++asked_);
     request.endpoint = llm::Endpoint::kCompletions;
-    request.prompt_tokens = some_tokens(vocabulary_, asked_);
+    request.prompt_tokens = some_tokens(kPromptTokens, vocabulary_, asked_);
     request.max_tokens = kAnswerTokens + 1;  // the first one comes with the prefill
     request.ignore_eos = true;
     request.sampling.temperature = 0;
@@ -149,7 +138,7 @@ class Ours {
 
 Times run(LlamaReference& llama, std::uint32_t seed) {
   llama.clear();
-  const auto tokens = some_tokens(llama.vocabulary(), seed);
+  const auto tokens = some_tokens(kPromptTokens, llama.vocabulary(), seed);
   const Stopwatch prefill;
   llama.read(tokens);
   Times times;

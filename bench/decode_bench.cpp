@@ -37,18 +37,6 @@ struct Speed {
   double repeated_prefill_s = 0;  // the same prompt again, from the prefix index
 };
 
-/// Tokens that differ, so that no cache line is luckier than in real text; their meaning has no effect on
-/// speed.
-std::vector<std::int32_t> some_tokens(int count, int vocabulary) {
-  std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
-  std::uint32_t state = 1;
-  for (auto& token : tokens) {
-    state = state * 1664525U + 1013904223U;
-    token = static_cast<std::int32_t>(1000 + (state >> 8) % static_cast<std::uint32_t>(vocabulary - 2000));
-  }
-  return tokens;
-}
-
 class Ours {
  public:
   Ours(const std::string& path, int threads) {

@@ -1,6 +1,5 @@
 #include "bench/serve_engine.h"
 
-#include <random>
 #include <utility>
 #include <variant>
 
@@ -29,15 +28,6 @@ ModelFacts facts_of(const std::string& model_path) {
 std::size_t exact_bytes(const kv_cache::KvShape& shape, int prompt_tokens, int new_tokens) {
   return kv_cache::pages_at_most(shape, {.prompt_tokens = prompt_tokens, .new_tokens = new_tokens}) *
          kernels::f16_page_bytes(shape.head_dim);
-}
-
-std::vector<std::int32_t> some_tokens(int count, int vocabulary, int seed) {
-  constexpr unsigned kControl = 1000;  // ids that may be control tokens, at either end
-  std::mt19937 rng(static_cast<unsigned>(seed));
-  std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
-  for (auto& token : tokens)
-    token = static_cast<std::int32_t>(kControl + rng() % (static_cast<unsigned>(vocabulary) - 2 * kControl));
-  return tokens;
 }
 
 void Answer::on_event(llm::Event event) {

@@ -33,9 +33,6 @@ ModelFacts facts_of(const std::string& model_path);
 /// Bytes of the pages that one exact request takes, as admission counts them.
 std::size_t exact_bytes(const kv_cache::KvShape& shape, int prompt_tokens, int new_tokens);
 
-/// Tokens that differ, so that no cache line is luckier than in real text; their meaning has no effect on speed.
-std::vector<std::int32_t> some_tokens(int count, int vocabulary, int seed = 1);
-
 /// An answer that is being written.
 class Answer final : public llm::Sink {
  public:

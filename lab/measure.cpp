@@ -66,6 +66,18 @@ double percentile(const std::vector<double>& sorted, double share) {
   return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
 }
 
+std::vector<std::int32_t> some_tokens(int count, int vocabulary, unsigned seed) {
+  constexpr unsigned kControl = 1000;  // ids that may be control tokens, at either end
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
+  std::uint32_t state = seed;
+  for (auto& token : tokens) {
+    state = state * 1664525U + 1013904223U;
+    token = static_cast<std::int32_t>(kControl +
+                                      (state >> 8) % (static_cast<unsigned>(vocabulary) - 2 * kControl));
+  }
+  return tokens;
+}
+
 std::pair<double, double> wilson(double successes, double n) {
   if (n == 0) return {0, 1};
   constexpr double kZ = 1.959964;

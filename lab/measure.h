@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +33,10 @@ double percentile(const std::vector<double>& sorted, double share);
 
 /// Wilson's 95% interval of a rate; 0 to 1 where nothing was tried.
 std::pair<double, double> wilson(double successes, double n);
+
+/// So many tokens that differ, so that no cache line is luckier than in real text; their meaning has no effect on speed.
+/// Those of another seed begin otherwise, so that none is read from a prefix. Requires a vocabulary of over 2,000.
+std::vector<std::int32_t> some_tokens(int count, int vocabulary, unsigned seed = 1);
 
 /// Of the source that is measured, as git describes it.
 std::string commit();
