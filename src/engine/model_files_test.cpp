@@ -10,6 +10,7 @@
 
 #include "engine/catalogue.h"
 #include "engine/home.h"
+#include "engine/test_home.h"
 
 namespace pmt::engine {
 namespace {
@@ -17,28 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-/// A home of its own for each test.
-class ModelFiles : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string name = ::testing::TempDir() + "pmt_model_files_XXXXXX";  // ctest runs these side by side
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    home_ = name;
-    setenv("PERMUTATION_HOME", home_.c_str(), 1);
-  }
-  void TearDown() override { fs::remove_all(home_); }
-
-  /// A file of the catalogue's size, made of holes.
-  static fs::path sparse(const CatalogueModel& model, const fs::path& folder) {
-    fs::create_directories(folder);
-    const fs::path file = folder / model.file;
-    std::ofstream(file).close();
-    fs::resize_file(file, static_cast<std::uintmax_t>(model.bytes));
-    return file;
-  }
-
-  fs::path home_;
-};
+class ModelFiles : public TestHome {};
 
 TEST_F(ModelFiles, AnUninstalledModelSaysHowToInstallIt) {
   const auto found = find_model({.name = std::string(default_model().name)});

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/model_files.h"
+#include "engine/test_home.h"
 
 namespace pmt::engine {
 namespace {
@@ -16,16 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-class PulledModels : public ::testing::Test {
+class PulledModels : public TestHome {
  protected:
-  void SetUp() override {
-    std::string name = ::testing::TempDir() + "pmt_pulled_XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    home_ = name;
-    setenv("PERMUTATION_HOME", home_.c_str(), 1);
-  }
-  void TearDown() override { fs::remove_all(home_); }
-
   static PulledModel model(const std::string& name, const std::string& source) {
     return {.name = name,
             .source = source,
@@ -44,8 +37,6 @@ class PulledModels : public ::testing::Test {
   static void install(const std::string& name, const std::string& source) {
     install(model(name, source), pulled_folder(name));
   }
-
-  fs::path home_;
 };
 
 TEST_F(PulledModels, ARecordIsReadAsItWasWritten) {
