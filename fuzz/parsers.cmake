@@ -15,7 +15,7 @@ pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response
 pmt_parsers(telemetry trace_context.cpp)
 pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp tls.cpp url.cpp)
 pmt_parsers(response_cache store/canonical_json.cpp store/canonical_key.cpp store/entry_codec.cpp
-  store/entry_record.cpp store/event_codec.cpp store/invalidation.cpp shared/redis_replies.cpp semantic/semantic_text.cpp
+  store/entry_record.cpp store/event_codec.cpp store/eviction_policy.cpp store/invalidation.cpp shared/redis_replies.cpp semantic/semantic_text.cpp
   shared/shared_value.cpp)
 pmt_parsers(knowledge_cache packs/domain.cpp packs/fact.cpp packs/pack.cpp)
 pmt_parsers(sandbox frame.cpp)
