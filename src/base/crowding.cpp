@@ -5,24 +5,24 @@
 namespace pmt::base {
 
 bool Crowding::observe(CrowdSample sample) {
+  passed_ += sample.computed;
   if (crowded_) {
-    held_ += sample.computed;
-    if (held_ < hold_) return false;
+    if (passed_ < hold_) return false;
     crowded_ = false;
     looking_ = true;
-    window_ = {Nanos(0), Nanos(0)};
+    passed_ = excess_ = Nanos(0);
     return true;
   }
-  window_.computed += sample.computed;
-  window_.waited += sample.waited;
-  if (window_.computed < kWindow) return false;
-  const double share =
-      static_cast<double>(window_.waited.count()) / static_cast<double>(window_.computed.count());
-  crowded_ = share >= kCrowdedShare;
-  hold_ = crowded_ && looking_ ? std::min(2 * hold_, kLastHold) : kFirstHold;
-  looking_ = false;
-  window_ = {Nanos(0), Nanos(0)};
-  held_ = Nanos(0);
+  const auto usual = static_cast<Nanos::rep>(static_cast<double>(sample.computed.count()) * kUsualShare);
+  excess_ = std::max(Nanos(0), excess_ + sample.waited - Nanos(usual));
+  if (excess_ > kExcess) {
+    crowded_ = true;
+    hold_ = looking_ ? std::min(2 * hold_, kLastHold) : kFirstHold;
+    looking_ = false;
+    passed_ = Nanos(0);
+  } else if (looking_ && passed_ >= kLook) {
+    looking_ = false;
+  }
   return crowded_;
 }
 
