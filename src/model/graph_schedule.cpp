@@ -1,5 +1,6 @@
 #include "model/graph_schedule.h"
 
+#include <atomic>
 #include <cstring>
 
 #include <ggml-cpu-impl.h>
@@ -24,12 +25,20 @@ bool is_known(ggml_op op) {
          op == GGML_OP_GET_ROWS || op == GGML_OP_CUSTOM;
 }
 
-bool is_small(const ggml_tensor* node) {
-  if (ggml_nelements(node) > kAloneElements) return false;
-  if (node->op != GGML_OP_CUSTOM) return true;
+/// Requires: an operator of ours.
+int tasks(const ggml_tensor* node) {
   ggml_custom_op_params custom{};
   std::memcpy(&custom, node->op_params, sizeof custom);
-  return custom.n_tasks == kSmallTasks;
+  return custom.n_tasks;
+}
+
+bool is_small(const ggml_tensor* node) {
+  if (ggml_nelements(node) > kAloneElements) return false;
+  return node->op != GGML_OP_CUSTOM || tasks(node) == kSmallTasks;
+}
+
+int parts_of(const ggml_tensor* node) {
+  return node->op == GGML_OP_CUSTOM && tasks(node) > kSmallTasks ? tasks(node) : 0;
 }
 
 /// As ggml fuses them: x / rms(x) * weight in one pass.
@@ -45,7 +54,7 @@ std::optional<GraphSchedule> GraphSchedule::of(ggml_cgraph* graph) {
   GraphSchedule out;
   const int count = ggml_graph_n_nodes(graph);
   for (int i = 0; i < count; ++i) {
-    Node node{ggml_graph_node(graph, i), nullptr};
+    Node node{ggml_graph_node(graph, i), nullptr, parts_of(ggml_graph_node(graph, i))};
     if (is_view(node.tensor->op)) continue;
     if (!is_known(node.tensor->op)) return std::nullopt;
     if (i + 1 < count && is_fused(node.tensor, ggml_graph_node(graph, i + 1)))
@@ -60,8 +69,8 @@ std::optional<GraphSchedule> GraphSchedule::of(ggml_cgraph* graph) {
   return out;
 }
 
-void GraphSchedule::compute(const Node& node, int member, int members) {
-  const ggml_compute_params params{member, members, 0, nullptr, nullptr, false};
+void GraphSchedule::compute(const Node& node, int part, int parts) {
+  const ggml_compute_params params{part, parts, 0, nullptr, nullptr, false};
   switch (node.tensor->op) {
     case GGML_OP_ADD:
       return ggml_compute_forward_add(&params, node.tensor);
@@ -82,9 +91,19 @@ void GraphSchedule::compute(const Node& node, int member, int members) {
 }
 
 void GraphSchedule::run(base::ThreadTeam& team, int members) const {
+  // Counts through all stages: of each that is taken in parts, every member sees one number that is too large.
+  std::atomic<int> taken{0};
   team.run(members, [&](int member) {
+    int before = 0;
     for (const Stage& stage : stages_) {
-      if (stage.shared) compute(*stage.shared, member, members);
+      if (stage.shared && stage.shared->parts > 0) {
+        const int parts = stage.shared->parts;
+        for (int part; (part = taken.fetch_add(1, std::memory_order_relaxed) - before) < parts;)
+          compute(*stage.shared, part, parts);
+        before += parts + members;
+      } else if (stage.shared) {
+        compute(*stage.shared, member, members);
+      }
       team.meet([&] {
         for (const Node& node : stage.alone) compute(node, 0, 1);
       });

@@ -3,6 +3,8 @@
 // ggml runs one operator after another with a barrier behind each. Here every stage is one operator that all
 // members work at. The small ones that follow it (a row's norm, a sum) are run by the last member that is done,
 // before the others go on: they have one row to work at, so more members couldn't help, and each saves a barrier.
+// An operator of ours that says into how many parts it may be cut is taken part by part by whoever has time: a core
+// that is slower for a moment, since a neighbour of the machine uses its memory, does less of it.
 // The operators themselves are ggml's. So are the bits: each of them computes a row in the same order wherever it
 // runs. Thread-safety: run by one thread at a time. Cost: nothing besides a list of the graph's nodes.
 #pragma once
@@ -18,6 +20,8 @@ namespace pmt::model {
 
 /// The tasks of an operator of ours whose elements cost no more than those of ggml's small ones.
 inline constexpr int kSmallTasks = 1;
+// An operator of ours with more tasks may be cut into so many parts: it is called as task `part` of `parts`, whatever the
+// number of members. With GGML_N_TASKS_MAX it is called once by each member.
 
 class GraphSchedule {
  public:
@@ -34,13 +38,14 @@ class GraphSchedule {
   struct Node {
     ggml_tensor* tensor = nullptr;
     ggml_tensor* times = nullptr;  // the product that is fused with this norm; null: none
+    int parts = 0;                 // to be taken one by one; 0: a part a member
   };
   struct Stage {
     std::optional<Node> shared;  // by all members; unset in a graph that begins with small ones
     std::vector<Node> alone;     // then, by the last of them
   };
 
-  static void compute(const Node& node, int member, int members);
+  static void compute(const Node& node, int part, int parts);
 
   std::vector<Stage> stages_;
 };

@@ -1,5 +1,6 @@
 #include "model/graph_schedule.h"
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -23,6 +24,17 @@ void halve_op(ggml_tensor* dst, int thread, int threads, void* /*userdata*/) {
   }
 }
 
+/// Parts share what is one row's: how it is called must not show.
+void quarter_op(ggml_tensor* dst, int part, int parts, void* /*userdata*/) {
+  const std::int64_t width = dst->ne[0], first = width * part / parts, end = width * (part + 1) / parts;
+  for (std::int64_t row = 0; row < dst->ne[1]; ++row) {
+    const auto* from = reinterpret_cast<const float*>(static_cast<const char*>(dst->src[0]->data) +
+                                                      row * dst->src[0]->nb[1]);
+    auto* to = static_cast<float*>(dst->data) + row * width;
+    for (std::int64_t i = first; i < end; ++i) to[i] = from[i] / 4;
+  }
+}
+
 /// What a layer is made of, with `rows` rows.
 class Graph {
  public:
@@ -32,12 +44,12 @@ class Graph {
     ggml_tensor* heads = ggml_reshape_2d(context_.get(), halved(norm(x, kWidth)), 16, rows * kWidth / 16);
     ggml_tensor* y = ggml_reshape_2d(context_.get(), norm(heads, 16), kWidth, rows);
     y = ggml_add(context_.get(), halved(y), bias);
-    y = ggml_scale(context_.get(), y, 1.5F);
+    y = ggml_scale(context_.get(), quartered(y, 13), 1.5F);
     y = halved(ggml_swiglu(context_.get(), ggml_add(context_.get(), y, x)));
     ggml_tensor* last = ggml_new_tensor_1d(context_.get(), GGML_TYPE_I32, 1);
     *static_cast<std::int32_t*>(last->data) = static_cast<std::int32_t>(rows - 1);
     ggml_tensor* one = ggml_get_rows(context_.get(), y, last);
-    out_ = halved(ggml_geglu_split(context_.get(), y, ggml_add(context_.get(), y, one)));
+    out_ = halved(quartered(ggml_geglu_split(context_.get(), y, ggml_add(context_.get(), y, one)), 2));
     graph_ = ggml_new_graph(context_.get());
     ggml_build_forward_expand(graph_, out_);
   }
@@ -71,6 +83,11 @@ class Graph {
                           GGML_N_TASKS_MAX, nullptr);
   }
 
+  ggml_tensor* quartered(ggml_tensor* x, int parts) {
+    return ggml_custom_4d(context_.get(), GGML_TYPE_F32, x->ne[0], x->ne[1], 1, 1, &x, 1, quarter_op, parts,
+                          nullptr);
+  }
+
   std::mt19937 rng_{7};
   std::unique_ptr<ggml_context, Free> context_;
   ggml_tensor* out_ = nullptr;
@@ -94,14 +111,44 @@ TEST(GraphScheduleTest, GivesGgmlsBitsWithAnyNumberOfMembers) {
   }
 }
 
+/// Counts how often each part was computed.
+void count_op(ggml_tensor* dst, int part, int parts, void* userdata) {
+  auto& counts = *static_cast<std::vector<std::atomic<int>>*>(userdata);
+  ASSERT_EQ(static_cast<std::size_t>(parts), counts.size());
+  counts[static_cast<std::size_t>(part)] += 1;
+  static_cast<float*>(dst->data)[0] = 1;
+}
+
+TEST(GraphScheduleTest, EachPartIsTakenOnceByWhoeverHasTime) {
+  std::unique_ptr<ggml_context, void (*)(ggml_context*)> context(ggml_init({1U << 20, nullptr, false}),
+                                                                 ggml_free);
+  std::vector<std::atomic<int>> first(17), second(2);
+  ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, kWidth, 1);
+  for (auto* counts : {&first, &second, &first})
+    x = ggml_custom_4d(context.get(), GGML_TYPE_F32, kWidth, 1, 1, 1, &x, 1, count_op,
+                       static_cast<int>(counts->size()), counts);
+  ggml_cgraph* graph = ggml_new_graph(context.get());
+  ggml_build_forward_expand(graph, x);
+  const auto schedule = GraphSchedule::of(graph);
+  ASSERT_TRUE(schedule);
+  base::ThreadTeam team(3);
+  int runs = 0;
+  for (const int members : {1, 3, 2, 3}) {
+    schedule->run(team, members);
+    ++runs;
+    for (const auto& count : first) EXPECT_EQ(count, 2 * runs);
+    for (const auto& count : second) EXPECT_EQ(count, runs);
+  }
+}
+
 TEST(GraphScheduleTest, ARowsSmallOperatorsAreNoStages) {
   Graph one(1);
   // Ours, and the beginning, which is a norm.
-  EXPECT_EQ(GraphSchedule::of(one.graph())->stages(), 5U);
+  EXPECT_EQ(GraphSchedule::of(one.graph())->stages(), 7U);
   Graph many(300);
   // Those and two norms (each with its product in one), three sums, a scaling and two gates. A look-up of one row is
   // still small.
-  EXPECT_EQ(GraphSchedule::of(many.graph())->stages(), 12U);
+  EXPECT_EQ(GraphSchedule::of(many.graph())->stages(), 14U);
 }
 
 TEST(GraphScheduleTest, LeavesGgmlWhatNeedsItsThreads) {

@@ -138,6 +138,7 @@ void attention_op(ggml_tensor* dst, int thread, int /*threads*/, void* userdata)
 struct Graph {
   int rows = 0;
   int outputs = 0;
+  int threads = 1;
   ggml_context* context = nullptr;
   ggml_cgraph* graph = nullptr;
   ggml_gallocr_t allocator = nullptr;
@@ -227,9 +228,9 @@ ggml_tensor* LlamaTransformer::norm_heads(Graph& graph, ggml_tensor* input, ggml
   return ggml_reshape_2d(graph.context, norm(graph, split, weight), input->ne[0], input->ne[1]);
 }
 
-/// src: the input, a row a token. Threads share the output's columns, and each codes the input for itself:
-/// a chunk of rows at a time, small enough to stay in its cache beside a group of weights.
-void multiply_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
+/// src: the input, a row a token. A part is a range of the output's columns, and codes the input for itself:
+/// a chunk of rows at a time, small enough to stay in a core's cache beside a group of weights.
+void multiply_op(ggml_tensor* dst, int part, int parts, void* userdata) {
   constexpr std::int64_t kChunkBytes = 192 << 10;
   const auto& matrix = *static_cast<const kernels::PackedMatrix*>(userdata);
   const kernels::QuantMatmul& kernels = *kernels::quant_matmul();
@@ -237,8 +238,8 @@ void multiply_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
   const ggml_tensor* input = dst->src[0];
   const auto input_stride = static_cast<std::ptrdiff_t>(input->nb[1] / sizeof(float));
   const auto output_stride = static_cast<std::ptrdiff_t>(dst->nb[1] / sizeof(float));
-  const int first = matrix.groups() * thread / threads;
-  const int end = matrix.groups() * (thread + 1) / threads;
+  const int first = matrix.groups() * part / parts;
+  const int end = matrix.groups() * (part + 1) / parts;
   const int chunk = static_cast<int>(std::max<std::int64_t>(8, kChunkBytes / matrix.columns() / 8 * 8));
   for (int row = 0; row < dst->ne[1]; row += chunk) {
     const int rows = std::min(chunk, static_cast<int>(dst->ne[1]) - row);
@@ -246,6 +247,17 @@ void multiply_op(ggml_tensor* dst, int thread, int threads, void* userdata) {
     kernels.multiply(matrix, coded, first, end, static_cast<float*>(dst->data) + row * output_stride,
                      output_stride);
   }
+}
+
+/// Into how many parts a product is cut for whoever has time: as many for each thread, or one that idles at the end would
+/// cost more than cutting saves. Coding the input again and taking a part must stay small beside reading its weights, so a
+/// small product, or one of many rows, isn't cut: GGML_N_TASKS_MAX.
+int product_parts(const kernels::PackedMatrix& matrix, std::int64_t rows, int threads) {
+  constexpr std::int64_t kPartBytes = 160 << 10;
+  constexpr std::int64_t kLeast = 4, kMost = 8;  // a thread
+  const std::int64_t wanted = static_cast<std::int64_t>(matrix.bytes()) / (kPartBytes * rows * threads);
+  if (threads == 1 || wanted < kLeast) return GGML_N_TASKS_MAX;
+  return threads * static_cast<int>(std::min(wanted, kMost));
 }
 
 /// src: the tokens.
@@ -262,23 +274,26 @@ ggml_tensor* look_up(ggml_context* context, const Matrix& matrix, ggml_tensor* t
                         look_up_op, kSmallTasks, const_cast<kernels::PackedMatrix*>(&matrix.packed));
 }
 
-ggml_tensor* product(ggml_context* context, const Matrix& matrix, ggml_tensor* input) {
-  if (matrix.packed.empty()) return ggml_mul_mat(context, matrix.tensor, input);
-  return ggml_custom_4d(context, GGML_TYPE_F32, matrix.packed.rows(), input->ne[1], 1, 1, &input, 1,
-                        multiply_op, GGML_N_TASKS_MAX, const_cast<kernels::PackedMatrix*>(&matrix.packed));
+ggml_tensor* product(const Graph& graph, const Matrix& matrix, ggml_tensor* input) {
+  if (matrix.packed.empty()) return ggml_mul_mat(graph.context, matrix.tensor, input);
+  // One part is one of the small operators: those are run alone.
+  const int parts =
+      graph.threads == 1 ? GGML_N_TASKS_MAX : product_parts(matrix.packed, input->ne[1], graph.threads);
+  return ggml_custom_4d(graph.context, GGML_TYPE_F32, matrix.packed.rows(), input->ne[1], 1, 1, &input, 1,
+                        multiply_op, parts, const_cast<kernels::PackedMatrix*>(&matrix.packed));
 }
 
 /// One matmul a joined matrix, seen as its parts.
-std::vector<ggml_tensor*> multiply(ggml_context* context, const Joined& joined, ggml_tensor* input) {
+std::vector<ggml_tensor*> multiply(const Graph& graph, const Joined& joined, ggml_tensor* input) {
   std::vector<ggml_tensor*> parts;
   if (joined.matrices.size() > 1) {
-    for (const Matrix* matrix : joined.matrices) parts.push_back(product(context, *matrix, input));
+    for (const Matrix* matrix : joined.matrices) parts.push_back(product(graph, *matrix, input));
     return parts;
   }
-  ggml_tensor* whole = product(context, *joined.matrices[0], input);
+  ggml_tensor* whole = product(graph, *joined.matrices[0], input);
   std::size_t at = 0;
   for (const std::int64_t rows : joined.part_rows) {
-    parts.push_back(ggml_view_2d(context, whole, rows, whole->ne[1], whole->nb[1], at));
+    parts.push_back(ggml_view_2d(graph.context, whole, rows, whole->ne[1], whole->nb[1], at));
     at += static_cast<std::size_t>(rows) * sizeof(float);
   }
   return parts;
@@ -287,7 +302,7 @@ std::vector<ggml_tensor*> multiply(ggml_context* context, const Joined& joined, 
 ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::size_t index) {
   const LayerWeights& weights = weights_->layers[index];
   const std::int64_t width = std::int64_t{hparams_.heads} * hparams_.head_dim;
-  auto sources = multiply(graph.context, weights.qkv, input);
+  auto sources = multiply(graph, weights.qkv, input);
   for (std::size_t i = 0; i < weights.qkv_bias.size(); ++i)
     sources[i] = ggml_add(graph.context, sources[i], weights.qkv_bias[i]);
   if (hparams_.architecture.qk_norm) {
@@ -309,14 +324,14 @@ ggml_tensor* LlamaTransformer::feed_forward(Graph& graph, ggml_tensor* input, co
   const bool gelu = hparams_.architecture.activation == Activation::kGelu;
   ggml_tensor* gated = nullptr;
   if (weights.gate_up.matrices.size() == 1) {
-    ggml_tensor* both = product(context, *weights.gate_up.matrices[0], input);
+    ggml_tensor* both = product(graph, *weights.gate_up.matrices[0], input);
     gated = gelu ? ggml_geglu(context, both) : ggml_swiglu(context, both);
   } else {
-    auto parts = multiply(context, weights.gate_up, input);
+    auto parts = multiply(graph, weights.gate_up, input);
     gated =
         gelu ? ggml_geglu_split(context, parts[0], parts[1]) : ggml_swiglu_split(context, parts[0], parts[1]);
   }
-  return product(context, *weights.ffn_down, gated);
+  return product(graph, *weights.ffn_down, gated);
 }
 
 ggml_tensor* LlamaTransformer::layer(Graph& graph, ggml_tensor* input, std::size_t index) {
@@ -329,7 +344,7 @@ ggml_tensor* LlamaTransformer::layer(Graph& graph, ggml_tensor* input, std::size
     attended = ggml_get_rows(context, attended, graph.selected);
     input = ggml_get_rows(context, input, graph.selected);
   }
-  attended = product(context, *weights.attention_out, attended);
+  attended = product(graph, *weights.attention_out, attended);
   if (weights.attention_post_norm != nullptr) attended = norm(graph, attended, weights.attention_post_norm);
   ggml_tensor* residual = ggml_add(context, attended, input);
   ggml_tensor* fed = feed_forward(graph, norm(graph, residual, weights.ffn_norm), weights);
@@ -355,7 +370,7 @@ void LlamaTransformer::build(Graph& graph) {
     x = ggml_scale(context, x, std::sqrt(static_cast<float>(hparams_.hidden)));
   for (std::size_t i = 0; i < weights_->layers.size(); ++i) x = layer(graph, x, i);
   if (graph.outputs > 0) {
-    x = product(context, *weights_->output, norm(graph, x, weights_->output_norm));
+    x = product(graph, *weights_->output, norm(graph, x, weights_->output_norm));
     ggml_set_output(x);
     graph.logits = x;
   }
@@ -379,6 +394,7 @@ Graph& LlamaTransformer::graph_for(int rows, int outputs) {
   Graph& graph = graphs_.emplace_front();
   graph.rows = rows;
   graph.outputs = outputs;
+  graph.threads = threads();
   build(graph);
   return graph;
 }
