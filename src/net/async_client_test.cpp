@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -18,6 +19,7 @@
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
 
+#include "net/http_client.h"
 #include "net/test_peer.h"
 
 namespace pmt::net {
@@ -449,6 +451,41 @@ TEST(AsyncClientTls, TheNameMustBeRight) {
   const auto end = start(*client, call_to(server.port(), "https", "localhost"))->wait();
   ASSERT_FALSE(end);
   EXPECT_THAT(end.error().message, HasSubstr("can't be trusted"));
+}
+
+TEST(AsyncClientTls, TheBlockingClientGoesByItOverHttps) {
+  const SelfSigned certificate;
+  TlsServer server(certificate, 1);
+  const std::string url = fmt::format("https://127.0.0.1:{}", server.port());
+  const auto client = HttpClient::connect(url, 5, certificate.certificate_file().string());
+  ASSERT_TRUE(client) << client.error().message;
+  const auto whole = (*client)->request("POST", "/", {}, "hello");
+  ASSERT_TRUE(whole) << whole.error().message;
+  EXPECT_EQ(whole->status, 200);
+  EXPECT_EQ(whole->body, "secret");
+  std::string streamed;
+  const auto pieces = (*client)->stream("POST", "/", {}, "hello", [&](std::string_view bytes) {
+    streamed += bytes;
+    return true;
+  });
+  ASSERT_TRUE(pieces) << pieces.error().message;
+  EXPECT_EQ(streamed, "secret");
+  EXPECT_EQ(pieces->body, "");
+}
+
+TEST(AsyncClientTls, TheBlockingClientTrustsNobodyElse) {
+  const SelfSigned certificate;
+  TlsServer server(certificate, 1);
+  const std::string url = fmt::format("https://127.0.0.1:{}", server.port());
+  const auto client = HttpClient::connect(url, 5);
+  ASSERT_TRUE(client);
+  const auto answer = (*client)->request("POST", "/", {}, "hello");
+  ASSERT_FALSE(answer);
+  EXPECT_THAT(answer.error().message, HasSubstr(url));
+  EXPECT_THAT(answer.error().message, HasSubstr("can't be trusted"));
+  const auto plain = HttpClient::connect("http://127.0.0.1:1", 5, certificate.certificate_file().string());
+  ASSERT_FALSE(plain);
+  EXPECT_EQ(plain.error().field, "ca_file");
 }
 
 TEST(AsyncClientTls, AMissingFileOfAuthoritiesIsAnErrorAtOnce) {

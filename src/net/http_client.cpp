@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "net/client_socket.h"
+#include "net/https_client.h"
 #include "net/response_parser.h"
 #include "net/url.h"
 
@@ -131,14 +132,17 @@ std::string_view ClientResponse::header(std::string_view name) const {
   return {};
 }
 
-base::Result<std::unique_ptr<HttpClient>> HttpClient::connect(const std::string& url, int timeout_s) {
+base::Result<std::unique_ptr<HttpClient>> HttpClient::connect(const std::string& url, int timeout_s,
+                                                              const std::string& ca_file) {
   TRY_ASSIGN(Url address, parse_url(url));
-  if (address.tls) {
-    return base::invalid(fmt::format("'{}': this client takes http:// only", url), "url");
-  }
   if (!address.path.empty()) {
-    return base::invalid(fmt::format("'{}': only a host and a port may follow http://", url), "url");
+    return base::invalid(
+        fmt::format("'{}': only a host and a port may follow {}://", url, address.tls ? "https" : "http"),
+        "url");
   }
+  if (address.tls) return connect_tls(std::move(address), timeout_s, ca_file);
+  if (!ca_file.empty())
+    return base::invalid(fmt::format("'{}' has no TLS: a CA file is for https:// only", url), "ca_file");
   auto client = std::make_unique<Client>(url, std::move(address), timeout_s);
   TRY(client->open());
   return std::unique_ptr<HttpClient>(std::move(client));

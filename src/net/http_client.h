@@ -1,4 +1,5 @@
-// A small blocking HTTP/1.1 client for the command line and for tests. One connection, kept alive.
+// A small blocking HTTP/1.1 client for the command line and for tests. Over plain TCP it is one connection, kept alive; over TLS
+// an AsyncClient (async_client.h says what it trusts) that is waited for.
 // Thread-safety: one thread at a time.
 #pragma once
 
@@ -22,17 +23,19 @@ struct ClientResponse {
 
 class HttpClient {
  public:
-  /// `url`: http://host:port (https isn't taken here). `timeout_s`: the longest wait for a connection, for
-  /// the next bytes or for room to send; 0 waits for ever. Errors: kInvalidArgument (the URL), kUnavailable
-  /// (nobody answers there).
-  static base::Result<std::unique_ptr<HttpClient>> connect(const std::string& url, int timeout_s);
+  /// `url`: http://host:port or https://host:port. `timeout_s`: the longest wait for a connection, for the next bytes or for
+  /// room to send; 0 waits for ever. `ca_file`: PEM, whom to trust over https instead of the system's authorities.
+  /// Errors: kInvalidArgument (the URL, or a `ca_file` beside http), of the `ca_file`, kUnavailable (nobody answers there; over
+  /// https the first request tells it).
+  static base::Result<std::unique_ptr<HttpClient>> connect(const std::string& url, int timeout_s,
+                                                           const std::string& ca_file = {});
   virtual ~HttpClient() = default;
   /// A kept connection that the server has closed meanwhile is opened once more.
   /// Errors: kUnavailable, kDeadline, kIo (the connection broke mid-answer), kCorrupt (not HTTP).
   virtual base::Result<ClientResponse> request(const std::string& method, const std::string& target,
                                                const Headers& headers, const std::string& body) = 0;
   /// Streams a response body: `on_bytes` gets each piece as it arrives and returns false to hang up (no
-  /// error). An answer of status 400 and above is not streamed but collected in `body`.
+  /// error), on a thread of the client's while the caller waits. An answer of status 400 and above is not streamed but collected in `body`.
   virtual base::Result<ClientResponse> stream(const std::string& method, const std::string& target,
                                               const Headers& headers, const std::string& body,
                                               const std::function<bool(std::string_view)>& on_bytes) = 0;

@@ -27,8 +27,9 @@ TEST(HttpClient, SaysWhereNobodyAnswers) {
 }
 
 TEST(HttpClient, RefusesAUrlThatIsNone) {
-  for (const char* url : {"", "localhost:80", "https://localhost", "http://", "http://:80", "http://h:",
-                          "http://h:x", "http://h:70000", "http://h/v1", "http://u@h", "http://[::1"}) {
+  for (const char* url :
+       {"", "localhost:80", "https://localhost/v1", "https://", "http://", "http://:80",
+        "http://h:", "http://h:x", "http://h:70000", "http://h/v1", "http://u@h", "http://[::1"}) {
     const auto client = HttpClient::connect(url, 1);
     ASSERT_FALSE(client) << url;
     EXPECT_EQ(client.error().code, base::Code::kInvalidArgument) << url;
