@@ -60,25 +60,6 @@ Result<Fd> open_regular(const std::string& path) {
   return file;
 }
 
-/// How many bytes at the beginning are UTF-8: all of them, or the place of the first that isn't.
-std::size_t utf8_bytes(std::string_view text) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const auto lead = static_cast<unsigned char>(text[at]);
-    const std::size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    if (length == 0 || lead > 0xF4 || length > text.size() - at) return at;
-    for (std::size_t i = 1; i < length; ++i) {
-      const auto next = static_cast<unsigned char>(text[at + i]);
-      // Too long for what it says (E0, F0), half of a UTF-16 pair (ED), beyond Unicode (F4).
-      const unsigned low = i > 1 ? 0x80 : lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-      const unsigned high = i > 1 ? 0xBF : lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-      if (next < low || next > high) return at;
-    }
-    at += length;
-  }
-  return at;
-}
-
 }  // namespace
 
 Status check_file(const std::string& path) {
@@ -116,9 +97,33 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   return bytes;
 }
 
+std::size_t utf8_bytes(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    const std::size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (length == 0 || lead > 0xF4 || length > text.size() - at) return at;
+    for (std::size_t i = 1; i < length; ++i) {
+      const auto next = static_cast<unsigned char>(text[at + i]);
+      // Too long for what it says (E0, F0), half of a UTF-16 pair (ED), beyond Unicode (F4).
+      const unsigned low = i > 1 ? 0x80 : lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+      const unsigned high = i > 1 ? 0xBF : lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+      if (next < low || next > high) return at;
+    }
+    at += length;
+  }
+  return at;
+}
+
 Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   TRY_ASSIGN(std::string text, read_file(path, bytes_max));
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
+    return invalid(
+        fmt::format("can't read {0}: it is text in UTF-16, and UTF-8 is wanted. To convert it: "
+                    "iconv -f UTF-16 -t UTF-8 {0} > FILE",
+                    path));
+  }
   if (const std::size_t good = utf8_bytes(text); good != text.size()) {
     return invalid(fmt::format("can't read {}: it is no text in UTF-8 (byte {})", path, good + 1));
   }

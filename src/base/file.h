@@ -21,7 +21,11 @@ Status check_file(const std::string& path, const char* field);
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max = kFileBytesMax);
 
-/// UTF-8, without the byte order mark that some editors put before it.
+/// How many bytes at the beginning are UTF-8: all of them, or the place of the first that isn't.
+std::size_t utf8_bytes(std::string_view text);
+
+/// UTF-8, without the byte order mark that some editors put before it. Errors: also of what is no text, or text in UTF-16,
+/// with the way out.
 Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max = kFileBytesMax);
 
 /// The file is the old one or the new one, whatever happens: written beside it, on the disk, then moved into

@@ -96,6 +96,17 @@ TEST_F(FileTest, ALimitHoldsAlsoForAFileThatDoesNotSayItsSize) {
   EXPECT_EQ(read_file("/proc/self/status", 100).error().code, Code::kTooLarge);
 }
 
+TEST_F(FileTest, TextInUtf16IsToldHowToBecomeUtf8) {
+  using namespace std::string_view_literals;
+  for (const std::string_view bytes : {"\xFF\xFEh\0i\0"sv, "\xFE\xFF\0h\0i"sv}) {
+    ASSERT_TRUE(replace_file(path("f"), bytes));
+    const auto text = read_text_file(path("f"));
+    ASSERT_FALSE(text);
+    EXPECT_NE(text.error().message.find("UTF-16"), std::string::npos);
+    EXPECT_NE(text.error().message.find("iconv"), std::string::npos);
+  }
+}
+
 TEST_F(FileTest, TextIsUtf8AndItsByteOrderMarkIsNoPartOfIt) {
   const auto read = [this](std::string_view bytes) {
     EXPECT_TRUE(replace_file(path("f"), bytes));
@@ -108,9 +119,7 @@ TEST_F(FileTest, TextIsUtf8AndItsByteOrderMarkIsNoPartOfIt) {
        {"", "ascii", "\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80 \xEE\x80\x80 \xF4\x8F\xBF\xBF"})
     EXPECT_EQ(*read(good), good);
   const std::pair<std::string_view, const char*> bad[] = {{"caf\xE9", "byte 4"},
-                                                          {"\xFF\xFE"
-                                                           "a",
-                                                           "byte 1"},
+                                                          {"\xFE", "byte 1"},
                                                           {"a\xC0\x80", "byte 2"},
                                                           {"\xED\xA0\x80", "byte 1"},
                                                           {"\xF4\x90\x80\x80", "byte 1"},

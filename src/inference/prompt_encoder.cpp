@@ -4,11 +4,28 @@
 
 #include <fmt/format.h>
 
+#include "base/file.h"
+
 namespace pmt::inference {
 namespace {
 
 const char* prompt_field(const llm::Request& request) {
   return request.endpoint == llm::Endpoint::kChat ? "messages" : "prompt";
+}
+
+base::Status check_utf8(const std::string& text, const std::string& field) {
+  const std::size_t good = base::utf8_bytes(text);
+  if (good == text.size()) return {};
+  return base::invalid(fmt::format("{} is no text in UTF-8 (byte {})", field, good + 1), field);
+}
+
+/// Requests that come as JSON are UTF-8; those of a program that calls us may be anything, and a tokenizer throws.
+base::Status check_texts(const llm::Request& request) {
+  TRY(check_utf8(request.prompt, "prompt"));
+  TRY(check_utf8(request.suffix, "suffix"));
+  for (std::size_t i = 0; i < request.messages.size(); ++i)
+    TRY(check_utf8(request.messages[i].content, fmt::format("messages[{}].content", i)));
+  return {};
 }
 
 }  // namespace
@@ -27,6 +44,7 @@ base::Status PromptEncoder::check_token(std::int32_t token) const {
 
 base::Result<EncodedPrompt> PromptEncoder::encode(const llm::Request& request,
                                                   const StructuredOutput& structure) const {
+  TRY(check_texts(request));
   EncodedPrompt out{.tokens = {}, .native = native_prompt(request, structure)};
   if (out.native) {
     out.tokens = std::move(out.native->tokens);

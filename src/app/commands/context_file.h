@@ -1,4 +1,4 @@
-// The file of `--context`, for the commands that take one.
+// The question and the file of `--context`, for the commands that take them.
 #pragma once
 
 #include <string>
@@ -7,7 +7,10 @@
 
 namespace pmt::app {
 
-/// Errors: as base::read_file.
+/// Errors: as base::read_text_file; it is empty.
 base::Result<std::string> read_context_file(const std::string& file);
+
+/// Errors: it isn't UTF-8.
+base::Status check_question(const std::string& question);
 
 }  // namespace pmt::app
