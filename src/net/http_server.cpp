@@ -68,25 +68,32 @@ Server::Server(ServerOptions options, Handler handler)
       acceptor_(shards_.front()->context().get_executor()),
       accept_pause_(shards_.front()->context().get_executor()) {}
 
-base::Status Server::listen() {
+/// Opens `acceptor` at host and port.
+base::Status listen_at(const ServerOptions& options, Acceptor& acceptor) {
   error_code ec;
-  tcp::resolver resolver(shards_.front()->context());
-  const auto found = resolver.resolve(options_.host, std::to_string(options_.port), ec);
+  tcp::resolver resolver(acceptor.get_executor());
+  const auto found = resolver.resolve(options.host, std::to_string(options.port), ec);
   if (ec || found.empty()) {
-    return base::invalid(fmt::format("can't listen on host '{}': {}", options_.host, ec.message()), "host");
+    return base::invalid(fmt::format("can't listen on host '{}': {}", options.host, ec.message()), "host");
   }
   const tcp::endpoint endpoint = found.begin()->endpoint();
-  acceptor_.open(endpoint.protocol(), ec);
-  if (!ec) acceptor_.set_option(Acceptor::reuse_address(true), ec);
-  if (!ec) acceptor_.bind(endpoint, ec);
-  if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
-  if (!ec) port_ = acceptor_.local_endpoint(ec).port();
+  acceptor.open(endpoint.protocol(), ec);
+  if (!ec) acceptor.set_option(Acceptor::reuse_address(true), ec);
+  if (!ec) acceptor.bind(endpoint, ec);
+  if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
   if (!ec) return {};
   const char* way_out = ec == asio::error::address_in_use
                             ? "; another program listens there: stop it, or choose another port"
                             : "";
-  return base::Error{base::Code::kIo, fmt::format("can't listen on {}:{}: {}{}", options_.host, options_.port,
+  return base::Error{base::Code::kIo, fmt::format("can't listen on {}:{}: {}{}", options.host, options.port,
                                                   ec.message(), way_out)};
+}
+
+base::Status Server::listen() {
+  TRY(listen_at(options_, acceptor_));
+  error_code ec;
+  port_ = acceptor_.local_endpoint(ec).port();
+  return {};
 }
 
 void Server::run() {
@@ -134,6 +141,12 @@ void Server::stop(int grace_ms) {
 }
 
 }  // namespace
+
+base::Status HttpServer::check(const ServerOptions& options) {
+  asio::io_context context;
+  Acceptor acceptor(context.get_executor());
+  return listen_at(options, acceptor);
+}
 
 base::Result<std::unique_ptr<HttpServer>> HttpServer::start(ServerOptions options, Handler handler) {
   auto server = std::make_unique<Server>(std::move(options), std::move(handler));

@@ -37,6 +37,8 @@ struct ServerOptions {
 
 class HttpServer {
  public:
+  /// Whether start could bind now: for those who have long work to do before. Errors: as start.
+  static base::Status check(const ServerOptions& options);
   /// Binds and starts serving on its own threads. `handler` is called from all of them at once.
   /// Errors: kInvalidArgument or kIo, the address can't be bound (says which and why).
   static base::Result<std::unique_ptr<HttpServer>> start(ServerOptions options, Handler handler);

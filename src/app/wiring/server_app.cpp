@@ -434,6 +434,7 @@ ServerApp::ServerApp(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ServerApp::~ServerApp() = default;
 
 base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, const base::Clock& clock) {
+  TRY(net::HttpServer::check(config.server));  // a taken port is told before models are loaded
   auto impl = std::make_unique<Impl>(config, clock);
   impl->open_disk();
   impl->open_spending();
