@@ -55,6 +55,30 @@ std::string unknown_command(const CLI::App& root, int argc, char** argv) {
   return "";
 }
 
+/// What is wrong with an option that no command of those named has; "" if all are known. CLI11 would name what followed it,
+/// too.
+std::string unknown_option(const CLI::App& root, int argc, char** argv) {
+  const CLI::App* at = &root;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const auto known = subcommands(*at);
+    const auto next =
+        std::ranges::find_if(known, [&](const CLI::App* sub) { return sub->get_name() == word; });
+    if (next != known.end()) at = *next;
+    if (word == "--") break;
+    const std::string name = word.substr(0, word.find('='));
+    if (!name.starts_with("--") || at->get_option_no_throw(name) != nullptr) continue;
+    std::vector<std::string> names;
+    for (const CLI::Option* option : at->get_options()) {
+      for (const std::string& each : option->get_lnames()) names.push_back("--" + each);
+    }
+    const std::string_view meant = pmt::app::nearest(name, {names.begin(), names.end()});
+    return fmt::format("no option {}{}", name,
+                       meant.empty() ? "" : fmt::format(" (did you mean {}?)", meant));
+  }
+  return "";
+}
+
 void add_commands(CLI::App& root, pmt::app::Command& chosen) {
   root.set_version_flag("--version", std::string("permutation ") + pmt::base::kVersion);
   root.require_subcommand(1);
@@ -102,7 +126,9 @@ int main(int argc, char** argv) {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return root.exit(error);
-    return wrong_usage(error.what());
+    const bool extra = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+    const std::string unknown = extra ? unknown_option(root, argc, argv) : "";
+    return wrong_usage(unknown.empty() ? error.what() : unknown);
   }
   try {
     return chosen();
