@@ -45,6 +45,9 @@ def test_help_of_each_command(cli, command):
         (["cache", "exprot"], "did you mean export"),
         (["cache", "export"], "FILE"),
         (["serve", "--prot", "1"], "--prot"),
+        (["ask", "x", "--kv-ration", "8"], "no option --kv-ration (did you mean --kv-ratio?)"),
+        (["ask", "x", "--wrong=1"], "no option --wrong"),
+        (["ask", "x", "--url", "http://127.0.0.1:1", "--ca-file", "x.pem"], "https://"),
         (["serve", "--port", "x"], "--port"),
         (["serve", "--port", "70000"], "--port"),
         (["ask"], "QUESTION"),
@@ -121,6 +124,51 @@ def test_ask_about_a_file(cli, model_file, tmp_path):
     missing = cli("ask", "--model", model_file, "--context", tmp_path / "none.txt", "x")
     assert missing.returncode == 1
     assert "none.txt" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xf5\x80\x80\x80", ["not.txt", "UTF-8", "byte 1"]),
+        (b"caf\xe9", ["not.txt", "byte 4"]),
+        ("hi".encode("utf-16"), ["not.txt", "UTF-16", "iconv"]),
+        (b"", ["not.txt", "empty"]),
+        (None, ["not.txt", "folder"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["ask", "rlm"])
+def test_a_context_that_is_no_text_is_named(cli, tmp_path, command, content, words):
+    file = tmp_path / "not.txt"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    ended = cli(command, "What is it?", "--context", file)
+    assert ended.returncode == (1 if content is None else 2)
+    assert ended.stderr.count("\n") == 1 and ended.stderr.startswith("permutation: --context: ")
+    for word in words:
+        assert word in ended.stderr
+
+
+def test_a_question_that_is_no_text_is_named(cli):
+    for command in (["ask"], ["rlm", "--context", __file__]):
+        ended = cli(*command, b"caf\xe9".decode("utf-8", "surrogateescape"))
+        assert (ended.returncode, "QUESTION" in ended.stderr) == (2, True), ended
+
+
+def test_a_context_that_no_prompt_holds_names_rlm(cli, model_file, tmp_path):
+    file = tmp_path / "long.txt"
+    file.write_text("All work and no play makes a long text. " * 2000)
+    ended = cli("ask", "What is it?", "--model", model_file, "--context", file)
+    assert ended.returncode == 1
+    assert "permutation rlm" in ended.stderr
+
+
+def test_a_taken_port_is_told_before_the_model_is_loaded(cli, server, model_file):
+    ended = cli("serve", "--model", model_file, "--port", server.url.rsplit(":", 1)[1])
+    assert ended.returncode == 1
+    assert "choose another port" in ended.stderr
+    assert "loading" not in ended.stderr + ended.stdout
 
 
 def test_ask_a_server(cli, server, client):

@@ -103,6 +103,17 @@ def test_the_official_client_over_tls_with_a_key(as_user, guarded):
     assert "".join(c.choices[0].delta.content or "" for c in stream if c.choices)
 
 
+@pytest.mark.parametrize("command", [["ask", "Say hello"], ["audit"], ["rlm", "Who wrote it?", "--context", __file__]])
+def test_commands_speak_https_with_a_key(cli, guarded, keys, certificate, command):
+    ask = [*command, "--url", guarded.url, "--ca-file", certificate[0]]
+    ended = cli(*ask, env={"PERMUTATION_API_KEY": keys["ops"]["key"]})
+    assert (ended.returncode, ended.stdout != "") == (0, True), ended.stderr
+    without_key = cli(*ask, env={"PERMUTATION_API_KEY": ""})
+    assert (without_key.returncode, "key" in without_key.stderr) == (1, True), without_key
+    untrusted = cli(*command, "--url", guarded.url, env={"PERMUTATION_API_KEY": keys["ops"]["key"]})
+    assert (untrusted.returncode, "can't be trusted" in untrusted.stderr) == (1, True), untrusted
+
+
 def test_without_a_key_a_wrong_one_or_the_scope(as_user, http, keys, guarded, trust):
     anonymous = openai.OpenAI(
         base_url=guarded.url + "/v1", api_key="wrong", max_retries=0, http_client=httpx.Client(verify=trust)

@@ -24,7 +24,8 @@ namespace {
 constexpr int kAnswerTimeoutS = 600;
 
 struct AskOptions {
-  std::string question, model, context_file, url;
+  std::string question, model, context_file;
+  ServerAddress server;
   std::vector<std::string> knowledge;
   std::optional<double> kv_ratio;
   int max_tokens = 512;
@@ -33,6 +34,7 @@ struct AskOptions {
 };
 
 base::Result<std::string> prompt_of(const AskOptions& options) {
+  TRY(check_question(options.question));
   if (options.context_file.empty()) return options.question;
   TRY_ASSIGN(const std::string context, read_context_file(options.context_file));
   return fmt::format("{}\n\n{}", context, options.question);
@@ -117,10 +119,10 @@ base::Status ask_here(const AskOptions& options, const std::string& prompt) {
 }
 
 /// The first model of the server's list.
-base::Result<std::string> server_model(const std::string& url) {
-  TRY_ASSIGN(const nlohmann::json body, server_call(url, "GET", "/v1/models"));
+base::Result<std::string> server_model(const ServerAddress& server) {
+  TRY_ASSIGN(const nlohmann::json body, server_call(server, "GET", "/v1/models"));
   std::string id = base::text_at(base::first_at(body, "data"), "id");
-  if (id.empty()) return base::Error{base::Code::kUnavailable, url + " lists no model"};
+  if (id.empty()) return base::Error{base::Code::kUnavailable, server.url + " lists no model"};
   return id;
 }
 
@@ -150,7 +152,7 @@ base::Status print_chunk(const std::string& payload, Watched& watched) {
 base::Status ask_server(const AskOptions& options, const std::string& prompt) {
   std::string model = options.model;
   if (model.empty()) {
-    TRY_ASSIGN(model, server_model(options.url));
+    TRY_ASSIGN(model, server_model(options.server));
   }
   nlohmann::json body = {{"model", model},   {"messages", {{{"role", "user"}, {"content", prompt}}}},
                          {"temperature", 0}, {"max_tokens", options.max_tokens},
@@ -159,18 +161,20 @@ base::Status ask_server(const AskOptions& options, const std::string& prompt) {
   if (!options.knowledge.empty()) body["permutation"]["knowledge"] = options.knowledge;
   if (options.kv_ratio) body["permutation"]["kv"] = {{"ratio", *options.kv_ratio}};
 
-  TRY_ASSIGN(const auto client, net::HttpClient::connect(options.url, kAnswerTimeoutS));
+  TRY_ASSIGN(const auto client, connect_to(options.server, kAnswerTimeoutS));
+  net::Headers headers = key_headers();
+  headers.emplace_back("content-type", "application/json");
   net::SseParser events;
   base::Status status;
   const base::SystemClock clock;
   Watched watched{Speed(clock)};
-  const auto response = client->stream("POST", "/v1/chat/completions", {{"content-type", "application/json"}},
-                                       body.dump(), [&](std::string_view bytes) {
-                                         for (const std::string& payload : events.feed(bytes)) {
-                                           if (status) status = print_chunk(payload, watched);
-                                         }
-                                         return status.has_value();
-                                       });
+  const auto response =
+      client->stream("POST", "/v1/chat/completions", headers, body.dump(), [&](std::string_view bytes) {
+        for (const std::string& payload : events.feed(bytes)) {
+          if (status) status = print_chunk(payload, watched);
+        }
+        return status.has_value();
+      });
   if (!status) return status;
   if (!response) return response.error();
   if (response->status >= 400) return base::Error{base::Code::kUnavailable, error_message_of(*response)};
@@ -178,11 +182,18 @@ base::Status ask_server(const AskOptions& options, const std::string& prompt) {
   return {};
 }
 
+/// A context that no prompt holds is what `rlm` is for.
+base::Error with_way_out(base::Error error) {
+  if (error.code == base::Code::kTooLarge)
+    error.message += ". `permutation rlm QUESTION --context FILE` answers about a file of any size";
+  return error;
+}
+
 int ask(const AskOptions& options) {
   const auto prompt = prompt_of(options);
-  if (!prompt) return report_error(prompt.error());
-  const auto asked = options.url.empty() ? ask_here(options, *prompt) : ask_server(options, *prompt);
-  if (!asked) return report_by_code(asked.error());
+  if (!prompt) return report_by_code(prompt.error());
+  const auto asked = options.server.url.empty() ? ask_here(options, *prompt) : ask_server(options, *prompt);
+  if (!asked) return report_by_code(with_way_out(asked.error()));
   fmt::print("\n");
   return kExitDone;
 }
@@ -199,7 +210,7 @@ void add_ask(CLI::App& root, Command& chosen) {
   command->add_option("--max-tokens", options->max_tokens, "Length of the answer at most")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->add_option("--url", options->url, "Ask this server instead of loading the model here");
+  add_server_options(*command, options->server, "Ask this server instead of loading the model here");
   command->add_flag("--no-cache", options->no_cache, "Compute anew, and store nothing in the server's cache");
   command->add_flag("--verbose", options->verbose, "Show the time to the first token and tokens a second");
   command

@@ -15,12 +15,12 @@ namespace pmt::app {
 namespace {
 
 struct AuditOptions {
-  std::string url = kDefaultUrl;
+  ServerAddress server{.url = kDefaultUrl};
   bool json = false;
 };
 
 int print_audit(const AuditOptions& options) {
-  const auto body = server_call(options.url, "GET", "/v1/audit");
+  const auto body = server_call(options.server, "GET", "/v1/audit");
   if (!body) return report_by_code(body.error());
   if (options.json) {
     fmt::print("{}\n", body->dump(2));
@@ -38,7 +38,7 @@ void add_audit(CLI::App& root, Command& chosen) {
   CLI::App* audit =
       root.add_subcommand("audit", "Which cache is used where, from a running server's counters");
   const auto options = std::make_shared<AuditOptions>();
-  audit->add_option("--url", options->url, "The server")->capture_default_str();
+  add_server_options(*audit, options->server);
   audit->add_flag("--json", options->json, "Print JSON");
   audit->callback([&chosen, options] { chosen = [options] { return print_audit(*options); }; });
 }

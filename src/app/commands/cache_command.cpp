@@ -22,7 +22,7 @@ namespace pmt::app {
 namespace {
 
 struct CacheOptions {
-  std::string url = kDefaultUrl;
+  ServerAddress server{.url = kDefaultUrl};
   bool json = false;
 };
 
@@ -62,11 +62,11 @@ int purge(const PurgeOptions& options) {
         base::invalid("cache purge needs --tag, --model, --namespace or --prefix (several: what "
                       "matches all), or else --all alone"));
   }
-  return print_answer(options.common, server_call(options.common.url, "DELETE", "/v1/cache" + query));
+  return print_answer(options.common, server_call(options.common.server, "DELETE", "/v1/cache" + query));
 }
 
 struct FileOptions {
-  std::string url = kDefaultUrl;
+  ServerAddress server{.url = kDefaultUrl};
   std::string file;
 };
 
@@ -85,7 +85,8 @@ int export_to(const FileOptions& options) {
   if (!out) return failed(partial, "write");
   std::size_t entries = 0;
   for (int byte = 0; byte < 256; ++byte) {
-    const auto lines = server_text(options.url, "GET", fmt::format("/v1/cache/export?prefix={:02x}", byte));
+    const auto lines =
+        server_text(options.server, "GET", fmt::format("/v1/cache/export?prefix={:02x}", byte));
     if (!lines) {
       if (!to_stdout) std::remove(partial.c_str());
       return report_by_code(lines.error());
@@ -113,7 +114,7 @@ int import_from(const FileOptions& options) {
   std::string part;
   const auto send = [&]() -> base::Status {
     if (part.empty()) return {};
-    TRY_ASSIGN(const auto answer, server_call(options.url, "POST", "/v1/cache/import", part));
+    TRY_ASSIGN(const auto answer, server_call(options.server, "POST", "/v1/cache/import", part));
     const auto count = [](const nlohmann::json& object, const char* name) {
       return base::integer_at(object, name).value_or(0);
     };
@@ -141,7 +142,7 @@ int import_from(const FileOptions& options) {
 }
 
 void add_common(CLI::App& command, CacheOptions& options) {
-  command.add_option("--url", options.url, "The server")->capture_default_str();
+  add_server_options(command, options.server);
   command.add_flag("--json", options.json, "Print JSON");
 }
 
@@ -158,7 +159,7 @@ void add_cache(CLI::App& root, Command& chosen) {
   add_common(*stats, *stats_options);
   stats->callback([&chosen, stats_options] {
     chosen = [stats_options] {
-      return print_answer(*stats_options, server_call(stats_options->url, "GET", "/v1/cache"));
+      return print_answer(*stats_options, server_call(stats_options->server, "GET", "/v1/cache"));
     };
   });
 
@@ -176,7 +177,7 @@ void add_cache(CLI::App& root, Command& chosen) {
                             int (*act)(const FileOptions&)) {
     CLI::App* command = cache->add_subcommand(name, what);
     const auto given = std::make_shared<FileOptions>();
-    command->add_option("--url", given->url, "The server")->capture_default_str();
+    add_server_options(*command, given->server);
     command->add_option("FILE", given->file, file)->required();
     command->callback([&chosen, given, act] { chosen = [given, act] { return act(*given); }; });
   };

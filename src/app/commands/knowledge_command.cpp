@@ -30,7 +30,8 @@ namespace {
 using nlohmann::json;
 
 struct KnowledgeOptions {
-  std::string domain, file, model, url, fact;
+  std::string domain, file, model, fact;
+  ServerAddress server;
   bool as_json = false;
 };
 
@@ -123,21 +124,21 @@ void show_progress(std::size_t done, std::size_t of) {
 
 base::Result<json> learn_there(const KnowledgeOptions& options, const std::string& facts) {
   TRY_ASSIGN(json job,
-             server_call(options.url, "POST", target_of(options, "/" + options.domain + "/facts"), facts));
+             server_call(options.server, "POST", target_of(options, "/" + options.domain + "/facts"), facts));
   const std::string id = base::text_at(job, "id");
-  if (id.empty()) return not_ours(options.url, "the job's id");
+  if (id.empty()) return not_ours(options.server.url, "the job's id");
   for (;;) {
-    TRY_ASSIGN(job, server_call(options.url, "GET", "/v1/knowledge/jobs/" + percent_encoded(id)));
+    TRY_ASSIGN(job, server_call(options.server, "GET", "/v1/knowledge/jobs/" + percent_encoded(id)));
     const std::string status = base::text_at(job, "status");
     if (status == "done") {
       const json& report = base::at(job, "report");
-      if (!base::integer_at(report, "learnt")) return not_ours(options.url, "the job's report");
+      if (!base::integer_at(report, "learnt")) return not_ours(options.server.url, "the job's report");
       return report;
     }
     if (status == "failed") {
       return base::Error{base::Code::kUnprocessable, base::text_at(base::at(job, "error"), "message")};
     }
-    if (status.empty()) return not_ours(options.url, "the job's status");
+    if (status.empty()) return not_ours(options.server.url, "the job's status");
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 }
@@ -162,7 +163,7 @@ int learn(const KnowledgeOptions& options) {
     return report_by_code(named.error());
   const auto facts = read_input(options.file);
   if (!facts) return report_by_code(facts.error());
-  const auto report = options.url.empty() ? learn_here(options, *facts) : learn_there(options, *facts);
+  const auto report = options.server.url.empty() ? learn_here(options, *facts) : learn_there(options, *facts);
   if (!report) return report_by_code(report.error());
   if (options.as_json) {
     fmt::print("{}\n", report->dump(2));
@@ -175,9 +176,9 @@ int learn(const KnowledgeOptions& options) {
 }
 
 base::Result<json> list_of(const KnowledgeOptions& options) {
-  if (!options.url.empty()) {
-    TRY_ASSIGN(const json all, server_call(options.url, "GET", target_of(options, "")));
-    if (!base::at(all, "domains").is_array()) return not_ours(options.url, "a list of domains");
+  if (!options.server.url.empty()) {
+    TRY_ASSIGN(const json all, server_call(options.server, "GET", target_of(options, "")));
+    if (!base::at(all, "domains").is_array()) return not_ours(options.server.url, "a list of domains");
     return base::at(all, "domains");
   }
   Here here;
@@ -206,7 +207,8 @@ int list(const KnowledgeOptions& options) {
 }
 
 base::Result<json> facts_of(const KnowledgeOptions& options) {
-  if (!options.url.empty()) return server_call(options.url, "GET", target_of(options, "/" + options.domain));
+  if (!options.server.url.empty())
+    return server_call(options.server, "GET", target_of(options, "/" + options.domain));
   Here here;
   TRY(here.open(options, false));
   TRY_ASSIGN(const auto domain, here.library->find(options.domain));
@@ -232,9 +234,9 @@ int show(const KnowledgeOptions& options) {
 }
 
 base::Status forget_it(const KnowledgeOptions& options) {
-  if (!options.url.empty()) {
+  if (!options.server.url.empty()) {
     const std::string tail = options.fact.empty() ? "" : "/facts/" + percent_encoded(options.fact);
-    TRY(server_call(options.url, "DELETE", target_of(options, "/" + options.domain + tail)));
+    TRY(server_call(options.server, "DELETE", target_of(options, "/" + options.domain + tail)));
     return {};
   }
   Here here;
@@ -251,8 +253,8 @@ int forget(const KnowledgeOptions& options) {
 }
 
 base::Result<std::string> pack_of(const KnowledgeOptions& options) {
-  if (!options.url.empty())
-    return server_text(options.url, "GET", target_of(options, "/" + options.domain + "/export"));
+  if (!options.server.url.empty())
+    return server_text(options.server, "GET", target_of(options, "/" + options.domain + "/export"));
   Here here;
   TRY(here.open(options, false));
   return here.library->export_pack(options.domain);
@@ -266,9 +268,9 @@ int export_pack(const KnowledgeOptions& options) {
 }
 
 base::Result<json> imported(const KnowledgeOptions& options, const std::string& pack) {
-  if (!options.url.empty()) {
+  if (!options.server.url.empty()) {
     const std::string as = options.domain.empty() ? "" : "?domain=" + percent_encoded(options.domain);
-    return server_call(options.url, "POST", target_of(options, "/import" + as), pack);
+    return server_call(options.server, "POST", target_of(options, "/import" + as), pack);
   }
   Here here;
   TRY(here.open(options, true));
@@ -288,8 +290,8 @@ int import_pack(const KnowledgeOptions& options) {
 void add_where(CLI::App* command, const std::shared_ptr<KnowledgeOptions>& options) {
   command->add_option("--model", options->model,
                       "Whose knowledge: a catalogue name or a GGUF; default: the first");
-  command->add_option("--url", options->url,
-                      "Of a running server, e.g. http://127.0.0.1:8080; default: the packs here");
+  add_server_options(*command, options->server,
+                     "Of a running server, e.g. http://127.0.0.1:8080; default: the packs here");
 }
 
 }  // namespace

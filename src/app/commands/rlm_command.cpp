@@ -25,7 +25,8 @@ namespace {
 using nlohmann::json;
 
 struct Options {
-  std::string question, context_file, model, url, trajectory_dir;
+  std::string question, context_file, model, trajectory_dir;
+  ServerAddress server;
   std::optional<double> kv_ratio, budget_seconds;
   std::optional<std::int64_t> budget_tokens;
   bool json = false;
@@ -67,14 +68,15 @@ base::Status ask_server(const Options& options, const std::string& context) {
                      {"messages", {{{"role", "user"}, {"content", options.question}}}},
                      {"temperature", 0},
                      {"permutation", std::move(extension)}};
-  TRY_ASSIGN(const auto client, net::HttpClient::connect(options.url, 3'600));
-  TRY_ASSIGN(const auto response, client->request("POST", "/v1/chat/completions",
-                                                  {{"content-type", "application/json"}}, body.dump()));
+  TRY_ASSIGN(const auto client, connect_to(options.server, 3'600));
+  net::Headers headers = key_headers();
+  headers.emplace_back("content-type", "application/json");
+  TRY_ASSIGN(const auto response, client->request("POST", "/v1/chat/completions", headers, body.dump()));
   if (response.status >= 400) return base::Error{base::Code::kUnavailable, error_message_of(response)};
   TRY_ASSIGN(const json answer, base::parse_json(response.body));
   const json& message = base::at(base::first_at(answer, "choices"), "message");
   const auto text = base::as_text(base::at(message, "content"));
-  if (!text) return base::Error{base::Code::kCorrupt, options.url + " answers with something else"};
+  if (!text) return base::Error{base::Code::kCorrupt, options.server.url + " answers with something else"};
   const json& engine = base::at(base::at(answer, "permutation"), "engine");
   if (engine.is_null()) {  // from the cache: nothing was done
     fmt::print("{}\n", *text);
@@ -123,9 +125,10 @@ base::Status ask_here(const Options& options, const std::string& context) {
 }
 
 int run(const Options& options) {
+  if (const base::Status good = check_question(options.question); !good) return report_by_code(good.error());
   const auto context = read_context_file(options.context_file);
-  if (!context) return report_error(context.error());
-  const auto asked = options.url.empty() ? ask_here(options, *context) : ask_server(options, *context);
+  if (!context) return report_by_code(context.error());
+  const auto asked = options.server.url.empty() ? ask_here(options, *context) : ask_server(options, *context);
   return asked ? kExitDone : report_by_code(asked.error());
 }
 
@@ -138,7 +141,7 @@ void add_rlm(CLI::App& root, Command& chosen) {
   command->add_option("QUESTION", options->question, "What to ask")->required();
   command->add_option("--context", options->context_file, "The file that the question is about")->required();
   command->add_option("--model", options->model, "A catalogue name or a .gguf file");
-  command->add_option("--url", options->url, "Ask this server's `rlm` instead of loading a model here");
+  add_server_options(*command, options->server, "Ask this server's `rlm` instead of loading a model here");
   command->add_option("--kv-ratio", options->kv_ratio, "Compression of what is read, 1..64; unset: 8")
       ->check(CLI::Range(1.0, 64.0));
   command->add_option("--budget-tokens", options->budget_tokens, "Tokens that all calls may take together");

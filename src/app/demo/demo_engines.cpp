@@ -86,7 +86,7 @@ base::Status run(const DemoServer& server, DemoStep& step) {
     if (used.ratio <= 1.01) step.broken = fmt::format("{} did not compress", engine);
     if (used.second != "hit") step.broken = fmt::format("{} did not hit the response cache", engine);
   }
-  TRY(server_call(server.url, "DELETE", fmt::format("/v1/knowledge/{}", kDomain)));
+  TRY(server_call({.url = server.url}, "DELETE", fmt::format("/v1/knowledge/{}", kDomain)));
   return {};
 }
 

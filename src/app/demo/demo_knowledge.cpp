@@ -42,7 +42,8 @@ base::Result<Said> ask(const DemoServer& server, const char* question, bool with
   if (with_knowledge) request["permutation"]["knowledge"] = {"demo"};
   const base::SystemClock clock;
   const base::Nanos sent = clock.now();
-  TRY_ASSIGN(const json answer, server_call(server.url, "POST", "/v1/chat/completions", request.dump()));
+  TRY_ASSIGN(const json answer,
+             server_call({.url = server.url}, "POST", "/v1/chat/completions", request.dump()));
   Said said{answer.at("choices").at(0).at("message").at("content"), "", base::ms_between(sent, clock.now())};
   const auto facts = json::json_pointer("/permutation/knowledge/facts");
   if (answer.contains(facts) && !answer.at(facts).empty()) said.fact = answer.at(facts).at(0);
@@ -77,7 +78,7 @@ base::Status run(const DemoServer& server, DemoStep& step) {
     claim(step, said.fact == wanted,
           fmt::format("\"{}\" recalled {}", question.text, said.fact.empty() ? "nothing" : said.fact));
   }
-  TRY(server_call(server.url, "DELETE", "/v1/knowledge/demo"));
+  TRY(server_call({.url = server.url}, "DELETE", "/v1/knowledge/demo"));
   TRY_ASSIGN(const Said after, ask(server, kQuestions[0].text, false));
   step.lines.push_back(
       fmt::format("forgotten: the first question has {} answer as before the facts were taught",
@@ -89,11 +90,12 @@ base::Status run(const DemoServer& server, DemoStep& step) {
 }  // namespace
 
 base::Result<json> demo_teach(const DemoServer& server, const std::string& domain, const std::string& facts) {
-  TRY_ASSIGN(json job, server_call(server.url, "POST", fmt::format("/v1/knowledge/{}/facts", domain), facts));
+  TRY_ASSIGN(json job,
+             server_call({.url = server.url}, "POST", fmt::format("/v1/knowledge/{}/facts", domain), facts));
   const std::string id = job.at("id");
   while (job.at("status") == "queued" || job.at("status") == "running") {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    TRY_ASSIGN(job, server_call(server.url, "GET", "/v1/knowledge/jobs/" + id));
+    TRY_ASSIGN(job, server_call({.url = server.url}, "GET", "/v1/knowledge/jobs/" + id));
   }
   if (job.at("status") != "done")
     return base::Error{base::Code::kInternal,
