@@ -254,7 +254,7 @@ function drawKv() {
     if (made && made.state !== 'ready' && made.state !== 'none') box.append(
       el('p', { className: 'note', textContent: calibration(made) }), bar(made.progress));
     const most = Math.max(1, ...m.bytes_by_layer_head.flat());
-    if (m.sequences) box.append(heat('Bytes by layer (across) and KV head (down), of what runs now', m.bytes_by_layer_head.map((l) => l.map((b) => b / most)),
+    if (m.sequences && m.bytes_by_layer_head.length) box.append(heat('Bytes by layer (across) and KV head (down), of what runs now', m.bytes_by_layer_head.map((l) => l.map((b) => b / most)),
       (layer, head) => `layer ${layer}, head ${head}: ${bytes(m.bytes_by_layer_head[layer][head])}`));
     const last = m.last_compressed;
     if (last) box.append(

@@ -82,7 +82,7 @@ void Admission::end_late() {
 void Admission::cut_short(Job& job) {
   around_.reports.for_job(job, [&job] {
     job.cut_short = true;
-    for (Generation& generation : job.running) {
+    for (PagedGeneration& generation : job.running) {
       if (generation.finished()) continue;
       if (auto delta = generation.cut_short()) job.sink->on_event(std::move(*delta));
     }
@@ -99,7 +99,7 @@ void Admission::admit(const std::function<base::Status(Job&)>& begin) {
   std::size_t sequences = 0;
   for (const auto& job : running_) {
     sequences += static_cast<std::size_t>(job->choices);
-    for (const Generation& g : job->running)
+    for (const PagedGeneration& g : job->running)
       promised += g.sequence().pages_needed(static_cast<int>(g.pending().size()));
   }
   const auto sequences_max = static_cast<std::size_t>(around_.options.sequences_max);
@@ -161,7 +161,7 @@ bool Admission::make_room(const std::vector<Part>& parts) {
   for (const Part& part : parts) need += part.choice().sequence().pages_needed(part.tokens);
   if (need > around_.pool.pages_free()) {
     for (const auto& job : running_) {
-      for (Generation& generation : job->running) generation.sequence().drop_unseen();
+      for (PagedGeneration& generation : job->running) generation.sequence().drop_unseen();
     }
   }
   around_.prefixes.give_up(need);

@@ -21,14 +21,14 @@ void Answers::distribute(const std::vector<Part>& parts, std::span<const float> 
 void Answers::sample_rows(const Part& part, std::span<const float> logits) {
   const std::size_t width = around_.vocabulary;
   Job& job = *part.job;
-  Generation& generation = part.choice();
+  PagedGeneration& generation = part.choice();
   for (std::size_t row = 0; row < part.rows; ++row) {
     if (generation.finished() || !generation.came_true(static_cast<int>(row))) continue;
     const auto of_row = logits.subspan(row * width, width);
     if (generation.generated() == 0) around_.prefixes.remember(job, generation);
     if (!job.prompt_shared) fork_prompt(job, of_row);
     if (job.running.empty()) return;  // it failed
-    sample(job, generation, of_row);
+    around_.reports.write_token(job, generation, of_row);
     if (job.running.empty()) return;
   }
   if (part.rows > 1) around_.speculation.settle(job, generation);
@@ -40,19 +40,8 @@ void Answers::fork_prompt(Job& job, std::span<const float> logits) {
   job.shared_bytes = prompt.full + prompt.side_tables;
   // Forked before the first choice goes on: its partial page is copied when one of them writes.
   for (std::size_t i = 1; i < job.running.size(); ++i) job.running[i].adopt(job.running[0].sequence().fork());
-  for (std::size_t i = 1; i < job.running.size(); ++i) sample(job, job.running[i], logits);
-}
-
-void Answers::sample(Job& job, Generation& generation, std::span<const float> logits) {
-  if (job.first_token == base::Nanos(0)) around_.reports.answer_begins(job);
-  if (job.new_tokens_max == 0) {  // only the prompt was to be read
-    generation.cut_short();
-    return;
-  }
-  auto delta = generation.advance(logits);
-  if (generation.failure()) return around_.reports.fail(job, of_field(*generation.failure(), job.form_field));
-  if (delta) job.sink->on_event(std::move(*delta));
-  ++around_.counters.completion_tokens;
+  for (std::size_t i = 1; i < job.running.size(); ++i)
+    around_.reports.write_token(job, job.running[i], logits);
 }
 
 }  // namespace pmt::inference

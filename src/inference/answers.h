@@ -21,7 +21,6 @@ class Answers {
     PrefixReuse& prefixes;
     Speculation& speculation;
     JobReports& reports;
-    EngineCounters& counters;
   };
   explicit Answers(const Around& around) : around_(around) {}
 
@@ -31,7 +30,6 @@ class Answers {
  private:
   void sample_rows(const Part& part, std::span<const float> logits);
   void fork_prompt(Job& job, std::span<const float> logits);
-  void sample(Job& job, Generation& generation, std::span<const float> logits);
 
   const Around around_;
 };

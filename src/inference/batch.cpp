@@ -4,7 +4,7 @@ namespace pmt::inference {
 namespace {
 
 ChoiceView view_of(const Job& job, std::size_t place, std::size_t generation) {
-  const Generation& choice = job.running[generation];
+  const PagedGeneration& choice = job.running[generation];
   const int unread = static_cast<int>(choice.pending().size()) - choice.drafted();
   return {.job = place,
           .generation = generation,
@@ -35,7 +35,7 @@ std::vector<Part> choose_parts(const Jobs& running, const BatchLimits& limits) {
 }
 
 model::BatchSpan span_of(Part& part) {
-  Generation& choice = part.choice();
+  PagedGeneration& choice = part.choice();
   model::BatchSpan span{
       &choice.sequence(), choice.pending().first(static_cast<std::size_t>(part.tokens)), {}};
   if (scores_prompt(*part.job, part.generation))

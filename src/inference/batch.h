@@ -22,7 +22,7 @@ struct Part {
   /// False: its job has failed since, and has no choices.
   bool lives() const { return generation < job->running.size(); }
   /// Requires: lives().
-  Generation& choice() const { return job->running[generation]; }
+  PagedGeneration& choice() const { return job->running[generation]; }
 };
 
 /// What the next step reads of the jobs that run.

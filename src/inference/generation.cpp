@@ -9,21 +9,16 @@
 
 namespace pmt::inference {
 
-Generation::Generation(const model::Vocab& vocab, kv_cache::SequenceKv sequence, model::Sampler sampler,
+Generation::Generation(const model::Vocab& vocab, model::Sampler sampler,
                        const std::vector<std::string>& stops, std::vector<std::int32_t> prompt,
                        GenerationOptions options, std::optional<model::Grammar> grammar)
     : vocab_(&vocab),
-      sequence_(std::move(sequence)),
       sampler_(std::move(sampler)),
       grammar_(std::move(grammar)),
       stops_(stops),
       tokens_(std::move(prompt)),
       prompt_tokens_(static_cast<int>(tokens_.size())),
       options_(options) {}
-
-void Generation::adopt(kv_cache::SequenceKv sequence) {
-  sequence_ = std::move(sequence);
-}
 
 std::optional<llm::Delta> Generation::show(std::string text) {
   if (text.empty() && (logprobs_.empty() || !finished())) return {};
@@ -139,38 +134,6 @@ std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
     text += stops_.flush();
   }
   return show(std::move(text));
-}
-
-void Generation::draft(int drafts_max, const StepCosts& costs) {
-  const bool decoding = generated() > 0 && static_cast<int>(tokens_.size()) == sequence_.tokens() + 1;
-  if (!options_.speculate || !decoding || forced_at_ < forced_.size()) return;
-  const int room = options_.new_tokens_max - generated() - 1;  // the last token needs no drafts after it
-  drafts_ = lookup_.propose(tokens_, std::min(drafts_max, room), costs);
-  if (drafts_.empty()) return;
-  with_drafts_ = tokens_;
-  with_drafts_.insert(with_drafts_.end(), drafts_.begin(), drafts_.end());
-}
-
-bool Generation::came_true(int row) const {
-  const std::size_t before = with_drafts_.size() - drafts_.size();
-  return row == 0 || (row <= drafted() && tokens_.size() == before + static_cast<std::size_t>(row) &&
-                      tokens_.back() == drafts_[static_cast<std::size_t>(row) - 1]);
-}
-
-void Generation::drop_pages() {
-  drafts_.clear();
-  sequence_.clear();
-}
-
-int Generation::settle_drafts() {
-  if (drafts_.empty()) return 0;
-  const std::size_t before = with_drafts_.size() - drafts_.size();
-  // All chosen tokens but the last were drafts that had been read; the last one is what comes next.
-  const int accepted = static_cast<int>(tokens_.size() - before) - 1;
-  sequence_.truncate(static_cast<int>(tokens_.size()) - 1);
-  lookup_.observe(drafted(), accepted);
-  drafts_.clear();
-  return accepted;
 }
 
 }  // namespace pmt::inference

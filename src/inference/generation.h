@@ -1,6 +1,6 @@
-// One choice of one request while it is written: its tokens, its keys and values, and the way from sampled
-// tokens to text that may be shown (whole UTF-8 characters, nothing of a stop string). Thread-safety: the
-// scheduler's thread only.
+// One choice of one request while it is written: its tokens, and the way from sampled tokens to text that may be
+// shown (whole UTF-8 characters, nothing of a stop string). Where its keys and values are is whose runs it: our
+// pages (paged_generation.h), or libllama's cells (libllama/llama_job.h). Thread-safety: the scheduler's thread only.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "inference/prompt_lookup.h"
-#include "kv_cache/sequence_kv.h"
 #include "llm/event.h"
 #include "model/grammar.h"
 #include "model/sampler.h"
@@ -45,9 +43,9 @@ struct Ending {
 
 class Generation {
  public:
-  Generation(const model::Vocab& vocab, kv_cache::SequenceKv sequence, model::Sampler sampler,
-             const std::vector<std::string>& stops, std::vector<std::int32_t> prompt,
-             GenerationOptions options, std::optional<model::Grammar> grammar = {});
+  Generation(const model::Vocab& vocab, model::Sampler sampler, const std::vector<std::string>& stops,
+             std::vector<std::int32_t> prompt, GenerationOptions options,
+             std::optional<model::Grammar> grammar = {});
 
   /// Before the first advance().
   void force(ForcedTokens tokens);
@@ -57,16 +55,6 @@ class Generation {
   /// Chooses the next token from `logits` [vocabulary]. Returns what may be shown now, if anything.
   std::optional<llm::Delta> advance(std::span<const float> logits);
 
-  /// While the answer is written: drafts up to `drafts_max` tokens past the last one, as far as they pay at
-  /// these `costs`. pending() ends with them.
-  void draft(int drafts_max, const StepCosts& costs);
-  void forget_drafts() { drafts_.clear(); }
-  int drafted() const { return static_cast<int>(drafts_.size()); }
-  /// Row `row` of the last tokens' logits is the next to sample from: all drafts before it came true.
-  bool came_true(int row) const;
-  /// The step with the drafts is over: forgets those that didn't come true. Returns how many did.
-  int settle_drafts();
-
   /// Ends it here, as if its length were reached. Returns what was still held back. Requires: not finished.
   std::optional<llm::Delta> cut_short();
 
@@ -75,22 +63,14 @@ class Generation {
   const std::optional<base::Error>& failure() const { return failure_; }
   llm::FinishReason finish_reason() const { return *finish_; }
 
-  /// Tokens that the model hasn't read yet: the whole prompt at first, then one a step; all of them again
-  /// after the pages were dropped.
-  std::span<const std::int32_t> pending() const {
-    return std::span(drafts_.empty() ? tokens_ : with_drafts_)
-        .subspan(static_cast<std::size_t>(sequence_.tokens()));
-  }
-  kv_cache::SequenceKv& sequence() { return sequence_; }
-  const kv_cache::SequenceKv& sequence() const { return sequence_; }
-  /// Gives its pages back: everything is to be read again.
-  void drop_pages();
-  /// Takes over another sequence of the same tokens (a fork of the first choice's prompt).
-  void adopt(kv_cache::SequenceKv sequence);
-
   std::span<const std::int32_t> tokens() const { return tokens_; }
   int generated() const { return static_cast<int>(tokens_.size()) - prompt_tokens_; }
   int choice() const { return options_.choice; }
+
+ protected:
+  const GenerationOptions& options() const { return options_; }
+  /// What comes next isn't laid down.
+  bool chooses_freely() const { return forced_at_ >= forced_.size(); }
 
  private:
   /// The token that comes next: a forced one, or a sampled one. Null: the grammar has no way on.
@@ -104,15 +84,11 @@ class Generation {
   std::optional<llm::Delta> show(std::string text);
 
   const model::Vocab* vocab_;
-  kv_cache::SequenceKv sequence_;
   model::Sampler sampler_;
   std::optional<model::Grammar> grammar_;
   model::StopMatcher stops_;
   model::Utf8Stream utf8_;
   std::vector<std::int32_t> tokens_;  // prompt, then generated
-  PromptLookup lookup_;
-  std::vector<std::int32_t> drafts_;
-  std::vector<std::int32_t> with_drafts_;  // tokens_ as they were when the drafts were made, then those
   int prompt_tokens_;
   std::vector<std::int32_t> forced_;  // to come next, from forced_at_ on
   std::size_t forced_at_ = 0;

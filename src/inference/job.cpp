@@ -12,26 +12,32 @@ base::Error of_field(base::Error error, const std::string& field) {
   return error;
 }
 
+base::Result<Generation> make_choice(const Job& job, int choice, const model::Vocab& vocab) {
+  model::SamplerParams params = job.sampling;
+  params.choice = choice;
+  TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab.size()));
+  sampler.remember(job.prompt);
+  Generation out(vocab, std::move(sampler), job.stops, job.prompt,
+                 GenerationOptions{choice, job.new_tokens_max, job.logprobs, job.scores_end, job.speculate},
+                 job.grammar);
+  out.end_as(job.ending);
+  out.show_names_of(job.shown);
+  // A form that was asked for goes before what was taught.
+  if (!job.grammar) out.force(job.forced);
+  return out;
+}
+
 base::Status add_choices(Job& job, const model::Vocab& vocab, kv_cache::PagePool& pool,
                          const kv_cache::KvShape& shape) {
   for (int i = 0; i < job.choices; ++i) {
-    model::SamplerParams params = job.sampling;
-    params.choice = i;
-    TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab.size()));
-    sampler.remember(job.prompt);
-    job.running.emplace_back(
-        vocab, kv_cache::SequenceKv(pool, shape), std::move(sampler), job.stops, job.prompt,
-        GenerationOptions{i, job.new_tokens_max, job.logprobs, job.scores_end, job.speculate}, job.grammar);
-    job.running.back().end_as(job.ending);
-    job.running.back().show_names_of(job.shown);
-    // A form that was asked for goes before what was taught.
-    if (!job.grammar) job.running.back().force(job.forced);
+    TRY_ASSIGN(Generation choice, make_choice(job, i, vocab));
+    job.running.emplace_back(std::move(choice), kv_cache::SequenceKv(pool, shape));
   }
   return {};
 }
 
 void drop_pages(Job& job) {
-  for (Generation& generation : job.running) generation.drop_pages();
+  for (PagedGeneration& generation : job.running) generation.drop_pages();
   job.shared_bytes = 0;
   if (job.first_token != base::Nanos(0)) job.prompt_shared = true;  // the choices differ by now
 }

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/usage_counter.h"
 #include "compression/prompt_compression.h"
-#include "inference/generation.h"
+#include "inference/paged_generation.h"
 #include "inference/prompt_echo.h"
 #include "kv_cache/page_pool.h"
 #include "llm/guarded_sink.h"
@@ -42,6 +42,9 @@ struct Job {
   std::string prefix_scope;         // requests of another scope share no prefix (prefix_scope.h)
   compression::PromptCompression compression;
   bool speculate = true;
+  /// How many times smaller than at f16 its keys and values should be where no compression of ours applies
+  /// (libllama/): the type of the cells that comes nearest serves.
+  double cells_ratio = 1;
   ForcedTokens forced;
   base::Surface surface = base::Surface::kCompletions;
   base::User user;  // whose request it is: for the audit
@@ -50,11 +53,11 @@ struct Job {
   // Filled by the scheduler and its parts.
   base::Nanos admitted{0};
   base::Nanos first_token{0};
-  std::vector<Generation> running;  // not finished yet
-  std::int64_t shared_bytes = 0;    // of the prompt, that all choices hold
-  bool cut_short = false;           // by its deadline
-  bool prompt_shared = false;       // the other choices have forked from the first
-  bool suspect = false;             // it was in a batch that threw: steps alone until it is read again
+  std::vector<PagedGeneration> running;  // not finished yet
+  std::int64_t shared_bytes = 0;         // of the prompt, that all choices hold
+  bool cut_short = false;                // by its deadline
+  bool prompt_shared = false;            // the other choices have forked from the first
+  bool suspect = false;                  // it was in a batch that threw: steps alone until it is read again
   llm::Usage usage;
   llm::KvReport kv;
   llm::SpeculationReport speculation;
@@ -64,6 +67,9 @@ using Jobs = std::list<std::unique_ptr<Job>>;
 
 /// `error` as one of this field of the request.
 base::Error of_field(base::Error error, const std::string& field);
+
+/// Its choice `choice`, with nothing read. Errors: Sampler::create's.
+base::Result<Generation> make_choice(const Job& job, int choice, const model::Vocab& vocab);
 
 /// Makes the choices of a job that has none, each with nothing read. Errors: Sampler::create's, and some of the
 /// choices may be there.

@@ -54,7 +54,7 @@ class JobFixture : public testing::Test {
   }
   /// All that the job's choices have not read.
   static void read(Job& job) {
-    for (Generation& choice : job.running) {
+    for (PagedGeneration& choice : job.running) {
       const int pending = static_cast<int>(choice.pending().size());
       ASSERT_TRUE(choice.sequence().reserve(pending));
       choice.sequence().commit(pending);

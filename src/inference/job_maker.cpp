@@ -47,6 +47,7 @@ base::Result<std::unique_ptr<Job>> JobMaker::make(const Arrived& arrived) {
         "it writes. Leave one of them out.",
         "echo");
   }
+  TRY(check_ratio(request));
   TRY(check_tokens(request));
   TRY_ASSIGN(EncodedPrompt prompt, model_.prompts.encode(request, structure));
   TRY(model_.prompts.check_length(request, prompt.tokens.size()));
@@ -55,7 +56,11 @@ base::Result<std::unique_ptr<Job>> JobMaker::make(const Arrived& arrived) {
   model_.forms.allow_thinking(request, prompt.tokens, structure);
   auto job = std::make_unique<Job>();
   add_plain_options(arrived, *job);
-  job->compression = compression_of(request, prompt.tokens);
+  if (model_.runs_elsewhere.empty()) {
+    job->compression = compression_of(request, prompt.tokens);
+  } else if (request.kv.mode != llm::KvMode::kExact) {
+    job->cells_ratio = request.kv.ratio.value_or(1);
+  }
   job->new_tokens_max = new_tokens_max(request, prompt.tokens.size(), job->compression.ratio());
   job->echo = echo_of(request, prompt.tokens);
   job->prompt = std::move(prompt.tokens);
@@ -72,6 +77,19 @@ int JobMaker::new_tokens_max(const llm::Request& request, std::size_t prompt_tok
   const int tokens = static_cast<int>(prompt_tokens);
   const int room = static_cast<int>(model_.context_tokens) - tokens;
   return std::min(request.max_tokens.value_or(model_.new_tokens_that_fit(tokens, request.n, kv_ratio)), room);
+}
+
+/// A ratio is never dropped in silence.
+base::Status JobMaker::check_ratio(const llm::Request& request) const {
+  const bool asks = request.kv.ratio.value_or(1) > 1 && request.kv.mode != llm::KvMode::kExact;
+  if (model_.runs_elsewhere.empty() || !asks || request.kv.best_effort) return {};
+  constexpr const char* kField = "permutation.kv.ratio";
+  return base::invalid(
+      fmt::format(
+          "'{}' is {}, but on {} compression is off: {}. Leave the ratio out, or add "
+          "\"best_effort\": true beside it, and keys and values of 8 or 4 bits serve, as the answer says",
+          kField, *request.kv.ratio, model_.name, model_.runs_elsewhere),
+      kField);
 }
 
 base::Status JobMaker::check_tokens(const llm::Request& request) const {

@@ -31,8 +31,10 @@ class JobMaker {
     AnswerForms& forms;
     const compression::Quality& kv_quality;
     double kv_ratio = 1;  // for requests that name none
+    /// Not empty: no compression applies, and why (ModelInfo::runs_elsewhere).
+    std::string runs_elsewhere = {};
     std::int64_t context_tokens = 0;
-    /// Scheduler::new_tokens_that_fit.
+    /// Runtime::new_tokens_that_fit.
     std::function<int(int prompt_tokens, int choices, double kv_ratio)> new_tokens_that_fit;
   };
   explicit JobMaker(Model model) : model_(std::move(model)) {}
@@ -40,6 +42,7 @@ class JobMaker {
   base::Result<std::unique_ptr<Job>> make(const Arrived& arrived);
 
  private:
+  base::Status check_ratio(const llm::Request& request) const;
   base::Status check_tokens(const llm::Request& request) const;
   int new_tokens_max(const llm::Request& request, std::size_t prompt_tokens, double kv_ratio) const;
   PromptEcho echo_of(const llm::Request& request, const std::vector<std::int32_t>& prompt) const;

@@ -20,7 +20,19 @@ void JobReports::answer_begins(Job& job) {
   for (int i = 0; job.echo.shows() && i < job.choices; ++i) job.sink->on_event(job.echo.delta(i));
 }
 
-void JobReports::add_choice(Job& job, const Generation& generation) {
+void JobReports::write_token(Job& job, Generation& generation, std::span<const float> logits) {
+  if (job.first_token == base::Nanos(0)) answer_begins(job);
+  if (job.new_tokens_max == 0) {  // only the prompt was to be read
+    generation.cut_short();
+    return;
+  }
+  auto delta = generation.advance(logits);
+  if (generation.failure()) return fail(job, of_field(*generation.failure(), job.form_field));
+  if (delta) job.sink->on_event(std::move(*delta));
+  ++counters_->completion_tokens;
+}
+
+void JobReports::add_choice(Job& job, const PagedGeneration& generation) {
   job.usage.completion_tokens += generation.generated();
   const std::int64_t own = generation.sequence().tokens() - static_cast<std::int64_t>(job.prompt.size());
   job.kv.tokens_total += own;

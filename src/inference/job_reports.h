@@ -5,6 +5,7 @@
 // Thread-safety: the scheduler's thread.
 #pragma once
 
+#include <span>
 #include <string>
 #include <utility>
 
@@ -31,8 +32,11 @@ class JobReports {
   void started(Job& job);
   /// Its first token is to be sampled: what is shown before it.
   void answer_begins(Job& job);
+  /// The next token of a choice, chosen out of `logits` [vocabulary], told and counted. The job may have failed
+  /// by it.
+  void write_token(Job& job, Generation& generation, std::span<const float> logits);
   /// Adds a finished choice, which still has its pages, to the report. Before choice_ended().
-  static void add_choice(Job& job, const Generation& generation);
+  static void add_choice(Job& job, const PagedGeneration& generation);
   static void choice_ended(Job& job, const Generation& generation);
   /// Requires: every choice has ended.
   void done(Job& job);

@@ -26,7 +26,7 @@ TEST_F(JobReportsTest, ChoicesThatShareAPromptCountItOnce) {
   reports_.answer_begins(*two);
   two->shared_bytes = two->running[0].sequence().held().full;
   two->running[1].adopt(two->running[0].sequence().fork());
-  for (Generation& choice : two->running) {
+  for (PagedGeneration& choice : two->running) {
     JobReports::add_choice(*two, choice);
     choice.cut_short();
     JobReports::choice_ended(*two, choice);

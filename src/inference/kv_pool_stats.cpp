@@ -9,7 +9,7 @@ KvPoolStats sequence_stats(const Jobs& running, const kv_cache::KvShape& shape) 
   stats.bytes_by_layer_head.assign(static_cast<std::size_t>(shape.layers),
                                    std::vector<std::int64_t>(static_cast<std::size_t>(shape.kv_heads), 0));
   for (const auto& job : running) {
-    for (const Generation& generation : job->running) {
+    for (const PagedGeneration& generation : job->running) {
       ++stats.sequences;
       stats.tokens += generation.sequence().tokens();
       stats.tokens_kept += generation.sequence().slots() / (shape.layers * shape.kv_heads);

@@ -38,6 +38,8 @@ struct FreeContext {
 };
 
 constexpr int kSequencesMax = 64;
+/// Of a text for a model that reads as one that writes does: it keeps keys and values of all of a batch.
+constexpr std::size_t kDecoderTokensMax = 2048;
 
 /// libllama's model with a context, ready to encode. Used by one thread.
 class Encoder {
@@ -64,6 +66,7 @@ class Encoder {
   llama_batch batch_{};
   const llama_vocab* vocab_ = nullptr;
   std::size_t width_ = 0, tokens_max_ = 0;
+  bool decodes_ = false;  // it reads as a model that writes does, into a memory of keys and values
   int threads_ = 1;
 };
 
@@ -81,14 +84,17 @@ base::Result<std::unique_ptr<llama_model, FreeModel>> load_weights(const std::st
   std::unique_ptr<llama_model, FreeModel> weights(
       llama_model_load_from_file(path.c_str(), llama_model_default_params()));
   if (weights == nullptr) return not_an_embedder(path, log.reason());
-  if (!llama_model_has_encoder(weights.get()) && llama_model_has_decoder(weights.get())) {
-    char architecture[64] = "?";
-    llama_model_meta_val_str(weights.get(), "general.architecture", architecture, sizeof architecture);
-    if (std::string_view(architecture).find("bert") == std::string_view::npos) {
-      return not_an_embedder(path, fmt::format("its architecture is {}, not a BERT", architecture));
-    }
-  }
   return weights;
+}
+
+std::string architecture_of(const llama_model* model) {
+  char architecture[64] = "?";
+  llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture);
+  return architecture;
+}
+
+bool is_bert(const llama_model* model) {
+  return architecture_of(model).find("bert") != std::string::npos;
 }
 
 base::Result<std::unique_ptr<Encoder>> Encoder::load(const LocalEmbedderOptions& options) {
@@ -96,8 +102,10 @@ base::Result<std::unique_ptr<Encoder>> Encoder::load(const LocalEmbedderOptions&
   TRY_ASSIGN(encoder->model_, load_weights(options.path));
   llama_model* const weights = encoder->model_.get();
   encoder->vocab_ = llama_model_get_vocab(weights);
-  encoder->width_ = static_cast<std::size_t>(llama_model_n_embd(weights));
+  encoder->width_ = static_cast<std::size_t>(llama_model_n_embd_out(weights));
   encoder->tokens_max_ = static_cast<std::size_t>(llama_model_n_ctx_train(weights));
+  if (!is_bert(weights) && !llama_model_has_encoder(weights))
+    encoder->tokens_max_ = std::min(encoder->tokens_max_, kDecoderTokensMax);
   const auto tokens = static_cast<std::uint32_t>(
       std::max(encoder->tokens_max_, static_cast<std::size_t>(std::max(1, options.batch_tokens))));
   encoder->threads_ = options.threads > 0
@@ -116,8 +124,12 @@ base::Result<std::unique_ptr<Encoder>> Encoder::load(const LocalEmbedderOptions&
   if (encoder->context_ == nullptr) return not_an_embedder(options.path, log.reason());
   const auto pooling = llama_pooling_type(encoder->context_.get());
   if (pooling == LLAMA_POOLING_TYPE_NONE || pooling == LLAMA_POOLING_TYPE_RANK) {
-    return not_an_embedder(options.path, "it doesn't pool its tokens into one vector");
+    return not_an_embedder(
+        options.path, fmt::format("its architecture is {}, and it doesn't pool its tokens into one vector",
+                                  architecture_of(weights)));
   }
+  encoder->decodes_ =
+      !llama_model_has_encoder(weights) && llama_get_memory(encoder->context_.get()) != nullptr;
   encoder->batch_ = llama_batch_init(static_cast<std::int32_t>(tokens), 0, 1);
   return encoder;
 }
@@ -145,11 +157,13 @@ base::Result<std::vector<llama_token>> Encoder::tokens_of(const EmbedInput& inpu
       return base::invalid(
           fmt::format("has the token {}, which is not in the model's vocabulary of {}", token, size));
     }
-    const llama_token begin = llama_vocab_bos(vocab_);
-    const llama_token end = llama_vocab_sep(vocab_);
-    if (input.tokens.front() != begin) tokens.push_back(begin);
+    const llama_token begin =
+        decodes_ && !llama_vocab_get_add_bos(vocab_) ? LLAMA_TOKEN_NULL : llama_vocab_bos(vocab_);
+    llama_token end = llama_vocab_sep(vocab_);
+    if (decodes_) end = llama_vocab_get_add_eos(vocab_) ? llama_vocab_eos(vocab_) : LLAMA_TOKEN_NULL;
+    if (begin != LLAMA_TOKEN_NULL && input.tokens.front() != begin) tokens.push_back(begin);
     tokens.insert(tokens.end(), input.tokens.begin(), input.tokens.end());
-    if (tokens.back() != end) tokens.push_back(end);
+    if (end != LLAMA_TOKEN_NULL && tokens.back() != end) tokens.push_back(end);
   }
   if (tokens.size() > tokens_max_) {
     return Error{Code::kTooLarge, fmt::format("has {} tokens, the model takes {}: shorten it by {}, or embed "
@@ -181,7 +195,9 @@ base::Status Encoder::encode(const std::vector<const std::vector<llama_token>*>&
   const bool crowded = ::getloadavg(&load, 1) == 1 && load > std::thread::hardware_concurrency() + 0.5;
   const int threads = at <= kAloneTokens || crowded ? 1 : threads_;
   llama_set_n_threads(context_.get(), threads, threads);
-  if (const int failed = llama_encode(context_.get(), batch_); failed != 0) {
+  if (decodes_) llama_memory_clear(llama_get_memory(context_.get()), false);
+  const int failed = decodes_ ? llama_decode(context_.get(), batch_) : llama_encode(context_.get(), batch_);
+  if (failed != 0) {
     return Error{Code::kInternal,
                  fmt::format("libllama could not encode a batch of {} tokens ({})", at, failed)};
   }

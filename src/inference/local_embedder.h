@@ -1,4 +1,5 @@
-// An embedding model of the BERT kind (encoder, pooled as its GGUF says) by libllama, as an llm::Embedder.
+// An embedding model by libllama, as an llm::Embedder: of the BERT kind, an encoder, or one that reads as a model
+// that writes does (Qwen3-Embedding and its like), pooled as its GGUF says.
 //
 // One thread owns the model. It loads it when the first text comes, takes one text of each waiting call in
 // turn until a batch is full, and runs the batch through the encoder at once: a short question that comes

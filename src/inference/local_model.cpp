@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <thread>
 #include <utility>
 
@@ -11,8 +12,11 @@
 #include "inference/answer_forms.h"
 #include "inference/encode_queue.h"
 #include "inference/job_maker.h"
+#include "inference/libllama/llama_model.h"
+#include "inference/libllama/llama_runtime.h"
 #include "inference/memory_fit.h"
 #include "inference/prompt_encoder.h"
+#include "inference/runtime.h"
 #include "inference/scheduler.h"
 #include "model/chat_template.h"
 #include "model/llama_log.h"
@@ -22,43 +26,37 @@
 namespace pmt::inference {
 namespace {
 
-ModelInfo info_of(const LocalModelOptions& options, const model::Transformer& transformer,
-                  const PromptEncoder& prompts) {
-  ModelInfo out;
-  out.name = options.name;
-  out.path = options.path;
-  out.architecture = transformer.hparams().architecture.name;
-  out.context_tokens = transformer.hparams().context_tokens;
-  out.parameters = transformer.parameters();
-  out.file_bytes = transformer.file_bytes();
-  out.has_chat_template = prompts.has_chat_template();
-  return out;
-}
+/// A model as its file gave it, before anything runs it.
+struct Opened {
+  std::unique_ptr<model::Vocab> vocab;
+  std::unique_ptr<model::ChatTemplate> chat_template;  // null: none
+  ModelInfo info;
+  /// Called once, with the vocabulary where it stays.
+  std::function<std::unique_ptr<Runtime>(const model::Vocab&, const LocalModelOptions&)> run;
+};
 
 class LocalModelImpl final : public LocalModel {
  public:
-  LocalModelImpl(LocalModelOptions options, std::unique_ptr<model::Vocab> vocab,
-                 std::unique_ptr<model::ChatTemplate> chat_template,
-                 std::unique_ptr<model::Transformer> transformer, std::unique_ptr<kv_cache::PagePool> pool,
-                 std::optional<compression::Calibration> calibration, const base::Clock& clock)
+  LocalModelImpl(LocalModelOptions options, Opened opened, const base::Clock& clock)
       : options_(std::move(options)),
         clock_(clock),
-        vocab_(std::move(vocab)),
-        prompts_({options_.name, transformer->hparams().context_tokens}, *vocab_, std::move(chat_template)),
+        vocab_(std::move(opened.vocab)),
+        prompts_({options_.name, opened.info.context_tokens}, *vocab_, std::move(opened.chat_template)),
         forms_(*vocab_),
-        transformer_(std::move(transformer)),
-        info_(info_of(options_, *transformer_, prompts_)),
-        kv_quality_(compression::quality_of(options_.path)),
-        scheduler_(*transformer_, *vocab_, std::move(pool), std::move(calibration), options_, clock),
+        info_(std::move(opened.info)),
+        kv_quality_(info_.runs_elsewhere.empty() ? compression::quality_of(options_.path)
+                                                 : compression::Quality()),
+        runtime_(opened.run(*vocab_, options_)),
         jobs_({.name = options_.name,
                .vocab = *vocab_,
                .prompts = prompts_,
                .forms = forms_,
                .kv_quality = kv_quality_,
                .kv_ratio = options_.kv_ratio,
+               .runs_elsewhere = info_.runs_elsewhere,
                .context_tokens = info_.context_tokens,
                .new_tokens_that_fit = [this](int prompt_tokens, int choices, double kv_ratio) {
-                 return scheduler_.new_tokens_that_fit(prompt_tokens, choices, kv_ratio);
+                 return runtime_->new_tokens_that_fit(prompt_tokens, choices, kv_ratio);
                }}) {
     const auto waiting_max = static_cast<std::size_t>(options_.queue_max);
     const auto encode = [this](const Arrived& arrived) { return submit(arrived); };
@@ -93,10 +91,10 @@ class LocalModelImpl final : public LocalModel {
   double word_rarity(std::string_view word) const override;
   const ModelInfo& info() const override { return info_; }
   const compression::Quality& kv_quality() const override { return kv_quality_; }
-  KvPoolStats kv_stats() const override { return scheduler_.kv_stats(); }
-  CalibrationStatus calibration() const override { return scheduler_.calibration(); }
+  KvPoolStats kv_stats() const override { return runtime_->kv_stats(); }
+  CalibrationStatus calibration() const override { return runtime_->calibration(); }
   EngineStats stats() const override {
-    EngineStats out = scheduler_.stats();
+    EngineStats out = runtime_->stats();
     forms_.add_to(out);
     return out;
   }
@@ -108,7 +106,7 @@ class LocalModelImpl final : public LocalModel {
   }
   base::Status submit(const Arrived& arrived) {
     TRY_ASSIGN(auto job, jobs_.make(arrived));
-    return scheduler_.submit(std::move(job));
+    return runtime_->submit(std::move(job));
   }
 
   const LocalModelOptions options_;
@@ -116,10 +114,9 @@ class LocalModelImpl final : public LocalModel {
   const std::unique_ptr<model::Vocab> vocab_;
   const PromptEncoder prompts_;
   AnswerForms forms_;
-  const std::unique_ptr<model::Transformer> transformer_;
   const ModelInfo info_;
-  const compression::Quality kv_quality_;  // before the scheduler, whose jobs ask it
-  Scheduler scheduler_;
+  const compression::Quality kv_quality_;  // before the runtime, whose jobs ask it
+  const std::unique_ptr<Runtime> runtime_;
   JobMaker jobs_;
   // Last: everything above is ready when they begin.
   std::optional<EncodeQueue> intake_, slow_intake_;
@@ -178,6 +175,114 @@ base::Result<std::optional<compression::Calibration>> calibration_of(model::Tran
   return std::optional<compression::Calibration>();
 }
 
+/// Our graph, and the scheduler that runs it.
+class OwnGraph final : public Runtime {
+ public:
+  OwnGraph(std::unique_ptr<model::Transformer> transformer, const model::Vocab& vocab,
+           std::unique_ptr<kv_cache::PagePool> pool, std::optional<compression::Calibration> calibration,
+           const LocalModelOptions& options, const base::Clock& clock)
+      : transformer_(std::move(transformer)),
+        scheduler_(*transformer_, vocab, std::move(pool), std::move(calibration), options, clock) {}
+
+  base::Status submit(std::unique_ptr<Job> job) override { return scheduler_.submit(std::move(job)); }
+  int new_tokens_that_fit(int prompt_tokens, int choices, double kv_ratio) const override {
+    return scheduler_.new_tokens_that_fit(prompt_tokens, choices, kv_ratio);
+  }
+  EngineStats stats() const override { return scheduler_.stats(); }
+  KvPoolStats kv_stats() const override { return scheduler_.kv_stats(); }
+  CalibrationStatus calibration() const override { return scheduler_.calibration(); }
+
+ private:
+  const std::unique_ptr<model::Transformer> transformer_;
+  Scheduler scheduler_;
+};
+
+ModelInfo info_of(const LocalModelOptions& options, const model::Transformer& transformer) {
+  ModelInfo out;
+  out.name = options.name;
+  out.path = options.path;
+  out.architecture = transformer.hparams().architecture.name;
+  out.context_tokens = transformer.hparams().context_tokens;
+  out.parameters = transformer.parameters();
+  out.file_bytes = transformer.file_bytes();
+  return out;
+}
+
+base::Status open_vocabulary(const std::string& path, Opened& out) {
+  TRY_ASSIGN(out.vocab, model::Vocab::load(path));
+  if (out.vocab->chat_template()) {
+    TRY_ASSIGN(out.chat_template, model::ChatTemplate::create(*out.vocab));
+  }
+  out.info.has_chat_template = out.chat_template != nullptr;
+  return {};
+}
+
+/// Its checks of the file come first: their messages are the clearer ones.
+base::Result<std::unique_ptr<model::Transformer>> load_own(LocalModelOptions& options) {
+  const auto admit = [&](const model::Hparams& hparams, std::int64_t weight_bytes) {
+    return check_memory(hparams, weight_bytes, options);
+  };
+  return model::Transformer::load(options.path, options.threads, options.on_load_progress, admit);
+}
+
+base::Result<Opened> open_own(std::unique_ptr<model::Transformer> transformer, LocalModelOptions& options,
+                              const base::Clock& clock) {
+  Opened out;
+  out.info = info_of(options, *transformer);
+  TRY(open_vocabulary(options.path, out));
+  if (out.vocab->size() != transformer->hparams().vocabulary) {
+    return base::Error{base::Code::kCorrupt,
+                       fmt::format("{}: its tokenizer has {} tokens, its embedding {} rows", options.path,
+                                   out.vocab->size(), transformer->hparams().vocabulary)};
+  }
+  TRY_ASSIGN(auto pool, transformer->make_pool(options.kv_bytes_max));
+  TRY_ASSIGN(auto calibration, calibration_of(*transformer, *out.vocab, options));
+  // std::function copies, so what it hands on is shared until then.
+  struct Parts {
+    std::unique_ptr<model::Transformer> transformer;
+    std::unique_ptr<kv_cache::PagePool> pool;
+    std::optional<compression::Calibration> calibration;
+  };
+  auto parts =
+      std::make_shared<Parts>(Parts{std::move(transformer), std::move(pool), std::move(calibration)});
+  out.run = [parts, &clock](const model::Vocab& vocab, const LocalModelOptions& of_model) {
+    return std::make_unique<OwnGraph>(std::move(parts->transformer), vocab, std::move(parts->pool),
+                                      std::move(parts->calibration), of_model, clock);
+  };
+  return out;
+}
+
+base::Result<Opened> open_elsewhere(LocalModelOptions& options, const base::Clock& clock) {
+  Opened out;
+  TRY(open_vocabulary(options.path, out));
+  LoadedLlama loaded;
+  TRY_ASSIGN(loaded.model, LlamaModel::load(options));
+  TRY_ASSIGN(loaded.context, LlamaContext::create(loaded.model->raw(), loaded.model->context()));
+  const bool has_template = out.info.has_chat_template;
+  out.info = loaded.model->info();
+  out.info.has_chat_template = has_template;
+  if (options.kv_ratio > 1) {
+    options.on_warning(fmt::format("{}: kv_ratio {} has no effect: {}. Its kv_type may be q8_0 or q4_0",
+                                   options.name, options.kv_ratio, out.info.runs_elsewhere));
+  }
+  const auto held = std::make_shared<LoadedLlama>(std::move(loaded));
+  out.run = [held, &clock](const model::Vocab& vocab, const LocalModelOptions& of_model) {
+    return make_llama_runtime(std::move(*held), vocab, of_model, clock);
+  };
+  return out;
+}
+
+/// By what the options choose. Auto: only what our graph refuses because of its kind goes to libllama; what is wrong
+/// with the file itself, or with its tokenizer or template, is said by ours.
+base::Result<Opened> open_model(LocalModelOptions& options, const base::Clock& clock) {
+  if (options.runtime == RuntimeChoice::kLibllama) return open_elsewhere(options, clock);
+  auto transformer = load_own(options);
+  if (transformer) return open_own(std::move(*transformer), options, clock);
+  const bool of_another_kind = transformer.error().code == base::Code::kInvalidArgument;
+  if (!of_another_kind || options.runtime == RuntimeChoice::kOwn) return transformer.error();
+  return open_elsewhere(options, clock);
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions options,
@@ -185,27 +290,8 @@ base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions opt
   model::init_llama();
   if (options.threads <= 0)
     options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  // The transformer's checks of the file come first: their messages are the clearer ones.
-  const auto admit = [&](const model::Hparams& hparams, std::int64_t weight_bytes) {
-    return check_memory(hparams, weight_bytes, options);
-  };
-  TRY_ASSIGN(auto transformer,
-             model::Transformer::load(options.path, options.threads, options.on_load_progress, admit));
-  TRY_ASSIGN(auto vocab, model::Vocab::load(options.path));
-  if (vocab->size() != transformer->hparams().vocabulary) {
-    return base::Error{base::Code::kCorrupt,
-                       fmt::format("{}: its tokenizer has {} tokens, its embedding {} rows", options.path,
-                                   vocab->size(), transformer->hparams().vocabulary)};
-  }
-  std::unique_ptr<model::ChatTemplate> chat_template;
-  if (vocab->chat_template()) {
-    TRY_ASSIGN(chat_template, model::ChatTemplate::create(*vocab));
-  }
-  TRY_ASSIGN(auto pool, transformer->make_pool(options.kv_bytes_max));
-  TRY_ASSIGN(auto calibration, calibration_of(*transformer, *vocab, options));
-  return std::unique_ptr<LocalModel>(new LocalModelImpl(std::move(options), std::move(vocab),
-                                                        std::move(chat_template), std::move(transformer),
-                                                        std::move(pool), std::move(calibration), clock));
+  TRY_ASSIGN(Opened opened, open_model(options, clock));
+  return std::unique_ptr<LocalModel>(new LocalModelImpl(std::move(options), std::move(opened), clock));
 }
 
 }  // namespace pmt::inference

@@ -15,14 +15,24 @@
 #include "base/result.h"
 #include "base/usage_counter.h"
 #include "compression/quality.h"
+#include "inference/cell_type.h"
 #include "llm/completer.h"
 #include "llm/vocabulary.h"
 
 namespace pmt::inference {
 
+/// What computes a model: see runtime.h.
+enum class RuntimeChoice {
+  kAuto,      // our graph where it knows the architecture, else libllama
+  kOwn,       // our graph or an error
+  kLibllama,  // libllama, whatever the architecture
+};
+
 struct LocalModelOptions {
-  std::string name;                         // as served, e.g. "smollm2-135m-instruct"
-  std::string path;                         // the GGUF
+  std::string name;  // as served, e.g. "smollm2-135m-instruct"
+  std::string path;  // the GGUF
+  RuntimeChoice runtime = RuntimeChoice::kAuto;
+  CellType cell_type = CellType::kF16;      // through libllama: of requests that ask for nothing smaller
   int threads = 0;                          // 0: all cores
   std::size_t kv_bytes_max = 512ULL << 20;  // the page pool's ceiling
   int prefill_chunk_tokens = 512;
@@ -55,6 +65,10 @@ struct ModelInfo {
   std::int64_t parameters = 0;
   std::int64_t file_bytes = 0;
   bool has_chat_template = false;
+  /// Not empty: libllama runs it, so compression, our pages and our prefix index are off, and why. Names the
+  /// architecture; "off: " goes before it.
+  std::string runs_elsewhere = {};
+  std::string cell_type = {};  // then: in what it keeps keys and values, "f16"
 };
 
 /// The model's calibration, which ranks a prompt's tokens for compression (note 0034).
@@ -79,7 +93,8 @@ struct CompressedPrompt {
   std::vector<std::vector<int>> kept_by_layer_head;  // [layers][kv_heads]
 };
 
-/// The page pool right now: counters of the pool itself, shown by GET /v1/kv.
+/// The page pool right now: counters of the pool itself, shown by GET /v1/kv. Through libllama the same of its
+/// cells; there are no pages and no figures by layer then.
 struct KvPoolStats {
   std::int64_t bytes = 0;           // in pages that hold a sequence
   std::int64_t bytes_prefixes = 0;  // of those: held only for requests to come
@@ -110,9 +125,9 @@ struct EngineStats {
 
 class LocalModel : public llm::Completer, public llm::Vocabulary {
  public:
-  /// Errors: no such file, not a GGUF, an architecture that isn't supported (names those that are), too
-  /// little memory (said before a weight is read). Nothing is left behind. A page pool that doesn't fit is
-  /// made smaller, with a warning.
+  /// Errors: no such file, not a GGUF, an architecture that nobody here runs (with libllama's reason) or, with
+  /// kOwn, that isn't ours (names those that are), too little memory (said before a weight is read). Nothing is
+  /// left behind. A page pool that doesn't fit is made smaller, with a warning.
   static base::Result<std::unique_ptr<LocalModel>> load(LocalModelOptions options, const base::Clock& clock);
 
   /// How rare a word is in what the model was trained on: the logarithm of its rank, or above.

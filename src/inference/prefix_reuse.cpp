@@ -59,14 +59,14 @@ std::optional<kv_cache::SequenceKv> PrefixReuse::exact_prefix(const Job& job, kv
   return found;
 }
 
-void PrefixReuse::remember(Job& job, const Generation& generation) {
+void PrefixReuse::remember(Job& job, const PagedGeneration& generation) {
   if (job.compression.mode() == compression::Mode::kQueryAware) return;
   const bool as_wanted = generation.sequence().compact() == job.compression.active();
   if (!as_wanted) return;
   prefixes_.insert(prefix_key(job), generation.tokens(), generation.sequence(), job.compression.guessed());
 }
 
-bool PrefixReuse::will_keep(const Job& job, const Generation& generation) const {
+bool PrefixReuse::will_keep(const Job& job, const PagedGeneration& generation) const {
   return on() && generation.generated() == 0 && job.compression.mode() != compression::Mode::kQueryAware;
 }
 

@@ -25,9 +25,9 @@ class PrefixReuse {
   /// Puts what another request has read of this prompt into the job's first choice. Requires: nothing of it was read.
   void reuse(Job& job);
   /// Keeps what the choice has read.
-  void remember(Job& job, const Generation& generation);
+  void remember(Job& job, const PagedGeneration& generation);
   /// Whether the prompt that the choice still reads is likely to be kept: then its pages at the front stay.
-  bool will_keep(const Job& job, const Generation& generation) const;
+  bool will_keep(const Job& job, const PagedGeneration& generation) const;
   /// Until this many large pages are free, or no prefix is left.
   void give_up(std::size_t pages);
   /// `gives_back` is called before the first prefix goes: it frees what has less right to its pages.

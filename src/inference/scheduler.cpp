@@ -31,7 +31,7 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       prefixes_(*pool_, options_, clock, counters_),
       compressor_({transformer, vocab, *pool_, options_, clock, prefixes_, counters_, calibration_}),
       speculation_(options_, clock, counters_),
-      answers_({static_cast<std::size_t>(vocab.size()), prefixes_, speculation_, reports_, counters_}),
+      answers_({static_cast<std::size_t>(vocab.size()), prefixes_, speculation_, reports_}),
       admission_({transformer.hparams(), *pool_, options_, clock, prefixes_, reports_, counters_}) {
   prefixes_.when_short([this] { calibration_.give_back(); });
   publish();

@@ -39,31 +39,31 @@
 #include "inference/local_model.h"
 #include "inference/prefix_reuse.h"
 #include "inference/prompt_compressor.h"
+#include "inference/runtime.h"
 #include "inference/speculation.h"
 #include "kv_cache/page_pool.h"
 #include "model/transformer.h"
 
 namespace pmt::inference {
 
-class Scheduler {
+class Scheduler final : public Runtime {
  public:
   Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
             std::unique_ptr<kv_cache::PagePool> pool, std::optional<compression::Calibration> calibration,
             const LocalModelOptions& options, const base::Clock& clock);
-  ~Scheduler();
+  ~Scheduler() override;
 
   /// Takes the job or says why not (kTooLarge: its pages could never fit; kUnavailable: the queue is full).
-  base::Status submit(std::unique_ptr<Job> job);
+  base::Status submit(std::unique_ptr<Job> job) override;
 
-  /// How many new tokens each of `choices` answers to a prompt of `prompt_tokens`, compressed `kv_ratio`
-  /// times, could have in an empty pool.
-  int new_tokens_that_fit(int prompt_tokens, int choices, double kv_ratio) const {
+  /// In an empty pool.
+  int new_tokens_that_fit(int prompt_tokens, int choices, double kv_ratio) const override {
     return admission_.new_tokens_that_fit(prompt_tokens, choices, kv_ratio);
   }
 
-  EngineStats stats() const { return counters_.stats(); }
-  KvPoolStats kv_stats() const;
-  CalibrationStatus calibration() const { return calibration_.status(); }
+  EngineStats stats() const override { return counters_.stats(); }
+  KvPoolStats kv_stats() const override;
+  CalibrationStatus calibration() const override { return calibration_.status(); }
 
  private:
   void run();

@@ -14,7 +14,7 @@ void Speculation::draft(const Jobs& running) {
   for (const auto& job : running) answers += job->running.size();
   if (answers > kSpeculatingAnswersMax) return;
   for (const auto& job : running) {
-    for (Generation& generation : job->running) {
+    for (PagedGeneration& generation : job->running) {
       const bool drafted = base::survives({base::Thread::kScheduler, job->id},
                                           [&] { generation.draft(kDraftsMax, step_clock_.costs()); });
       if (!drafted) generation.forget_drafts();  // they only save time
@@ -22,7 +22,7 @@ void Speculation::draft(const Jobs& running) {
   }
 }
 
-void Speculation::settle(Job& job, Generation& generation) {
+void Speculation::settle(Job& job, PagedGeneration& generation) {
   const int drafted = generation.drafted();
   const int accepted = generation.settle_drafts();
   job.speculation.drafted += drafted;
@@ -38,7 +38,7 @@ void Speculation::settle(Job& job, Generation& generation) {
 
 void forget_drafts(const Jobs& running) {
   for (const auto& job : running) {
-    for (Generation& generation : job->running) generation.forget_drafts();
+    for (PagedGeneration& generation : job->running) generation.forget_drafts();
   }
 }
 

@@ -22,7 +22,7 @@ class Speculation {
   /// A step of one answer alone took `seconds`.
   void observe(int drafts, double seconds) { step_clock_.observe(drafts, seconds); }
   /// The choice's rows were sampled: counts its drafts, and forgets those that didn't come true.
-  void settle(Job& job, Generation& generation);
+  void settle(Job& job, PagedGeneration& generation);
 
  private:
   const LocalModelOptions* options_;

@@ -60,6 +60,9 @@ struct KvReport {
   /// By what the tokens to keep were chosen: "calibrated", "uncalibrated" before the model is, "" where none were.
   std::string scores = {};
   std::vector<std::string> safe_for = {};  // measured tasks that this mode and ratio keep
+  /// Of a model that libllama runs: why compression is off, and in what its keys and values were ("f16", "q8_0",
+  /// "q4_0"). "": they are our pages.
+  std::string compression_off = {}, cells = {};
 };
 
 struct SpeculationReport {

@@ -112,6 +112,8 @@ enum class KvMode { kAuto, kExact, kQueryAware, kQueryAgnostic };
 struct KvOptions {
   std::optional<double> ratio = {};  // 1..64; bytes at f16 over bytes held; unset: the server's own
   KvMode mode = KvMode::kAuto;
+  /// Where the model has no compression of ours: whatever comes nearest to the ratio, instead of an error.
+  bool best_effort = false;
 };
 
 enum class Speculation { kAuto, kOff, kPromptLookup };

@@ -221,11 +221,12 @@ class Header {
     return check_tokenizer();
   }
 
-  /// Kinds that libllama loads without aborting, whatever else the file says.
+  /// Kinds that libllama loads without aborting, whatever else the file says (token_list_check.h looks closer at some).
   base::Status check_tokenizer() const {
     const auto kind = texts_.find("tokenizer.ggml.model");
     if (kind == texts_.end()) return {};
-    constexpr std::array<std::string_view, 6> kKinds{"llama", "gpt2", "bert", "t5", "no_vocab", "none"};
+    constexpr std::array<std::string_view, 9> kKinds{"llama", "gpt2",   "gemma4",   "bert", "t5",
+                                                     "rwkv",  "plamo2", "no_vocab", "none"};
     if (std::ranges::find(kKinds, kind->second) != kKinds.end()) return {};
     return wrong(fmt::format("its kind of tokenizer, '{}', is unknown", printable(kind->second)));
   }

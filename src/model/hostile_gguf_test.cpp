@@ -16,7 +16,9 @@
 
 #include "model/gguf_preflight.h"
 #include "model/testing/hostile.h"
+#include "model/testing/tiny_family.h"
 #include "model/testing/tiny_model.h"
+#include "model/vocab.h"
 
 namespace pmt::model {
 namespace {
@@ -107,6 +109,25 @@ TEST_F(HostileGguf, EachLieIsNamed) {
     const std::string said = load();
     EXPECT_NE(said.find(lie.answer), std::string::npos) << lie.answer << "\nsaid: " << said;
   }
+}
+
+/// libllama would look for a token that is the newline for ever.
+TEST(HostileTokens, AVocabularyOfRwkvThatLacksAByteIsRefused) {
+  const testing::TinyFamily file({.architecture = "rwkv6", .tokenizer = "rwkv"});
+  const auto good = Vocab::load(file.path());
+  ASSERT_TRUE(good) << good.error().message;
+  EXPECT_EQ((*good)->tokenize("\n", {}), std::vector<std::int32_t>{3 + '\n'});
+  FileBytes bytes = testing::read_file(file.path());
+  const std::string newline = "\\x0a";
+  const auto* text = reinterpret_cast<const std::byte*>(newline.data());
+  const auto found = std::search(bytes.begin(), bytes.end(), text, text + newline.size());
+  ASSERT_NE(found, bytes.end());
+  found[3] = std::byte{'g'};
+  testing::write_file(file.path(), bytes);
+  const auto refused = Vocab::load(file.path());
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("255 of 256 single bytes"), std::string::npos)
+      << refused.error().message;
 }
 
 /// Loads seeds [first, last) and says in `at` which one it is at.

@@ -1,7 +1,9 @@
 #include "model/token_list_check.h"
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_set>
 
@@ -21,6 +23,8 @@ struct FreeGguf {
 };
 
 constexpr char kTokens[] = "tokenizer.ggml.tokens";
+constexpr std::size_t kTokenMax = 1024;                     // bytes; what is looked up byte by byte, in depth
+constexpr std::size_t kSuffixesMax = std::size_t{1} << 28;  // bytes of all tokens' endings
 
 struct List {
   const char* key;
@@ -57,6 +61,59 @@ base::Status check_distinct(const gguf_context* gguf, std::int64_t key, std::siz
   return {};
 }
 
+/// The byte that a token of RWKV's kind is, as libllama reads its escapes; nothing: it is longer.
+std::optional<unsigned char> single_byte(std::string_view token) {
+  if (token.size() == 1 && token[0] != '\\') return static_cast<unsigned char>(token[0]);
+  if (token.size() == 4 && token.starts_with("\\x")) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    const std::size_t high = kDigits.find(token[2]);
+    const std::size_t low = kDigits.find(token[3]);
+    if (high == kDigits.npos || low == kDigits.npos) return std::nullopt;
+    return static_cast<unsigned char>(high * 16 + low);
+  }
+  if (token.size() != 2 || token[0] != '\\' || token[1] == 'x') return std::nullopt;
+  switch (token[1]) {
+    case 't':
+      return '\t';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    default:
+      return static_cast<unsigned char>(token[1]);
+  }
+}
+
+base::Status check_bytes(const gguf_context* gguf, std::int64_t key, std::size_t tokens) {
+  std::bitset<256> bytes;
+  for (std::size_t i = 0; i < tokens; ++i) {
+    if (const auto byte = single_byte(gguf_get_arr_str(gguf, key, i))) bytes.set(*byte);
+  }
+  if (bytes.all()) return {};
+  return Error{Code::kCorrupt, fmt::format("{} has {} of 256 single bytes", kTokens, bytes.count())};
+}
+
+base::Status check_lengths(const gguf_context* gguf, std::int64_t key, std::size_t tokens) {
+  std::size_t suffixes = 0;
+  for (std::size_t i = 0; i < tokens; ++i) {
+    const std::size_t bytes = std::string_view(gguf_get_arr_str(gguf, key, i)).size();
+    suffixes += bytes * bytes;
+    if (bytes > kTokenMax || suffixes > kSuffixesMax)
+      return Error{Code::kCorrupt, fmt::format("{} are too long (entry {} has {} bytes)", kTokens, i, bytes)};
+  }
+  return {};
+}
+
+/// What only some kinds of tokenizer need.
+base::Status check_kind(const gguf_context* gguf, std::int64_t key, std::size_t tokens) {
+  const std::int64_t model = gguf_find_key(gguf, "tokenizer.ggml.model");
+  if (model < 0 || gguf_get_kv_type(gguf, model) != GGUF_TYPE_STRING) return {};
+  const std::string_view kind = gguf_get_val_str(gguf, model);
+  if (kind != "rwkv" && kind != "plamo2") return {};
+  TRY(check_lengths(gguf, key, tokens));
+  return kind == "rwkv" ? check_bytes(gguf, key, tokens) : base::Status();
+}
+
 }  // namespace
 
 base::Status check_token_lists(const std::string& path) {
@@ -69,7 +126,8 @@ base::Status check_token_lists(const std::string& path) {
   const bool is_list = gguf_get_kv_type(gguf.get(), key) == GGUF_TYPE_ARRAY;
   const std::size_t tokens = is_list ? gguf_get_arr_n(gguf.get(), key) : 0;
   for (const List& list : kLists) TRY(check_list(gguf.get(), list, tokens));
-  return check_distinct(gguf.get(), key, tokens);
+  TRY(check_distinct(gguf.get(), key, tokens));
+  return check_kind(gguf.get(), key, tokens);
 }
 
 }  // namespace pmt::model

@@ -120,8 +120,10 @@ llm::Request stage_request(llm::Request request, const Spent& spent, bool local,
   if (request.budget.seconds)
     request.budget.seconds = std::max(0.001, *request.budget.seconds - spent.seconds);
   if (local) {
-    if (!request.kv.ratio && request.kv.mode == llm::KvMode::kAuto && kv_ratio > 0)
+    if (!request.kv.ratio && request.kv.mode == llm::KvMode::kAuto && kv_ratio > 0) {
       request.kv.ratio = kv_ratio;
+      request.kv.best_effort = true;  // nobody asked for it by name
+    }
   } else {
     request.kv = {};
     request.knowledge.clear();

@@ -62,6 +62,7 @@ void UnifiedPipeline::start(llm::Request request, std::shared_ptr<llm::Sink> sin
   request.surface = base::Surface::kUnified;
   if (!basic) request.cache.mode = llm::CacheMode::kOff;
   if (!continual) request.knowledge.clear();
+  if (!asked.ratio && !request.kv.ratio) request.kv.best_effort = true;  // nobody asked for it by name
   request.kv.ratio = inference ? ratio : 1;
 
   json about = {{"route", to_rlm ? "rlm" : "permutation"},

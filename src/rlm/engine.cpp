@@ -39,7 +39,10 @@ llm::Request pattern_of(const llm::Request& request, const RlmOptions& options) 
   pattern.knowledge = request.knowledge;
   pattern.surface = request.surface;
   pattern.kv = request.kv;
-  if (!pattern.kv.ratio) pattern.kv.ratio = options.kv_ratio;
+  if (!pattern.kv.ratio) {
+    pattern.kv.ratio = options.kv_ratio;
+    pattern.kv.best_effort = true;  // nobody asked for it by name
+  }
   if (asked.kv_compression == false) pattern.kv.ratio = 1;
   // "auto" compresses from a thousand tokens on, and what is read here is seldom as long.
   if (*pattern.kv.ratio > 1 && pattern.kv.mode == llm::KvMode::kAuto)

@@ -19,6 +19,8 @@ from server import MODEL, RunningServer
 BIN = os.environ.get("PERMUTATION_BIN", "")
 MODEL_FILE = os.environ.get("PERMUTATION_MODEL", "")
 EMBEDDER_FILE = os.environ.get("PERMUTATION_EMBEDDER", "")
+# What runs the model: e2e.libllama sets "libllama", for the tests that aren't about our pages.
+RUNTIME = os.environ.get("PERMUTATION_TEST_RUNTIME", "auto")
 
 CONFIG = """
 [server]
@@ -27,6 +29,7 @@ stop_grace_ms = 500
 
 [[model]]
 path = "{model}"
+runtime = "{runtime}"
 
 [embeddings]
 path = "{embedder}"
@@ -68,7 +71,8 @@ def model_file():
 def serving(binary, model_file, folder, more=""):
     """A server with the model and the embedder, until it is no longer asked for. `more`: of the config."""
     config = folder / "config.toml"
-    names = {"model": model_file, "embedder": EMBEDDER_FILE, "name": MODEL, "knowledge": folder / "knowledge"}
+    names = {"model": model_file, "embedder": EMBEDDER_FILE, "name": MODEL, "knowledge": folder / "knowledge",
+             "runtime": RUNTIME}
     config.write_text(CONFIG.format(**names) + more)
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running

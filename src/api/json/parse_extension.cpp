@@ -79,6 +79,7 @@ constexpr Rule<KvOptions> kKvRules[] = {
                               {"query_agnostic", KvMode::kQueryAgnostic}},
                              kv.mode);
      }},
+    {"best_effort", [](Json v, KvOptions& kv) { return flag(v, kv.best_effort); }},
 };
 
 constexpr Rule<Budget> kBudgetRules[] = {

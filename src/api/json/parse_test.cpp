@@ -267,7 +267,7 @@ TEST(ParseExtension, ReadsEveryField) {
       parsed(Endpoint::kChat, R"({"model": "m", "messages": [{"role": "user", "content": "x"}],
     "permutation": {"cache": {"mode": "read_only", "ttl_s": 3600, "max_age_s": 600, "stale_while_revalidate_s": 60,
       "semantic": {"error_max": 0.01}, "namespace": "team-a", "tags": ["faq", "b"], "reusable": true},
-      "kv": {"ratio": 8, "mode": "query_aware"}, "speculation": "prompt_lookup", "knowledge": ["acme"],
+      "kv": {"ratio": 8, "mode": "query_aware", "best_effort": true}, "speculation": "prompt_lookup", "knowledge": ["acme"],
       "budget": {"usd": 0.05, "tokens": 20000, "seconds": 30}, "trace": true}})");
   const llm::Request& r = call.request;
   EXPECT_EQ(r.cache.mode, CacheMode::kReadOnly);

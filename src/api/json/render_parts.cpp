@@ -40,6 +40,8 @@ void append_kv(std::string& out, const llm::KvReport& kv) {
   if (kv.mode != "exact" && !kv.question.empty()) w.string("question", kv.question);
   if (!kv.scores.empty()) w.string("scores", kv.scores);
   append_strings(w.member("safe_for"), kv.safe_for);
+  if (!kv.compression_off.empty()) w.string("compression", "off: " + kv.compression_off);
+  if (!kv.cells.empty()) w.string("cells", kv.cells);
   w.end();
 }
 

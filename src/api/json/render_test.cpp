@@ -211,6 +211,18 @@ TEST(AnswerRenderer, ACompressedAnswerSaysWhereItsQuestionWasFound) {
       << "a sum of several prompts";
 }
 
+TEST(AnswerRenderer, AnAnswerThroughLibllamaSaysWhatIsOff) {
+  AnswerRenderer answer({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
+  answer.add(Started{.model = "tiny", .created_unix_s = 1, .cache = {}});
+  answer.add(ended());
+  Done d = done();
+  d.report.kv = llm::KvReport{
+      .mode = "q8_0", .compression_off = "architecture gpt2 runs through libllama", .cells = "q8_0"};
+  const json kv = json::parse(answer.finish(d)).at("permutation").at("kv");
+  EXPECT_EQ(kv.at("compression"), "off: architecture gpt2 runs through libllama");
+  EXPECT_EQ(kv.at("cells"), "q8_0");
+}
+
 TEST(StreamRenderer, ChatGolden) {
   StreamRenderer stream({.endpoint = Endpoint::kChat, .id = "chatcmpl-1", .logprobs = {}});
   stream.start(started());

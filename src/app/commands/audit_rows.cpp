@@ -29,6 +29,12 @@ std::optional<std::string> engine_off(base::Surface surface, bool rlm_enabled) {
   return std::nullopt;
 }
 
+/// What needs our pages.
+std::optional<std::string> pages_off(base::Surface surface, const AuditSources& sources) {
+  if (sources.pages_off) return sources.pages_off;
+  return engine_off(surface, sources.rlm_enabled);
+}
+
 }  // namespace
 
 std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
@@ -53,15 +59,17 @@ std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
        .self_test = [failure = sources.compression_self_test] { return failure; },
        .usage = sources.compression_usage,
        .counter_name = "engine.compressed",
-       .off_reason = [rlm = sources.rlm_enabled](base::Surface s) { return engine_off(s, rlm); },
-       .on_by_default = ModelConfig{}.kv_ratio > 1},
+       .off_reason = [sources](base::Surface s) { return pages_off(s, sources); },
+       .on_by_default = ModelConfig{}.kv_ratio > 1,
+       .concerns = !sources.pages_off},
       {.name = "prompt-lookup speculation",
        .built = true,
        .self_test = [failure = sources.speculation_self_test] { return failure; },
        .usage = sources.speculation_usage,
        .counter_name = "engine.accepted",
-       .off_reason = [rlm = sources.rlm_enabled](base::Surface s) { return engine_off(s, rlm); },
-       .on_by_default = true},
+       .off_reason = [sources](base::Surface s) { return pages_off(s, sources); },
+       .on_by_default = true,
+       .concerns = !sources.pages_off},
       {.name = "prefix reuse",
        .built = true,
        .self_test = [failure = sources.prefix_self_test] { return failure; },

@@ -19,6 +19,7 @@ struct AuditSources {
   const base::UsageCounter* knowledge_usage = nullptr;
   std::optional<std::string> compression_self_test;
   const base::UsageCounter* compression_usage = nullptr;
+  std::optional<std::string> pages_off = {};  // why no local model has our pages; none: one does
   std::optional<std::string> speculation_self_test;
   const base::UsageCounter* speculation_usage = nullptr;
   std::optional<std::string> prefix_self_test;

@@ -57,6 +57,15 @@ base::Result<ModelConfig> read_model(const toml::table& table, const std::string
   reader.integer("queue_max", model.queue_max, {.min = 0, .max = 1'000'000});
   reader.integer("prefix_bytes", model.prefix_bytes, {.min = 0});
   reader.number("kv_ratio", model.kv_ratio, {.min = 1, .max = 64});
+  using inference::CellType;
+  using inference::RuntimeChoice;
+  const std::vector<std::pair<std::string_view, RuntimeChoice>> runtimes{
+      {"auto", RuntimeChoice::kAuto}, {"own", RuntimeChoice::kOwn}, {"libllama", RuntimeChoice::kLibllama}};
+  reader.one_of("runtime", model.runtime, runtimes);
+  std::vector<std::pair<std::string_view, CellType>> types;
+  for (const auto type : {CellType::kF16, CellType::kQ8_0, CellType::kQ4_0})
+    types.emplace_back(inference::name_of(type), type);
+  reader.one_of("kv_type", model.kv_type, types);
   TRY(reader.finish());
   if (model.name.empty() && model.path.empty()) {
     return base::invalid(

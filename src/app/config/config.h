@@ -24,6 +24,8 @@
 //   sequences_max = 256          # answered at once
 //   queue_max = 1024             # waiting: above, 503
 //   prefix_bytes = 268435456     # of those pages, kept of prompts for requests that begin alike; 0: none
+//   runtime = "auto"             # "own": our graph or an error; "libllama": through it, whatever the architecture
+//   kv_type = "f16"              # through libllama: keys and values as f16, q8_0 or q4_0
 //   kv_ratio = 1                 # compression of long prompts' keys and values, 1..64; 1: exact
 //
 //   [cache]
@@ -108,6 +110,7 @@
 #include "app/config/shared_cache_config.h"
 #include "app/config/upstream_config.h"
 #include "base/result.h"
+#include "inference/local_model.h"
 #include "net/http_server.h"
 #include "response_cache/response_cache.h"
 
@@ -123,6 +126,8 @@ struct ModelConfig {
   int queue_max = 1024;
   std::size_t prefix_bytes = 256ULL << 20;
   double kv_ratio = 1;
+  inference::RuntimeChoice runtime = inference::RuntimeChoice::kAuto;
+  inference::CellType kv_type = inference::CellType::kF16;
 };
 
 struct EmbeddingsConfig {

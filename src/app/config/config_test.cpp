@@ -310,6 +310,22 @@ probe_interval_s = 1
   }
 }
 
+TEST(Config, AModelsRuntimeAndTheTypeOfItsCellsAreWords) {
+  const auto config = parse_config(
+      "[[model]]\npath = \"a.gguf\"\n"
+      "[[model]]\npath = \"b.gguf\"\nruntime = \"libllama\"\nkv_type = \"q8_0\"",
+      "c.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->models[0].runtime, inference::RuntimeChoice::kAuto);
+  EXPECT_EQ(config->models[0].kv_type, inference::CellType::kF16);
+  EXPECT_EQ(config->models[1].runtime, inference::RuntimeChoice::kLibllama);
+  EXPECT_EQ(config->models[1].kv_type, inference::CellType::kQ8_0);
+  EXPECT_THAT(error_of("[[model]]\npath = \"a.gguf\"\nruntime = \"mine\""),
+              AllOf(HasSubstr("runtime"), HasSubstr("\"auto\", \"own\", \"libllama\"")));
+  EXPECT_THAT(error_of("[[model]]\npath = \"a.gguf\"\nkv_type = \"q2\""),
+              AllOf(HasSubstr("kv_type"), HasSubstr("\"f16\", \"q8_0\", \"q4_0\"")));
+}
+
 TEST(Config, ReadsThePricesOfProvidersCaches) {
   const auto config = parse_config(
       "[prices.\"a\"]\ninput_per_mtok = 3\ncached_input_per_mtok = 0\ncache_write_per_mtok = 3.75\n"

@@ -45,6 +45,8 @@ base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& mode
   options.queue_max = model.queue_max;
   options.prefix_bytes_max = model.prefix_bytes;
   options.kv_ratio = model.kv_ratio;
+  options.runtime = model.runtime;
+  options.cell_type = model.kv_type;
   engine::find_calibration(options);
   options.on_calibration_progress = [name = options.name, shown = -1](float done) mutable {
     const int tenths = static_cast<int>(done * 10);

@@ -56,6 +56,17 @@ void log_opened(const engine::TaughtModel& taught, double load_ms) {
     spdlog::info("knowledge: {} knows {}, {} facts", info.name, domain.name, domain.facts);
 }
 
+/// Why none of the models has our pages; none: one does, or there is no model.
+std::optional<std::string> pages_off(const std::vector<engine::TaughtModel>& models) {
+  std::optional<std::string> why;
+  for (const engine::TaughtModel& taught : models) {
+    const std::string& elsewhere = taught.model->info().runs_elsewhere;
+    if (elsewhere.empty()) return {};
+    why = elsewhere;
+  }
+  return why;
+}
+
 /// Every pack as it stands now: "name@version".
 std::vector<std::string> pack_references(knowledge_cache::Library& library) {
   library.refresh();
@@ -204,8 +215,9 @@ api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalMo
                           .created_unix_s = clock.unix_seconds(),
                           .vocabulary = &model,
                           .meta = model_meta(model.info()),
-                          .counts_in = &model,
-                          .calibration = [&model] { return calibration_json(model.calibration()); }};
+                          .counts_in = &model};
+  if (model.info().runs_elsewhere.empty())
+    served.calibration = [&model] { return calibration_json(model.calibration()); };
   if (!config.cache_enabled) {
     completers.push_back(std::make_unique<CacheOff>(completer));
     served.completer = completers.back().get();
@@ -291,6 +303,7 @@ base::Status ServerApp::Impl::wire() {
                                       .knowledge_usage = &knowledge_usage,
                                       .compression_self_test = compression::self_test(),
                                       .compression_usage = &compression_usage,
+                                      .pages_off = pages_off(models),
                                       .speculation_self_test = inference::prompt_lookup_self_test(),
                                       .speculation_usage = &speculation_usage,
                                       .prefix_self_test = kv_cache::prefix_self_test(),

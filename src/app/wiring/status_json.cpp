@@ -64,7 +64,9 @@ nlohmann::json calibration_json(const inference::CalibrationStatus& status) {
 nlohmann::json kv_json(const inference::LocalModel& model) {
   const inference::KvPoolStats pool = model.kv_stats();
   const inference::EngineStats engine = model.stats();
+  const std::string& elsewhere = model.info().runs_elsewhere;
   return {{"model", model.info().name},
+          {"compression", elsewhere.empty() ? "on" : "off: " + elsewhere},
           {"bytes", pool.bytes},
           {"bytes_prefixes", pool.bytes_prefixes},
           {"prefixes", pool.prefixes},
@@ -99,11 +101,17 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
 }
 
 nlohmann::json model_meta(const inference::ModelInfo& info) {
-  return {{"architecture", info.architecture},
-          {"context_tokens", info.context_tokens},
-          {"parameters", info.parameters},
-          {"file_bytes", info.file_bytes},
-          {"chat_template", info.has_chat_template}};
+  nlohmann::json out = {{"architecture", info.architecture},
+                        {"context_tokens", info.context_tokens},
+                        {"parameters", info.parameters},
+                        {"file_bytes", info.file_bytes},
+                        {"chat_template", info.has_chat_template}};
+  const bool ours = info.runs_elsewhere.empty();
+  out["runtime"] = ours ? "own" : "libllama";
+  if (ours) return out;
+  out["kv_type"] = info.cell_type;
+  out["kv_compression"] = "off: " + info.runs_elsewhere;
+  return out;
 }
 
 api::EngineSample engine_sample(const inference::LocalModel& model) {

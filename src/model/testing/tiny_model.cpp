@@ -17,6 +17,7 @@
 #include <gguf.h>
 
 #include "base/check.h"
+#include "model/testing/byte_tokenizer.h"
 
 namespace pmt::model::testing {
 namespace {
@@ -72,24 +73,7 @@ class Writer {
 
   void tokenizer() {
     if (!o_.tokenizer) return gguf_set_val_str(gguf_, "tokenizer.ggml.model", "no_vocab");
-    std::vector<std::string> texts{"<unk>", "<s>", "</s>"};
-    std::vector<std::int32_t> types{2, 3, 3};  // unknown, control, control
-    for (int byte = 0; byte < 256; ++byte) {
-      texts.push_back(fmt::format("<0x{:02X}>", byte));
-      types.push_back(6);  // a byte
-    }
-    o_.vocabulary = static_cast<int>(texts.size());
-    std::vector<const char*> pointers;
-    for (const std::string& text : texts) pointers.push_back(text.c_str());
-    const std::vector<float> scores(texts.size());
-    gguf_set_val_str(gguf_, "tokenizer.ggml.model", "llama");
-    gguf_set_arr_str(gguf_, "tokenizer.ggml.tokens", pointers.data(), pointers.size());
-    gguf_set_arr_data(gguf_, "tokenizer.ggml.scores", GGUF_TYPE_FLOAT32, scores.data(), scores.size());
-    gguf_set_arr_data(gguf_, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types.data(), types.size());
-    gguf_set_val_u32(gguf_, "tokenizer.ggml.unknown_token_id", 0);
-    gguf_set_val_u32(gguf_, "tokenizer.ggml.bos_token_id", 1);
-    gguf_set_val_u32(gguf_, "tokenizer.ggml.eos_token_id", 2);
-    gguf_set_val_bool(gguf_, "tokenizer.ggml.add_space_prefix", false);
+    o_.vocabulary = add_byte_tokenizer(gguf_);
   }
 
   void add(const std::string& name, int columns, int rows, float mean, float spread,

@@ -158,7 +158,9 @@ void put(std::string& out, llm::Speculation speculation) {
 }
 
 void put(std::string& out, const llm::KvOptions& kv) {
-  Object(out).member("mode", kv.mode).member("ratio", kv.ratio).end();
+  Object object(out);
+  if (kv.best_effort) object.member("best_effort", true);  // only then: keys from before it was known stay
+  object.member("mode", kv.mode).member("ratio", kv.ratio).end();
 }
 
 void put(std::string& out, const AskedMessage& asked) {

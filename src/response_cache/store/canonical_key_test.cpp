@@ -199,6 +199,7 @@ TEST(CanonicalKey, EveryFieldThatCanChangeTheAnswerChangesTheKey) {
       {"response_format", [](Request& r) { r.response_format = {}; }},
       {"namespace", [](Request& r) { r.cache.name_space = "team-b"; }},
       {"kv ratio", [](Request& r) { r.kv.ratio = 16; }},
+      {"kv best effort", [](Request& r) { r.kv.best_effort = true; }},
       {"kv mode", [](Request& r) { r.kv.mode = llm::KvMode::kQueryAgnostic; }},
       {"speculation", [](Request& r) { r.speculation = llm::Speculation::kOff; }},
       {"knowledge",

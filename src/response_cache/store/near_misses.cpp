@@ -81,7 +81,10 @@ RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohm
   for (const llm::Tool& tool : r.tools) tools.add(tool.sent);
   tools.add(r.tool_choice.sent);
   if (r.sent) rest.add(canonical_sent(*r.sent)).add(canonical_own(*r.sent));
-  rest.number(r.kv.ratio.value_or(0)).number(static_cast<int>(r.kv.mode)).json(versions);
+  rest.number(r.kv.ratio.value_or(0))
+      .number(static_cast<int>(r.kv.mode))
+      .number(r.kv.best_effort ? 1 : 0)
+      .json(versions);
   for (const auto& domain : r.knowledge) rest.add(domain);
   add_seldom(rest, r);
   return {.question = question.wide(),
