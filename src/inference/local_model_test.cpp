@@ -332,6 +332,20 @@ TEST_F(LocalModelTest, TooLongAContextSaysByHowMuch) {
   EXPECT_NE(error.message.find("11 more than fit"), std::string::npos) << error.message;
 }
 
+TEST_F(LocalModelTest, TextThatIsNoUtf8IsNamed) {
+  auto model = load();
+  for (const char* text : {"\xf5\x80\x80\x80", "caf\xe9", "\xed\xa0\x80"}) {
+    const base::Error error = error_of(start(*model, chat(text, 1)).sink->wait());
+    EXPECT_EQ(error.code, base::Code::kInvalidArgument);
+    EXPECT_EQ(error.field, "messages[0].content");
+    llm::Request request = chat("", 1);
+    request.endpoint = llm::Endpoint::kCompletions;
+    request.prompt = text;
+    EXPECT_EQ(error_of(start(*model, request).sink->wait()).field, "prompt");
+  }
+  EXPECT_TRUE(std::holds_alternative<llm::Done>(start(*model, chat("Hi", 4)).sink->wait().back()));
+}
+
 TEST_F(LocalModelTest, ARequestThatCantFitThePoolIsRefusedAndNothingIsWedged) {
   auto model = load(8U << 20);
   const base::Error error = error_of(start(*model, chat(story_prompt(10), 2000)).sink->wait());
