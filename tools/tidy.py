@@ -7,14 +7,19 @@ A file is clean before if nothing that its verdict depends on has changed: itsel
 clang-tidy itself. Clean verdicts are empty files named by that hash, which every checkout of a user shares, as
 ccache's objects: under $XDG_CACHE_HOME (~/.cache) in permutation/tidy. One that nobody asked for in 30 days goes.
 
-Usage: tidy.py ROOT BUILD. Exit status: 0 clean, 1 findings (printed).
+Usage: tidy.py ROOT BUILD [--ahead]. Exit status: 0 clean, 1 findings (printed).
+
+--ahead is for a run beside other work, that finds what is clean so that the real run has less to do: it only takes
+cores that nobody else wants, says nothing, and ends when the real run begins.
 """
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +30,7 @@ MACROS = ["__cpp_impl_coroutine=201902L", "BOOST_ASIO_HAS_CO_AWAIT=1", "BOOST_AS
 # It also refuses __builtin_cpu_supports("f16c"), which g++ knows.
 MACROS += ["__builtin_cpu_supports(feature)=(feature[0] != 0)"]
 KEPT_S = 30 * 24 * 3600
+AHEAD = "tidy-ahead.pid"
 EXTRA = ["--extra-arg=-Wno-unknown-warning-option", *(f"--extra-arg=-D{macro}" for macro in MACROS)]
 
 
@@ -78,8 +84,31 @@ def run_one(entry, build):
     return done.returncode, done.stdout.strip() or done.stderr.strip()
 
 
+def step_back(build):
+    """Makes this process one that yields to every other, and leaves its number for the real run."""
+    with contextlib.suppress(OSError):  # it leads one already
+        os.setsid()  # so that all that it starts can be ended with it
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with contextlib.suppress(OSError):  # kernels that share the cores among sessions first
+        pathlib.Path("/proc/self/autogroup").write_text("19")
+    (build / AHEAD).write_text(str(os.getpid()))
+
+
+def end_ahead(build):
+    """Ends the run ahead, if there is one: what it has begun is done again."""
+    with contextlib.suppress(OSError, ValueError):
+        file = build / AHEAD
+        ahead = int(file.read_text())
+        file.unlink()
+        if str(pathlib.Path(__file__).name).encode() in pathlib.Path(f"/proc/{ahead}/cmdline").read_bytes():
+            os.killpg(ahead, signal.SIGTERM)
+
+
 def main():
     root, build = (pathlib.Path(a).resolve() for a in sys.argv[1:3])
+    end_ahead(build)
+    if sys.argv[3:] == ["--ahead"]:
+        step_back(build)
     version = subprocess.run([TIDY, "--version"], check=True, capture_output=True).stdout
     version += (root / ".clang-tidy").read_bytes() + pathlib.Path(__file__).read_bytes()
     cache = cache_folder()
