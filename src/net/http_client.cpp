@@ -19,20 +19,11 @@ class Client final : public HttpClient {
       : url_(std::move(url)), address_(std::move(address)), timeout_s_(timeout_s) {}
 
   base::Status open();
-  base::Result<ClientResponse> request(const std::string& method, const std::string& target,
-                                       const Headers& headers, const std::string& body) override {
-    return exchange(method, target, headers, body, nullptr);
-  }
-  base::Result<ClientResponse> stream(const std::string& method, const std::string& target,
-                                      const Headers& headers, const std::string& body,
-                                      const std::function<bool(std::string_view)>& on_bytes) override {
-    return exchange(method, target, headers, body, &on_bytes);
-  }
 
  private:
   base::Result<ClientResponse> exchange(const std::string& method, const std::string& target,
                                         const Headers& headers, const std::string& body,
-                                        const ResponseParser::OnBytes* on_bytes);
+                                        const OnBytes* on_bytes) override;
   base::Result<ClientResponse> receive(bool to_head, const ResponseParser::OnBytes* on_bytes, bool* stale);
   base::Result<std::string> head_of(const std::string& method, const std::string& target,
                                     const Headers& headers, std::size_t body_bytes) const;
@@ -77,7 +68,7 @@ base::Result<std::string> Client::head_of(const std::string& method, const std::
 
 base::Result<ClientResponse> Client::exchange(const std::string& method, const std::string& target,
                                               const Headers& headers, const std::string& body,
-                                              const ResponseParser::OnBytes* on_bytes) {
+                                              const OnBytes* on_bytes) {
   TRY_ASSIGN(const std::string head, head_of(method, target, headers, body.size()));
   for (bool kept = socket_.is_open();; kept = false) {
     if (!kept) TRY(open());

@@ -30,15 +30,27 @@ class HttpClient {
   static base::Result<std::unique_ptr<HttpClient>> connect(const std::string& url, int timeout_s,
                                                            const std::string& ca_file = {});
   virtual ~HttpClient() = default;
+  using OnBytes = std::function<bool(std::string_view)>;
   /// A kept connection that the server has closed meanwhile is opened once more.
   /// Errors: kUnavailable, kDeadline, kIo (the connection broke mid-answer), kCorrupt (not HTTP).
-  virtual base::Result<ClientResponse> request(const std::string& method, const std::string& target,
-                                               const Headers& headers, const std::string& body) = 0;
-  /// Streams a response body: `on_bytes` gets each piece as it arrives and returns false to hang up (no
-  /// error), on a thread of the client's while the caller waits. An answer of status 400 and above is not streamed but collected in `body`.
-  virtual base::Result<ClientResponse> stream(const std::string& method, const std::string& target,
-                                              const Headers& headers, const std::string& body,
-                                              const std::function<bool(std::string_view)>& on_bytes) = 0;
+  base::Result<ClientResponse> request(const std::string& method, const std::string& target,
+                                       const Headers& headers, const std::string& body) {
+    return exchange(method, target, headers, body, nullptr);
+  }
+  /// Streams a response body: `on_bytes` gets each piece as it arrives, over https on a thread of the client's while the
+  /// caller waits, and returns false to hang up (no error). An answer of status 400 and above is not streamed but
+  /// collected in `body`.
+  base::Result<ClientResponse> stream(const std::string& method, const std::string& target,
+                                      const Headers& headers, const std::string& body,
+                                      const OnBytes& on_bytes) {
+    return exchange(method, target, headers, body, &on_bytes);
+  }
+
+ private:
+  /// `on_bytes`: null collects the body, whatever the status.
+  virtual base::Result<ClientResponse> exchange(const std::string& method, const std::string& target,
+                                                const Headers& headers, const std::string& body,
+                                                const OnBytes* on_bytes) = 0;
 };
 
 }  // namespace pmt::net

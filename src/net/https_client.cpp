@@ -15,7 +15,7 @@ constexpr double kWeekS = 7.0 * 24 * 3600;  // only silence ends an exchange
 /// Collects one answer, or hands its body on, for who waits.
 class Collected final : public ExchangeListener {
  public:
-  explicit Collected(const std::function<bool(std::string_view)>* on_bytes) : on_bytes_(on_bytes) {}
+  explicit Collected(const HttpClient::OnBytes* on_bytes) : on_bytes_(on_bytes) {}
 
   void on_head(int status, const Headers& headers) override {
     response_.status = status;
@@ -37,7 +37,7 @@ class Collected final : public ExchangeListener {
   }
 
  private:
-  const std::function<bool(std::string_view)>* const on_bytes_;  // null: collect
+  const HttpClient::OnBytes* const on_bytes_;  // null: collect
   bool hung_up_ = false;
   ClientResponse response_;
   std::promise<base::Status> end_;
@@ -50,20 +50,10 @@ class TlsClient final : public HttpClient {
         timeout_s_(timeout_s > 0 ? timeout_s : kWeekS),
         client_(std::move(client)) {}
 
-  base::Result<ClientResponse> request(const std::string& method, const std::string& target,
-                                       const Headers& headers, const std::string& body) override {
-    return exchange(method, target, headers, body, nullptr);
-  }
-  base::Result<ClientResponse> stream(const std::string& method, const std::string& target,
-                                      const Headers& headers, const std::string& body,
-                                      const std::function<bool(std::string_view)>& on_bytes) override {
-    return exchange(method, target, headers, body, &on_bytes);
-  }
-
  private:
   base::Result<ClientResponse> exchange(const std::string& method, const std::string& target,
                                         const Headers& headers, const std::string& body,
-                                        const std::function<bool(std::string_view)>* on_bytes) {
+                                        const OnBytes* on_bytes) override {
     const auto collected = std::make_shared<Collected>(on_bytes);
     client_->start({.url = address_,
                     .method = method,
