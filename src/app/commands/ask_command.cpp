@@ -162,19 +162,17 @@ base::Status ask_server(const AskOptions& options, const std::string& prompt) {
   if (options.kv_ratio) body["permutation"]["kv"] = {{"ratio", *options.kv_ratio}};
 
   TRY_ASSIGN(const auto client, connect_to(options.server, kAnswerTimeoutS));
-  net::Headers headers = key_headers();
-  headers.emplace_back("content-type", "application/json");
   net::SseParser events;
   base::Status status;
   const base::SystemClock clock;
   Watched watched{Speed(clock)};
-  const auto response =
-      client->stream("POST", "/v1/chat/completions", headers, body.dump(), [&](std::string_view bytes) {
-        for (const std::string& payload : events.feed(bytes)) {
-          if (status) status = print_chunk(payload, watched);
-        }
-        return status.has_value();
-      });
+  const auto response = client->stream("POST", "/v1/chat/completions", json_headers(), body.dump(),
+                                       [&](std::string_view bytes) {
+                                         for (const std::string& payload : events.feed(bytes)) {
+                                           if (status) status = print_chunk(payload, watched);
+                                         }
+                                         return status.has_value();
+                                       });
   if (!status) return status;
   if (!response) return response.error();
   if (response->status >= 400) return base::Error{base::Code::kUnavailable, error_message_of(*response)};

@@ -69,9 +69,8 @@ base::Status ask_server(const Options& options, const std::string& context) {
                      {"temperature", 0},
                      {"permutation", std::move(extension)}};
   TRY_ASSIGN(const auto client, connect_to(options.server, 3'600));
-  net::Headers headers = key_headers();
-  headers.emplace_back("content-type", "application/json");
-  TRY_ASSIGN(const auto response, client->request("POST", "/v1/chat/completions", headers, body.dump()));
+  TRY_ASSIGN(const auto response,
+             client->request("POST", "/v1/chat/completions", json_headers(), body.dump()));
   if (response.status >= 400) return base::Error{base::Code::kUnavailable, error_message_of(response)};
   TRY_ASSIGN(const json answer, base::parse_json(response.body));
   const json& message = base::at(base::first_at(answer, "choices"), "message");

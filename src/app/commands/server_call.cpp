@@ -36,6 +36,12 @@ net::Headers key_headers() {
   return {{"authorization", std::string("Bearer ") + key}};
 }
 
+net::Headers json_headers() {
+  net::Headers headers = key_headers();
+  headers.emplace_back("content-type", "application/json");
+  return headers;
+}
+
 std::string error_message_of(const net::ClientResponse& response) {
   const auto body = base::parse_json(response.body);
   const std::string message = body ? base::text_at(base::at(*body, "error"), "message") : "";

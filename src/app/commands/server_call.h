@@ -28,6 +28,8 @@ void add_server_options(CLI::App& command, ServerAddress& server, const std::str
 /// net::HttpClient::connect, with the way out.
 base::Result<std::unique_ptr<net::HttpClient>> connect_to(const ServerAddress& server, int timeout_s);
 net::Headers key_headers();
+/// Those, and that the body is JSON.
+net::Headers json_headers();
 
 /// Errors: nothing listens there (says how to start a server), an error status (the server's own message), an
 /// answer that isn't JSON.
