@@ -64,6 +64,8 @@ if(PMT_SANITIZE)
   endforeach()
 endif()
 add_subdirectory(${PMT_LLAMA_SOURCE} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL SYSTEM)
+set_source_files_properties(${PMT_LLAMA_SOURCE}/ggml/src/ggml-cpu/amx/mmq.cpp TARGET_DIRECTORY ggml-cpu
+  PROPERTIES COMPILE_OPTIONS "-include;${PROJECT_SOURCE_DIR}/cmake/amx_tile_config.h")
 set(CMAKE_MESSAGE_LOG_LEVEL ${CMAKE_MESSAGE_LOG_LEVEL_BEFORE})
 if(PMT_SANITIZE)
   foreach(language C CXX)
