@@ -44,6 +44,7 @@ struct ServedModel {
   bool remote = false;    // an upstream's: fields that we don't know are passed on to it
   bool forwards = false;  // what the caller wrote may reach an upstream: of an engine with a teacher, too
   bool engine = false;    // put together of several models
+  bool thinks = false;    // before it answers: what a request says of it has an effect
   /// By which APIs the servers that may be asked are spoken to: a caller's body in one of them is kept for them.
   std::vector<llm::Api> native = {};
   const llm::Vocabulary* vocabulary = nullptr;  // of a local model

@@ -18,22 +18,28 @@
 #include "inference/structured_output.h"
 #include "llm/completer.h"
 #include "model/native_chat.h"
+#include "model/thinking_style.h"
 #include "model/vocab.h"
 
 namespace pmt::inference {
 
 class AnswerForms {
  public:
-  /// `vocab` outlives the forms.
-  explicit AnswerForms(const model::Vocab& vocab);
+  /// `vocab` outlives the forms. `style`: none, it doesn't think.
+  AnswerForms(const model::Vocab& vocab, std::optional<model::ThinkingStyle> style);
 
   static bool has_form(const llm::Request& request);
 
   /// structured_output() of the request, counted.
   base::Result<StructuredOutput> read(const llm::Request& request);
-  /// Where the model thinks first: also before a call that it must make, and where the prompt has begun it.
-  void allow_thinking(const llm::Request& request, std::span<const std::int32_t> prompt,
+  /// How the model thinks before this answer.
+  Thinking thinking_of(const llm::Request& request, std::span<const std::int32_t> prompt,
+                       const std::optional<model::NativePrompt>& native) const;
+  /// A form binds what comes after the thoughts.
+  void allow_thinking(const Thinking& thinking, const std::optional<model::NativePrompt>& native,
                       StructuredOutput& structure) const;
+  /// Control tokens whose names stand in the answer's text.
+  std::vector<std::int32_t> shown(const std::optional<model::NativePrompt>& native) const;
   /// Compiles the structure's grammar, if it has one. Errors: it is wrong or too complex, naming the field.
   base::Status add_form(const StructuredOutput& structure, const std::optional<model::NativePrompt>& native,
                         Job& job);
@@ -51,7 +57,8 @@ class AnswerForms {
   std::shared_ptr<const model::TokenIndex> tokens_with(const std::vector<std::int32_t>& shown);
 
   const model::Vocab& vocab_;
-  const bool thinks_;  // the template has a place for it
+  const std::optional<model::ThinkingStyle> style_;
+  std::vector<std::int32_t> closing_;  // of a thought whose budget is spent
   std::mutex indexes_;
   std::shared_ptr<const model::TokenIndex> tokens_;        // made for the first form
   std::shared_ptr<const model::TokenIndex> shown_tokens_;  // where names of control tokens are text

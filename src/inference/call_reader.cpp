@@ -11,8 +11,6 @@ namespace {
 constexpr std::string_view kOpen = "<tool_call>";
 constexpr std::string_view kClose = "</tool_call>";
 constexpr std::string_view kFence = "```";
-constexpr std::string_view kThink = "<think>";
-constexpr std::string_view kThought = "</think>";
 /// Of what may be a call, before its name and arguments are known: then it is text, and looked at again.
 constexpr std::size_t kUndecidedMax = 1024;
 
@@ -198,18 +196,18 @@ bool CallReader::step(Found& found) {
 bool CallReader::start(Found&) {
   const std::size_t at = past_space(pending_);
   const std::string_view rest = std::string_view(pending_).substr(at);
-  if (rest.size() < kThink.size() && kThink.starts_with(rest)) return false;
+  if (rest.size() < rules_.open.size() && rules_.open.starts_with(rest)) return false;
   state_ = State::kText;
-  if (rest.starts_with(kThink)) {
-    pending_.erase(0, at + kThink.size());
+  if (rest.starts_with(rules_.open)) {
+    pending_.erase(0, at + rules_.open.size());
     state_ = State::kThinking;
   }
   return true;
 }
 
 bool CallReader::thinking(Found& found) {
-  const std::size_t end = pending_.find(kThought);
-  const std::size_t size = end != std::string::npos ? end : pending_.size() - begun(pending_, kThought);
+  const std::size_t end = pending_.find(rules_.close);
+  const std::size_t size = end != std::string::npos ? end : pending_.size() - begun(pending_, rules_.close);
   std::string_view thought = std::string_view(pending_).substr(0, size);
   const bool begins = !any_text_;
   if (begins) thought.remove_prefix(past_space(thought));
@@ -226,7 +224,7 @@ bool CallReader::thinking(Found& found) {
     pending_.erase(0, size);
     return false;
   }
-  pending_.erase(0, end + kThought.size());
+  pending_.erase(0, end + rules_.close.size());
   space_.clear();
   any_text_ = false;
   pending_.erase(0, past_space(pending_));
@@ -401,7 +399,7 @@ CallReader::Found CallReader::finish(bool cut) {
   const bool like_one = opened && (close_ == kClose || object_->looks_like_one());
   if (opened && !(cut && like_one)) show(raw_, found);
   if (state_ == State::kThinking) found.reasoning += cut ? "" : rest;
-  const bool marker = rest.size() > 1 && (kOpen.starts_with(rest) || kThink.starts_with(rest));
+  const bool marker = rest.size() > 1 && (kOpen.starts_with(rest) || rules_.open.starts_with(rest));
   if ((state_ == State::kText || state_ == State::kStart) && !(cut && marker)) show(rest, found);
   if (calls_.empty() && state_ != State::kThinking) found.text += std::exchange(space_, {});
   return found;

@@ -3,7 +3,8 @@
 // arguments, in the dress that models give it:
 //   <tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_call>
 // between tags, anywhere; or bare or in a ``` fence, at the beginning of a line. <think>...</think> at the very
-// beginning is thinking. Everything else is text; white space beside a call is dropped.
+// beginning is thinking, or what stands between the model's own tags. Everything else is text; white space beside a
+// call is dropped.
 //
 // No recursion. What turns out to be no call is looked at again for one inside it; outside of tags that is decided
 // within 1 KiB. Thread-safety: none. Cost: linear in the text.
@@ -23,6 +24,7 @@ struct CallRules {
   std::vector<std::string> names = {};  // of functions that may be called
   bool parallel = true;                 // false: what is a call after the first one is dropped
   bool thinking = false;                // the prompt has opened <think> already
+  std::string open = "<think>", close = "</think>";
 };
 
 /// The members of one call's object, character by character.

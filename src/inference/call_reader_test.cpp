@@ -151,6 +151,16 @@ TEST(CallReader, ThinkingThatThePromptBegan) {
   EXPECT_EQ(got.text, "Yes.");
 }
 
+TEST(CallReader, ThinkingBetweenOtherTags) {
+  const std::string answer = "[THINK]so </think> it is[/THINK]Yes. " + kTagged;
+  for (std::size_t step = 1; step <= answer.size(); ++step) {
+    const Read got = read(answer, step, {.names = {"weather"}, .open = "[THINK]", .close = "[/THINK]"});
+    EXPECT_EQ(got.reasoning, "so </think> it is");
+    EXPECT_EQ(got.text, "Yes.");
+    EXPECT_EQ(got.calls.size(), 1U);
+  }
+}
+
 TEST(CallReader, TextThatBeginsLikeCallsCostsNoMoreThanItsLength) {
   std::string answer;
   for (int i = 0; i < 5'000; ++i) answer += "{\"id\": [\n";

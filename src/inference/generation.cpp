@@ -33,9 +33,20 @@ void Generation::force(ForcedTokens tokens) {
 
 std::optional<llm::Delta> Generation::cut_short() {
   finish_ = llm::FinishReason::kLength;
-  std::string text = stops_.push(utf8_.flush());
-  text += stops_.flush();
-  return show(std::move(text));
+  return show(rest());
+}
+
+std::string Generation::showable(std::string_view text) {
+  ThoughtMeter::Parts parts = thoughts_.push(text);
+  const auto thoughts = static_cast<std::size_t>(thoughts_.thoughts_found());
+  logprobs_.resize(logprobs_.size() - std::min(logprobs_.size(), thoughts));
+  return parts.thought + stops_.push(parts.answer);
+}
+
+std::string Generation::rest() {
+  const ThoughtMeter::Parts parts = thoughts_.finish(utf8_.flush());
+  std::string out = parts.thought + stops_.push(parts.answer);
+  return out += stops_.flush();
 }
 
 /// The whole vocabulary is checked against the grammar only where the model's own choice isn't allowed. Null:
@@ -89,17 +100,39 @@ base::Result<std::optional<std::int32_t>> Generation::sample_allowed(std::int32_
   return std::optional(token);
 }
 
+/// Once a character is whole, and as soon as the form lets it.
+void Generation::end_thought() {
+  if (!thoughts_.spent() || forced_at_ < forced_.size() || !utf8_.empty() || thoughts_.closing().empty())
+    return;
+  if (grammar_) {
+    const auto allowed = grammar_->allows(thoughts_.closing().front());
+    if (!allowed || !*allowed) return;
+  }
+  forced_ = thoughts_.closing();
+  forced_at_ = 0;
+}
+
+std::optional<std::int32_t> Generation::next_forced() {
+  const std::int32_t token = forced_[forced_at_++];
+  if (!grammar_) return token;
+  if (const base::Status taken = grammar_->accept(token); !taken) failure_ = taken.error();
+  return token;
+}
+
 std::optional<std::int32_t> Generation::choose(std::span<const float> logits) {
-  if (forced_at_ < forced_.size()) return forced_[forced_at_++];
+  end_thought();
+  if (forced_at_ < forced_.size()) return next_forced();
   const std::optional<std::int32_t> token = sample(logits);
   if (!token || needle_.empty()) return token;
   if (!vocab_->is_eog(*token)) {
-    written_ += vocab_->piece(*token);
+    if (!thoughts_.thinking()) written_ += vocab_->piece(*token);
     return token;
   }
   const bool said = written_.find(std::exchange(needle_, {})) != std::string::npos;
   if (said || closing_.empty()) return token;
   forced_ = std::move(closing_);
+  if (thoughts_.thinking())
+    forced_.insert(forced_.begin(), thoughts_.closing().begin(), thoughts_.closing().end());
   forced_at_ = 1;
   return forced_.front();
 }
@@ -118,20 +151,17 @@ std::optional<llm::Delta> Generation::advance(std::span<const float> logits) {
       logprobs_.push_back(describe_token(*vocab_, logits, token, *options_.logprobs));
       logprobs_.back().token.clear();
     }
-    std::string rest = stops_.push(utf8_.flush());
-    rest += stops_.flush();
-    return show(std::move(rest));
+    return show(rest());
   }
   tokens_.push_back(token);
   if (options_.logprobs) logprobs_.push_back(describe_token(*vocab_, logits, token, *options_.logprobs));
   const bool named = std::find(shown_.begin(), shown_.end(), token) != shown_.end();
-  std::string text = stops_.push(utf8_.push(vocab_->piece(token, {.name_special = named})));
+  std::string text = showable(utf8_.push(vocab_->piece(token, {.name_special = named})));
   if (stops_.stopped()) {
     finish_ = llm::FinishReason::kStop;
   } else if (generated() >= options_.new_tokens_max) {
     finish_ = llm::FinishReason::kLength;
-    text += stops_.push(utf8_.flush());
-    text += stops_.flush();
+    text += rest();
   }
   return show(std::move(text));
 }

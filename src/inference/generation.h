@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "inference/thought_meter.h"
 #include "llm/event.h"
 #include "model/grammar.h"
 #include "model/sampler.h"
@@ -51,6 +52,7 @@ class Generation {
   void force(ForcedTokens tokens);
   void end_as(Ending ending) { ending_ = std::move(ending); }
   void show_names_of(std::vector<std::int32_t> tokens) { shown_ = std::move(tokens); }
+  void think_as(Thinking how) { thoughts_ = ThoughtMeter(std::move(how)); }
 
   /// Chooses the next token from `logits` [vocabulary]. Returns what may be shown now, if anything.
   std::optional<llm::Delta> advance(std::span<const float> logits);
@@ -65,6 +67,7 @@ class Generation {
 
   std::span<const std::int32_t> tokens() const { return tokens_; }
   int generated() const { return static_cast<int>(tokens_.size()) - prompt_tokens_; }
+  int thought_tokens() const { return thoughts_.thought_tokens(); }
   int choice() const { return options_.choice; }
 
  protected:
@@ -75,11 +78,17 @@ class Generation {
  private:
   /// The token that comes next: a forced one, or a sampled one. Null: the grammar has no way on.
   std::optional<std::int32_t> choose(std::span<const float> logits);
+  std::optional<std::int32_t> next_forced();
+  void end_thought();
   std::optional<std::int32_t> sample(std::span<const float> logits);
   base::Result<std::optional<std::int32_t>> sample_allowed(std::int32_t first, std::span<const float> logits);
   bool ends(std::int32_t token) const;
   /// Takes away what would end the answer too early. False: nothing does.
   bool forbid_ends(std::vector<float>& logits) const;
+  /// What may be shown of the next token's text: thoughts as they come, of the answer what begins no stop string.
+  std::string showable(std::string_view text);
+  /// All that was held back.
+  std::string rest();
   /// `text` with the log-probabilities gathered since the last text.
   std::optional<llm::Delta> show(std::string text);
 
@@ -94,6 +103,7 @@ class Generation {
   std::size_t forced_at_ = 0;
   std::vector<std::int32_t> closing_;
   Ending ending_;
+  ThoughtMeter thoughts_;
   std::vector<std::int32_t> shown_;
   std::string needle_, written_;  // written_: the text so far, while a needle is wanted
   GenerationOptions options_;

@@ -22,6 +22,7 @@ base::Result<Generation> make_choice(const Job& job, int choice, const model::Vo
                  job.grammar);
   out.end_as(job.ending);
   out.show_names_of(job.shown);
+  out.think_as(job.thinking);
   // A form that was asked for goes before what was taught.
   if (!job.grammar) out.force(job.forced);
   return out;

@@ -37,6 +37,7 @@ struct Job {
   bool scores_end = false;  // GenerationOptions'
   model::SamplerParams sampling;
   Ending ending;
+  Thinking thinking;
   std::vector<std::int32_t> shown;  // control tokens whose names are part of the answer
   PromptEcho echo;                  // shown before the answer
   std::string prefix_scope;         // requests of another scope share no prefix (prefix_scope.h)

@@ -53,9 +53,11 @@ base::Result<std::unique_ptr<Job>> JobMaker::make(const Arrived& arrived) {
   TRY(model_.prompts.check_length(request, prompt.tokens.size()));
   const std::optional<model::NativePrompt>& native = prompt.native;
   if (native && !native->tagged) structure.grammar = native->grammar;
-  model_.forms.allow_thinking(request, prompt.tokens, structure);
   auto job = std::make_unique<Job>();
   add_plain_options(arrived, *job);
+  job->thinking = model_.forms.thinking_of(request, prompt.tokens, native);
+  model_.forms.allow_thinking(job->thinking, native, structure);
+  job->forced = forced_tokens(request, job->thinking);
   if (model_.runs_elsewhere.empty()) {
     job->compression = compression_of(request, prompt.tokens);
   } else if (request.kv.mode != llm::KvMode::kExact) {
@@ -65,7 +67,7 @@ base::Result<std::unique_ptr<Job>> JobMaker::make(const Arrived& arrived) {
   job->echo = echo_of(request, prompt.tokens);
   job->prompt = std::move(prompt.tokens);
   if (native) job->stops.insert(job->stops.end(), native->stops.begin(), native->stops.end());
-  if (native && !native->tagged) job->shown = native->shown;
+  if (request.endpoint == llm::Endpoint::kChat) job->shown = model_.forms.shown(native);
   job->sink = std::make_shared<llm::GuardedSink>(
       model_.forms.sink_of(request, arrived.sink, structure, native), request.id);
   TRY(model_.forms.add_form(structure, native, *job));
@@ -111,8 +113,9 @@ PromptEcho JobMaker::echo_of(const llm::Request& request, const std::vector<std:
           ids ? std::nullopt : std::optional(request.prompt), request.logprobs};
 }
 
-/// Texts of the knowledge cache as tokens. A chat's answer ends with its turn; a text goes on after a space.
-ForcedTokens JobMaker::forced_tokens(const llm::Request& request) const {
+/// Texts of the knowledge cache as tokens. A chat's answer ends with its turn; a text goes on after a space. What is
+/// known needs no thought.
+ForcedTokens JobMaker::forced_tokens(const llm::Request& request, const Thinking& thinking) const {
   ForcedTokens out;
   if (!request.recall) return out;
   const llm::Recall& recall = *request.recall;
@@ -122,6 +125,7 @@ ForcedTokens JobMaker::forced_tokens(const llm::Request& request) const {
                         std::isspace(static_cast<unsigned char>(request.prompt.back())) == 0;
     out.begin = model_.vocab.tokenize((spaced ? " " : "") + recall.answer, {});
     if (recall.ends && end) out.begin.push_back(*end);
+    if (thinking.begun) out.begin.insert(out.begin.begin(), thinking.closing.begin(), thinking.closing.end());
   }
   if (!recall.closing.empty()) {
     out.needle = recall.needle;
@@ -163,7 +167,6 @@ void JobMaker::add_plain_options(const Arrived& arrived, Job& job) const {
                   request.sampling.logit_bias};
   job.surface = request.surface;
   job.user = {.model = model_.name, .tenant = request.tenant, .key = request.key};
-  job.forced = forced_tokens(request);
   job.speculate = request.speculation != llm::Speculation::kOff;
   job.submitted = arrived.at;
   if (!request.budget.seconds) return;

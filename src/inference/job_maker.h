@@ -46,7 +46,7 @@ class JobMaker {
   base::Status check_tokens(const llm::Request& request) const;
   int new_tokens_max(const llm::Request& request, std::size_t prompt_tokens, double kv_ratio) const;
   PromptEcho echo_of(const llm::Request& request, const std::vector<std::int32_t>& prompt) const;
-  ForcedTokens forced_tokens(const llm::Request& request) const;
+  ForcedTokens forced_tokens(const llm::Request& request, const Thinking& thinking) const;
   compression::PromptCompression compression_of(const llm::Request& request,
                                                 std::span<const std::int32_t> prompt) const;
   void add_plain_options(const Arrived& arrived, Job& job) const;

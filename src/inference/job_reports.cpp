@@ -34,6 +34,7 @@ void JobReports::write_token(Job& job, Generation& generation, std::span<const f
 
 void JobReports::add_choice(Job& job, const PagedGeneration& generation) {
   job.usage.completion_tokens += generation.generated();
+  job.usage.reasoning_tokens += generation.thought_tokens();
   const std::int64_t own = generation.sequence().tokens() - static_cast<std::int64_t>(job.prompt.size());
   job.kv.tokens_total += own;
   job.kv.tokens_kept += own;

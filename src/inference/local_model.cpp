@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/hash.h"
 #include "compression/calibration.h"
 #include "inference/answer_forms.h"
 #include "inference/encode_queue.h"
@@ -35,15 +36,34 @@ struct Opened {
   std::function<std::unique_ptr<Runtime>(const model::Vocab&, const LocalModelOptions&)> run;
 };
 
+/// The one that is used.
+std::optional<std::string> template_of(const LocalModelOptions& options, const model::Vocab& vocab) {
+  return options.chat_template.empty() ? vocab.chat_template() : options.chat_template;
+}
+
+/// What its template makes of it.
+ModelInfo with_template(ModelInfo out, const LocalModelOptions& options, const PromptEncoder& prompts) {
+  out.has_chat_template = prompts.has_chat_template();
+  if (!options.chat_template.empty()) out.template_sha256 = base::sha256(options.chat_template).hex();
+  out.native_tools = prompts.knows_tools();
+  out.thinks = prompts.thinking().has_value();
+  if (out.thinks) {
+    out.thought_open = prompts.thinking()->open;
+    out.thought_close = prompts.thinking()->close;
+  }
+  return out;
+}
+
 class LocalModelImpl final : public LocalModel {
  public:
   LocalModelImpl(LocalModelOptions options, Opened opened, const base::Clock& clock)
       : options_(std::move(options)),
         clock_(clock),
         vocab_(std::move(opened.vocab)),
-        prompts_({options_.name, opened.info.context_tokens}, *vocab_, std::move(opened.chat_template)),
-        forms_(*vocab_),
-        info_(std::move(opened.info)),
+        prompts_({options_.name, opened.info.context_tokens, template_of(options_, *vocab_)}, *vocab_,
+                 std::move(opened.chat_template)),
+        forms_(*vocab_, prompts_.thinking()),
+        info_(with_template(std::move(opened.info), options_, prompts_)),
         kv_quality_(info_.runs_elsewhere.empty() ? compression::quality_of(options_.path)
                                                  : compression::Quality()),
         runtime_(opened.run(*vocab_, options_)),
@@ -139,7 +159,7 @@ llm::TokenizerInfo LocalModelImpl::tokenizer_info() const {
   return {.bos = name(vocab_->bos()),
           .eos = name(vocab_->eos()),
           .pad = name(vocab_->pad()),
-          .chat_template = vocab_->chat_template(),
+          .chat_template = template_of(options_, *vocab_),
           .adds_bos = vocab_->adds_bos()};
 }
 
@@ -208,12 +228,11 @@ ModelInfo info_of(const LocalModelOptions& options, const model::Transformer& tr
   return out;
 }
 
-base::Status open_vocabulary(const std::string& path, Opened& out) {
-  TRY_ASSIGN(out.vocab, model::Vocab::load(path));
-  if (out.vocab->chat_template()) {
-    TRY_ASSIGN(out.chat_template, model::ChatTemplate::create(*out.vocab));
+base::Status open_vocabulary(const LocalModelOptions& options, Opened& out) {
+  TRY_ASSIGN(out.vocab, model::Vocab::load(options.path));
+  if (const auto source = template_of(options, *out.vocab)) {
+    TRY_ASSIGN(out.chat_template, model::ChatTemplate::create(*out.vocab, *source));
   }
-  out.info.has_chat_template = out.chat_template != nullptr;
   return {};
 }
 
@@ -229,7 +248,7 @@ base::Result<Opened> open_own(std::unique_ptr<model::Transformer> transformer, L
                               const base::Clock& clock) {
   Opened out;
   out.info = info_of(options, *transformer);
-  TRY(open_vocabulary(options.path, out));
+  TRY(open_vocabulary(options, out));
   if (out.vocab->size() != transformer->hparams().vocabulary) {
     return base::Error{base::Code::kCorrupt,
                        fmt::format("{}: its tokenizer has {} tokens, its embedding {} rows", options.path,
@@ -254,13 +273,11 @@ base::Result<Opened> open_own(std::unique_ptr<model::Transformer> transformer, L
 
 base::Result<Opened> open_elsewhere(LocalModelOptions& options, const base::Clock& clock) {
   Opened out;
-  TRY(open_vocabulary(options.path, out));
+  TRY(open_vocabulary(options, out));
   LoadedLlama loaded;
   TRY_ASSIGN(loaded.model, LlamaModel::load(options));
   TRY_ASSIGN(loaded.context, LlamaContext::create(loaded.model->raw(), loaded.model->context()));
-  const bool has_template = out.info.has_chat_template;
   out.info = loaded.model->info();
-  out.info.has_chat_template = has_template;
   if (options.kv_ratio > 1) {
     options.on_warning(fmt::format("{}: kv_ratio {} has no effect: {}. Its kv_type may be q8_0 or q4_0",
                                    options.name, options.kv_ratio, out.info.runs_elsewhere));

@@ -31,6 +31,7 @@ enum class RuntimeChoice {
 struct LocalModelOptions {
   std::string name;  // as served, e.g. "smollm2-135m-instruct"
   std::string path;  // the GGUF
+  std::string chat_template = {};  // Jinja, in place of the model's own; "": that
   RuntimeChoice runtime = RuntimeChoice::kAuto;
   CellType cell_type = CellType::kF16;      // through libllama: of requests that ask for nothing smaller
   int threads = 0;                          // 0: all cores
@@ -69,6 +70,11 @@ struct ModelInfo {
   /// architecture; "off: " goes before it.
   std::string runs_elsewhere = {};
   std::string cell_type = {};  // then: in what it keeps keys and values, "f16"
+  std::string template_sha256 = {};  // of the chat template that it was given in place of its own; "": none
+  bool native_tools = false;         // the template has a notation of its own for calls
+  bool thinks = false;               // its chat template has it think before it answers
+  std::string thought_open = {},
+              thought_close = {};  // what stands around a thought; "": only its parser knows
 };
 
 /// The model's calibration, which ranks a prompt's tokens for compression (note 0034).

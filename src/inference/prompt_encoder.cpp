@@ -3,8 +3,10 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 
 namespace pmt::inference {
 namespace {
@@ -28,6 +30,20 @@ base::Status check_texts(const llm::Request& request) {
   return {};
 }
 
+/// What a template is told of how to think, by the names that templates use: the caller's own have the last word.
+std::string variables_of(const llm::ThinkingOptions& thinking) {
+  nlohmann::json out = nlohmann::json::object();
+  for (const char* const name : {"enable_thinking", "thinking"}) {
+    if (thinking.on || thinking.off()) out[name] = !thinking.off();
+  }
+  for (const char* const name : {"reasoning_effort", "reasoning_strength"}) {
+    if (!thinking.effort.empty() && !thinking.off()) out[name] = thinking.effort;
+  }
+  if (const auto own = base::parse_json(thinking.template_variables); own && own->is_object())
+    out.update(*own);
+  return out.empty() ? std::string() : out.dump();
+}
+
 }  // namespace
 
 PromptEncoder::PromptEncoder(Options options, const model::Vocab& vocab,
@@ -35,7 +51,10 @@ PromptEncoder::PromptEncoder(Options options, const model::Vocab& vocab,
     : options_(std::move(options)),
       vocab_(vocab),
       chat_template_(std::move(chat_template)),
-      native_(vocab.chat_template() ? model::NativeChat::create(vocab, *vocab.chat_template()) : nullptr) {}
+      native_(options_.source ? model::NativeChat::create(vocab, *options_.source) : nullptr),
+      thinking_(chat_template_ && options_.source
+                    ? model::thinking_style(vocab, *options_.source, *chat_template_)
+                    : std::nullopt) {}
 
 base::Status PromptEncoder::check_token(std::int32_t token) const {
   if (token >= 0 && token < vocab_.size()) return {};
@@ -100,13 +119,15 @@ base::Result<std::vector<std::int32_t>> PromptEncoder::encode_plain(const llm::R
   std::vector<model::ChatMessage> messages = chat_messages(request, instruction);
   if (request.recall && !request.recall->statement.empty() && !messages.empty())
     messages.back().content = request.recall->statement + "\n\n" + messages.back().content;
-  return chat_template_->encode_chat(messages);
+  return chat_template_->encode_chat(messages, variables_of(request.thinking));
 }
 
 /// In the notation of the model's own template, where it has one that can be followed: else null.
 std::optional<model::NativePrompt> PromptEncoder::native_prompt(const llm::Request& request,
                                                                 const StructuredOutput& structure) const {
-  if (native_ == nullptr || !structure.calls || !request.response_format.is_free()) return std::nullopt;
+  const bool thinks_its_way = thinking_ && !thinking_->plain && request.endpoint == llm::Endpoint::kChat;
+  if (native_ == nullptr || !request.response_format.is_free()) return std::nullopt;
+  if (structure.calls ? !native_->knows_tools() : !thinks_its_way) return std::nullopt;
   std::vector<model::NativeMessage> messages = native_messages(request);
   if (request.recall && !request.recall->statement.empty() && !messages.empty()) {
     std::string& last = messages.back().message.content;
@@ -115,9 +136,13 @@ std::optional<model::NativePrompt> PromptEncoder::native_prompt(const llm::Reque
   std::vector<model::NativeTool> tools;
   for (const OfferedTool& tool : structure.tools)
     tools.push_back({tool.name, tool.description, tool.parameters, &tool.arguments});
-  auto prompt = native_->render({messages, tools, structure.required, structure.rules.parallel});
+  auto prompt = native_->render({.messages = messages,
+                                 .tools = tools,
+                                 .required = structure.required,
+                                 .parallel = structure.rules.parallel,
+                                 .variables = variables_of(request.thinking)});
   const bool follows = prompt && (prompt->tagged || !prompt->grammar.empty() || !structure.required);
-  if (!follows) return std::nullopt;  // it is asked as a model whose template knows no tools
+  if (!follows) return std::nullopt;  // it is asked as a model whose template knows neither
   return std::move(*prompt);
 }
 

@@ -15,13 +15,14 @@
 #include "llm/request.h"
 #include "model/chat_template.h"
 #include "model/native_chat.h"
+#include "model/thinking_style.h"
 #include "model/vocab.h"
 
 namespace pmt::inference {
 
 struct EncodedPrompt {
   std::vector<std::int32_t> tokens;
-  /// Where the template has a notation for tools that can be followed; its own tokens are those above.
+  /// Where the template has a notation for tools or thoughts that can be followed; its own tokens are those above.
   std::optional<model::NativePrompt> native;
 };
 
@@ -30,12 +31,16 @@ class PromptEncoder {
   struct Options {
     std::string model;  // its name as served, for errors
     std::int64_t context_tokens = 0;
+    std::optional<std::string> source = {};  // of its chat template
   };
   /// `chat_template`: null when the model has none. `vocab` outlives the encoder.
   PromptEncoder(Options options, const model::Vocab& vocab,
                 std::unique_ptr<model::ChatTemplate> chat_template);
 
   bool has_chat_template() const { return chat_template_ != nullptr; }
+  /// Whether the template has a notation of its own for calls.
+  bool knows_tools() const { return native_ != nullptr && native_->knows_tools(); }
+  const std::optional<model::ThinkingStyle>& thinking() const { return thinking_; }
 
   base::Result<EncodedPrompt> encode(const llm::Request& request, const StructuredOutput& structure) const;
   /// kTooLarge: a prompt of so many tokens leaves no room for an answer.
@@ -53,7 +58,8 @@ class PromptEncoder {
   const Options options_;
   const model::Vocab& vocab_;
   const std::unique_ptr<model::ChatTemplate> chat_template_;  // null when the model has none
-  const std::unique_ptr<model::NativeChat> native_;           // null when its template knows no tools
+  const std::unique_ptr<model::NativeChat> native_;           // likewise
+  const std::optional<model::ThinkingStyle> thinking_;
 };
 
 }  // namespace pmt::inference

@@ -248,7 +248,8 @@ std::string call_text(const llm::ToolCall& call) {
 std::vector<model::NativeMessage> native_messages(const llm::Request& request) {
   std::vector<model::NativeMessage> out;
   for (const llm::Message& message : request.messages) {
-    model::NativeMessage one{{message.role, message.content, message.name}, {}, message.tool_call_id};
+    model::NativeMessage one{
+        {message.role, message.content, message.name, message.reasoning}, {}, message.tool_call_id};
     for (const llm::ToolCall& call : message.tool_calls) {
       const auto sent = base::parse_json(call.sent);
       one.calls.push_back({call.name, call.arguments.empty() ? "{}" : call.arguments,
@@ -262,7 +263,7 @@ std::vector<model::NativeMessage> native_messages(const llm::Request& request) {
 std::vector<model::ChatMessage> chat_messages(const llm::Request& request, const std::string& instruction) {
   std::vector<model::ChatMessage> out;
   for (const llm::Message& message : request.messages) {
-    model::ChatMessage one{message.role, message.content, message.name};
+    model::ChatMessage one{message.role, message.content, message.name, message.reasoning};
     for (const llm::ToolCall& call : message.tool_calls) {
       if (!one.content.empty()) one.content += '\n';
       one.content += call_text(call);

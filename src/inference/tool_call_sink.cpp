@@ -83,10 +83,10 @@ class NativeAnswerReader final : public AnswerReader {
   /// For what isn't in the notation. Of an answer that is, thinking was told apart already, also where the prompt
   /// has begun it.
   CallReader& rest(Begins begins) {
-    if (!rest_)
-      rest_.emplace(
-          CallRules{.names = rules_.names, .parallel = rules_.parallel, .thinking = begins.thinking});
-    return *rest_;
+    if (rest_) return *rest_;
+    CallRules rules = rules_;
+    rules.thinking = begins.thinking;
+    return rest_.emplace(std::move(rules));
   }
 
   void tell(Found& found, std::size_t i, const model::NativeCall& call) {
@@ -153,9 +153,10 @@ class ToolCallSink final : public llm::Sink {
   }
 
  private:
+  using Logprobs = std::vector<llm::TokenLogprob>;
   struct Answer {
     std::unique_ptr<AnswerReader> reader;
-    std::vector<llm::TokenLogprob> logprobs = {};  // of text that isn't shown yet
+    Logprobs logprobs = {};  // of text that isn't shown yet
   };
 
   Answer& answer(int choice) {
@@ -185,12 +186,14 @@ class ToolCallSink final : public llm::Sink {
 
   void show(Answer& answer, int choice, CallReader::Found found, bool last = false) {
     if (found.empty() && !last) return;
+    const bool says =
+        last || !found.text.empty() || !found.calls.empty();  // thoughts have no log-probabilities
     for (llm::CallPiece& piece : found.calls) {
       if (!piece.name.empty()) piece.id = call_id(choice, static_cast<std::size_t>(piece.index));
     }
     sink_->on_event(llm::Delta{.choice = choice,
                                .text = std::move(found.text),
-                               .logprobs = std::exchange(answer.logprobs, {}),
+                               .logprobs = says ? std::exchange(answer.logprobs, {}) : Logprobs(),
                                .reasoning = std::move(found.reasoning),
                                .calls = std::move(found.calls)});
   }

@@ -29,6 +29,7 @@ struct Message {
   std::string name;
   std::vector<ToolCall> tool_calls = {};
   std::string tool_call_id;
+  std::string reasoning = {};  // what an assistant thought before it
   /// Of what the caller wrote in it, what the other members don't hold, as JSON text: parts, members that only an
   /// upstream may know. "": nothing. It tells two messages apart; an upstream is sent Request::sent.
   std::string more = {};
@@ -89,6 +90,17 @@ struct SentBody {
   SentBody() = default;
   SentBody(const SentBody&) = delete;
   SentBody& operator=(const SentBody&) = delete;
+};
+
+/// How much a model thinks before it answers; unset: as its chat template has it.
+struct ThinkingOptions {
+  std::optional<bool> on = {};
+  std::string effort = {};                // in a word, for the template; "": none was given
+  std::optional<int> budget_tokens = {};  // of thoughts: then the answer begins; 0: none
+  std::string template_variables =
+      {};  // a JSON object's text: what the template is told besides; "": nothing
+  bool off() const { return on == false || budget_tokens == 0; }
+  friend bool operator==(const ThinkingOptions&, const ThinkingOptions&) = default;
 };
 
 enum class CacheMode { kOn, kOff, kReadOnly, kWriteOnly, kRefresh };
@@ -167,6 +179,7 @@ struct Request {
   std::shared_ptr<const SentBody> sent = {};
   std::vector<std::string> ignored = {};  // members that a local model can't use, to be named in the answer
 
+  ThinkingOptions thinking = {};
   CacheOptions cache;
   KvOptions kv;
   Speculation speculation = Speculation::kAuto;

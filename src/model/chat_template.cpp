@@ -8,6 +8,7 @@
 #include <chat.h>
 #include <fmt/format.h>
 
+#include "model/pinned_chat.h"
 #include "model/prompt_builder.h"
 
 namespace pmt::model {
@@ -69,6 +70,7 @@ jinja::value to_jinja(const std::vector<ChatMessage>& messages, const jinja::cap
     object->insert("role", jinja::mk_val<jinja::value_string>(message.role));
     object->insert("content", content_of(message.content, caps));
     if (!message.name.empty()) object->insert("name", user_text(message.name));
+    if (!message.reasoning.empty()) object->insert("reasoning_content", user_text(message.reasoning));
     list->push_back(jinja::value(object));
   }
   return list;
@@ -76,12 +78,11 @@ jinja::value to_jinja(const std::vector<ChatMessage>& messages, const jinja::cap
 
 /// The last line of the engine's report, after its listings of the source.
 std::string refusal_of(const std::exception& error) {
-  const std::string_view all = error.what();
-  const auto line = all.substr(all.find_last_of('\n') + 1);
+  const std::string line = last_line(error.what());
   for (const std::string_view prefix : {"Error: Jinja Exception: ", "Error: "}) {
-    if (line.substr(0, prefix.size()) == prefix) return std::string(line.substr(prefix.size()));
+    if (line.starts_with(prefix)) return line.substr(prefix.size());
   }
-  return std::string(line);
+  return line;
 }
 
 }  // namespace
@@ -94,15 +95,12 @@ struct ChatTemplate::Impl {
   Impl(const Vocab& v, const std::string& text)
       : vocab(v), bos(name_of(v, v.bos())), eos(name_of(v, v.eos())), source(text, bos, eos) {}
 
-  static std::string name_of(const Vocab& vocab, std::optional<std::int32_t> token) {
-    return token ? vocab.piece(*token, {.name_special = true}) : std::string();
-  }
-
-  base::Result<std::vector<jinja::string_part>> render(std::span<const ChatMessage> messages) const;
+  base::Result<std::vector<jinja::string_part>> render(std::span<const ChatMessage> messages,
+                                                       const std::string& variables) const;
 };
 
 base::Result<std::vector<jinja::string_part>> ChatTemplate::Impl::render(
-    std::span<const ChatMessage> messages) const {
+    std::span<const ChatMessage> messages, const std::string& variables) const {
   TRY(check(messages));
   try {
     jinja::context context(source.source());
@@ -112,6 +110,7 @@ base::Result<std::vector<jinja::string_part>> ChatTemplate::Impl::render(
     context.set_val("add_generation_prompt", jinja::mk_val<jinja::value_bool>(true));
     context.set_val("tools", jinja::mk_val<jinja::value_none>());
     context.set_val("documents", jinja::mk_val<jinja::value_none>());
+    if (!variables.empty()) jinja::global_from_json(context, common_json::parse(variables), true);
     jinja::runtime runtime(context);
     return jinja::runtime::gather_string_parts(runtime.execute(source.prog))->val_str.parts;
   } catch (const std::exception& error) {
@@ -140,16 +139,17 @@ base::Result<std::unique_ptr<ChatTemplate>> ChatTemplate::create(const Vocab& vo
   }
 }
 
-base::Result<std::string> ChatTemplate::render(std::span<const ChatMessage> messages) const {
-  TRY_ASSIGN(const auto parts, impl_->render(messages));
+base::Result<std::string> ChatTemplate::render(std::span<const ChatMessage> messages,
+                                               const std::string& variables) const {
+  TRY_ASSIGN(const auto parts, impl_->render(messages, variables));
   std::string text;
   for (const jinja::string_part& part : parts) text += part.val;
   return text;
 }
 
-base::Result<std::vector<std::int32_t>> ChatTemplate::encode_chat(
-    std::span<const ChatMessage> messages) const {
-  TRY_ASSIGN(const auto parts, impl_->render(messages));
+base::Result<std::vector<std::int32_t>> ChatTemplate::encode_chat(std::span<const ChatMessage> messages,
+                                                                  const std::string& variables) const {
+  TRY_ASSIGN(const auto parts, impl_->render(messages, variables));
   PromptBuilder prompt(impl_->vocab);
   for (const jinja::string_part& part : parts) {
     if (part.is_input) {

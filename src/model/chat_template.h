@@ -22,7 +22,8 @@ namespace pmt::model {
 struct ChatMessage {
   std::string role;  // system, developer (taken as system), user, assistant, tool
   std::string content;
-  std::string name = {};  // "" when not given
+  std::string name = {};       // "" when not given
+  std::string reasoning = {};  // what an assistant thought before it: shown where the template wants it
 };
 
 class ChatTemplate {
@@ -36,11 +37,14 @@ class ChatTemplate {
   ChatTemplate(const ChatTemplate&) = delete;
   ChatTemplate& operator=(const ChatTemplate&) = delete;
 
-  /// The prompt up to where the assistant begins its answer. Errors: no message, a role that isn't a plain
-  /// name, or what the template refuses, with its own words; the field is messages.
-  base::Result<std::string> render(std::span<const ChatMessage> messages) const;
+  /// The prompt up to where the assistant begins its answer. `variables`: an object's JSON text, of what the
+  /// template is told beside the messages; its texts are the user's. Errors: no message, a role that isn't a
+  /// plain name, or what the template refuses, with its own words; the field is messages.
+  base::Result<std::string> render(std::span<const ChatMessage> messages,
+                                   const std::string& variables = {}) const;
   /// The same as tokens, begin-of-sequence included where the model wants it.
-  base::Result<std::vector<std::int32_t>> encode_chat(std::span<const ChatMessage> messages) const;
+  base::Result<std::vector<std::int32_t>> encode_chat(std::span<const ChatMessage> messages,
+                                                      const std::string& variables = {}) const;
 
  private:
   struct Impl;

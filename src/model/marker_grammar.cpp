@@ -1,5 +1,7 @@
 #include "model/marker_grammar.h"
 
+#include <algorithm>
+#include <cctype>
 #include <deque>
 #include <map>
 
@@ -51,7 +53,7 @@ std::vector<State> automaton(const std::vector<std::string>& words) {
 
 }  // namespace
 
-std::string text_without(const std::vector<std::string>& words) {
+std::string text_without(const std::vector<std::string>& words, std::string_view prefix) {
   const std::vector<State> states = automaton(words);
   std::string out;
   for (std::size_t i = 0; i < states.size(); ++i) {
@@ -66,9 +68,50 @@ std::string text_without(const std::vector<std::string>& words) {
     for (const auto& [c, child] : to) {
       const CharSet one = {{c, c}};
       rest = rest.without(one);
-      if (!states[child].ends) ways += fmt::format(" | {} any-{}", gbnf_class(one), child);
+      if (!states[child].ends) ways += fmt::format(" | {} {}-{}", gbnf_class(one), prefix, child);
     }
-    out += fmt::format("any-{} ::= \"\" | {} any-0{}\n", i, gbnf_class(rest), ways);
+    out += fmt::format("{0}-{1} ::= \"\" | {2} {0}-0{3}\n", prefix, i, gbnf_class(rest), ways);
+  }
+  return out;
+}
+
+std::string rule_renamed(const std::string& grammar, std::string_view from, std::string_view to) {
+  const auto is_word = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+  };
+  std::string out;
+  bool in_text = false;  // a string or a class
+  char close = 0;
+  for (std::size_t i = 0; i < grammar.size();) {
+    const char c = grammar[i];
+    if (in_text) {
+      out += c;
+      if (c == '\\' && i + 1 < grammar.size()) out += grammar[++i];
+      in_text = c != close;
+      ++i;
+      continue;
+    }
+    if (c == '#') {  // a comment, whose quotes are none
+      const std::size_t end = std::min(grammar.find('\n', i), grammar.size());
+      out.append(grammar, i, end - i);
+      i = end;
+      continue;
+    }
+    const bool begins = c == '"' || c == '[';
+    if (begins) {
+      in_text = true;
+      close = c == '"' ? '"' : ']';
+    }
+    const bool starts_word = is_word(c) && (i == 0 || !is_word(grammar[i - 1]));
+    const bool is_name = starts_word && grammar.compare(i, from.size(), from) == 0 &&
+                         (i + from.size() == grammar.size() || !is_word(grammar[i + from.size()]));
+    if (is_name) {
+      out += to;
+      i += from.size();
+    } else {
+      out += c;
+      ++i;
+    }
   }
   return out;
 }

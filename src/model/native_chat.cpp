@@ -7,11 +7,11 @@
 
 #include <chat.h>
 #include <fmt/format.h>
-#include <log.h>
 
 #include "base/json.h"
 #include "base/json_text.h"
 #include "model/marker_grammar.h"
+#include "model/pinned_chat.h"
 #include "model/prompt_builder.h"
 
 namespace pmt::model {
@@ -40,52 +40,10 @@ std::string marked(const SpecialTokens& specials, std::string text) {
   return out.append(text, from);
 }
 
-/// The last line of an engine's report.
-std::string last_line(const char* what) {
-  const std::string_view all = what;
-  return std::string(all.substr(all.find_last_of('\n') + 1));
-}
-
 /// Whether its calls are Hermes': a JSON object between tags.
 bool is_tagged(const std::string& source) {
   const auto has = [&source](const char* what) { return source.find(what) != std::string::npos; };
   return has("<tool_call>") && !has("<function=") && !has("<arg_key>") && has("\"arguments\"");
-}
-
-/// With one rule's name changed wherever it is used.
-std::string renamed(const std::string& grammar, std::string_view from, std::string_view to) {
-  const auto is_word = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
-  };
-  std::string out;
-  bool in_text = false;  // a string or a class
-  char close = 0;
-  for (std::size_t i = 0; i < grammar.size();) {
-    const char c = grammar[i];
-    if (in_text) {
-      out += c;
-      if (c == '\\' && i + 1 < grammar.size()) out += grammar[++i];
-      in_text = c != close;
-      ++i;
-      continue;
-    }
-    const bool begins = c == '"' || c == '[';
-    if (begins) {
-      in_text = true;
-      close = c == '"' ? '"' : ']';
-    }
-    const bool starts_word = is_word(c) && (i == 0 || !is_word(grammar[i - 1]));
-    const bool is_name = starts_word && grammar.compare(i, from.size(), from) == 0 &&
-                         (i + from.size() == grammar.size() || !is_word(grammar[i + from.size()]));
-    if (is_name) {
-      out += to;
-      i += from.size();
-    } else {
-      out += c;
-      ++i;
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -111,10 +69,12 @@ base::Result<NativeAnswer> NativeReader::read(const std::string& text, bool part
 struct NativeChat::Impl {
   const Vocab& vocab;
   bool tagged = false;
+  bool knows_tools = false;
   common_chat_templates_ptr templates;
 
   std::string mark(const std::string& text) const { return marked(vocab.special_tokens(), text); }
   common_chat_templates_inputs inputs_of(const Ask& ask) const;
+  void set_variables(const std::string& variables, common_chat_templates_inputs& out) const;
   std::vector<std::int32_t> tokens_of(const std::string& prompt) const;
   std::string grammar_of(common_chat_templates_inputs inputs, const Ask& ask) const;
 };
@@ -125,6 +85,7 @@ common_chat_templates_inputs NativeChat::Impl::inputs_of(const Ask& ask) const {
     common_chat_msg message;
     message.role = one.message.role;
     message.content = mark(one.message.content);
+    message.reasoning_content = mark(one.message.reasoning);
     message.tool_name = mark(one.message.name);
     message.tool_call_id = mark(one.call_id);
     for (const NativeCall& call : one.calls)
@@ -136,7 +97,17 @@ common_chat_templates_inputs NativeChat::Impl::inputs_of(const Ask& ask) const {
   out.tool_choice = ask.required ? COMMON_CHAT_TOOL_CHOICE_REQUIRED : COMMON_CHAT_TOOL_CHOICE_AUTO;
   out.parallel_tool_calls = ask.parallel;
   out.reasoning_format = COMMON_REASONING_FORMAT_AUTO;
+  if (!ask.variables.empty()) set_variables(ask.variables, out);
   return out;
+}
+
+void NativeChat::Impl::set_variables(const std::string& variables, common_chat_templates_inputs& out) const {
+  const common_json all = common_json::parse(variables);
+  for (const auto& [name, value] : all.items()) {
+    // Written anew, so that no escape hides a control token's name.
+    out.chat_template_kwargs[name] = mark(value.dump());
+    if (name == "enable_thinking" && value.is_boolean()) out.enable_thinking = value.get<bool>();
+  }
 }
 
 std::vector<std::int32_t> NativeChat::Impl::tokens_of(const std::string& prompt) const {
@@ -178,8 +149,8 @@ std::string NativeChat::Impl::grammar_of(common_chat_templates_inputs inputs, co
       words.push_back(trigger.value);
     }
     if (words.empty()) return {};
-    out =
-        "root ::= any-0 | any-0 native-calls\n" + renamed(out, "root", "native-calls") + text_without(words);
+    out = "root ::= any-0 | any-0 native-calls\n" + rule_renamed(out, "root", "native-calls") +
+          text_without(words);
   }
   return read_grammar(out) ? out : std::string();
 }
@@ -188,25 +159,23 @@ NativeChat::NativeChat(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 NativeChat::~NativeChat() = default;
 
 std::unique_ptr<NativeChat> NativeChat::create(const Vocab& vocab, const std::string& source) {
-  const auto name_of = [&vocab](std::optional<std::int32_t> token) {
-    return token ? vocab.piece(*token, {.name_special = true}) : std::string();
-  };
-  // It tells its log what models write.
-  static const bool kQuiet = (common_log_set_verbosity_thold(-1), true);
-  static_cast<void>(kQuiet);
   try {
-    auto templates = common_chat_templates_init(nullptr, source, name_of(vocab.bos()), name_of(vocab.eos()));
+    auto templates = pinned_templates(vocab, source);
     const auto caps = common_chat_templates_get_caps(templates.get());
     const auto has = [&caps](const char* what) {
       const auto found = caps.find(what);
       return found != caps.end() && found->second;
     };
-    if (!has("supports_tools") || !has("supports_tool_calls")) return nullptr;
-    return std::unique_ptr<NativeChat>(
-        new NativeChat(std::make_unique<Impl>(Impl{vocab, is_tagged(source), std::move(templates)})));
+    const bool knows_tools = has("supports_tools") && has("supports_tool_calls");
+    return std::unique_ptr<NativeChat>(new NativeChat(
+        std::make_unique<Impl>(Impl{vocab, is_tagged(source), knows_tools, std::move(templates)})));
   } catch (const std::exception&) {
     return nullptr;  // chat_template.h says what is wrong with it
   }
+}
+
+bool NativeChat::knows_tools() const {
+  return impl_->knows_tools;
 }
 
 base::Result<NativePrompt> NativeChat::render(const Ask& ask) const {
@@ -216,9 +185,9 @@ base::Result<NativePrompt> NativeChat::render(const Ask& ask) const {
     NativePrompt out;
     out.tokens = impl_->tokens_of(params.prompt);
     out.stops = params.additional_stops;
-    out.tagged = impl_->tagged;
+    out.tagged = impl_->tagged && !ask.tools.empty();
     if (out.tagged) return out;
-    out.grammar = impl_->grammar_of(inputs, ask);
+    if (!ask.tools.empty()) out.grammar = impl_->grammar_of(inputs, ask);
     out.before = params.grammar_lazy ? "" : params.generation_prompt;
     for (const SpecialToken& special : impl_->vocab.special_tokens().all()) {
       const auto& kept = params.preserved_tokens;

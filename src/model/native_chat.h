@@ -1,6 +1,6 @@
-// A conversation with tools in the model's own notation, where its template has one: llama.cpp's chat code
-// (llama-common) renders the template, tells the grammar of its calls, and reads them back. Thinking is read where
-// the template has it.
+// A conversation in the model's own notation, where its template has one for tools, or one for thinking that is more
+// than two tags (thinking_style.h): llama.cpp's chat code (llama-common) renders the template, tells the grammar of
+// its calls, and reads calls and thoughts back.
 //
 // What users write can't forge a turn: names of control tokens in it are marked before the template is run, and
 // tokenised as text. Thread-safety: const after create; any thread. Cost: some milliseconds a prompt (the code
@@ -65,15 +65,19 @@ struct NativePrompt {
 
 class NativeChat {
  public:
-  /// Null where the template of `vocab`'s model knows no tools. `vocab` must outlive it.
+  /// Null where `source` is no template. `vocab` must outlive it.
   static std::unique_ptr<NativeChat> create(const Vocab& vocab, const std::string& source);
   ~NativeChat();
 
+  /// Whether it can be asked with tools.
+  bool knows_tools() const;
+
   struct Ask {
     std::span<const NativeMessage> messages;
-    std::span<const NativeTool> tools;
+    std::span<const NativeTool> tools = {};
     bool required = false;
     bool parallel = true;
+    std::string variables = {};  // as ChatTemplate::render's
   };
   /// Errors: what the template refuses, with its own words; the field is messages.
   base::Result<NativePrompt> render(const Ask& ask) const;

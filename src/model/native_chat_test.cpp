@@ -69,13 +69,16 @@ class NativeChatTest : public ::testing::Test {
 };
 
 TEST_F(NativeChatTest, ATemplateWithoutToolsIsNoNotation) {
-  EXPECT_EQ(NativeChat::create(*vocab, *vocab->chat_template()), nullptr);
+  const auto chat = NativeChat::create(*vocab, *vocab->chat_template());
+  ASSERT_NE(chat, nullptr);
+  EXPECT_FALSE(chat->knows_tools());
   EXPECT_EQ(NativeChat::create(*vocab, "{% broken"), nullptr);
 }
 
 TEST_F(NativeChatTest, TheTemplateShowsToolsAndCallsItsOwnWay) {
   const auto chat = NativeChat::create(*vocab, kHermes);
   ASSERT_NE(chat, nullptr);
+  EXPECT_TRUE(chat->knows_tools());
   auto messages = question("Weather in Oslo?");
   messages.push_back({.message = {"assistant", ""}, .calls = {{"weather", R"({"city": "Oslo"})", "c1"}}});
   messages.push_back({.message = {"tool", "rain"}, .call_id = "c1"});

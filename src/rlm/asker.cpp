@@ -32,7 +32,7 @@ class Asker::Waiter final : public llm::Sink {
         if (overlong_) return;
         text_ += delta->text;
       }
-      if (options_.on_text) options_.on_text(delta->text);
+      if (options_.on_text && !delta->text.empty()) options_.on_text(delta->text);  // else it is a thought
     } else if (llm::is_terminal(event)) {
       const std::lock_guard lock(mutex_);
       end_ = std::move(event);

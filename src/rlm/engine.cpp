@@ -47,6 +47,7 @@ llm::Request pattern_of(const llm::Request& request, const RlmOptions& options) 
   // "auto" compresses from a thousand tokens on, and what is read here is seldom as long.
   if (*pattern.kv.ratio > 1 && pattern.kv.mode == llm::KvMode::kAuto)
     pattern.kv.mode = llm::KvMode::kQueryAware;
+  pattern.thinking = request.thinking;
   pattern.speculation = request.speculation;
   if (!asked.speculation.value_or(options.speculation)) pattern.speculation = llm::Speculation::kOff;
   return pattern;

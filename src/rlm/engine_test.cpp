@@ -202,6 +202,18 @@ TEST_F(RlmTest, OneBudgetHoldsForTheWholeTree) {
   EXPECT_THAT(failure(run({"never asked"}, request)), HasSubstr("budget of 100 tokens"));
 }
 
+TEST_F(RlmTest, ThoughtsAreNoProgram) {
+  FunctionModel root([this](const llm::Request& r) -> base::Result<std::string> {
+    last_root_ = r;
+    return block("FINAL('said')");
+  });
+  root.thought = block("FINAL('thought')");
+  llm::Request request = ask("q", "c");
+  request.thinking.budget_tokens = 9;
+  EXPECT_EQ(llm::text_of(run_with(root, request)), "said");
+  EXPECT_EQ(last_root_.thinking.budget_tokens, 9) << "every call of the tree thinks as it was asked to";
+}
+
 /// A batch is as many calls as it has prompts: what the budget doesn't hold is not sent at all.
 TEST_F(RlmTest, EveryPromptOfABatchCounts) {
   budget_.calls = 100;

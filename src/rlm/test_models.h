@@ -16,11 +16,15 @@ class FunctionModel final : public llm::Completer {
   using Function = std::function<base::Result<std::string>(const llm::Request&)>;
   explicit FunctionModel(Function function) : function_(std::move(function)) {}
 
+  std::string thought = {};  // before each answer
+
   /// Uses 10 tokens of prompt and one a byte of answer.
   void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
     const auto text = function_(request);
     if (!text) return sink->on_event(llm::Failed{text.error()});
     sink->on_event(llm::Started{.model = request.model, .created_unix_s = 7, .cache = {}});
+    if (!thought.empty())
+      sink->on_event(llm::Delta{.choice = 0, .text = {}, .logprobs = {}, .reasoning = thought});
     sink->on_event(llm::Delta{.choice = 0, .text = *text, .logprobs = {}});
     sink->on_event(llm::ChoiceEnd{});
     llm::Done done{

@@ -30,6 +30,7 @@ stop_grace_ms = 500
 [[model]]
 path = "{model}"
 runtime = "{runtime}"
+{model_more}
 
 [embeddings]
 path = "{embedder}"
@@ -68,11 +69,11 @@ def model_file():
     return pathlib.Path(MODEL_FILE)
 
 
-def serving(binary, model_file, folder, more=""):
-    """A server with the model and the embedder, until it is no longer asked for. `more`: of the config."""
+def serving(binary, model_file, folder, more="", model_more=""):
+    """A server with the model and the embedder, until it is no longer asked for. `more`: of the config; of its model."""
     config = folder / "config.toml"
     names = {"model": model_file, "embedder": EMBEDDER_FILE, "name": MODEL, "knowledge": folder / "knowledge",
-             "runtime": RUNTIME}
+             "runtime": RUNTIME, "model_more": model_more}  # fmt: skip
     config.write_text(CONFIG.format(**names) + more)
     running = RunningServer([binary, "serve", "--config", str(config)])
     yield running

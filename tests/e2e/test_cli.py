@@ -28,7 +28,7 @@ def test_help_lists_the_commands(cli):
         assert re.search(rf"^\s+{command}\b", ended.stdout, re.MULTILINE), command
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models pull", "models remove", "cache stats", "cache purge", "cache export", "cache import"])
+@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models pull", "models remove", "models check", "cache stats", "cache purge", "cache export", "cache import"])
 def test_help_of_each_command(cli, command):
     ended = cli(*command.split(), "--help")
     assert ended.returncode == 0
@@ -53,6 +53,7 @@ def test_help_of_each_command(cli, command):
         (["ask"], "QUESTION"),
         (["ask", "x", "--kv-ratio", "65"], "kv-ratio"),
         (["models", "pull"], "NAME"),
+        (["models", "check"], "FILE"),
         (["models", "pull", "gpt-9"], "gpt-9"),
         (["cache", "purge"], "--all"),
         (["audit", "--url", "nonsense"], "nonsense"),
@@ -89,6 +90,34 @@ def test_models_list_sees_an_installed_model(cli, model_file):
     assert ended.returncode == 0
     assert "already installed" in ended.stderr
     assert ended.stdout.strip().endswith(".gguf"), "scripts take the file's path from there"
+
+
+def test_models_check_says_what_a_model_gets(cli, model_file, tmp_path):
+    ended = cli("models", "check", str(model_file), "--json")
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["architecture"] == "llama" and found["chat template"] == "its own"
+    assert found["system text"] == "shown" and "system text of ours" in found["tools"]
+    assert found["thinking"].startswith("none") and found["generated"].startswith("16 tokens in ")
+
+    template = tmp_path / "thinks.jinja"
+    template.write_text(
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+        "{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}{{ m.content }}<|im_end|>\n"
+        "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n"
+        "{% if enable_thinking is defined and not enable_thinking %}\n</think>\n\n{% endif %}{% endif %}")  # fmt: skip
+    table = cli("models", "check", str(model_file), "--chat-template", str(template)).stdout
+    assert "between <think> and </think>; the template switches it off; it knows no reasoning_effort" in table
+    assert "16 tokens: " in table, "a thought"
+
+    template.write_text("{{ raise_exception('Not today') }}")
+    ended = cli("models", "check", str(model_file), "--chat-template", str(template))
+    assert ended.returncode == 1 and "Not today" in ended.stdout
+    template.write_text("{% for")
+    ended = cli("models", "check", str(model_file), "--chat-template", str(template))
+    assert ended.returncode != 0 and "chat template isn't valid" in ended.stderr
+    ended = cli("models", "check", str(template))
+    assert ended.returncode != 0 and str(template) in ended.stderr
 
 
 def test_a_failed_pull_leaves_nothing(cli, tmp_path):

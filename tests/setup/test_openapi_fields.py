@@ -30,6 +30,7 @@ READ = {
     "api/json/parse_extension.cpp: read_semantic": ("Extension.cache.semantic",),
     "api/json/parse_extension.cpp: kKvRules": ("Extension.kv",),
     "api/json/parse_extension.cpp: kBudgetRules": ("Extension.budget",),
+    "api/json/parse_extension.cpp: kThinkingRules": ("Extension.thinking",),
     "rlm/options_reader.cpp: kRules": ("Extension.rlm",),
     "pipeline/options_reader.cpp: kRules": ("Extension.unified",),
     "api/json/parse_messages.cpp: kMessageRules": ("Message",),
@@ -76,6 +77,7 @@ BESIDE = {
     "api/responses/response_request.cpp: kRefused",
     "api/json/parse_messages.cpp: read_role",
     "api/json/parse.cpp: leave_to_the_model",
+    "api/json/parse.cpp: read_template_variables",
 }
 # Readers that always refuse: no member of the document.
 REFUSES = re.compile(r"\b(refused<|elsewhere\b)")

@@ -1,5 +1,6 @@
 #include "api/completions/completion_sink.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "api/errors.h"
@@ -44,6 +45,8 @@ class BaseSink : public CompletionSink {
   void tell_members(llm::Report& report) const {
     if (!options_.ignored.empty()) report.ignored = options_.ignored;
     for (std::string& name : report.ignored) name = options_.names.own_of(name);
+    const auto twice = std::unique(report.ignored.begin(), report.ignored.end());
+    report.ignored.erase(twice, report.ignored.end());
     for (std::string& place : report.unfollowed) place = options_.names.own_of(place);
   }
 

@@ -26,6 +26,15 @@ void draw_best_of(PreparedCall& prepared) {
   if (!call.request.logprobs) call.request.logprobs = 0;
 }
 
+/// Members of the request that its model has no use for.
+std::vector<std::string> ignored_of(const ServedModel& model, const llm::Request& request) {
+  if (model.forwards) return {};
+  std::vector<std::string> out = request.ignored;
+  if (!model.thinks && !request.thinking.effort.empty()) out.emplace_back("reasoning_effort");
+  if (!model.thinks && request.thinking.budget_tokens) out.emplace_back("permutation.thinking");
+  return out;
+}
+
 }  // namespace
 
 base::Result<PreparedCall> prepare_completion(CompletionCall read, std::string body,
@@ -72,10 +81,9 @@ base::Result<PreparedCall> prepare_completion(CompletionCall read, std::string b
 void start_completion(PreparedCall prepared, const Writers& writers, const ApiOptions& options,
                       const Exchange& exchange, StartOptions how) {
   CompletionCall& call = prepared.call;
-  SinkOptions sink_options{
-      .only_if_cached = call.request.cache.only_if_cached,
-      .names = std::move(how.names),
-      .ignored = prepared.model->forwards ? std::vector<std::string>() : call.request.ignored};
+  SinkOptions sink_options{.only_if_cached = call.request.cache.only_if_cached,
+                           .names = std::move(how.names),
+                           .ignored = ignored_of(*prepared.model, call.request)};
   const std::shared_ptr<CompletionSink> sink =
       call.stream ? make_stream_sink(writers.streamed(), std::move(sink_options), exchange.responder)
                   : make_json_sink(writers.whole(), std::move(sink_options), exchange.responder);

@@ -30,6 +30,7 @@ struct Draft {
   bool chat_logprobs = false;
   std::optional<int> top_logprobs;
   std::optional<int> best_of;
+  std::optional<bool> template_thinks;  // what chat_template_kwargs say of it
   bool prompt_given = false;
   std::vector<OtherField> others;  // that no rule below reads
 };
@@ -206,6 +207,33 @@ bool leave_to_the_model(std::string_view key, const base::Error& error, Draft& d
   return true;
 }
 
+/// Which words there are, a model's chat template knows.
+base::Status read_effort(Json value, Draft& d) {
+  std::string& effort = d.call.request.thinking.effort;
+  TRY(text(value, 32, effort));
+  const bool is_word = !effort.empty() &&
+                       std::ranges::all_of(effort, [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+  return is_word ? base::Status() : base::invalid("must be a word, as none, low, medium and high are");
+}
+
+base::Status read_template_variables(Json value, Draft& d) {
+  static constexpr std::string_view kOurs[] = {"messages", "tools", "bos_token", "eos_token",
+                                               "add_generation_prompt"};
+  simdjson::dom::object variables;
+  if (value.get(variables) != simdjson::SUCCESS) return mismatch("an object", value);
+  for (const auto variable : variables) {
+    const std::string name(variable.key);
+    if (std::ranges::find(kOurs, name) != std::end(kOurs)) {
+      return below(name, base::invalid("is what the server itself tells the chat template: leave it out"));
+    }
+    bool thinks = false;
+    const bool says = name == "enable_thinking" || name == "thinking";
+    if (says && variable.value.get(thinks) == simdjson::SUCCESS) d.template_thinks = thinks;
+  }
+  d.call.request.thinking.template_variables = simdjson::minify(value);
+  return {};
+}
+
 constexpr char kAudio[] = "audio";
 constexpr char kFunctions[] = "functions";
 constexpr char kFunctionCall[] = "function_call";
@@ -221,6 +249,8 @@ constexpr Rule<Draft> kChat[] = {
     {"tool_choice", [](Json v, Draft& d) { return read_tool_choice(v, d.call.request.tool_choice); }},
     {"response_format",
      [](Json v, Draft& d) { return read_response_format(v, d.call.request.response_format); }},
+    {"reasoning_effort", read_effort},
+    {"chat_template_kwargs", read_template_variables},
     {kAudio, note_unsupported<kAudio>},
     {kFunctions, note_unsupported<kFunctions>},
     {kFunctionCall, note_unsupported<kFunctionCall>},
@@ -297,6 +327,12 @@ void settle_max_tokens(Draft& d) {
   r.max_tokens = std::min(r.max_tokens.value_or(cap), cap);
 }
 
+void settle_thinking(Draft& d) {
+  llm::ThinkingOptions& thinking = d.call.request.thinking;
+  if (!thinking.effort.empty()) thinking.on = thinking.effort != "none";
+  if (d.template_thinks) thinking.on = d.template_thinks;
+}
+
 base::Status read_call(Json root, Draft& d) {
   if (!root.is_object()) return base::invalid("The request's body must be a JSON object.");
   const bool chat = d.call.request.endpoint == llm::Endpoint::kChat;
@@ -307,6 +343,7 @@ base::Status read_call(Json root, Draft& d) {
   settle_logprobs(d);
   settle_choices(d);
   settle_max_tokens(d);
+  settle_thinking(d);
   if (base::Status s = read_other_servers_fields(d.others, d.call.request); !s)
     d.call.refusals.push_back(s.error());
   return {};

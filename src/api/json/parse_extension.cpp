@@ -89,6 +89,13 @@ constexpr Rule<Budget> kBudgetRules[] = {
     {"seconds", [](Json v, Budget& b) { return number(v, kPositive, b.seconds); }},
 };
 
+constexpr Rule<llm::ThinkingOptions> kThinkingRules[] = {
+    {"budget_tokens",
+     [](Json v, llm::ThinkingOptions& t) {
+       return integer(v, 0, std::numeric_limits<std::int32_t>::max(), t.budget_tokens);
+     }},
+};
+
 constexpr Rule<Request> kRules[] = {
     {"cache",
      [](Json v, Request& r) {
@@ -108,6 +115,10 @@ constexpr Rule<Request> kRules[] = {
     {"budget",
      [](Json v, Request& r) {
        return read_object<Budget>(v, kBudgetRules, UnknownKeys::kRefused, r.budget);
+     }},
+    {"thinking",
+     [](Json v, Request& r) {
+       return read_object<llm::ThinkingOptions>(v, kThinkingRules, UnknownKeys::kRefused, r.thinking);
      }},
     {"trace", [](Json v, Request& r) { return flag(v, r.want_trace); }},
 };

@@ -108,6 +108,11 @@ constexpr Rule<MessageDraft> kMessageRules[] = {
        d.has_more = true;
        return read_function_call(v, d.message->tool_calls.emplace_back());
      }},
+    {"reasoning_content",
+     [](Json v, MessageDraft& d) {
+       d.has_more = true;
+       return text(v, kTextMax, d.message->reasoning);
+     }},
     {"tool_call_id", [](Json v, MessageDraft& d) { return text(v, 256, d.message->tool_call_id); }},
 };
 

@@ -288,6 +288,30 @@ TEST(ParseExtension, ReadsEveryField) {
   EXPECT_TRUE(r.want_trace);
 }
 
+TEST(ParseChat, HowMuchAModelThinks) {
+  const auto thinking = [](const std::string& more) {
+    return parsed(Endpoint::kChat, R"({"model":"m","messages":[{"role":"user","content":"x"}],)" + more + "}")
+        .request.thinking;
+  };
+  EXPECT_EQ(thinking(R"("reasoning_effort":null,"chat_template_kwargs":null)"), llm::ThinkingOptions());
+  const auto low = thinking(R"("reasoning_effort":"low","permutation":{"thinking":{"budget_tokens":256}})");
+  EXPECT_EQ(low.effort, "low");
+  EXPECT_EQ(low.on, true);
+  EXPECT_EQ(low.budget_tokens, 256);
+  EXPECT_EQ(thinking(R"("reasoning_effort":"none")").on, false);
+  const auto told =
+      thinking(R"("chat_template_kwargs":{"enable_thinking":false, "a":[1]},"reasoning_effort":"low")");
+  EXPECT_EQ(told.on, false) << "the template's own word is the last";
+  EXPECT_EQ(told.template_variables, R"({"enable_thinking":false,"a":[1]})");
+  EXPECT_EQ(thinking(R"("chat_template_kwargs":{"thinking":true})").on, true);
+  EXPECT_TRUE(thinking(R"("permutation":{"thinking":{"budget_tokens":0}})").off());
+  EXPECT_EQ(parsed(Endpoint::kChat, R"({"model":"m","messages":[{"role":"user","content":"x"},
+      {"role":"assistant","content":"y","reasoning_content":"hm"}]})")
+                .request.messages[1]
+                .reasoning,
+            "hm");
+}
+
 TEST(ParseExtension, BudgetTokensCapMaxTokens) {
   const auto max_tokens = [](const char* fields) {
     return parsed(Endpoint::kChat,
@@ -387,7 +411,7 @@ TEST(ParseEngines, WithoutItsReaderItIsNoSetting) {
   EXPECT_EQ(refusal(R"({"chorus": {}, "trace": true})", {}).field, "permutation.chorus");
   EXPECT_EQ(refusal(R"({"ccccccccccccccccc": 1})", kChorus).message,
             "'permutation.ccccccccccccccccc' is not a setting; there are cache, kv, speculation, knowledge, "
-            "budget, chorus, trace.");
+            "budget, thinking, chorus, trace.");
 }
 
 struct BadBody {
@@ -596,6 +620,14 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Extension, BadInput,
     testing::Values(
+        BadBody{"effort", kChat, chat(R"("reasoning_effort": "Very high")"), "reasoning_effort",
+                "must be a word"},
+        BadBody{"template_list", kChat, chat(R"("chat_template_kwargs": [])"), "chat_template_kwargs",
+                "an object"},
+        BadBody{"template_ours", kChat, chat(R"("chat_template_kwargs": {"messages": []})"),
+                "chat_template_kwargs.messages", "leave it out"},
+        BadBody{"thinking", kChat, extension(R"({"thinking": {"budget_tokens": -1}})"),
+                "permutation.thinking.budget_tokens", "between 0"},
         BadBody{"type", kChat, extension("3"), "permutation", "an object, not 3"},
         BadBody{"unknown_key", kChat, extension(R"({"cahce": {}})"), "permutation.cahce",
                 "did you mean 'cache'?"},

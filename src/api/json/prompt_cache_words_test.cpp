@@ -33,6 +33,7 @@ TEST(PromptCacheWords, ChatHasOpenAisBesideTheProvidersOwn) {
   const json usage = chat_usage(deepseek());
   EXPECT_EQ(usage.at("prompt_tokens"), 100);
   EXPECT_EQ(usage.at("prompt_tokens_details"), json({{"cached_tokens", 64}, {"cache_write_tokens", 30}}));
+  EXPECT_EQ(usage.at("completion_tokens_details"), json({{"reasoning_tokens", 12}}));
   EXPECT_EQ(usage.at("prompt_cache_hit_tokens"), 64) << "as it was written";
 }
 

@@ -177,6 +177,11 @@ void append_usage(std::string& out, const llm::Usage& usage, const llm::Report& 
   } else {
     append_prompt_cache(w, usage);
   }
+  if (usage.reasoning_tokens > 0 && !has_member(usage.details, "completion_tokens_details")) {
+    ObjectWriter details(w.member("completion_tokens_details"));
+    details.integer("reasoning_tokens", usage.reasoning_tokens);
+    details.end();
+  }
   append_members(w, usage.details);
   w.end();
 }

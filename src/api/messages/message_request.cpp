@@ -24,6 +24,7 @@ struct Draft {
   MessageBlocksOptions blocks;
   bool has_messages = false, has_max_tokens = false, omit_thinking = false;
   std::string effort, own_effort;
+  llm::ThinkingOptions thinking;  // what chat has no member for
   base::Error unknown = {};
 };
 
@@ -204,8 +205,11 @@ base::Status read_thinking(Json value, Draft& d) {
   TRY(read_object<Thinking>(value, kThinking, UnknownKeys::kRefused, thinking));
   if (thinking.type.empty()) return below("type", base::invalid("is required"));
   d.omit_thinking = thinking.display == "omitted";
+  d.thinking.on = thinking.type != "disabled";
   if (thinking.type != "enabled") return {};
   if (thinking.budget == 0) return below("budget_tokens", base::invalid("is required"));
+  d.thinking.budget_tokens = static_cast<int>(thinking.budget);
+  d.body.name("permutation.thinking", "thinking.budget_tokens");
   if (d.effort.empty()) {
     d.effort = effort_of(thinking.budget);
     d.own_effort = "thinking.budget_tokens";
@@ -390,6 +394,9 @@ base::Result<MessageCall> read_message_request(const std::string& body,
   FieldNames names = d.body.take_names();
   base::Result<CompletionCall> call = read_completion(llm::Endpoint::kChat, text, options.engines);
   if (!call) return names.own_words(call.error());
+  llm::ThinkingOptions& local = call->request.thinking;
+  if (d.thinking.on) local.on = d.thinking.on;
+  if (!local.budget_tokens) local.budget_tokens = d.thinking.budget_tokens;
   return MessageCall{*std::move(call), std::move(text), std::move(names), d.omit_thinking};
 }
 

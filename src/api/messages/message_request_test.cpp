@@ -84,6 +84,12 @@ TEST(MessageRequest, ChoicesFormsAndThinking) {
   EXPECT_EQ(r.tool_choice.function, "f");
   EXPECT_EQ(r.response_format.schema, R"({"type":"object"})");
   EXPECT_TRUE(call.omit_thinking);
+  EXPECT_EQ(r.thinking.budget_tokens, 4000);
+  EXPECT_EQ(r.thinking.on, true);
+  EXPECT_EQ(r.thinking.effort, "medium") << "for who knows no tokens";
+  const MessageCall off = read(R"({"model": "m", "max_tokens": 16, "thinking": {"type": "disabled"},
+    "messages": [{"role": "user", "content": "q"}]})");
+  EXPECT_EQ(off.call.request.thinking, llm::ThinkingOptions{.on = false});
 }
 
 TEST(MessageRequest, MistakesAreNamedByTheCallersPath) {

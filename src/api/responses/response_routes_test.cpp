@@ -73,7 +73,7 @@ TEST_F(ResponseRoutes, AQuestionOfChatIsAHitHere) {
 
 TEST_F(ResponseRoutes, MembersThatAreNotFollowedHaveTheCallersNames) {
   const std::string unused = R"("reasoning": {"effort": "low"}, "text": {"verbosity": "low"})";
-  const json own = {"reasoning.effort", "text.verbosity"};
+  const json own = {"text.verbosity", "reasoning.effort"};
   const auto whole = ask(body(unused, "bare"), [this] { model.answer(0, {"Four."}); });
   EXPECT_EQ(json::parse(whole.body).at("permutation").at("ignored"), own) << whole.body;
   const auto streamed =

@@ -1,10 +1,11 @@
-// permutation models list|pull|remove: the catalogue, and models of a hub or a URL.
+// permutation models list|pull|remove|check: the catalogue, models of a hub or a URL, and what a model gets.
 #include <cstdio>
 #include <memory>
 #include <string>
 
 #include <fmt/format.h>
 
+#include "app/commands/check_model.h"
 #include "app/commands/commands.h"
 #include "app/commands/models_list.h"
 #include "app/commands/report_error.h"
@@ -109,6 +110,15 @@ void add_models(CLI::App& root, Command& chosen) {
   const auto name = std::make_shared<std::string>();
   removed->add_option("NAME", *name, "Its name, or where it came from (hf:..., a URL)")->required();
   removed->callback([&chosen, name] { chosen = [name] { return remove_by_name(*name); }; });
+
+  CLI::App* checked = models->add_subcommand(
+      "check", "Load a model, render a conversation, generate 16 tokens, and say what it gets");
+  const auto options = std::make_shared<CheckModelOptions>();
+  checked->add_option("FILE", options->model, "A .gguf file, or a name of `permutation models list`")
+      ->required();
+  checked->add_option("--chat-template", options->chat_template, "A Jinja file, in place of the model's own");
+  checked->add_flag("--json", options->json, "Print JSON");
+  checked->callback([&chosen, options] { chosen = [options] { return check_model(*options); }; });
 }
 
 }  // namespace pmt::app

@@ -26,6 +26,7 @@ struct ServeOptions {
   std::optional<std::uint16_t> port;
   std::optional<int> threads;
   std::vector<std::string> models;
+  std::optional<std::string> chat_template;
   bool allow_remote = false;
 };
 
@@ -43,6 +44,10 @@ base::Result<Config> config_of(const ServeOptions& options, const std::string& t
   if (!options.models.empty()) {
     config.models.clear();
     for (const std::string& spec : options.models) config.models.push_back(model_from_spec(spec));
+  }
+  if (options.chat_template) {
+    if (config.models.empty()) config.models.push_back(default_model_config());
+    for (ModelConfig& model : config.models) model.chat_template = *options.chat_template;
   }
   if (options.threads) {
     if (config.models.empty()) config.models.push_back(default_model_config());
@@ -171,6 +176,8 @@ void add_serve(CLI::App& root, Command& chosen) {
   command->add_option("--host", options->host, "Where to listen [127.0.0.1]");
   command->add_option("--port", options->port, "0: any free one [8080]");
   command->add_option("--model", options->models, "Catalogue names or .gguf files");
+  command->add_option("--chat-template", options->chat_template,
+                      "A Jinja file, in place of the models' own chat templates");
   command->add_option("--threads", options->threads, "Compute threads of each model; 0: all cores [0]")
       ->check(CLI::Range(0, 1024));
   command->add_flag("--allow-remote", options->allow_remote,

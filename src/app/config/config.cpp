@@ -50,6 +50,7 @@ base::Result<ModelConfig> read_model(const toml::table& table, const std::string
   ModelConfig model;
   reader.text("name", model.name);
   reader.text("path", model.path);
+  reader.text("chat_template", model.chat_template);
   reader.integer("threads", model.threads, {.min = 0, .max = 1024});
   reader.integer("kv_bytes", model.kv_bytes, kBytes);
   reader.integer("prefill_chunk_tokens", model.prefill_chunk_tokens, {.min = 1, .max = 8192});

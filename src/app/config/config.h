@@ -18,6 +18,7 @@
 //   [[model]]                    # one a served model; none: the catalogue's default
 //   name = "my-model"            # as clients name it; unset: the catalogue's name or the file's stem
 //   path = "/models/my.gguf"     # unset: `name` is one of `permutation models list`
+//   chat_template = "my.jinja"   # a file, in place of the model's own template; unset: that
 //   threads = 0                  # 0: all cores
 //   kv_bytes = 536870912         # the page pool's ceiling
 //   prefill_chunk_tokens = 512   # prompt tokens a step, 1..8192
@@ -119,6 +120,7 @@ namespace pmt::app {
 struct ModelConfig {
   std::string name = {};
   std::string path = {};
+  std::string chat_template = {};  // a file; "": the model's own
   int threads = 0;
   std::size_t kv_bytes = 512ULL << 20;
   int prefill_chunk_tokens = 512;

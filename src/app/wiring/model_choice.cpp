@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "app/commands/report_error.h"
+#include "base/file.h"
 #include "engine/catalogue.h"
 #include "engine/model_files.h"
 #include "engine/shipped_calibration.h"
@@ -18,6 +19,14 @@ namespace pmt::app {
 namespace {
 
 constexpr std::array<std::string_view, 3> kEngineNames{"permutation", "rlm", "unified"};
+
+base::Result<std::string> template_in(const std::string& path) {
+  constexpr std::size_t kTemplateBytesMax = 1 << 20;
+  TRY(base::check_file(path, "chat_template"));
+  TRY_ASSIGN(std::string source, base::read_text_file(path, kTemplateBytesMax));
+  if (source.empty()) return base::invalid(path + " is empty: a chat template is Jinja", "chat_template");
+  return source;
+}
 
 }  // namespace
 
@@ -38,6 +47,9 @@ base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& mode
   inference::LocalModelOptions options;
   options.path = std::move(file.path);
   options.name = std::move(file.name);
+  if (!model.chat_template.empty()) {
+    TRY_ASSIGN(options.chat_template, template_in(model.chat_template));
+  }
   options.threads = model.threads;
   options.kv_bytes_max = model.kv_bytes;
   options.prefill_chunk_tokens = model.prefill_chunk_tokens;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "app/wiring/status_json.h"
 #include "engine/home.h"
 #include "permutation/engine.h"
 #include "rlm/rlm_request.h"
@@ -100,8 +101,14 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
   }
   options.sandbox = engines->sandbox_.get();
 
+  nlohmann::json models = nlohmann::json::object();
+  for (const inference::LocalModel* const local : parts.local_models) {
+    const std::string& name = local->info().name;
+    if (name == options.root.name || name == options.leaf.name) models[name] = model_versions(local->info());
+  }
   const nlohmann::json versions = {{"root", options.root.name},
                                    {"leaf", options.leaf.name},
+                                   {"models", std::move(models)},
                                    {"kv_ratio", config.kv_ratio},
                                    {"depth", config.bounds.depth_max},
                                    {"iterations", config.bounds.iterations_max}};
@@ -127,7 +134,8 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                              .knowledge = taught,
                              .description = "RecursiveLanguageModel: " + about,
                              .created_unix_s = clock.unix_seconds(),
-                             .engine = true};
+                             .engine = true,
+                             .thinks = served.at(root.name).thinks || served.at(leaf.name).thinks};
   const auto permutation = served.find(permutation::kModelName);
   if (permutation != served.end() && !parts.local_models.empty()) {
     completers.push_back(std::make_unique<pipeline::UnifiedPipeline>(
@@ -144,6 +152,7 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                                     .created_unix_s = clock.unix_seconds(),
                                     .forwards = permutation->second.forwards,
                                     .engine = true,
+                                    .thinks = permutation->second.thinks || served.at(rlm::kModelName).thinks,
                                     .native = permutation->second.native};
   }
   return engines;

@@ -213,6 +213,7 @@ base::Status ServerApp::Impl::open_engine() {
 api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalModel& model) {
   api::ServedModel served{.completer = &completer,
                           .created_unix_s = clock.unix_seconds(),
+                          .thinks = model.info().thinks,
                           .vocabulary = &model,
                           .meta = model_meta(model.info()),
                           .counts_in = &model};
@@ -251,7 +252,7 @@ base::Status ServerApp::Impl::wire() {
     completers.push_back(std::make_unique<CachedCompleter>(
         meter_of(taught), cache, clock,
         response_cache::CachedCompleterOptions{.model = taught.name,
-                                               .versions = {},
+                                               .versions = model_versions(taught.model->info()),
                                                .price = prices.of(taught.name),
                                                .usage = &cache_usage,
                                                .semantic = semantic.get()}));
@@ -356,6 +357,10 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
     cascade.packs = [library](const std::string& tenant) {
       return pack_references(library->of_tenant(tenant));
     };
+  for (const std::string& stage : {cascade.student.name, cascade.teacher.name}) {
+    if (const engine::TaughtModel* const own = local->find(stage); own != nullptr)
+      cascade.versions[stage] = model_versions(own->model->info());
+  }
   const bool forwards = cascade.forwards();
   const std::vector<llm::Api> native{cascade.student.api, cascade.teacher.api};
   completers.push_back(std::make_unique<permutation::Engine>(std::move(cascade), cache, clock));
@@ -363,6 +368,7 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
                           .created_unix_s = clock.unix_seconds(),
                           .forwards = forwards,
                           .engine = true,
+                          .thinks = taught != nullptr && taught->model->info().thinks,
                           .native = native,
                           .meta = {}};
   if (!models.empty()) served.meta = model_meta(models[0].model->info());

@@ -100,12 +100,18 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
             {"waiting", engine.waiting}}}};
 }
 
+nlohmann::json model_versions(const inference::ModelInfo& info) {
+  if (info.template_sha256.empty()) return {};
+  return {{"chat_template", info.template_sha256}};
+}
+
 nlohmann::json model_meta(const inference::ModelInfo& info) {
   nlohmann::json out = {{"architecture", info.architecture},
                         {"context_tokens", info.context_tokens},
                         {"parameters", info.parameters},
                         {"file_bytes", info.file_bytes},
-                        {"chat_template", info.has_chat_template}};
+                        {"chat_template", info.has_chat_template},
+                        {"thinks", info.thinks}};
   const bool ours = info.runs_elsewhere.empty();
   out["runtime"] = ours ? "own" : "libllama";
   if (ours) return out;

@@ -15,6 +15,9 @@ nlohmann::json kv_json(const inference::LocalModel& model);
 /// What GET /v1/models and GET /v1/kv show as "calibration".
 nlohmann::json calibration_json(const inference::CalibrationStatus& status);
 
+/// What a model's answers depend on beside its name, for the keys of the response cache; null: nothing.
+nlohmann::json model_versions(const inference::ModelInfo& info);
+
 /// What GET /v1/models shows as "meta".
 nlohmann::json model_meta(const inference::ModelInfo& info);
 

@@ -95,6 +95,7 @@ std::optional<SemanticTier::Question> SemanticTier::question_of(const llm::Reque
     text = std::exchange(rest.prompt, std::string());
   }
   if (plain(text).empty()) return std::nullopt;
+  for (llm::Message& message : rest.messages) message.reasoning.clear();  // thoughts ask nothing
   return Question{
       .scope = base::sha256("semantic scope " + canonical_request(rest, resolved_model, versions, options)),
       .text = std::move(text),

@@ -133,6 +133,18 @@ TEST_F(SemanticTierTest, EverythingElseOfTheRequestMustBeTheSame) {
   EXPECT_EQ(status(complete(longer)), CacheStatus::kMiss);
 }
 
+TEST_F(SemanticTierTest, ThoughtsOfEarlierTurnsAreNotCompared) {
+  const auto after = [](const std::string& text, const std::string& thought) {
+    llm::Request request = question(text);
+    llm::Message earlier{
+        .role = "assistant", .content = "Hi", .name = {}, .tool_call_id = {}, .reasoning = thought};
+    request.messages.insert(request.messages.begin() + 1, std::move(earlier));
+    return request;
+  };
+  complete(after(kAsked, "one"));
+  EXPECT_EQ(status(complete(after(kReworded, "two"))), CacheStatus::kSemanticHit);
+}
+
 TEST_F(SemanticTierTest, WhatLeftTheCacheLeavesTheIndex) {
   complete(question(kAsked));
   EXPECT_EQ(tier_.stats().entries, 1U);

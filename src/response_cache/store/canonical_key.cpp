@@ -64,6 +64,7 @@ void put(std::string& out, llm::Endpoint endpoint);
 void put(std::string& out, llm::KvMode mode);
 void put(std::string& out, llm::Speculation speculation);
 void put(std::string& out, const llm::KvOptions& kv);
+void put(std::string& out, const llm::ThinkingOptions& thinking);
 void put(std::string& out, const AskedMessage& message);
 void put(std::string& out, const AskedMessages& messages);
 void put(std::string& out, const llm::Tool& tool);
@@ -163,13 +164,23 @@ void put(std::string& out, const llm::KvOptions& kv) {
   object.member("mode", kv.mode).member("ratio", kv.ratio).end();
 }
 
+void put(std::string& out, const llm::ThinkingOptions& thinking) {
+  Object(out)
+      .member("budget_tokens", thinking.budget_tokens)
+      .member("effort", thinking.effort)
+      .member("on", thinking.on)
+      .member("template_variables", thinking.template_variables)
+      .end();
+}
+
 void put(std::string& out, const AskedMessage& asked) {
   const llm::Message& message = asked.message;
   Object object(out);
   object.member("content", message.content);
   if (asked.forwards && !message.more.empty()) object.member("more", message.more);
-  object.member("name", message.name)
-      .member("role", message.role)
+  object.member("name", message.name);
+  if (!message.reasoning.empty()) object.member("reasoning", message.reasoning);
+  object.member("role", message.role)
       .member("tool_call_id", message.tool_call_id)
       .member("tool_calls", if_any(message.tool_calls))
       .end();
@@ -310,9 +321,9 @@ std::string canonical_request(const llm::Request& request, std::string_view reso
               request.speculation)  // another order of arithmetic: near ties may fall otherwise
       .member("stop", request.stop);
   if (!request.suffix.empty()) object.member("suffix", request.suffix);
-  object.member("surface", base::to_string(request.surface))
-      .member("tenant", request.tenant)
-      .member("tool_choice", if_any(request.tool_choice.sent))
+  object.member("surface", base::to_string(request.surface)).member("tenant", request.tenant);
+  if (request.thinking != llm::ThinkingOptions()) object.member("thinking", request.thinking);
+  object.member("tool_choice", if_any(request.tool_choice.sent))
       .member("tools", if_any(request.tools))
       .member("versions", versions)
       .end();

@@ -151,6 +151,17 @@ TEST(CanonicalKey, OptionsThatAskForNothingAddNothing) {
   EXPECT_EQ(request_key(request, "m", nullptr), request_key(full(), "m", nullptr));
 }
 
+TEST(CanonicalKey, ThinkingIsInItWhereItIsSpokenOf) {
+  Request request = full();
+  request.thinking = {.on = true, .effort = "low", .budget_tokens = 8, .template_variables = R"({"a":1})"};
+  request.messages[1].reasoning = "hm";
+  json expected = tree(full(), "m", nullptr);
+  expected["thinking"] = {
+      {"on", true}, {"effort", "low"}, {"budget_tokens", 8}, {"template_variables", R"({"a":1})"}};
+  expected["messages"][1]["reasoning"] = "hm";
+  EXPECT_EQ(canonical_request(request, "m", nullptr), canonical_json(expected));
+}
+
 // The system that this reimplements keyed on the first 15 bytes of the question.
 TEST(CanonicalKey, FranceIsNotPeru) {
   EXPECT_NE(request_key(question("What is the capital of France?"), "m", {}),
@@ -168,6 +179,9 @@ TEST(CanonicalKey, EveryFieldThatCanChangeTheAnswerChangesTheKey) {
       {"tool_call_id", [](Request& r) { r.messages[2].tool_call_id = "c2"; }},
       {"message order", [](Request& r) { std::swap(r.messages[0], r.messages[2]); }},
       {"message left out", [](Request& r) { r.messages.pop_back(); }},
+      {"reasoning", [](Request& r) { r.messages[1].reasoning = "hm"; }},
+      {"thinking", [](Request& r) { r.thinking.on = false; }},
+      {"thinking's budget", [](Request& r) { r.thinking.budget_tokens = 0; }},
       {"prompt", [](Request& r) { r.prompt = "Twice"; }},
       {"prompt_tokens", [](Request& r) { r.prompt_tokens.push_back(4); }},
       {"prompt_tokens split",

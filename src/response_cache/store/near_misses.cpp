@@ -60,6 +60,9 @@ std::uint32_t hash_of_length(const llm::Request& r) {
 /// What only some engines and other servers' clients ask for.
 void add_seldom(Hash& hash, const llm::Request& r) {
   hash.add(r.other_options).number(static_cast<int>(r.speculation)).number(static_cast<int>(r.surface));
+  const llm::ThinkingOptions& thinking = r.thinking;
+  hash.add(thinking.effort).add(thinking.template_variables).number(thinking.budget_tokens.value_or(-1));
+  hash.number(thinking.on ? (*thinking.on ? 1 : 0) : -1);
   for (const llm::EngineKey& one : r.options.keys()) hash.add(one.engine).json(one.taken);
 }
 
@@ -76,6 +79,7 @@ RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohm
     Hash& part = i + 1 == r.messages.size() ? question : is_system ? system : earlier;
     part.add(message.role).add(message.content).add(message.name).add(message.tool_call_id);
     for (const llm::ToolCall& call : message.tool_calls) part.add(call.sent);
+    if (!message.reasoning.empty()) part.add(message.reasoning);
     if (!message.more.empty()) part.add(message.more);
   }
   for (const llm::Tool& tool : r.tools) tools.add(tool.sent);
