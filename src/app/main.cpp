@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -18,7 +19,6 @@
 #include "app/commands/exit_code.h"
 #include "app/commands/report_error.h"
 #include "app/config/config_reader.h"
-#include "base/version.h"
 
 namespace {
 
@@ -27,6 +27,14 @@ using pmt::app::kExitWrongUsage;
 
 std::vector<const CLI::App*> subcommands(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+/// Also where the rest of the line is wrong, so that a script reads what is.
+bool asks_for_json(int argc, char** argv) {
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    if (std::string_view(argv[i]) == "--json") return true;
+  }
+  return false;
 }
 
 std::string no_such_command(const std::string& word, const std::vector<const CLI::App*>& known) {
@@ -79,23 +87,6 @@ std::string unknown_option(const CLI::App& root, int argc, char** argv) {
   return "";
 }
 
-void add_commands(CLI::App& root, pmt::app::Command& chosen) {
-  root.set_version_flag("--version", std::string("permutation ") + pmt::base::kVersion);
-  root.require_subcommand(1);
-  pmt::app::add_demo(root, chosen);
-  pmt::app::add_serve(root, chosen);
-  pmt::app::add_ask(root, chosen);
-  pmt::app::add_rlm(root, chosen);
-  pmt::app::add_audit(root, chosen);
-  pmt::app::add_models(root, chosen);
-  pmt::app::add_calibrate(root, chosen);
-  pmt::app::add_cache(root, chosen);
-  pmt::app::add_keys(root, chosen);
-  pmt::app::add_learn(root, chosen);
-  pmt::app::add_knowledge(root, chosen);
-  pmt::app::add_check_store(root, chosen);
-}
-
 /// A process that was started without stdin, stdout or stderr would give their numbers to the next files that
 /// it opens, and what it prints would go into a database.
 void open_standard_files() {
@@ -105,7 +96,8 @@ void open_standard_files() {
 }
 
 int wrong_usage(const std::string& what) {
-  pmt::app::tell("permutation: {}\nMore: permutation --help, permutation COMMAND --help\n", what);
+  pmt::app::report_error(pmt::base::invalid(what));
+  pmt::app::tell("More: permutation --help, permutation COMMAND --help\n");
   return kExitWrongUsage;
 }
 
@@ -117,10 +109,10 @@ int main(int argc, char** argv) {
   // says so; the process doesn't end over it.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
-  CLI::App root("A local model server with the API of OpenAI and caches that it accounts for.",
-                "permutation");
+  CLI::App root("", "permutation");
   pmt::app::Command chosen;
-  add_commands(root, chosen);
+  pmt::app::add_commands(root, chosen);
+  if (asks_for_json(argc, argv)) pmt::app::report_as_json();
   if (const std::string wrong = unknown_command(root, argc, argv); !wrong.empty()) return wrong_usage(wrong);
   try {
     root.parse(argc, argv);

@@ -12,7 +12,7 @@ import pytest
 
 from server import MODEL, RunningServer, chat
 
-COMMANDS = ["demo", "serve", "ask", "audit", "models", "cache"]
+COMMANDS = ["demo", "serve", "ask", "chat", "rlm", "status", "audit", "models", "calibrate", "cache", "learn", "knowledge", "completion"]
 
 
 def test_version(cli):
@@ -39,7 +39,7 @@ def test_help_of_each_command(cli, command):
     ("args", "word"),
     [
         ([], "subcommand"),
-        (["lern"], "There are: demo, serve, ask, rlm, audit, models, calibrate, cache"),
+        (["lern"], "There are: demo, serve, ask, chat, rlm, status, audit, models, calibrate, cache"),
         (["serv"], "did you mean serve"),
         (["models", "fetch"], "list, pull"),
         (["cache", "exprot"], "did you mean export"),
@@ -108,7 +108,7 @@ def test_models_check_says_what_a_model_gets(cli, model_file, tmp_path):
         "{% if enable_thinking is defined and not enable_thinking %}\n</think>\n\n{% endif %}{% endif %}")  # fmt: skip
     table = cli("models", "check", str(model_file), "--chat-template", str(template)).stdout
     assert "between <think> and </think>; the template switches it off; it knows no reasoning_effort" in table
-    assert "16 tokens: " in table, "a thought"
+    assert re.search(r"^thought +\d+ tokens: ", table, re.MULTILINE)
 
     template.write_text("{{ raise_exception('Not today') }}")
     ended = cli("models", "check", str(model_file), "--chat-template", str(template))

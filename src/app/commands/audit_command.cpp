@@ -7,6 +7,7 @@
 
 #include "app/commands/audit_view.h"
 #include "app/commands/commands.h"
+#include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/commands/server_call.h"
 
@@ -40,6 +41,7 @@ void add_audit(CLI::App& root, Command& chosen) {
   const auto options = std::make_shared<AuditOptions>();
   add_server_options(*audit, options->server);
   audit->add_flag("--json", options->json, "Print JSON");
+  add_examples(*audit, {"permutation audit", "permutation audit --url http://127.0.0.1:9000 --json"});
   audit->callback([&chosen, options] { chosen = [options] { return print_audit(*options); }; });
 }
 

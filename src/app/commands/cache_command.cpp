@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "app/commands/commands.h"
+#include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/commands/server_call.h"
 #include "app/commands/text_table.h"
@@ -68,6 +69,7 @@ int purge(const PurgeOptions& options) {
 struct FileOptions {
   ServerAddress server{.url = kDefaultUrl};
   std::string file;
+  bool json = false;
 };
 
 int failed(const std::string& file, const char* what) {
@@ -78,6 +80,8 @@ int failed(const std::string& file, const char* what) {
 /// when it is whole.
 int export_to(const FileOptions& options) {
   const bool to_stdout = options.file == "-";
+  if (to_stdout && options.json)
+    return report_wrong_usage(base::invalid("with --json the entries need a file: both would go to stdout"));
   const std::string partial = options.file + ".partial";
   std::ofstream file;
   if (!to_stdout) file.open(partial, std::ios::binary | std::ios::trunc);
@@ -100,7 +104,8 @@ int export_to(const FileOptions& options) {
     file.close();
     if (std::rename(partial.c_str(), options.file.c_str()) != 0) return failed(options.file, "write");
   }
-  fmt::print(stderr, "exported {} entries\n", entries);
+  if (options.json) fmt::print("{}\n", nlohmann::json{{"file", options.file}, {"entries", entries}}.dump(2));
+  tell("exported {} entries\n", entries);
   return kExitDone;
 }
 
@@ -137,7 +142,12 @@ int import_from(const FileOptions& options) {
   }
   if (in.bad()) return failed(options.file, "read");
   if (const auto sent = send(); !sent) return report_by_code(sent.error());
-  fmt::print("imported {}, expired {}, rejected {}\n", imported, expired, rejected);
+  if (options.json) {
+    const nlohmann::json told = {{"imported", imported}, {"expired", expired}, {"rejected", rejected}};
+    fmt::print("{}\n", told.dump(2));
+  } else {
+    fmt::print("imported {}, expired {}, rejected {}\n", imported, expired, rejected);
+  }
   return rejected == 0 ? kExitDone : kExitFailed;
 }
 
@@ -157,6 +167,7 @@ void add_cache(CLI::App& root, Command& chosen) {
       cache->add_subcommand("stats", "Entries, bytes, hits, tokens and dollars saved, evictions");
   const auto stats_options = std::make_shared<CacheOptions>();
   add_common(*stats, *stats_options);
+  add_examples(*stats, {"permutation cache stats", "permutation cache stats --json"});
   stats->callback([&chosen, stats_options] {
     chosen = [stats_options] {
       return print_answer(*stats_options, server_call(stats_options->server, "GET", "/v1/cache"));
@@ -171,6 +182,7 @@ void add_cache(CLI::App& root, Command& chosen) {
   purged->add_option("--namespace", options->name_space, "Entries of this namespace");
   purged->add_option("--prefix", options->prefix, "Entries whose key starts so (hex)");
   purged->add_flag("--all", options->all, "Every entry");
+  add_examples(*purged, {"permutation cache purge --tag prices", "permutation cache purge --all"});
   purged->callback([&chosen, options] { chosen = [options] { return purge(*options); }; });
 
   const auto add_file = [&](const char* name, const char* what, const char* file,
@@ -179,6 +191,8 @@ void add_cache(CLI::App& root, Command& chosen) {
     const auto given = std::make_shared<FileOptions>();
     add_server_options(*command, given->server);
     command->add_option("FILE", given->file, file)->required();
+    command->add_flag("--json", given->json, "The counts as one JSON object");
+    add_examples(*command, {fmt::format("permutation cache {} answers.jsonl", name)});
     command->callback([&chosen, given, act] { chosen = [given, act] { return act(*given); }; });
   };
   add_file("export", "Write every live entry as a line of JSON", "Where to; -: the standard output",

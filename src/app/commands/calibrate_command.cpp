@@ -6,8 +6,10 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "app/commands/commands.h"
+#include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/wiring/model_choice.h"
 #include "base/clock.h"
@@ -24,7 +26,22 @@ struct CalibrateCommand {
   std::string model, output;
   int threads = 0;
   bool again = false;
+  bool json = false;
 };
+
+/// What was made, or was there.
+void show(const CalibrateCommand& command, const std::string& model, const std::string& path, double seconds,
+          double explained) {
+  constexpr double kPercent = 100;
+  if (command.json) {
+    const nlohmann::json told = {
+        {"model", model}, {"path", path}, {"seconds", seconds}, {"explained", explained}};
+    return fmt::print("{}\n", told.dump(2));
+  }
+  fmt::print("{}\n", path);
+  tell("{:.0f} s; it explains {:.0f}% of the variance of the log scores of a text that it wasn't fitted on\n",
+       seconds, kPercent * explained);
+}
 
 base::Status calibrate(const CalibrateCommand& command) {
   TRY_ASSIGN(const inference::LocalModelOptions options, resolve_spec(command.model));
@@ -39,20 +56,19 @@ base::Status calibrate(const CalibrateCommand& command) {
                                           .shipped = options.calibration_shipped,
                                           .on_progress = options.on_calibration_progress,
                                           .on_warning = options.on_warning};
-  const bool known =
-      !command.again && !elsewhere && compression::known_calibration(*transformer, how).has_value();
-  if (known) {
-    tell("{} has its calibration already: --again makes a new one\n", options.name);
-    return {};
+  if (!command.again && !elsewhere) {
+    if (const auto known = compression::known_calibration(*transformer, how)) {
+      tell("{} has its calibration already: --again makes a new one\n", options.name);
+      if (command.json) show(command, options.name, path, 0, known->explained);
+      return {};
+    }
   }
   const base::SystemClock clock;
   const base::Nanos begin = clock.now();
   TRY_ASSIGN(const auto made, compression::calibrate(*transformer, *vocab, how));
   TRY(compression::save(made, *transformer, path));
-  fmt::print("{}\n", path);
-  constexpr double kPercent = 100, kMsAS = 1000;
-  tell("{:.0f} s; it explains {:.0f}% of the variance of the log scores of a text that it wasn't fitted on\n",
-       base::ms_between(begin, clock.now()) / kMsAS, kPercent * made.explained);
+  constexpr double kMsAS = 1000;
+  show(command, options.name, path, base::ms_between(begin, clock.now()) / kMsAS, made.explained);
   return {};
 }
 
@@ -69,6 +85,9 @@ void add_calibrate(CLI::App& root, Command& chosen) {
                   "Where to write it, whatever there is already; default: where the server looks");
   sub->add_option("--threads", command->threads, "Default: all cores");
   sub->add_flag("--again", command->again, "Also where there is one");
+  sub->add_flag("--json", command->json, "What was made as one JSON object");
+  add_examples(
+      *sub, {"permutation calibrate qwen2.5-coder-1.5b-instruct", "permutation calibrate my.gguf --again"});
   sub->callback([&chosen, command] {
     chosen = [command] {
       const base::Status done = calibrate(*command);

@@ -11,8 +11,13 @@ namespace pmt::app {
 /// Returns an exit code of exit_code.h.
 using Command = std::function<int()>;
 
+/// All of them, and what the program says of itself.
+void add_commands(CLI::App& root, Command& chosen);
+
 void add_serve(CLI::App& root, Command& chosen);
 void add_ask(CLI::App& root, Command& chosen);
+void add_chat(CLI::App& root, Command& chosen);
+void add_status(CLI::App& root, Command& chosen);
 void add_audit(CLI::App& root, Command& chosen);
 void add_models(CLI::App& root, Command& chosen);
 void add_cache(CLI::App& root, Command& chosen);
@@ -22,6 +27,8 @@ void add_learn(CLI::App& root, Command& chosen);
 void add_knowledge(CLI::App& root, Command& chosen);
 void add_calibrate(CLI::App& root, Command& chosen);
 void add_demo(CLI::App& root, Command& chosen);
+/// `root` outlives the command.
+void add_completion(CLI::App& root, Command& chosen);
 
 /// Not for people: the server calls itself by it to look at a file that could end whoever opens it.
 inline constexpr char kCheckStoreCommand[] = "check-store";

@@ -13,6 +13,7 @@
 
 #include "api/access.h"
 #include "app/commands/commands.h"
+#include "app/commands/examples.h"
 #include "app/commands/exit_code.h"
 #include "base/hash.h"
 
@@ -99,6 +100,9 @@ void add_keys(CLI::App& root, Command& chosen) {
   command->add_option("--budget-usd-per-day", wish->budget_usd_per_day, "Dollars it may spend; 0: no limit")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--json", wish->json, "The same as JSON");
+  add_examples(*command, {"permutation keys new --name ann",
+                          "permutation keys new --tenant a --scope inference "
+                          "--scope cache --budget-usd-per-day 5"});
   command->callback([&chosen, wish] { chosen = [wish] { return make_key(*wish); }; });
 }
 

@@ -14,6 +14,7 @@
 
 #include "api/routes/knowledge_routes.h"
 #include "app/commands/commands.h"
+#include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/commands/server_call.h"
 #include "app/commands/text_table.h"
@@ -248,6 +249,12 @@ base::Status forget_it(const KnowledgeOptions& options) {
 int forget(const KnowledgeOptions& options) {
   const base::Status done = forget_it(options);
   if (!done) return report_by_code(done.error());
+  if (options.as_json) {
+    json told = {{"forgotten", options.domain}};
+    if (!options.fact.empty()) told["fact"] = options.fact;
+    fmt::print("{}\n", told.dump(2));
+    return kExitDone;
+  }
   fmt::print("forgotten: {}{}\n", options.domain, options.fact.empty() ? "" : "/" + options.fact);
   return kExitDone;
 }
@@ -263,8 +270,13 @@ base::Result<std::string> pack_of(const KnowledgeOptions& options) {
 int export_pack(const KnowledgeOptions& options) {
   const auto pack = pack_of(options);
   if (!pack) return report_by_code(pack.error());
-  const base::Status written = base::replace_file(options.file, *pack);
-  return written ? kExitDone : report_by_code(written.error());
+  if (const base::Status written = base::replace_file(options.file, *pack); !written)
+    return report_by_code(written.error());
+  if (options.as_json) {
+    const json told = {{"domain", options.domain}, {"file", options.file}, {"bytes", pack->size()}};
+    fmt::print("{}\n", told.dump(2));
+  }
+  return kExitDone;
 }
 
 base::Result<json> imported(const KnowledgeOptions& options, const std::string& pack) {
@@ -283,6 +295,10 @@ int import_pack(const KnowledgeOptions& options) {
   if (!pack) return report_by_code(pack.error());
   const auto info = imported(options, *pack);
   if (!info) return report_by_code(info.error());
+  if (options.as_json) {
+    fmt::print("{}\n", info->dump(2));
+    return kExitDone;
+  }
   fmt::print("imported: {}, {} facts\n", base::text_at(*info, "domain"), count_at(*info, "facts"));
   return kExitDone;
 }
@@ -308,6 +324,8 @@ void add_learn(CLI::App& root, Command& chosen) {
       ->required();
   add_where(command, options);
   command->add_flag("--json", options->as_json, "The report as JSON");
+  add_examples(*command, {"permutation learn acme facts.jsonl",
+                          "permutation learn acme facts.jsonl --url http://127.0.0.1:8080 --json"});
   command->callback([options, &chosen] { chosen = [options] { return learn(*options); }; });
 }
 
@@ -319,23 +337,28 @@ void add_knowledge(CLI::App& root, Command& chosen) {
     const auto options = std::make_shared<KnowledgeOptions>();
     CLI::App* sub = command->add_subcommand(name, help);
     add_where(sub, options);
+    sub->add_flag("--json", options->as_json, "As JSON");
     sub->callback([options, act, &chosen] { chosen = [options, act] { return act(*options); }; });
     return std::pair(sub, options);
   };
   const auto listing = add("list", "The domains", list);
-  listing.first->add_flag("--json", listing.second->as_json, "As JSON");
+  add_examples(*listing.first, {"permutation knowledge list", "permutation knowledge list --json"});
   const auto showing = add("show", "A domain's facts, and where they come from", show);
   showing.first->add_option("domain", showing.second->domain)->required();
-  showing.first->add_flag("--json", showing.second->as_json, "As JSON");
+  add_examples(*showing.first, {"permutation knowledge show acme"});
   const auto forgetting = add("forget", "A domain, or one fact of it", forget);
   forgetting.first->add_option("domain", forgetting.second->domain)->required();
   forgetting.first->add_option("--fact", forgetting.second->fact, "Only the fact of this id");
+  add_examples(*forgetting.first,
+               {"permutation knowledge forget acme", "permutation knowledge forget acme --fact ceo"});
   const auto exporting = add("export", "A domain's pack into a file", export_pack);
   exporting.first->add_option("domain", exporting.second->domain)->required();
   exporting.first->add_option("file", exporting.second->file)->required();
+  add_examples(*exporting.first, {"permutation knowledge export acme acme.pack"});
   const auto importing = add("import", "A pack from a file", import_pack);
   importing.first->add_option("file", importing.second->file)->required();
   importing.first->add_option("--as", importing.second->domain, "Another name for the domain");
+  add_examples(*importing.first, {"permutation knowledge import acme.pack --as acme2"});
 }
 
 }  // namespace pmt::app

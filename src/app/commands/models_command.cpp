@@ -4,9 +4,11 @@
 #include <string>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "app/commands/check_model.h"
 #include "app/commands/commands.h"
+#include "app/commands/examples.h"
 #include "app/commands/models_list.h"
 #include "app/commands/report_error.h"
 #include "app/commands/text_table.h"
@@ -28,7 +30,16 @@ int list_models(bool json) {
   return kExitDone;
 }
 
-int pull_by_name(const std::string& name) {
+int show_path(const std::string& name, const std::string& path, bool json) {
+  if (json) {
+    fmt::print("{}\n", nlohmann::json{{"name", name}, {"path", path}}.dump(2));
+  } else {
+    fmt::print("{}\n", path);
+  }
+  return kExitDone;
+}
+
+int pull_by_name(const std::string& name, bool json) {
   const engine::CatalogueModel* model = engine::find_in_catalogue(name);
   if (model == nullptr) {
     std::vector<std::string_view> names;
@@ -43,32 +54,33 @@ int pull_by_name(const std::string& name) {
     if (const auto digest = base::digest_of_file(engine::installed_path(*model));
         digest && digest->hex() == model->sha256) {
       fmt::print(stderr, "{} is already installed and intact\n", name);
-      fmt::print("{}\n", engine::installed_path(*model).string());
-      return kExitDone;
+      return show_path(name, engine::installed_path(*model).string(), json);
     }
     fmt::print(stderr, "the installed {} is damaged: fetching it again\n", name);
   }
   const auto path = pull_model(*model);
   if (!path) return report_error(path.error());
-  fmt::print("{}\n", path->string());
-  return kExitDone;
+  return show_path(name, path->string(), json);
 }
 
-int pull(const RemotePull& wanted) {
+int pull(const RemotePull& wanted, bool json) {
   if (!engine::is_source(wanted.source)) {
-    if (wanted.name.empty() && wanted.sha256.empty()) return pull_by_name(wanted.source);
+    if (wanted.name.empty() && wanted.sha256.empty()) return pull_by_name(wanted.source, json);
     return report_wrong_usage(
         base::invalid("--name and --sha256 are for models that aren't in the catalogue"));
   }
   const auto path = pull_remote(wanted);
   if (!path) return report_by_code(path.error());
-  fmt::print("{}\n", path->string());
-  return kExitDone;
+  return show_path(wanted.source, path->string(), json);
 }
 
-int remove_by_name(const std::string& name) {
+int remove_by_name(const std::string& name, bool json) {
   const auto bytes = remove_model(name);
   if (!bytes) return report_by_code(bytes.error());
+  if (json) {
+    fmt::print("{}\n", nlohmann::json{{"removed", name}, {"bytes", *bytes}}.dump(2));
+    return kExitDone;
+  }
   tell("removed {}: {}\n", name, human_bytes(static_cast<double>(*bytes)));
   return kExitDone;
 }
@@ -88,7 +100,11 @@ void add_pull(CLI::App& models, Command& chosen) {
       ->add_option("--timeout", wanted->timeout_s,
                    "Seconds of silence after which a connection is tried anew (30)")
       ->check(CLI::Range(0.1, 3600.0));
-  pulled->callback([&chosen, wanted] { chosen = [wanted] { return pull(*wanted); }; });
+  const auto json = std::make_shared<bool>(false);
+  pulled->add_flag("--json", *json, "Name and path as one JSON object");
+  add_examples(*pulled, {"permutation models pull qwen2.5-coder-1.5b-instruct",
+                         "permutation models pull hf:user/repo-GGUF:Q4_K_M --name mine"});
+  pulled->callback([&chosen, wanted, json] { chosen = [wanted, json] { return pull(*wanted, *json); }; });
 }
 
 }  // namespace
@@ -101,6 +117,7 @@ void add_models(CLI::App& root, Command& chosen) {
       models->add_subcommand("list", "Name, size, licence, source, checksum, and whether installed");
   const auto json = std::make_shared<bool>(false);
   list->add_flag("--json", *json, "Print JSON");
+  add_examples(*list, {"permutation models list", "permutation models list --json"});
   list->callback([&chosen, json] { chosen = [json] { return list_models(*json); }; });
 
   add_pull(*models, chosen);
@@ -109,7 +126,11 @@ void add_models(CLI::App& root, Command& chosen) {
       models->add_subcommand("remove", "Remove a model that was pulled, or what is there of it");
   const auto name = std::make_shared<std::string>();
   removed->add_option("NAME", *name, "Its name, or where it came from (hf:..., a URL)")->required();
-  removed->callback([&chosen, name] { chosen = [name] { return remove_by_name(*name); }; });
+  const auto as_json = std::make_shared<bool>(false);
+  removed->add_flag("--json", *as_json, "What was removed as one JSON object");
+  add_examples(*removed, {"permutation models remove qwen2.5-coder-1.5b-instruct"});
+  removed->callback(
+      [&chosen, name, as_json] { chosen = [name, as_json] { return remove_by_name(*name, *as_json); }; });
 
   CLI::App* checked = models->add_subcommand(
       "check", "Load a model, render a conversation, generate 16 tokens, and say what it gets");
@@ -118,6 +139,8 @@ void add_models(CLI::App& root, Command& chosen) {
       ->required();
   checked->add_option("--chat-template", options->chat_template, "A Jinja file, in place of the model's own");
   checked->add_flag("--json", options->json, "Print JSON");
+  add_examples(*checked, {"permutation models check my.gguf",
+                          "permutation models check my.gguf --chat-template my.jinja --json"});
   checked->callback([&chosen, options] { chosen = [options] { return check_model(*options); }; });
 }
 

@@ -1,4 +1,6 @@
-// Errors of commands: one line on stderr that says what to do, and the exit code.
+// Errors of commands: one line on stderr that says what to do, and the exit code. A command that was asked for JSON says them in
+// JSON on stdout.
+// Thread-safety: any thread, but report_as_json().
 #pragma once
 
 #include <cstdio>
@@ -18,19 +20,12 @@ void tell(fmt::format_string<T...> format, T&&... args) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
-inline int report_error(const base::Error& error) {
-  tell("permutation: {}\n", error.message);
-  return kExitFailed;
-}
+/// From here on errors are {"error": {"message": ..., "field": ...}} on stdout: --json was given.
+void report_as_json();
 
-inline int report_wrong_usage(const base::Error& error) {
-  report_error(error);
-  return kExitWrongUsage;
-}
-
+int report_error(const base::Error& error);
+int report_wrong_usage(const base::Error& error);
 /// Wrong usage if the error says that what was given can't be right, else a failure.
-inline int report_by_code(const base::Error& error) {
-  return error.code == base::Code::kInvalidArgument ? report_wrong_usage(error) : report_error(error);
-}
+int report_by_code(const base::Error& error);
 
 }  // namespace pmt::app

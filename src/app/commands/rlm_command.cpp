@@ -8,6 +8,7 @@
 
 #include "app/commands/commands.h"
 #include "app/commands/context_file.h"
+#include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/commands/server_call.h"
 #include "app/wiring/model_choice.h"
@@ -148,6 +149,9 @@ void add_rlm(CLI::App& root, Command& chosen) {
   command->add_option("--trajectory", options->trajectory_dir,
                       "A folder for what happened, as the rlms viewer reads it (programs of a root only)");
   command->add_flag("--json", options->json, "The answer and everything about it as one JSON object");
+  add_examples(*command,
+               {"permutation rlm \"Who signed it?\" --context contract.txt",
+                "permutation rlm \"What did it cost?\" --context log.txt --budget-seconds 60 --json"});
   command->callback([&chosen, options] { chosen = [options] { return run(*options); }; });
 }
 

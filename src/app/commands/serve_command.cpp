@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 
 #include "app/commands/commands.h"
+#include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/config/config.h"
 #include "app/wiring/model_choice.h"
@@ -182,6 +183,8 @@ void add_serve(CLI::App& root, Command& chosen) {
       ->check(CLI::Range(0, 1024));
   command->add_flag("--allow-remote", options->allow_remote,
                     "Let other machines reach it though no [[key]] is configured");
+  add_examples(*command, {"permutation serve", "permutation serve --model my.gguf --port 9000",
+                          "permutation serve --config permutation.toml"});
   command->callback([&chosen, options] { chosen = [options] { return serve(*options); }; });
 }
 

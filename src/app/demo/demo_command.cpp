@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 
 #include "app/commands/commands.h"
+#include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/demo/demo_knowledge.h"
 #include "app/demo/demo_steps.h"
@@ -123,6 +124,7 @@ void add_demo(CLI::App& root, Command& chosen) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print JSON");
+  add_examples(*command, {"permutation demo", "permutation demo --model qwen2.5-coder-1.5b-instruct"});
   command->callback([&chosen, options] { chosen = [options] { return demo(*options); }; });
 }
 

@@ -8,14 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "app/commands/exit_code.h"
 #include "base/result.h"
 
 namespace pmt::app {
 
-/// The status of a child that failed after Ctrl-C, however it took it.
-inline constexpr int kExitInterrupted = 130;
-
-/// Runs argv[0] (searched in PATH). Returns the exit status, 128 + signal for a killed child. Errors: it
+/// Runs argv[0] (searched in PATH). Returns the exit status, 128 + signal for a killed child, and kExitInterrupted for one
+/// that failed after Ctrl-C, however it took it. Errors: it
 /// can't be started (kIo).
 base::Result<int> run_process(const std::vector<std::string>& argv);
 
