@@ -1,5 +1,7 @@
 #include "inference/job_reports.h"
 
+#include "kernels/page_layout.h"
+
 namespace pmt::inference {
 
 void JobReports::started(Job& job) {
@@ -38,10 +40,14 @@ void JobReports::add_choice(Job& job, const PagedGeneration& generation) {
   const std::int64_t own = generation.sequence().tokens() - static_cast<std::int64_t>(job.prompt.size());
   job.kv.tokens_total += own;
   job.kv.tokens_kept += own;
-  // The prompt's full pages, which the choices share, count once.
+  // In pages on both sides: what the last one leaves empty is no compression, and no loss by it either. The prompt's
+  // full pages, which the choices share, count once.
   const kv_cache::KvShape& shape = generation.sequence().shape();
-  job.kv.bytes_f16 += shape.bytes_f16(generation.sequence().tokens()) -
-                      (job.kv.bytes > 0 ? shape.bytes_f16(static_cast<std::int64_t>(job.prompt.size())) : 0);
+  constexpr std::int64_t kPage = kernels::kPageTokens;
+  const std::int64_t pages = (generation.sequence().tokens() + kPage - 1) / kPage;
+  const std::int64_t shared = static_cast<std::int64_t>(job.prompt.size()) / kPage;
+  job.kv.bytes_f16 +=
+      shape.bytes_f16(pages * kPage) - (job.kv.bytes > 0 ? shape.bytes_f16(shared * kPage) : 0);
   job.kv.bytes += generation.sequence().held().total() - (job.kv.bytes > 0 ? job.shared_bytes : 0);
 }
 

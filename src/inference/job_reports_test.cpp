@@ -51,6 +51,25 @@ TEST_F(JobReportsTest, ChoicesThatShareAPromptCountItOnce) {
   EXPECT_EQ(done.report.timing->decode_ms, 30);
 }
 
+/// What the last page leaves empty is neither kept nor lost by anything that the mode says.
+TEST_F(JobReportsTest, ExactIsOnceItsSizeHoweverShortItIs) {
+  const auto one = job("one", 20);
+  ASSERT_TRUE(make_choices(*one));
+  reports_.started(*one);
+  ASSERT_TRUE(one->running[0].sequence().reserve(20));
+  one->running[0].sequence().commit(20);
+  reports_.answer_begins(*one);
+  JobReports::add_choice(*one, one->running[0]);
+  one->running[0].cut_short();
+  JobReports::choice_ended(*one, one->running[0]);
+  reports_.done(*one);
+  const auto& kv = *std::get<llm::Done>(events("one").back()).report.kv;
+  EXPECT_EQ(kv.mode, "exact");
+  EXPECT_EQ(kv.ratio_achieved, 1);
+  EXPECT_EQ(kv.bytes_f16, kv.bytes);
+  EXPECT_EQ(kv.tokens_kept, 20);
+}
+
 TEST_F(JobReportsTest, OneTerminalEventAndThePagesAreFreeBefore) {
   const auto one = job("one", 100);
   ASSERT_TRUE(make_choices(*one));

@@ -51,7 +51,7 @@ struct KvReport {
   double ratio_target = 1;
   double ratio_achieved = 1;
   std::int64_t bytes = 0;
-  std::int64_t bytes_f16 = 0;
+  std::int64_t bytes_f16 = 0;  // of as many pages at f16, whole ones as those are
   std::int64_t tokens_kept = 0;
   std::int64_t tokens_total = 0;
   std::int64_t prefix_tokens_reused = 0;
