@@ -23,31 +23,7 @@ class ReportingSink final : public llm::Sink {
   llm::KnowledgeReport report_;
 };
 
-Conversation conversation_of(const llm::Request& request) {
-  Conversation out;
-  if (request.endpoint == llm::Endpoint::kCompletions) {
-    out.raw = true;
-    out.turns.push_back(request.prompt);
-    return out;
-  }
-  for (const llm::Message& message : request.messages) {
-    if (message.role == "user") out.turns.push_back(message.content);
-  }
-  // An answer that somebody began isn't a question.
-  if (!request.messages.empty() && request.messages.back().role != "user") out.turns.clear();
-  return out;
-}
-
-/// Answers that must have a form of their own, or several texts a request, are left to the model.
-bool takes_recall(const llm::Request& request) {
-  return request.tools.empty() && request.response_format.is_free();
-}
-
 }  // namespace
-
-std::string domain_of_reference(const std::string& reference) {
-  return reference.substr(0, reference.find('@'));
-}
 
 void write_recall(const Recalled& recalled, llm::Request& request) {
   if (recalled.facts.empty()) return;
@@ -94,10 +70,15 @@ void RecallingCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> 
                                base::CancelToken cancel) {
   if (request.knowledge.empty()) return inner_.start(std::move(request), std::move(sink), std::move(cancel));
   ++requests_;
-  std::vector<std::string> names;
-  for (const std::string& reference : request.knowledge) names.push_back(domain_of_reference(reference));
+  std::vector<std::string> names, asked;
+  for (const std::string& reference : request.knowledge) {
+    names.push_back(domain_of_reference(reference));
+    // Its answer is kept as one that knows nothing of these, so it must know nothing of them.
+    if (!is_of_no_concern(reference)) asked.push_back(names.back());
+  }
   Library& library = library_.of_tenant(request.tenant);
   auto domains = library.find_all(names);
+  if (domains) domains = library.find_all(asked);
   if (!domains) {
     base::Error error = domains.error();
     error.field = "permutation.knowledge";
@@ -106,8 +87,7 @@ void RecallingCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> 
   llm::KnowledgeReport report;
   report.domains = std::move(names);
   const base::Nanos begin = clock_.now();
-  Inquiry inquiry(takes_recall(request) ? conversation_of(request) : Conversation{}, std::move(*domains),
-                  library.lexicon());
+  Inquiry inquiry(conversation_of(request), std::move(*domains), library.lexicon());
   const auto waiting =
       std::make_shared<Waiting>(Waiting{std::move(request), std::move(sink), std::move(cancel),
                                         std::move(inquiry), std::move(report), begin, library});

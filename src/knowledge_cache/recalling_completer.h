@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/usage_counter.h"
 #include "knowledge_cache/library.h"
+#include "knowledge_cache/pack_references.h"
 #include "llm/completer.h"
 
 namespace pmt::knowledge_cache {
@@ -25,7 +26,7 @@ using EmbedLater = std::function<void(std::vector<std::string> texts, base::Canc
                                       std::function<void(base::Result<std::vector<float>>)> done)>;
 
 struct RecallStats {
-  std::uint64_t requests = 0;  // that named a domain
+  std::uint64_t requests = 0;  // that named a domain, or hold a word of a name that one teaches
   std::uint64_t named = 0;     // of those: a taught thing was named (gate 1)
   std::uint64_t fired = 0;     // of those: a fact was recalled (gate 2)
   std::uint64_t facts = 0;     // that were recalled
@@ -33,9 +34,6 @@ struct RecallStats {
   std::uint64_t embed_failures = 0;
   double gate_ms = 0;  // in the gates, the embedder's time included
 };
-
-/// "acme" of "acme@version".
-std::string domain_of_reference(const std::string& reference);
 
 /// What a recalled fact makes of the request. Exposed for tests.
 void write_recall(const Recalled& recalled, llm::Request& request);

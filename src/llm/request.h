@@ -183,7 +183,8 @@ struct Request {
   CacheOptions cache;
   KvOptions kv;
   Speculation speculation = Speculation::kAuto;
-  std::vector<std::string> knowledge;  // domains; once resolved, "domain@version"
+  std::vector<std::string>
+      knowledge;  // domains; once resolved, references (knowledge_cache/pack_references.h)
   std::optional<Recall> recall;
   Budget budget;
   bool want_trace = false;

@@ -51,10 +51,12 @@ struct CascadeOptions {
   CascadePolicy policy = {};  // which of the models there are, the cascade says
   double explore = 0;         // share of questions asked of both, to learn the student's ability from
   double kv_ratio = 0;        // for requests that name none; 0: the model's own
-  /// The student's knowledge packs now, as "name@version"; null: none. A request that names none gets them
-  /// all: their own gates decide whether it is about what was taught, and the versions make the keys, so that
-  /// an answer from before a lesson is not given after it.
-  std::function<std::vector<std::string>(const std::string& tenant)> packs = {};
+  /// Writes into a request that names none which of the student's knowledge packs may decide its answer, as they are
+  /// now; null: there are none. Their versions make the keys, so that an answer from before a lesson that may concern
+  /// it is not given after it.
+  std::function<void(llm::Request&)> offer_knowledge = {};
+  /// The same for one that names some (response_cache/cached_completer.h).
+  std::function<void(llm::Request&)> settle_knowledge = {};
   nlohmann::json versions = {};  // of the models and packs: part of every stage's key
   base::UsageCounter* response_cache_usage = nullptr;
   response_cache::SemanticTier* semantic = nullptr;  // of the whole answer; null: none

@@ -373,7 +373,7 @@ TEST_F(CascadeTest, AMistakeInTheRequestIsNotAskedTwice) {
 TEST_F(CascadeTest, WhatTheStudentWasTaughtGoesAlongAndMakesTheKey) {
   CascadeOptions taught = options();
   std::string version = "1";
-  taught.packs = [&version](const std::string&) { return std::vector<std::string>{"acme@" + version}; };
+  taught.offer_knowledge = [&version](llm::Request& request) { request.knowledge = {"acme@" + version}; };
   Engine engine(taught, cache_, clock_);
   const auto first = ask(engine);
   EXPECT_EQ(student_.call(0).request.knowledge, std::vector<std::string>{"acme@1"});

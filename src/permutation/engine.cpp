@@ -27,7 +27,8 @@ response_cache::CachedCompleterOptions cache_options(const CascadeOptions& optio
           .price = {},  // the cascade says itself what it cost
           .usage = options.response_cache_usage,
           .semantic = options.semantic,
-          .key = {.forwards = options.forwards()}};
+          .key = {.forwards = options.forwards()},
+          .settle_knowledge = options.settle_knowledge};
 }
 
 /// Between the cascade and the caller: passes everything on, and completes the engine's report in Done.
@@ -74,9 +75,8 @@ Engine::Engine(CascadeOptions options, response_cache::ResponseCache& cache, con
 void Engine::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
   if (request.surface != base::Surface::kUnified) request.surface = base::Surface::kPermutation;
   // Before the cache makes its key of them. The unified pipeline has decided for itself.
-  const auto& packs = cascade_.options().packs;
-  if (packs && request.knowledge.empty() && request.surface != base::Surface::kUnified)
-    request.knowledge = packs(request.tenant);
+  const auto& offer = cascade_.options().offer_knowledge;
+  if (offer && request.knowledge.empty() && request.surface != base::Surface::kUnified) offer(request);
   auto reporting = std::make_shared<ReportingSink>(std::move(sink), clock_, request.want_trace);
   auto observation = reporting->observation();
   cached_.start_observed(std::move(request), std::move(reporting), std::move(cancel), std::move(observation));

@@ -97,6 +97,7 @@ CachedCompleter::CachedCompleter(llm::Completer& inner, ResponseCache& cache, co
       versions_(std::move(options.versions)),
       semantic_(options.semantic),
       key_(options.key),
+      settle_knowledge_(std::move(options.settle_knowledge)),
       flights_(inner, cache, clock, {std::move(options.model), std::move(options.price), options.usage}) {}
 
 void CachedCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
@@ -140,6 +141,7 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
   }
   const llm::CacheMode mode = request.cache.mode;
   const base::Nanos began = observation ? clock_.now() : base::Nanos(0);
+  if (settle_knowledge_) settle_knowledge_(request);
   const Key key = request_key(request, model_, versions_, key_);
   const LookupOptions wanted{.max_age_s = request.cache.max_age_s,
                              .stale_s = request.cache.stale_while_revalidate_s.value_or(0),

@@ -26,6 +26,7 @@
 // request's terminal event. `inner` may be started from inside its own sink (a follower that takes over).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -48,6 +49,8 @@ struct CachedCompleterOptions {
   base::UsageCounter* usage = nullptr;  // counts hits and coalesced answers by surface
   SemanticTier* semantic = nullptr;     // for requests that ask for it; null: none
   KeyOptions key = {};
+  /// Makes request.knowledge what the key has to hold of it, before the key is made; null: it is so already.
+  std::function<void(llm::Request&)> settle_knowledge = {};
 };
 
 class CachedCompleter final : public llm::Completer {
@@ -89,6 +92,7 @@ class CachedCompleter final : public llm::Completer {
   const nlohmann::json versions_;
   SemanticTier* const semantic_;
   const KeyOptions key_;
+  const std::function<void(llm::Request&)> settle_knowledge_;
   NearMisses seen_;
   SingleFlight flights_;
 };

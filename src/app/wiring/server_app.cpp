@@ -67,12 +67,9 @@ std::optional<std::string> pages_off(const std::vector<engine::TaughtModel>& mod
   return why;
 }
 
-/// Every pack as it stands now: "name@version".
-std::vector<std::string> pack_references(knowledge_cache::Library& library) {
-  library.refresh();
-  std::vector<std::string> out;
-  for (const auto& domain : library.list()) out.push_back(domain.name + "@" + domain.version);
-  return out;
+std::function<void(llm::Request&)> settling(knowledge_cache::Library* library) {
+  if (library == nullptr) return nullptr;
+  return [library](llm::Request& request) { knowledge_cache::settle_knowledge(*library, request); };
 }
 
 }  // namespace
@@ -255,7 +252,8 @@ base::Status ServerApp::Impl::wire() {
                                                .versions = model_versions(taught.model->info()),
                                                .price = prices.of(taught.name),
                                                .usage = &cache_usage,
-                                               .semantic = semantic.get()}));
+                                               .semantic = semantic.get(),
+                                               .settle_knowledge = settling(taught.library.get())}));
     options.models[taught.name] = serve(*completers.back(), *taught.model);
     options.models[taught.name].knowledge = taught.library.get();
   }
@@ -354,9 +352,10 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
   const engine::TaughtModel* const taught = local->find(student);  // null: another server's
   knowledge_cache::Library* const library = taught == nullptr ? nullptr : taught->library.get();
   if (library != nullptr)
-    cascade.packs = [library](const std::string& tenant) {
-      return pack_references(library->of_tenant(tenant));
+    cascade.offer_knowledge = [library](llm::Request& request) {
+      knowledge_cache::offer_knowledge(*library, request);
     };
+  cascade.settle_knowledge = settling(library);
   for (const std::string& stage : {cascade.student.name, cascade.teacher.name}) {
     if (const engine::TaughtModel* const own = local->find(stage); own != nullptr)
       cascade.versions[stage] = model_versions(own->model->info());

@@ -166,7 +166,7 @@ std::size_t Inquiry::add_question(std::string text) {
 }
 
 Inquiry::Inquiry(const Conversation& conversation, Domains domains, const Lexicon& lexicon)
-    : domains_(std::move(domains)) {
+    : domains_(std::move(domains)), consulted_(domains_.size()) {
   if (conversation.turns.empty() || domains_.empty()) return;
   std::string_view text = conversation.turns.back();
   if (text.size() > kLookedAtBytes) {
@@ -186,7 +186,7 @@ Inquiry::Inquiry(const Conversation& conversation, Domains domains, const Lexico
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     const std::string_view sentence = text.substr(sentences[i].begin, sentences[i].end - sentences[i].begin);
     const auto words = text::words_of(sentence);
-    auto sightings = find_sightings(words, domains_, lexicon);
+    auto sightings = find_sightings(words, domains_, lexicon, &consulted_);
     // A text to go on with is answered at its end only.
     if (!sightings.empty() && (!conversation.raw || i + 1 == sentences.size())) {
       ask(sentence, sightings);
@@ -194,7 +194,7 @@ Inquiry::Inquiry(const Conversation& conversation, Domains domains, const Lexico
     } else if (sightings.empty() && i + 1 == sentences.size()) {
       if (before.empty() && !any) {
         for (std::size_t turn = conversation.turns.size() - 1; turn-- > 0 && before.empty();) {
-          before = find_sightings(text::words_of(conversation.turns[turn]), domains_, lexicon);
+          before = find_sightings(text::words_of(conversation.turns[turn]), domains_, lexicon, &consulted_);
         }
       }
       const auto pronoun =

@@ -48,6 +48,9 @@ class Inquiry {
   /// fire.
   Recalled decide(const std::vector<float>& rows, const RelationSpace& space) const;
   const Domains& domains() const { return domains_; }
+  /// Of each domain, whether it had a say in what is named. Where anything is, what is recalled is as with these
+  /// domains alone; where nothing is, nothing is recalled.
+  const Consulted& consulted() const { return consulted_; }
 
  private:
   /// One thing that is asked about, and how.
@@ -59,6 +62,7 @@ class Inquiry {
   std::size_t add_question(std::string text);
 
   Domains domains_;
+  Consulted consulted_;
   std::vector<Asked> asked_;
   std::vector<std::string> questions_;
   bool prose_ = false, completes_ = false;

@@ -21,8 +21,9 @@ bool has_digit(const std::string& word) {
 
 class Finder {
  public:
-  Finder(const std::vector<text::Word>& words, const Domains& domains, const Lexicon& lexicon)
-      : words_(words), domains_(domains), lexicon_(lexicon) {}
+  Finder(const std::vector<text::Word>& words, const Domains& domains, const Lexicon& lexicon,
+         Consulted* consulted)
+      : words_(words), domains_(domains), lexicon_(lexicon), consulted_(consulted) {}
 
   std::vector<Sighting> find() {
     for (std::size_t i = 0; i < words_.size(); ++i) {
@@ -36,7 +37,7 @@ class Finder {
   std::vector<Hit> hits(const std::string& word) const {
     std::vector<Hit> out;
     const auto add = [&](std::size_t d, const std::string& of_name) {
-      for (const std::size_t thing : domains_[d]->things_with(of_name)) out.push_back({d, thing, of_name});
+      for (const std::size_t thing : things_with(d, of_name)) out.push_back({d, thing, of_name});
     };
     for (std::size_t d = 0; d < domains_.size(); ++d) add(d, word);
     if (!out.empty() || lexicon_.is_common(word)) return out;
@@ -44,6 +45,12 @@ class Finder {
       for (const std::string& near : domains_[d]->words_near(word)) add(d, near);
     }
     return out;
+  }
+
+  const std::vector<std::size_t>& things_with(std::size_t domain, const std::string& word) const {
+    const std::vector<std::size_t>& things = domains_[domain]->things_with(word);
+    if (!things.empty() && consulted_ != nullptr) (*consulted_)[domain] = true;
+    return things;
   }
 
   const Thing& thing(const Sighting& s) const { return domains_[s.domain]->things()[s.thing]; }
@@ -91,7 +98,7 @@ class Finder {
       if (text::is_name_connector(word) || (wrong_letters > 0 && word.size() < 6)) continue;
       if (!is_distinctive(word)) continue;
       std::size_t things = 0;
-      for (const auto& domain : domains_) things += domain->things_with(word).size();
+      for (std::size_t d = 0; d < domains_.size(); ++d) things += things_with(d, word).size();
       if (things == 1 || same_name_everywhere(word, of)) return true;
     }
     return false;
@@ -106,9 +113,9 @@ class Finder {
 
   /// Several domains may teach about one thing.
   bool same_name_everywhere(const std::string& word, const Thing& of) const {
-    for (const auto& domain : domains_) {
-      for (const std::size_t thing : domain->things_with(word)) {
-        if (domain->things()[thing].words != of.words) return false;
+    for (std::size_t d = 0; d < domains_.size(); ++d) {
+      for (const std::size_t thing : things_with(d, word)) {
+        if (domains_[d]->things()[thing].words != of.words) return false;
       }
     }
     return true;
@@ -172,6 +179,7 @@ class Finder {
   const std::vector<text::Word>& words_;
   const Domains& domains_;
   const Lexicon& lexicon_;
+  Consulted* const consulted_;
   mutable std::unordered_map<std::string, bool> distinctive_;
   std::vector<Sighting> found_;
 };
@@ -179,8 +187,8 @@ class Finder {
 }  // namespace
 
 std::vector<Sighting> find_sightings(const std::vector<text::Word>& words, const Domains& domains,
-                                     const Lexicon& lexicon) {
-  return Finder(words, domains, lexicon).find();
+                                     const Lexicon& lexicon, Consulted* consulted) {
+  return Finder(words, domains, lexicon, consulted).find();
 }
 
 }  // namespace pmt::knowledge_cache

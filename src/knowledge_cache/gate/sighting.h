@@ -29,8 +29,13 @@ struct Sighting {
   int wrong_letters = 0;
 };
 
-/// In the text's order; none overlap.
+/// Of each domain, whether it had a say: a word of the text, or of a name that is looked at for it, is a word of a
+/// name there. Without the domains that had none the sightings are the same.
+using Consulted = std::vector<bool>;
+
+/// In the text's order; none overlap. Sets those places of `consulted` (if not null, of the domains' size) that had a
+/// say, and leaves the others.
 std::vector<Sighting> find_sightings(const std::vector<text::Word>& words, const Domains& domains,
-                                     const Lexicon& lexicon);
+                                     const Lexicon& lexicon, Consulted* consulted = nullptr);
 
 }  // namespace pmt::knowledge_cache
