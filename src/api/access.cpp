@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -195,6 +196,12 @@ std::optional<Access::Decision> Access::over_budget(const Caller& caller,
                   "resets at 00:00 UTC, in {}.",
                   caller.key.name, spent, budget, duration_text(wait_s)),
       {{"retry-after", whole(std::max(1.0, wait_s))}});
+}
+
+std::vector<std::string> Access::tenants() const {
+  std::set<std::string> names{""};
+  for (const auto& [digest, caller] : *keys()) names.insert(caller->tenant());
+  return {names.begin(), names.end()};
 }
 
 std::vector<Access::Budget> Access::budgets() const {

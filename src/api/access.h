@@ -113,6 +113,8 @@ class Access {
   /// what it has used, under its new limits.
   void set_keys(std::vector<KeyOptions> keys);
   bool has_keys() const { return !keys()->empty(); }
+  /// Those that keys belong to, in the order of their names, the one of no name first: it is always there.
+  std::vector<std::string> tenants() const;
   /// Which pages may read the answers.
   const Cors& cors() const { return hosts_.cors(); }
   /// Whether who was let in would be now, for what goes on for long: the key may have been withdrawn since.

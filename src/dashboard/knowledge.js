@@ -3,6 +3,8 @@
 // Part of page.js: only functions here, which that file calls.
 const share = (part, of) => (of ? percent(part / of) + ` of ${number(of)}` : '–');
 const since = (unix) => (unix ? new Date(unix * 1000).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' }) : '–');
+const named = (one) => one.domain + (one.tenant ? ` (tenant ${one.tenant})` : '');
+const ofTenant = (one, path) => path + (one.tenant ? '?tenant=' + encodeURIComponent(one.tenant) : '');
 async function ask(path, options) {
   const answer = await call(path, options);
   if (!answer.ok) throw new Error(await message(answer));
@@ -10,11 +12,11 @@ async function ask(path, options) {
 }
 async function drawKnowledge() {
   try {
-    const open = new Set([...document.querySelectorAll('#knowledge-list details[open]')].map((d) => d.dataset.domain));
+    const open = new Set([...document.querySelectorAll('#knowledge-list details[open]')].map((d) => d.dataset.path));
     const [{ domains, model }, { jobs }] = await Promise.all([ask('/v1/knowledge'), ask('/v1/knowledge/jobs')]);
     $('knowledge-line').textContent = domains.length ? `${number(domains.reduce((sum, d) => sum + d.facts, 0))} facts in ${number(domains.length)} domains, ${bytes(domains.reduce((sum, d) => sum + d.bytes, 0))}, for ${model}.` : '';
     drawLearning(jobs);
-    fill($('knowledge-list'), ...domains.map((domain) => domainBox(domain, open.has(domain.domain))));
+    fill($('knowledge-list'), ...domains.map((domain) => domainBox(domain, open)));
     if (!domains.length) fill($('knowledge-list'), el('p', { className: 'note', textContent: 'Nothing is known now. Teach it: permutation learn DOMAIN FACTS.jsonl' }));
   } catch (error) {
     $('learning').hidden = true;
@@ -32,8 +34,8 @@ function drawLearning(jobs) {
   fill($('learning-lines'), curve('facts learnt since the start', total, number(learnt), Math.max(1, learnt)), curve('of what was known before is recalled as before, after each learning', kept, done.length ? percent(kept.at(-1)) : '–', 1));
   fill($('learning-table').tBodies[0], ...jobs.toReversed().map((job) => {
     const r = job.report, cells = r
-      ? [clock(r.ended_unix_s), job.domain, `${number(r.learnt)} new, ${number(r.updated)} changed`, share(r.recalled, r.learnt + r.updated), share(r.generalised.recalled, r.generalised.asked), share(r.others.asked - r.others.changed, r.others.asked), number(r.seconds) + ' s']
-      : ['–', job.domain, job.error ? job.error.message : `${job.status}, ${job.done} of ${job.of}`, '–', '–', '–', '–'];
+      ? [clock(r.ended_unix_s), named(job), `${number(r.learnt)} new, ${number(r.updated)} changed`, share(r.recalled, r.learnt + r.updated), share(r.generalised.recalled, r.generalised.asked), share(r.others.asked - r.others.changed, r.others.asked), number(r.seconds) + ' s']
+      : ['–', named(job), job.error ? job.error.message : `${job.status}, ${job.done} of ${job.of}`, '–', '–', '–', '–'];
     return el('tr', {}, ...cells.map((text, i) => el('td', { textContent: text, className: i === 2 && job.error ? 'bad' : '' })));
   }));
 }
@@ -50,21 +52,21 @@ function forgetButton(label, question, path) {
   });
   return button;
 }
-function domainBox(domain, isOpen) {
-  const path = '/v1/knowledge/' + encodeURIComponent(domain.domain);
-  const facts = el('div'), slots = el('details', { open: isOpen }, el('summary', { textContent: `Slots: ${number(domain.facts)} facts` }), facts);
-  slots.dataset.domain = domain.domain;
+function domainBox(domain, open) {
+  const pathOf = (more = '') => ofTenant(domain, '/v1/knowledge/' + encodeURIComponent(domain.domain) + more), path = pathOf();
+  const facts = el('div'), slots = el('details', { open: open.has(path) }, el('summary', { textContent: `Slots: ${number(domain.facts)} facts` }), facts);
+  slots.dataset.path = path;
   const load = async () => {
     if (!slots.open || facts.childElementCount) return;
-    try { slotTable(facts, (await ask(path)).facts, path); } catch (error) { fill(facts, el('p', { className: 'bad', textContent: error.message })); }
+    try { slotTable(facts, (await ask(path)).facts, pathOf); } catch (error) { fill(facts, el('p', { className: 'bad', textContent: error.message })); }
   };
   slots.addEventListener('toggle', load);
   load();
   return el('div', { className: 'model' },
-    el('div', { className: 'row' }, el('b', { textContent: domain.domain }), forgetButton('Forget the domain', `Forget all ${domain.facts} facts of ${domain.domain}?`, path)),
+    el('div', { className: 'row' }, el('b', { textContent: named(domain) }), forgetButton('Forget the domain', `Forget all ${domain.facts} facts of ${domain.domain}?`, path)),
     el('p', { className: 'note', textContent: `${number(domain.facts)} facts about ${number(domain.things)} things, ${bytes(domain.bytes)}, learnt last ${since(domain.learnt_unix_s)}, version ${domain.version}` }), slots);
 }
-function slotTable(place, facts, path) {
+function slotTable(place, facts, pathOf) {
   const most = 100, find = el('input', { type: 'search', placeholder: 'find in the facts', ariaLabel: 'Find in the facts' });
   const body = el('tbody'), count = el('span', { className: 'note' });
   const draw = () => {
@@ -73,7 +75,7 @@ function slotTable(place, facts, path) {
     count.textContent = found.length > most ? `the first ${most} of ${number(found.length)}` : `${number(found.length)} found`;
     fill(body, ...found.slice(0, most).map((f) => el('tr', {}, el('td', {}, el('code', { textContent: f.id })), el('td', { className: 'wide' }, el('div', { textContent: f.prompt }), ...f.paraphrases.map((p) => el('div', { className: 'note', textContent: p }))),
       el('td', { className: 'wide', textContent: f.answer }), el('td', { textContent: f.subject || '–' }), el('td', { textContent: since(f.learnt_unix_s) }), el('td', { textContent: number(f.revision) }), el('td', { textContent: bytes(f.bytes) }),
-      el('td', {}, forgetButton('Forget', `Forget the fact ${f.id}?`, `${path}/facts/${encodeURIComponent(f.id)}`)))));
+      el('td', {}, forgetButton('Forget', `Forget the fact ${f.id}?`, pathOf('/facts/' + encodeURIComponent(f.id)))))));
   };
   find.addEventListener('input', draw);
   draw();

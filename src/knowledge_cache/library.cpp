@@ -113,6 +113,15 @@ std::vector<DomainInfo> Library::list() const {
   return out;
 }
 
+std::vector<DomainInfo> Library::list_all() const {
+  std::vector<DomainInfo> out = list();
+  const std::lock_guard lock(mutex_);
+  for (const auto& [tenant, library] : tenants_) {
+    for (DomainInfo& info : library->list()) out.push_back(std::move(info));
+  }
+  return out;
+}
+
 base::Result<std::shared_ptr<const Domain>> Library::find(const std::string& domain) const {
   const std::lock_guard lock(mutex_);
   const auto found = domains_.find(domain);

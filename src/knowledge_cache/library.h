@@ -70,6 +70,8 @@ class Library {
   static base::Result<std::unique_ptr<Library>> open(LibraryOptions options, const base::Clock& clock);
 
   std::vector<DomainInfo> list() const;
+  /// The same with the domains of every tenant that was asked for (of_tenant).
+  std::vector<DomainInfo> list_all() const;
   /// Errors: kNotFound, naming the domains that there are.
   base::Result<std::shared_ptr<const Domain>> find(const std::string& domain) const;
   base::Result<Domains> find_all(const std::vector<std::string>& domains) const;

@@ -414,6 +414,7 @@ def test_tenants_share_no_domain_no_fact_and_no_job(binary, model_file, tmp_path
         return new_key("--name", name, "--tenant", f"../{name}", "--scope", "inference", "--scope", "knowledge")
 
     keys = {name: key(name) for name in ("ann", "bob")}
+    keys["ops"] = new_key("--name", "ops", "--scope", "admin")
     config = tmp_path / "config.toml"
     packs = tmp_path / "packs"
     config.write_text(
@@ -454,6 +455,19 @@ def test_tenants_share_no_domain_no_fact_and_no_job(binary, model_file, tmp_path
         assert learn(bob, "acme", [{**FACTS[0], "answer": "9000"}])["learnt"] == 1
         assert ask(bob).json()["choices"][0]["message"]["content"] == "9000"
         assert ask(ann).json()["choices"][0]["message"]["content"] == "4417"
+        # The operator sees all of it, as it sees all cached answers, and acts on whose it says.
+        ops = as_user("ops")
+        listed = {one["tenant"]: one["facts"] for one in ops.get("/v1/knowledge").json()["domains"]}
+        assert listed == {"../ann": 3, "../bob": 1}
+        assert {one["tenant"] for one in ops.get("/v1/knowledge/jobs").json()["jobs"]} == {"../ann", "../bob"}
+        assert ops.get(f"/v1/knowledge/jobs/{job}").status_code == 200
+        assert ops.get("/v1/knowledge/acme").status_code == 404
+        of_bob = ops.get("/v1/knowledge/acme", params={"tenant": "../bob"}).json()["facts"]
+        assert [fact["answer"] for fact in of_bob] == ["9000"]
+        assert ops.get("/v1/knowledge", params={"tenant": "nobody"}).status_code == 404
+        assert bob.get("/v1/knowledge", params={"tenant": "../ann"}).status_code == 403
+        (facts,) = [line for line in ops.get("/metrics").text.splitlines() if line.startswith("permutation_engine_knowledge_facts{")]
+        assert facts.endswith(" 4"), facts
         assert bob.delete("/v1/knowledge/acme").status_code == 200
         assert ask(ann).json()["choices"][0]["message"]["content"] == "4417"
         # A tenant's name leads nowhere.

@@ -32,20 +32,54 @@ void answer(const Exchange& exchange, const json& body, int status = 200) {
   send_json(*exchange.responder, status, text_of(body));
 }
 
-/// The library of the model that the query names: the part of it that is the caller's tenant's. Errors are
-/// answered.
-Library* library_of(const ApiOptions& options, const Exchange& exchange) {
+/// Kept by reference.
+struct Sources {
+  const ApiOptions& options;
+  KnowledgeWorker& worker;
+  const Access& access;
+};
+
+/// What the model that the query names was taught, by all tenants. Errors are answered.
+Library* whole_library(const ApiOptions& options, const Exchange& exchange) {
   const std::string named(exchange.request.query_value("model"));
   const std::string& name = named.empty() ? options.knowledge_model : named;
   const auto found = options.models.find(name);
-  if (found != options.models.end() && found->second.knowledge != nullptr)
-    return &found->second.knowledge->of_tenant(exchange.caller->tenant());
+  if (found != options.models.end() && found->second.knowledge != nullptr) return found->second.knowledge;
   send_error(*exchange.responder,
              {base::Code::kNotFound,
               name.empty() ? "This server runs without a knowledge cache."
                            : fmt::format("The model '{}' has no knowledge cache here.", name.substr(0, 64)),
               "model"});
   return nullptr;
+}
+
+/// Whose knowledge the request is about. Errors: another's than the caller may touch.
+base::Result<std::string> tenant_of(const Access& access, const Exchange& exchange) {
+  const std::string named(exchange.request.query_value("tenant"));
+  if (named.empty() || named == exchange.caller->tenant()) return exchange.caller->tenant();
+  if (!exchange.caller->is_operator())
+    return base::Error{base::Code::kForbidden, "This needs a key with the scope admin.", "tenant"};
+  const auto known = access.tenants();
+  if (std::find(known.begin(), known.end(), named) != known.end()) return named;
+  return base::Error{base::Code::kNotFound,
+                     fmt::format("No key belongs to a tenant '{}'.", named.substr(0, 64)), "tenant"};
+}
+
+/// The part of it that is the tenant's. Errors are answered.
+Library* library_of(const Sources& sources, const Exchange& exchange) {
+  const auto tenant = tenant_of(sources.access, exchange);
+  if (!tenant) {
+    send_error(*exchange.responder, tenant.error());
+    return nullptr;
+  }
+  Library* const library = whole_library(sources.options, exchange);
+  return library == nullptr ? nullptr : &library->of_tenant(*tenant);
+}
+
+/// Whose jobs the caller sees.
+KnowledgeWorker::Owner owner_for(const Exchange& exchange) {
+  if (exchange.caller->is_operator()) return std::nullopt;
+  return exchange.caller->tenant();
 }
 
 /// "acme/facts/17" -> {"acme", "facts", "17"}; a fact's id has no slash.
@@ -65,31 +99,47 @@ void not_there(const Exchange& exchange) {
               fmt::format("There is no {} {} here.", exchange.request.method, exchange.request.path)});
 }
 
-void show_all(const ApiOptions& options, const Exchange& exchange) {
-  Library* library = library_of(options, exchange);
-  if (library == nullptr) return;
-  library->refresh();
+void show_all(const Sources& sources, const Exchange& exchange) {
+  Library* const whole = whole_library(sources.options, exchange);
+  if (whole == nullptr) return;
+  const bool all = exchange.caller->is_operator() && exchange.request.query_value("tenant").empty();
+  std::vector<std::string> tenants;
+  if (all) {
+    tenants = sources.access.tenants();
+  } else {
+    const auto one = tenant_of(sources.access, exchange);
+    if (!one) return send_error(*exchange.responder, one.error());
+    tenants = {*one};
+  }
   json domains = json::array();
-  for (const auto& info : library->list()) domains.push_back(domain_json(info));
-  answer(exchange, {{"model", library->options().model_name}, {"domains", std::move(domains)}});
+  for (const std::string& tenant : tenants) {
+    Library& library = whole->of_tenant(tenant);
+    library.refresh();
+    for (const auto& info : library.list()) {
+      domains.push_back(domain_json(info));
+      domains.back()["tenant"] = tenant;
+    }
+  }
+  answer(exchange, {{"model", whole->options().model_name}, {"domains", std::move(domains)}});
 }
 
 void show_job(KnowledgeWorker& worker, const Exchange& exchange, const std::string& id) {
+  const KnowledgeWorker::Owner owner = owner_for(exchange);
   if (exchange.request.header("accept").find("text/event-stream") == std::string_view::npos) {
-    const auto state = worker.state(id, exchange.caller->tenant());
+    const auto state = worker.state(id, owner);
     return state ? answer(exchange, *state) : send_error(*exchange.responder, state.error());
   }
-  if (const auto state = worker.state(id, exchange.caller->tenant()); !state)
+  if (const auto state = worker.state(id, owner); !state)
     return send_error(*exchange.responder, state.error());
   exchange.responder->start_stream(
       {200, {{"content-type", "text/event-stream"}, {"cache-control", "no-cache"}}, {}});
-  const base::Status watched = worker.watch(id, exchange.caller->tenant(),
-                                            [responder = exchange.responder](const json& state, bool ended) {
-                                              responder->write(net::sse_event(text_of(state)));
-                                              if (!ended) return;
-                                              responder->write(net::sse_event("[DONE]"));
-                                              responder->finish_stream();
-                                            });
+  const base::Status watched =
+      worker.watch(id, owner, [responder = exchange.responder](const json& state, bool ended) {
+        responder->write(net::sse_event(text_of(state)));
+        if (!ended) return;
+        responder->write(net::sse_event("[DONE]"));
+        responder->finish_stream();
+      });
   if (!watched) exchange.responder->finish_stream();  // it ended and was dropped since
 }
 
@@ -111,12 +161,12 @@ void export_domain(Library& library, const Exchange& exchange, const std::string
        std::move(*bytes)});
 }
 
-void get(const ApiOptions& options, KnowledgeWorker& worker, const Exchange& exchange) {
+void get(const Sources& sources, const Exchange& exchange) {
   const auto parts = parts_of(exchange.tail);
-  if (parts.size() == 2 && parts[0] == kJobs) return show_job(worker, exchange, parts[1]);
+  if (parts.size() == 2 && parts[0] == kJobs) return show_job(sources.worker, exchange, parts[1]);
   if (parts.size() == 1 && parts[0] == kJobs)
-    return answer(exchange, {{"jobs", worker.states(exchange.caller->tenant())}});
-  Library* library = library_of(options, exchange);
+    return answer(exchange, {{"jobs", sources.worker.states(owner_for(exchange))}});
+  Library* library = library_of(sources, exchange);
   if (library == nullptr) return;
   if (parts.size() == 1) return show_domain(*library, exchange, parts[0]);
   if (parts.size() == 2 && parts[1] == "export") return export_domain(*library, exchange, parts[0]);
@@ -138,7 +188,7 @@ base::Result<knowledge_cache::ParsedFacts> read_facts(const std::string& body) {
   return knowledge_cache::parse_facts(body, limits);
 }
 
-void learn(const ApiOptions& options, Library& library, KnowledgeWorker& worker, const Exchange& exchange,
+void learn(const Sources& sources, Library& library, const std::string& tenant, const Exchange& exchange,
            const std::string& domain) {
   if (const base::Status named = check_name(domain); !named)
     return send_error(*exchange.responder, named.error());
@@ -151,9 +201,10 @@ void learn(const ApiOptions& options, Library& library, KnowledgeWorker& worker,
     return send_error(*exchange.responder, base::invalid("No fact could be read: " + why + ".", "facts"));
   }
   const auto shared = std::make_shared<knowledge_cache::ParsedFacts>(std::move(*facts));
-  const auto started = worker.start(
-      "job-" + random_hex(options.random, 8), domain, exchange.caller->tenant(),
-      [&library, &options, domain, shared](const KnowledgeWorker::Progress& progress) -> base::Result<json> {
+  const auto started = sources.worker.start(
+      "job-" + random_hex(sources.options.random, 8), domain, tenant,
+      [&library, &options = sources.options, domain,
+       shared](const KnowledgeWorker::Progress& progress) -> base::Result<json> {
         TRY_ASSIGN(const auto report, library.learn(domain, std::move(*shared), "api", progress));
         json told = report_json(report);
         told["ended_unix_s"] = options.clock->unix_seconds();
@@ -175,22 +226,23 @@ void import_pack(Library& library, KnowledgeWorker& worker, const Exchange& exch
   if (!queued) send_error(*exchange.responder, queued.error());
 }
 
-void post(const ApiOptions& options, KnowledgeWorker& worker, const Exchange& exchange) {
+void post(const Sources& sources, const Exchange& exchange) {
   const auto parts = parts_of(exchange.tail);
-  Library* library = library_of(options, exchange);
+  Library* library = library_of(sources, exchange);
   if (library == nullptr) return;
-  if (parts.size() == 1 && parts[0] == "import") return import_pack(*library, worker, exchange);
-  if (parts.size() == 2 && parts[1] == "facts") return learn(options, *library, worker, exchange, parts[0]);
+  if (parts.size() == 1 && parts[0] == "import") return import_pack(*library, sources.worker, exchange);
+  if (parts.size() == 2 && parts[1] == "facts")
+    return learn(sources, *library, *tenant_of(sources.access, exchange), exchange, parts[0]);
   not_there(exchange);
 }
 
-void forget(const ApiOptions& options, KnowledgeWorker& worker, const Exchange& exchange) {
+void forget(const Sources& sources, const Exchange& exchange) {
   const auto parts = parts_of(exchange.tail);
-  Library* library = library_of(options, exchange);
+  Library* library = library_of(sources, exchange);
   if (library == nullptr) return;
   const bool one = parts.size() == 3 && parts[1] == "facts";
   if (!one && parts.size() != 1) return not_there(exchange);
-  const base::Status queued = worker.run([library, one, parts, responder = exchange.responder] {
+  const base::Status queued = sources.worker.run([library, one, parts, responder = exchange.responder] {
     const base::Status done = one ? library->forget_fact(parts[0], parts[2]) : library->forget(parts[0]);
     if (!done) return send_error(*responder, done.error());
     json body{{"domain", parts[0]}, {"forgotten", true}};
@@ -293,13 +345,17 @@ base::Status resolve_knowledge(const ServedModel& model, llm::Request& request) 
 }
 
 void add_knowledge_routes(Router& router, const ApiOptions& options, KnowledgeWorker& worker) {
-  router.add("GET", "/v1/knowledge", [&options](const Exchange& exchange) { show_all(options, exchange); });
-  router.add("GET", "/v1/knowledge/{path}",
-             [&options, &worker](const Exchange& exchange) { get(options, worker, exchange); });
-  router.add("POST", "/v1/knowledge/{path}",
-             [&options, &worker](const Exchange& exchange) { post(options, worker, exchange); });
-  router.add("DELETE", "/v1/knowledge/{path}",
-             [&options, &worker](const Exchange& exchange) { forget(options, worker, exchange); });
+  const auto add = [&](const char* method, const char* pattern,
+                       void (*act)(const Sources&, const Exchange&)) {
+    router.add(method, pattern,
+               [sources = Sources{options, worker, router.access()}, act](const Exchange& exchange) {
+                 act(sources, exchange);
+               });
+  };
+  add("GET", "/v1/knowledge", show_all);
+  add("GET", "/v1/knowledge/{path}", get);
+  add("POST", "/v1/knowledge/{path}", post);
+  add("DELETE", "/v1/knowledge/{path}", forget);
 }
 
 }  // namespace pmt::api

@@ -2,7 +2,8 @@
 // /v1/knowledge/{domain}/facts (a job), GET /v1/knowledge/jobs/{id} (JSON, or SSE with Accept:
 // text/event-stream), DELETE /v1/knowledge/{domain}/facts/{id}, GET /v1/knowledge/{domain}/export, POST
 // /v1/knowledge/import. `?model=` says whose knowledge; without it the first local model's. Domains and jobs
-// are the tenant's that the caller's key belongs to: no other tenant sees, uses or changes them.
+// are the tenant's that the caller's key belongs to: no other tenant sees, uses or changes them. The operator's lists
+// have all tenants', as those of answers have, and `?tenant=` says on whose it acts; without it on its own key's.
 #pragma once
 
 #include "api/api.h"

@@ -50,11 +50,8 @@ base::Status KnowledgeWorker::run(std::function<void()> act) {
 }
 
 base::Result<json> KnowledgeWorker::start(std::string id, std::string domain, std::string owner, Work work) {
-  json first{{"id", id},
-             {"object", "knowledge.job"},
-             {"domain", std::move(domain)},
-             {"status", "queued"},
-             {"done", 0},
+  json first{{"id", id},        {"object", "knowledge.job"}, {"domain", std::move(domain)},
+             {"tenant", owner}, {"status", "queued"},        {"done", 0},
              {"of", 0}};
   {
     const std::lock_guard lock(mutex_);
@@ -121,33 +118,33 @@ void KnowledgeWorker::update(const std::string& id, const std::function<void(jso
     base::survives({base::Thread::kKnowledge, id}, [&] { watcher(state, ended); });
 }
 
-base::Result<json> KnowledgeWorker::state(const std::string& id, const std::string& owner) const {
+base::Result<json> KnowledgeWorker::state(const std::string& id, const Owner& owner) const {
   const std::lock_guard lock(mutex_);
   const auto found = jobs_.find(id);
-  if (found == jobs_.end() || found->second.owner != owner)
+  if (found == jobs_.end() || !found->second.seen_by(owner))
     return base::Error{base::Code::kNotFound, "There is no job '" + id.substr(0, 64) + "'."};
   return found->second.state;
 }
 
-json KnowledgeWorker::states(const std::string& owner) const {
+json KnowledgeWorker::states(const Owner& owner) const {
   const std::lock_guard lock(mutex_);
   json out = json::array();
   for (const std::string& id : finished_) {
-    if (const Job& job = jobs_.at(id); job.owner == owner) out.push_back(job.state);
+    if (const Job& job = jobs_.at(id); job.seen_by(owner)) out.push_back(job.state);
   }
   for (const auto& [id, job] : jobs_) {
-    if (!job.ended && job.owner == owner) out.push_back(job.state);
+    if (!job.ended && job.seen_by(owner)) out.push_back(job.state);
   }
   return out;
 }
 
-base::Status KnowledgeWorker::watch(const std::string& id, const std::string& owner, Watcher watcher) {
+base::Status KnowledgeWorker::watch(const std::string& id, const Owner& owner, Watcher watcher) {
   json state;
   bool ended = false;
   {
     const std::lock_guard lock(mutex_);
     const auto found = jobs_.find(id);
-    if (found == jobs_.end() || found->second.owner != owner)
+    if (found == jobs_.end() || !found->second.seen_by(owner))
       return base::Error{base::Code::kNotFound, "There is no job '" + id.substr(0, 64) + "'."};
     state = found->second.state;
     ended = found->second.ended;

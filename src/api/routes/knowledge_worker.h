@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,7 +27,7 @@ class KnowledgeWorker {
   static constexpr std::size_t kJobsKept = 256;
   static constexpr std::size_t kWaitingMax = 64;
 
-  /// What a job shows: {"id", "object", "domain", "status", "done", "of", "report" | "error"}. `ended`: no
+  /// What a job shows: {"id", "object", "domain", "tenant", "status", "done", "of", "report" | "error"}. `ended`: no
   /// more will come.
   using Watcher = std::function<void(const nlohmann::json& state, bool ended)>;
   using Progress = std::function<void(std::size_t done, std::size_t of)>;
@@ -43,12 +44,14 @@ class KnowledgeWorker {
   base::Result<nlohmann::json> start(std::string id, std::string domain, std::string owner, Work work);
   /// Runs `act` on the thread, after what waits.
   base::Status run(std::function<void()> act);
+  /// Who asks for jobs: their owner, or null for the operator, who sees all.
+  using Owner = std::optional<std::string>;
   /// Errors: kNotFound.
-  base::Result<nlohmann::json> state(const std::string& id, const std::string& owner) const;
+  base::Result<nlohmann::json> state(const std::string& id, const Owner& owner) const;
   /// The states of an owner's jobs: what ended, in that order, then what runs or waits.
-  nlohmann::json states(const std::string& owner) const;
+  nlohmann::json states(const Owner& owner) const;
   /// Calls `watcher` with the state now and with each change, until one ended. Errors: kNotFound.
-  base::Status watch(const std::string& id, const std::string& owner, Watcher watcher);
+  base::Status watch(const std::string& id, const Owner& owner, Watcher watcher);
 
  private:
   struct Job {
@@ -56,6 +59,7 @@ class KnowledgeWorker {
     std::string owner;
     bool ended = false;
     std::vector<Watcher> watchers;
+    bool seen_by(const Owner& who) const { return !who || *who == owner; }
   };
   void loop();
   void update(const std::string& id, const std::function<void(nlohmann::json&)>& change, bool ended);

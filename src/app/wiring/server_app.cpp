@@ -101,6 +101,8 @@ struct ServerApp::Impl {
   api::ServedModel serve(llm::Completer& completer, const LocalModel& model);
   /// A local model with the meter in front.
   llm::Completer& meter_of(const engine::TaughtModel& taught);
+  /// What their tenants taught, so that it is counted from the start.
+  void open_tenants(const std::vector<api::KeyOptions>& keys) const;
   void watch(api::ApiOptions& options);
   base::Status listen();
   void stop(int grace_ms);
@@ -273,6 +275,7 @@ base::Status ServerApp::Impl::wire() {
   };
   TRY(upstreams->serve(options.models));
   TRY(upstreams->serve(options.embedders));
+  open_tenants(config.service.keys);
   TRY(wire_engine(options));
   const auto& models = local->models();
   if (!models.empty()) options.knowledge_model = models[0].name;
@@ -383,6 +386,12 @@ base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
   return {};
 }
 
+void ServerApp::Impl::open_tenants(const std::vector<api::KeyOptions>& keys) const {
+  for (const engine::TaughtModel& taught : local->models()) {
+    for (const api::KeyOptions& key : keys) (void)taught.library->of_tenant(key.tenant);
+  }
+}
+
 /// Who may call, and what is told of each request.
 void ServerApp::Impl::watch(api::ApiOptions& options) {
   const ServiceConfig& service = config.service;
@@ -476,6 +485,7 @@ const std::string& ServerApp::model_name() const {
 
 void ServerApp::reload(const Config& config) {
   impl_->prices.set(config.prices);
+  impl_->open_tenants(config.service.keys);
   impl_->api->set_keys(config.service.keys);
   if (impl_->config.server.tls != nullptr && config.server.tls != nullptr)
     impl_->config.server.tls->exchange(*config.server.tls);

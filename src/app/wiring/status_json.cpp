@@ -168,7 +168,7 @@ void add_knowledge_sample(const knowledge_cache::Library& library, const knowled
         {"knowledge_gate_seconds", stats.gate_ms / 1e3}})
     sample.counters.emplace_back(name, value);
   double facts = 0, bytes = 0;
-  const auto domains = library.list();
+  const auto domains = library.list_all();
   for (const auto& domain : domains) {
     facts += real(domain.facts);
     bytes += real(domain.bytes);
