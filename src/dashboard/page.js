@@ -117,7 +117,7 @@ function drawOverview() {
     tile(percent(cache.token_hit_rate), "of all answers' tokens came from it", bar(cache.token_hit_rate)),
     tile(number(cache.tokens_saved), 'tokens not computed again'),
     tile(dollars(cache.usd_saved), 'not spent, by the configured prices'),
-    tile(number(cache.entries), `responses kept, ${bytes(cache.bytes)}`));
+    tile(number(cache.entries), `responses kept, ${bytes(cache.bytes)}${cache.disk ? `; ${number(cache.ram.entries)} of them in memory` : ''}`));
   if (now.provider?.answers_reported) tiles.push(
     tile(percent(now.provider.token_hit_rate), "of prompt tokens read from providers' caches", bar(now.provider.token_hit_rate)));
   if (now.provider?.usd) tiles.push(tile(dollars(now.provider.usd), 'spent on answers since the start'));
@@ -211,7 +211,7 @@ function entryCard(entry) {
 }
 function drawCache() {
   const cache = now.cache;
-  $('cache-line').textContent = cache ? `${number(cache.hits.exact)} exact hits, ${number(cache.hits.coalesced)} shared while computed, ${number(cache.hits.stale)} stale, ${number(cache.misses)} misses, ${number(cache.evictions)} evicted.` : 'This server runs without a response cache.';
+  $('cache-line').textContent = cache ? `${number(cache.hits.exact)} exact hits, ${number(cache.hits.semantic)} by other wordings, ${number(cache.hits.stale)} stale, ${number(cache.misses)} misses, of which ${number(cache.hits.coalesced)} shared another's computation; ${number(cache.evictions)} evicted from memory. Engines' own calls: ${number(cache.engine_calls.lookups)} lookups, ${number(cache.engine_calls.lookups - cache.engine_calls.misses)} hits.` : 'This server runs without a response cache.';
   const rows = now.requests.filter((r) => r.completion?.cache);
   fill($('why').tBodies[0], ...rows.map((r) => el('tr', {}, el('td', { textContent: clock(r.time) }), el('td', { textContent: r.completion.model }),
     el('td', { className: /hit|coalesced|stale/.test(r.completion.cache.status) ? 'used' : 'idle', textContent: r.completion.cache.status }),

@@ -107,6 +107,8 @@ struct Report {
   nlohmann::json upstream =
       {};  // null, or who answered elsewhere and what it took: upstream/remote_completer.h
   std::vector<ModelCall> calls = {};
+  /// Digests of the cache entries that hold what an engine made this answer of; kept with its own entry, never shown.
+  std::vector<std::string> made_of = {};
 };
 
 /// First: what the answer's headers need, known before its first token.

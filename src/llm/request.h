@@ -191,6 +191,7 @@ struct Request {
   EngineOptions options = {};  // what only one engine reads
 
   base::Surface surface = base::Surface::kCompletions;  // on whose behalf: for the audit
+  bool engine_call = false;  // an engine's own call of a model, no client's request: for the cache's counters
 };
 
 }  // namespace pmt::llm

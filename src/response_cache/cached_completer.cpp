@@ -145,7 +145,8 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
   const Key key = request_key(request, model_, versions_, key_);
   const LookupOptions wanted{.max_age_s = request.cache.max_age_s,
                              .stale_s = request.cache.stale_while_revalidate_s.value_or(0),
-                             .answers_only = true};
+                             .answers_only = true,
+                             .asker = asker_of(request.engine_call)};
   const Found found = reads(mode) ? cache_.tiers().find(key, wanted) : Found{};
   if (observation) observation->lookup_ms = base::ms_between(began, clock_.now());
   if (found) {
@@ -174,11 +175,12 @@ void CachedCompleter::start_observed(llm::Request request, std::shared_ptr<llm::
   compute(std::move(missed));
 }
 
-/// `found`: what answers it; null: a miss.
+/// `found`: another question's entry, which answers it; null: a miss.
 void CachedCompleter::end_lookup(const Missed& missed, const EntryPtr& found) {
-  LookupEnd end{.who = {.model = model_, .tenant = missed.request.tenant, .key = {}}};
+  LookupEnd end{.asker = asker_of(missed.request.engine_call),
+                .who = {.model = model_, .tenant = missed.request.tenant, .key = {}}};
   if (found != nullptr) {
-    end.ending = Ending::kHit;
+    end.ending = Ending::kSemantic;
     end.tokens = found->meta.tokens;
     end.usd = found->meta.usd;
   }
@@ -198,8 +200,8 @@ void CachedCompleter::ask_semantic(Missed missed) {
     }
     if (decision.entry != nullptr) {
       // The entry is used; it is a hit also where it went meanwhile.
-      if (!cache_.tiers().find_in_ram(decision.key, {.answers_only = true}))
-        end_lookup(*shared, decision.entry);
+      (void)cache_.tiers().find_in_ram(decision.key, {.answers_only = true, .asker = Asker::kNobody});
+      end_lookup(*shared, decision.entry);
       const SingleFlight::Hit hit{.stale = false, .similarity = decision.similarity};
       flights_.replay_hit(decision.key, *decision.entry, hit, shared->request, *shared->sink);
       return;

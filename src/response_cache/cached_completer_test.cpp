@@ -354,6 +354,55 @@ TEST_F(CachedCompleterTest, EveryLookupIsOneHitOrOneMiss) {
   EXPECT_EQ(cache_.stats().misses, 4U);
 }
 
+TEST_F(CachedCompleterTest, AnEnginesOwnCallIsNoClientsRequest) {
+  llm::Request own = question();
+  own.engine_call = true;
+  complete(own);
+  complete(own);
+  const auto first = ask([&] {
+    llm::Request another = own;
+    another.messages.back().content = "And of Spain?";
+    return another;
+  }());
+  const auto second = ask(model_.call(1).request);
+  model_.answer(1, {"Madrid"});
+  first->wait();
+  second->wait();
+  const Stats stats = cache_.stats();
+  EXPECT_EQ(stats.hits + stats.misses + stats.coalesced + stats.stores, 0U);
+  EXPECT_EQ(stats.engine.hits, 1U);
+  EXPECT_EQ(stats.engine.misses, 3U);
+  EXPECT_EQ(stats.engine.coalesced, 1U);
+  EXPECT_EQ(stats.engine.stores, 2U);
+  EXPECT_EQ(stats.engine.tokens_saved, 12 + 11);
+  EXPECT_EQ(done_of(complete(question())).report.cache->status, CacheStatus::kHit)
+      << "who asks is no part of the key";
+  EXPECT_EQ(cache_.stats().hits, 1U);
+}
+
+TEST_F(CachedCompleterTest, WhatTheKeyHoldsOfKnowledgeIsSettledBeforeItIsMade) {
+  std::string version = "1";
+  CachedCompleter taught(
+      model_, cache_, clock_,
+      {.model = "scripted", .versions = {}, .price = {}, .settle_knowledge = [&](llm::Request& r) {
+         r.knowledge = {"acme@" + version};
+       }});
+  const auto ask_taught = [&] {
+    const auto sink = std::make_shared<llm::CollectingSink>();
+    taught.start(question(), sink, {});
+    return sink;
+  };
+  ask_taught();
+  EXPECT_EQ(model_.call(0).request.knowledge, std::vector<std::string>{"acme@1"})
+      << "who recalls is told the same";
+  model_.answer(0, {"x"});
+  EXPECT_EQ(done_of(ask_taught()->wait()).report.cache->status, CacheStatus::kHit);
+  version = "2";
+  ask_taught();
+  EXPECT_EQ(model_.calls(), 2);
+  model_.answer(1, {"y"});
+}
+
 TEST_F(CachedCompleterTest, ABypassPassesTheCancelOn) {
   llm::Request request = question();
   request.cache.mode = CacheMode::kOff;

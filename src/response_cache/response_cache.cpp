@@ -12,7 +12,7 @@ ResponseCache::~ResponseCache() = default;
 
 Found ResponseCache::find(const Key& key, const LookupOptions& options) {
   Found found = tiers_.find(key, options);
-  if (!found) end_lookup(key, {});
+  if (!found && options.asker != Asker::kNobody) end_lookup(key, {.asker = options.asker});
   return found;
 }
 
@@ -69,6 +69,13 @@ std::size_t ResponseCache::purge(const Filter& filter, InvalidationReport* appli
   report = shared->await_applied(std::move(report));
   if (applied != nullptr) *applied = std::move(report);
   return gone;
+}
+
+std::size_t ResponseCache::purge_answer(const Key& key, const EntryPtr& entry, InvalidationReport* applied) {
+  std::size_t gone = purge(Filter::of_key(key), applied);
+  if (entry == nullptr || !std::holds_alternative<RecordedAnswer>(entry->value.content)) return gone;
+  for (const Key& part : entry->meta.made_of) gone += purge(Filter::of_key(part));
+  return gone + purge({.tenant = entry->meta.tenant, .made_of = key.hex()});
 }
 
 void ResponseCache::visit(const Filter& filter,

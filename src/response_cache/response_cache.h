@@ -1,6 +1,6 @@
 // Cache 1: answers and computation results by exact key. What is stored is kept in RAM, on disk and in a shared
 // store, as far as there are these (tiers.h); this is the face that all the others use, and where lookups are
-// counted: each once, where it ends.
+// counted: each once, where it ends (counters.h).
 //
 // Stale entries: one whose life is over stays for its `stale_s` more, and is given only to a caller that
 // takes stale ones and refreshes them.
@@ -39,6 +39,9 @@ class ResponseCache {
   /// The same in the shared tier too, for a caller of this tenant. Calls `done` once, perhaps later and on another
   /// thread.
   void find_everywhere(const Key& key, const std::string& tenant, std::function<void(EntryPtr)> done);
+  /// The live entry, wherever it is, for whoever only looks: no counter moves, and no tier gets it. Calls `done` as
+  /// find_everywhere does.
+  void look(const Key& key, std::function<void(EntryPtr)> done) { tiers_.look(key, std::move(done)); }
 
   /// Keeps `value` under `key`, replacing what was there. Errors: larger than the byte limit (kTooLarge);
   /// on an error the previous entry is untouched. Returns false, storing nothing, when not reusable, or when
@@ -53,6 +56,13 @@ class ResponseCache {
   /// bounded, until the others have applied it: not for I/O threads. `applied` (if not null) says how far that
   /// came; it stays as it is without a shared tier.
   std::size_t purge(const Filter& filter, InvalidationReport* applied = nullptr);
+
+  /// Removes one answer so that it isn't given again: with it go the entries that it was made of, which would make it
+  /// anew, and those that were made of it, which would still give it. `entry`: what is under the key; null: whatever
+  /// is. Returns and blocks as purge does. Cost: reads every record's metadata.
+  std::size_t purge_answer(const Key& key, const EntryPtr& entry, InvalidationReport* applied = nullptr);
+  /// Counts that somebody called this entry's answer another question's.
+  void count_flagged(const Entry& entry) { counters_.flagged(tiers_.owners().of(entry.meta)); }
 
   /// Every live entry that matches, of RAM and disk, in no order; `visit` runs outside of locks.
   void visit(const Filter& filter, const std::function<void(const Key&, const Entry&)>& visit) const;

@@ -211,6 +211,65 @@ TEST_F(ResponseCacheTest, WhatIsCountedIsCountedForEachModelAndTenant) {
   EXPECT_EQ(sum.tokens_saved, 0);
 }
 
+TEST_F(ResponseCacheTest, WhoOnlyLooksMovesNoCounter) {
+  ResponseCache cache({.entries_max = 2, .eviction = Eviction::kLru}, clock_);
+  ASSERT_TRUE(cache.store(key_of("a"), text("a"), {.tokens = 44, .usd = 0.5}).value());
+  ASSERT_TRUE(cache.store(key_of("b"), text("b"), {}).value());
+  const Stats before = cache.stats();
+  cache.look(key_of("a"), [](const EntryPtr& seen) { ASSERT_NE(seen, nullptr); });
+  cache.look(key_of("none"), [](const EntryPtr& seen) { EXPECT_EQ(seen, nullptr); });
+  cache.visit({}, [](const Key&, const Entry&) {});
+  EXPECT_EQ(cache.purge(Filter::of_key(key_of("none"))), 0U);
+  const Stats after = cache.stats();
+  EXPECT_EQ(after.hits, 0U);
+  EXPECT_EQ(after.misses, 0U);
+  EXPECT_EQ(after.tokens_saved, 0);
+  EXPECT_EQ(after.bytes, before.bytes);
+  ASSERT_TRUE(cache.store(key_of("c"), text("c"), {}).value());
+  EXPECT_FALSE(cache.get(key_of("a"))) << "and it was no use of the entry: it is still the oldest";
+}
+
+TEST_F(ResponseCacheTest, AnEnginesOwnCallsAreCountedBesideClients) {
+  ResponseCache cache({}, clock_);
+  ASSERT_TRUE(cache.store(key_of("a"), text("a"), {.tokens = 7, .usd = 0.5, .engine_call = true}).value());
+  EXPECT_TRUE(cache.find(key_of("a"), {.asker = Asker::kEngine}));
+  EXPECT_FALSE(cache.find(key_of("b"), {.asker = Asker::kEngine}));
+  EXPECT_TRUE(cache.find(key_of("a"), {.asker = Asker::kNobody}));
+  EXPECT_FALSE(cache.find(key_of("b"), {.asker = Asker::kNobody}));
+  cache.end_lookup(key_of("b"), {.ending = Ending::kCoalesced, .asker = Asker::kEngine, .tokens = 3});
+  const Stats stats = cache.stats();
+  EXPECT_EQ(stats.hits + stats.misses + stats.coalesced + stats.stores, 0U);
+  EXPECT_EQ(stats.tokens_saved, 0);
+  EXPECT_EQ(stats.engine.hits, 1U);
+  EXPECT_EQ(stats.engine.misses, 2U);
+  EXPECT_EQ(stats.engine.coalesced, 1U);
+  EXPECT_EQ(stats.engine.stores, 1U);
+  EXPECT_EQ(stats.engine.tokens_saved, 10);
+  EXPECT_DOUBLE_EQ(stats.engine.usd_saved, 0.5);
+  EXPECT_EQ(stats.entries, 1U);
+}
+
+TEST_F(ResponseCacheTest, APurgedAnswerTakesItsTwinsAlong) {
+  ResponseCache cache({}, clock_);
+  const Value answer{RecordedAnswer{{llm::Started{}, llm::Done{}}}};
+  const auto store = [&](const char* name, std::vector<Key> made_of) {
+    ASSERT_TRUE(cache.store(key_of(name), answer, {.tenant = "t", .made_of = std::move(made_of)}).value());
+  };
+  const auto purge = [&](const char* name) {
+    return cache.purge_answer(key_of(name), cache.tiers().peek(key_of(name)));
+  };
+  store("draft", {});
+  store("whole", {key_of("draft")});
+  store("other", {key_of("another draft")});
+  EXPECT_EQ(purge("whole"), 2U) << "else the draft would make it anew";
+  store("draft", {});
+  store("whole", {key_of("draft")});
+  EXPECT_EQ(purge("draft"), 2U) << "else the whole would still give it";
+  EXPECT_TRUE(cache.tiers().peek(key_of("other")));
+  EXPECT_EQ(purge("none"), 0U);
+  EXPECT_EQ(cache.stats().purged, 4U);
+}
+
 TEST_F(ResponseCacheTest, ManyTokensAreCountedAsFarAsThereIsRoom) {
   ResponseCache cache({}, clock_);
   constexpr std::int64_t kMany = std::int64_t{1} << 60;

@@ -57,6 +57,7 @@ bool Tiers::bring_from_disk(const Key& key) {
   const std::chrono::duration<double> left = expiry_of(*entry) - clock_.now();
   if (left.count() + entry->meta.stale_s <= 0) {
     disk_->erase(key);
+    count(owners().of(entry->meta), &Stats::expired);
     return false;
   }
   return fill(key, entry, since, changes);
@@ -67,7 +68,9 @@ Found Tiers::find(const Key& key, const LookupOptions& options) {
   if (found || found.why != Miss::kAbsent || !disk_) return found;
   const bool brought = bring_from_disk(key);
   found = ram_.find(key, options);  // also what was stored meanwhile
-  if (brought) found.tier = Tier::kDisk;
+  if (!brought) return found;
+  found.tier = Tier::kDisk;
+  if (found && options.asker != Asker::kNobody) ++disk_hits_;
   return found;
 }
 
@@ -94,6 +97,15 @@ void Tiers::fetch(const Key& key, SharedStore::AcquireOptions options, std::func
                    });
 }
 
+void Tiers::look(const Key& key, std::function<void(EntryPtr)> done) {
+  EntryPtr here = peek(key);
+  if (here != nullptr || !shared_) return done(std::move(here));
+  shared_->acquire(key, {.lease = false, .wait = false, .counted = false},
+                   [this, done = std::move(done)](SharedStore::Answer answer) {
+                     done(answer.entry ? entry_of(std::move(*answer.entry)) : nullptr);
+                   });
+}
+
 Reservation Tiers::reserve() const {
   Reservation reservation;
   reservation.local_ = voids_.last();
@@ -116,7 +128,7 @@ std::size_t Tiers::purge_key(const Key& key) {
   std::optional<Owners::Number> owner = ram_.erase(key);
   if (!owner && on_disk) owner = owners().of(on_disk->meta);
   if (!owner) return 0;
-  count_purged(*owner);
+  count(*owner, &Stats::purged);
   return 1;
 }
 
@@ -152,21 +164,36 @@ std::size_t Tiers::drop(const Store::Matches& matches, const std::function<void(
   }
   between();
   gone.merge(ram_.erase_if(matches));  // what was stored since the disk was purged leaves the disk too
-  for (const auto& [key, owner] : gone) count_purged(owner);
+  for (const auto& [key, owner] : gone) count(owner, &Stats::purged);
   return gone.size();
 }
 
-void Tiers::count_purged(Owners::Number owner) {
-  const std::lock_guard lock(purged_mutex_);
-  ++of_owner(purged_, owner).purged;
+void Tiers::count(Owners::Number owner, std::uint64_t Stats::*what) {
+  const std::lock_guard lock(gone_mutex_);
+  ++(of_owner(gone_, owner).*what);
 }
 
 StatsByOwner Tiers::stats() const {
   StatsByOwner stats = ram_.stats();
-  const std::lock_guard lock(purged_mutex_);
-  for (std::size_t i = 0; i < purged_.size(); ++i)
-    of_owner(stats, static_cast<Owners::Number>(i)) += purged_[i];
+  const std::lock_guard lock(gone_mutex_);
+  for (std::size_t i = 0; i < gone_.size(); ++i) of_owner(stats, static_cast<Owners::Number>(i)) += gone_[i];
   return stats;
+}
+
+std::optional<DiskStats> Tiers::disk_stats() const {
+  if (!disk_) return std::nullopt;
+  DiskStats stats = disk_->stats();
+  stats.hits = disk_hits_;
+  return stats;
+}
+
+Tiers::Kept Tiers::kept() const {
+  if (disk_) {
+    const DiskStats below = disk_->stats();
+    return {.entries = below.entries, .bytes = below.bytes};
+  }
+  const Stats above = ram_.held();
+  return {.entries = above.entries, .bytes = above.bytes};
 }
 
 void Tiers::visit(const Filter& filter, const std::function<void(const Key&, const Entry&)>& visit) const {

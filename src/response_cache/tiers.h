@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
@@ -85,6 +86,8 @@ class Tiers {
   EntryPtr peek(const Key& key) const;
   /// Calls `done` once, perhaps later and on another thread; inside the call where there is no shared tier.
   void fetch(const Key& key, SharedStore::AcquireOptions options, std::function<void(Fetched)> done);
+  /// peek, in the shared tier too. Calls `done` as fetch does.
+  void look(const Key& key, std::function<void(EntryPtr)> done);
 
   Reservation reserve() const;
   /// False: it was purged since `reservation`. Errors: as Store::put; the previous entry is untouched.
@@ -98,9 +101,17 @@ class Tiers {
   /// Every live entry that matches, of RAM and disk, in no order; `visit` runs outside of locks.
   void visit(const Filter& filter, const std::function<void(const Key&, const Entry&)>& visit) const;
 
-  /// Of RAM, and how much was purged.
+  /// Of RAM, how much was purged, and what expired below.
   StatsByOwner stats() const;
   Stats held() const { return ram_.held(); }
+  /// Null without one. Its hits are counted here, where it is known who looked.
+  std::optional<DiskStats> disk_stats() const;
+  /// What this server keeps: with a disk what is there, which is all but what it dropped; else what is in RAM. An
+  /// entry whose life is over is still counted until a lookup meets it.
+  struct Kept {
+    std::uint64_t entries = 0, bytes = 0;
+  };
+  Kept kept() const;
   Owners& owners() { return ram_.owners(); }
   const Owners& owners() const { return ram_.owners(); }
   /// As an entry that was stored long ago: it keeps its age.
@@ -112,7 +123,7 @@ class Tiers {
   std::size_t drop(const Store::Matches& matches, const std::function<void()>& between);
   bool fill(const Key& key, const EntryPtr& entry, std::uint64_t since, std::uint64_t changes);
   bool bring_from_disk(const Key& key);
-  void count_purged(Owners::Number owner);
+  void count(Owners::Number owner, std::uint64_t Stats::*what);
 
   const base::Clock& clock_;
   std::unique_ptr<DiskStore> disk_;
@@ -121,8 +132,9 @@ class Tiers {
   // What was purged, by this process's own numbers.
   InvalidationTable voids_;
   std::atomic<std::uint64_t> purges_{0};
-  mutable std::mutex purged_mutex_;
-  StatsByOwner purged_;                  // under purged_mutex_
+  std::atomic<std::uint64_t> disk_hits_{0};
+  mutable std::mutex gone_mutex_;
+  StatsByOwner gone_;                    // under gone_mutex_: what was purged, and what expired on the disk
   std::unique_ptr<SharedStore> shared_;  // the last: its threads use all the others
 };
 

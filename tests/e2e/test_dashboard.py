@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from scripted_root import ScriptedRoot, block, serve_with_root
-from server import MODEL, RunningServer, chat, off, until
+from server import MODEL, RunningServer, chat, extension, off, until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None:
@@ -104,6 +104,24 @@ def test_entries_are_searched_flagged_and_purged(page, http):
     cards.first.get_by_role("button", name="Purge").click()
     playwright.expect(page.locator("#cache-list")).to_contain_text("No entry matches")
     assert http.get(f"/v1/cache/entries/{keys[1]}").status_code == 404
+
+
+def test_the_responses_are_counted_as_the_server_counts_them(page, client, http, fresh):
+    text = fresh()
+    chat(client, text)
+    key = extension(chat(client, text))["cache"]["key"]
+    stats = http.get("/v1/cache").json()
+    open_view(page, "cache")
+    line = page.locator("#cache-line")
+    playwright.expect(line).to_contain_text(f"{stats['hits']['exact']:,} exact hits, {stats['hits']['semantic']:,} by other wordings", timeout=5000)
+    playwright.expect(line).to_contain_text(f"{stats['misses']:,} misses")
+    playwright.expect(page.locator("#cache-page")).to_contain_text(f"{stats['entries']:,} entries")
+    assert http.get(f"/v1/cache/entries/{key}").status_code == 200
+    page.reload()
+    open_view(page, "cache")
+    playwright.expect(line).to_contain_text(f"{stats['hits']['exact']:,} exact hits", timeout=5000)
+    again = http.get("/v1/cache").json()
+    assert {k: v for k, v in again.items() if k != "provider"} == {k: v for k, v in stats.items() if k != "provider"}
 
 
 def test_why_a_request_missed_is_told(page, client, fresh):

@@ -109,31 +109,39 @@ json listed_json(json entry, const std::string& tenant) {
 }
 
 json stats_json(const response_cache::Stats& stats) {
-  const std::uint64_t lookups = stats.hits + stats.misses;
-  return {
-      {"entries", stats.entries},
-      {"bytes", stats.bytes},
-      {"lookups", lookups},
-      {"hits", {{"exact", stats.hits - stats.stale}, {"stale", stats.stale}, {"coalesced", stats.coalesced}}},
-      {"misses", stats.misses},
-      {"hit_rate", lookups == 0 ? 0.0 : static_cast<double>(stats.hits) / static_cast<double>(lookups)},
-      {"tokens_saved", stats.tokens_saved},
-      {"usd_saved", stats.usd_saved},
-      {"stores", stats.stores},
-      {"refused", stats.refused},
-      {"evictions", stats.evictions},
-      {"expired", stats.expired},
-      {"purged", stats.purged}};
+  const auto of = [](const response_cache::LookupCounts& counts) -> json {
+    const std::uint64_t lookups = counts.hits + counts.misses;
+    return {
+        {"lookups", lookups},
+        {"hits",
+         {{"exact", counts.exact()},
+          {"semantic", counts.semantic},
+          {"stale", counts.stale},
+          {"coalesced", counts.coalesced}}},
+        {"misses", counts.misses},
+        {"hit_rate", lookups == 0 ? 0.0 : static_cast<double>(counts.hits) / static_cast<double>(lookups)},
+        {"tokens_saved", counts.tokens_saved},
+        {"usd_saved", counts.usd_saved},
+        {"stores", counts.stores}};
+  };
+  json out = of(stats);
+  out["engine_calls"] = of(stats.engine);
+  out["refused"] = stats.refused;
+  out["evictions"] = stats.evictions;
+  out["expired"] = stats.expired;
+  out["purged"] = stats.purged;
+  out["false_hits"] = stats.flagged;
+  return out;
 }
 
-json semantic_json(const response_cache::SemanticStats& stats) {
+json semantic_json(const response_cache::SemanticStats& stats, std::uint64_t hits) {
   json vetoed = json::object();
   for (int i = 1; i < text::kDifferences; ++i) {
     vetoed[text::to_string(static_cast<text::Difference>(i))] = stats.vetoed[static_cast<std::size_t>(i)];
   }
   return {{"entries", stats.entries},
           {"lookups", stats.lookups},
-          {"hits", stats.hits},
+          {"hits", hits},
           {"explored", stats.explored},
           {"shadow", {{"hits", stats.shadow_hits}, {"wrong", stats.shadow_wrong}}},
           {"vetoed", std::move(vetoed)},

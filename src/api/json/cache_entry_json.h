@@ -1,6 +1,7 @@
 // A cache entry's JSON, both ways.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -31,7 +32,8 @@ nlohmann::json entry_json(const response_cache::Key& key, const response_cache::
 /// any shape.
 nlohmann::json listed_json(nlohmann::json entry, const std::string& tenant);
 
-/// {"entries", "bytes", "lookups", "hits": {"exact", "stale", "coalesced"}, "misses", "hit_rate", ...}
+/// {"lookups", "hits": {"exact", "semantic", "stale", "coalesced"}, "misses", "hit_rate", ..., "engine_calls"}: all but
+/// what is kept.
 nlohmann::json stats_json(const response_cache::Stats& stats);
 
 /// GET /v1/cache's "shared"
@@ -40,8 +42,8 @@ nlohmann::json shared_json(const response_cache::SharedStats& stats);
 /// How far an invalidation came, in the answer to it.
 nlohmann::json invalidation_json(const response_cache::InvalidationReport& reach);
 
-/// GET /v1/cache's "semantic"
-nlohmann::json semantic_json(const response_cache::SemanticStats& stats);
+/// GET /v1/cache's "semantic". `hits`: as the cache counted them, engines' own calls included.
+nlohmann::json semantic_json(const response_cache::SemanticStats& stats, std::uint64_t hits);
 
 /// GET /v1/cache's "disk"
 nlohmann::json disk_json(const response_cache::DiskStats& stats);

@@ -205,7 +205,9 @@ void TenantTallies::observe(const RequestRecord& record) {
   if (!record.completion || !record.completion->completed) return;
   const std::lock_guard lock(mutex_);
   Tally& tally = tallies_[record.tenant];
-  ++tally.by_status[static_cast<std::size_t>(record.completion->cache_status())];
+  const llm::CacheStatus status = record.completion->cache_status();
+  ++tally.by_status[static_cast<std::size_t>(status)];
+  if (status != llm::CacheStatus::kBypass && record.completion->reads_cache) ++tally.lookups;
   if (const auto& cache = record.completion->report.cache) {
     tally.tokens_saved += cache->tokens_saved;
     tally.usd_saved += cache->usd_saved;
@@ -217,11 +219,10 @@ void TenantTallies::observe(const RequestRecord& record) {
 }
 
 double TenantTallies::Tally::hit_rate() const {
-  double answers = 0;
-  for (const std::uint64_t count : by_status) answers += static_cast<double>(count);
-  const auto computed = static_cast<double>(by_status[static_cast<std::size_t>(llm::CacheStatus::kMiss)] +
-                                            by_status[static_cast<std::size_t>(llm::CacheStatus::kBypass)]);
-  return answers == 0 ? 0 : 1 - computed / answers;
+  std::uint64_t hits = 0;
+  for (const auto status : {llm::CacheStatus::kHit, llm::CacheStatus::kSemanticHit, llm::CacheStatus::kStale})
+    hits += by_status[static_cast<std::size_t>(status)];
+  return lookups == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(lookups);
 }
 
 double TenantTallies::Tally::token_hit_rate() const {
@@ -234,6 +235,7 @@ TenantTallies::Tally TenantTallies::all() const {
   Tally sum;
   for (const auto& [tenant, tally] : tallies_) {
     for (std::size_t i = 0; i < sum.by_status.size(); ++i) sum.by_status[i] += tally.by_status[i];
+    sum.lookups += tally.lookups;
     sum.tokens_saved += tally.tokens_saved;
     sum.tokens_computed += tally.tokens_computed;
     sum.usd_saved += tally.usd_saved;

@@ -55,16 +55,19 @@ class CompletionMetrics {
   ~CompletionMetrics();
 };
 
-/// What one tenant got from the response cache. Thread-safety: any thread.
+/// What one tenant got from the response cache: of its completed answers, each counted once, as it ended.
+/// Thread-safety: any thread.
 class TenantTallies {
  public:
   struct Tally {
     std::array<std::uint64_t, kCacheStatuses> by_status{};
+    std::uint64_t lookups = 0;  // of these, those for which the cache was read
     std::int64_t tokens_saved = 0;
     std::int64_t tokens_computed = 0;
     double usd_saved = 0;
-    /// Of the answers, those that weren't computed for their caller; of their tokens, likewise. 0 without any.
+    /// Of the lookups, those that an entry answered (hit, semantic_hit, stale); 0 without any.
     double hit_rate() const;
+    /// Of all answers' tokens, those that weren't computed for their caller; 0 without any.
     double token_hit_rate() const;
   };
   void observe(const RequestRecord& record);

@@ -83,7 +83,21 @@ TEST(TenantTallies, RatesByAnswersAndByTokens) {
   tallies.observe(answered("m", "ann", cached(llm::CacheStatus::kHit, 300, 0.5)));
   EXPECT_DOUBLE_EQ(tallies.of("team").hit_rate(), 0.5);
   EXPECT_DOUBLE_EQ(tallies.of("team").token_hit_rate(), 0.75);
-  EXPECT_DOUBLE_EQ(tallies.all().token_hit_rate(), 0.75);
+  RequestRecord refreshed = answered("m", "bob", cached(llm::CacheStatus::kMiss));
+  refreshed.completion->reads_cache = false;
+  refreshed.tenant = "others";
+  tallies.observe(refreshed);
+  EXPECT_DOUBLE_EQ(tallies.of("others").hit_rate(), 0);
+  refreshed.completion->report.cache = cached(llm::CacheStatus::kBypass);
+  tallies.observe(refreshed);
+  for (const auto status : {llm::CacheStatus::kHit, llm::CacheStatus::kStale, llm::CacheStatus::kSemanticHit,
+                            llm::CacheStatus::kCoalesced}) {
+    RequestRecord one = answered("m", "bob", cached(status, 100));
+    one.tenant = "others";
+    tallies.observe(one);
+  }
+  EXPECT_DOUBLE_EQ(tallies.of("others").hit_rate(), 0.75) << "what wasn't looked up is no part of it";
+  EXPECT_DOUBLE_EQ(tallies.all().token_hit_rate(), 700.0 / 1000);
   EXPECT_DOUBLE_EQ(tallies.of("nobody").hit_rate(), 0);
   EXPECT_DOUBLE_EQ(tallies.of("nobody").token_hit_rate(), 0);
 }

@@ -65,37 +65,59 @@ Tallies with_nobody(Tallies tallies) {
   return tallies;
 }
 
+/// What engines asked the cache on the way to their answers.
+void add_engine_calls_of(Families& out, const Labels& labels, const response_cache::LookupCounts& counts) {
+  const std::string prefix = std::string(kResponseCache) + "engine_";
+  const auto count = out.counters(prefix, labels);
+  count("hits", "Lookups of engines' own calls that an entry answered", counts.hits);
+  count("misses", "Lookups of engines' own calls that no entry answered", counts.misses);
+  count("coalesced", "Of these misses, those that shared another's running computation", counts.coalesced);
+  count("stores", "Answers to engines' own calls that were stored", counts.stores);
+  count("tokens_saved", "Tokens that engines' own calls did not compute again",
+        static_cast<std::uint64_t>(counts.tokens_saved));
+  out.counter(prefix + "usd_saved_total", "Dollars that engines' own calls did not spend again",
+              counts.usd_saved, labels);
+}
+
 /// Of one model and tenant; all of these together are what GET /v1/cache shows.
 void add_cache_of(Families& out, const base::User& owner, const response_cache::Stats& stats) {
   const std::string prefix = kResponseCache;
   const Labels labels = owner_labels(owner);
   const auto count = out.counters(prefix, labels);
-  count("hits", "Lookups that found a live entry", stats.hits);
+  count("hits", "Clients' lookups that an entry answered", stats.hits);
   count("stale", "Of the hits, those that were given while they were computed anew", stats.stale);
-  count("misses", "Lookups that found none", stats.misses);
-  count("coalesced", "Requests that shared another's running computation", stats.coalesced);
-  count("stores", "Entries stored", stats.stores);
-  count("refused", "Values not stored because they are not reusable", stats.refused);
-  count("evictions", "Entries dropped for room", stats.evictions);
-  count("expired", "Entries dropped for age", stats.expired);
+  count("semantic", "Of the hits, those with another question's answer", stats.semantic);
+  count("misses", "Clients' lookups that no entry answered", stats.misses);
+  count("coalesced", "Of the misses, those that shared another's running computation", stats.coalesced);
+  count("stores", "Entries stored: computed for clients, put or imported", stats.stores);
+  count("refused", "Values that were not kept", stats.refused);
+  count("evictions", "Entries that left the memory for room", stats.evictions);
+  count("expired", "Entries that a lookup met after their life", stats.expired);
   count("purged", "Entries dropped on request", stats.purged);
-  count("tokens_saved", "Tokens that hits did not compute again",
+  count("false_hits", "Answers that somebody flagged as another question's", stats.flagged);
+  count("tokens_saved", "Tokens that hits and coalesced answers did not compute again",
         static_cast<std::uint64_t>(stats.tokens_saved));
-  out.counter(prefix + "usd_saved_total", "Dollars that hits did not spend again", stats.usd_saved, labels);
+  out.counter(prefix + "usd_saved_total", "Dollars that they did not spend again", stats.usd_saved, labels);
+  add_engine_calls_of(out, labels, stats.engine);
 }
 
 void add_cache(Families& out, const response_cache::ResponseCache& cache) {
   for (const auto& [owner, stats] : cache.stats_by_owner()) add_cache_of(out, owner, stats);
-  const response_cache::Stats held = cache.stats();
   const std::string prefix = kResponseCache;
-  out.gauge(prefix + "entries", "Entries held", static_cast<double>(held.entries));
-  out.gauge(prefix + "bytes", "Bytes held", static_cast<double>(held.bytes));
+  const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+    out.gauge(prefix + name, help, static_cast<double>(value));
+  };
+  const response_cache::Tiers::Kept kept = cache.tiers().kept();
+  const response_cache::Stats held = cache.stats();
+  gauge("entries", "Entries that this server keeps, in memory or on disk", kept.entries);
+  gauge("bytes", "Their bytes: on the disk where there is one, else in memory", kept.bytes);
+  gauge("ram_entries", "Entries in memory", held.entries);
+  gauge("ram_bytes", "Bytes in memory", held.bytes);
 }
 
 void add_semantic_of(Families& out, const base::User& owner, const response_cache::SemanticCounts& counts) {
   const auto count = out.counters(kSemanticCache, owner_labels(owner));
   count("lookups", "Exact misses that asked the semantic tier", counts.lookups);
-  count("hits", "Of those, answered from another question's entry", counts.hits);
   count("shadow_hits", "Of those, that would have been, in shadow mode", counts.shadow_hits);
   count("shadow_wrong", "Shadow hits whose answers then differed", counts.shadow_wrong);
   count("explored", "Of those, that could have been, and were computed to learn", counts.explored);
@@ -103,7 +125,11 @@ void add_semantic_of(Families& out, const base::User& owner, const response_cach
   count("disagreed", "Computed answers that differed from it", counts.disagreed);
 }
 
-void add_semantic(Families& out, const response_cache::SemanticTier& semantic) {
+void add_semantic(Families& out, const response_cache::SemanticTier& semantic,
+                  const response_cache::ResponseCache& cache) {
+  for (const auto& [owner, stats] : cache.stats_by_owner())
+    out.counters(kSemanticCache, owner_labels(owner))(
+        "hits", "Lookups answered with another question's entry", stats.semantic + stats.engine.semantic);
   for (const auto& [owner, counts] : with_nobody(semantic.stats_by_owner()))
     add_semantic_of(out, owner, counts);
   out.gauge(std::string(kSemanticCache) + "entries", "Questions in the index",
@@ -345,7 +371,8 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
     if (const auto* shared = options.cache->tiers().shared()) add_shared(families, *shared);
   }
   add_responses(families, responses.stats());
-  if (options.semantic != nullptr) add_semantic(families, *options.semantic);
+  if (options.semantic != nullptr && options.cache != nullptr)
+    add_semantic(families, *options.semantic, *options.cache);
   if (options.meter != nullptr) add_meter(families, *options.meter);
   add_budgets(families, router.access().budgets());
   if (options.audit) add_audit(families, options.audit());

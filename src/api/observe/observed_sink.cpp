@@ -58,6 +58,8 @@ std::shared_ptr<llm::Sink> observe_completion(const llm::Request& request, bool 
   facts.streamed = streamed;
   facts.temperature = request.sampling.temperature;
   facts.max_tokens = request.max_tokens;
+  facts.reads_cache =
+      request.cache.mode == llm::CacheMode::kOn || request.cache.mode == llm::CacheMode::kReadOnly;
   if (options.keep_texts)
     facts.prompt = request.messages.empty() ? request.prompt : request.messages.back().content;
   return std::make_shared<ObservedSink>(std::move(record), std::move(inner), clock, options);

@@ -29,6 +29,7 @@ struct CompletionFacts {
   llm::Usage usage;
   llm::Report report;  // of an answer that was completed
   bool completed = false;
+  bool reads_cache = true;     // by its cache mode: else it was no lookup, whatever became of it
   std::string prompt, answer;  // the last message and the text: only where texts are kept ([log] prompts)
 
   /// Whether a model ran for it: not a hit, not shared with another request.

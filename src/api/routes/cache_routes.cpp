@@ -10,6 +10,7 @@
 #include "api/json/fields.h"
 #include "api/json/json_writer.h"
 #include "api/json/spending_json.h"
+#include "api/routes/cache_figures.h"
 #include "base/hex.h"
 #include "base/json.h"
 #include "response_cache/disk/disk_store.h"
@@ -60,19 +61,26 @@ EntryPtr if_seen(const Caller& caller, const EntryPtr& entry) {
   return seen ? entry : nullptr;
 }
 
-/// What the caller may see by this name: its own entry, else the one whose digest it is. Calls `done` once,
+using WhenFound = std::function<void(const Key&, const EntryPtr&)>;
+
+/// The caller's own value: a lookup, which is counted.
+void use_own(ResponseCache& cache, const Exchange& exchange, const Key& own, const WhenFound& done) {
+  cache.find_everywhere(own, exchange.caller->tenant(), [own, exchange, done](const EntryPtr& entry) {
+    done(own, if_seen(*exchange.caller, entry));
+  });
+}
+
+/// What the caller may see by this name: its own entry, else the one whose digest it is, which is a look and counts
+/// nothing. A digest that names nothing is taken for a look, too: nobody asked a model for it. Calls `done` once,
 /// perhaps later and on another thread.
-void find_entry(ResponseCache& cache, const Exchange& exchange,
-                const std::function<void(const Key&, const EntryPtr&)>& done) {
+void find_entry(ResponseCache& cache, const Exchange& exchange, const WhenFound& done) {
   const Key own = own_key(*exchange.caller, exchange.tail);
-  cache.find_everywhere(own, exchange.caller->tenant(), [&cache, own, exchange, done](const EntryPtr& entry) {
-    const auto shown = Key::of_hex(exchange.tail);
-    const EntryPtr seen = if_seen(*exchange.caller, entry);
-    if (seen != nullptr || !shown) return done(own, seen);
-    cache.find_everywhere(*shown, exchange.caller->tenant(),
-                          [exchange, done, key = *shown](const EntryPtr& other) {
-                            done(key, if_seen(*exchange.caller, other));
-                          });
+  const auto shown = Key::of_hex(exchange.tail);
+  if (!shown) return use_own(cache, exchange, own, done);
+  cache.look(own, [&cache, own, exchange, done, key = *shown](const EntryPtr& mine) {
+    if (if_seen(*exchange.caller, mine) != nullptr) return use_own(cache, exchange, own, done);
+    cache.look(key,
+               [exchange, done, key](const EntryPtr& other) { done(key, if_seen(*exchange.caller, other)); });
   });
 }
 
@@ -93,23 +101,16 @@ void put_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchang
   answer(exchange, {{"key", key.hex()}, {"stored", *stored}});
 }
 
-/// Whether what is under this digest is the caller's. Blocks while another server's cache is asked.
-bool may_purge(ResponseCache& cache, const Exchange& exchange, const Key& key) {
-  if (exchange.caller->is_operator()) return true;
-  const auto found = std::make_shared<std::promise<EntryPtr>>();
-  cache.find_everywhere(key, exchange.caller->tenant(),
-                        [found](const EntryPtr& entry) { found->set_value(entry); });
-  return if_seen(*exchange.caller, found->get_future().get()) != nullptr;
-}
-
 void delete_entry(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
   InvalidationReport applied;
   Key key = own_key(*exchange.caller, exchange.tail);
-  const auto purge = [&] { return cache.purge(Filter::of_key(key), &applied) > 0 || applied.removed > 0; };
-  bool gone = purge();
-  if (const auto shown = Key::of_hex(exchange.tail); !gone && shown && may_purge(cache, exchange, *shown)) {
+  bool gone = cache.purge(Filter::of_key(key), &applied) > 0 || applied.removed > 0;
+  if (const auto shown = Key::of_hex(exchange.tail); !gone && shown) {
     key = *shown;
-    gone = purge();
+    const EntryPtr entry = seen_by(cache, *exchange.caller, key);
+    // The operator's may be one whose life is over.
+    if (entry != nullptr || exchange.caller->is_operator())
+      gone = cache.purge_answer(key, entry, &applied) > 0 || applied.removed > 0;
   }
   if (!gone) return no_entry(exchange);
   json body = {{"key", key.hex()}, {"deleted", true}};
@@ -140,6 +141,7 @@ void show_tenant_stats(const CacheRouteSources& sources, const Exchange& exchang
               {"entries", entries},
               {"bytes", bytes},
               {"answers", std::move(answers)},
+              {"lookups", tally.lookups},
               {"hit_rate", tally.hit_rate()},
               {"token_hit_rate", tally.token_hit_rate()},
               {"tokens_saved", tally.tokens_saved},
@@ -149,21 +151,9 @@ void show_tenant_stats(const CacheRouteSources& sources, const Exchange& exchang
 }
 
 void show_stats(const CacheRouteSources& sources, const Exchange& exchange) {
-  ResponseCache& cache = *sources.options.cache;
-  const response_cache::SemanticTier* const semantic = sources.options.semantic;
-  const response_cache::Stats counted = cache.stats();
-  json stats = stats_json(counted);
-  stats["token_hit_rate"] = sources.tenants.all().token_hit_rate();
-  add_provider(stats, sources, std::nullopt);
-  if (semantic != nullptr) {
-    const response_cache::SemanticStats of = semantic->stats();
-    stats["hits"]["exact"] = counted.hits - counted.stale - of.hits;
-    stats["hits"]["semantic"] = of.hits;
-    stats["semantic"] = semantic_json(of);
-  }
-  if (cache.tiers().disk() != nullptr) stats["disk"] = disk_json(cache.tiers().disk()->stats());
-  if (cache.tiers().shared() != nullptr) stats["shared"] = shared_json(cache.tiers().shared()->stats());
-  answer(exchange, stats);
+  json figures = cache_figures(sources.options, sources.tenants);
+  add_provider(figures, sources, std::nullopt);
+  answer(exchange, figures);
 }
 
 base::Result<Filter> parse_filter(const Exchange& exchange) {
@@ -263,6 +253,13 @@ void flush(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
 }
 
 }  // namespace
+
+std::shared_ptr<const response_cache::Entry> seen_by(ResponseCache& cache, const Caller& caller,
+                                                     const Key& key) {
+  const auto found = std::make_shared<std::promise<EntryPtr>>();
+  cache.look(key, [found](const EntryPtr& entry) { found->set_value(entry); });
+  return if_seen(caller, found->get_future().get());
+}
 
 Key key_of(std::string_view text) {
   std::string named = "entry\n";

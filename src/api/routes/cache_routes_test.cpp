@@ -127,6 +127,41 @@ TEST_F(CacheRoutes, ACompletionsEntryIsReadable) {
   EXPECT_EQ(entry.at("model"), "tiny");
 }
 
+/// Whoever looks at an answer, lists, exports, purges what isn't there or asks for the figures changes no figure.
+TEST_F(CacheRoutes, LookingMovesNoFigure) {
+  const auto answer = send_while(
+      "/v1/chat/completions",
+      R"({"model": "tiny", "temperature": 0, "messages": [{"role": "user", "content": "2 + 2?"}]})", [this] {
+        model.answer(0, {"It is", " four."});
+      });
+  const std::string entry = "/v1/cache/entries/" + std::string(answer.header("x-permutation-cache-key"));
+  const std::string before = send("GET", "/v1/cache").body;
+  EXPECT_EQ(json::parse(before).at("lookups"), 1);
+  EXPECT_EQ(send("GET", entry).status, 200);
+  EXPECT_EQ(send("GET", "/v1/cache/entries/" + std::string(64, 'a')).status, 404);
+  EXPECT_EQ(send("GET", "/v1/cache/export").status, 200);
+  EXPECT_EQ(send("GET", "/v1/dashboard/items?kind=cache").status, 200);
+  EXPECT_EQ(send("GET", "/metrics").status, 200);
+  EXPECT_EQ(send("DELETE", "/v1/cache?tag=none").status, 200);
+  EXPECT_EQ(send("DELETE", "/v1/cache/entries/none").status, 404);
+  EXPECT_EQ(send("DELETE", "/v1/cache/entries/" + std::string(64, 'a')).status, 404);
+  EXPECT_EQ(send("POST", "/v1/cache/entries/" + std::string(64, 'a') + "/false_hit").status, 404);
+  EXPECT_EQ(send("GET", "/v1/cache").body, before);
+}
+
+/// A value under 64 hex digits is used like any other that was put.
+TEST_F(CacheRoutes, AnOwnValueCountsWhateverItsName) {
+  const std::string name(64, 'b');
+  put(name, R"({"value": 1, "tokens": 5})");
+  EXPECT_EQ(send("GET", "/v1/cache/entries/" + name).status, 200);
+  const json stats = json::parse(send("GET", "/v1/cache").body);
+  EXPECT_EQ(stats.at("hits").at("exact"), 1);
+  EXPECT_EQ(stats.at("tokens_saved"), 5);
+  EXPECT_EQ(stats.at("misses"), 0);
+  EXPECT_EQ(stats.at("entries"), 1);
+  EXPECT_EQ(stats.at("ram").at("entries"), 1);
+}
+
 class NoCache : public TestServer {
   void adjust(ApiOptions& options) override { options.cache = nullptr; }
 };

@@ -9,6 +9,8 @@
 #include "api/json/fields.h"
 #include "api/json/json_writer.h"
 #include "api/json/spending_json.h"
+#include "api/routes/cache_figures.h"
+#include "api/routes/cache_routes.h"
 #include "base/version.h"
 #include "dashboard/page.h"
 
@@ -111,22 +113,21 @@ void list_requests(const RecentRequests& recent, const Exchange& exchange, const
   answer_page(exchange, query, total, std::move(items));
 }
 
-void flag_false_hit(const ApiOptions& options, std::atomic<std::uint64_t>& flagged,
-                    const Exchange& exchange) {
+void flag_false_hit(const ApiOptions& options, const Exchange& exchange) {
   constexpr std::string_view kEnd = "/false_hit";
   if (options.cache == nullptr || !exchange.tail.ends_with(kEnd))
     return send_error(*exchange.responder, {base::Code::kNotFound, "There is no such entry here."});
   const auto key = Key::of_hex(exchange.tail.substr(0, exchange.tail.size() - kEnd.size()));
-  const auto entry = key ? options.cache->get(*key) : nullptr;
-  const Caller& caller = *exchange.caller;
-  if (entry == nullptr || !(caller.is_operator() || entry->meta.tenant == caller.tenant())) {
+  const auto entry = key ? seen_by(*options.cache, *exchange.caller, *key) : nullptr;
+  if (entry == nullptr) {
     return send_error(*exchange.responder,
                       {base::Code::kNotFound, "The cache holds no live entry under this key.", "key"});
   }
-  options.cache->purge(response_cache::Filter::of_key(*key));
-  ++flagged;
-  send_json(*exchange.responder, 200,
-            to_text({{"key", key->hex()}, {"deleted", true}, {"false_hits", flagged.load()}}));
+  options.cache->purge_answer(*key, entry);
+  options.cache->count_flagged(*entry);
+  send_json(
+      *exchange.responder, 200,
+      to_text({{"key", key->hex()}, {"deleted", true}, {"false_hits", options.cache->stats().flagged}}));
 }
 
 }  // namespace
@@ -139,10 +140,7 @@ std::string dashboard_snapshot(const ApiOptions& options, const DashboardSources
            {"latency", sources.recent.percentiles()},
            {"requests", json::array()}};
   if (options.kv_stats) out["kv"] = options.kv_stats()["models"];
-  if (options.cache != nullptr) {
-    out["cache"] = stats_json(options.cache->stats());
-    out["cache"]["token_hit_rate"] = sources.tenants.all().token_hit_rate();
-  }
+  if (options.cache != nullptr) out["cache"] = cache_figures(options, sources.tenants);
   if (options.meter != nullptr)
     out["provider"] = spending_json(*options.meter, sources.access.budgets(), std::nullopt);
   if (options.audit) out["audit"] = audit::to_json(options.audit());
@@ -172,10 +170,8 @@ void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::
     if (query->kind == "cache") return list_cache(options, exchange, *query);
     list_requests(recent, exchange, *query);
   });
-  const auto flagged = std::make_shared<std::atomic<std::uint64_t>>(0);
-  router.add("POST", "/v1/cache/entries/{key}", [&options, &background, flagged](const Exchange& exchange) {
-    const bool taken =
-        background.run([&options, flagged, exchange] { flag_false_hit(options, *flagged, exchange); });
+  router.add("POST", "/v1/cache/entries/{key}", [&options, &background](const Exchange& exchange) {
+    const bool taken = background.run([&options, exchange] { flag_false_hit(options, exchange); });
     if (!taken)
       send_error(*exchange.responder, {base::Code::kUnavailable, "Too many purges wait: try again."});
   });

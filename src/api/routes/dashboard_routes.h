@@ -3,11 +3,10 @@
 //   GET /v1/dashboard/events   a snapshot a second, as server-sent events
 //   GET /v1/dashboard/items    ?kind=cache|requests|trajectories &page=N &q=TEXT
 //   POST /v1/cache/entries/{key}/false_hit   somebody says that this answer was given for another question:
-//                              the entry goes, and the complaint is counted
+//                              the entry goes with all that would give its answer again, and the complaint is counted
 #pragma once
 
-#include <atomic>
-#include <cstdint>
+#include <string>
 
 #include "api/api.h"
 #include "api/background.h"

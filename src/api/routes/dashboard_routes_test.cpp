@@ -57,6 +57,7 @@ TEST_F(Dashboard, TheStreamsFirstEventHoldsWhatHappened) {
   });
   ASSERT_TRUE(response);
   const json snapshot = json::parse(got.at(0));
+  EXPECT_EQ(snapshot["cache"], json::parse(send("GET", "/v1/cache").body)) << "one object for both";
   EXPECT_EQ(snapshot["cache"]["misses"], 1);
   EXPECT_EQ(snapshot["cache"]["hit_rate"], 0.5);
   EXPECT_EQ(snapshot["cache"]["token_hit_rate"], 0.5);
@@ -80,8 +81,15 @@ TEST_F(Dashboard, EntriesAreFoundPagedAndFlagged) {
   ASSERT_EQ(found["items"].size(), 1U);
   EXPECT_EQ(found["items"][0]["preview"], "an answer in two");
   const std::string entry = "/v1/cache/entries/" + found["items"][0]["key"].get<std::string>();
-  EXPECT_EQ(send("POST", entry + "/false_hit").status, 200);
+  const json before = json::parse(send("GET", "/v1/cache").body);
+  EXPECT_EQ(json::parse(send("POST", entry + "/false_hit").body)["false_hits"], 1);
   EXPECT_EQ(send("GET", entry).status, 404);
+  json after = json::parse(send("GET", "/v1/cache").body);
+  EXPECT_EQ(after["false_hits"], 1);
+  EXPECT_EQ(after["purged"], before["purged"].get<int>() + 1);
+  EXPECT_EQ(after["entries"], before["entries"].get<int>() - 1);
+  for (const char* moved : {"false_hits", "purged", "entries", "bytes", "ram"}) after[moved] = before[moved];
+  EXPECT_EQ(after, before) << "a complaint is no lookup";
   EXPECT_EQ(send("POST", entry + "/false_hit").status, 404);
 }
 

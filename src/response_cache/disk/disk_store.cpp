@@ -100,7 +100,6 @@ class LmdbStore final : public DiskStore {
         if (found == changes->end()) continue;
         if (!found->second) return std::nullopt;
         const Entry& entry = *found->second;
-        ++stats_.hits;
         return OutsideEntry{key, entry.value, entry.meta, entry.stored_unix_s};
       }
     }
@@ -114,9 +113,10 @@ class LmdbStore final : public DiskStore {
       out = read_record(key, view(bytes));
       damaged = !out;
     }
-    if (damaged) erase(key);
+    if (!damaged) return out;
+    erase(key);
     const std::lock_guard lock(mutex_);
-    ++(damaged ? stats_.corrupt : stats_.hits);
+    ++stats_.corrupt;
     return out;
   }
 
@@ -174,21 +174,30 @@ class LmdbStore final : public DiskStore {
   }
 
   DiskStats stats() const override {
-    DiskStats out;
-    {
-      const std::lock_guard lock(mutex_);
-      out = stats_;
-    }
+    const std::lock_guard lock(mutex_);  // over the snapshot too: which changes it has is known then
+    DiskStats out = stats_;
     MDB_stat stat{};
     Txn txn;
     if (begin(env_.get(), MDB_RDONLY, txn) == 0 && mdb_stat(txn.get(), dbi_, &stat) == 0) {
       out.entries = stat.ms_entries;
       out.bytes = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * stat.ms_psize;
+      for (const auto& [key, entry] : waiting_) count_change(txn.get(), key, entry != nullptr, out.entries);
+      for (const auto& [key, entry] : writing_) {
+        if (!waiting_.contains(key)) count_change(txn.get(), key, entry != nullptr, out.entries);
+      }
     }
     return out;
   }
 
  private:
+  /// What a change that may not be written yet does to the number of entries.
+  void count_change(MDB_txn* txn, const Key& key, bool put, std::uint64_t& entries) const {
+    MDB_val at = val(key), bytes{};
+    const bool there = mdb_get(txn, dbi_, &at, &bytes) == 0;
+    if (put && !there) ++entries;
+    if (!put && there) --entries;
+  }
+
   /// LMDB sees no file that it could trip over.
   base::Status check(const std::string& file) {
     std::error_code failed;

@@ -32,8 +32,10 @@ struct DiskOptions {
 };
 
 struct DiskStats {
-  std::uint64_t entries = 0, bytes = 0;  // of the file
-  std::uint64_t hits = 0, written = 0, evicted = 0, dropped = 0, failures = 0, corrupt = 0;
+  std::uint64_t entries = 0;  // with those still to be written, without those still to be erased
+  std::uint64_t bytes = 0;    // of the file
+  std::uint64_t hits = 0;     // lookups that it answered, RAM having nothing: counted by whoever looks up
+  std::uint64_t written = 0, evicted = 0, dropped = 0, failures = 0, corrupt = 0;
   std::string set_aside = {};  // where a damaged file is that was found at the start; "": none was
 };
 

@@ -214,5 +214,42 @@ TEST_F(DiskStoreTest, TheCacheStartsWarmAndForgetsBelowToo) {
   EXPECT_EQ(cache.tiers().disk()->stats().entries, 0U);
 }
 
+/// What is kept is what a list shows, written or not; and a look below RAM is no hit of the disk's.
+TEST_F(DiskStoreTest, WhatIsKeptAndWhatIsCountedBelowRam) {
+  base::FakeClock clock;
+  {
+    ResponseCache cache({.entries_max = 100}, clock);
+    cache.tiers().set_disk(open());
+    for (int i = 0; i < 150; ++i) {
+      ASSERT_TRUE(
+          cache.store(key_of(i), Value{json(i)}, {.ttl_s = i == 9 ? std::optional(60.0) : std::nullopt}));
+      ASSERT_EQ(cache.tiers().kept().entries, static_cast<std::uint64_t>(i) + 1) << "stored again is one";
+      ASSERT_TRUE(cache.store(key_of(i / 2), Value{json(i / 2)},
+                              {.ttl_s = i / 2 == 9 ? std::optional(60.0) : std::nullopt}));
+    }
+    EXPECT_EQ(cache.stats().entries, 100U) << "of RAM";
+    EXPECT_EQ(cache.purge(Filter::of_key(key_of(20))), 1U);
+    EXPECT_EQ(cache.tiers().kept().entries, 149U);
+  }
+  ResponseCache cache({.entries_max = 100}, clock);
+  cache.tiers().set_disk(open());
+  EXPECT_EQ(cache.tiers().kept().entries, 149U);
+  EXPECT_EQ(cache.stats().entries, 0U);
+  std::size_t listed = 0;
+  cache.visit({}, [&listed](const Key&, const Entry&) { ++listed; });
+  EXPECT_EQ(listed, 149U);
+  cache.look(key_of(1), [](const EntryPtr& seen) { EXPECT_NE(seen, nullptr); });
+  EXPECT_EQ(cache.purge(Filter::of_key(key_of(2))), 1U);
+  EXPECT_EQ(cache.tiers().disk_stats()->hits, 0U);
+  EXPECT_EQ(cache.stats().entries, 0U) << "a look brings nothing up";
+  EXPECT_TRUE(cache.get(key_of(1)) && cache.get(key_of(1)));
+  EXPECT_EQ(cache.tiers().disk_stats()->hits, 1U);
+  clock.advance(std::chrono::seconds(100));
+  EXPECT_FALSE(cache.get(key_of(9)));
+  EXPECT_EQ(cache.tiers().disk_stats()->hits, 1U);
+  EXPECT_EQ(cache.stats().expired, 1U) << "also one that was never in RAM";
+  EXPECT_EQ(cache.tiers().kept().entries, 147U);
+}
+
 }  // namespace
 }  // namespace pmt::response_cache

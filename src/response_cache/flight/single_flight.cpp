@@ -54,8 +54,9 @@ void SingleFlight::join(const std::shared_ptr<Waiter>& waiter) {
     if (const auto running = flights_.find(job.key); running != flights_.end()) {
       flight = running->second;
       ++flight->waiting_;
-    } else if (found = cache_.tiers().find_in_ram(
-                   job.key, {.max_age_s = job.request->cache.max_age_s, .answers_only = true});
+    } else if (found = cache_.tiers().find_in_ram(job.key, {.max_age_s = job.request->cache.max_age_s,
+                                                            .answers_only = true,
+                                                            .asker = asker_of(job.request->engine_call)});
                !found) {
       flight = std::make_shared<Flight>(*this, job, Flight::Ask::kWait);
       flights_.emplace(job.key, flight);
@@ -187,6 +188,18 @@ void Flight::on_event(llm::Event event) {
   log_.append(std::move(event));
 }
 
+namespace {
+
+std::vector<Key> keys_of(const std::vector<std::string>& digests) {
+  std::vector<Key> keys;
+  for (const std::string& digest : digests) {
+    if (const auto key = Key::of_hex(digest)) keys.push_back(*key);
+  }
+  return keys;
+}
+
+}  // namespace
+
 void Flight::store(const llm::Done& done) {
   const base::Nanos computed_at = table_.clock_.now();
   seen_.compute_ms = base::ms_between(started_at_, computed_at);
@@ -206,7 +219,9 @@ void Flight::store(const llm::Done& done) {
                                        .semantic_scope = job_.semantic_scope,
                                        .usd = seen_.usd,
                                        .compute_s = seen_.compute_ms / 1e3,
-                                       .stale_s = request.cache.stale_while_revalidate_s.value_or(0)},
+                                       .stale_s = request.cache.stale_while_revalidate_s.value_or(0),
+                                       .made_of = keys_of(done.report.made_of),
+                                       .engine_call = request.engine_call},
                           std::exchange(reservation_, {}));
   seen_.store_ms = base::ms_between(computed_at, table_.clock_.now());
   seen_.stored = stored.has_value() && *stored;

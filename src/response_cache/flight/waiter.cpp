@@ -24,6 +24,7 @@ void Waiter::end_lookup(Ending ending, std::int64_t tokens, double usd) {
   if (job_.looked_up && !lookup_ended_.exchange(true))
     table_.cache_.end_lookup(
         job_.key, {.ending = ending,
+                   .asker = asker_of(job_.request->engine_call),
                    .who = {.model = table_.options_.model, .tenant = job_.request->tenant, .key = {}},
                    .tokens = tokens,
                    .usd = usd});

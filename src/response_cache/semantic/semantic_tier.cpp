@@ -104,7 +104,6 @@ std::optional<SemanticTier::Question> SemanticTier::question_of(const llm::Reque
 
 SemanticCounts& SemanticCounts::operator+=(const SemanticCounts& other) {
   lookups += other.lookups;
-  hits += other.hits;
   shadow_hits += other.shadow_hits;
   explored += other.explored;
   failed += other.failed;
@@ -233,7 +232,6 @@ SemanticTier::Decision SemanticTier::decide(const std::shared_ptr<Pending>& pend
     decision.why = fmt::format("explored: a question of similarity {:.3f} could have served, and is checked",
                                best.cosine);
   } else {
-    count(*pending, &SemanticCounts::hits);
     decision.entry = std::move(entry);
     decision.pending = nullptr;
   }

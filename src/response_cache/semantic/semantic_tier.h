@@ -47,9 +47,13 @@ namespace pmt::response_cache {
 /// Of what could be served, so much is computed all the same, to go on learning whether it is right.
 inline constexpr double kExploredShare = 0.02;
 
-/// What requests' lookups came to. lookups = hits + shadow_hits + explored + those that were not safe + failed.
+/// What came of requests that asked the tier. A hit is counted where every lookup is, by who was answered
+/// (LookupCounts::semantic): who left meanwhile had none.
 struct SemanticCounts {
-  std::uint64_t lookups = 0, hits = 0, shadow_hits = 0, explored = 0, failed = 0;
+  std::uint64_t lookups = 0;                // exact misses that asked it,
+  std::uint64_t shadow_hits = 0;            // of these: would have been served, in shadow mode
+  std::uint64_t explored = 0;               // of these: could have been, and were computed to learn
+  std::uint64_t failed = 0;                 // of these: the question could not be embedded
   std::uint64_t agreed = 0, disagreed = 0;  // labels
   std::uint64_t shadow_wrong = 0;           // of the shadow hits, those whose answers then differed
   SemanticCounts& operator+=(const SemanticCounts& other);

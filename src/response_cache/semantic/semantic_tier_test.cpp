@@ -18,6 +18,7 @@ using llm::CacheStatus;
 class WordsEmbedder final : public llm::Embedder {
  public:
   void embed_async(std::vector<llm::EmbedInput> inputs, base::CancelToken, Done done) override {
+    if (before) before();
     if (fails) return done(base::Error{base::Code::kUnavailable, "no embeddings today"});
     llm::Embeddings out{.width = 384, .values = {}, .tokens = 1};
     for (const auto& input : inputs) {
@@ -34,6 +35,7 @@ class WordsEmbedder final : public llm::Embedder {
     done(std::move(out));
   }
   bool fails = false;
+  std::function<void()> before = {};
 };
 
 class SemanticTierTest : public testing::Test {
@@ -86,7 +88,8 @@ TEST_F(SemanticTierTest, AnotherWordingIsServedAndSaysSo) {
   EXPECT_GT(done_of(hit).report.cache->similarity.value(), 0.8);
   EXPECT_GT(done_of(hit).report.cache->tokens_saved, 0);
   EXPECT_EQ(started_report(hit).status, CacheStatus::kSemanticHit);
-  EXPECT_EQ(tier_.stats().hits, 1U);
+  EXPECT_EQ(cache_.stats().semantic, 1U);
+  EXPECT_EQ(cache_.stats().exact(), 0U);
   EXPECT_EQ(cache_.stats().hits, 1U);
   EXPECT_EQ(cache_.stats().misses, 1U);
   EXPECT_EQ(model_.calls(), 1);
@@ -108,7 +111,7 @@ TEST_F(SemanticTierTest, NumbersNegationAndNamesAreNotServed) {
   EXPECT_NE(why(negation).find("differs in: negation"), std::string::npos) << why(negation);
   const auto name = complete(question("Who won the cup of Chile in 1990?"), "D");
   EXPECT_NE(why(name).find("differs in: names"), std::string::npos) << why(name);
-  EXPECT_EQ(tier_.stats().hits, 0U);
+  EXPECT_EQ(cache_.stats().semantic, 0U);
 }
 
 TEST_F(SemanticTierTest, EverythingElseOfTheRequestMustBeTheSame) {
@@ -196,7 +199,7 @@ TEST_F(SemanticTierTest, ExploringFindsThatTheAnswersDiffer) {
   EXPECT_NE(why(explored).find("explored"), std::string::npos) << why(explored);
   EXPECT_EQ(tier_.stats().disagreed, 1U);
   EXPECT_EQ(tier_.stats().explored, 1U);
-  EXPECT_EQ(tier_.stats().hits, 0U);
+  EXPECT_EQ(cache_.stats().semantic, 0U);
 }
 
 TEST_F(SemanticTierTest, WithoutEmbeddingsItIsAMissThatSaysSo) {
@@ -205,6 +208,20 @@ TEST_F(SemanticTierTest, WithoutEmbeddingsItIsAMissThatSaysSo) {
   EXPECT_EQ(status(missed), CacheStatus::kMiss);
   EXPECT_NE(why(missed).find("no embeddings today"), std::string::npos);
   EXPECT_EQ(tier_.stats().failed, 1U);
+}
+
+/// A hit is an answer that was given.
+TEST_F(SemanticTierTest, WhoLeftBeforeItWasFoundHadNoHit) {
+  complete(question(kAsked));
+  const base::CancelToken cancel;
+  embedder_.before = [&cancel] { cancel.cancel(); };
+  const auto sink = std::make_shared<llm::CollectingSink>();
+  cached_.start(question(kReworded), sink, cancel);
+  EXPECT_EQ(failure_of(sink->wait()).code, base::Code::kCancelled);
+  EXPECT_EQ(cache_.stats().semantic, 0U);
+  EXPECT_EQ(cache_.stats().hits, 0U);
+  EXPECT_EQ(cache_.stats().misses, 2U);
+  EXPECT_EQ(usage_.count(base::Surface::kCompletions), 0U);
 }
 
 TEST_F(SemanticTierTest, OnlyIfCachedTakesASemanticHit) {

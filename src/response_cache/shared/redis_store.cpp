@@ -202,6 +202,9 @@ class RedisStore final : public SharedStore {
   void count(const base::User& who, std::uint64_t SharedCounts::*what) {
     by_owner_.change(who.view(), [what](SharedCounts& counts) { ++(counts.*what); });
   }
+  void count(const AcquireOptions& asking, std::uint64_t SharedCounts::*what) {
+    if (asking.counted) count(asking.who, what);
+  }
 
   void ask(const AskingPtr& asking, SteadyTime due) {
     worker_.ask({.make =
@@ -225,26 +228,26 @@ class RedisStore final : public SharedStore {
     if (what == "v") return hear_value(asking, *reply);
     if (what == "l") return hear_lease(asking);
     if (what == "w") return hear_taken(asking);
-    count(asking->options.who, &SharedCounts::misses);
+    count(asking->options, &SharedCounts::misses);
     asking->done({});
   }
 
   void hear_value(const AskingPtr& asking, const Reply& reply) {
     auto entry = usable(*asking, reply.at(1).text, reply.at(2).integer);
     if (entry) {
-      count(asking->options.who, asking->waited ? &SharedCounts::waited : &SharedCounts::hits);
+      count(asking->options, asking->waited ? &SharedCounts::waited : &SharedCounts::hits);
       return asking->done({.entry = std::move(entry), .waited = asking->waited});
     }
     asking->read = false;
     if (asking->options.lease) return ask(asking, {});
-    count(asking->options.who, &SharedCounts::misses);
+    count(asking->options, &SharedCounts::misses);
     asking->done({});
   }
 
   void hear_lease(const AskingPtr& asking) {
     Lease lease{.key = asking->key, .token = asking->token};
     ++counts_.leases;
-    count(asking->options.who, &SharedCounts::misses);
+    count(asking->options, &SharedCounts::misses);
     if (asking->waited) ++counts_.taken_over;
     {
       const std::lock_guard lock(mutex_);
@@ -261,9 +264,9 @@ class RedisStore final : public SharedStore {
   void hear_taken(const AskingPtr& asking) {
     if (!asking->options.wait) return asking->done({.entry = nullptr, .busy = true});
     const auto now = steady_clock::now();
-    if (now >= asking->until) count(asking->options.who, &SharedCounts::wait_limits);
+    if (now >= asking->until) count(asking->options, &SharedCounts::wait_limits);
     if (quiet_ || now >= asking->until || (asking->options.given_up && asking->options.given_up())) {
-      count(asking->options.who, &SharedCounts::misses);
+      count(asking->options, &SharedCounts::misses);
       return asking->done({});
     }
     asking->waited = true;

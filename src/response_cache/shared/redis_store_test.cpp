@@ -107,6 +107,21 @@ TEST_F(RedisStoreTest, TwoServersShareHits) {
   EXPECT_EQ(b.get("x"), nlohmann::json({{"n", 1}}));  // from RAM by now
 }
 
+TEST_F(RedisStoreTest, WhoLooksIsNoLookupThereEither) {
+  Server a(*redis), b(*redis);
+  ASSERT_TRUE(a.comes_up() && b.comes_up());
+  a.put("x", {{"n", 1}}, {.tokens = 7});
+  ASSERT_TRUE(stored(a, 1));
+  for (const char* name : {"x", "none"}) {
+    std::promise<bool> seen;
+    b.cache.look(base::sha256(name), [&](const EntryPtr& entry) { seen.set_value(entry != nullptr); });
+    EXPECT_EQ(seen.get_future().get(), name == std::string("x"));
+  }
+  EXPECT_EQ(b.stats().hits + b.stats().misses, 0U);
+  EXPECT_EQ(b.cache.stats().hits + b.cache.stats().misses, 0U);
+  EXPECT_EQ(b.cache.stats().entries, 0U) << "and nothing was brought here";
+}
+
 TEST_F(RedisStoreTest, AnInvalidationThatReturnedHoldsEverywhere) {
   Server a(*redis), b(*redis);
   ASSERT_TRUE(a.comes_up() && b.comes_up());

@@ -68,8 +68,9 @@ class SharedStore {
   virtual ~SharedStore() = default;
 
   struct AcquireOptions {
-    bool lease = true;  // take the right to compute, if there is no value
-    bool wait = true;   // if another has that right, wait for its answer, for a bounded time
+    bool lease = true;    // take the right to compute, if there is no value
+    bool wait = true;     // if another has that right, wait for its answer, for a bounded time
+    bool counted = true;  // false: somebody only looks, and no counter of lookups moves
     std::optional<double> max_age_s = {};  // an older value counts as none
     std::function<bool()> given_up = {};   // nobody waits any more
     base::User who = {};                   // whose counters count it, by model and tenant

@@ -111,6 +111,7 @@ std::size_t entry_bytes(const Entry& entry) {
   return block(sizeof(Entry) + kSharedPtrBytes) + node_pool::kBlockBytes + kSlotsBytes +
          heap(entry.meta.tenant) + heap(entry.meta.name_space) + heap(entry.meta.model) +
          heap(entry.meta.question) + heap(entry.meta.semantic_scope) + heap(entry.meta.tags) +
+         heap_of_array(entry.meta.made_of) +
          std::visit([](const auto& content) { return heap(content); }, entry.value.content);
 }
 

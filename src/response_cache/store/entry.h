@@ -42,6 +42,10 @@ struct StoreOptions {
   double usd = 0;                   // what computing it cost
   double compute_s = 0;             // how long it took
   double stale_s = 0;               // how long after ttl_s it may still be given while it is refreshed
+  /// Entries whose answers this one was made of: an engine's own calls.
+  std::vector<Key> made_of = {};
+  bool engine_call =
+      false;  // who stores it is an engine, for a call of its own: for the counters, kept nowhere
 };
 
 struct Entry {

@@ -21,6 +21,7 @@ json meta_json(const StoreOptions& meta, std::int64_t stored_unix_s) {
   if (meta.usd > 0) out["usd"] = meta.usd;
   if (meta.compute_s > 0) out["compute_s"] = meta.compute_s;
   if (meta.stale_s > 0) out["stale_s"] = meta.stale_s;
+  for (const Key& part : meta.made_of) out["made_of"].push_back(part.hex());
   if (!meta.semantic_scope.empty()) {
     out["semantic"] = {{"scope", meta.semantic_scope}, {"question", bytes_json(meta.question)}};
   }
@@ -39,6 +40,12 @@ base::Status read_meta(const json& value, StoreOptions& meta, std::int64_t& stor
   meta.usd = fields.number("usd");
   meta.compute_s = fields.number("compute_s");
   meta.stale_s = fields.number("stale_s");
+  TRY_ASSIGN(const auto parts, read_strings(fields.array("made_of"), "made_of"));
+  for (const std::string& part : parts) {
+    const auto key = Key::of_hex(part);
+    if (!key) return corrupt("made_of must be an array of keys");
+    meta.made_of.push_back(*key);
+  }
   if (const json& semantic = fields.at("semantic"); !semantic.is_null()) {
     Fields of(semantic, "semantic");
     meta.semantic_scope = of.text("scope");

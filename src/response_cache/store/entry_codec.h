@@ -24,7 +24,7 @@ struct OutsideEntry {
   std::int64_t stored_unix_s = 0;
 };
 
-/// {"tokens", "ttl_s", "tenant", "namespace", "model", "tags", "usd", "compute_s", "stale_s", "stored"}
+/// {"tokens", "ttl_s", "tenant", "namespace", "model", "tags", "usd", "compute_s", "stale_s", "made_of", "stored"}
 nlohmann::json meta_json(const StoreOptions& meta, std::int64_t stored_unix_s);
 base::Status read_meta(const nlohmann::json& json, StoreOptions& meta, std::int64_t& stored_unix_s);
 

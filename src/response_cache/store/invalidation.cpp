@@ -27,11 +27,9 @@ struct Part {
   const char* name;
   std::optional<std::string> Filter::*value;
 };
-constexpr Part kParts[] = {{"tag", &Filter::tag},
-                           {"model", &Filter::model},
-                           {"namespace", &Filter::name_space},
-                           {"tenant", &Filter::tenant},
-                           {"prefix", &Filter::key_prefix}};
+constexpr Part kParts[] = {
+    {"tag", &Filter::tag},       {"model", &Filter::model},       {"namespace", &Filter::name_space},
+    {"tenant", &Filter::tenant}, {"prefix", &Filter::key_prefix}, {"made_of", &Filter::made_of}};
 
 }  // namespace
 
@@ -58,7 +56,7 @@ std::string filter_text(const Filter& filter) {
 
 base::Result<Filter> read_filter(const nlohmann::json& json) {
   const base::Error wrong{base::Code::kCorrupt,
-                          "a filter must be an object of tag, model, namespace, tenant, prefix"};
+                          "a filter must be an object of tag, model, namespace, tenant, prefix, made_of"};
   if (!json.is_object()) return wrong;
   Filter filter;
   for (const auto& [name, value] : json.items()) {
@@ -76,7 +74,10 @@ base::Result<Filter> read_filter(const nlohmann::json& json) {
   return filter;
 }
 
-Matcher::Matcher(const Filter& filter) : filter_(filter), range_(range_of(filter.key_prefix.value_or(""))) {}
+Matcher::Matcher(const Filter& filter)
+    : filter_(filter),
+      range_(range_of(filter.key_prefix.value_or(""))),
+      part_(Key::of_hex(filter.made_of.value_or(""))) {}
 
 bool Matcher::operator()(const Key& key, const StoreOptions& meta) const {
   if (key < from() || key > to()) return false;
@@ -84,6 +85,9 @@ bool Matcher::operator()(const Key& key, const StoreOptions& meta) const {
     return false;
   if (filter_.model && meta.model != *filter_.model) return false;
   if (filter_.tenant && meta.tenant != *filter_.tenant) return false;
+  if (filter_.made_of &&
+      (!part_ || std::find(meta.made_of.begin(), meta.made_of.end(), *part_) == meta.made_of.end()))
+    return false;
   return !filter_.name_space || meta.name_space == *filter_.name_space;
 }
 

@@ -31,7 +31,8 @@ struct Filter {
   std::optional<std::string> name_space = {};
   std::optional<std::string> tenant = {};
   std::optional<std::string> key_prefix =
-      {};  // of the key's hex, in lower case; all 64 digits name one entry
+      {};                                   // of the key's hex, in lower case; all 64 digits name one entry
+  std::optional<std::string> made_of = {};  // a key's hex: what this entry's answer had a part in
 
   static Filter of_key(const Key& key);
   /// The one key that it names by key_prefix, if that is whole.
@@ -39,7 +40,7 @@ struct Filter {
   bool operator==(const Filter&) const = default;
 };
 
-/// {"tag", "model", "namespace", "tenant", "prefix"}: those that are set. Equal filters give equal texts.
+/// {"tag", "model", "namespace", "tenant", "prefix", "made_of"}: those that are set. Equal filters give equal texts.
 nlohmann::json filter_json(const Filter& filter);
 /// Its text; bytes that are no UTF-8, which no entry has, are replaced.
 std::string filter_text(const Filter& filter);
@@ -57,6 +58,7 @@ class Matcher {
  private:
   const Filter& filter_;
   const std::pair<Key, Key> range_;
+  const std::optional<Key> part_;  // what made_of names; null: no key
 };
 
 /// `filters`, none lost and perhaps covering more, in as few as there are tenants: what is of one tenant

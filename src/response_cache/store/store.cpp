@@ -46,20 +46,28 @@ float worth_of(const StoreOptions& meta, const Limits& limits) {
 
 }  // namespace
 
-Stats& Stats::operator+=(const Stats& other) {
+LookupCounts& LookupCounts::operator+=(const LookupCounts& other) {
   hits += other.hits;
   stale += other.stale;
+  semantic += other.semantic;
   misses += other.misses;
   coalesced += other.coalesced;
   stores += other.stores;
+  tokens_saved += other.tokens_saved;
+  usd_saved += other.usd_saved;
+  return *this;
+}
+
+Stats& Stats::operator+=(const Stats& other) {
+  LookupCounts::operator+=(other);
+  engine += other.engine;
   refused += other.refused;
   evictions += other.evictions;
   expired += other.expired;
   purged += other.purged;
+  flagged += other.flagged;
   entries += other.entries;
   bytes += other.bytes;
-  tokens_saved += other.tokens_saved;
-  usd_saved += other.usd_saved;
   return *this;
 }
 
@@ -92,10 +100,23 @@ struct Store::Node : Evictable {
 /// One lock, one table, one policy. Every member needs the lock. What a hit counts lies in one cache line: two
 /// cores that hit take as few lines as possible from one another.
 struct alignas(64) Store::Shard {
-  struct alignas(64) Counted {
-    std::uint64_t hits = 0, stale = 0, stores = 0, refused = 0, evictions = 0, expired = 0;
+  struct Hits {
+    std::uint64_t hits = 0, stale = 0;
     std::int64_t tokens_saved = 0;
     double usd_saved = 0;
+    void add(const Node& node, bool is_stale) {
+      ++hits;
+      stale += is_stale ? 1 : 0;
+      tokens_saved += node.tokens;
+      usd_saved += node.usd;
+    }
+    void add_to(LookupCounts& sum) const {
+      sum += LookupCounts{.hits = hits, .stale = stale, .tokens_saved = tokens_saved, .usd_saved = usd_saved};
+    }
+  };
+  struct alignas(64) Counted {
+    Hits client, engine;
+    std::uint64_t client_stores = 0, engine_stores = 0, refused = 0, evictions = 0, expired = 0;
   };
   mutable BriefMutex mutex;
   std::vector<Counted> counted;  // at each owner's number; a node's owner has one
@@ -187,10 +208,8 @@ Found Store::find(const Key& key, const LookupOptions& options) {
   if (const auto why = unusable(home, node, options, stale, expired)) return {.entry = nullptr, .why = *why};
   home.policy->touch(node);
   Shard::Counted& counted = home.counted[node.owner];
-  ++counted.hits;
-  counted.tokens_saved += node.tokens;
-  counted.usd_saved += node.usd;
-  if (stale) ++counted.stale;
+  if (options.asker == Asker::kClient) counted.client.add(node, stale);
+  if (options.asker == Asker::kEngine) counted.engine.add(node, stale);
   return {.entry = entry_in(*found), .stale = stale};
 }
 
@@ -280,7 +299,7 @@ base::Result<bool> Store::keep(const Key& key, const EntryPtr& entry, const Admi
       if (!is_new && (changes_of(key) != *filled_at || home.nodes.find(key) != nullptr)) return false;
       if (try_put(home, key, entry, owner, removed)) {
         if (!is_new) return true;
-        ++home.of(owner).stores;
+        ++(entry->meta.engine_call ? home.of(owner).engine_stores : home.of(owner).client_stores);
         ++changes_of(key);
         if (below_ != nullptr) below_->put(key, entry);
         return true;
@@ -355,21 +374,24 @@ StatsByOwner Store::stats() const {
     const std::lock_guard lock(each.mutex);
     for (std::size_t owner = 0; owner < each.counted.size(); ++owner) {
       const Shard::Counted& counted = each.counted[owner];
-      of_owner(sums, static_cast<Owners::Number>(owner)) += Stats{.hits = counted.hits,
-                                                                  .stale = counted.stale,
-                                                                  .stores = counted.stores,
-                                                                  .refused = counted.refused,
-                                                                  .evictions = counted.evictions,
-                                                                  .expired = counted.expired,
-                                                                  .tokens_saved = counted.tokens_saved,
-                                                                  .usd_saved = counted.usd_saved};
+      Stats& sum = of_owner(sums, static_cast<Owners::Number>(owner));
+      counted.client.add_to(sum);
+      counted.engine.add_to(sum.engine);
+      sum.stores += counted.client_stores;
+      sum.engine.stores += counted.engine_stores;
+      sum.refused += counted.refused;
+      sum.evictions += counted.evictions;
+      sum.expired += counted.expired;
     }
   }
   return sums;
 }
 
 Stats Store::held() const {
-  return {.entries = room_->entries(), .bytes = room_->bytes()};
+  Stats held;
+  held.entries = room_->entries();
+  held.bytes = room_->bytes();
+  return held;
 }
 
 }  // namespace pmt::response_cache

@@ -38,10 +38,21 @@ struct Limits {
   double usd_per_second = 3e-5;  // what a second of waiting is worth to GDSF, beside the dollars
 };
 
+/// Whose lookup it is, and so which counters it moves (counters.h).
+enum class Asker {
+  kClient,  // a client's request, or its lookup of a value that it put there
+  kEngine,  // an engine's own call of a model, on the way to the answer to a client's request
+  kNobody,  // it is counted elsewhere
+};
+inline Asker asker_of(bool engine_call) {
+  return engine_call ? Asker::kEngine : Asker::kClient;
+}
+
 struct LookupOptions {
   std::optional<double> max_age_s = {};
   double stale_s = 0;         // so much longer than its life or max_age_s, if the caller has it refreshed
   bool answers_only = false;  // a value that is no model's answer counts as none
+  Asker asker = Asker::kClient;
 };
 
 /// Why a lookup gave nothing.
@@ -58,15 +69,32 @@ struct Found {
   explicit operator bool() const { return entry != nullptr; }
 };
 
-/// Counters since start. `hits + misses` = lookups; a stale hit is a hit; a coalesced one is a miss too, whose
-/// answer came from another request's computation. `refused`: calls of store that kept nothing. `bytes` includes
-/// each entry's overhead.
-struct Stats {
-  std::uint64_t hits = 0, stale = 0, misses = 0, coalesced = 0, stores = 0, refused = 0, evictions = 0,
-                expired = 0, purged = 0;
-  std::uint64_t entries = 0, bytes = 0;
-  std::int64_t tokens_saved = 0;
-  double usd_saved = 0;
+/// What lookups and stores of one kind of asker came to since the start. Each lookup is in exactly one of `hits`
+/// and `misses`.
+struct LookupCounts {
+  std::uint64_t hits = 0;         // lookups that an entry answered,
+  std::uint64_t stale = 0;        // of these: while the answer was computed anew
+  std::uint64_t semantic = 0;     // of the hits: with another question's answer
+  std::uint64_t misses = 0;       // lookups that no entry answered,
+  std::uint64_t coalesced = 0;    // of these: another request's computation did
+  std::uint64_t stores = 0;       // values that were kept: computed, put, imported
+  std::int64_t tokens_saved = 0;  // of hits and coalesced ones: what computing the answer had cost
+  double usd_saved = 0;           // the same in dollars
+  std::uint64_t exact() const { return hits - stale - semantic; }
+  LookupCounts& operator+=(const LookupCounts& other);
+};
+
+/// Clients' lookups, engines' own beside them, and what became of entries since the start. `entries` and `bytes` are
+/// of RAM, now.
+struct Stats : LookupCounts {
+  LookupCounts engine = {};
+  std::uint64_t refused = 0;             // calls of store that kept nothing
+  std::uint64_t evictions = 0;           // entries that left RAM for room; what is below RAM keeps them
+  std::uint64_t expired = 0;             // entries that a lookup met after their life, and that went
+  std::uint64_t purged = 0;              // entries that went on request
+  std::uint64_t flagged = 0;             // complaints that an answer was another question's
+  std::uint64_t entries = 0, bytes = 0;  // each entry's overhead included
+  LookupCounts& of(Asker asker) { return asker == Asker::kEngine ? engine : *this; }
   Stats& operator+=(const Stats& other);
 };
 /// At each owner's number; `entries` and `bytes` are told of all together, not here.
@@ -121,7 +149,7 @@ class Store {
   void visit(const Key& from, const Key& to, const Matches& matches,
              const std::function<void(const Key&, const Entry&)>& visit) const;
 
-  /// Hits, stale ones, stores, refusals, evictions and expiries.
+  /// Hits in RAM but for semantic ones, stores, refusals, evictions, and what expired here.
   StatsByOwner stats() const;
   /// Entries and bytes, and nothing else.
   Stats held() const;
