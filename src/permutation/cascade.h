@@ -9,8 +9,8 @@
 //                             v
 //                          fallback: the student's answer, marked degraded; without one, the teacher's error
 //
-// Each model's answer is cached under a key of its own (check, compute, store), so a teacher's answer is
-// there for other cascades too. While it is open whether the student is sure its words are held back, at most
+// Where there are two models, each one's answer is cached under a key of its own (check, compute, store), so a
+// teacher's answer is there for other cascades too; the whole answer's entry says of which it was made. While it is open whether the student is sure its words are held back, at most
 // `probe_tokens` of them; from then on the answer streams. A student that isn't sure is stopped there.
 //
 // Budgets: before each call the ledger is asked; a call gets what is left of the tokens and seconds as its

@@ -119,6 +119,7 @@ llm::Request stage_request(llm::Request request, const Spent& spent, bool local,
   }
   if (request.budget.seconds)
     request.budget.seconds = std::max(0.001, *request.budget.seconds - spent.seconds);
+  request.engine_call = true;
   if (local) {
     if (!request.kv.ratio && request.kv.mode == llm::KvMode::kAuto && kv_ratio > 0) {
       request.kv.ratio = kv_ratio;

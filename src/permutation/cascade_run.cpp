@@ -80,6 +80,9 @@ void CascadeRun::ask(StageKind kind, Cascade::Stage& stage, llm::Request request
   auto sink = std::make_shared<StageSink>(shared_from_this(), call);
   const base::CancelToken token = call->cancel;
   auto seen = call->seen;
+  // The whole answer is the one model's, and kept already: a twin would be one entry more, and would go on giving
+  // what was purged.
+  if (!policy().has_student || !policy().has_teacher) request.cache.mode = llm::CacheMode::kOff;
   stage.cached.start_observed(std::move(request), std::move(sink), token, std::move(seen));
 }
 
@@ -346,9 +349,25 @@ void CascadeRun::finish(const CallPtr& call) {
                                       .tokens = spent().tokens,
                                       .usd = usd_});
   done.report.calls = trace_.calls();
+  done.report.made_of = made_of(*call);
   done.transient = done.transient || !degraded_why_.empty();
   if (!started_) pass_started();
   std::exchange(sink_, nullptr)->on_event(std::move(done));
+}
+
+/// The entries of the calls whose words are in the answer of `last`.
+std::vector<std::string> CascadeRun::made_of(const Call& last) const {
+  std::vector<std::string> keys;
+  const auto add = [&keys](const Call& call) {
+    const auto& cache = call.done->report.cache;
+    if (cache && !cache->key.empty()) keys.push_back(cache->key);
+  };
+  add(last);
+  if (last.kind == StageKind::kSynthesis) {
+    add(*student_);
+    add(*teacher_);
+  }
+  return keys;
 }
 
 void CascadeRun::fail(base::Error error) {

@@ -395,5 +395,39 @@ TEST_F(CascadeTest, WhatTheStudentWasTaughtGoesAlongAndMakesTheKey) {
   student_.fail(2, base::Code::kUnavailable, "the fallback is down too");
 }
 
+/// The answer and the call that it was made of are two entries of one answer.
+TEST_F(CascadeTest, AFlaggedAnswerIsGivenByNeitherOfItsTwins) {
+  Engine engine(options(), cache_, clock_);
+  const auto answer = [&] {
+    const int before = student_.calls();
+    const auto sink = ask(engine);
+    if (student_.calls() > before) {
+      student_says(before, {"a", "b", "c"}, 0.9);
+      student_.finish(before, 3);
+    }
+    return done_of(sink->wait());
+  };
+  const auto entries = [&] {
+    std::map<std::string, response_cache::Key> keys;
+    cache_.visit({}, [&keys](const response_cache::Key& key, const response_cache::Entry& entry) {
+      keys[entry.meta.model] = key;
+    });
+    return keys;
+  };
+  answer();
+  for (const char* model : {"permutation", "small"}) {
+    const int asked = student_.calls();
+    ASSERT_EQ(entries().size(), 2U);
+    EXPECT_EQ(answer().report.cache->status, llm::CacheStatus::kHit);
+    const response_cache::Key key = entries().at(model);
+    EXPECT_EQ(cache_.purge_answer(key, cache_.tiers().peek(key)), 2U);
+    EXPECT_EQ(answer().report.cache->status, llm::CacheStatus::kMiss) << model;
+    EXPECT_EQ(student_.calls(), asked + 1) << model;
+  }
+  EXPECT_EQ(cache_.stats().hits, 2U);
+  EXPECT_EQ(cache_.stats().misses, 3U);
+  EXPECT_EQ(cache_.stats().engine.misses, 3U);
+}
+
 }  // namespace
 }  // namespace pmt::permutation

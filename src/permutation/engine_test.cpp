@@ -119,6 +119,20 @@ TEST_F(EngineTest, AHitTellsOfItsOwnWorkOnly) {
   EXPECT_EQ(usage_.count(base::Surface::kPermutation), 1U);
 }
 
+/// One client's request is one lookup and one entry, though a model is asked on the way.
+TEST_F(EngineTest, ARequestIsLookedUpAndStoredOnce) {
+  complete(question());
+  complete(question());
+  complete(question("What is the capital of Spain?"));
+  const response_cache::Stats stats = cache_.stats();
+  EXPECT_EQ(stats.hits, 1U);
+  EXPECT_EQ(stats.misses, 2U);
+  EXPECT_EQ(stats.stores, 2U);
+  EXPECT_EQ(stats.entries, 2U);
+  EXPECT_EQ(stats.engine.hits + stats.engine.misses + stats.engine.stores, 0U);
+  EXPECT_TRUE(student_.call(0).request.engine_call);
+}
+
 TEST_F(EngineTest, TheLookupOfAHitIsReallyTimed) {
   const base::SystemClock clock;
   Engine engine(alone("small", student_), cache_, clock);

@@ -155,6 +155,7 @@ std::shared_ptr<Asker::Waiter> Asker::begin(const Model& model, std::vector<llm:
   }
   llm::Request request = pattern_;
   request.model = model.name;
+  request.engine_call = true;
   request.endpoint = llm::Endpoint::kChat;
   request.messages = std::move(messages);
   request.sampling = {};
@@ -203,6 +204,9 @@ void Asker::add(const std::string& model, const llm::Done& done, double usd) {
   const llm::Report& report = done.report;
   ++totals_.calls;
   if (report.cache && report.cache->tokens_saved > 0) ++totals_.cache_hits;
+  constexpr std::size_t kKeysMax = 1000;
+  if (report.cache && !report.cache->key.empty() && totals_.cache_keys.size() < kKeysMax)
+    totals_.cache_keys.push_back(report.cache->key);
   if (report.kv) {
     totals_.kv_bytes += report.kv->bytes;
     totals_.kv_bytes_f16 += report.kv->bytes_f16;

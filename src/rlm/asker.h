@@ -46,6 +46,7 @@ struct CallTotals {
   std::int64_t prefix_tokens_reused = 0, drafted = 0, accepted = 0;
   double prefill_ms = 0, decode_ms = 0;
   std::optional<llm::KnowledgeReport> knowledge;  // each fact that fired once; null: no packs were asked for
+  std::vector<std::string> cache_keys = {};  // of the entries that hold the calls' answers, the first of them
 };
 
 struct ModelUsage {

@@ -88,6 +88,7 @@ Bounds bounds_of(const llm::Request& request, Bounds bounds) {
 /// The parts that every answer's extension object has, summed over the tree's calls.
 void add_totals(const CallTotals& totals, const llm::Request& pattern, llm::Report& report) {
   if (totals.calls == totals.failed) return;  // computed without a model
+  report.made_of = totals.cache_keys;
   if (totals.kv_bytes > 0) {
     report.kv = llm::KvReport{
         .mode = totals.compressed > 0 ? "query_aware" : "exact",
