@@ -10,8 +10,9 @@
 //                          fallback: the student's answer, marked degraded; without one, the teacher's error
 //
 // Where there are two models, each one's answer is cached under a key of its own (check, compute, store), so a
-// teacher's answer is there for other cascades too; the whole answer's entry says of which it was made. While it is open whether the student is sure its words are held back, at most
-// `probe_tokens` of them; from then on the answer streams. A student that isn't sure is stopped there.
+// teacher's answer is there for other cascades too; the whole answer's entry says of which it was made. While it is
+// open whether the student is sure its words are held back, at most `probe_tokens` of them; from then on the answer
+// streams. A student that isn't sure is stopped there.
 //
 // Budgets: before each call the ledger is asked; a call gets what is left of the tokens and seconds as its
 // own limits. So dollars are overrun by one call at most, tokens by that call's prompt.
