@@ -46,6 +46,8 @@ ErrorKind kind_of(const base::Error& error) {
     case Code::kUnprocessable:
       if (error.field == kOnlyIfCachedField) return {504, kBadRequest, "not_cached"};
       return {422, kBadRequest, "unprocessable"};
+    case Code::kConflict:
+      return {409, kBadRequest, "conflict"};
     case Code::kExhausted:
       return {429, "rate_limit_error", "rate_limit_exceeded", kRetryAfterS};
     case Code::kOverBudget:

@@ -39,9 +39,9 @@ void tell(const Caught& caught) noexcept {
 
 const char* to_string(Thread thread) {
   static constexpr std::array<const char*, kThreads> kNames = {
-      "intake",   "forms", "scheduler", "embedder",   "http",      "client",
-      "upstream", "rlm",   "sandbox",   "dashboard",  "cache",     "disk",
-      "semantic", "redis", "telemetry", "background", "knowledge", "sink"};
+      "intake",   "forms",     "scheduler",  "loader",    "embedder", "http", "client",
+      "upstream", "rlm",       "sandbox",    "dashboard", "cache",    "disk", "semantic",
+      "redis",    "telemetry", "background", "knowledge", "sink"};
   return kNames.at(static_cast<std::size_t>(thread));
 }
 

@@ -25,6 +25,7 @@ enum class Thread : std::uint8_t {
   kIntake,      // encodes a local model's prompts
   kForms,       // compiles forms (response_format, tools)
   kScheduler,   // runs a local model
+  kLoader,      // loads and unloads models that come on demand
   kEmbedder,    // runs the embedding model
   kHttp,        // I/O threads of the server
   kClient,      // the HTTP client's own
@@ -41,7 +42,7 @@ enum class Thread : std::uint8_t {
   kKnowledge,   // learns
   kSink,        // whoever listens to a request's events
 };
-inline constexpr std::size_t kThreads = 18;
+inline constexpr std::size_t kThreads = 19;
 const char* to_string(Thread thread);
 
 /// Whose work it is, and where it is guarded: the defaults are the place that makes the object.

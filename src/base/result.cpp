@@ -16,6 +16,8 @@ const char* to_string(Code code) {
       return "too_large";
     case Code::kUnprocessable:
       return "unprocessable";
+    case Code::kConflict:
+      return "conflict";
     case Code::kExhausted:
       return "exhausted";
     case Code::kOverBudget:

@@ -18,6 +18,7 @@ enum class Code {
   kNotFound,
   kTooLarge,       // a body, a context or a request that doesn't fit a fixed limit
   kUnprocessable,  // well-formed, but can't be acted on (e.g. only-if-cached and not cached)
+  kConflict,       // not while things are as they are (e.g. a model that is busy)
   kExhausted,      // a quota or a rate limit
   kOverBudget,     // the dollars that a key may spend are spent
   kUnavailable,    // busy or down: try again later
