@@ -302,6 +302,20 @@ base::Result<Opened> open_model(LocalModelOptions& options, const base::Clock& c
 
 }  // namespace
 
+EngineStats& EngineStats::operator+=(const EngineStats& other) {
+  for (const auto count :
+       {&EngineStats::requests, &EngineStats::completed, &EngineStats::cancelled, &EngineStats::failed,
+        &EngineStats::prompt_tokens, &EngineStats::completion_tokens, &EngineStats::steps,
+        &EngineStats::compressed, &EngineStats::compressed_tokens, &EngineStats::evicted_tokens,
+        &EngineStats::drafted, &EngineStats::accepted, &EngineStats::prefix_hits, &EngineStats::prefix_tokens,
+        &EngineStats::prefix_queried, &EngineStats::forms, &EngineStats::forms_found,
+        &EngineStats::forms_refused})
+    this->*count += other.*count;
+  running += other.running;
+  waiting += other.waiting;
+  return *this;
+}
+
 base::Result<std::unique_ptr<LocalModel>> LocalModel::load(LocalModelOptions options,
                                                            const base::Clock& clock) {
   model::init_llama();

@@ -29,8 +29,8 @@ enum class RuntimeChoice {
 };
 
 struct LocalModelOptions {
-  std::string name;  // as served, e.g. "smollm2-135m-instruct"
-  std::string path;  // the GGUF
+  std::string name;                // as served, e.g. "smollm2-135m-instruct"
+  std::string path;                // the GGUF
   std::string chat_template = {};  // Jinja, in place of the model's own; "": that
   RuntimeChoice runtime = RuntimeChoice::kAuto;
   CellType cell_type = CellType::kF16;      // through libllama: of requests that ask for nothing smaller
@@ -50,7 +50,8 @@ struct LocalModelOptions {
   bool calibrates_first = false;     // all at once while it is loaded: for those who measure
   bool calibrates = true;            // false: a model that has no calibration never gets one
   int calibration_piece_tokens = 0;  // compression::CalibratorOptions'
-  std::function<void(float fraction)> on_load_progress;
+  bool maps_file = true;  // libllama may; false: for a file that may be overwritten while it is used
+  std::function<bool(float fraction)> on_load_progress;  // false ends the loading
   std::function<void(float fraction)> on_calibration_progress;
   base::UsageCounter* compression_usage = nullptr;  // counts sequences cut down, by the request's surface
   base::UsageCounter* prefix_usage = nullptr;       // counts requests that reused a prefix
@@ -69,7 +70,7 @@ struct ModelInfo {
   /// Not empty: libllama runs it, so compression, our pages and our prefix index are off, and why. Names the
   /// architecture; "off: " goes before it.
   std::string runs_elsewhere = {};
-  std::string cell_type = {};  // then: in what it keeps keys and values, "f16"
+  std::string cell_type = {};        // then: in what it keeps keys and values, "f16"
   std::string template_sha256 = {};  // of the chat template that it was given in place of its own; "": none
   bool native_tools = false;         // the template has a notation of its own for calls
   bool thinks = false;               // its chat template has it think before it answers
@@ -127,13 +128,16 @@ struct EngineStats {
   std::uint64_t forms_found = 0;                     // of those, whose grammar was there already
   std::uint64_t forms_refused = 0;                   // of those, wrong or too complex
   std::int64_t running = 0, waiting = 0;
+
+  EngineStats& operator+=(const EngineStats& other);
 };
 
 class LocalModel : public llm::Completer, public llm::Vocabulary {
  public:
   /// Errors: no such file, not a GGUF, an architecture that nobody here runs (with libllama's reason) or, with
-  /// kOwn, that isn't ours (names those that are), too little memory (said before a weight is read). Nothing is
-  /// left behind. A page pool that doesn't fit is made smaller, with a warning.
+  /// kOwn, that isn't ours (names those that are), too little memory (said before a weight is read),
+  /// kCancelled (ended by on_load_progress). Nothing is left behind. A page pool that doesn't fit is made
+  /// smaller, with a warning.
   static base::Result<std::unique_ptr<LocalModel>> load(LocalModelOptions options, const base::Clock& clock);
 
   /// How rare a word is in what the model was trained on: the logarithm of its rank, or above.

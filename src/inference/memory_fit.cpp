@@ -7,9 +7,6 @@
 namespace pmt::inference {
 namespace {
 
-/// Activations of a step, logits, tokenizer, threads. An estimate, the same for every model: 60 to 180 MiB were
-/// measured for those of 0.1 to 1.5B parameters; a larger one, or one with a larger vocabulary, may take more.
-constexpr std::int64_t kWorkingBytes = std::int64_t{192} << 20;
 /// The shortest context that is worth loading a model for.
 constexpr std::int64_t kTokensMin = 512;
 

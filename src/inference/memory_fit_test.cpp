@@ -75,7 +75,7 @@ TEST(MemoryFit, AModelIsRefusedBeforeItIsRead) {
   options.path = file.path();
   options.threads = 1;
   bool read = false;
-  options.on_load_progress = [&](float) { read = true; };
+  options.on_load_progress = [&](float) { return read = true; };
   options.memory_available = [] { return 100 * kMiB; };
   const auto refused = LocalModel::load(options, clock);
   ASSERT_FALSE(refused);

@@ -36,6 +36,7 @@ constexpr std::uint64_t kAlignmentMax = 1 << 16;
 constexpr std::uint64_t kElementsMax = std::uint64_t{1} << 40;
 constexpr std::uint64_t kTextMax = 1 << 24;  // of a value; a chat template has some thousand bytes
 constexpr std::int64_t kLayersMax = 512;     // libllama's
+constexpr std::uint32_t kVersionMax = 1000;  // above it is damage, or of a machine of the other byte order
 
 /// Bytes of a value, 0 for texts and lists.
 std::uint64_t size_of(std::uint32_t type) {
@@ -97,6 +98,7 @@ class Header {
     if (std::string_view(magic.data(), magic.size()) != "GGUF")
       return wrong("it doesn't begin with the magic GGUF");
     TRY_ASSIGN(const auto version, number<std::uint32_t>("its version"));
+    newer_ = version > 3 && version <= kVersionMax;
     if (version != 2 && version != 3) return wrong(fmt::format("its version is {}, not 2 or 3", version));
     TRY_ASSIGN(const auto tensors, number<std::uint64_t>("its count of tensors"));
     TRY_ASSIGN(const auto keys, number<std::uint64_t>("its count of keys"));
@@ -106,6 +108,11 @@ class Header {
     TRY(check_keys());
     for (std::uint64_t i = 0; i < tensors; ++i) TRY(tensor());
     return check_places();
+  }
+  /// What to do about a file that it refuses.
+  const char* way_out() const {
+    return newer_ ? "a newer program wrote it: take a newer release of this one, or the file in version 3"
+                  : "the file is damaged or not for this program: fetch it again";
   }
 
  private:
@@ -286,6 +293,7 @@ class Header {
   std::FILE* file_;
   std::uint64_t bytes_;
   GgufExtent extent_;
+  bool newer_ = false;  // of a version that this program doesn't know yet
   std::uint64_t at_ = 0;
   std::uint64_t alignment_ = GGUF_DEFAULT_ALIGNMENT;
   std::uint64_t data_bytes_ = 0;  // of the tensors so far, each padded
@@ -309,11 +317,8 @@ base::Status check_gguf(const std::string& path, GgufExtent extent) {
     return Error{Code::kIo, fmt::format("{} is not a regular file", path)};
   Header header(file.get(), static_cast<std::uint64_t>(info.st_size), extent);
   if (const auto checked = header.check(); !checked) {
-    return Error{
-        checked.error().code,
-        fmt::format("{} can't be loaded as a GGUF model: {}; the file is damaged or not for this program: "
-                    "fetch it again",
-                    path, checked.error().message)};
+    return Error{checked.error().code, fmt::format("{} can't be loaded as a GGUF model: {}; {}", path,
+                                                   checked.error().message, header.way_out())};
   }
   return {};
 }

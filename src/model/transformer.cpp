@@ -506,7 +506,7 @@ base::Result<std::span<const float>> LlamaTransformer::forward(kv_cache::PagePoo
 }  // namespace
 
 base::Result<std::unique_ptr<Transformer>> Transformer::load(const std::string& path, int threads,
-                                                             const std::function<void(float)>& on_progress,
+                                                             const std::function<bool(float)>& on_progress,
                                                              const Admit& admit) {
   TRY_ASSIGN(const GgufFile file, GgufFile::open(path));
   TRY_ASSIGN(Hparams hparams, read_hparams(file));

@@ -55,9 +55,10 @@ class Transformer {
   /// Asked before any weight is read, with the bytes that they take; may refuse.
   using Admit = std::function<base::Status(const Hparams& hparams, std::int64_t weight_bytes)>;
 
-  /// Errors: as GgufFile::open, read_hparams and Weights::load, and whatever `admit` says.
+  /// `on_progress` as Weights::load's. Errors: as GgufFile::open, read_hparams and Weights::load, and
+  /// whatever `admit` says.
   static base::Result<std::unique_ptr<Transformer>> load(const std::string& path, int threads,
-                                                         const std::function<void(float)>& on_progress,
+                                                         const std::function<bool(float)>& on_progress,
                                                          const Admit& admit = {});
   virtual ~Transformer() = default;
 

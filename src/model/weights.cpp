@@ -67,7 +67,7 @@ class WeightLoader {
 
   base::Status declare(const Hparams& h);
   base::Status allocate();
-  base::Status read(const std::function<void(float)>& on_progress);
+  base::Status read(const std::function<bool(float)>& on_progress);
 
  private:
   struct Planned {
@@ -251,7 +251,7 @@ std::size_t WeightLoader::planned_bytes(const Planned& planned) {
   return rows * ggml_row_size(planned.parts[0].type, planned.parts[0].columns);
 }
 
-base::Status WeightLoader::read(const std::function<void(float)>& on_progress) {
+base::Status WeightLoader::read(const std::function<bool(float)>& on_progress) {
   std::vector<std::byte> bytes;
   std::size_t done = 0;
   for (const Planned& planned : planned_) {
@@ -275,13 +275,15 @@ base::Status WeightLoader::read(const std::function<void(float)>& on_progress) {
                                 static_cast<int>(planned.parts[0].columns), bytes.data());
       out_.bytes += static_cast<std::int64_t>(planned.matrix->packed.bytes());
     }
-    if (on_progress) on_progress(static_cast<float>(++done) / static_cast<float>(planned_.size()));
+    const float share = static_cast<float>(++done) / static_cast<float>(planned_.size());
+    if (on_progress && !on_progress(share))
+      return base::Error{base::Code::kCancelled, fmt::format("{}: its loading was ended", file_.path())};
   }
   return {};
 }
 
 base::Result<std::unique_ptr<Weights>> Weights::load(const GgufFile& file, const Hparams& hparams,
-                                                     const std::function<void(float)>& on_progress) {
+                                                     const std::function<bool(float)>& on_progress) {
   std::unique_ptr<Weights> out(new Weights());
   WeightLoader loader(file, hparams, *out);
   TRY(loader.declare(hparams));

@@ -50,10 +50,10 @@ struct LayerWeights {
 
 class Weights {
  public:
-  /// `on_progress` gets 0..1. Errors: kCorrupt (a missing or misshaped tensor), kIo, kUnavailable (no
-  /// memory).
+  /// `on_progress` gets 0..1, and ends the loading by false. Errors: kCorrupt (a missing or misshaped
+  /// tensor), kIo, kUnavailable (no memory), kCancelled (it was ended).
   static base::Result<std::unique_ptr<Weights>> load(const GgufFile& file, const Hparams& hparams,
-                                                     const std::function<void(float)>& on_progress);
+                                                     const std::function<bool(float)>& on_progress);
   ~Weights();
   Weights(const Weights&) = delete;
   Weights& operator=(const Weights&) = delete;

@@ -135,13 +135,13 @@ base::Status LlamaModel::plan_memory(LocalModelOptions& options) {
 
 base::Status LlamaModel::read(const LocalModelOptions& options) {
   llama_model_params params = llama_model_default_params();
+  if (!options.maps_file) params.load_mode = LLAMA_LOAD_MODE_NONE;
   if (options.on_load_progress) {
     params.progress_callback = [](float done, void* listener) {
-      (*static_cast<const std::function<void(float)>*>(listener))(done);
-      return true;
+      return (*static_cast<const std::function<bool(float)>*>(listener))(done);
     };
     params.progress_callback_user_data =
-        const_cast<std::function<void(float)>*>(&options.on_load_progress);  // NOLINT: only called
+        const_cast<std::function<bool(float)>*>(&options.on_load_progress);  // NOLINT: only called
   }
   const model::LlamaLogCapture log;
   model_.reset(llama_model_load_from_file(options.path.c_str(), params));
