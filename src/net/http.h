@@ -31,6 +31,15 @@ struct HttpResponse {
   std::string body = {};
 };
 
+/// What a stream of server-sent events says while it has nothing to say: a comment line, which clients pass
+/// over.
+struct Silence {
+  double after_s = 5;
+  /// What is being done, asked on an I/O thread, where it mustn't wait; "": the work itself. While it says
+  /// something, that is said after a second already.
+  std::function<std::string()> doing = {};
+};
+
 /// The answering side of one request.
 /// Thread-safety: any thread may call anything, in any order of arrival; writes go out in call order and are
 /// coalesced. Calls after the peer has left do nothing. Exactly one of send() or
@@ -43,13 +52,12 @@ class Responder {
   virtual void start_stream(HttpResponse head) = 0;
   virtual void write(std::string chunk) = 0;
   virtual void finish_stream() = 0;
-  /// Before any of the others: the answer is a stream of server-sent events that must not be silent. Whenever
-  /// it has said nothing for `silence_s`, it is sent a comment line, which clients pass over; if it hasn't
-  /// begun by then, it begins with `head`. A start_stream() that comes later only writes its body, and a send()
-  /// its body as the last event.
-  virtual void keep_alive(HttpResponse head, double silence_s) {
+  /// Before any of the others: the answer is a stream of server-sent events that must not be silent. If it
+  /// hasn't begun when a comment is due, it begins with `head`. A start_stream() that comes later only
+  /// writes its body, and a send() its body as the last event.
+  virtual void keep_alive(HttpResponse head, Silence silence) {
     static_cast<void>(head);
-    static_cast<void>(silence_s);
+    static_cast<void>(silence);
   }
   /// `callback` runs once, soon after the peer closes before the answer is complete (at once if it already
   /// has). It must not block.

@@ -113,7 +113,7 @@ TEST(HttpStream, AStreamThatMayNotBeSilentSaysComments) {
   const auto server = start_server(park_in(&box));
   std::thread writer([&] {
     const auto stream = *box.wait();
-    stream->keep_alive({.headers = {{"content-type", "text/event-stream"}}, .body = {}}, 0.05);
+    stream->keep_alive({.headers = {{"content-type", "text/event-stream"}}, .body = {}}, {.after_s = 0.05});
     std::this_thread::sleep_for(milliseconds(900));
     stream->start_stream({.headers = {{"content-type", "text/event-stream"}}, .body = "data: 1\n\n"});
     std::this_thread::sleep_for(milliseconds(900));
@@ -139,7 +139,7 @@ TEST(HttpStream, AnErrorAfterACommentIsTheLastEvent) {
   const auto server = start_server(park_in(&box));
   std::thread writer([&] {
     const auto stream = *box.wait();
-    stream->keep_alive({.headers = {{"content-type", "text/event-stream"}}, .body = {}}, 0.05);
+    stream->keep_alive({.headers = {{"content-type", "text/event-stream"}}, .body = {}}, {.after_s = 0.05});
     std::this_thread::sleep_for(milliseconds(900));
     stream->send({502, {}, R"({"error":{"message":"no"}})"});
   });
@@ -158,7 +158,7 @@ TEST(HttpStream, AnErrorAfterACommentIsTheLastEvent) {
 
 TEST(HttpStream, WhoAnswersInTimeIsToldNothing) {
   const auto server = start_server([](const HttpRequest&, const std::shared_ptr<Responder>& responder) {
-    responder->keep_alive({.headers = {{"content-type", "text/event-stream"}}, .body = {}}, 60);
+    responder->keep_alive({.headers = {{"content-type", "text/event-stream"}}, .body = {}}, {.after_s = 60});
     responder->send({404, {}, "{}"});
   });
   const auto response = client_of(*server)->request("POST", "/", {}, "");

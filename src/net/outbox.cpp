@@ -23,8 +23,8 @@ class Outbox::Reply final : public Responder {
   void start_stream(HttpResponse head) override { outbox_->start_stream(request_, head); }
   void write(std::string chunk) override { outbox_->write(request_, chunk); }
   void finish_stream() override { outbox_->finish_stream(request_); }
-  void keep_alive(HttpResponse head, double silence_s) override {
-    outbox_->keep_alive(request_, std::move(head), silence_s);
+  void keep_alive(HttpResponse head, Silence silence) override {
+    outbox_->keep_alive(request_, std::move(head), std::move(silence));
   }
   void on_disconnect(std::function<void()> callback) override {
     outbox_->on_disconnect(request_, std::move(callback));
@@ -147,11 +147,11 @@ void Outbox::finish_stream(std::uint64_t request) {
   unneeded = finish();
 }
 
-void Outbox::keep_alive(std::uint64_t request, HttpResponse head, double silence_s) {
+void Outbox::keep_alive(std::uint64_t request, HttpResponse head, Silence silence) {
   std::lock_guard lock(mutex_);
   if (!is_in(Stage::kWaiting, request)) return;
   head_ = std::move(head);
-  silence_ = std::chrono::duration<double>(silence_s);
+  silence_ = std::move(silence);
   said_before_ = said_;
   silent_since_ = std::chrono::steady_clock::now();
 }
@@ -163,13 +163,19 @@ void Outbox::break_silence(std::chrono::steady_clock::time_point now) {
     said_before_ = said_;
     silent_since_ = now;
   }
-  if (now - silent_since_ < silence_) return;
+  constexpr double kDoingS = 1;
+  std::string doing = silence_.doing ? silence_.doing() : "";
+  const double limit_s = doing.empty() ? silence_.after_s : std::min(kDoingS, silence_.after_s);
+  if (now - silent_since_ < std::chrono::duration<double>(limit_s)) return;
   silent_since_ = now;
   if (stage_ == Stage::kWaiting) {
     began_alone_ = true;
     begin(*head_);
   }
-  append_chunk(": still working\n\n");
+  // One line: another one would be no comment.
+  std::ranges::replace_if(
+      doing, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  append_chunk(fmt::format(": {}\n\n", doing.empty() ? "still working" : doing));
   said_before_ = said_;
   wake();
 }

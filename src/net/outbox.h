@@ -66,7 +66,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   void start_stream(std::uint64_t request, const HttpResponse& head);
   void write(std::uint64_t request, std::string_view chunk);
   void finish_stream(std::uint64_t request);
-  void keep_alive(std::uint64_t request, HttpResponse head, double silence_s);
+  void keep_alive(std::uint64_t request, HttpResponse head, Silence silence);
   void on_disconnect(std::uint64_t request, std::function<void()> callback);
   void abandon(std::uint64_t request);
 
@@ -98,7 +98,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   Callbacks on_disconnect_;
   // Of an answer that must not be silent.
   std::optional<HttpResponse> head_;
-  std::chrono::duration<double> silence_{0};
+  Silence silence_;
   bool began_alone_ = false;  // by break_silence: who answers doesn't know
   std::uint64_t said_ = 0, said_before_ = 0;
   std::chrono::steady_clock::time_point silent_since_;

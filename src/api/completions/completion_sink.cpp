@@ -80,9 +80,9 @@ class JsonSink final : public BaseSink {
 class StreamSink final : public BaseSink {
  public:
   StreamSink(std::unique_ptr<StreamWriter> writer, SinkOptions options,
-             std::shared_ptr<net::Responder> responder)
+             std::shared_ptr<net::Responder> responder, std::function<std::string()> doing)
       : BaseSink(std::move(options), std::move(responder)), answer_(std::move(writer)) {
-    responder_->keep_alive(head({}), kSilenceS);
+    responder_->keep_alive(head({}), {.after_s = kSilenceS, .doing = std::move(doing)});
   }
 
  private:
@@ -134,8 +134,10 @@ std::shared_ptr<CompletionSink> make_json_sink(std::unique_ptr<AnswerWriter> wri
 }
 
 std::shared_ptr<CompletionSink> make_stream_sink(std::unique_ptr<StreamWriter> writer, SinkOptions options,
-                                                 std::shared_ptr<net::Responder> responder) {
-  return std::make_shared<StreamSink>(std::move(writer), std::move(options), std::move(responder));
+                                                 std::shared_ptr<net::Responder> responder,
+                                                 std::function<std::string()> doing) {
+  return std::make_shared<StreamSink>(std::move(writer), std::move(options), std::move(responder),
+                                      std::move(doing));
 }
 
 }  // namespace pmt::api

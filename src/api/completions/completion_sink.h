@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,8 +36,9 @@ std::shared_ptr<CompletionSink> make_json_sink(std::unique_ptr<AnswerWriter> wri
 
 /// Sends each event as it comes. The head goes out with the first chunk, not with Started, so that whatever
 /// fails before the first token still has its own status; only where nothing came for five seconds it goes out
-/// with a comment line, as one follows whenever so long nothing is said.
+/// with a comment line, as one follows whenever so long nothing is said. `doing`: as net::Silence's.
 std::shared_ptr<CompletionSink> make_stream_sink(std::unique_ptr<StreamWriter> writer, SinkOptions options,
-                                                 std::shared_ptr<net::Responder> responder);
+                                                 std::shared_ptr<net::Responder> responder,
+                                                 std::function<std::string()> doing = {});
 
 }  // namespace pmt::api

@@ -59,9 +59,9 @@ class ObservedResponder final : public net::Responder {
     observe(stream_status_);
     inner_->finish_stream();
   }
-  void keep_alive(net::HttpResponse head, double silence_s) override {
+  void keep_alive(net::HttpResponse head, net::Silence silence) override {
     add_headers(head.headers);
-    inner_->keep_alive(std::move(head), silence_s);
+    inner_->keep_alive(std::move(head), std::move(silence));
   }
   void on_disconnect(std::function<void()> callback) override { inner_->on_disconnect(std::move(callback)); }
 
