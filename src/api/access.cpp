@@ -136,6 +136,11 @@ Scope scope_of_path(std::string_view path) {
   return Scope::kAdmin;
 }
 
+Scope scope_of(const net::HttpRequest& request) {
+  const bool changes_models = request.method == "POST" && is_below(request.path, "/v1/models");
+  return changes_models ? Scope::kAdmin : scope_of_path(request.path);
+}
+
 bool Caller::has(Scope scope) const {
   if (scope == Scope::kPublic) return true;
   return std::ranges::any_of(key.scopes, [scope](Scope own) { return own == scope || own == Scope::kAdmin; });
@@ -228,7 +233,7 @@ Access::Decision Access::enter_without_keys(const net::HttpRequest& request, Sco
 }
 
 Access::Decision Access::enter(const net::HttpRequest& request) {
-  const Scope scope = scope_of_path(request.path);
+  const Scope scope = scope_of(request);
   const auto keys = this->keys();
   if (keys->empty()) return enter_without_keys(request, scope);
   if (scope == Scope::kPublic) return {.caller = nobody_, .headers = {}, .error = {}};

@@ -6,7 +6,7 @@
 //              | /v1/tokenize, /v1/detokenize, /v1/models; all of them without /v1 too
 //   cache      | /v1/cache: the own tenant's entries only
 //   knowledge  | /v1/knowledge
-//   admin      | everything, over all tenants: the operator
+//   admin      | everything, over all tenants: the operator; POST /v1/models/NAME/load and /unload
 // A path that isn't in this table needs `admin`: a new route is closed until somebody opens it.
 // A key comes as "Authorization: Bearer KEY" or, where no such header does, as "x-api-key: KEY".
 //
@@ -46,8 +46,9 @@ enum class Scope { kPublic, kInference, kCache, kKnowledge, kAdmin };
 const char* to_string(Scope scope);
 /// Null unless it is one that a key can have.
 std::optional<Scope> scope_of_name(std::string_view name);
-/// What a request for this path needs.
+/// What a request for this path needs; a POST to /v1/models, which loads and unloads, needs admin.
 Scope scope_of_path(std::string_view path);
+Scope scope_of(const net::HttpRequest& request);
 
 struct KeyOptions {
   std::string name;  // for people, logs and metrics

@@ -15,4 +15,19 @@ namespace pmt::api {
 void answer_on(Background& worker, const Exchange& exchange,
                std::function<base::Result<std::string>(const Exchange&)> body);
 
+/// For answers that need a model's vocabulary, which may have to be loaded first: then only others of the
+/// kind wait.
+struct VocabularyWorkers {
+  Background quick, patient;
+  void stop() {
+    quick.stop();
+    patient.stop();
+  }
+};
+
+/// `body` is asked by the quick worker, with `waits` false; where it would have to wait, the patient one
+/// asks it again.
+void answer_on(VocabularyWorkers& workers, const Exchange& exchange,
+               std::function<base::Result<std::string>(const Exchange&, bool waits)> body);
+
 }  // namespace pmt::api

@@ -16,6 +16,7 @@
 #include "api/routes/dashboard_routes.h"
 #include "api/routes/knowledge_routes.h"
 #include "api/routes/knowledge_worker.h"
+#include "api/routes/model_routes.h"
 #include "api/routes/status_routes.h"
 #include "api/routes/token_routes.h"
 #include "api/routes/upstream_routes.h"
@@ -66,6 +67,7 @@ struct Api::Impl {
     add_cache_routes(router, options, tenants, background);
     add_knowledge_routes(router, options, knowledge);
     add_status_routes(router, options);
+    add_model_routes(router, options);
     add_upstream_routes(router, options);
     add_metrics_route(router, options, metrics, responses);
     if (options.dashboard) add_dashboard_routes(router, options, feed, recent, background);
@@ -90,7 +92,8 @@ struct Api::Impl {
   Router router;
   // The last three: their jobs answer through what is above.
   KnowledgeWorker knowledge;
-  Background background, tokenizing;
+  Background background;
+  VocabularyWorkers tokenizing;
 };
 
 Api::Api(ApiOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -54,6 +54,20 @@ struct ServedModel {
   const llm::Vocabulary* counts_in = nullptr;
   /// What GET /v1/models shows as "calibration" right now: state, progress, seconds_left. Unset: it has none.
   std::function<nlohmann::json()> calibration = {};
+  /// Of a local model: the members of GET /v1/models that change while it is served (state, bytes,
+  /// last_used, ...).
+  std::function<nlohmann::json()> residency = {};
+  bool on_demand = false;                   // it is loaded by its first request; then the next three are set:
+  std::function<std::string()> doing = {};  // what its requests wait for now, as net::Silence's
+  std::function<bool()> thinks_now = {};    // instead of `thinks`: as far as it is known
+  /// Its vocabulary, kept loaded as long as somebody holds it. Null: it isn't loaded, and `waits` is false.
+  /// Errors: as a request's.
+  std::function<base::Result<std::shared_ptr<const llm::Vocabulary>>(bool waits)> lend_vocabulary = {};
+};
+
+/// What models may take of the memory, and how much that may be.
+struct ModelMemory {
+  std::int64_t bytes_reserved = 0, bytes_max = 0;
 };
 
 /// One engine's figures for GET /metrics: permutation_engine_NAME_total{model} and
@@ -100,6 +114,11 @@ struct ApiOptions {
   /// Takes a server out, or puts it back. Errors: kNotFound. Unset: there are none.
   std::function<base::Status(const std::string& upstream, const std::string& server, bool draining)>
       drain_server = {};
+  /// Loads a model that comes on demand, or unloads it; `done` comes when it is loaded, or gone. Unset:
+  /// there are none.
+  std::function<void(const std::string& model, bool load, std::function<void(base::Status)> done)>
+      set_loaded = {};
+  std::function<ModelMemory()> model_memory = {};  // unset: no model comes on demand
   /// By which engines read their own members of a request's `permutation`.
   std::vector<llm::EngineOptionsReader> engine_options = {};
   std::function<audit::Audit()> audit = {};       // GET /v1/audit; unset: 404

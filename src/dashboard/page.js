@@ -131,8 +131,21 @@ function drawOverview() {
     const q = now.latency[field];
     return el('tr', {}, el('th', { scope: 'row', textContent: label }), ...['p50', 'p95', 'p99'].map((p) => el('td', { textContent: q ? time(q[p]) : '–' })));
   }));
+  drawResidency();
   drawSpending();
   $('latency-note').textContent = `Over the last ${now.latency.samples} such requests.`;
+}
+
+/** What a model that comes on demand does: how far its load is, or why it failed. */
+function stateOf(m) {
+  if (m.state === 'loading') return `loading, ${percent(m.progress)}`;
+  if (m.failure) return `${m.state}: ${m.failure.message}`;
+  return m.pinned ? m.state + ', stays' : m.state;
+}
+function drawResidency() {
+  $('models').hidden = !now.models.length;
+  fill($('models-table').tBodies[0], ...now.models.map((m) => el('tr', {}, el('th', { scope: 'row', textContent: m.id }),
+    ...[stateOf(m), bytes(m.bytes), `${number(m.running)} / ${number(m.waiting)}`, m.last_used ? clock(m.last_used) : '–'].map((text) => el('td', { textContent: text })))));
 }
 
 function drawSpending() {

@@ -30,8 +30,9 @@ void draw_best_of(PreparedCall& prepared) {
 std::vector<std::string> ignored_of(const ServedModel& model, const llm::Request& request) {
   if (model.forwards) return {};
   std::vector<std::string> out = request.ignored;
-  if (!model.thinks && !request.thinking.effort.empty()) out.emplace_back("reasoning_effort");
-  if (!model.thinks && request.thinking.budget_tokens) out.emplace_back("permutation.thinking");
+  const bool thinks = model.thinks_now ? model.thinks_now() : model.thinks;
+  if (!thinks && !request.thinking.effort.empty()) out.emplace_back("reasoning_effort");
+  if (!thinks && request.thinking.budget_tokens) out.emplace_back("permutation.thinking");
   return out;
 }
 
@@ -85,7 +86,8 @@ void start_completion(PreparedCall prepared, const Writers& writers, const ApiOp
                            .names = std::move(how.names),
                            .ignored = ignored_of(*prepared.model, call.request)};
   const std::shared_ptr<CompletionSink> sink =
-      call.stream ? make_stream_sink(writers.streamed(), std::move(sink_options), exchange.responder)
+      call.stream ? make_stream_sink(writers.streamed(), std::move(sink_options), exchange.responder,
+                                     prepared.model->doing)
                   : make_json_sink(writers.whole(), std::move(sink_options), exchange.responder);
   auto observed = observe_completion(call.request, call.stream, exchange.record, sink, *options.clock,
                                      {.keep_texts = options.keep_texts});

@@ -9,6 +9,7 @@
 #include "api/json/json_writer.h"
 #include "api/messages/message_request.h"
 #include "api/messages/message_writer.h"
+#include "api/routes/vocabularies.h"
 
 namespace pmt::api {
 namespace {
@@ -46,8 +47,10 @@ void create(const ApiOptions& options, const Exchange& exchange) {
 }
 
 /// Errors: only another server knows.
-base::Result<const llm::Vocabulary*> vocabulary_of(const Wanted& wanted) {
-  if (wanted.prepared.model->counts_in != nullptr) return wanted.prepared.model->counts_in;
+base::Result<LentVocabulary> counted_in(const Wanted& wanted, bool waits) {
+  const ServedModel& model = *wanted.prepared.model;
+  if (model.lend_vocabulary) return vocabulary_of(model, waits);
+  if (model.counts_in != nullptr) return LentVocabulary(LentVocabulary(), model.counts_in);
   const std::string& name = wanted.prepared.call.request.model;
   return base::invalid(
       fmt::format(
@@ -57,9 +60,9 @@ base::Result<const llm::Vocabulary*> vocabulary_of(const Wanted& wanted) {
       "model");
 }
 
-base::Result<std::string> count(const ApiOptions& options, const Exchange& exchange) {
+base::Result<std::string> count(const ApiOptions& options, const Exchange& exchange, bool waits) {
   TRY_ASSIGN(const Wanted wanted, read_call(options, exchange, true));
-  TRY_ASSIGN(const llm::Vocabulary* const vocabulary, vocabulary_of(wanted));
+  TRY_ASSIGN(const LentVocabulary vocabulary, counted_in(wanted, waits));
   const auto prompt = vocabulary->prompt_of(wanted.prepared.call.request);
   if (!prompt) return wanted.names.own_words(prompt.error());
   std::string out;
@@ -71,10 +74,11 @@ base::Result<std::string> count(const ApiOptions& options, const Exchange& excha
 
 }  // namespace
 
-void add_message_routes(Router& router, const ApiOptions& options, Background& counting) {
+void add_message_routes(Router& router, const ApiOptions& options, VocabularyWorkers& counting) {
   router.add("POST", "/v1/messages", [&options](const Exchange& exchange) { create(options, exchange); });
   router.add("POST", "/v1/messages/count_tokens", [&options, &counting](const Exchange& exchange) {
-    answer_on(counting, exchange, [&options](const Exchange& asked) { return count(options, asked); });
+    answer_on(counting, exchange,
+              [&options](const Exchange& asked, bool waits) { return count(options, asked, waits); });
   });
 }
 

@@ -2,13 +2,13 @@
 // `anthropic-beta` are taken and not asked: what a request needs stands in its body.
 #pragma once
 
+#include "api/answer_on.h"
 #include "api/api.h"
-#include "api/background.h"
 #include "api/router.h"
 
 namespace pmt::api {
 
 /// `options` and `counting` (where prompts are counted) are kept by reference.
-void add_message_routes(Router& router, const ApiOptions& options, Background& counting);
+void add_message_routes(Router& router, const ApiOptions& options, VocabularyWorkers& counting);
 
 }  // namespace pmt::api

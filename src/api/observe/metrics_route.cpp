@@ -260,6 +260,14 @@ void add_engines(Families& out, const std::vector<EngineSample>& samples) {
   }
 }
 
+void add_model_memory(Families& out, const ModelMemory& memory) {
+  const auto real = [](std::int64_t bytes) { return static_cast<double>(bytes); };
+  out.gauge("permutation_models_reserved_bytes",
+            "Memory that loaded models may take: weights, page pools, working memory",
+            real(memory.bytes_reserved));
+  out.gauge("permutation_models_memory_bytes_max", "What they may take together", real(memory.bytes_max));
+}
+
 /// The servers behind one upstream's name.
 void add_upstream_servers(Families& out, const std::vector<UpstreamServer>& servers) {
   const std::string prefix = "permutation_upstream_server_";
@@ -381,6 +389,7 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
     add_engines(families, samples);
     add_as_vllm(families, samples);
   }
+  if (options.model_memory) add_model_memory(families, options.model_memory());
   if (options.upstream_servers) add_upstream_servers(families, options.upstream_servers());
   std::vector<MetricFamily> all = std::move(families).take();
   for (MetricFamily& family : completions.collect()) add_family(all, std::move(family));

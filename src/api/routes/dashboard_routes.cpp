@@ -137,9 +137,15 @@ std::string dashboard_snapshot(const ApiOptions& options, const DashboardSources
   json out{{"t_ms", base::ms_between(base::Nanos(0), options.clock->now())},
            {"version", base::kVersion},
            {"kv", json::array()},
+           {"models", json::array()},
            {"latency", sources.recent.percentiles()},
            {"requests", json::array()}};
   if (options.kv_stats) out["kv"] = options.kv_stats()["models"];
+  for (const auto& [name, model] : options.models) {
+    if (!model.residency) continue;
+    out["models"].push_back(model.residency());
+    out["models"].back()["id"] = name;
+  }
   if (options.cache != nullptr) out["cache"] = cache_figures(options, sources.tenants);
   if (options.meter != nullptr)
     out["provider"] = spending_json(*options.meter, sources.access.budgets(), std::nullopt);

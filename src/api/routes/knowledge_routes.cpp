@@ -45,11 +45,14 @@ Library* whole_library(const ApiOptions& options, const Exchange& exchange) {
   const std::string& name = named.empty() ? options.knowledge_model : named;
   const auto found = options.models.find(name);
   if (found != options.models.end() && found->second.knowledge != nullptr) return found->second.knowledge;
-  send_error(*exchange.responder,
-             {base::Code::kNotFound,
-              name.empty() ? "This server runs without a knowledge cache."
-                           : fmt::format("The model '{}' has no knowledge cache here.", name.substr(0, 64)),
-              "model"});
+  send_error(
+      *exchange.responder,
+      {base::Code::kNotFound,
+       name.empty() ? "This server runs without a knowledge cache."
+                    : fmt::format("The model '{}' has no knowledge cache here: one that comes on demand, or "
+                                  "another server's, can't be taught.",
+                                  name.substr(0, 64)),
+       "model"});
   return nullptr;
 }
 
@@ -326,9 +329,13 @@ void take_knowledge_of_name(const ApiOptions& options, llm::Request& request) {
 base::Status resolve_knowledge(const ServedModel& model, llm::Request& request) {
   if (request.knowledge.empty()) return {};
   if (model.knowledge == nullptr) {
-    return base::invalid(fmt::format("'permutation.knowledge': the model '{}' can't be taught: leave it out.",
-                                     request.model.substr(0, 64)),
-                         "permutation.knowledge");
+    return base::invalid(
+        fmt::format("'permutation.knowledge': the model '{}' {}.", request.model.substr(0, 64),
+                    model.on_demand
+                        ? "comes on demand, and only one that is loaded at the start (load = \"start\" "
+                          "in its [[model]]) can be taught"
+                        : "can't be taught: leave it out"),
+        "permutation.knowledge");
   }
   knowledge_cache::Library& library = model.knowledge->of_tenant(request.tenant);
   library.refresh();

@@ -57,6 +57,7 @@ base::Result<const ServedEmbedder*> find_embedder(const ApiOptions& options, con
 nlohmann::json model_json(const std::string& name, const ServedModel& model) {
   nlohmann::json out = json_of(name, model);
   if (model.calibration) out["calibration"] = model.calibration();
+  if (model.residency) out.update(model.residency());
   return out;
 }
 nlohmann::json model_json(const std::string& name, const ServedEmbedder& model) {

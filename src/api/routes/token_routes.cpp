@@ -14,6 +14,7 @@
 #include "api/json/json_writer.h"
 #include "api/json/parse.h"
 #include "api/routes/model_list.h"
+#include "api/routes/vocabularies.h"
 
 namespace pmt::api {
 namespace {
@@ -87,23 +88,28 @@ base::Result<Call> parse_call(const std::string& body, const Rule<Call> (&rules)
   return call;
 }
 
-base::Result<const llm::Vocabulary*> vocabulary_of(const ApiOptions& options, const std::string& name) {
+base::Result<const ServedModel*> local_model(const ApiOptions& options, const std::string& name) {
   if (!name.empty()) {
     TRY_ASSIGN(const ServedModel* const model, find_model(options, name));
-    if (model->vocabulary != nullptr) return model->vocabulary;
+    if (has_vocabulary(*model)) return model;
     return name_field(
         base::invalid("must name one local model: only its own server knows the tokens of another", "model"));
   }
-  const llm::Vocabulary* only = nullptr;
+  const ServedModel* only = nullptr;
   for (const auto& [other, model] : options.models) {
-    if (model.vocabulary == nullptr) continue;
+    if (!has_vocabulary(model)) continue;
     if (only != nullptr)
       return name_field(base::invalid("is required: there are several local models", "model"));
-    only = model.vocabulary;
+    only = &model;
   }
   if (only != nullptr) return only;
   return base::Error{base::Code::kNotFound, "There is no local model here, whose tokens could be told.",
                      "model"};
+}
+
+base::Result<LentVocabulary> vocabulary_of(const ApiOptions& options, const std::string& name, bool waits) {
+  TRY_ASSIGN(const ServedModel* const model, local_model(options, name));
+  return vocabulary_of(*model, waits);
 }
 
 /// The template decides where a chat's prompt ends.
@@ -168,9 +174,9 @@ std::string render(const llm::Vocabulary& vocabulary, const TokenizeCall& call, 
   return out;
 }
 
-base::Result<std::string> tokenize(const ApiOptions& options, const std::string& body) {
+base::Result<std::string> tokenize(const ApiOptions& options, const std::string& body, bool waits) {
   TRY_ASSIGN(const TokenizeCall call, parse_call(body, kTokenizeRules));
-  TRY_ASSIGN(const llm::Vocabulary* const vocabulary, vocabulary_of(options, call.model));
+  TRY_ASSIGN(const LentVocabulary vocabulary, vocabulary_of(options, call.model, waits));
   const int given = (call.content ? 1 : 0) + (call.prompt ? 1 : 0) + (call.chat ? 1 : 0);
   if (given != 1) {
     return base::invalid("Send one of 'content', 'prompt' and 'messages'.",
@@ -180,9 +186,9 @@ base::Result<std::string> tokenize(const ApiOptions& options, const std::string&
   return render(*vocabulary, call, tokens);
 }
 
-base::Result<std::string> detokenize(const ApiOptions& options, const std::string& body) {
+base::Result<std::string> detokenize(const ApiOptions& options, const std::string& body, bool waits) {
   TRY_ASSIGN(const DetokenizeCall call, parse_call(body, kDetokenizeRules));
-  TRY_ASSIGN(const llm::Vocabulary* const vocabulary, vocabulary_of(options, call.model));
+  TRY_ASSIGN(const LentVocabulary vocabulary, vocabulary_of(options, call.model, waits));
   if (!call.given) return name_field(base::invalid("is required", "tokens"));
   std::string text;
   for (std::size_t i = 0; i < call.tokens.size(); ++i) {
@@ -199,8 +205,8 @@ base::Result<std::string> detokenize(const ApiOptions& options, const std::strin
 }
 
 /// The members of transformers' tokenizer_config.json that a model's file knows.
-base::Result<std::string> tokenizer_info(const ApiOptions& options, std::string_view model) {
-  TRY_ASSIGN(const llm::Vocabulary* const vocabulary, vocabulary_of(options, std::string(model)));
+base::Result<std::string> tokenizer_info(const ApiOptions& options, std::string_view model, bool waits) {
+  TRY_ASSIGN(const LentVocabulary vocabulary, vocabulary_of(options, std::string(model), waits));
   const llm::TokenizerInfo info = vocabulary->tokenizer_info();
   std::string out;
   ObjectWriter answer(out);
@@ -221,16 +227,20 @@ base::Result<std::string> tokenizer_info(const ApiOptions& options, std::string_
 
 }  // namespace
 
-void add_token_routes(Router& router, const ApiOptions& options, Background& worker) {
+void add_token_routes(Router& router, const ApiOptions& options, VocabularyWorkers& workers) {
   const auto add = [&](const char* method, const char* path, auto answer) {
-    router.add(method, path, [&worker, answer](const Exchange& exchange) {
-      answer_on(worker, exchange, [answer](const Exchange& asked) { return answer(asked.request); });
+    router.add(method, path, [&workers, answer](const Exchange& exchange) {
+      answer_on(workers, exchange,
+                [answer](const Exchange& asked, bool waits) { return answer(asked.request, waits); });
     });
   };
-  add("POST", "/v1/tokenize", [&options](const auto& asked) { return tokenize(options, asked.body); });
-  add("POST", "/v1/detokenize", [&options](const auto& asked) { return detokenize(options, asked.body); });
-  add("GET", "/v1/tokenizer_info",
-      [&options](const auto& asked) { return tokenizer_info(options, asked.query_value("model")); });
+  add("POST", "/v1/tokenize",
+      [&options](const auto& asked, bool waits) { return tokenize(options, asked.body, waits); });
+  add("POST", "/v1/detokenize",
+      [&options](const auto& asked, bool waits) { return detokenize(options, asked.body, waits); });
+  add("GET", "/v1/tokenizer_info", [&options](const auto& asked, bool waits) {
+    return tokenizer_info(options, asked.query_value("model"), waits);
+  });
 }
 
 }  // namespace pmt::api

@@ -7,16 +7,16 @@
 //     answers  | {"tokens", "count", "max_model_len"}, and "token_strs" where asked for
 //   detokenize | {"tokens"} -> {"content", "prompt"}: the same text under both names
 //   tokenizer_info | ?model=NAME -> names of control tokens, and the chat template       | vLLM's
-// Without "model" it is the only local model.
+// Without "model" it is the only local model. One that isn't loaded is loaded for it.
 #pragma once
 
+#include "api/answer_on.h"
 #include "api/api.h"
-#include "api/background.h"
 #include "api/router.h"
 
 namespace pmt::api {
 
-/// Both must outlive the router. Long texts take seconds: `worker` cuts them.
-void add_token_routes(Router& router, const ApiOptions& options, Background& worker);
+/// Both must outlive the router. Long texts take seconds: `workers` cut them.
+void add_token_routes(Router& router, const ApiOptions& options, VocabularyWorkers& workers);
 
 }  // namespace pmt::api

@@ -27,6 +27,7 @@ struct ServeOptions {
   std::optional<std::uint16_t> port;
   std::optional<int> threads;
   std::vector<std::string> models;
+  std::optional<std::string> models_dir;
   std::optional<std::string> chat_template;
   bool allow_remote = false;
 };
@@ -46,13 +47,16 @@ base::Result<Config> config_of(const ServeOptions& options, const std::string& t
     config.models.clear();
     for (const std::string& spec : options.models) config.models.push_back(model_from_spec(spec));
   }
+  if (options.models_dir) config.on_demand.dir = *options.models_dir;
+  const bool no_model = config.models.empty() && config.on_demand.dir.empty();
   if (options.chat_template) {
-    if (config.models.empty()) config.models.push_back(default_model_config());
+    if (no_model) config.models.push_back(default_model_config());
     for (ModelConfig& model : config.models) model.chat_template = *options.chat_template;
   }
   if (options.threads) {
-    if (config.models.empty()) config.models.push_back(default_model_config());
+    if (no_model && config.models.empty()) config.models.push_back(default_model_config());
     for (ModelConfig& model : config.models) model.threads = *options.threads;
+    config.on_demand.each.threads = *options.threads;
   }
   if (!is_loopback(config.server.host) && config.service.keys.empty() && !options.allow_remote) {
     return base::invalid(
@@ -177,6 +181,8 @@ void add_serve(CLI::App& root, Command& chosen) {
   command->add_option("--host", options->host, "Where to listen [127.0.0.1]");
   command->add_option("--port", options->port, "0: any free one [8080]");
   command->add_option("--model", options->models, "Catalogue names or .gguf files");
+  command->add_option("--models-dir", options->models_dir,
+                      "A folder: every GGUF in it by its name, loaded by its first request");
   command->add_option("--chat-template", options->chat_template,
                       "A Jinja file, in place of the models' own chat templates");
   command->add_option("--threads", options->threads, "Compute threads of each model; 0: all cores [0]")

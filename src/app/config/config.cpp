@@ -45,12 +45,8 @@ base::Status read_server(const toml::table& table, const std::string& file, Conf
   return reader.finish();
 }
 
-base::Result<ModelConfig> read_model(const toml::table& table, const std::string& file) {
-  TableReader reader(table, "[[model]]", file);
-  ModelConfig model;
-  reader.text("name", model.name);
-  reader.text("path", model.path);
-  reader.text("chat_template", model.chat_template);
+/// How a model runs, whichever it is.
+void read_running(TableReader& reader, ModelConfig& model) {
   reader.integer("threads", model.threads, {.min = 0, .max = 1024});
   reader.integer("kv_bytes", model.kv_bytes, kBytes);
   reader.integer("prefill_chunk_tokens", model.prefill_chunk_tokens, {.min = 1, .max = 8192});
@@ -67,6 +63,16 @@ base::Result<ModelConfig> read_model(const toml::table& table, const std::string
   for (const auto type : {CellType::kF16, CellType::kQ8_0, CellType::kQ4_0})
     types.emplace_back(inference::name_of(type), type);
   reader.one_of("kv_type", model.kv_type, types);
+}
+
+base::Result<ModelConfig> read_model(const toml::table& table, const std::string& file) {
+  TableReader reader(table, "[[model]]", file);
+  ModelConfig model;
+  reader.text("name", model.name);
+  reader.text("path", model.path);
+  reader.text("chat_template", model.chat_template);
+  reader.one_of("load", model.load, {{"start", LoadWhen::kStart}, {"first_use", LoadWhen::kFirstUse}});
+  read_running(reader, model);
   TRY(reader.finish());
   if (model.name.empty() && model.path.empty()) {
     return base::invalid(
@@ -76,6 +82,15 @@ base::Result<ModelConfig> read_model(const toml::table& table, const std::string
         "name");
   }
   return model;
+}
+
+base::Status read_models(const toml::table& table, const std::string& file, ModelsConfig& out) {
+  TableReader reader(table, "[models]", file);
+  reader.text("dir", out.dir);
+  reader.integer("memory_bytes", out.memory_bytes, {.min = 0});
+  reader.number("idle_s", out.idle_s);
+  read_running(reader, out.each);
+  return reader.finish();
 }
 
 base::Status read_cache(const toml::table& table, const std::string& file, Config& out) {
@@ -144,6 +159,7 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file)
     TRY_ASSIGN(ModelConfig model, read_model(*table, file));
     config.models.push_back(std::move(model));
   }
+  if (const auto* models = reader.table("models")) TRY(read_models(*models, file, config.on_demand));
   for (const auto* table : reader.tables("upstream")) {
     TRY_ASSIGN(UpstreamConfig upstream, read_upstream(*table, file));
     config.upstreams.push_back(std::move(upstream));

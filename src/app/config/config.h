@@ -28,6 +28,13 @@
 //   runtime = "auto"             # "own": our graph or an error; "libllama": through it, whatever the architecture
 //   kv_type = "f16"              # through libllama: keys and values as f16, q8_0 or q4_0
 //   kv_ratio = 1                 # compression of long prompts' keys and values, 1..64; 1: exact
+//   load = "start"               # and it stays; "first_use": on demand, as those of [models] dir
+//
+//   [models]                     # models that come on demand: loaded by their first request, unloaded again
+//   dir = "/models"              # every GGUF in it, and one level below, by its name; unset: no folder
+//   memory_bytes = 0             # of all loaded models, also those that stay; 0: what there is
+//   idle_s = 0                   # unloaded when nobody has asked for so long; 0: only for another one
+//   threads = 0                  # and all else of [[model]] but name, path, chat_template, load: for dir's
 //
 //   [cache]
 //   enabled = true
@@ -97,6 +104,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -117,6 +125,8 @@
 
 namespace pmt::app {
 
+enum class LoadWhen { kStart, kFirstUse };
+
 struct ModelConfig {
   std::string name = {};
   std::string path = {};
@@ -130,6 +140,14 @@ struct ModelConfig {
   double kv_ratio = 1;
   inference::RuntimeChoice runtime = inference::RuntimeChoice::kAuto;
   inference::CellType kv_type = inference::CellType::kF16;
+  LoadWhen load = LoadWhen::kStart;
+};
+
+struct ModelsConfig {
+  std::string dir = {};  // "": none
+  std::int64_t memory_bytes = 0;
+  double idle_s = 0;
+  ModelConfig each = {};  // what those of the folder have in common
 };
 
 struct EmbeddingsConfig {
@@ -142,7 +160,8 @@ struct EmbeddingsConfig {
 struct Config {
   net::ServerOptions server;
   int stop_grace_ms = 5000;
-  std::vector<ModelConfig> models;  // none, and no upstream either: the catalogue's default
+  std::vector<ModelConfig> models;  // none, and no folder or upstream either: the catalogue's default
+  ModelsConfig on_demand;
   std::vector<UpstreamConfig> upstreams;
   EngineConfig engine;
   bool cache_enabled = true;

@@ -40,6 +40,34 @@ TEST(Config, TakesEveryEvictionPolicyThatThereIs) {
   }
 }
 
+TEST(Config, ModelsMayComeOnDemand) {
+  const auto config = parse_config(R"(
+[[model]]
+path = "/a.gguf"
+load = "first_use"
+[[model]]
+path = "/b.gguf"
+[models]
+dir = "/models"
+memory_bytes = 1000000
+idle_s = 0.5
+kv_bytes = 4096
+threads = 3
+)",
+                                   "c.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->models[0].load, LoadWhen::kFirstUse);
+  EXPECT_EQ(config->models[1].load, LoadWhen::kStart);
+  EXPECT_EQ(config->on_demand.dir, "/models");
+  EXPECT_EQ(config->on_demand.memory_bytes, 1'000'000);
+  EXPECT_EQ(config->on_demand.idle_s, 0.5);
+  EXPECT_EQ(config->on_demand.each.kv_bytes, 4096U);
+  EXPECT_EQ(config->on_demand.each.threads, 3);
+  EXPECT_THAT(error_of("[[model]]\npath = \"a\"\nload = \"later\""), HasSubstr("\"first_use\""));
+  EXPECT_THAT(error_of("[models]\nidle_s = -1"), HasSubstr("idle_s"));
+  EXPECT_THAT(error_of("[models]\nname = \"x\""), HasSubstr("name"));
+}
+
 TEST(Config, ReadsEveryTable) {
   const auto config = parse_config(R"(
 [server]

@@ -38,6 +38,13 @@ base::Result<rlm::Model> named_model(const char* key, const std::string& name, c
   if (found == served.end() || name == permutation::kModelName) {
     return base::invalid(fmt::format("[rlm] {} = \"{}\": no such model is served", key, name), key);
   }
+  if (found->second.on_demand) {
+    return base::invalid(
+        fmt::format("[rlm] {} = \"{}\": it comes on demand, and the engine needs models that are "
+                    "loaded at the start (load = \"start\" in a [[model]])",
+                    key, name),
+        key);
+  }
   const auto local =
       std::ranges::find_if(parts.local_models, [&](const auto* m) { return m->info().name == name; });
   return rlm_model(*found->second.completer, name, local == parts.local_models.end() ? nullptr : *local,
@@ -106,12 +113,10 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
     const std::string& name = local->info().name;
     if (name == options.root.name || name == options.leaf.name) models[name] = model_versions(local->info());
   }
-  const nlohmann::json versions = {{"root", options.root.name},
-                                   {"leaf", options.leaf.name},
-                                   {"models", std::move(models)},
-                                   {"kv_ratio", config.kv_ratio},
-                                   {"depth", config.bounds.depth_max},
-                                   {"iterations", config.bounds.iterations_max}};
+  const nlohmann::json versions = {
+      {"root", options.root.name},        {"leaf", options.leaf.name},
+      {"models", std::move(models)},      {"kv_ratio", config.kv_ratio},
+      {"depth", config.bounds.depth_max}, {"iterations", config.bounds.iterations_max}};
   const rlm::Model root = options.root, leaf = options.leaf;
   engines->rlm_ = std::make_unique<rlm::RecursiveLanguageModel>(std::move(options), clock);
   auto& completers = engines->completers_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,8 @@
 #include "app/config/price_book.h"
 #include "app/wiring/engine_options.h"
 #include "app/wiring/model_choice.h"
+#include "app/wiring/models_on_demand.h"
+#include "app/wiring/pinned_model.h"
 #include "app/wiring/rlm_engines.h"
 #include "app/wiring/spending_file.h"
 #include "app/wiring/status_json.h"
@@ -92,7 +95,11 @@ struct ServerApp::Impl {
   void open_spending();
   void open_shared();
   base::Status open_engine();
+  /// Of the models that come on demand, what there is.
+  base::Status find_on_demand(std::vector<inference::LocalModelOptions> first_use);
+  void open_on_demand();
   std::optional<inference::LocalEmbedderOptions> embedder_options();
+  void count_usage(inference::LocalModelOptions& model);
   /// Puts the caches and the engines in front of the models, and the HTTP face in front of all.
   base::Status wire();
   base::Status wire_engine(api::ApiOptions& options);
@@ -122,7 +129,10 @@ struct ServerApp::Impl {
   std::string no_embedder_because;
   std::unique_ptr<response_cache::SemanticTier> semantic;  // null without cache or embedder
   std::unique_ptr<Upstreams> upstreams;
-  std::map<std::string, std::unique_ptr<llm::Completer>> metered_models;  // the local ones
+  std::vector<inference::LocalModelOptions> found_on_demand;
+  std::unique_ptr<ModelsOnDemand> on_demand;                              // null: none
+  std::map<std::string, std::unique_ptr<PinnedModel>> pinned_models;      // the local ones that stay
+  std::map<std::string, std::unique_ptr<llm::Completer>> metered_models;  // the same
   std::vector<std::unique_ptr<llm::Completer>> completers;                // in front of the models
   std::unique_ptr<telemetry::OtlpExporter> traces;                        // null: none
   std::unique_ptr<RlmEngines> rlm;
@@ -193,20 +203,52 @@ base::Status ServerApp::Impl::open_engine() {
                                            spdlog::info("loading {} from {}", model.name, model.path);
                                          },
                                      .on_opened = log_opened};
-  if (!config.models.empty() || config.upstreams.empty()) {
-    TRY_ASSIGN(options.models, resolve_models(config.models));
+  std::vector<inference::LocalModelOptions> all, first_use;
+  if (!config.models.empty() || (config.upstreams.empty() && config.on_demand.dir.empty())) {
+    TRY_ASSIGN(all, resolve_models(config.models));
   }
-  for (inference::LocalModelOptions& model : options.models) {
-    model.compression_usage = &compression_usage;
-    model.speculation_usage = &speculation_usage;
-    model.prefix_usage = &prefix_usage;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool lazy = i < config.models.size() && config.models[i].load == LoadWhen::kFirstUse;
+    (lazy ? first_use : options.models).push_back(std::move(all[i]));
   }
+  for (inference::LocalModelOptions& model : options.models) count_usage(model);
   TRY_ASSIGN(local, engine::LocalEngine::open(std::move(options), clock));
+  TRY(find_on_demand(std::move(first_use)));
   if (config.cache_enabled && local->embedder() != nullptr)
     semantic = std::make_unique<response_cache::SemanticTier>(
         *local->embedder(), cache, clock,
         response_cache::SemanticTier::Options{.index = {}, .shadow = config.semantic_shadow});
   return {};
+}
+
+void ServerApp::Impl::count_usage(inference::LocalModelOptions& model) {
+  model.compression_usage = &compression_usage;
+  model.speculation_usage = &speculation_usage;
+  model.prefix_usage = &prefix_usage;
+}
+
+base::Status ServerApp::Impl::find_on_demand(std::vector<inference::LocalModelOptions> first_use) {
+  std::set<std::string> taken{permutation::kModelName, rlm::kModelName, pipeline::kModelName};
+  for (const engine::TaughtModel& taught : local->models()) taken.insert(taught.name);
+  if (local->embedder() != nullptr) taken.insert(local->embedder()->name());
+  TRY_ASSIGN(found_on_demand, ModelsOnDemand::find(config.on_demand, std::move(first_use), std::move(taken)));
+  for (inference::LocalModelOptions& model : found_on_demand) count_usage(model);
+  return {};
+}
+
+void ServerApp::Impl::open_on_demand() {
+  if (found_on_demand.empty()) return;
+  std::int64_t bytes_elsewhere = 0;
+  for (const engine::TaughtModel& taught : local->models()) bytes_elsewhere += bytes_reserved(*taught.model);
+  on_demand = std::make_unique<ModelsOnDemand>(config.on_demand, std::move(found_on_demand),
+                                               ModelsOnDemand::Parts{.cache = cache,
+                                                                     .cache_enabled = config.cache_enabled,
+                                                                     .cache_usage = &cache_usage,
+                                                                     .prices = prices,
+                                                                     .meter = meter,
+                                                                     .semantic = semantic.get(),
+                                                                     .bytes_elsewhere = bytes_elsewhere},
+                                               clock);
 }
 
 api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalModel& model) {
@@ -226,9 +268,11 @@ api::ServedModel ServerApp::Impl::serve(llm::Completer& completer, const LocalMo
 }
 
 llm::Completer& ServerApp::Impl::meter_of(const engine::TaughtModel& taught) {
+  auto& pinned = pinned_models[taught.name];
+  pinned = std::make_unique<PinnedModel>(taught.completer(), *taught.model, clock);
   auto& place = metered_models[taught.name];
   place = std::make_unique<llm::MeteredCompleter>(
-      taught.completer(), meter,
+      *pinned, meter,
       llm::MeteredCompleter::About{.model = taught.name, .cost = prices.cost_of(taught.name)});
   return *place;
 }
@@ -258,7 +302,12 @@ base::Status ServerApp::Impl::wire() {
                                                .settle_knowledge = settling(taught.library.get())}));
     options.models[taught.name] = serve(*completers.back(), *taught.model);
     options.models[taught.name].knowledge = taught.library.get();
+    options.models[taught.name].residency = [pinned = pinned_models[taught.name].get()] {
+      return pinned->residency();
+    };
   }
+  open_on_demand();
+  if (on_demand) on_demand->serve(options);
   TRY_ASSIGN(upstreams,
              Upstreams::create(config.upstreams,
                                {.cache = &cache,
@@ -293,7 +342,7 @@ base::Status ServerApp::Impl::wire() {
                                      options.models, clock));
 
   for (auto& [model_name, model] : options.models) {  // the engines: their prompts are local models' too
-    if (!model.remote && model.counts_in == nullptr && !models.empty())
+    if (!model.remote && !model.on_demand && model.counts_in == nullptr && !models.empty())
       model.counts_in = models[0].model.get();
   }
   // The self-tests run once, here: an audit asked for later must not cost more than reading counters.
@@ -334,8 +383,13 @@ base::Result<permutation::StageModel> ServerApp::Impl::stage_model(const std::st
                                    .local = false,
                                    .api = remote->api};
   }
-  return base::invalid(fmt::format("[permutation] {} = \"{}\" is no model of this server", field, model),
-                       field);
+  const bool lazy = on_demand && on_demand->has(model);
+  return base::invalid(
+      fmt::format("[permutation] {} = \"{}\" {}", field, model,
+                  lazy ? "comes on demand: the engine needs models that are loaded at the start "
+                         "(load = \"start\" in a [[model]])"
+                       : "is no model of this server"),
+      field);
 }
 
 base::Status ServerApp::Impl::wire_engine(api::ApiOptions& options) {
@@ -434,16 +488,19 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (server) server->stop(grace_ms);
   server.reset();
   if (rlm) rlm->stop();
-  if (api) api->stop();                // a learning that runs needs what goes next
-  if (local) local->stop_embedding();  // what waits for it goes on without, and ends with its model
+  if (on_demand) on_demand->stop_lending();  // the api may be waiting for a model
+  if (api) api->stop();                      // a learning that runs needs what goes next
+  if (local) local->stop_embedding();        // what waits for it goes on without, and ends with its model
   if (cache.tiers().shared() != nullptr) cache.tiers().shared()->quiesce();
   if (upstreams) upstreams->stop();
+  if (on_demand) on_demand->close();
   if (local) local->close_models();
 }
 
 nlohmann::json ServerApp::Impl::kv_stats() const {
   nlohmann::json all = nlohmann::json::array();
   for (const engine::TaughtModel& taught : local->models()) all.push_back(kv_json(*taught.model));
+  if (on_demand) on_demand->add_kv_stats(all);
   return {{"models", std::move(all)}};
 }
 
@@ -453,6 +510,7 @@ std::vector<api::EngineSample> ServerApp::Impl::engine_samples() const {
     samples.push_back(engine_sample(*taught.model));
     add_knowledge_sample(*taught.library, taught.recalling->stats(), samples.back());
   }
+  if (on_demand) on_demand->add_samples(samples);
   for (auto& sample : upstreams->samples()) samples.push_back(std::move(sample));
   return samples;
 }

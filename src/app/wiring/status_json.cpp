@@ -106,12 +106,9 @@ nlohmann::json model_versions(const inference::ModelInfo& info) {
 }
 
 nlohmann::json model_meta(const inference::ModelInfo& info) {
-  nlohmann::json out = {{"architecture", info.architecture},
-                        {"context_tokens", info.context_tokens},
-                        {"parameters", info.parameters},
-                        {"file_bytes", info.file_bytes},
-                        {"chat_template", info.has_chat_template},
-                        {"thinks", info.thinks}};
+  nlohmann::json out = {{"architecture", info.architecture},       {"context_tokens", info.context_tokens},
+                        {"parameters", info.parameters},           {"file_bytes", info.file_bytes},
+                        {"chat_template", info.has_chat_template}, {"thinks", info.thinks}};
   const bool ours = info.runs_elsewhere.empty();
   out["runtime"] = ours ? "own" : "libllama";
   if (ours) return out;
@@ -121,10 +118,13 @@ nlohmann::json model_meta(const inference::ModelInfo& info) {
 }
 
 api::EngineSample engine_sample(const inference::LocalModel& model) {
-  const inference::KvPoolStats pool = model.kv_stats();
-  const inference::EngineStats engine = model.stats();
+  return engine_sample(model.info().name, model.kv_stats(), model.stats());
+}
+
+api::EngineSample engine_sample(const std::string& name, const inference::KvPoolStats& pool,
+                                const inference::EngineStats& engine) {
   const auto real = [](auto count) { return static_cast<double>(count); };
-  return {.model = model.info().name,
+  return {.model = name,
           .counters = {{"requests", real(engine.requests)},
                        {"completed", real(engine.completed)},
                        {"cancelled", real(engine.cancelled)},

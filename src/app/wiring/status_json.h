@@ -1,6 +1,8 @@
 // A local model's live figures, for GET /v1/kv, GET /v1/models and GET /metrics.
 #pragma once
 
+#include <string>
+
 #include <nlohmann/json.hpp>
 
 #include "api/api.h"
@@ -22,6 +24,8 @@ nlohmann::json model_versions(const inference::ModelInfo& info);
 nlohmann::json model_meta(const inference::ModelInfo& info);
 
 api::EngineSample engine_sample(const inference::LocalModel& model);
+api::EngineSample engine_sample(const std::string& name, const inference::KvPoolStats& pool,
+                                const inference::EngineStats& engine);
 
 /// Adds what the knowledge cache in front of that engine did.
 void add_knowledge_sample(const knowledge_cache::Library& library, const knowledge_cache::RecallStats& stats,
