@@ -30,9 +30,15 @@ TEST(Access, EveryPathHasAScopeAndUnknownOnesAreTheOperators) {
   EXPECT_EQ(scope_of_path("/"), Scope::kPublic);
   EXPECT_EQ(scope_of_path("/v1/chat/completions"), Scope::kInference);
   EXPECT_EQ(scope_of_path("/v1/models/a/b"), Scope::kInference);
-  EXPECT_EQ(scope_of({.method = "GET", .path = "/v1/models/a/load"}), Scope::kInference);
-  EXPECT_EQ(scope_of({.method = "POST", .path = "/v1/models/a/load"}), Scope::kAdmin);
-  EXPECT_EQ(scope_of({.method = "POST", .path = "/v1/chat/completions"}), Scope::kInference);
+  const auto of_request = [](const std::string& method, const std::string& path) {
+    net::HttpRequest request;
+    request.method = method;
+    request.path = path;
+    return scope_of(request);
+  };
+  EXPECT_EQ(of_request("GET", "/v1/models/a/load"), Scope::kInference);
+  EXPECT_EQ(of_request("POST", "/v1/models/a/load"), Scope::kAdmin);
+  EXPECT_EQ(of_request("POST", "/v1/chat/completions"), Scope::kInference);
   EXPECT_EQ(scope_of_path("/v1/responses/resp_1/cancel"), Scope::kInference);
   EXPECT_EQ(scope_of_path("/v1/messages/count_tokens"), Scope::kInference);
   EXPECT_EQ(scope_of_path("/v1/tokenizer_info"), Scope::kInference);
