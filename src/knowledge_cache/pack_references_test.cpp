@@ -43,6 +43,8 @@ class PackReferences : public testing::Test {
     options.model = "digest";
     options.rarity = [](std::string_view word) { return word.size() > 6 ? 12.0 : 9.0; };
     library_ = std::move(*Library::open(std::move(options), clock_));
+    recalling_ = std::make_unique<RecallingCompleter>(model_, *library_, clock_,
+                                                      RecallingCompleter::Options{.embed = nullptr});
   }
   ~PackReferences() override { fs::remove_all(folder_); }
 
@@ -83,8 +85,7 @@ class PackReferences : public testing::Test {
   fs::path folder_;
   std::unique_ptr<Library> library_;
   EchoingCompleter model_;
-  std::unique_ptr<RecallingCompleter> recalling_ = std::make_unique<RecallingCompleter>(
-      model_, *library_, clock_, RecallingCompleter::Options{.embed = nullptr});
+  std::unique_ptr<RecallingCompleter> recalling_;
 };
 
 constexpr char kTaught[] = "Where is Zorvane Labs?";
