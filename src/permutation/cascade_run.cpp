@@ -39,7 +39,10 @@ Spent CascadeRun::spent() const {
 }
 
 llm::Request CascadeRun::request_for(const Cascade::Stage& stage) const {
-  return stage_request(request_, spent(), stage.model.local, cascade_.options_.kv_ratio);
+  llm::Request out = stage_request(request_, spent(), stage.model.local, cascade_.options_.kv_ratio);
+  // The packs are the student's: another model of this server needn't have them, and would refuse the request.
+  if (stage.model.name != cascade_.options_.student.name) out.knowledge.clear();
+  return out;
 }
 
 void CascadeRun::begin() {

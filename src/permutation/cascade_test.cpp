@@ -391,6 +391,7 @@ TEST_F(CascadeTest, WhatTheStudentWasTaughtGoesAlongAndMakesTheKey) {
   ask(engine);
   EXPECT_EQ(student_.calls(), 2) << "a lesson makes new keys";
   student_.fail(1, base::Code::kUnavailable, "down");
+  EXPECT_TRUE(teacher_.call(0).request.knowledge.empty()) << "they are the student's";
   teacher_.fail(0, base::Code::kUnavailable, "down");
   student_.fail(2, base::Code::kUnavailable, "the fallback is down too");
 }
