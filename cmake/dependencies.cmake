@@ -64,8 +64,22 @@ if(PMT_SANITIZE)
   endforeach()
 endif()
 add_subdirectory(${PMT_LLAMA_SOURCE} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL SYSTEM)
+# GCC's _tile_loadconfig says of the 64 bytes that the instruction reads only that it reads the first eight. So the optimizer
+# drops what fills the others, and a processor with AMX ends the process with a general protection fault. Here all are named.
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/ggml/amx_tile_config.h @ONLY CONTENT [[
+#pragma once
+
+#if defined(__AMX_TILE__) && defined(__GNUC__) && !defined(__clang__)
+#include <immintrin.h>
+
+static inline void pmt_load_tile_config(const void* config) {
+  __asm__ volatile("ldtilecfg %0" : : "m"(*static_cast<const char(*)[64]>(config)));
+}
+#define _tile_loadconfig(config) pmt_load_tile_config(config)
+#endif
+]])
 set_source_files_properties(${PMT_LLAMA_SOURCE}/ggml/src/ggml-cpu/amx/mmq.cpp TARGET_DIRECTORY ggml-cpu
-  PROPERTIES COMPILE_OPTIONS "-include;${PROJECT_SOURCE_DIR}/cmake/amx_tile_config.h")
+  PROPERTIES COMPILE_OPTIONS "-include;${CMAKE_BINARY_DIR}/generated/ggml/amx_tile_config.h")
 set(CMAKE_MESSAGE_LOG_LEVEL ${CMAKE_MESSAGE_LOG_LEVEL_BEFORE})
 if(PMT_SANITIZE)
   foreach(language C CXX)

@@ -17,6 +17,7 @@
 
 #include "api/api.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "knowledge_cache/pack_references.h"
 #include "knowledge_cache/recalling_completer.h"
 #include "net/http_client.h"
@@ -94,7 +95,7 @@ class Server {
     return answer ? *answer : net::ClientResponse{};
   }
   nlohmann::json get(const std::string& target, const std::string& who) {
-    return nlohmann::json::parse(send("GET", target, who).body, nullptr, false);
+    return base::parse_json(send("GET", target, who).body).value_or(nullptr);
   }
   /// What the page is told.
   nlohmann::json snapshot() {
@@ -106,7 +107,7 @@ class Server {
                            for (auto& event : parser.feed(bytes)) got.push_back(std::move(event));
                            return got.empty();
                          });
-    return got.empty() ? nlohmann::json() : nlohmann::json::parse(got[0]);
+    return got.empty() ? nlohmann::json() : base::parse_json(got[0]).value_or(nullptr);
   }
   knowledge_cache::Library& library(const std::string& tenant) { return run_->library->of_tenant(tenant); }
 
