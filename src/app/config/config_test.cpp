@@ -205,8 +205,8 @@ TEST(Config, TheExampleIsTakenAsItIsAndWithItsCommentsTakenAway) {
 
 TEST(Config, TheExampleNamesEveryOption) {
   const std::string text = example();
-  for (const char* table : {"[server]", "[[model]]", "[[key]]", "[cache]", "[cache.shared]", "[log]",
-                            "[telemetry]", "[dashboard]", "[embeddings]", "[rlm]", "[unified]",
+  for (const char* table : {"[server]", "[models]", "[[model]]", "[[key]]", "[cache]", "[cache.shared]",
+                            "[log]", "[telemetry]", "[dashboard]", "[embeddings]", "[rlm]", "[unified]",
                             "[[upstream]]", "[permutation]", "[prices.\"m\"]"}) {
     const std::string error = error_of(std::string(table) + "\nzzzzzzzzzzzzzzz = 1");
     const std::size_t known = error.find("known: ");
