@@ -69,6 +69,9 @@ struct ModelHost::Impl {
   std::optional<base::Nanos> next_deadline() const;
   static void tell(Told told);
 
+ private:
+  friend class ModelHost;
+
   const ModelHostOptions options_;
   const base::Clock& clock_;
   const std::int64_t bytes_max_;

@@ -185,7 +185,7 @@ base::Result<std::string> first_model(const ServerAddress& server) {
 }
 
 base::Result<std::unique_ptr<AnswerSource>> open_local(const SourceOptions& options) {
-  static const base::SystemClock clock;
+  static const base::SystemClock kClock;
   TRY_ASSIGN(auto model, resolve_spec(options.model));
   model.sequences_max = 1;
   engine::LocalEngineOptions wanted{.models = {std::move(model)}};
@@ -193,7 +193,7 @@ base::Result<std::unique_ptr<AnswerSource>> open_local(const SourceOptions& opti
     wanted.knowledge.emplace();
     if (auto found = resolve_embedder({})) wanted.embedder = std::move(*found);
   }
-  TRY_ASSIGN(auto local, engine::LocalEngine::open(std::move(wanted), clock));
+  TRY_ASSIGN(auto local, engine::LocalEngine::open(std::move(wanted), kClock));
   return std::unique_ptr<AnswerSource>(std::make_unique<LocalAnswers>(std::move(local)));
 }
 
