@@ -113,7 +113,7 @@ def test_ctrl_c_says_what_is_kept(binary, model_file, server):
 
 def test_a_long_prompt_shows_how_much_is_read(binary, model_file, tmp_path):
     context = tmp_path / "long.txt"
-    context.write_text("\n".join(f"Shelf {i} holds {i * 7 % 100} books." for i in range(600)))
+    context.write_text("\n".join(f"Shelf {i} holds {i * 7 % 100} books." for i in range(250)))
     asked = Terminal(binary, "ask", "How many books?", "--model", model_file, "--context", context, "--max-tokens", "4")
     asked.wait_for(r"reading the prompt: [\d]+ of [\d]+ tokens")
     assert asked.end() == 0

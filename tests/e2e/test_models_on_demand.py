@@ -250,9 +250,12 @@ def test_bad_files_say_why_and_the_server_stays_up(starting, linked, model_file)
 
 def test_a_stream_says_that_its_model_is_loaded(starting, linked):
     """Behind a busy one, which holds the only room."""
-    server = starting(CONFIG.format(folder=linked, more=f"memory_bytes = {EACH + 4 * MIB}"))
+    # Long enough that the other's stream has been silent for a second before it ends.
+    roomy = CONFIG.replace("kv_bytes = 16777216", f"kv_bytes = {96 * MIB}")
+    server = starting(roomy.format(folder=linked, more=f"memory_bytes = {EACH + 84 * MIB}"))
     with client(server) as http:
-        long = question("albert", "Tell a long story.", max_tokens=600, ignore_eos=True, stream=True)
+        long = question("albert", "Tell a long story.", max_tokens=4000, ignore_eos=True, stream=True,
+                        permutation={"speculation": "off"})  # fmt: skip
         with http.stream("POST", "/v1/chat/completions", json=long) as busy:
             lines = busy.iter_lines()
             next(lines)
