@@ -134,7 +134,8 @@ TEST_F(KvCompressionTest, AutoIsExactForShortPromptsAndAsMeasuredForLongOnes) {
   };
   EXPECT_EQ(mode_of(20), "exact");
   EXPECT_EQ(mode_of(90), "query_aware") << "data/kv_quality.json: it kept more at this length";
-  EXPECT_EQ(mode_of(200), "query_agnostic") << "no request of this length was measured";
+  EXPECT_EQ(mode_of(200), "query_aware") << "likewise";
+  EXPECT_EQ(mode_of(400), "query_agnostic") << "no request of this length was measured";
   const auto exact = wait(start(*model, ask(list_prompt(90), std::nullopt, llm::KvMode::kExact)));
   EXPECT_EQ(exact.done.report.kv->mode, "exact");
   EXPECT_EQ(exact.done.report.kv->ratio_target, 1);
