@@ -86,17 +86,7 @@ llm::Completer& ModelsOnDemand::completer_for(const std::string& name) {
 
 nlohmann::json ModelsOnDemand::residency(const std::string& name) {
   const engine::ModelStatus status = host_.status(name);
-  nlohmann::json out = {{"state", engine::to_string(status.state)},
-                        {"pinned", false},
-                        {"bytes", status.bytes},
-                        {"bytes_reserved", status.bytes_reserved},
-                        {"last_used", nullptr},
-                        {"running", status.running},
-                        {"waiting", status.waiting},
-                        {"progress", status.progress},
-                        {"file_replaced", nullptr}};
-  if (status.last_used_unix_s) out["last_used"] = *status.last_used_unix_s;
-  if (status.replaced_unix_s) out["file_replaced"] = *status.replaced_unix_s;
+  nlohmann::json out = residency_json(status, false);
   if (!status.error.empty()) out["failure"] = {{"message", status.error}, {"retry_in_s", status.retry_s}};
   if (status.info) {
     out["meta"] = model_meta(*status.info);

@@ -4,6 +4,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "app/wiring/status_json.h"
 #include "inference/memory_fit.h"
 
 namespace pmt::app {
@@ -14,8 +15,8 @@ std::optional<engine::FileIdentity> file_at(const std::string& path) {
   return file ? std::optional(*file) : std::nullopt;
 }
 
-nlohmann::json or_null(std::int64_t unix_s) {
-  return unix_s == 0 ? nlohmann::json() : nlohmann::json(unix_s);
+std::optional<std::int64_t> unless_never(std::int64_t unix_s) {
+  return unix_s == 0 ? std::nullopt : std::optional(unix_s);
 }
 
 }  // namespace
@@ -49,15 +50,14 @@ nlohmann::json PinnedModel::residency() {
   look_at_file();
   const inference::KvPoolStats pool = model_.kv_stats();
   const inference::EngineStats engine = model_.stats();
-  return {{"state", "ready"},
-          {"pinned", true},
-          {"bytes", model_.info().file_bytes + pool.bytes_resident},
-          {"bytes_reserved", bytes_reserved(model_)},
-          {"last_used", or_null(last_used_unix_s_)},
-          {"running", engine.running},
-          {"waiting", engine.waiting},
-          {"progress", 0},
-          {"file_replaced", or_null(replaced_unix_s_)}};
+  return residency_json({.state = engine::ModelState::kReady,
+                         .bytes = model_.info().file_bytes + pool.bytes_resident,
+                         .bytes_reserved = bytes_reserved(model_),
+                         .last_used_unix_s = unless_never(last_used_unix_s_),
+                         .running = engine.running,
+                         .waiting = engine.waiting,
+                         .replaced_unix_s = unless_never(replaced_unix_s_)},
+                        true);
 }
 
 }  // namespace pmt::app

@@ -105,6 +105,21 @@ nlohmann::json model_versions(const inference::ModelInfo& info) {
   return {{"chat_template", info.template_sha256}};
 }
 
+nlohmann::json residency_json(const engine::ModelStatus& status, bool pinned) {
+  nlohmann::json out = {{"state", engine::to_string(status.state)},
+                        {"pinned", pinned},
+                        {"bytes", status.bytes},
+                        {"bytes_reserved", status.bytes_reserved},
+                        {"last_used", nullptr},
+                        {"running", status.running},
+                        {"waiting", status.waiting},
+                        {"progress", status.progress},
+                        {"file_replaced", nullptr}};
+  if (status.last_used_unix_s) out["last_used"] = *status.last_used_unix_s;
+  if (status.replaced_unix_s) out["file_replaced"] = *status.replaced_unix_s;
+  return out;
+}
+
 nlohmann::json model_meta(const inference::ModelInfo& info) {
   nlohmann::json out = {{"architecture", info.architecture},       {"context_tokens", info.context_tokens},
                         {"parameters", info.parameters},           {"file_bytes", info.file_bytes},

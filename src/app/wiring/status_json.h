@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/api.h"
+#include "engine/model_host.h"
 #include "inference/local_model.h"
 #include "knowledge_cache/recalling_completer.h"
 
@@ -19,6 +20,9 @@ nlohmann::json calibration_json(const inference::CalibrationStatus& status);
 
 /// What a model's answers depend on beside its name, for the keys of the response cache; null: nothing.
 nlohmann::json model_versions(const inference::ModelInfo& info);
+
+/// The members of GET /v1/models that change while a model is served. `pinned`: it is never unloaded.
+nlohmann::json residency_json(const engine::ModelStatus& status, bool pinned);
 
 /// What GET /v1/models shows as "meta".
 nlohmann::json model_meta(const inference::ModelInfo& info);
