@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -15,6 +14,7 @@
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
+#include "app/commands/command_words.h"
 #include "app/commands/commands.h"
 #include "app/commands/exit_code.h"
 #include "app/commands/report_error.h"
@@ -25,10 +25,6 @@ namespace {
 using pmt::app::kExitFailed;
 using pmt::app::kExitWrongUsage;
 
-std::vector<const CLI::App*> subcommands(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App*) { return true; });
-}
-
 /// Also where the rest of the line is wrong, so that a script reads what is.
 bool asks_for_json(int argc, char** argv) {
   for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
@@ -37,11 +33,9 @@ bool asks_for_json(int argc, char** argv) {
   return false;
 }
 
-std::string no_such_command(const std::string& word, const std::vector<const CLI::App*>& known) {
+std::string no_such_command(const std::string& word, const CLI::App& at) {
   std::vector<std::string> names;
-  for (const CLI::App* sub : known) {
-    if (!sub->get_group().empty()) names.push_back(sub->get_name());
-  }
+  for (const CLI::App* sub : pmt::app::shown_commands(at)) names.push_back(sub->get_name());
   const std::string_view meant = pmt::app::nearest(word, {names.begin(), names.end()});
   return fmt::format("no command \"{}\"{}. There are: {}", word,
                      meant.empty() ? "" : fmt::format(" (did you mean {}?)", meant), fmt::join(names, ", "));
@@ -53,12 +47,10 @@ std::string unknown_command(const CLI::App& root, int argc, char** argv) {
   const CLI::App* at = &root;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    const auto known = subcommands(*at);
-    if (known.empty() || word.starts_with('-')) return "";
-    const auto next =
-        std::ranges::find_if(known, [&](const CLI::App* sub) { return sub->get_name() == word; });
-    if (next == known.end()) return no_such_command(word, known);
-    at = *next;
+    if (pmt::app::shown_commands(*at).empty() || word.starts_with('-')) return "";
+    const CLI::App* const next = pmt::app::command_named(*at, word);
+    if (next == nullptr) return no_such_command(word, *at);
+    at = next;
   }
   return "";
 }
@@ -69,10 +61,7 @@ std::string unknown_option(const CLI::App& root, int argc, char** argv) {
   const CLI::App* at = &root;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    const auto known = subcommands(*at);
-    const auto next =
-        std::ranges::find_if(known, [&](const CLI::App* sub) { return sub->get_name() == word; });
-    if (next != known.end()) at = *next;
+    if (const CLI::App* const next = pmt::app::command_named(*at, word)) at = next;
     if (word == "--") break;
     const std::string name = word.substr(0, word.find('='));
     if (!name.starts_with("--") || at->get_option_no_throw(name) != nullptr) continue;

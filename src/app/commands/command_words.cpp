@@ -1,6 +1,5 @@
 #include "app/commands/command_words.h"
 
-#include <algorithm>
 #include <string_view>
 
 namespace pmt::app {
@@ -28,15 +27,18 @@ std::vector<const CLI::App*> shown_commands(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App* sub) { return !sub->get_group().empty(); });
 }
 
+const CLI::App* command_named(const CLI::App& app, const std::string& name) {
+  const auto found = app.get_subcommands([&](const CLI::App* sub) { return sub->get_name() == name; });
+  return found.empty() ? nullptr : found.front();
+}
+
 std::vector<std::string> completions(const CLI::App& root, const std::vector<std::string>& words) {
   const CLI::App* at = &root;
   const std::string last = words.empty() ? "" : words.back();
   std::string before;
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
     before = words[i];
-    const auto known = shown_commands(*at);
-    const auto next = std::ranges::find_if(known, [&](const auto* sub) { return sub->get_name() == before; });
-    if (next != known.end()) at = *next;
+    if (const CLI::App* const next = command_named(*at, before)) at = next;
   }
   if (before.starts_with("--") && takes_value(*at, before)) return {};
   if (last.starts_with('-')) return options_of(*at, last);
