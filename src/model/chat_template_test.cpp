@@ -1,10 +1,11 @@
 #include "model/chat_template.h"
 
-#include <cstdlib>
 #include <random>
 
 #include <gtest/gtest.h>
 #include <llama.h>
+
+#include "model/testing/model_vocab_test.h"
 
 namespace pmt::model {
 namespace {
@@ -12,24 +13,18 @@ namespace {
 constexpr char kSmolSystem[] =
     "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n";
 
-class ChatTemplateTest : public testing::Test {
+class ChatTemplateTest : public ModelVocabTest {
  protected:
   static void SetUpTestSuite() {
-    const char* path = std::getenv("PERMUTATION_MODEL");
-    if (path == nullptr || *path == '\0') return;
-    auto loaded = Vocab::load(path);
-    ASSERT_TRUE(loaded) << loaded.error().message;
-    vocab = std::move(*loaded);
+    ModelVocabTest::SetUpTestSuite();
+    if (vocab == nullptr) return;
     auto made = ChatTemplate::create(*vocab);
     ASSERT_TRUE(made) << made.error().message;
     smol = std::move(*made);
   }
   static void TearDownTestSuite() {
     smol.reset();
-    vocab.reset();
-  }
-  void SetUp() override {
-    if (vocab == nullptr) GTEST_SKIP() << "PERMUTATION_MODEL names no GGUF";
+    ModelVocabTest::TearDownTestSuite();
   }
 
   static std::string render(const ChatTemplate& chat, const std::vector<ChatMessage>& messages) {
@@ -55,13 +50,7 @@ class ChatTemplateTest : public testing::Test {
     EXPECT_TRUE(made) << made.error().message;
     return std::move(*made);
   }
-  static std::string text_of(const std::vector<std::int32_t>& tokens) {
-    std::string text;
-    for (const auto token : tokens) text += vocab->piece(token, {.name_special = true});
-    return text;
-  }
 
-  static inline std::unique_ptr<Vocab> vocab;
   static inline std::unique_ptr<ChatTemplate> smol;
 };
 

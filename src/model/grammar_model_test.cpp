@@ -1,7 +1,6 @@
 // What our grammars allow, beside libllama's, on a real vocabulary; and what steps cost there.
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <memory>
 #include <random>
@@ -12,28 +11,23 @@
 #include <llama.h>
 
 #include "model/grammar.h"
+#include "model/testing/model_vocab_test.h"
 
 namespace pmt::model {
 namespace {
 
 using Reference = std::unique_ptr<llama_sampler, decltype(&llama_sampler_free)>;
 
-class GrammarOnModel : public ::testing::Test {
+class GrammarOnModel : public ModelVocabTest {
  protected:
   static void SetUpTestSuite() {
-    const char* path = std::getenv("PERMUTATION_MODEL");
-    if (path == nullptr || *path == '\0') return;
-    auto loaded = Vocab::load(path);
-    ASSERT_TRUE(loaded) << loaded.error().message;
-    vocab = std::move(*loaded);
+    ModelVocabTest::SetUpTestSuite();
+    if (vocab == nullptr) return;
     tokens = TokenIndex::create(*vocab);
   }
   static void TearDownTestSuite() {
     tokens.reset();
-    vocab.reset();
-  }
-  void SetUp() override {
-    if (vocab == nullptr) GTEST_SKIP() << "PERMUTATION_MODEL names no GGUF";
+    ModelVocabTest::TearDownTestSuite();
   }
 
   static base::Result<Grammar> grammar_of(const std::string& gbnf) {
@@ -53,7 +47,6 @@ class GrammarOnModel : public ::testing::Test {
     return allowed;
   }
 
-  static inline std::unique_ptr<Vocab> vocab;
   static inline std::shared_ptr<const TokenIndex> tokens;
 };
 

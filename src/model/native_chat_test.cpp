@@ -2,10 +2,9 @@
 // finds in them.
 #include "model/native_chat.h"
 
-#include <cstdlib>
-
 #include <gmock/gmock.h>
 
+#include "model/testing/model_vocab_test.h"
 #include "model/testing/writes.h"
 
 namespace pmt::model {
@@ -34,18 +33,11 @@ constexpr char kList[] =
     "{% if not loop.last %}, {% endif %}{% endfor %}]{{ eos_token }}{% else %} {{ message.content }}{{ eos_token }}{% endif %}"
     "{%- else %}[INST] {{ message.content }}[/INST]{% endif %}{% endfor %}";
 
-class NativeChatTest : public ::testing::Test {
+class NativeChatTest : public ModelVocabTest {
  protected:
-  static void SetUpTestSuite() {
-    const char* path = std::getenv("PERMUTATION_MODEL");
-    if (path == nullptr || *path == '\0') return;
-    auto loaded = Vocab::load(path);
-    ASSERT_TRUE(loaded) << loaded.error().message;
-    vocab = std::move(*loaded);
-  }
-  static void TearDownTestSuite() { vocab.reset(); }
   void SetUp() override {
-    if (vocab == nullptr) GTEST_SKIP() << "PERMUTATION_MODEL names no GGUF";
+    ModelVocabTest::SetUp();
+    if (IsSkipped()) return;
     auto grammar = grammar_of_schema(
         R"({"type":"object","properties":{"city":{"type":"string","maxLength":5}},"required":["city"]})",
         "t0-");
@@ -56,14 +48,8 @@ class NativeChatTest : public ::testing::Test {
               &arguments}};
   }
 
-  static std::string text_of(const std::vector<std::int32_t>& tokens) {
-    std::string text;
-    for (const auto token : tokens) text += vocab->piece(token, {.name_special = true});
-    return text;
-  }
   std::vector<NativeMessage> question(const std::string& text) const { return {{.message = {"user", text}}}; }
 
-  static inline std::unique_ptr<Vocab> vocab;
   FormGrammar arguments;
   std::vector<NativeTool> tools;
 };

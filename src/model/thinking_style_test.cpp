@@ -2,9 +2,10 @@
 #include "model/thinking_style.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include <gtest/gtest.h>
+
+#include "model/testing/model_vocab_test.h"
 
 namespace pmt::model {
 namespace {
@@ -31,26 +32,13 @@ constexpr char kChannels[] =
     "{%- else %}<|start|>{{ message.role }}<|message|>{{ message.content }}<|end|>{% endif %}{% endfor %}"
     "{%- if add_generation_prompt %}<|start|>assistant{% endif %}";
 
-class ThinkingStyleTest : public ::testing::Test {
+class ThinkingStyleTest : public ModelVocabTest {
  protected:
-  static void SetUpTestSuite() {
-    const char* path = std::getenv("PERMUTATION_MODEL");
-    if (path == nullptr || *path == '\0') return;
-    auto loaded = Vocab::load(path);
-    ASSERT_TRUE(loaded) << loaded.error().message;
-    vocab = std::move(*loaded);
-  }
-  static void TearDownTestSuite() { vocab.reset(); }
-  void SetUp() override {
-    if (vocab == nullptr) GTEST_SKIP() << "PERMUTATION_MODEL names no GGUF";
-  }
   static std::optional<ThinkingStyle> style_of(const std::string& source) {
     const auto ours = ChatTemplate::create(*vocab, source);
     EXPECT_TRUE(ours) << ours.error().message;
     return ours ? thinking_style(*vocab, source, **ours) : std::nullopt;
   }
-
-  static inline std::unique_ptr<Vocab> vocab;
 };
 
 TEST_F(ThinkingStyleTest, AModelThatDoesntThinkHasNone) {

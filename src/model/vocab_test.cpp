@@ -15,32 +15,19 @@
 #include <gtest/gtest.h>
 #include <llama.h>
 
+#include "model/testing/model_vocab_test.h"
+
 namespace pmt::model {
 namespace {
 
-class VocabTest : public testing::Test {
+class VocabTest : public ModelVocabTest {
  protected:
   static void SetUpTestSuite() {
-    const char* path = std::getenv("PERMUTATION_MODEL");
-    if (path == nullptr || *path == '\0') return;
-    model_path = path;
-    auto loaded = Vocab::load(path);
-    ASSERT_TRUE(loaded) << loaded.error().message;
-    vocab = std::move(*loaded);
-  }
-  static void TearDownTestSuite() { vocab.reset(); }
-  void SetUp() override {
-    if (vocab == nullptr) GTEST_SKIP() << "PERMUTATION_MODEL names no GGUF";
-  }
-
-  std::string text_of(const std::vector<std::int32_t>& tokens) {
-    std::string text;
-    for (const auto token : tokens) text += vocab->piece(token, {.name_special = true});
-    return text;
+    ModelVocabTest::SetUpTestSuite();
+    if (vocab != nullptr) model_path = std::getenv("PERMUTATION_MODEL");
   }
 
   static inline std::string model_path;
-  static inline std::unique_ptr<Vocab> vocab;
 };
 
 std::string write_file(const std::string& name, std::string_view bytes) {
