@@ -42,6 +42,7 @@ base::Result<std::vector<inference::LocalModelOptions>> ModelsOnDemand::find(
     std::set<std::string> taken) {
   std::vector<inference::LocalModelOptions> out = std::move(first_use);
   if (config.dir.empty()) return out;
+  const std::size_t named = out.size();
   for (const inference::LocalModelOptions& model : out) taken.insert(model.name);
   TRY_ASSIGN(const std::vector<engine::ModelFile> files, engine::models_in(config.dir));
   for (const engine::ModelFile& file : files) {
@@ -55,7 +56,7 @@ base::Result<std::vector<inference::LocalModelOptions>> ModelsOnDemand::find(
     TRY_ASSIGN(inference::LocalModelOptions options, resolve_model(model));
     out.push_back(std::move(options));
   }
-  spdlog::info("{} models of {} come on demand", out.size(), config.dir);
+  spdlog::info("{} models of {} come on demand", out.size() - named, config.dir);
   return out;
 }
 
