@@ -69,17 +69,36 @@ bool nests_deeper(std::string_view text, std::size_t levels) {
   return false;
 }
 
+namespace {
+
+/// Where the next member's name begins, or the object ends.
+std::size_t next_name(std::string_view text, std::size_t at) {
+  while (at < text.size() && text[at] != '"' && text[at] != '}') ++at;
+  return at;
+}
+
+/// Of text that was checked, so what has no escape means itself.
+std::string name_of(std::string_view quoted) {
+  if (quoted.size() >= 2 && quoted.find('\\') == std::string_view::npos)
+    return std::string(quoted.substr(1, quoted.size() - 2));
+  return json_string(quoted).value_or("");
+}
+
+}  // namespace
+
 std::vector<JsonMember> members_of(std::string_view text) {
+  constexpr std::size_t kUsualMembers = 8;
   std::vector<JsonMember> members;
-  std::size_t at = text.find_first_of("\"}");
+  members.reserve(kUsualMembers);
+  std::size_t at = next_name(text, 0);
   while (at < text.size() && text[at] == '"') {
     const std::size_t name_end = past_string(text, at);
     const std::size_t begin = std::min(text.find(':', name_end), text.size() - 1) + 1;
     const std::size_t end = end_of_value(text, begin);
     const std::string_view value = trimmed(text.substr(begin, end - begin));
     const std::string_view quoted = text.substr(at, name_end - at);
-    members.push_back({json_string(quoted).value_or(""), value, quoted, trimmed(text.substr(at, end - at))});
-    at = text.find_first_of("\"}", end);
+    members.push_back({name_of(quoted), value, quoted, trimmed(text.substr(at, end - at))});
+    at = next_name(text, end);
   }
   return members;
 }
@@ -111,10 +130,11 @@ std::string members_without(std::string_view text, std::span<const std::string_v
 }
 
 std::optional<std::int64_t> json_integer(std::string_view value) {
+  if (value.empty()) return std::nullopt;
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error == std::errc() && end == value.data() + value.size()) return number;
-  const auto parsed = value.empty() ? Result<nlohmann::json>(nullptr) : parse_json(value);
+  const auto parsed = parse_json(value);
   return parsed ? as_integer(*parsed) : std::nullopt;
 }
 
