@@ -1,5 +1,8 @@
 #include "net/exchange.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include <fmt/format.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -25,18 +28,27 @@ base::Error cancelled() {
   return {base::Code::kCancelled, "cancelled"};
 }
 
-base::Result<std::string> head_of(const AsyncCall& call) {
+bool has_one_of(std::string_view text, std::initializer_list<char> these) {
+  return std::any_of(text.begin(), text.end(),
+                     [these](char c) { return std::find(these.begin(), these.end(), c) != these.end(); });
+}
+
+base::Result<std::string> bytes_of(const AsyncCall& call) {
+  constexpr std::size_t kUsualHead = 512;
   const std::string target = call.url.path + call.target;
-  std::string head = fmt::format("{} {} HTTP/1.1\r\nhost: {}\r\n", call.method, target, call.url.authority);
-  bool clean = target.starts_with('/') && target.find_first_of(" \r\n") == std::string::npos;
+  std::string bytes;
+  bytes.reserve(kUsualHead + call.body.size());
+  bytes.append(call.method).append(" ").append(target);
+  bytes.append(" HTTP/1.1\r\nhost: ").append(call.url.authority).append("\r\n");
+  bool clean = target.starts_with('/') && !has_one_of(target, {' ', '\r', '\n'});
   for (const auto& [name, value] : call.headers) {
-    clean = clean && name.find_first_of(": \r\n") == std::string::npos &&
-            value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos;
-    head += fmt::format("{}: {}\r\n", name, value);
+    clean = clean && !has_one_of(name, {':', ' ', '\r', '\n'}) && !has_one_of(value, {'\r', '\n', '\0'});
+    bytes.append(name).append(": ").append(value).append("\r\n");
   }
   // Not showing them: one may hold a key.
   if (!clean) return base::invalid("the target or a header can't be sent over HTTP", "target");
-  return head + fmt::format("content-length: {}\r\n\r\n", call.body.size());
+  bytes.append("content-length: ").append(std::to_string(call.body.size())).append("\r\n\r\n");
+  return bytes.append(call.body);
 }
 
 }  // namespace
@@ -118,9 +130,9 @@ base::Error Exchange::timed_out(const char* waiting_for, double limit_s) const {
 }
 
 Task<base::Status> Exchange::exchange() {
-  auto head = head_of(call_);
-  if (!head) co_return head.error();
-  const std::string bytes = *head + std::exchange(call_.body, {});
+  const auto bytes = bytes_of(call_);
+  if (!bytes) co_return bytes.error();
+  call_.body = {};
   for (bool may_reuse = true;; may_reuse = false) {
     if (aborted_) co_return cancelled();
     wire_ = may_reuse ? lane_.idle().take(call_.url.origin()) : nullptr;
@@ -136,7 +148,7 @@ Task<base::Status> Exchange::exchange() {
     // A server may close a kept connection at any moment: then nothing of an answer comes, and a fresh one
     // is right.
     bool nothing_came = true;
-    base::Status done = co_await send_and_receive(bytes, nothing_came);
+    base::Status done = co_await send_and_receive(*bytes, nothing_came);
     const bool stale = !done && done.error().code == base::Code::kIo && reused && nothing_came;
     if (!stale || aborted_) co_return done;
   }

@@ -193,6 +193,11 @@ void Outbox::on_disconnect(std::uint64_t request, std::function<void()> callback
 }
 
 void Outbox::abandon(std::uint64_t request) {
+  {
+    std::lock_guard lock(mutex_);
+    const bool answered = request != request_ || stage_ == Stage::kDone || gone_;
+    if (answered) return;  // as nearly all are: the words below would be made for nobody
+  }
   send(request, error_response(500, "the server dropped the request without an answer"));
   Callbacks unneeded;
   std::lock_guard lock(mutex_);

@@ -1,5 +1,6 @@
 #include "net/response_head.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -37,7 +38,11 @@ std::string_view http_date() {
 }
 
 void append_one_line(std::string_view value, std::string* out) {
-  for (const char c : value) out->push_back(c == '\r' || c == '\n' || c == '\0' ? ' ' : c);
+  const std::size_t begin = out->size();
+  out->append(value);
+  std::replace_if(
+      out->begin() + static_cast<std::ptrdiff_t>(begin), out->end(),
+      [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
 }
 
 void append_number(std::size_t number, std::string* out) {
