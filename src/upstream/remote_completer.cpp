@@ -270,12 +270,13 @@ void Call::end(base::Status status) {
   auto& done = std::get<llm::Done>(*done_);
   remote_.count_.prompt_tokens += static_cast<std::uint64_t>(done.usage.prompt_tokens);
   remote_.count_.completion_tokens += static_cast<std::uint64_t>(done.usage.completion_tokens);
-  done.report.upstream = {{"provider", options_.provider},
-                          {"model", options_.model},
-                          {"attempts", attempts_},
-                          {"first_byte_ms", first_byte_ms_}};
+  nlohmann::json& report = done.report.upstream;
+  report["provider"] = options_.provider;
+  report["model"] = options_.model;
+  report["attempts"] = attempts_;
+  report["first_byte_ms"] = first_byte_ms_;
   done.report.ignored = std::move(ignored_);
-  if (!errors_.empty()) done.report.upstream["errors"] = std::move(errors_);
+  if (!errors_.empty()) report["errors"] = std::move(errors_);
   if (held_) sink_->on_event(*std::exchange(held_, std::nullopt));  // an answer without a word
   finish(*std::exchange(done_, std::nullopt));
 }

@@ -44,7 +44,9 @@ std::shared_ptr<const llm::SentBody> keep_body(std::string body, const Completio
   auto sent = std::make_shared<llm::SentBody>();
   sent->text = std::move(body);
   sent->own = std::move(own);
-  for (base::JsonMember& member : base::members_of(sent->text)) {
+  std::vector<base::JsonMember> members = base::members_of(sent->text);
+  sent->members.reserve(members.size());
+  for (base::JsonMember& member : members) {
     const bool held = is_held(member.name, call);
     sent->members.push_back({std::move(member), held});
   }

@@ -123,8 +123,34 @@ std::string to_text(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+namespace {
+
+/// What most members are is written here: the library's writer allocates five times for each value.
+void append_value(std::string& out, const nlohmann::json& value) {
+  switch (value.type()) {
+    case nlohmann::json::value_t::string:
+      return append_string(out, value.get_ref<const std::string&>());
+    case nlohmann::json::value_t::number_integer:
+      return append_int(out, value.get<std::int64_t>());
+    case nlohmann::json::value_t::number_float:
+      return append_double(out, value.get<double>());
+    default:
+      out += to_text(value);
+  }
+}
+
+}  // namespace
+
 void append_json(std::string& out, const nlohmann::json& value) {
-  out += to_text(value);
+  if (!value.is_object()) return append_value(out, value);
+  out += '{';
+  for (auto member = value.begin(); member != value.end(); ++member) {
+    if (member != value.begin()) out += ',';
+    append_string(out, member.key());
+    out += ':';
+    append_value(out, *member);
+  }
+  out += '}';
 }
 
 }  // namespace pmt::api
