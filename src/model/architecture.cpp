@@ -11,6 +11,7 @@ constexpr std::array kArchitectures{
     Architecture{.name = "llama"},
     Architecture{.name = "qwen2", .rope_pairs = RopePairs::kHalves, .qkv_bias = true},
     Architecture{.name = "qwen3", .rope_pairs = RopePairs::kHalves, .qk_norm = true},
+    Architecture{.name = "qwen3moe", .rope_pairs = RopePairs::kHalves, .qk_norm = true, .experts = true},
     // Gemma 3 (arXiv 2503.19786): five local layers to a global one.
     Architecture{.name = "gemma3",
                  .rope_pairs = RopePairs::kHalves,

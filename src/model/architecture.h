@@ -22,6 +22,7 @@ struct Architecture {
   bool qk_norm = false;           // every query's and key's RMS norm, before RoPE
   bool post_norms = false;        // a norm on what each block gives, before the residual
   bool scaled_embedding = false;  // times the root of its length
+  bool experts = false;           // in every feed-forward (experts.h)
   /// Where the file names a window: all layers but each `local_pattern`-th see only that many tokens, and
   /// turn by a rotary base of their own. 0: never.
   int local_pattern = 0;

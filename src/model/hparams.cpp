@@ -10,12 +10,14 @@ namespace pmt::model {
 namespace {
 
 constexpr std::int64_t kDimensionMax = 1 << 24;  // beyond any real model: a damaged file
+constexpr std::int64_t kExpertsMax = 4096;       // alike
 
 base::Status check_supported(const GgufFile& file, const std::string& arch, const Hparams& h) {
   const auto unsupported = [&](const std::string& what) {
     return base::invalid(fmt::format("{}: {} is not supported", file.path(), what), "model");
   };
-  if (file.integer_or(arch + ".expert_count", 0) > 0) return unsupported("a mixture of experts");
+  if (h.experts == 0 && file.integer_or(arch + ".expert_count", 0) > 0)
+    return unsupported("a mixture of experts");
   if (file.has(arch + ".rope.scaling.type")) {
     TRY_ASSIGN(const std::string scaling, file.text(arch + ".rope.scaling.type"));
     if (scaling != "none") return unsupported(fmt::format("RoPE scaling '{}'", scaling));
@@ -55,6 +57,36 @@ base::Status read_window(const GgufFile& file, const std::string& arch, Hparams&
     const auto layer = static_cast<std::size_t>(i);
     h.local[layer] = layers ? (*layers)[layer] : pattern == 0 || i % pattern < pattern - 1;
   }
+  return {};
+}
+
+}  // namespace
+
+namespace {
+
+/// How many experts there are, how many of them a token has, and how wide each is.
+base::Status read_experts(const GgufFile& file, const std::string& arch, Hparams& h) {
+  if (!h.architecture.experts) return {};
+  TRY_ASSIGN(const std::int64_t count, file.integer(arch + ".expert_count"));
+  TRY_ASSIGN(const std::int64_t used, file.integer(arch + ".expert_used_count"));
+  if (count < 1 || count > kExpertsMax || used < 1 || used > count) {
+    return base::Error{base::Code::kCorrupt,
+                       fmt::format("{}: {} of {} experts for a token", file.path(), used, count)};
+  }
+  const std::int64_t wide = file.integer_or(arch + ".expert_feed_forward_length", h.feed_forward / used);
+  if (wide < 1 || wide > kDimensionMax) {
+    return base::Error{base::Code::kCorrupt,
+                       fmt::format("{}: {}.expert_feed_forward_length is {}", file.path(), arch, wide)};
+  }
+  const float scale = file.real_or(arch + ".expert_weights_scale", 0);
+  if (!std::isfinite(scale)) {
+    return base::Error{base::Code::kCorrupt,
+                       fmt::format("{}: {}.expert_weights_scale is no number", file.path(), arch)};
+  }
+  h.experts = static_cast<int>(count);
+  h.experts_used = static_cast<int>(used);
+  h.feed_forward = static_cast<int>(wide);
+  h.expert_scale = scale == 0 ? 1 : scale;
   return {};
 }
 
@@ -102,6 +134,7 @@ base::Result<Hparams> read_hparams(const GgufFile& file) {
   h.rope_base = file.real_or(arch + ".rope.freq_base", 10000.0F);
   TRY_ASSIGN(h.rms_epsilon, file.real(arch + ".attention.layer_norm_rms_epsilon"));
   TRY(read_window(file, arch, h));
+  TRY(read_experts(file, arch, h));
   // Gemma 3 27B alone divides by another root than its head's.
   const bool gemma_27b = arch == "gemma3" && h.layers == 62;
   h.attention_scale = 1.0F / std::sqrt(static_cast<float>(gemma_27b ? h.hidden / h.heads : h.head_dim));

@@ -16,7 +16,10 @@ struct Hparams {
   Architecture architecture;
   int layers = 0;
   int hidden = 0;
-  int feed_forward = 0;
+  int feed_forward = 0;  // of one expert, where there are some
+  int experts = 0;       // 0: one feed-forward for all tokens
+  int experts_used = 0;
+  float expert_scale = 1;
   int heads = 0;
   int kv_heads = 0;
   int head_dim = 0;

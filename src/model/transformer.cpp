@@ -321,6 +321,7 @@ ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::
 
 ggml_tensor* LlamaTransformer::feed_forward(Graph& graph, ggml_tensor* input, const LayerWeights& weights) {
   ggml_context* context = graph.context;
+  if (weights.experts.router != nullptr) return mix_experts(context, weights.experts, input);
   const bool gelu = hparams_.architecture.activation == Activation::kGelu;
   ggml_tensor* gated = nullptr;
   if (weights.gate_up.matrices.size() == 1) {

@@ -78,7 +78,13 @@ class WeightLoader {
 
   static std::size_t planned_bytes(const Planned& planned);
   base::Status layer(const Hparams& h, int index);
-  base::Result<ggml_tensor*> vector(const std::string& name, std::int64_t length);
+  base::Status experts(const Hparams& h, const std::string& prefix, Experts& out);
+  base::Status slices(const std::string& name, std::int64_t columns, std::int64_t rows, int experts,
+                      std::vector<const kernels::PackedMatrix*>& out);
+  base::Result<ggml_tensor*> floats(const std::string& name, std::int64_t columns, std::int64_t rows);
+  base::Result<ggml_tensor*> vector(const std::string& name, std::int64_t length) {
+    return floats(name, length, 1);
+  }
   ggml_tensor* tensor(const std::vector<TensorInfo>& parts, std::size_t buffer_type);
   const Matrix* matrix(const std::vector<TensorInfo>& parts);
   base::Result<const Matrix*> matrix(const std::string& name, std::int64_t columns, std::int64_t rows);
@@ -99,8 +105,9 @@ std::size_t WeightLoader::best_type(ggml_type type, std::int64_t columns, std::i
   return types_.size() - 1;
 }
 
-base::Result<ggml_tensor*> WeightLoader::vector(const std::string& name, std::int64_t length) {
-  TRY_ASSIGN(const TensorInfo info, file_.tensor(name, length, 1));
+base::Result<ggml_tensor*> WeightLoader::floats(const std::string& name, std::int64_t columns,
+                                                std::int64_t rows) {
+  TRY_ASSIGN(const TensorInfo info, file_.tensor(name, columns, rows));
   if (info.type != GGML_TYPE_F32) {
     return base::Error{base::Code::kCorrupt, fmt::format("{}: {} is not f32", file_.path(), name)};
   }
@@ -156,6 +163,34 @@ base::Result<Joined> WeightLoader::joined(const std::vector<std::pair<std::strin
   return out;
 }
 
+/// A file holds a layer's experts one after another in one tensor.
+base::Status WeightLoader::slices(const std::string& name, std::int64_t columns, std::int64_t rows,
+                                  int experts, std::vector<const kernels::PackedMatrix*>& out) {
+  TRY_ASSIGN(const TensorInfo all, file_.tensor(name, columns, rows * experts));
+  if (!packable(all.type)) {
+    return base::invalid(
+        fmt::format(
+            "{}: {} of type {} is not supported: experts are where their products are packed, and this "
+            "type's aren't on this machine",
+            file_.path(), name, ggml_type_name(all.type)),
+        "model");
+  }
+  TensorInfo one = all;
+  one.rows = rows;
+  one.bytes = ggml_row_size(all.type, columns) * static_cast<std::size_t>(rows);
+  for (int i = 0; i < experts; ++i, one.offset += one.bytes) out.push_back(&matrix({one})->packed);
+  return {};
+}
+
+base::Status WeightLoader::experts(const Hparams& h, const std::string& prefix, Experts& out) {
+  out.used = h.experts_used;
+  out.scale = h.expert_scale;
+  TRY_ASSIGN(out.router, floats(prefix + "ffn_gate_inp.weight", h.hidden, h.experts));
+  TRY(slices(prefix + "ffn_gate_exps.weight", h.hidden, h.feed_forward, h.experts, out.gate));
+  TRY(slices(prefix + "ffn_up_exps.weight", h.hidden, h.feed_forward, h.experts, out.up));
+  return slices(prefix + "ffn_down_exps.weight", h.feed_forward, h.hidden, h.experts, out.down);
+}
+
 base::Status WeightLoader::layer(const Hparams& h, int index) {
   const std::string prefix = fmt::format("blk.{}.", index);
   const auto expected = [&](const std::string& name) {
@@ -191,10 +226,14 @@ base::Status WeightLoader::layer(const Hparams& h, int index) {
     TRY_ASSIGN(out.ffn_post_norm, vector(prefix + "post_ffw_norm.weight", h.hidden));
   }
   TRY_ASSIGN(out.ffn_norm, vector(prefix + "ffn_norm.weight", h.hidden));
-  TRY_ASSIGN(out.gate_up, joined({{prefix + "ffn_gate.weight", h.feed_forward},
-                                  {prefix + "ffn_up.weight", h.feed_forward}},
-                                 h.hidden));
-  TRY_ASSIGN(out.ffn_down, matrix(prefix + "ffn_down.weight", h.feed_forward, h.hidden));
+  if (h.experts > 0) {
+    TRY(experts(h, prefix, out.experts));
+  } else {
+    TRY_ASSIGN(out.gate_up, joined({{prefix + "ffn_gate.weight", h.feed_forward},
+                                    {prefix + "ffn_up.weight", h.feed_forward}},
+                                   h.hidden));
+    TRY_ASSIGN(out.ffn_down, matrix(prefix + "ffn_down.weight", h.feed_forward, h.hidden));
+  }
   out_.layers.push_back(std::move(out));
   return {};
 }

@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "kernels/quant/packed_matrix.h"
+#include "model/experts.h"
 #include "model/gguf_file.h"
 #include "model/hparams.h"
 
@@ -43,9 +44,10 @@ struct LayerWeights {
   const Matrix* attention_out = nullptr;       // [heads * head_dim -> hidden]
   ggml_tensor* attention_post_norm = nullptr;  // [hidden], null if none
   ggml_tensor* ffn_norm = nullptr;             // [hidden]
-  Joined gate_up;                              // [hidden -> 2 * feed_forward]
-  const Matrix* ffn_down = nullptr;            // [feed_forward -> hidden]
-  ggml_tensor* ffn_post_norm = nullptr;        // [hidden], null if none
+  Joined gate_up;                              // [hidden -> 2 * feed_forward]; empty where there are experts
+  const Matrix* ffn_down = nullptr;            // [feed_forward -> hidden]; null where there are experts
+  Experts experts;
+  ggml_tensor* ffn_post_norm = nullptr;  // [hidden], null if none
 };
 
 class Weights {

@@ -63,6 +63,11 @@ class Writer {
       count(".attention.value_length", o_.head_dim);
     }
     count(".rope.dimension_count", o_.head_dim);
+    if (is("qwen3moe")) {
+      count(".expert_count", o_.experts);
+      count(".expert_used_count", 2);
+      count(".expert_feed_forward_length", o_.feed_forward);
+    }
     if (is("gemma3")) {
       count(".attention.sliding_window", o_.window);
       count(".attention.sliding_window_pattern", o_.layers);
@@ -94,8 +99,13 @@ class Writer {
     }
     const bool plain = blocks.empty() || o_.dequantised;
     const ggml_type written = plain ? GGML_TYPE_F32 : type;
-    ggml_tensor* tensor = rows > 0 ? ggml_new_tensor_2d(context_, written, columns, rows)
-                                   : ggml_new_tensor_1d(context_, written, columns);
+    ggml_tensor* tensor = nullptr;
+    if (name.find("_exps.") != std::string::npos) {
+      tensor = ggml_new_tensor_3d(context_, written, columns, rows / o_.experts, o_.experts);
+    } else {
+      tensor = rows > 0 ? ggml_new_tensor_2d(context_, written, columns, rows)
+                        : ggml_new_tensor_1d(context_, written, columns);
+    }
     ggml_set_name(tensor, name.c_str());
     const void* from = values.data();
     if (!plain) from = blocks.data();
@@ -123,9 +133,7 @@ class Writer {
     matrix(prefix + "attn_v.weight", o_.hidden, kv);
     matrix(prefix + "attn_output.weight", q, o_.hidden);
     norm(prefix + "ffn_norm.weight", o_.hidden);
-    matrix(prefix + "ffn_gate.weight", o_.hidden, o_.feed_forward);
-    matrix(prefix + "ffn_up.weight", o_.hidden, o_.feed_forward);
-    matrix(prefix + "ffn_down.weight", o_.feed_forward, o_.hidden);
+    feed_forward(prefix);
     if (is("qwen2")) {
       add(prefix + "attn_q.bias", q, 0, 0, 1.0F);
       add(prefix + "attn_v.bias", kv, 0, 0, 1.0F);
@@ -135,10 +143,22 @@ class Writer {
       norm(prefix + "post_attention_norm.weight", o_.hidden);
       norm(prefix + "post_ffw_norm.weight", o_.hidden);
     }
-    if (is("qwen3") || is("gemma3")) {
+    if (is("qwen3") || is("qwen3moe") || is("gemma3")) {
       norm(prefix + "attn_q_norm.weight", o_.head_dim);
       norm(prefix + "attn_k_norm.weight", o_.head_dim);
     }
+  }
+
+  void feed_forward(const std::string& prefix) {
+    const bool many = is("qwen3moe");
+    const int times = many ? o_.experts : 1;
+    const char* suffix = many ? "_exps.weight" : ".weight";
+    if (many)
+      add(prefix + "ffn_gate_inp.weight", o_.hidden, o_.experts, 0,
+          2.0F / std::sqrt(static_cast<float>(o_.hidden)));
+    matrix(prefix + "ffn_gate" + suffix, o_.hidden, o_.feed_forward * times);
+    matrix(prefix + "ffn_up" + suffix, o_.hidden, o_.feed_forward * times);
+    matrix(prefix + "ffn_down" + suffix, o_.feed_forward, o_.hidden * times);
   }
 
   TinyModelOptions& o_;

@@ -17,6 +17,7 @@ struct TinyModelOptions {
   int heads = 4;
   int kv_heads = 2;
   int feed_forward = 96;
+  int experts = 8;      // qwen3moe's, each as wide as feed_forward; a token has two
   int vocabulary = 80;  // without a tokenizer
   int context_tokens = 256;
   int window = 20;                    // gemma3's; its last layer is global
