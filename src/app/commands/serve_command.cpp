@@ -30,6 +30,7 @@ struct ServeOptions {
   std::optional<std::string> models_dir;
   std::optional<std::string> chat_template;
   bool allow_remote = false;
+  bool check = false;
 };
 
 /// "" without a file.
@@ -144,12 +145,22 @@ void run(Running& running, const Signals& signals) {
                running.config.stop_grace_ms);
 }
 
+void say_right(const ServeOptions& options, const Config& config) {
+  fmt::print("{}: every key is known and in its range: {} models, {} upstreams, {} keys\n",
+             options.config_file.value_or("the options"), config.models.size(), config.upstreams.size(),
+             config.service.keys.size());
+}
+
 int serve(const ServeOptions& options) {
   const Signals signals;
   const auto text = config_text(options);
   if (!text) return report_by_code(text.error());
   auto config = config_of(options, *text);
   if (!config) return report_by_code(config.error());
+  if (options.check) {
+    say_right(options, *config);
+    return kExitDone;
+  }
   if (const base::Status opened = telemetry::configure_logging(config->service.log); !opened)
     return report_by_code(opened.error());
   const base::SystemClock clock;
@@ -189,8 +200,11 @@ void add_serve(CLI::App& root, Command& chosen) {
       ->check(CLI::Range(0, 1024));
   command->add_flag("--allow-remote", options->allow_remote,
                     "Let other machines reach it though no [[key]] is configured");
+  command->add_flag("--check", options->check,
+                    "Read the file and the options, say what is wrong, and don't serve");
   add_examples(*command, {"permutation serve", "permutation serve --model my.gguf --port 9000",
-                          "permutation serve --config permutation.toml"});
+                          "permutation serve --config permutation.toml",
+                          "permutation serve --config permutation.toml --check"});
   command->callback([&chosen, options] { chosen = [options] { return serve(*options); }; });
 }
 
