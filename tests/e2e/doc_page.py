@@ -23,13 +23,15 @@ BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.S | re.M)
 PATIENCE_S = 240
 
 PERMUTATION = """#!/bin/sh
-# What is served without a port gets the page's.
-case "$1 $*" in
-  "serve "*--port*) ;;
+# What is served or asked without a port gets the page's.
+case "$*" in
+  *--port* | *--url* | *--check*) ;;
   "serve "*)
     if ! grep -qs '^port' "$3" /dev/null; then
       exec {binary} "$@" --port {port}
     fi ;;
+  serve) exec {binary} serve --port {port} ;;
+  status* | audit* | "cache stats"*) exec {binary} "$@" --url http://127.0.0.1:{port} ;;
 esac
 exec {binary} "$@"
 """
@@ -104,7 +106,7 @@ class Newcomer:
 
     def sh(self, text):
         last = re.sub(r"\s+#.*$", "", text.strip().splitlines()[-1])
-        if re.match(r"(\./dev run|permutation) serve\b", last) and not last.endswith("&"):
+        if re.match(r"(\./dev run|permutation) serve\b(?!.*(--check|&$))", last):
             self.bash("\n".join([*text.strip().splitlines()[:-1], last + " &"]))
             self.serves = True
             return self.wait_for_server()

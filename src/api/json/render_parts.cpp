@@ -254,13 +254,25 @@ void append_text_logprobs(std::string& out, const std::vector<llm::TokenLogprob>
   w.end();
 }
 
+namespace {
+
+/// To a billionth of one, never as 9.15e-05: people read it.
+std::string dollars(double usd) {
+  std::string text = fmt::format("{:.9f}", usd);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
 void add_cache_headers(net::Headers& headers, const std::optional<llm::CacheReport>& cache) {
   static const llm::CacheReport kBypass;
   const llm::CacheReport& c = cache ? *cache : kBypass;
   headers.emplace_back("x-permutation-cache", llm::to_string(c.status));
   headers.emplace_back("x-permutation-cache-key", c.key);
   headers.emplace_back("x-permutation-tokens-saved", std::to_string(c.tokens_saved));
-  headers.emplace_back("x-permutation-usd-saved", fmt::to_string(c.usd_saved));
+  headers.emplace_back("x-permutation-usd-saved", dollars(c.usd_saved));
   const bool from_cache = c.status == llm::CacheStatus::kHit || c.status == llm::CacheStatus::kSemanticHit ||
                           c.status == llm::CacheStatus::kStale;
   if (from_cache) headers.emplace_back("age", std::to_string(static_cast<std::int64_t>(c.age_s)));

@@ -399,6 +399,13 @@ TEST(CacheHeaders, SayWhatTheCacheDid) {
   add_cache_headers(headers, {});
   EXPECT_EQ(headers.front().second, "bypass");
   EXPECT_EQ(headers.back().first, "x-permutation-usd-saved");
+  EXPECT_EQ(headers.back().second, "0");
+  llm::CacheReport cheap = hit();
+  cheap.usd_saved = 9.149999999999999e-05;
+  headers.clear();
+  add_cache_headers(headers, cheap);
+  EXPECT_THAT(headers, ::testing::Contains(
+                           std::pair<std::string, std::string>("x-permutation-usd-saved", "0.0000915")));
 }
 
 TEST(JsonWriter, EveryIllFormedByteIsReplaced) {
