@@ -13,7 +13,7 @@ import subprocess
 import openai
 import pytest
 
-from server import RunningServer, chat
+from server import RunningServer, chat, extension, off
 
 MODELS = os.environ.get("REAL_MODELS", "qwen2.5-coder-0.5b-instruct").split()
 LONG = os.environ.get("REAL_LONG") == "1"
@@ -99,3 +99,52 @@ def test_numbers_are_libllamas(real):
     # libllama's own two attention kernels differ as much; few tokens make both figures coarse.
     assert ours >= min(0.995, flash) - 0.02, (ours, flash)
     assert abs(perplexity["ours"] / perplexity["libllama"] - 1) < 0.01, perplexity
+
+
+ASKED = [
+    "Name the seven days of the week.",
+    "Write a Python function that reverses a string. Code only.",
+    "What does the SQL clause GROUP BY do? Answer in one sentence.",
+    "List three primary colours.",
+    "What is the largest prime below 50, and why? Answer in two sentences.",
+    "Translate 'good morning' into French.",
+    "Write a regular expression that matches a date like 2024-05-01.",
+    "Which planet is the largest of the solar system?",
+]
+
+
+@pytest.mark.timeout(1800)
+def test_libllama_answers_alike(binary, real, tmp_path):
+    """The same file twice in one server: by our graph, and forced through libllama."""
+    name, file = real
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f"""
+[server]
+port = 0
+[[model]]
+name = "ours"
+path = "{file}"
+[[model]]
+name = "theirs"
+path = "{file}"
+runtime = "libllama"
+"""
+    )
+    running = RunningServer([binary, "serve", "--config", str(config)])
+    client = openai.OpenAI(base_url=running.url + "/v1", api_key="none", max_retries=0, timeout=900)
+    said = {"ours": [], "theirs": []}
+    speed = {"ours": [], "theirs": []}
+    for question in ASKED:
+        for model, answers in said.items():
+            answer = chat(client, question, model=model, max_tokens=64, extra_body=off())
+            answers.append(answer.choices[0].message.content)
+            written = answer.usage.completion_tokens - 1  # the first comes with the prompt
+            speed[model].append(written * 1e3 / extension(answer)["timing"]["decode_ms"])
+    assert running.stop() == 0, running.log()
+    # Both round activations to 8 bits, each in its own way: a near tie may fall otherwise, and what follows with it.
+    begins = sum(a[:24] == b[:24] for a, b in zip(said["ours"], said["theirs"], strict=True))
+    same = sum(a == b for a, b in zip(said["ours"], said["theirs"], strict=True))
+    median = {model: round(sorted(each)[len(each) // 2], 1) for model, each in speed.items()}
+    print(json.dumps({"model": name, "asked": len(ASKED), "begin_alike": begins, "same": same, "tokens_per_s": median}))
+    assert begins >= len(ASKED) - 2, said
