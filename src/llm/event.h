@@ -42,6 +42,7 @@ struct CacheReport {
   std::optional<double> similarity;
   std::int64_t tokens_saved = 0;
   double usd_saved = 0;
+  double seconds_saved = 0;  // what computing it had taken; 0 of who waited for a computation
   std::string why;
 };
 

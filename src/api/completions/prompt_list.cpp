@@ -151,6 +151,7 @@ void add(llm::CacheReport& sum, const llm::CacheReport& more) {
   sum.age_s = std::max(sum.age_s, more.age_s);
   sum.tokens_saved += more.tokens_saved;
   sum.usd_saved += more.usd_saved;
+  sum.seconds_saved += more.seconds_saved;
 }
 
 void add(llm::KvReport& sum, const llm::KvReport& more) {

@@ -34,6 +34,7 @@ void SingleFlight::replay_hit(const Key& key, const Entry& entry, Hit hit, const
       .similarity = hit.similarity,
       .tokens_saved = entry.meta.tokens,
       .usd_saved = entry.meta.usd,
+      .seconds_saved = entry.meta.compute_s,
       .why = {},
   };
   count_use(request, entry.meta.tokens);

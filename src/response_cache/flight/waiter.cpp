@@ -69,6 +69,7 @@ bool Waiter::take_shared(llm::Event& event) {
       .similarity = {},
       .tokens_saved = entry.meta.tokens,
       .usd_saved = entry.meta.usd,
+      .seconds_saved = waited ? 0 : entry.meta.compute_s,
       .why = waited ? "another server computed it" : "another server had it"};
   if (auto* started = std::get_if<llm::Started>(&event)) started->cache = report;
   if (auto* done = std::get_if<llm::Done>(&event)) {
@@ -132,6 +133,7 @@ void Waiter::finish_shared(llm::Done done) {
                                .similarity = {},
                                .tokens_saved = tokens,
                                .usd_saved = usd,
+                               .seconds_saved = 0,
                                .why = {}};
   forward(llm::Done{done.usage, reused_report(done.report, cache), std::move(done.extra)});
 }
