@@ -24,7 +24,7 @@
 #include "app/wiring/models_on_demand.h"
 #include "app/wiring/pinned_model.h"
 #include "app/wiring/rlm_engines.h"
-#include "app/wiring/spending_file.h"
+#include "app/wiring/state_file.h"
 #include "app/wiring/status_json.h"
 #include "app/wiring/upstreams.h"
 #include "base/version.h"
@@ -122,7 +122,7 @@ struct ServerApp::Impl {
   base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, knowledge_usage,
       prompt_cache_usage;
   api::DaySpending spending;
-  std::unique_ptr<SpendingFile> spending_file;  // null: in memory only
+  std::unique_ptr<StateFile> spending_file;  // null: in memory only
   llm::Meter meter;
   response_cache::ResponseCache cache;
   std::unique_ptr<engine::LocalEngine> local;  // the models, with what they were taught
@@ -162,7 +162,13 @@ void ServerApp::Impl::open_spending() {
   if (config.cache_path.empty()) return;
   std::error_code failed;  // told when it is written
   std::filesystem::create_directories(config.cache_path, failed);
-  spending_file = std::make_unique<SpendingFile>(spending, config.cache_path + "/spending.json");
+  spending_file = std::make_unique<StateFile>(
+      KeptState{.name = "what keys have spent today",
+                .path = config.cache_path + "/spending.json",
+                .bytes_max = 16U << 20,
+                .state = [this] { return spending.state(); },
+                .version = [this] { return spending.version(); },
+                .restore = [this](std::string_view text) { return spending.restore(text); }});
 }
 
 /// After the disk: what is void there must go before it is trusted.

@@ -1,4 +1,4 @@
-#include "app/wiring/spending_file.h"
+#include "app/wiring/state_file.h"
 
 #include <filesystem>
 #include <fstream>
@@ -6,52 +6,62 @@
 
 #include <gtest/gtest.h>
 
+#include "api/day_spending.h"
 #include "base/file.h"
 
 namespace pmt::app {
 namespace {
 
-class SpendingFileTest : public testing::Test {
+class StateFileTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "pmt-spending-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "pmt-state-XXXXXX").string();
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder = name;
   }
   void TearDown() override { std::filesystem::remove_all(folder); }
   std::string path() const { return (folder / "spending.json").string(); }
+  KeptState kept(api::DaySpending& spending) const { return kept(spending, path()); }
+  static KeptState kept(api::DaySpending& spending, std::string path) {
+    return {.name = "what keys have spent",
+            .path = std::move(path),
+            .bytes_max = 1U << 20,
+            .state = [&spending] { return spending.state(); },
+            .version = [&spending] { return spending.version(); },
+            .restore = [&spending](std::string_view text) { return spending.restore(text); }};
+  }
 
   std::filesystem::path folder;
   base::FakeClock clock;
 };
 
-TEST_F(SpendingFileTest, TheNextServerGoesOn) {
+TEST_F(StateFileTest, TheNextServerGoesOn) {
   {
     api::DaySpending spending(clock);
-    const SpendingFile file(spending, path());
+    const StateFile file(kept(spending));
     spending.add("ann", 1.25);
   }
   api::DaySpending next(clock);
-  std::optional<SpendingFile> file(std::in_place, next, path());
+  std::optional<StateFile> file(std::in_place, kept(next));
   EXPECT_DOUBLE_EQ(next.today("ann"), 1.25);
   next.add("ann", 1);
   file.reset();
   api::DaySpending third(clock);
-  const SpendingFile again(third, path());
+  const StateFile again(kept(third));
   EXPECT_DOUBLE_EQ(third.today("ann"), 2.25);
 }
 
-TEST_F(SpendingFileTest, NothingSpentIsNoFile) {
+TEST_F(StateFileTest, NothingSpentIsNoFile) {
   api::DaySpending spending(clock);
-  { const SpendingFile file(spending, path()); }
+  { const StateFile file(kept(spending)); }
   EXPECT_FALSE(std::filesystem::exists(path()));
 }
 
-TEST_F(SpendingFileTest, ADamagedFileIsSetAside) {
+TEST_F(StateFileTest, ADamagedFileIsSetAside) {
   std::ofstream(path()) << "{\"day\": \"2023-11";
   api::DaySpending spending(clock);
   {
-    const SpendingFile file(spending, path());
+    const StateFile file(kept(spending));
     EXPECT_DOUBLE_EQ(spending.today("ann"), 0);
     spending.add("ann", 2);
   }
