@@ -15,6 +15,7 @@
 #include "api/router.h"
 #include "base/clock.h"
 #include "base/guard.h"
+#include "base/json.h"
 #include "net/http.h"
 
 namespace pmt::api {
@@ -39,6 +40,10 @@ class ObservedResponder final : public net::Responder {
   ObservedResponder& operator=(const ObservedResponder&) = delete;
 
   void send(net::HttpResponse response) override {
+    if (response.status >= 400 && record_->error.empty()) {
+      if (const auto body = base::parse_json(response.body))
+        record_->error = base::text_at(base::at(*body, "error"), "message");
+    }
     observe(response.status);
     if (early_) return;
     deliver(std::move(response));

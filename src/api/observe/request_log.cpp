@@ -20,8 +20,8 @@ nlohmann::json fields_of(const RequestRecord& record, bool slow) {
   text("key", record.key);
   text("tenant", record.tenant);
   text("trace_id", record.trace.trace_id);
-  text("error", record.error);
   if (!record.completion) return out;
+  text("error", record.error);  // not of a refusal: that may quote the request
   const CompletionFacts& facts = *record.completion;
   out["model"] = facts.model;
   text("prompt", facts.prompt);

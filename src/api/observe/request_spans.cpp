@@ -44,7 +44,7 @@ class Spans {
   void mark_failure(Span& span, bool failed) const {
     if (!failed) return;
     span.failed = true;
-    span.error = record_.error;
+    if (record_.completion) span.error = record_.error;  // a refusal's may quote the request
     span.attributes.emplace_back("error.type", std::to_string(record_.status));
   }
 
