@@ -8,12 +8,14 @@
 #include "api/completions/rerank_routes.h"
 #include "api/messages/message_routes.h"
 #include "api/observe/completion_metrics.h"
+#include "api/observe/history_sampler.h"
 #include "api/observe/metrics_route.h"
 #include "api/observe/recent_requests.h"
 #include "api/responses/response_routes.h"
 #include "api/router.h"
 #include "api/routes/cache_routes.h"
 #include "api/routes/dashboard_routes.h"
+#include "api/routes/history_routes.h"
 #include "api/routes/knowledge_routes.h"
 #include "api/routes/knowledge_worker.h"
 #include "api/routes/model_routes.h"
@@ -70,6 +72,7 @@ struct Api::Impl {
     add_model_routes(router, options);
     add_upstream_routes(router, options);
     add_metrics_route(router, options, metrics, responses);
+    add_history_route(router, history, sampler);
     if (options.dashboard) add_dashboard_routes(router, options, feed, recent, background);
   }
 
@@ -85,9 +88,11 @@ struct Api::Impl {
   CompletionMetrics metrics;
   TenantTallies tenants;
   RecentRequests recent;
+  History history{*options.clock};
+  HistorySampler sampler{history, options, tenants};
   ResponseStore responses;
   dashboard::Feed feed{{.snapshot = [this] {
-    return dashboard_snapshot(options, {recent, tenants, router.access()});
+    return dashboard_snapshot(options, {recent, metrics, tenants, router.access()});
   }}};
   Router router;
   // The last three: their jobs answer through what is above.
@@ -109,6 +114,10 @@ void Api::set_keys(std::vector<KeyOptions> keys) {
   impl_->router.access().set_keys(std::move(keys));
 }
 
+History& Api::history() {
+  return impl_->history;
+}
+
 void Api::close_streams() {
   impl_->feed.close();
 }
@@ -117,6 +126,7 @@ void Api::stop() {
   impl_->knowledge.stop();
   impl_->background.stop();  // it may be asking a model
   impl_->tokenizing.stop();  // it reads a model's vocabulary
+  impl_->sampler.stop();     // it reads the models' pools
 }
 
 net::Handler Api::handler() {

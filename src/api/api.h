@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/access.h"
+#include "api/observe/history.h"
 #include "api/observe/request_record.h"
 #include "api/responses/response_store.h"
 #include "audit/audit.h"
@@ -140,9 +141,12 @@ class Api {
   std::vector<std::string> routes() const;
   /// These keys from now on, without a restart: Access::set_keys.
   void set_keys(std::vector<KeyOptions> keys);
+  /// What happened when, of GET /v1/history: to be kept over a restart.
+  History& history();
   /// Ends the streams that would never end by themselves: a server that stops would wait for them.
   void close_streams();
-  /// Ends the work that runs beside requests (learning, counting, purges), waiting for it. Idempotent.
+  /// Ends the work that runs beside requests (learning, counting, purges), waiting for it, and the history with a last
+  /// look at the counters. Idempotent.
   void stop();
 
  private:

@@ -93,7 +93,7 @@ json entry_json(const response_cache::Key& key, const response_cache::Entry& ent
           {"bytes", entry.bytes}};
 }
 
-json listed_json(json entry, const std::string& tenant) {
+json listed_json(json entry, const response_cache::StoreOptions& meta) {
   constexpr std::size_t kPreviewBytes = 240;
   const json& value = base::at(entry, "value");
   const auto text = base::as_text(base::at(base::first_at(value, "choices"), "text"));
@@ -102,7 +102,8 @@ json listed_json(json entry, const std::string& tenant) {
     preview.resize(kPreviewBytes);
     preview += "…";  // the writer mends a character that was cut
   }
-  entry["tenant"] = tenant;
+  entry["tenant"] = meta.tenant;
+  if (!meta.question.empty()) entry["question"] = meta.question;
   entry["preview"] = std::move(preview);
   entry.erase("value");
   return entry;

@@ -30,7 +30,7 @@ nlohmann::json entry_json(const response_cache::Key& key, const response_cache::
 /// A line of the operator's list: entry_json's without its value, but with the tenant and the beginning of
 /// what it holds: the text of an answer's first choice, or else the value's JSON. A tenant's value may have
 /// any shape.
-nlohmann::json listed_json(nlohmann::json entry, const std::string& tenant);
+nlohmann::json listed_json(nlohmann::json entry, const response_cache::StoreOptions& meta);
 
 /// {"lookups", "hits": {"exact", "semantic", "stale", "coalesced"}, "misses", "hit_rate", ..., "engine_calls"}: all but
 /// what is kept.

@@ -172,6 +172,23 @@ void CompletionMetrics::collect_callers(std::vector<MetricFamily>& out) const {
     family->give_to(out);
 }
 
+nlohmann::json CompletionMetrics::callers() const {
+  nlohmann::json out = nlohmann::json::array();
+  for (const auto& [who, caller] : callers_.all()) {
+    nlohmann::json answers;
+    for (std::size_t i = 0; i < kCacheStatuses; ++i)
+      answers[llm::to_string(static_cast<llm::CacheStatus>(i))] = caller.answers[i];
+    out.push_back({{"model", who.model},
+                   {"tenant", who.tenant},
+                   {"key", who.key},
+                   {"answers", std::move(answers)},
+                   {"failed", caller.failed},
+                   {"tokens_saved", caller.caches[0].tokens},
+                   {"usd_saved", caller.usd_saved}});
+  }
+  return out;
+}
+
 std::vector<MetricFamily> CompletionMetrics::collect() const {
   std::vector<MetricFamily> families;
   for (std::size_t i = 0; i < 8; ++i) {
@@ -202,20 +219,39 @@ std::vector<MetricFamily> CompletionMetrics::collect() const {
 }
 
 void TenantTallies::observe(const RequestRecord& record) {
-  if (!record.completion || !record.completion->completed) return;
+  if (!record.completion) return;
+  const CompletionFacts& facts = *record.completion;
   const std::lock_guard lock(mutex_);
   Tally& tally = tallies_[record.tenant];
-  const llm::CacheStatus status = record.completion->cache_status();
+  if (!facts.completed) {
+    ++tally.failed;
+    return;
+  }
+  const llm::CacheStatus status = facts.cache_status();
   ++tally.by_status[static_cast<std::size_t>(status)];
-  if (status != llm::CacheStatus::kBypass && record.completion->reads_cache) ++tally.lookups;
-  if (const auto& cache = record.completion->report.cache) {
+  if (status != llm::CacheStatus::kBypass && facts.reads_cache) ++tally.lookups;
+  if (const auto& cache = facts.report.cache) {
     tally.tokens_saved += cache->tokens_saved;
     tally.usd_saved += cache->usd_saved;
+    tally.seconds_saved += cache->seconds_saved;
   }
-  if (record.completion->computed()) {
-    const llm::Usage& usage = record.completion->usage;
-    tally.tokens_computed += usage.prompt_tokens + usage.completion_tokens;
-  }
+  if (!facts.computed()) return;
+  tally.tokens_computed += facts.usage.prompt_tokens + facts.usage.completion_tokens;
+  if (facts.asked_upstream()) ++tally.asked_upstream;
+  if (facts.first_text.count() > 0) tally.first_token.add(base::ms_between(record.begun, facts.first_text));
+}
+
+TenantTallies::Tally& TenantTallies::Tally::operator+=(const Tally& other) {
+  for (std::size_t i = 0; i < by_status.size(); ++i) by_status[i] += other.by_status[i];
+  lookups += other.lookups;
+  tokens_saved += other.tokens_saved;
+  tokens_computed += other.tokens_computed;
+  usd_saved += other.usd_saved;
+  seconds_saved += other.seconds_saved;
+  asked_upstream += other.asked_upstream;
+  failed += other.failed;
+  first_token += other.first_token;
+  return *this;
 }
 
 double TenantTallies::Tally::hit_rate() const {
@@ -233,13 +269,7 @@ double TenantTallies::Tally::token_hit_rate() const {
 TenantTallies::Tally TenantTallies::all() const {
   const std::lock_guard lock(mutex_);
   Tally sum;
-  for (const auto& [tenant, tally] : tallies_) {
-    for (std::size_t i = 0; i < sum.by_status.size(); ++i) sum.by_status[i] += tally.by_status[i];
-    sum.lookups += tally.lookups;
-    sum.tokens_saved += tally.tokens_saved;
-    sum.tokens_computed += tally.tokens_computed;
-    sum.usd_saved += tally.usd_saved;
-  }
+  for (const auto& [tenant, tally] : tallies_) sum += tally;
   return sum;
 }
 

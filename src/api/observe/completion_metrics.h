@@ -13,7 +13,9 @@
 
 #include <prometheus/histogram.h>
 #include <prometheus/metric_family.h>
+#include <nlohmann/json.hpp>
 
+#include "api/observe/first_token_times.h"
 #include "api/observe/request_record.h"
 #include "base/by_user.h"
 
@@ -30,6 +32,9 @@ class CompletionMetrics {
   explicit CompletionMetrics(const std::vector<std::string>& models);
   void observe(const RequestRecord& record);
   std::vector<prometheus::MetricFamily> collect() const;
+  /// The same of callers as the page's tables have it: [{"model", "tenant", "key", "answers": {by status}, "failed",
+  /// "tokens_saved", "usd_saved"}].
+  nlohmann::json callers() const;
 
  private:
   struct OfModel;
@@ -55,7 +60,7 @@ class CompletionMetrics {
   ~CompletionMetrics();
 };
 
-/// What one tenant got from the response cache: of its completed answers, each counted once, as it ended.
+/// What one tenant got, from the response cache and else: of its completed answers, each counted once, as it ended.
 /// Thread-safety: any thread.
 class TenantTallies {
  public:
@@ -65,6 +70,11 @@ class TenantTallies {
     std::int64_t tokens_saved = 0;
     std::int64_t tokens_computed = 0;
     double usd_saved = 0;
+    double seconds_saved = 0;          // what computing the answers of hits had taken
+    std::uint64_t asked_upstream = 0;  // of those computed, those that another server's model had a part in
+    std::uint64_t failed = 0;          // no answers: ended in an error, or left by their client
+    FirstTokenTimes first_token;       // of those computed
+    Tally& operator+=(const Tally& other);
     /// Of the lookups, those that an entry answered (hit, semantic_hit, stale); 0 without any.
     double hit_rate() const;
     /// Of all answers' tokens, those that weren't computed for their caller; 0 without any.

@@ -34,6 +34,8 @@ struct CompletionFacts {
 
   /// Whether a model ran for it: not a hit, not shared with another request.
   bool computed() const;
+  /// Of a computed one: whether another server's model had a part in it.
+  bool asked_upstream() const;
   llm::CacheStatus cache_status() const;
 };
 

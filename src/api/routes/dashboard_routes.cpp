@@ -24,12 +24,14 @@ constexpr std::size_t kPageSize = 20;
 
 struct Query {
   std::string kind, text;
+  std::string only;  // of requests: "": all
   std::size_t page = 0;
 };
 
 base::Result<Query> read_query(const Exchange& exchange) {
   Query query{.kind = std::string(exchange.request.query_value("kind")),
-              .text = std::string(exchange.request.query_value("q"))};
+              .text = std::string(exchange.request.query_value("q")),
+              .only = std::string(exchange.request.query_value("only"))};
   const std::string_view page = exchange.request.query_value("page");
   if (!page.empty()) {
     const auto [end, error] = std::from_chars(page.data(), page.data() + page.size(), query.page);
@@ -38,6 +40,8 @@ base::Result<Query> read_query(const Exchange& exchange) {
   }
   if (query.kind != "cache" && query.kind != "requests" && query.kind != "trajectories")
     return name_field(base::invalid("must be cache, requests or trajectories", "kind"));
+  if (!query.only.empty() && query.only != "failed" && query.only != "memory" && query.only != "computed")
+    return name_field(base::invalid("must be failed, memory or computed", "only"));
   return query;
 }
 
@@ -75,7 +79,7 @@ void list_cache(const ApiOptions& options, const Exchange& exchange, const Query
       json item = entry_json(key, entry, options.clock->now());
       if (!matches(item, query.text)) return;
       ++total;
-      lines.push_back({entry.stored_unix_s, listed_json(std::move(item), entry.meta.tenant)});
+      lines.push_back({entry.stored_unix_s, listed_json(std::move(item), entry.meta)});
       if (lines.size() < 2 * wanted + 1000) return;
       std::ranges::partial_sort(lines, lines.begin() + static_cast<std::ptrdiff_t>(wanted), newer);
       lines.resize(wanted);
@@ -93,6 +97,15 @@ bool is_shown(const RequestRecord& record) {
   return !record.route.starts_with("/v1/dashboard") && record.route != "/";
 }
 
+/// Whether it is one of those that `only` asks for.
+bool belongs(const RequestRecord& record, const std::string& only) {
+  if (only.empty()) return true;
+  const auto& completion = record.completion;
+  const bool failed = record.status >= 400 || (completion && !completion->completed);
+  if (only == "failed") return failed;
+  return completion && !failed && completion->computed() == (only == "computed");
+}
+
 bool is_trajectory(const RequestRecord& record) {
   if (!record.completion) return false;
   const json& engine = record.completion->report.engine;
@@ -106,6 +119,7 @@ void list_requests(const RecentRequests& recent, const Exchange& exchange, const
   json items = json::array();
   for (const auto& record : recent.latest()) {
     if (!is_shown(*record) || (trajectories && !is_trajectory(*record))) continue;
+    if (!belongs(*record, query.only)) continue;
     if (!query.text.empty() && !matches(record_json(*record), query.text)) continue;
     if (total / kPageSize == query.page) items.push_back(record_json(*record));
     ++total;
@@ -139,6 +153,7 @@ std::string dashboard_snapshot(const ApiOptions& options, const DashboardSources
            {"kv", json::array()},
            {"models", json::array()},
            {"latency", sources.recent.percentiles()},
+           {"callers", sources.metrics.callers()},
            {"requests", json::array()}};
   if (options.kv_stats) out["kv"] = options.kv_stats()["models"];
   for (const auto& [name, model] : options.models) {

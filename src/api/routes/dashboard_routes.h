@@ -2,6 +2,7 @@
 //   GET /                      the page (public: it holds nothing)
 //   GET /v1/dashboard/events   a snapshot a second, as server-sent events
 //   GET /v1/dashboard/items    ?kind=cache|requests|trajectories &page=N &q=TEXT
+//                              &only=failed|memory|computed, of requests
 //   POST /v1/cache/entries/{key}/false_hit   somebody says that this answer was given for another question:
 //                              the entry goes with all that would give its answer again, and the complaint is counted
 #pragma once
@@ -24,6 +25,7 @@ void add_dashboard_routes(Router& router, const ApiOptions& options, dashboard::
 /// What one event of the stream holds.
 struct DashboardSources {
   const RecentRequests& recent;
+  const CompletionMetrics& metrics;
   const TenantTallies& tenants;
   const Access& access;
 };

@@ -66,6 +66,12 @@ TEST_F(Dashboard, TheStreamsFirstEventHoldsWhatHappened) {
   ASSERT_EQ(snapshot["requests"].size(), 2U);
   EXPECT_EQ(snapshot["requests"][0]["completion"]["cache"]["status"], "hit");
   EXPECT_EQ(snapshot["requests"][1]["completion"]["cache"]["status"], "miss");
+  ASSERT_EQ(snapshot["callers"].size(), 1U);
+  const json& caller = snapshot["callers"][0];
+  EXPECT_EQ(caller["model"], "tiny");
+  EXPECT_EQ(caller["answers"]["hit"], 1);
+  EXPECT_EQ(caller["answers"]["miss"], 1);
+  EXPECT_EQ(caller["tokens_saved"], snapshot["cache"]["tokens_saved"]);
 }
 
 TEST_F(Dashboard, EntriesAreFoundPagedAndFlagged) {
@@ -103,8 +109,28 @@ TEST_F(Dashboard, RequestsAreListedWithoutTheDashboardsOwn) {
   EXPECT_EQ(items("kind=trajectories")["total"], 0);
 }
 
+TEST_F(Dashboard, RequestsAreFoundByWhatBecameOfThem) {
+  ask(0);
+  const std::string again =
+      R"({"model": "tiny", "temperature": 0, "messages": [{"role": "user", "content": "q0"}]})";
+  send("POST", "/v1/chat/completions", again);
+  send("POST", "/v1/chat/completions",
+       R"({"model": "none", "messages": [{"role": "user", "content": "x"}]})");
+  for (const auto& [only, status] :
+       {std::pair("failed", 404), std::pair("memory", 200), std::pair("computed", 200)}) {
+    const json list = items(std::string("kind=requests&only=") + only);
+    ASSERT_EQ(list["total"], 1) << only << list;
+    EXPECT_EQ(list["items"][0]["status"], status) << only;
+  }
+  EXPECT_THAT(items("kind=requests&only=failed")["items"][0]["error"].get<std::string>(), HasSubstr("none"));
+  const json found = items("kind=requests&only=memory")["items"][0];
+  EXPECT_EQ(found["completion"]["cache"]["status"], "hit");
+  EXPECT_EQ(items("kind=requests&q=" + found["id"].get<std::string>())["items"][0]["id"], found["id"]);
+}
+
 TEST_F(Dashboard, BadQueriesNameTheField) {
-  for (const char* query : {"", "kind=all", "kind=cache&page=-1", "kind=cache&page=x"})
+  for (const char* query :
+       {"", "kind=all", "kind=cache&page=-1", "kind=cache&page=x", "kind=requests&only=all"})
     EXPECT_EQ(send("GET", std::string("/v1/dashboard/items?") + query).status, 400) << query;
 }
 

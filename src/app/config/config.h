@@ -40,7 +40,8 @@
 //   enabled = true
 //   entries_max = 1000000
 //   bytes_max = 268435456
-//   path = "/var/lib/responses"  # a folder of its own: entries outlive a restart; unset: RAM only
+//   path = "/var/lib/responses"  # a folder of its own: entries, the page's history and what keys have spent
+//                                # outlive a restart; unset: RAM only
 //   disk_bytes_max = 4294967296  # above: a random twentieth of them goes
 //   eviction = "gdsf"            # who goes first: the policies of response_cache/store/eviction_policy.h
 //   semantic_shadow = false      # requests that ask for semantic hits get none; what they would get is measured

@@ -294,6 +294,10 @@ void Player::compare() {
   ASSERT_EQ(shown["audit"], server_.get("/v1/audit", "ops")) << last_;
   ASSERT_NO_FATAL_FAILURE(compare_metrics());
   ASSERT_NO_FATAL_FAILURE(compare_lists());
+  got.clear();
+  flatten(server_.get("/v1/history?range=24h", "ops")["total"], "", got);
+  got["by models"] = got["/requests/computed"] + got["/requests/upstream"];
+  ASSERT_NO_FATAL_FAILURE(expect(expected_of_history(oracle_), got, "/v1/history: "));
 }
 
 void Player::compare_metrics() {

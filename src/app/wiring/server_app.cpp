@@ -93,6 +93,8 @@ struct ServerApp::Impl {
   void open_disk();
   /// What keys have spent today is kept beside the response store.
   void open_spending();
+  /// And what the page's curves are drawn from. After wire().
+  void open_history();
   void open_shared();
   base::Status open_engine();
   /// Of the models that come on demand, what there is.
@@ -137,6 +139,7 @@ struct ServerApp::Impl {
   std::unique_ptr<telemetry::OtlpExporter> traces;                        // null: none
   std::unique_ptr<RlmEngines> rlm;
   std::unique_ptr<api::Api> api;
+  std::unique_ptr<StateFile> history_file;  // null: in memory only
   std::unique_ptr<net::HttpServer> server;
   std::string name;  // of the first local model; "" without one
   std::uint16_t port = 0;
@@ -169,6 +172,18 @@ void ServerApp::Impl::open_spending() {
                 .state = [this] { return spending.state(); },
                 .version = [this] { return spending.version(); },
                 .restore = [this](std::string_view text) { return spending.restore(text); }});
+}
+
+void ServerApp::Impl::open_history() {
+  if (config.cache_path.empty()) return;
+  history_file = std::make_unique<StateFile>(
+      KeptState{.name = "the page's history",
+                .path = config.cache_path + "/history",
+                .between = std::chrono::minutes(10),  // it changes all the time, and has some megabytes
+                .bytes_max = 16U << 20,
+                .state = [this] { return api->history().state(); },
+                .version = [this] { return api->history().version(); },
+                .restore = [this](std::string_view bytes) { return api->history().restore(bytes); }});
 }
 
 /// After the disk: what is void there must go before it is trusted.
@@ -496,6 +511,7 @@ void ServerApp::Impl::stop(int grace_ms) {
   if (rlm) rlm->stop();
   if (on_demand) on_demand->stop_lending();  // the api may be waiting for a model
   if (api) api->stop();                      // a learning that runs needs what goes next
+  history_file.reset();                      // after the last look at the counters
   if (local) local->stop_embedding();        // what waits for it goes on without, and ends with its model
   if (cache.tiers().shared() != nullptr) cache.tiers().shared()->quiesce();
   if (upstreams) upstreams->stop();
@@ -532,6 +548,7 @@ base::Result<std::unique_ptr<ServerApp>> ServerApp::start(const Config& config, 
   impl->open_shared();
   TRY(impl->open_engine());
   TRY(impl->wire());
+  impl->open_history();
   TRY(impl->listen());
   return std::unique_ptr<ServerApp>(new ServerApp(std::move(impl)));
 }
