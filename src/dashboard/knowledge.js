@@ -1,6 +1,4 @@
-
-// --- knowledge ----------------------------------------------------------------------------------------------
-// Part of page.js: only functions here, which that file calls.
+// --- knowledge
 const share = (part, of) => (of ? percent(part / of) + ` of ${number(of)}` : '–');
 const since = (unix) => (unix ? new Date(unix * 1000).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' }) : '–');
 const named = (one) => one.domain + (one.tenant ? ` (tenant ${one.tenant})` : '');

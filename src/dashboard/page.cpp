@@ -4,14 +4,14 @@
 #include <string_view>
 
 #include "base/hash.h"
+#include "dashboard/embedded_file.h"
 
 namespace pmt::dashboard {
 
-// Of the generated source.
-// NOLINTBEGIN(readability-identifier-naming): named after the files, by the generator
-extern const char k_page_html[], k_page_css[], k_page_js[], k_knowledge_js[], k_trajectories_js[];
-extern const std::size_t k_page_html_size, k_page_css_size, k_page_js_size, k_knowledge_js_size,
-    k_trajectories_js_size;
+// Of the generated source: the document, its style, and the parts of its script in their order.
+// NOLINTBEGIN(readability-identifier-naming): named by the generator
+extern const EmbeddedFile k_files[];
+extern const std::size_t k_files_count;
 // NOLINTEND(readability-identifier-naming)
 
 namespace {
@@ -33,13 +33,11 @@ void replace(std::string& text, std::string_view what, std::string_view by) {
 }
 
 net::HttpResponse make_page() {
-  const std::string css(k_page_css, k_page_css_size);
-  const std::string js = std::string(k_page_js, k_page_js_size)
-                             .append(k_knowledge_js, k_knowledge_js_size)
-                             .append(k_trajectories_js, k_trajectories_js_size);
-  std::string html(k_page_html, k_page_html_size);
-  replace(html, "/*page.css*/", css);
-  replace(html, "/*page.js*/", js);
+  std::string html(k_files[0].bytes, k_files[0].size), js;
+  const std::string css(k_files[1].bytes, k_files[1].size);
+  for (std::size_t i = 2; i < k_files_count; ++i) js.append(k_files[i].bytes, k_files[i].size);
+  replace(html, "/*style*/", css);
+  replace(html, "/*script*/", js);
   const std::string policy = "default-src 'none'; script-src 'sha256-" + base64(base::sha256(js)) +
                              "'; style-src 'sha256-" + base64(base::sha256(css)) +
                              "'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "

@@ -19,8 +19,8 @@ std::string header(const net::HttpResponse& response, const std::string& name) {
 TEST(Page, IsOneDocumentThatNeedsNothingElse) {
   const net::HttpResponse response = page();
   EXPECT_THAT(response.body, HasSubstr("<!doctype html>"));
-  EXPECT_THAT(response.body, Not(HasSubstr("/*page.js*/")));
-  EXPECT_THAT(response.body, Not(HasSubstr("/*page.css*/")));
+  EXPECT_THAT(response.body, Not(HasSubstr("/*script*/")));
+  EXPECT_THAT(response.body, Not(HasSubstr("/*style*/")));
   for (const char* foreign : {"http://", "https://", " src=", "@import", "url(", " style=\"", " onclick"})
     EXPECT_THAT(response.body, Not(HasSubstr(foreign))) << foreign;
 }

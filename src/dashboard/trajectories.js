@@ -1,6 +1,4 @@
-
-// --- trajectories -------------------------------------------------------------------------------------------
-// Part of page.js: only functions here, which that file calls.
+// --- trajectories
 const text = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
 const line = (value, most = 140) => { const flat = text(value).replace(/\s+/g, ' '); return flat.length > most ? flat.slice(0, most) + '…' : flat; };
 const seconds = (s) => time(s * 1000);

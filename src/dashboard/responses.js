@@ -1,0 +1,49 @@
+// --- the response cache
+let cachePage = 0, requestPage = 0;
+async function items(kind, page, query = '') {
+  const answer = await call(`/v1/dashboard/items?kind=${kind}&page=${page}&q=${encodeURIComponent(query)}`);
+  if (!answer.ok) throw new Error(await message(answer));
+  return answer.json();
+}
+async function drawEntries() {
+  try {
+    const list = await items('cache', cachePage, $('cache-q').value);
+    fill($('cache-list'), ...list.items.map(entryCard));
+    if (!list.items.length) fill($('cache-list'), el('li', { className: 'note', textContent: list.total ? 'No more entries.' : 'No entry matches.' }));
+    $('cache-page').textContent = `page ${cachePage + 1} of ${Math.max(1, Math.ceil(list.total / list.page_size))}, ${number(list.total)} entries`;
+    $('cache-prev').disabled = cachePage === 0;
+    $('cache-next').disabled = (cachePage + 1) * list.page_size >= list.total;
+  } catch (error) { fill($('cache-list'), el('li', { className: 'bad', textContent: error.message })); }
+}
+function entryCard(entry) {
+  const act = (label, run, className = '') => {
+    const button = el('button', { type: 'button', textContent: label, className });
+    button.addEventListener('click', async () => { await run(); drawEntries(); });
+    return button;
+  };
+  const path = '/v1/cache/entries/' + entry.key;
+  const facts = [entry.model || 'a value', `${number(entry.tokens)} tokens`, `${age(entry.age_s)} old`, bytes(entry.bytes)];
+  if (entry.tenant) facts.push('tenant ' + entry.tenant);
+  if (entry.namespace) facts.push('namespace ' + entry.namespace);
+  if (entry.tags.length) facts.push('tags ' + entry.tags.join(', '));
+  return el('li', {}, el('p', { textContent: entry.preview }), el('p', { className: 'note' }, facts.join(' · '), ' · ', el('code', { textContent: entry.key.slice(0, 16) })),
+    el('div', { className: 'row' }, act('Purge', () => call(path, { method: 'DELETE' })),
+      act('Flag as a false hit', () => call(path + '/false_hit', { method: 'POST' }), 'danger')));
+}
+function drawCache() {
+  const cache = now.cache;
+  $('cache-line').textContent = cache ? `${number(cache.hits.exact)} exact hits, ${number(cache.hits.semantic)} by other wordings, ${number(cache.hits.stale)} stale, ${number(cache.misses)} misses, of which ${number(cache.hits.coalesced)} shared another's computation; ${number(cache.evictions)} evicted from memory. Engines' own calls: ${number(cache.engine_calls.lookups)} lookups, ${number(cache.engine_calls.lookups - cache.engine_calls.misses)} hits.` : 'This server runs without a response cache.';
+  const rows = now.requests.filter((r) => r.completion?.cache);
+  fill($('why').tBodies[0], ...rows.map((r) => el('tr', {}, el('td', { textContent: clock(r.time) }), el('td', { textContent: r.completion.model }),
+    el('td', { className: /hit|coalesced|stale/.test(r.completion.cache.status) ? 'used' : 'idle', textContent: r.completion.cache.status }),
+    el('td', { textContent: r.completion.cache.why || '–' }))));
+}
+$('cache-search').addEventListener('submit', (event) => { event.preventDefault(); cachePage = 0; drawEntries(); });
+$('cache-prev').addEventListener('click', () => { --cachePage; drawEntries(); });
+$('cache-next').addEventListener('click', () => { ++cachePage; drawEntries(); });
+$('cache-purge').addEventListener('click', async () => {
+  if (!confirm('Purge every cached response?')) return;
+  await call('/v1/cache', { method: 'DELETE' });
+  cachePage = 0;
+  drawEntries();
+});
