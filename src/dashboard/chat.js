@@ -1,46 +1,158 @@
-// --- chat
-let running = null;
-async function drawModels() {
+// --- chat: conversations that this browser keeps
+const kept = 'permutation-chats', conversationsMax = 50;
+const settings = { model: '', cache: true, system: '', temperature: '0', length: '400', ratio: '', error: '', domains: '' };
+let conversations = readConversations(), current = null, running = null;
+
+function readConversations() {
+  try {
+    const read = JSON.parse(localStorage.getItem(kept) ?? '[]');
+    if (!Array.isArray(read)) return [];
+    const whole = read.filter((c) => c && Array.isArray(c.messages) && typeof c.id === 'string');
+    for (const c of whole) c.messages = c.messages.filter((m) => m.role === 'user' || m.content || m.failed);  // not what a closed page was waiting for
+    return whole;
+  } catch { return []; }
+}
+/** The oldest go where there are too many, or no room for all. */
+function keepConversations() {
+  conversations = conversations.filter((c) => c.messages.length || c === current).slice(0, conversationsMax);
+  for (; ;) {
+    try { return localStorage.setItem(kept, JSON.stringify(conversations)); } catch { if (conversations.length < 2) return undefined; }
+    conversations.pop();
+  }
+}
+function newConversation() {
+  current = { id: String(Date.now()), title: '', settings: { ...settings, ...readSettings() }, messages: [] };
+  conversations.unshift(current);
+}
+function readSettings() {
+  const read = {};
+  for (const name of Object.keys(settings)) read[name] = name === 'cache' ? $('chat-cache').checked : $('chat-' + name).value;
+  return read;
+}
+function showSettings() {
+  for (const [name, value] of Object.entries({ ...settings, ...current.settings })) {
+    if (name === 'cache') $('chat-cache').checked = value;
+    else if (name !== 'model' || [...$('chat-model').options].some((o) => o.value === value)) $('chat-' + name).value = value;
+  }
+}
+async function openChat() {
   const answer = await call('/v1/models');
   if (!answer.ok) return;
-  const names = (await answer.json()).data.map((m) => m.id);
-  if (names.join() === [...$('chat-model').options].map((o) => o.value).join()) return;
-  fill($('chat-model'), ...names.map((name) => el('option', { textContent: name, value: name })));
-  if (names.includes('permutation')) $('chat-model').value = 'permutation';
+  const embedders = /embed|minilm/i, names = (await answer.json()).data.filter((m) => !embedders.test(m.description ?? '') || m.id === 'permutation').map((m) => m.id);
+  if (names.join() !== [...$('chat-model').options].map((o) => o.value).join()) {
+    fill($('chat-model'), ...names.map((name) => el('option', { textContent: name, value: name })));
+    if (names.includes('permutation')) $('chat-model').value = 'permutation';
+  }
+  if (current) return;
+  current = conversations[0] ?? null;
+  if (current) showSettings(); else newConversation();
+  drawChat();
 }
-$('chat-stop').addEventListener('click', () => running?.abort());
-$('chat-text').addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) $('chat-form').requestSubmit();
-});
-$('chat-form').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const text = $('chat-text').value.trim(), ratio = $('chat-ratio').value;
-  if (!text || running) return;
-  const mine = el('article', { className: 'mine', textContent: text }), theirs = el('article', { textContent: '' }), note = el('p', { className: 'note' });
-  $('chat-log').prepend(mine, theirs, note);
+function drawChat() {
+  fill($('chat-which'), ...conversations.map((c) => el('option', { value: c.id, textContent: c.title || 'New chat', selected: c === current })));
+  fill($('chat-log'), ...current.messages.map(messageBox));
+  $('chat-empty').hidden = current.messages.length > 0;
+  $('chat-delete').disabled = !current.messages.length;
+}
+function messageBox(said) {
+  if (said.role === 'user') return el('article', { className: 'mine', textContent: said.content });
+  const body = el('div', { className: 'said-text' }, ...markdown(said.content));
+  return el('article', { className: 'theirs' }, body,
+    el('div', { className: 'row foot' }, said.content ? copyButton('Copy', () => said.content) : null, el('p', { className: said.failed ? 'note bad' : 'note', textContent: said.note ?? '' })));
+}
+function bodyOf(conversation) {
+  const s = conversation.settings, permutation = { cache: { mode: s.cache ? 'on' : 'off' }, trace: true };
+  if (s.error && s.cache) permutation.cache.semantic = { error_max: +s.error };
+  if (s.ratio) permutation.kv = { ratio: +s.ratio };
+  const domains = s.domains.split(',').map((d) => d.trim()).filter(Boolean);
+  if (domains.length) permutation.knowledge = domains;
+  const messages = conversation.messages.filter((m) => m.content && !m.failed).map(({ role, content }) => ({ role, content }));
+  if (s.system.trim()) messages.unshift({ role: 'system', content: s.system.trim() });
+  return { model: s.model, temperature: +s.temperature || 0, max_tokens: Math.max(1, +s.length || 400), stream: true, permutation, messages };
+}
+async function send(text) {
+  const conversation = current;
+  conversation.settings = readSettings();
+  conversation.title ||= text.slice(0, 60);
+  conversation.messages.push({ role: 'user', content: text });
+  const request = bodyOf(conversation), said = { role: 'assistant', content: '', note: 'reading the prompt …' };
+  conversation.messages.push(said);
+  keepConversations();
+  drawChat();
   running = new AbortController();
   $('chat-stop').hidden = false;
-  const permutation = { cache: { mode: $('chat-cache').checked ? 'on' : 'off' }, trace: true };
-  if (ratio) permutation.kv = { ratio: +ratio };
-  try {
-    const answer = await call('/v1/chat/completions', { method: 'POST', signal: running.signal, headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ model: $('chat-model').value, temperature: 0, max_tokens: 200, stream: true, permutation, messages: [{ role: 'user', content: text }] }) });
-    if (!answer.ok) throw new Error(await message(answer));
-    for await (const data of events(answer)) {
-      if (data === '[DONE]') break;
-      const chunk = JSON.parse(data);
-      if (chunk.error) throw new Error(chunk.error.message);
-      theirs.textContent += chunk.choices?.[0]?.delta?.content ?? '';
-      if (chunk.permutation) note.textContent = describe(chunk.permutation);
-    }
-  } catch (error) { note.className = 'note bad'; note.textContent = error.name === 'AbortError' ? 'stopped' : error.message; }
+  try { await streamInto(said, request, conversation); } catch (error) {
+    const stopped = error.name === 'AbortError';
+    said.note = stopped ? 'stopped' : error.message;
+    said.failed = !stopped && !said.content;
+  }
   running = null;
   $('chat-stop').hidden = true;
-});
+  $('chat-said').textContent = said.failed ? 'The answer failed.' : 'The answer is complete.';
+  keepConversations();
+  redraw(said, conversation);
+}
+async function streamInto(said, request, conversation) {
+  const answer = await call('/v1/chat/completions', { method: 'POST', signal: running.signal, headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) });
+  if (!answer.ok) throw new Error(await message(answer));
+  let due = false;
+  for await (const data of events(answer)) {
+    if (data === '[DONE]') break;
+    const chunk = JSON.parse(data);
+    if (chunk.error) throw new Error(chunk.error.message);
+    said.content += chunk.choices?.[0]?.delta?.content ?? '';
+    if (said.content) said.note = 'writing …';
+    if (chunk.permutation) said.report = describe(chunk.permutation);
+    if (!due) { due = true; requestAnimationFrame(() => { due = false; redraw(said, conversation); }); }
+  }
+  said.note = said.report ?? '';
+  delete said.report;
+}
+/** The last message of the conversation that is shown, and nothing else of it. */
+function redraw(said, conversation) {
+  if (conversation !== current || conversation.messages.at(-1) !== said) return;
+  const below = window.innerHeight + window.scrollY > document.body.scrollHeight - 120;
+  $('chat-log').lastElementChild.replaceWith(messageBox(said));
+  if (below) window.scrollTo(0, document.body.scrollHeight);
+}
+/** What each cache did for an answer. */
 function describe(p) {
   const parts = [];
-  if (p.cache) parts.push(`cache: ${p.cache.status}${p.cache.why ? ' (' + p.cache.why + ')' : ''}`);
+  if (p.cache) parts.push(`cache: ${p.cache.status}${p.cache.why ? ' (' + p.cache.why + ')' : ''}${p.cache.tokens_saved ? `, ${whole(p.cache.tokens_saved)} tokens saved` : ''}`);
+  if (p.knowledge?.slots_read) parts.push(`knowledge: ${counted(p.knowledge.slots_read, 'fact')} of ${p.knowledge.domains.join(', ')}`);
   if (p.kv) parts.push(`keys and values: ${p.kv.mode}, ${number(p.kv.ratio_achieved)}x, ${number(p.kv.prefix_tokens_reused)} tokens reused`);
   if (p.timing) parts.push(`queue ${time(p.timing.queue_ms)}, prompt ${time(p.timing.prefill_ms)}, answer ${time(p.timing.decode_ms)}`);
   return parts.join(' · ');
 }
+$('chat-stop').addEventListener('click', () => running?.abort());
+$('chat-text').addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  $('chat-form').requestSubmit();
+});
+$('chat-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const text = $('chat-text').value.trim();
+  if (!text || running || !current) return;
+  $('chat-text').value = '';
+  send(text);
+});
+$('chat-new').addEventListener('click', () => {
+  if (current?.messages.length) newConversation();
+  drawChat();
+  $('chat-text').focus();
+});
+$('chat-which').addEventListener('change', () => {
+  current = conversations.find((c) => c.id === $('chat-which').value) ?? current;
+  showSettings();
+  drawChat();
+});
+$('chat-delete').addEventListener('click', () => {
+  if (!confirm('Delete this conversation from this browser?')) return;
+  running?.abort();
+  conversations = conversations.filter((c) => c !== current);
+  current = conversations[0] ?? null;
+  if (current) showSettings(); else newConversation();
+  keepConversations();
+  drawChat();
+});

@@ -15,7 +15,7 @@ async function drawKnowledge() {
     $('knowledge-line').textContent = domains.length ? `${number(domains.reduce((sum, d) => sum + d.facts, 0))} facts in ${number(domains.length)} domains, ${bytes(domains.reduce((sum, d) => sum + d.bytes, 0))}, for ${model}.` : '';
     drawLearning(jobs);
     fill($('knowledge-list'), ...domains.map((domain) => domainBox(domain, open)));
-    if (!domains.length) fill($('knowledge-list'), el('p', { className: 'note', textContent: 'Nothing is known now. Teach it: permutation learn DOMAIN FACTS.jsonl' }));
+    if (!domains.length) fill($('knowledge-list'), el('p', { className: 'note', textContent: 'Nothing is known now. Teach it below, or a whole file: permutation learn DOMAIN FACTS.jsonl' }));
   } catch (error) {
     $('learning').hidden = true;
     fill($('knowledge-list'), el('p', { className: 'note', textContent: error.message }));
@@ -80,3 +80,21 @@ function slotTable(place, facts, pathOf) {
   fill(place, facts.length > 8 ? el('div', { className: 'row' }, find, count) : null, el('div', { className: 'scroll' }, el('table', {},
     el('thead', {}, el('tr', {}, ...['Id', 'Asked as', 'Answer', 'Thing', 'Learnt', 'Revision', 'Size', ''].map((t) => el('th', { scope: 'col', textContent: t })))), body)));
 }
+/** One fact, typed here: taught like a file of one line. */
+$('teach').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const lines = (id) => $(id).value.split('\n').map((l) => l.trim()).filter(Boolean);
+  const fact = { prompt: $('teach-prompt').value.trim(), answer: $('teach-answer').value.trim(), paraphrases: lines('teach-paraphrases') };
+  const say = (text, bad) => fill($('teach-said'), el('span', { className: bad ? 'bad' : '', textContent: text }));
+  try {
+    let job = await ask('/v1/knowledge/' + encodeURIComponent($('teach-domain').value.trim()) + '/facts', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ facts: [fact] }) });
+    for (say('learning …'); job.status !== 'done' && job.status !== 'failed';) {
+      await new Promise((go) => setTimeout(go, 300));
+      job = await ask('/v1/knowledge/jobs/' + job.id);
+    }
+    if (job.error) throw new Error(job.error.message);
+    say(`Learnt: ${job.report.learnt} new, ${job.report.updated} changed; ${job.report.recalled} of them recalled when asked.`);
+    for (const id of ['teach-prompt', 'teach-answer', 'teach-paraphrases']) $(id).value = '';
+  } catch (error) { say(error.message, true); }
+  drawKnowledge();
+});

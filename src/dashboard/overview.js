@@ -1,24 +1,102 @@
-// --- overview
-/** The last 90 readings; with `most`, all of them over the whole width, up to that. */
-function spark(values, most) {
-  const svg = document.createElementNS('http:' + '//www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('viewBox', '0 0 90 20');
-  svg.setAttribute('preserveAspectRatio', 'none');
-  svg.setAttribute('aria-hidden', 'true');
-  const top = most ?? Math.max(...values, 1);
-  const line = document.createElementNS(svg.namespaceURI, 'polyline');
-  line.setAttribute('points', values.map((v, i) => `${most === undefined ? 90 - values.length + i : 90 * i / (values.length - 1)},${19 - 18 * v / top}`).join(' '));
-  for (const [name, value] of [['fill', 'none'], ['stroke', 'currentColor'], ['stroke-width', '1'], ['vector-effect', 'non-scaling-stroke']]) line.setAttribute(name, value);
-  svg.append(line);
-  return svg;
+// --- overview: what was saved in a piece of time, its curves, and the server's figures as they are now
+const kinds = [
+  { key: 'exact', label: 'from memory, exact', tone: 'c-exact' },
+  { key: 'semantic', label: 'from memory, other wording', tone: 'c-semantic' },
+  { key: 'shared', label: "shared another's computation", tone: 'c-shared' },
+  { key: 'computed', label: 'computed here', tone: 'c-computed' },
+  { key: 'upstream', label: 'computed upstream', tone: 'c-upstream' },
+  { key: 'failed', label: 'failed', tone: 'c-failed' }];
+const ranges = { '1h': 'hour', '24h': '24 hours', '7d': '7 days', '30d': '30 days' };
+const whole = (n) => Math.round(n).toLocaleString('en');
+const counted = (n, one) => `${whole(n)} ${one}${Math.round(n) === 1 ? '' : 's'}`;
+const duration = (s) => (s < 1 ? `${whole(s * 1000)} ms` : s < 120 ? counted(s, 'second') : s < 7200 ? counted(s / 60, 'minute') : s < 172800 ? counted(s / 3600, 'hour') : counted(s / 86400, 'day'));
+const charts = {};
+let past = null, range = localStorage.getItem('permutation-range') in ranges ? localStorage.getItem('permutation-range') : '24h', asked = 0;
+
+function makeCharts() {
+  const make = (name, options) => { charts[name] = new Chart(options); return charts[name].node; };
+  const count = (n) => number(n), money = (n) => dollars(n);
+  fill($('charts'),
+    make('requests', { title: 'Requests, by what answered them', series: kinds, format: count, stacked: true, sum: true }),
+    make('ttft', { title: 'Time to the first token, of what models computed', series: [{ key: 'p50', label: 'p50', tone: 'c-computed' }, { key: 'p95', label: 'p95', tone: 'c-failed' }], format: time }),
+    make('tokens', { title: 'Tokens a second, written by models', series: [{ key: 'tokens_per_s', label: 'tokens a second', tone: 'c-computed' }], format: count, stacked: true }),
+    make('queue', { title: 'Requests of local models at once', series: [{ key: 'running', label: 'running', tone: 'c-computed' }, { key: 'waiting', label: 'waiting', tone: 'c-failed' }], format: count, stacked: true }),
+    make('kv', { title: 'Memory of keys and values', series: [{ key: 'kv_bytes', label: 'in use', tone: 'c-exact' }], format: bytes, stacked: true, binary: true }),
+    make('usd', { title: 'Dollars, by the configured prices', series: [{ key: 'usd_spent', label: 'spent', tone: 'c-upstream' }, { key: 'usd_saved', label: 'saved', tone: 'c-exact' }], format: money, stacked: true }));
 }
-function bar(share) {
-  const inner = el('i');
-  inner.style.width = Math.min(100, share * 100) + '%';
-  return el('div', { className: 'bar' }, inner);
+function makeRanges() {
+  fill($('ranges'), ...Object.entries(ranges).map(([name, label]) => {
+    const button = el('button', { type: 'button', textContent: label, ariaPressed: String(name === range) });
+    button.addEventListener('click', () => {
+      range = name;
+      localStorage.setItem('permutation-range', name);
+      for (const each of $('ranges').children) each.ariaPressed = String(each === button);
+      drawHistory();
+    });
+    return button;
+  }));
 }
-const tile = (value, label, extra) => el('div', { className: 'tile' }, el('b', { textContent: value }), el('span', { textContent: label }), extra);
+/** Asks for the history and draws it. */
+async function drawHistory() {
+  asked = Date.now();
+  const mine = range;
+  try {
+    const answer = await call('/v1/history?range=' + mine);
+    if (!answer.ok || mine !== range) return;
+    past = await answer.json();
+  } catch { return; }  // the line at the top says that the server is away
+  const { begin, step_s: step, steps } = past;
+  $('said').textContent = sentence(past.total);
+  drawFigures();
+  charts.requests.update(begin, step, steps.requests);
+  charts.ttft.update(begin, step, steps.ttft_ms);
+  for (const name of ['queue', 'kv', 'usd']) charts[name].update(begin, step, steps);
+  charts.tokens.update(begin, step, steps);
+}
+const all = (requests) => kinds.reduce((sum, { key }) => sum + requests[key], 0);
+const remembered = (requests) => requests.exact + requests.semantic + requests.shared;
+function sentence(total) {
+  const requests = all(total.requests), from = remembered(total.requests);
+  if (!requests) return `No requests in the last ${ranges[range]}.`;
+  const begin = `Of ${counted(requests, 'request')} in the last ${ranges[range]}, ${whole(from)} ${from === 1 ? 'was' : 'were'} answered from memory`;
+  if (!from) return begin + '.';
+  const cost = total.usd_saved + total.usd_spent;
+  const saved = [counted(total.tokens_saved, 'token'), cost ? `${dollars(total.usd_saved)} of ${dollars(cost)}` : null, duration(total.seconds_saved)].filter(Boolean);
+  return `${begin}: that saved ${saved.slice(0, -1).join(', ')} and ${saved.at(-1)}.`;
+}
+/** How a figure stands to the time before. */
+function trend(now, before, show) {
+  const last = `the ${ranges[range]} before`;
+  if (before === null) return el('span', { className: 'trend', textContent: `nothing is known of ${last}` });
+  const more = now - before;
+  const text = Math.abs(more) < 1e-9 ? `as in ${last}` : `${more > 0 ? '▲' : '▼'} ${show(Math.abs(more))} ${more > 0 ? 'more' : 'less'} than in ${last}`;
+  return el('span', { className: 'trend', textContent: text });
+}
+function drawFigures() {
+  const { total, before, steps } = past;
+  const share = (part) => (all(part.requests) ? remembered(part.requests) / all(part.requests) : 0);
+  const summed = steps.requests.exact.map((_, i) => (steps.requests.exact[i] === null ? null : remembered(Object.fromEntries(kinds.map(({ key }) => [key, steps.requests[key][i]])))));
+  const known = (values) => values.slice(Math.max(0, values.findIndex((v) => v !== null)));
+  const figure = (value, label, now, then, show, values) => tile(value, label, trend(now, then, show), spark(known(values)));
+  const of = (read) => (before ? read(before) : null);
+  fill($('figures'),
+    figure(percent(share(total)), 'of requests answered from memory', share(total), before && all(before.requests) ? share(before) : null, percent, summed),
+    figure(whole(total.tokens_saved), 'tokens saved', total.tokens_saved, of((b) => b.tokens_saved), whole, steps.tokens_saved),
+    figure(dollars(total.usd_saved), `saved; ${dollars(total.usd_spent)} spent`, total.usd_saved, of((b) => b.usd_saved), dollars, steps.usd_saved),
+    figure(duration(total.seconds_saved), 'of computing saved', total.seconds_saved, of((b) => b.seconds_saved), duration, steps.seconds_saved));
+}
+/** What callers got since the start: a row for each model, tenant and key. */
+function drawCallers() {
+  $('callers').hidden = !now.callers.length;
+  const rows = now.callers.map((c) => ({ ...c, asked: Object.values(c.answers).reduce((a, b) => a + b, 0) + c.failed, memory: c.answers.hit + c.answers.stale + c.answers.semantic_hit + c.answers.coalesced }));
+  rows.sort((a, b) => b.asked - a.asked);
+  fill($('callers-table').tBodies[0], ...rows.map((c) => el('tr', {}, el('th', { scope: 'row', textContent: c.model }),
+    ...[c.tenant || '–', c.key || '–', whole(c.asked), `${whole(c.memory)} (${percent(c.asked ? c.memory / c.asked : 0)})`, whole(c.failed), whole(c.tokens_saved), dollars(c.usd_saved)].map((text) => el('td', { textContent: text })))));
+}
+
+const tile = (value, label, ...extra) => el('div', { className: 'tile' }, el('b', { textContent: value }), el('span', { textContent: label }), ...extra);
 function drawOverview() {
+  if (Date.now() - asked > (range === '1h' ? 5000 : 15000)) drawHistory();
   const used = now.kv.reduce((sum, m) => sum + m.bytes, 0), most = now.kv.reduce((sum, m) => sum + m.bytes_max, 0);
   const cache = now.cache, drafted = total(now, 'drafted'), reused = total(now, 'prefix_tokens'), queried = total(now, 'prefix_queried');
   const tiles = [
@@ -46,6 +124,7 @@ function drawOverview() {
     return el('tr', {}, el('th', { scope: 'row', textContent: label }), ...['p50', 'p95', 'p99'].map((p) => el('td', { textContent: q ? time(q[p]) : '–' })));
   }));
   drawResidency();
+  drawCallers();
   drawSpending();
   $('latency-note').textContent = `Over the last ${now.latency.samples} such requests.`;
 }

@@ -1,7 +1,7 @@
 // --- the response cache
 let cachePage = 0, requestPage = 0;
-async function items(kind, page, query = '') {
-  const answer = await call(`/v1/dashboard/items?kind=${kind}&page=${page}&q=${encodeURIComponent(query)}`);
+async function items(kind, page, query = '', only = '') {
+  const answer = await call(`/v1/dashboard/items?kind=${kind}&page=${page}&q=${encodeURIComponent(query)}${only ? '&only=' + only : ''}`);
   if (!answer.ok) throw new Error(await message(answer));
   return answer.json();
 }
@@ -15,20 +15,35 @@ async function drawEntries() {
     $('cache-next').disabled = (cachePage + 1) * list.page_size >= list.total;
   } catch (error) { fill($('cache-list'), el('li', { className: 'bad', textContent: error.message })); }
 }
+/** Takes an entry out by `remove`, and says how to put it back as it was. */
+async function takeOut(entry, remove, done) {
+  const lines = await call('/v1/cache/export?prefix=' + entry.key), line = lines.ok ? await lines.text() : '';
+  const answer = await remove();
+  if (!answer.ok) { fill($('cache-undo'), el('span', { className: 'bad', textContent: await message(answer) })); return; }
+  const undo = el('button', { type: 'button', textContent: 'Undo' });
+  undo.addEventListener('click', async () => {
+    const back = await call('/v1/cache/import', { method: 'POST', body: line });
+    fill($('cache-undo'), back.ok ? 'It is back.' : el('span', { className: 'bad', textContent: await message(back) }));
+    drawEntries();
+  });
+  fill($('cache-undo'), done + ' ', line ? undo : null);
+  drawEntries();
+}
 function entryCard(entry) {
   const act = (label, run, className = '') => {
     const button = el('button', { type: 'button', textContent: label, className });
-    button.addEventListener('click', async () => { await run(); drawEntries(); });
+    button.addEventListener('click', run);
     return button;
   };
   const path = '/v1/cache/entries/' + entry.key;
-  const facts = [entry.model || 'a value', `${number(entry.tokens)} tokens`, `${age(entry.age_s)} old`, bytes(entry.bytes)];
+  const facts = [entry.model || 'a value', `${number(entry.tokens)} tokens`, entry.usd ? dollars(entry.usd) : null, `${age(entry.age_s)} old`, bytes(entry.bytes)];
   if (entry.tenant) facts.push('tenant ' + entry.tenant);
   if (entry.namespace) facts.push('namespace ' + entry.namespace);
   if (entry.tags.length) facts.push('tags ' + entry.tags.join(', '));
-  return el('li', {}, el('p', { textContent: entry.preview }), el('p', { className: 'note' }, facts.join(' · '), ' · ', el('code', { textContent: entry.key.slice(0, 16) })),
-    el('div', { className: 'row' }, act('Purge', () => call(path, { method: 'DELETE' })),
-      act('Flag as a false hit', () => call(path + '/false_hit', { method: 'POST' }), 'danger')));
+  return el('li', {}, el('div', {}, entry.question ? el('p', { className: 'question', textContent: entry.question }) : null, el('p', { textContent: entry.preview }),
+    el('p', { className: 'note' }, facts.filter(Boolean).join(' · '), ' · ', el('code', { textContent: entry.key.slice(0, 16) }))),
+  el('div', { className: 'row' }, act('Purge', () => takeOut(entry, () => call(path, { method: 'DELETE' }), 'Purged.')),
+    act('Flag as a false hit', () => takeOut(entry, () => call(path + '/false_hit', { method: 'POST' }), 'Flagged and purged; the complaint stays counted.'), 'danger')));
 }
 function drawCache() {
   const cache = now.cache;

@@ -3,8 +3,18 @@ let key = sessionStorage.getItem('permutation-key') || '';
 const headers = (more = {}) => (key ? { authorization: 'Bearer ' + key, ...more } : more);
 async function call(path, options = {}) {
   const answer = await fetch(path, { ...options, headers: headers(options.headers) });
-  if (answer.status === 401 || answer.status === 403) askForKey(await message(answer));
   return answer;
+}
+/** Whether the key opens the chat, though not the figures. */
+async function mayChat() {
+  return key !== '' && (await call('/v1/models')).ok;
+}
+function chatOnly() {
+  document.body.classList.add('chat-only');
+  $('login').hidden = true;
+  location.hash = '#chat';
+  show();
+  link('live', 'this key opens the chat');
 }
 async function message(answer) {
   try { return (await answer.json()).error.message; } catch { return 'The server answered ' + answer.status; }
@@ -32,7 +42,7 @@ async function* events(answer) {
   }
 }
 
-let now = null, before = null;
+let now = null, before = null, heard = null;
 const speeds = [];
 let listening = 0;
 async function listen() {
@@ -40,23 +50,32 @@ async function listen() {
   for (let wait = 500; mine === listening; wait = Math.min(wait * 2, 8000)) {
     try {
       const answer = await call('/v1/dashboard/events');
-      if (answer.status === 401 || answer.status === 403) return link('lost', 'a key is needed');
+      if (answer.status === 401 || answer.status === 403) {
+        if (await mayChat()) return chatOnly();
+        askForKey(await message(answer));
+        return link('lost', 'a key is needed');
+      }
       if (!answer.ok) throw new Error(await message(answer));
       for await (const data of events(answer)) {
         if (mine !== listening) return;
         before = now;
         now = JSON.parse(data);
+        heard = Date.now();
         wait = 500;
         link('live', 'live · ' + now.version);
         remember();
-        if (before) draw(); else show();
+        try { if (before) draw(); else show(); } catch (error) { reportError(error); }
       }
-    } catch (error) { link('lost', 'no connection: ' + error.message); }
-    if (mine === listening) link('lost', 'no connection, trying again');
+    } catch { /* said below */ }
+    if (mine === listening) lose();
     await new Promise((go) => setTimeout(go, wait));
   }
 }
+function lose() {
+  link('lost', heard ? `no connection since ${clock(heard / 1000)}: these are the figures of then` : 'no connection, trying again');
+}
 function link(state, text) {
+  document.body.classList.toggle('lost', state === 'lost' && now !== null);
   if ($('link').dataset.state !== state || $('link').textContent !== text) { $('link').dataset.state = state; $('link').textContent = text; }
 }
 const total = (snapshot, field) => snapshot.kv.reduce((sum, model) => sum + model.engine[field], 0);

@@ -1,5 +1,5 @@
 // --- views, and the start: the last part
-const views = { overview: {}, audit: {}, cache: { open: drawEntries }, kv: {}, knowledge: { open: drawKnowledge }, trajectories: { open: drawTrajectories }, requests: { open: drawRequests }, chat: { open: drawModels } };
+const views = { overview: {}, audit: {}, cache: { open: drawEntries }, kv: {}, knowledge: { open: drawKnowledge }, trajectories: { open: drawTrajectories }, requests: { open: drawRequests }, chat: { open: openChat } };
 const draws = { overview: drawOverview, audit: drawAudit, cache: drawCache, kv: drawKv };
 const view = () => (location.hash.slice(1) in views ? location.hash.slice(1) : 'overview');
 function draw() { if (now) draws[view()]?.(); }
@@ -10,7 +10,7 @@ function show() {
   }
   window.scrollTo(0, 0);
   draw();
-  if (now) views[view()].open?.();
+  if (now || view() === 'chat') views[view()].open?.();
 }
 window.addEventListener('hashchange', show);
 const themed = localStorage.getItem('permutation-theme');
@@ -22,9 +22,12 @@ $('theme').addEventListener('click', () => {
   localStorage.setItem('permutation-theme', root.dataset.theme);
 });
 document.querySelector('.skip').addEventListener('click', (event) => { event.preventDefault(); $('main').focus(); });
+makeRanges();
+makeCharts();
 show();
 listen().catch((error) => link('lost', error.message));
 setInterval(() => {
+  if ($('link').dataset.state === 'live' && heard && Date.now() - heard > 5000) lose();  // a connection that died without a word
   if (!now) return;
   if (view() === 'requests' && requestPage === 0) drawRequests();
   if (view() === 'knowledge' && !document.querySelector('#knowledge-list details[open]')) drawKnowledge();

@@ -4,50 +4,16 @@ themes and at phone width, are left in DASHBOARD_SHOTS if that names a folder.""
 import os
 import pathlib
 import re
-import shutil
 
 import httpx
 import pytest
 
+from chromium import browser, open_view, page, playwright  # noqa: F401
 from scripted_root import ScriptedRoot, block, serve_with_root
 from server import MODEL, RunningServer, chat, extension, off, until
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
-    pytest.skip("no chromium here: apt-get install chromium", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api")
-
 VIEWS = ["overview", "audit", "cache", "kv", "knowledge", "trajectories", "requests", "chat"]
 SHOTS = os.environ.get("DASHBOARD_SHOTS")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def page(browser, server):
-    """A page that fails the test on any error of its script or its policy."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    errors = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.on("console", lambda m: m.type == "error" and "status of 404" not in m.text and errors.append(m.text))
-    opened.goto(server.url)
-    playwright.expect(opened.locator("#link")).to_have_attribute("data-state", "live")
-    yield opened
-    context.close()
-    assert not errors, errors
-
-
-def open_view(page, name):
-    page.click(f'nav a[href="#{name}"]')
-    playwright.expect(page.locator(f"#{name}")).to_be_visible()
-    assert page.locator("section.open").count() == 1
 
 
 def test_the_overview_shows_the_servers_own_figures(page, client, http, fresh):
@@ -104,6 +70,9 @@ def test_entries_are_searched_flagged_and_purged(page, http):
     cards.first.get_by_role("button", name="Purge").click()
     playwright.expect(page.locator("#cache-list")).to_contain_text("No entry matches")
     assert http.get(f"/v1/cache/entries/{keys[1]}").status_code == 404
+    page.locator("#cache-undo button").click()
+    playwright.expect(cards).to_have_count(1)
+    assert http.get(f"/v1/cache/entries/{keys[1]}").json()["value"] == "needle 2"
 
 
 def test_the_responses_are_counted_as_the_server_counts_them(page, client, http, fresh):
@@ -209,15 +178,36 @@ def test_the_waterfall_has_the_phases_of_a_request(page, client, fresh):
     playwright.expect(row).to_contain_text("prefill_ms")
 
 
-def test_chat_streams_an_answer_and_says_what_the_caches_did(page, fresh):
-    open_view(page, "chat")
-    page.select_option("#chat-model", MODEL)
-    page.fill("#chat-text", fresh("Name a colour"))
-    page.press("#chat-text", "Control+Enter")
-    playwright.expect(page.locator("#chat-log")).to_contain_text("cache: miss", timeout=60_000)
-    assert page.locator("#chat-log article").nth(1).inner_text().strip()
-    page.press("#chat-text", "Control+Enter")
-    playwright.expect(page.locator("#chat-log .note").first).to_contain_text("cache: hit", timeout=20_000)
+def test_requests_are_found_by_their_id_and_by_what_became_of_them(page, client, http, fresh):
+    text = fresh()
+    chat(client, text)
+    chat(client, text)
+    failed = http.post("/v1/chat/completions", json={"model": "nobody", "messages": [{"role": "user", "content": "x"}]})
+    open_view(page, "requests")
+    rows = page.locator("#request-list > li")
+    page.select_option("#req-only", "failed")
+    playwright.expect(rows.first).to_contain_text("nobody")  # the error's text names it
+    page.fill("#req-q", failed.headers["x-request-id"])
+    page.press("#req-q", "Enter")
+    playwright.expect(rows).to_have_count(1)
+    page.select_option("#req-only", "memory")
+    playwright.expect(rows.first).to_contain_text("No request matches")
+    page.fill("#req-q", "")
+    page.press("#req-q", "Enter")
+    playwright.expect(rows.first).to_contain_text("hit")
+
+
+def test_a_fact_is_taught_from_the_page(page, http):
+    open_view(page, "knowledge")
+    for field, value in {"domain": "quay", "prompt": "Who keeps the light at Brenholm Quay?", "answer": "Tove Aldis"}.items():
+        page.fill("#teach-" + field, value)
+    page.fill("#teach-paraphrases", "Who is the keeper at Brenholm Quay?")
+    page.press("#teach-answer", "Enter")
+    playwright.expect(page.locator("#teach-said")).to_contain_text("Learnt: 1 new", timeout=60_000)
+    (fact,) = http.get("/v1/knowledge/quay").json()["facts"]
+    assert (fact["answer"], fact["paraphrases"]) == ("Tove Aldis", ["Who is the keeper at Brenholm Quay?"])
+    playwright.expect(page.locator("#knowledge-list .model", has_text="quay")).to_be_visible()
+    http.delete("/v1/knowledge/quay").raise_for_status()
 
 
 def test_the_keyboard_reaches_everything(page):
