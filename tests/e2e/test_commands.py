@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 
+import httpx
 import pytest
 
 from server import MODEL
@@ -174,3 +175,13 @@ def test_completion(cli, binary, shell, tmp_path):
     env = {**os.environ, "S": str(script), "PATH": f"{os.path.dirname(binary)}:{os.environ['PATH']}"}
     ended = subprocess.run([shell, "-c", SHELLS[shell]], capture_output=True, text=True, env=env, timeout=60)
     assert ended.stdout.split() == ["check"], ended.stderr
+
+
+def test_the_demo_can_leave_its_page_open(binary, model_file):
+    terminal = Terminal(binary, "demo", "--keep", "--model", model_file)
+    url = re.search(r"http://[\d.:]+", terminal.wait_for(r"The server goes on, and \S+", timeout=600)).group()
+    requests = httpx.get(url + "/v1/history?range=1h").json()["total"]["requests"]
+    assert requests["exact"] > 0 and requests["computed"] > 0
+    assert "<!doctype html>" in httpx.get(url + "/").text
+    terminal.type("\x03")
+    assert terminal.end() == 0

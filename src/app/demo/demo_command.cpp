@@ -1,15 +1,19 @@
 // permutation demo: the real server on a free loopback port, asked over HTTP; measured, printed, checked.
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "app/commands/commands.h"
+#include "app/commands/ctrl_c.h"
 #include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/demo/demo_knowledge.h"
@@ -25,7 +29,31 @@ namespace {
 struct DemoOptions {
   std::string model;
   int threads = 0;
-  bool json = false;
+  bool json = false, keep = false;
+};
+
+/// Lets the server go on after the steps, until Ctrl-C. Before that, Ctrl-C ends the process.
+class Keeping {
+ public:
+  void wait(const std::string& url) {
+    fmt::print(stderr, "\nThe server goes on, and {}/ shows what the demo did. Ctrl-C ends it.\n", url);
+    std::unique_lock lock(mutex_);
+    waiting_ = true;
+    ended_.wait(lock, [this] { return over_; });
+  }
+
+ private:
+  bool end() {
+    const std::lock_guard lock(mutex_);
+    over_ = waiting_;
+    ended_.notify_all();
+    return waiting_;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool waiting_ = false, over_ = false;  // under mutex_
+  const CtrlC ctrl_c_{[this] { return end(); }};
 };
 
 /// Prints each step as it ends, or keeps them for one JSON object.
@@ -87,6 +115,8 @@ struct TemporaryFolder {
 
 int demo(const DemoOptions& options) {
   spdlog::set_level(spdlog::level::warn);
+  std::optional<Keeping> keeping;  // before the server's threads
+  if (options.keep) keeping.emplace();
   Config config;
   config.server.port = 0;
   config.models = {options.model.empty() ? default_model_config() : model_from_spec(options.model)};
@@ -110,7 +140,9 @@ int demo(const DemoOptions& options) {
   report.add(demo_rlm(server));
   report.add(demo_engines(server));
   report.add(demo_audit(server));
-  return report.finish();
+  const int code = report.finish();
+  if (keeping) keeping->wait(server.url);
+  return code;
 }
 
 }  // namespace
@@ -124,7 +156,9 @@ void add_demo(CLI::App& root, Command& chosen) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print JSON");
-  add_examples(*command, {"permutation demo", "permutation demo --model qwen2.5-coder-1.5b-instruct"});
+  command->add_flag("--keep", options->keep, "Leave the server open at the end, with its page, until Ctrl-C");
+  add_examples(*command, {"permutation demo", "permutation demo --keep",
+                          "permutation demo --model qwen2.5-coder-1.5b-instruct"});
   command->callback([&chosen, options] { chosen = [options] { return demo(*options); }; });
 }
 
