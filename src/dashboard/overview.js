@@ -77,7 +77,7 @@ function drawFigures() {
   const share = (part) => (all(part.requests) ? remembered(part.requests) / all(part.requests) : 0);
   const summed = steps.requests.exact.map((_, i) => (steps.requests.exact[i] === null ? null : remembered(Object.fromEntries(kinds.map(({ key }) => [key, steps.requests[key][i]])))));
   const known = (values) => values.slice(Math.max(0, values.findIndex((v) => v !== null)));
-  const figure = (value, label, now, then, show, values) => tile(value, label, trend(now, then, show), spark(known(values)));
+  const figure = (value, label, now, then, show, values) => tile(value, label, trend(now, then, show), spark(known(values), Math.max(...values, 1e-9)));
   const of = (read) => (before ? read(before) : null);
   fill($('figures'),
     figure(percent(share(total)), 'of requests answered from memory', share(total), before && all(before.requests) ? share(before) : null, percent, summed),
