@@ -102,5 +102,33 @@ TEST(TenantTallies, RatesByAnswersAndByTokens) {
   EXPECT_DOUBLE_EQ(tallies.of("nobody").token_hit_rate(), 0);
 }
 
+TEST(TenantTallies, WhatTheHistoryTakes) {
+  TenantTallies tallies;
+  RequestRecord here = answered("m", "ann", cached(llm::CacheStatus::kMiss));
+  here.begun = std::chrono::milliseconds(5);
+  here.completion->first_text = std::chrono::milliseconds(45);
+  here.completion->report.calls = {{.part = "student", .model = "m", .local = true, .computations = 1},
+                                   {.part = "teacher", .model = "t/m", .local = false, .computations = 0}};
+  tallies.observe(here);  // its teacher's answer was cached: no other server was asked
+  RequestRecord by_call = here, by_report = answered("t/m", "ann", cached(llm::CacheStatus::kBypass));
+  by_call.completion->report.calls[1].computations = 1;
+  by_report.completion->report.upstream = {{"provider", "t"}};
+  tallies.observe(by_call);
+  tallies.observe(by_report);
+  RequestRecord hit = by_report;
+  hit.completion->report.cache = cached(llm::CacheStatus::kHit, 100);
+  hit.completion->report.cache->seconds_saved = 1.5;
+  tallies.observe(hit);
+  RequestRecord failed = by_report;
+  failed.completion->completed = false;
+  tallies.observe(failed);
+  const TenantTallies::Tally all = tallies.all();
+  EXPECT_EQ(all.asked_upstream, 2U) << "not the hit, nor what failed";
+  EXPECT_EQ(all.failed, 1U);
+  EXPECT_EQ(all.seconds_saved, 1.5);
+  EXPECT_EQ(all.first_token.samples(), 2U);
+  EXPECT_NEAR(*all.first_token.quantile(0.5), 40, 6);
+}
+
 }  // namespace
 }  // namespace pmt::api
