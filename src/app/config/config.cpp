@@ -151,8 +151,7 @@ base::Status read_prices(const toml::table& table, const std::string& file, Conf
   return {};
 }
 
-base::Result<Config> read_root(const toml::table& root, const std::string& file) {
-  Config config;
+base::Result<Config> read_root(const toml::table& root, const std::string& file, Config config) {
   TableReader reader(root, "", file);
   if (const auto* server = reader.table("server")) TRY(read_server(*server, file, config));
   for (const auto* table : reader.tables("model")) {
@@ -197,9 +196,9 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file)
 
 }  // namespace
 
-base::Result<Config> parse_config(std::string_view toml, const std::string& file) {
+base::Result<Config> parse_config(std::string_view toml, const std::string& file, Config defaults) {
   try {
-    return read_root(toml::parse(toml, file), file);
+    return read_root(toml::parse(toml, file), file, std::move(defaults));
   } catch (const toml::parse_error& error) {
     return base::invalid(fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
   }

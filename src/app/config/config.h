@@ -179,8 +179,8 @@ struct Config {
   ServiceConfig service;
 };
 
-/// `file` is only for error messages.
-base::Result<Config> parse_config(std::string_view toml, const std::string& file);
+/// `file` is only for error messages. What the text doesn't say is as in `defaults`.
+base::Result<Config> parse_config(std::string_view toml, const std::string& file, Config defaults = {});
 
 /// The text of a config file. Errors: as base::read_text_file.
 base::Result<std::string> read_config(const std::string& file);

@@ -1,9 +1,6 @@
-// The whole server, wired: local models, the response cache in front of each, the engines, the audit's rows,
-// the HTTP face. Nothing is decided here; every part is asked for by the config.
+// The server: everything that answers requests (service.h), behind HTTP.
 //
-//   client -> net::HttpServer -> api::Api --"smollm2-..."--> CachedCompleter -> LocalModel
-//                                         --"permutation"--> Engine ----------> LocalModel (the first one)
-//                                         --"provider/..."--> CachedCompleter -> another server (upstreams.h)
+//   client -> net::HttpServer -> Service
 //
 // Thread-safety: one thread starts and stops it; the rest happens on its own threads.
 #pragma once
