@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mode=(-i)
 [[ ${1:-} == --check ]] && mode=(--dry-run --Werror)
-find src lab bench evals fuzz tests -name '*.h' -print0 -o -name '*.cpp' -print0 | xargs -0 -r clang-format-14 "${mode[@]}"
+find src embed examples lab bench evals fuzz tests -name '*.h' -print0 -o -name '*.hpp' -print0 -o -name '*.cpp' -print0 | xargs -0 -r clang-format-14 "${mode[@]}"

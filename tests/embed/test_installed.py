@@ -1,0 +1,130 @@
+"""The installed library as programs outside of the tree meet it: by CMake and by pkg-config, with g++ and clang++; its
+symbols; and a program that loads and unloads it.
+
+Environment: PERMUTATION_BUILD, the build folder; PERMUTATION_SOURCE, the checkout; PERMUTATION_MODEL, the default model's
+GGUF, without which the examples are built but those that ask it don't run."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = pathlib.Path(os.environ["PERMUTATION_BUILD"])
+SOURCE = pathlib.Path(os.environ["PERMUTATION_SOURCE"])
+MODEL = os.environ.get("PERMUTATION_MODEL", "")
+QUESTION = "Which number do I dial for support at Zorvane Labs?"
+
+
+def run(*command, **more):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=300, **more)
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+class Installed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.prefix = cls.folder / "prefix"
+        run("cmake", "--install", BUILD, "--prefix", cls.prefix, "--component", "libpermutation")
+        (cls.library,) = (p for p in cls.prefix.rglob("libpermutation.so") if p.is_symlink())
+        cls.config = cls.folder / "small.toml"
+        cls.config.write_text(
+            f'[embeddings]\nenabled = false\n[knowledge]\npath = "{cls.folder}/knowledge"\n'
+            f'[[model]]\nname = "small"\npath = "{MODEL}"\n'
+        )
+        cls.examples = {}
+        for compiler in ("g++", "clang++-14", "clang++"):
+            if shutil.which(compiler):
+                cls.examples[compiler] = cls.build_by_cmake(compiler)
+
+    @classmethod
+    def build_by_cmake(cls, compiler):
+        built = cls.folder / compiler
+        run("cmake", "-S", SOURCE / "examples/cpp", "-B", built, f"-DCMAKE_CXX_COMPILER={compiler}",
+            f"-DCMAKE_PREFIX_PATH={cls.prefix}", "-DCMAKE_CXX_COMPILER_LAUNCHER=")  # fmt: skip
+        run("cmake", "--build", built)
+        return built
+
+    def build_by_pkg_config(self, compiler, source):
+        path = {**os.environ, "PKG_CONFIG_PATH": str(self.library.parent / "pkgconfig")}
+        flags = run("pkg-config", "--cflags", "--libs", "permutation", env=path).split()
+        program = self.folder / f"{compiler}-{pathlib.Path(source).stem}"
+        run(compiler, SOURCE / source, "-o", program, *flags, f"-Wl,-rpath,{self.library.parent}")
+        return program
+
+    def test_a_command_that_costs_runs_once(self):
+        for compiler, built in self.examples.items():
+            folder = self.folder / f"cached-{compiler}"
+            runs = self.folder / f"runs-{compiler}"
+            costly = [built / "cached", "sh", "-c", f"echo x >> {runs}; echo \"it's dear\""]
+            for _ in range(2):
+                self.assertEqual(run(*costly, env={**os.environ, "CACHED_FOLDER": str(folder)}), "it's dear\n")
+            self.assertEqual(runs.read_text(), "x\n")
+
+    @unittest.skipUnless(MODEL and shutil.which("pkg-config"), "needs the model and pkg-config")
+    def test_c_asks_by_pkg_config(self):
+        request = {"model": "small", "stream": True, "temperature": 0, "max_tokens": 8}
+        request["messages"] = [{"role": "user", "content": "What is the capital of Peru?"}]
+        for compiler in ("gcc", "clang-14", "clang"):
+            if not shutil.which(compiler):
+                continue
+            ask = self.build_by_pkg_config(compiler, "examples/c/ask.c")
+            events = [json.loads(line) for line in run(ask, json.dumps(request), self.config).splitlines()]
+            text = "".join(c["delta"].get("content", "") for e in events for c in e["choices"])
+            self.assertIn("Lima", text)
+            refused = subprocess.run([ask, "{", self.config], capture_output=True, text=True, timeout=60)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("JSON", refused.stderr)
+
+    @unittest.skipUnless(MODEL, "needs the model")
+    def test_facts_are_taught_asked_and_forgotten(self):
+        facts = self.folder / "facts.jsonl"
+        facts.write_text(json.dumps({"prompt": QUESTION, "answer": "4417"}) + "\n")
+        for built in self.examples.values():
+            done = subprocess.run([built / "taught", facts, QUESTION, self.config], capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("4417", done.stdout)
+            self.assertIn("knowledge", done.stderr)
+
+    @unittest.skipUnless(MODEL, "needs the model")
+    def test_a_long_file_takes_an_eighth(self):
+        text = self.folder / "report.txt"
+        line = "The weather was fair and nothing else was noted on this day. "
+        text.write_text(line * 60 + "The pass code of the vault is 7316. " + line * 60)
+        built = next(iter(self.examples.values()))
+        done = subprocess.run([built / "long_file", text, "What is the pass code of the vault?", self.config],
+            capture_output=True, text=True, timeout=240)  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(re.search(r"keys and values: (.*)", done.stderr)[1])
+        self.assertGreater(figures["ratio_achieved"], 6)
+
+    def test_it_exports_what_the_list_says_and_no_more(self):
+        lines = run("nm", "-D", "--defined-only", self.library).splitlines()
+        exported = sorted(line.split()[-1] for line in lines)
+        listed = [line for line in (SOURCE / "embed/symbols.txt").read_text().splitlines() if not line.startswith("#")]
+        self.assertEqual(exported, listed, "a program that is linked needs its symbols: change embed/symbols.txt on purpose")
+        header = (SOURCE / "embed/include/permutation/permutation.h").read_text()
+        abi = re.search(r"#define PERMUTATION_ABI (\d+)", header)[1]
+        self.assertRegex(run("objdump", "-p", self.library), rf"SONAME +libpermutation\.so\.{abi}\n")
+
+    def test_it_can_be_loaded_and_unloaded_again(self):
+        script = """
+import ctypes, sys
+for _ in range(3):
+    library = ctypes.CDLL(sys.argv[1])
+    cache = ctypes.c_void_p()
+    assert library.permutation_cache_open(None, ctypes.c_size_t(0), ctypes.byref(cache), None) == 0
+    assert library.permutation_cache_close(cache) == 0
+    ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))
+"""
+        run(sys.executable, "-c", script, self.library)
+
+
+if __name__ == "__main__":
+    unittest.main()
