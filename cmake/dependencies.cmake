@@ -16,6 +16,7 @@ if(NOT PMT_FUZZ)
   find_library(PMT_LMDB lmdb REQUIRED)
 endif()
 find_library(PMT_HIREDIS hiredis REQUIRED)
+find_library(PMT_SQLITE sqlite3 REQUIRED)
 
 if(PMT_SANITIZE)
   set(PMT_SANITIZE_OPTIONS -fsanitize=${PMT_SANITIZE} -fno-omit-frame-pointer)

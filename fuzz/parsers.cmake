@@ -27,7 +27,10 @@ pmt_parsers(upstream answer_logprobs.cpp answer_reader.cpp call_reader.cpp chat_
 pmt_parsers(api access.cpp completions/cache_control.cpp cors.cpp day_spending.cpp json/cache_entry_json.cpp errors.cpp
   host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
   json/parse_messages.cpp json/parse_other_servers.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)
-pmt_parsers(rlm options_reader.cpp rlm_request.cpp)
+pmt_parsers(rlm ledger.cpp options_reader.cpp rlm_request.cpp watch.cpp tables/cell_values.cpp tables/delimited_table.cpp
+  tables/json_table.cpp tables/log_table.cpp tables/markdown_tables.cpp tables/recogniser.cpp tables/select_grammar.cpp
+  tables/table_database.cpp tables/table_linker.cpp tables/table_loader.cpp tables/table_planner.cpp tables/table_question.cpp
+  tables/table_survey.cpp)
 pmt_parsers(pipeline options_reader.cpp unified_request.cpp)
 pmt_parsers(app wiring/engine_options.cpp config/config.cpp config/config_reader.cpp config/config_service.cpp config/engine_config.cpp
   config/rlm_config.cpp config/shared_cache_config.cpp config/upstream_config.cpp)
@@ -44,7 +47,7 @@ pmt_english(english)
 add_library(pmt_parsers STATIC ${sources} ${english})
 target_include_directories(pmt_parsers PUBLIC ${src} ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(pmt_parsers PUBLIC nlohmann_json::nlohmann_json simdjson::simdjson fmt::fmt spdlog::spdlog
-  OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB ${PMT_ZSTD} Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} ${PMT_UTF8PROC} Threads::Threads ggml)
+  OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB ${PMT_ZSTD} Boost::headers tomlplusplus::tomlplusplus ${PMT_HIREDIS} ${PMT_SQLITE} ${PMT_UTF8PROC} Threads::Threads ggml)
 
 target_compile_options(pmt_parsers PRIVATE -ffunction-sections)
 target_link_options(pmt_parsers PUBLIC -Wl,--gc-sections)

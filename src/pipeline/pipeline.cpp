@@ -58,7 +58,9 @@ void UnifiedPipeline::start(llm::Request request, std::shared_ptr<llm::Sink> sin
 
   const std::int64_t tokens = context_tokens(request, threshold);
   const bool given = !engines_.given_context(request).empty();
-  const bool to_rlm = given || tokens == -2 || tokens > threshold;
+  const bool is_long = tokens == -2 || tokens > threshold;
+  const bool tables = !given && !is_long && engines_.asks_tables(request);
+  const bool to_rlm = given || is_long || tables;
   request.surface = base::Surface::kUnified;
   if (!basic) request.cache.mode = llm::CacheMode::kOff;
   if (!continual) request.knowledge.clear();
@@ -73,9 +75,10 @@ void UnifiedPipeline::start(llm::Request request, std::shared_ptr<llm::Sink> sin
                 {"ratio", *request.kv.ratio},
                 {"knowledge", request.knowledge}};
   if (tokens >= 0) about["context_tokens"] = tokens;
-  about["why"] = given    ? "a context was given"
-                 : to_rlm ? "longer than the threshold"
-                          : "no longer than the threshold";
+  about["why"] = given     ? "a context was given"
+                 : tables  ? "records are asked about"
+                 : is_long ? "longer than the threshold"
+                           : "no longer than the threshold";
   llm::Completer& engine = to_rlm ? engines_.rlm : engines_.permutation;
   engine.start(std::move(request), std::make_shared<ReportingSink>(std::move(sink), std::move(about)),
                std::move(cancel));

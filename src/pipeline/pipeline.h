@@ -1,6 +1,6 @@
 // The unified pipeline, model name `unified`: every cache configured in one place, and the right engine for
-// the length of what is asked about. Over rlm_context_threshold tokens goes to `rlm`, everything else to
-// `permutation`.
+// the shape and the length of what is asked about. Records that are asked about, and what is over
+// rlm_context_threshold tokens, go to `rlm`, everything else to `permutation`.
 //
 // | flag                | off                                          | on | | enable_basic_kv     | the
 // response cache is passed by              | as the request's cache options say   | | enable_continual_kv |
@@ -36,6 +36,8 @@ class UnifiedPipeline final : public llm::Completer {
     const llm::Tokenizer& tokenizer;  // of the local model: what the threshold counts in
     /// The texts that rlm's own options give beside the messages: with any, rlm answers.
     std::span<const std::string> (*given_context)(const llm::Request& request);
+    /// Whether its messages hold records that the question is about: rlm answers those by a query, whatever their length.
+    bool (*asks_tables)(const llm::Request& request) = [](const llm::Request&) { return false; };
   };
   UnifiedPipeline(Engines engines, PipelineOptions options)
       : engines_(engines), options_(std::move(options)) {}

@@ -161,6 +161,9 @@ std::shared_ptr<Asker::Waiter> Asker::begin(const Model& model, std::vector<llm:
   request.sampling = {};
   request.sampling.temperature = 0;
   request.max_tokens = options.max_tokens;
+  request.stop = options.stop;
+  request.response_format = options.form;
+  if (options.exact) request.kv.ratio = 1;
   waiter->with_the_tree_ = cancel_.on_cancel([cancel = waiter->cancel_] { cancel.cancel(); });
   model.completer->start(std::move(request), waiter, waiter->cancel_);
   return waiter;

@@ -30,6 +30,9 @@ struct Model {
 struct AskOptions {
   int max_tokens = 512;
   std::function<void(const std::string&)> on_text = {};  // pieces, as they come
+  std::vector<std::string> stop = {};
+  llm::ResponseFormat form = {};  // of a local model's answer
+  bool exact = false;  // keys and values as they are, whatever the pattern says: a short, exact answer
 };
 
 struct Answer {

@@ -16,6 +16,7 @@
 #include "rlm/repl_program.h"
 #include "rlm/report.h"
 #include "rlm/rlm_request.h"
+#include "rlm/tables_program.h"
 #include "rlm/trajectory.h"
 
 namespace pmt::rlm {
@@ -202,6 +203,13 @@ base::Result<Outcome> RecursiveLanguageModel::run_program(Run& run, Asked& asked
                                                           std::int64_t& context_tokens) const {
   const auto part = [&asked](std::size_t i) -> const std::string& { return asked.parts[i]; };
   std::vector<const std::string*> texts;
+  if (asked.parts.empty()) {
+    TRY_ASSIGN(auto outcome, answer_from_tables(run, asked.question, asked.text));
+    if (outcome) {
+      context_tokens = tokens_of({&asked.text}, options_.leaf.tokenizer, run.watch());
+      return std::move(*outcome);
+    }
+  }
   if (is_fixed()) {
     if (!asked.parts.empty()) {
       Watch watch = run.watch();

@@ -11,6 +11,7 @@
 #include "engine/home.h"
 #include "permutation/engine.h"
 #include "rlm/rlm_request.h"
+#include "rlm/tables_program.h"
 
 namespace pmt::app {
 namespace {
@@ -147,7 +148,8 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
         pipeline::UnifiedPipeline::Engines{.permutation = *permutation->second.completer,
                                            .rlm = rlm,
                                            .tokenizer = *parts.local_models[0],
-                                           .given_context = rlm::given_context},
+                                           .given_context = rlm::given_context,
+                                           .asks_tables = rlm::asks_tables},
         config.unified));
     // One pack's version means nothing to another model: only where both routes ask the same one.
     const bool same = permutation->second.knowledge == taught;

@@ -1,0 +1,195 @@
+#include "rlm/tables/delimited_table.h"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include "rlm/tables/cell_values.h"
+#include "text/plain_words.h"
+
+namespace pmt::rlm {
+namespace {
+
+constexpr std::size_t kQuotedBytesMax = 64 << 10, kSniffedBytes = 256 << 10, kHeaderCellMax = 80,
+                      kRowsMin = 4;
+
+/// Cuts a text into rows of cells.
+class RowCutter {
+ public:
+  RowCutter(std::string_view text, std::size_t at, char delimiter)
+      : text_(text), at_(at), delimiter_(delimiter) {}
+
+  bool at_end() const { return at_ >= text_.size(); }
+  std::size_t at() const { return at_; }
+
+  /// The next row's cells; views into the text, or into this where quotes were doubled.
+  const std::vector<std::string_view>& next() {
+    cells_.clear();
+    used_ = 0;
+    while (true) {
+      cells_.push_back(cell());
+      if (at_ < text_.size() && text_[at_] == delimiter_) {
+        ++at_;
+        continue;
+      }
+      if (at_ < text_.size()) ++at_;  // the line's end
+      return cells_;
+    }
+  }
+
+ private:
+  std::string_view cell() {
+    if (at_ < text_.size() && text_[at_] == '"' && !quotes_are_signs_) {
+      if (const auto end = closing_quote(); end != std::string_view::npos) return quoted(end);
+      quotes_are_signs_ = true;
+    }
+    const std::size_t begin = at_;
+    while (at_ < text_.size() && text_[at_] != delimiter_ && text_[at_] != '\n') ++at_;
+    return trimmed_cell(text_.substr(begin, at_ - begin));
+  }
+
+  /// Where the quote stands that ends the cell; npos: nowhere near.
+  std::size_t closing_quote() const {
+    const std::size_t limit = std::min(text_.size(), at_ + kQuotedBytesMax);
+    for (std::size_t i = at_ + 1; i < limit; ++i) {
+      if (text_[i] != '"') continue;
+      if (i + 1 < text_.size() && text_[i + 1] == '"') {
+        ++i;
+        continue;
+      }
+      std::size_t after = i + 1;
+      if (after < text_.size() && text_[after] == '\r') ++after;
+      if (after == text_.size() || text_[after] == delimiter_ || text_[after] == '\n') return i;
+    }
+    return std::string_view::npos;
+  }
+
+  std::string_view quoted(std::size_t end) {
+    const std::string_view inside = text_.substr(at_ + 1, end - at_ - 1);
+    at_ = end + 1;
+    if (at_ < text_.size() && text_[at_] == '\r') ++at_;
+    if (inside.find("\"\"") == std::string_view::npos) return inside;
+    if (used_ == unescaped_.size()) unescaped_.push_back(std::make_unique<std::string>());
+    std::string& out = *unescaped_[used_++];
+    out.clear();
+    for (std::size_t i = 0; i < inside.size(); ++i) {
+      out += inside[i];
+      if (inside[i] == '"') ++i;
+    }
+    return out;
+  }
+
+  std::string_view text_;
+  std::size_t at_;
+  char delimiter_;
+  bool quotes_are_signs_ = false;
+  std::vector<std::string_view> cells_;
+  std::vector<std::unique_ptr<std::string>> unescaped_;  // of this row, where they stay
+  std::size_t used_ = 0;
+};
+
+bool is_blank(const std::vector<std::string_view>& cells) {
+  return std::ranges::all_of(cells, [](std::string_view cell) { return cell.empty(); });
+}
+
+/// Names that differ, none of them a number or a day.
+bool is_header(const std::vector<std::string_view>& cells) {
+  std::set<std::string> names;
+  for (const std::string_view cell : cells) {
+    const bool letter =
+        std::ranges::any_of(cell, [](unsigned char c) { return std::isalpha(c) != 0 || c >= 0x80; });
+    if (!letter || cell.size() > kHeaderCellMax || cell.find('\n') != std::string_view::npos) return false;
+    if (read_date(cell, DayOrder::kDayFirst) || cell.find_first_of("{}=<>") != std::string_view::npos)
+      return false;
+    if (!names.insert(text::lower(cell)).second) return false;
+  }
+  return cells.size() >= 2 && cells.size() <= kTableColumnsMax;
+}
+
+class DelimitedTable final : public TableSource {
+ public:
+  DelimitedTable(std::string_view text, std::size_t at, char delimiter)
+      : text_(text), at_(at), delimiter_(delimiter) {}
+
+  /// How many cells a row has; 0: this is no table.
+  std::size_t sniff() {
+    RowCutter rows(text_.substr(0, std::min(text_.size(), at_ + kSniffedBytes)), at_, delimiter_);
+    if (rows.at_end()) return 0;
+    const auto header = rows.next();
+    if (!is_header(header)) return 0;
+    tables_ = {{.name = "records", .columns = {header.begin(), header.end()}}};
+    std::size_t fit = 0, all = 0;
+    while (!rows.at_end()) {
+      const auto& cells = rows.next();
+      if (rows.at_end() && rows.at() < text_.size()) break;  // cut off by the end of what is looked at
+      if (is_blank(cells) && cells.size() == 1) continue;
+      ++all;
+      if (cells.size() == header.size()) ++fit;
+    }
+    // Two cells a row is what prose has, too.
+    const std::size_t share = header.size() == 2 ? 98 : 90;
+    return fit >= kRowsMin && 100 * fit >= share * all ? header.size() : 0;
+  }
+
+  std::string_view shape() const override {
+    return delimiter_ == ',' ? "CSV" : delimiter_ == '\t' ? "TSV" : "delimited text";
+  }
+
+  base::Status read(Watch& watch, const TakeRow& take) override {
+    left_out_ = 0;
+    RowCutter rows(text_, at_, delimiter_);
+    rows.next();
+    std::vector<RawCell> row;
+    const std::size_t width = tables_.front().columns.size();
+    while (!rows.at_end()) {
+      const std::size_t begin = rows.at();
+      const auto& cells = rows.next();
+      TRY(watch.step(rows.at() - begin));
+      if (is_blank(cells) && cells.size() < width) continue;
+      if (cells.size() != width) {
+        ++left_out_;
+        continue;
+      }
+      row.clear();
+      for (std::size_t i = 0; i < width; ++i) row.push_back({i, cells[i]});
+      TRY(take(0, row));
+    }
+    return {};
+  }
+
+ private:
+  std::string_view text_;
+  std::size_t at_;
+  char delimiter_;
+};
+
+/// Past a byte order mark, empty lines and comments.
+std::size_t beginning(std::string_view text) {
+  std::size_t at = text.starts_with("\xef\xbb\xbf") ? 3 : 0;
+  for (int lines = 0; lines < 50; ++lines) {
+    TextLines walk(text, at);
+    if (walk.at_end()) break;
+    const std::string_view line = trimmed_cell(walk.next());
+    if (!line.empty() && !line.starts_with('#')) break;
+    at = walk.at();
+  }
+  return at;
+}
+
+}  // namespace
+
+std::unique_ptr<TableSource> delimited_table(std::string_view text) {
+  const std::size_t at = beginning(text);
+  std::unique_ptr<DelimitedTable> best;
+  std::size_t most = 0;
+  for (const char delimiter : {',', '\t', ';', '|'}) {
+    auto table = std::make_unique<DelimitedTable>(text, at, delimiter);
+    if (const std::size_t width = table->sniff(); width > most) {
+      most = width;
+      best = std::move(table);
+    }
+  }
+  return best;
+}
+
+}  // namespace pmt::rlm

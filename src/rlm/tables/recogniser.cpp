@@ -1,0 +1,17 @@
+#include "rlm/tables/recogniser.h"
+
+#include "rlm/tables/delimited_table.h"
+#include "rlm/tables/json_table.h"
+#include "rlm/tables/log_table.h"
+#include "rlm/tables/markdown_tables.h"
+
+namespace pmt::rlm {
+
+std::unique_ptr<TableSource> recognise_tables(std::string_view text) {
+  for (const auto shape : {json_table, markdown_tables, delimited_table, log_table}) {
+    if (auto source = shape(text)) return source;
+  }
+  return nullptr;
+}
+
+}  // namespace pmt::rlm

@@ -1,0 +1,110 @@
+#include "rlm/tables/table_linker.h"
+
+#include <gmock/gmock.h>
+
+#include "rlm/tables/select_grammar.h"
+#include "rlm/tables/table_answer.h"
+#include "rlm/tables/table_planner.h"
+#include "rlm/tables/test_tables.h"
+
+namespace pmt::rlm {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<std::string> links(const LoadedText& loaded) {
+  std::vector<std::string> out;
+  for (const ValueLink& link : loaded.linked.links)
+    out.push_back(loaded.table().columns[link.column].name + "=" + link.value);
+  return out;
+}
+
+TEST(TableLinker, FindsValuesWhereverTheyStand) {
+  EXPECT_THAT(links(LoadedText(orders_csv(), "How many refunds did Boris make in New York?")),
+              ElementsAre("kind=refund", "rep=Boris", "city=New York"));
+  EXPECT_THAT(links(LoadedText(orders_csv(), "What is the amount of order 12007?")),
+              ElementsAre("order_id=12007"));
+  EXPECT_THAT(links(LoadedText(orders_csv(), "How many orders were placed in 2024?")), IsEmpty()) << "a year";
+}
+
+TEST(TableLinker, NamesThatAreNowhereAreUnknown) {
+  const auto unknown = [](const char* question) { return LoadedText(orders_csv(), question).linked.unknown; };
+  EXPECT_THAT(unknown("How many orders did Zorba place?"), ElementsAre("Zorba"));
+  EXPECT_THAT(unknown("What did Boris Chen sell?"), IsEmpty()) << "each of them is a value";
+  EXPECT_THAT(unknown("How many orders are from San Marino?"), ElementsAre("San Marino"));
+  EXPECT_THAT(unknown("What is the amount of order 99999?"), ElementsAre("order 99999"));
+  EXPECT_THAT(unknown("How many sales have the kind \"gift card\"?"), ElementsAre("gift card"));
+  EXPECT_THAT(unknown("How many sales in March 2024 did Elena make?"), IsEmpty());
+}
+
+TEST(TableLinker, WordsThatNothingExplains) {
+  const auto words = [](const char* question) {
+    return LoadedText(orders_csv(), question).linked.unexplained;
+  };
+  EXPECT_THAT(words("What is the shipping weight of order 12007?"), ElementsAre("shipping", "weight"));
+  EXPECT_THAT(words("What is the total amount of Boris's refunds?"), IsEmpty());
+}
+
+std::string planned(const char* question) {
+  const LoadedText loaded(orders_csv(), question);
+  return planned_select(loaded.table(), loaded.question, loaded.linked).value_or("none");
+}
+
+TEST(TablePlanner, PlansWhatEachWordExplains) {
+  EXPECT_EQ(planned("How many refunds did Boris make?"),
+            "SELECT COUNT(*) FROM records WHERE rep = 'Boris' AND kind = 'refund'");
+  EXPECT_EQ(
+      planned("What is the total amount of Boris's refunds in 2024?"),
+      "SELECT SUM(amount) FROM records WHERE rep = 'Boris' AND kind = 'refund' AND substr(placed, 1, 4) = '2024'");
+  EXPECT_EQ(planned("What is the average amount in Porto in March 2025?"),
+            "SELECT AVG(amount) FROM records WHERE city = 'Porto' AND substr(placed, 1, 7) = '2025-03'");
+  EXPECT_EQ(planned("How many different cities are there?"), "SELECT COUNT(DISTINCT city) FROM records");
+  EXPECT_EQ(planned("What is the city of order 12007?"),
+            "SELECT DISTINCT city FROM records WHERE order_id = 12007");
+  EXPECT_EQ(planned("What is the highest amount of Chen and Elena?"),
+            "SELECT MAX(amount) FROM records WHERE rep IN ('Chen', 'Elena')");
+}
+
+TEST(TablePlanner, LeavesTheRestToAModel) {
+  for (const char* question :
+       {"Which rep has the most refunds?", "How many orders are over 500?",
+        "How many orders did Boris not refund?", "What is the shipping weight of order 12007?",
+        "Who has the highest amount?", "How many orders are in the city of order 12007?",
+        "How many kinds has Boris?", "What is it?", "How many orders per rep?",
+        "Is the total amount of Boris greater than that of Chen?"}) {
+    EXPECT_EQ(planned(question), "none") << question;
+  }
+}
+
+TEST(SelectGrammar, HasTheTablesColumnsAndFewValues) {
+  LoadedText loaded(orders_csv());
+  const std::string grammar = select_grammar(loaded.table());
+  EXPECT_THAT(grammar, HasSubstr("\"'refund'\" | \"'sale'\""));
+  EXPECT_THAT(grammar, HasSubstr("ncol ::= \"order_id\" | \"amount\"\n"));
+  EXPECT_THAT(grammar, HasSubstr("from ::= \" FROM records\"\n"));
+}
+
+TEST(TableAnswer, TellsTheConditionOfAQuery) {
+  const LoadedText loaded(orders_csv());
+  EXPECT_EQ(condition_of("SELECT a FROM records WHERE b = 'x order by y' GROUP BY a"), "b = 'x order by y'");
+  EXPECT_EQ(condition_of("SELECT a FROM records ORDER BY a"), "");
+  EXPECT_EQ(counting_query("SELECT a FROM records WHERE b = (SELECT c FROM records WHERE d = 1) LIMIT 1",
+                           loaded.table()),
+            "SELECT COUNT(*) FROM records WHERE b = (SELECT c FROM records WHERE d = 1)");
+  EXPECT_EQ(counting_query("SELECT 1", loaded.table()), "");
+}
+
+TEST(TableAnswer, SaysWhatWasReadWhereNoColumnIsNamedSo) {
+  LoadedText loaded(orders_csv(), "What is the shipping weight of order 12007?");
+  const std::string sql = "SELECT amount FROM records WHERE order_id = 12007";
+  const Attempt attempt{.sql = sql, .result = *loaded.select(sql), .why = "", .matched = "1"};
+  EXPECT_EQ(
+      answer_in_words(attempt, loaded.table(), loaded.linked, "m"),
+      "Not in the table as asked: no column or value is named \"shipping\", \"weight\". Read instead: amount = 17 (amount where order_id = 12007; 1 of "
+      "300 rows; no column or value is named \"shipping\", \"weight\").");
+}
+
+}  // namespace
+}  // namespace pmt::rlm

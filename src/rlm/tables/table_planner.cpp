@@ -1,0 +1,275 @@
+#include "rlm/tables/table_planner.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "text/calendar.h"
+#include "text/english.h"
+#include "text/plain_words.h"
+
+namespace pmt::rlm {
+namespace {
+
+/// A question with one of these asks for more than filters and one aggregate.
+const std::set<std::string>& hard_words() {
+  static const std::set<std::string> kWords = {
+      "than",    "more",       "less",     "fewer",      "over",     "under",   "above",  "below",
+      "between", "before",     "after",    "since",      "until",    "not",     "no",     "without",
+      "except",  "each",       "every",    "per",        "by",       "most",    "least",  "first",
+      "last",    "second",     "top",      "bottom",     "rank",     "order",   "sorted", "group",
+      "same",    "other",      "another",  "both",       "either",   "neither", "ratio",  "share",
+      "percent", "percentage", "median",   "difference", "all",      "every",   "also",   "newest",
+      "oldest",  "latest",     "earliest", "longest",    "shortest", "best",    "worst",  "old",
+      "new",     "recent",     "often",    "frequent",   "common",   "any",     "only",   "median"};
+  return kWords;
+}
+
+struct Phrase {
+  std::string kind;
+  std::vector<std::string> words;
+};
+
+const std::vector<Phrase>& phrases() {
+  static const std::vector<Phrase> kPhrases = [] {
+    std::vector<Phrase> all;
+    for (const std::string_view line : text::english("aggregates")) {
+      auto words = text::plain_words(line);
+      const std::string kind = words.front();
+      words.erase(words.begin());
+      all.push_back({kind, std::move(words)});
+    }
+    return all;
+  }();
+  return kPhrases;
+}
+
+class Planner {
+ public:
+  Planner(const SurveyedTable& table, const TableQuestion& question, const LinkedQuestion& linked)
+      : table_(table), question_(question), linked_(linked), used_(question.words().size(), false) {}
+
+  std::optional<std::string> plan() {
+    if (!linked_.unexplained.empty() || !linked_.unknown.empty() || question_.words().size() < 3)
+      return std::nullopt;
+    for (std::size_t w = 0; w < used_.size(); ++w) used_[w] = linked_.uses[w] == WordUse::kValue;
+    find_aggregate();
+    for (std::size_t w = 0; w < used_.size(); ++w) {
+      if (!used_[w] && linked_.uses[w] != WordUse::kColumn && hard_words().contains(word(w)))
+        return std::nullopt;
+    }
+    if (!filter_values() || !filter_time() || !find_target()) return std::nullopt;
+    return select();
+  }
+
+ private:
+  const std::string& word(std::size_t w) const { return question_.words()[w].normal; }
+  const TableColumn& column(std::size_t c) const { return table_.columns[c]; }
+
+  void find_aggregate() {
+    for (const Phrase& phrase : phrases()) {
+      for (std::size_t at = 0; at + phrase.words.size() <= used_.size(); ++at) {
+        bool fits = true;
+        for (std::size_t i = 0; i < phrase.words.size(); ++i)
+          fits = fits && !used_[at + i] && word(at + i) == phrase.words[i];
+        // "units sold in total" names a column with it; so may a column be called total.
+        if (!fits || (phrase.words.size() == 1 && linked_.uses[at] == WordUse::kColumn && names_fully(at)))
+          continue;
+        kind_ = phrase.kind;
+        totals_ = phrase.words.front() == "total";
+        for (std::size_t i = 0; i < phrase.words.size(); ++i) used_[at + i] = true;
+        take_distinct(at + phrase.words.size());
+        return;
+      }
+    }
+  }
+  bool names_fully(std::size_t w) const {
+    return std::ranges::any_of(linked_.columns[w], [&](std::size_t c) {
+      return name_words(column(c).written).size() == 1 && word_stem(column(c).written) == word_stem(word(w));
+    });
+  }
+  void take_distinct(std::size_t next) {
+    if (next >= used_.size()) return;
+    if (word(next) == "different" || word(next) == "distinct" || word(next) == "unique")
+      distinct_ = used_[next] = true;
+  }
+
+  /// One column a value, or the one that is named right beside it.
+  bool filter_values() {
+    std::map<std::pair<std::size_t, std::size_t>, std::vector<const ValueLink*>> by_words;
+    for (const ValueLink& link : linked_.links) by_words[{link.words.begin, link.words.end}].push_back(&link);
+    for (const auto& [where, links] : by_words) {
+      const ValueLink* chosen = links.size() == 1 ? links.front() : nullptr;
+      for (const ValueLink* link : links) {
+        if (chosen == nullptr && named_beside(*link)) chosen = link;
+      }
+      if (chosen == nullptr) return false;
+      filters_[chosen->column].push_back(chosen->value);
+    }
+    return std::ranges::count(linked_.uses, WordUse::kValue) == 0 || !filters_.empty();
+  }
+  bool named_beside(const ValueLink& link) const {
+    const auto names = [&](std::size_t w) {
+      return w < used_.size() &&
+             std::ranges::find(linked_.columns[w], link.column) != linked_.columns[w].end();
+    };
+    return (link.words.begin > 0 && names(link.words.begin - 1)) || names(link.words.end);
+  }
+
+  /// A year, a month of a year, a day: of the one column of days. Any other number is not understood.
+  bool filter_time() {
+    std::string year, month;
+    for (std::size_t w = 0; w < used_.size(); ++w) {
+      if (linked_.uses[w] == WordUse::kNumber) {
+        if (word(w).size() != 4 || (!word(w).starts_with("19") && !word(w).starts_with("20")) ||
+            !year.empty())
+          return false;
+        year = word(w);
+      } else if (linked_.uses[w] == WordUse::kTime) {
+        if (!month.empty() || !year.empty()) return false;
+        const auto day = read_date("1 " + word(w) + " 2000", DayOrder::kDayFirst);
+        const auto date = read_date(question_.words()[w].written, DayOrder::kMonthFirst);
+        if (date && date->iso.size() == 10 && word(w).starts_with(date->iso.substr(0, 4))) {
+          time_ = date->iso;
+        } else if (day) {
+          month = day->iso.substr(5, 2);
+        } else {
+          return false;
+        }
+      }
+    }
+    if (!month.empty() && year.empty()) return false;
+    if (!year.empty()) time_ = month.empty() ? year : year + "-" + month;
+    if (time_.empty()) return true;
+    const auto dates = std::ranges::count(table_.columns, ColumnKind::kDate, &TableColumn::kind);
+    return dates == 1;
+  }
+
+  /// The column that is left when those of the filters are taken away; several: it isn't understood.
+  bool find_target() {
+    std::set<std::size_t> named;
+    for (std::size_t w = 0; w < used_.size(); ++w) {
+      if (used_[w] || linked_.uses[w] != WordUse::kColumn) continue;
+      const auto& columns = linked_.columns[w];
+      if (columns.size() > 1 && is_asking(word(w))) continue;
+      if (!kind_.empty() && columns.size() > 1 && says_rows(w)) continue;
+      if (std::ranges::any_of(columns, [&](std::size_t c) { return filters_.contains(c); })) continue;
+      if (columns.size() == 1) {
+        named.insert(columns.front());
+        continue;
+      }
+      std::vector<std::size_t> full;
+      for (const std::size_t c : columns) {
+        if (all_named(c)) full.push_back(c);
+      }
+      if (full.empty()) {  // of those that the table itself has, if it is one
+        for (const std::size_t c : columns) {
+          if (column(c).source.empty()) full.push_back(c);
+        }
+        if (full.size() != 1) return false;
+      }
+      // The name that says most: "manager salary" over "manager" and "salary".
+      const auto longest =
+          std::ranges::max(full, {}, [&](std::size_t c) { return name_words(column(c).written).size(); });
+      const auto words = name_words(column(longest).written).size();
+      if (std::ranges::count_if(
+              full, [&](std::size_t c) { return name_words(column(c).written).size() == words; }) > 1)
+        return false;
+      named.insert(longest);
+    }
+    targets_.assign(named.begin(), named.end());
+    return true;
+  }
+  static bool is_asking(const std::string& word) {
+    return word == "what" || word == "which" || word == "when" || word == "where" || word == "who";
+  }
+  bool all_named(std::size_t c) const {
+    return std::ranges::all_of(name_words(column(c).written), [&](const std::string& part) {
+      return std::ranges::any_of(question_.words(),
+                                 [&](const QuestionWord& w) { return word_stem(w.normal) == part; });
+    });
+  }
+
+  std::string where() const {
+    std::vector<std::string> parts;
+    for (const auto& [c, values] : filters_) {
+      std::string list;
+      for (const std::string& value : values)
+        list += (list.empty() ? "" : ", ") + sql_literal(value, column(c));
+      parts.push_back(values.size() == 1 ? fmt::format("{} = {}", column(c).name, list)
+                                         : fmt::format("{} IN ({})", column(c).name, list));
+    }
+    if (!time_.empty()) {
+      const auto date = std::ranges::find(table_.columns, ColumnKind::kDate, &TableColumn::kind);
+      parts.push_back(fmt::format("substr({}, 1, {}) = '{}'", date->name, time_.size(), time_));
+    }
+    std::string out;
+    for (const std::string& part : parts) out += (out.empty() ? " WHERE " : " AND ") + part;
+    return out;
+  }
+
+  /// "Orders", where a column numbers them.
+  bool says_rows(std::size_t w) const {
+    const auto& columns = linked_.columns[w];
+    return std::ranges::any_of(columns, [&](std::size_t c) { return numbers_rows(column(c)); }) &&
+           std::ranges::none_of(columns, [&](std::size_t c) { return all_named(c); });
+  }
+  /// "How many orders" counts the rows where each is one.
+  bool numbers_rows(const TableColumn& column) const {
+    return looks_like_key(column) ||
+           (column.is_unique() && column.distinct == table_.rows && column.kind != ColumnKind::kReal);
+  }
+
+  std::optional<std::string> select() {
+    if (targets_.size() > 1) return std::nullopt;
+    const TableColumn* target = targets_.empty() ? nullptr : &column(targets_.front());
+    std::string item;
+    const bool one_row =
+        std::ranges::any_of(linked_.links, [](const ValueLink& link) { return link.rows == 1; });
+    if (!kind_.empty() && one_row) return std::nullopt;
+    if (kind_.empty()) {
+      if (target == nullptr || linked_.links.empty() ||
+          !(is_asking(word(0)) || is_asking(word(1)) || (word(0) == "how" && word(1) == "much")) ||
+          !time_.empty() || filters_.size() != linked_.links.size())
+        return std::nullopt;
+      item = "DISTINCT " + target->name;
+    } else if (kind_ == "count" && totals_ && target != nullptr && target->is_number() &&
+               !numbers_rows(*target)) {
+      item = fmt::format("SUM({})", target->name);  // "the total number of copies"
+    } else if (kind_ == "count") {
+      if (distinct_ && target == nullptr) return std::nullopt;
+      // "how many units" may be a sum, "in the city of order 7" is another question.
+      if (!distinct_ && target != nullptr && !numbers_rows(*target)) return std::nullopt;
+      item = distinct_ ? fmt::format("COUNT(DISTINCT {})", target->name) : std::string("COUNT(*)");
+    } else {
+      const bool extreme = kind_ == "max" || kind_ == "min";
+      if (target == nullptr || !target->is_number() || (extreme && word(0) != "what")) return std::nullopt;
+      const char* function = kind_ == "sum"    ? "SUM"
+                             : kind_ == "mean" ? "AVG"
+                             : kind_ == "max"  ? "MAX"
+                                               : "MIN";
+      item = fmt::format("{}({})", function, target->name);
+    }
+    return fmt::format("SELECT {} FROM {}{}", item, table_.name, where());
+  }
+
+  const SurveyedTable& table_;
+  const TableQuestion& question_;
+  const LinkedQuestion& linked_;
+  std::vector<bool> used_;
+  std::string kind_, time_;
+  bool distinct_ = false, totals_ = false;
+  std::map<std::size_t, std::vector<std::string>> filters_;
+  std::vector<std::size_t> targets_;
+};
+
+}  // namespace
+
+std::optional<std::string> planned_select(const SurveyedTable& table, const TableQuestion& question,
+                                          const LinkedQuestion& linked) {
+  return Planner(table, question, linked).plan();
+}
+
+}  // namespace pmt::rlm

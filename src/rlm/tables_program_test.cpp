@@ -1,0 +1,153 @@
+#include "rlm/tables_program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "llm/sinks.h"
+#include "rlm/engine.h"
+#include "rlm/rlm_request.h"
+#include "rlm/tables/test_tables.h"
+#include "rlm/test_models.h"
+
+namespace pmt::rlm {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+/// A root that says these texts in order, over the orders of test_tables.h.
+class TablesProgramTest : public testing::Test {
+ protected:
+  std::string ask(const std::string& question, std::vector<std::string> says = {},
+                  const std::string& context = orders_csv()) {
+    calls_.clear();
+    FunctionModel root([&](const llm::Request& request) -> base::Result<std::string> {
+      calls_.push_back(request);
+      return says.at(std::min(calls_.size(), says.size()) - 1);
+    });
+    RlmOptions options{.root = {.completer = &root, .name = "root"},
+                       .leaf = {.completer = &root, .name = "root"}};
+    options.root.parameters = parameters_;
+    RecursiveLanguageModel rlm(std::move(options), clock_);
+    llm::Request request;
+    request.id = "t1";
+    request.want_trace = true;
+    request.messages = {message("user", question)};
+    request.options.set(RlmRequest{.context = {context}});
+    const auto sink = std::make_shared<llm::CollectingSink>();
+    rlm.start(std::move(request), sink, {});
+    const auto events = sink->wait();
+    if (const auto* failed = std::get_if<llm::Failed>(&events.back()))
+      return "failed: " + failed->error.message;
+    engine_ = std::get<llm::Done>(events.back()).report.engine;
+    return llm::text_of(events);
+  }
+  const std::string& said_to_root(std::size_t call) const { return calls_.at(call).messages.back().content; }
+
+  base::SystemClock clock_;
+  std::int64_t parameters_ = 1'500'000'000;
+  std::vector<llm::Request> calls_;
+  json engine_;
+};
+
+TEST_F(TablesProgramTest, ComputesOrRefusesWithoutAModel) {
+  EXPECT_THAT(ask("How many refunds did Boris make?"),
+              "15 (COUNT(*) where rep = 'Boris' AND kind = 'refund'; 15 of 300 rows)");
+  EXPECT_EQ(ask("How many refunds did Zorba make?"),
+            "Not in the table: no value and no column is \"Zorba\".");
+  EXPECT_TRUE(calls_.empty());
+  EXPECT_EQ(engine_.at("context_strategy").at("program"), "tables");
+}
+
+TEST_F(TablesProgramTest, TheRootWritesOneQueryByAGrammar) {
+  EXPECT_THAT(ask("Which rep has the most refunds in Porto?",
+                  {"SELECT rep FROM records WHERE kind = 'refund' AND city = 'Porto' GROUP BY rep ORDER BY "
+                   "COUNT(*) DESC LIMIT 1"}),
+              HasSubstr(" of 300 rows)"));
+  ASSERT_EQ(calls_.size(), 1U);
+  EXPECT_EQ(calls_[0].response_format.kind, llm::ResponseFormat::Kind::kGrammar);
+  EXPECT_EQ(calls_[0].kv.ratio, 1) << "a query's prompt is read exactly";
+  EXPECT_THAT(calls_[0].messages.front().content, HasSubstr("CREATE TABLE records"));
+  EXPECT_THAT(said_to_root(0), HasSubstr("In the data: kind = 'refund'\nIn the data: city = 'Porto'"));
+  const json& iteration = engine_.at("trace").at("iterations").at(0);
+  EXPECT_THAT(iteration.at("code_blocks").at(0).at("code").get<std::string>(), StartsWith("SELECT rep"));
+  EXPECT_EQ(engine_.at("context_strategy").at("rows_matched"), 20);
+}
+
+TEST_F(TablesProgramTest, ARootElsewhereGetsNoGrammarAndMayFence) {
+  parameters_ = 0;
+  EXPECT_THAT(ask("Which rep has the largest amount?",
+                  {"Sure:\n```sql\nSELECT rep FROM records ORDER BY amount DESC LIMIT 1;\n```"}),
+              StartsWith("Farid (rep; 300 of 300 rows)"));
+  EXPECT_TRUE(calls_[0].response_format.is_free());
+}
+
+TEST_F(TablesProgramTest, AnErrorAnEmptyResultAndAForgottenValueAreToldOnce) {
+  const std::string good = "SELECT rep FROM records WHERE city = 'Porto' ORDER BY amount DESC LIMIT 1";
+  const std::string question = "Which rep has the largest amount in Porto?";
+  EXPECT_THAT(ask(question, {"SELECT weight FROM records", good}), StartsWith("Elena ("));
+  EXPECT_THAT(said_to_root(1),
+              HasSubstr("no such column: weight. The columns of records are: order_id, rep"));
+  EXPECT_THAT(ask(question, {"SELECT rep FROM records WHERE city = 'Porto' AND amount < 0", good}),
+              StartsWith("Elena ("));
+  EXPECT_THAT(said_to_root(1), HasSubstr("It returned no rows."));
+  EXPECT_THAT(ask(question, {"SELECT rep FROM records ORDER BY amount LIMIT 1", good}),
+              StartsWith("Elena ("));
+  EXPECT_THAT(said_to_root(1), HasSubstr("It must use city = 'Porto'."));
+  EXPECT_THAT(ask(question, {"DROP TABLE records", "DELETE FROM records"}),
+              "Not answered: the queries that root wrote over the table can't be run.");
+  EXPECT_EQ(calls_.size(), 2U);
+  EXPECT_THAT(ask(question, {"SELECT 'Chen'", "SELECT 'Chen'"}), StartsWith("Not answered"));
+  EXPECT_THAT(said_to_root(1), HasSubstr("It reads nothing from the table records."));
+  // What was only doubted stays where the correction finds nothing.
+  EXPECT_THAT(ask(question, {"SELECT rep FROM records ORDER BY amount LIMIT 1", "SELECT x FROM records"}),
+              StartsWith("Boris ("));
+}
+
+TEST_F(TablesProgramTest, WhatNoColumnHoldsIsSaid) {
+  EXPECT_THAT(
+      ask("What is the shipping weight of order 12007?", {"SELECT 'NOT IN DATA'"}),
+      StartsWith("Not in the table: no column holds \"shipping\", \"weight\" (its columns: order_id, rep"));
+  EXPECT_THAT(
+      ask("What is the shipping weight of order 12007?",
+          {"SELECT amount FROM records WHERE order_id = 12007"}),
+      StartsWith(
+          "Not in the table as asked: no column or value is named \"shipping\", \"weight\". Read instead: amount = 17"));
+}
+
+TEST_F(TablesProgramTest, RowsThatShareAValueWithOneAreFoundByTheColumnThatTheRootNames) {
+  EXPECT_THAT(ask("What is the total amount of all orders in the city of order 12007?",
+                  {"SELECT SUM(amount) FROM records WHERE order_id = 12007", "city"}),
+              HasSubstr("100 of 300 rows"));
+  ASSERT_EQ(calls_.size(), 2U);
+  EXPECT_EQ(calls_[1].response_format.kind, llm::ResponseFormat::Kind::kChoice);
+  EXPECT_THAT(engine_.at("context_strategy").at("query").get<std::string>(),
+              HasSubstr("city = (SELECT city FROM records WHERE order_id = 12007)"));
+}
+
+/// Without a sandbox the other way can't go on: it is seen by its error.
+TEST_F(TablesProgramTest, OtherQuestionsAndTextsGoTheOtherWay) {
+  parameters_ = 0;
+  for (const char* question : {"Summarise these records.", "What is this about?"})
+    EXPECT_THAT(ask(question), HasSubstr("no sandbox")) << question;
+  EXPECT_THAT(ask("Who came?", {}, "Nobody came. It was late, and dark.\n\nThe end."),
+              HasSubstr("no sandbox"));
+  const std::string prose(20'000, 'x');
+  EXPECT_THAT(ask("Who is the keeper of Graz?", {},
+                  prose + "\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 2 | 3 |\n| 3 | 4 |\n| 5 | 6 |\n"),
+              HasSubstr("no sandbox"));
+}
+
+TEST(AsksTables, ByTheMessagesAlone) {
+  llm::Request request;
+  request.messages = {message("user", orders_csv() + "\n\nHow many orders did Boris place?")};
+  EXPECT_TRUE(asks_tables(request));
+  request.messages = {message("user", orders_csv()), message("user", "How many orders did Boris place?")};
+  EXPECT_TRUE(asks_tables(request));
+  request.messages = {message("user", "How many orders did Boris place?")};
+  EXPECT_FALSE(asks_tables(request));
+}
+
+}  // namespace
+}  // namespace pmt::rlm
