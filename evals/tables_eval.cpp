@@ -101,7 +101,7 @@ void add_row(Result& result, const std::string& name, const std::vector<Asked>& 
                          {"right", right},
                          {"share", std::round(1e3 * right / n) / 1e3},
                          {"ci95", fmt::format("{:.2f}-{:.2f}", low, high)},
-                         {"said not in the table", refused},
+                         {"said what isn't there", refused},
                          {"without a model", program},
                          {"prompt_tokens", std::round(tokens / n)},
                          {"of them from the prefix cache", std::round(cached / n)},

@@ -29,9 +29,9 @@ constexpr std::int64_t kRowsMin = 4;
 bool wants_a_text(const TableQuestion& question) {
   static const std::set<std::string> kVerbs = {"summarise", "summarize", "describe", "explain", "translate",
                                                "write",     "draft",     "why",      "rewrite"};
-  return question.words().empty() || std::ranges::any_of(question.words(), [&](const QuestionWord& word) {
-           return kVerbs.contains(word.normal);
-         });
+  const auto& words = question.words();
+  return words.empty() || kVerbs.contains(words[0].normal) ||
+         (words[0].normal == "please" && words.size() > 1 && kVerbs.contains(words[1].normal));
 }
 
 /// A context that is tables, and a question about them.

@@ -61,7 +61,7 @@ TEST_F(TablesProgramTest, ComputesOrRefusesWithoutAModel) {
 }
 
 TEST_F(TablesProgramTest, TheRootWritesOneQueryByAGrammar) {
-  EXPECT_THAT(ask("Which rep has the most refunds in Porto?",
+  EXPECT_THAT(ask("Which rep was best at refunds in Porto?",
                   {"SELECT rep FROM records WHERE kind = 'refund' AND city = 'Porto' GROUP BY rep ORDER BY "
                    "COUNT(*) DESC LIMIT 1"}),
               HasSubstr(" of 300 rows)"));
@@ -129,7 +129,8 @@ TEST_F(TablesProgramTest, RowsThatShareAValueWithOneAreFoundByTheColumnThatTheRo
 /// Without a sandbox the other way can't go on: it is seen by its error.
 TEST_F(TablesProgramTest, OtherQuestionsAndTextsGoTheOtherWay) {
   parameters_ = 0;
-  for (const char* question : {"Summarise these records.", "What is this about?"})
+  for (const char* question :
+       {"Summarise these records.", "Please describe the rep Boris.", "What is this about?"})
     EXPECT_THAT(ask(question), HasSubstr("no sandbox")) << question;
   EXPECT_THAT(ask("Who came?", {}, "Nobody came. It was late, and dark.\n\nThe end."),
               HasSubstr("no sandbox"));

@@ -75,7 +75,7 @@ def test_each_shape_is_recognised(http):
 
 def test_a_model_writes_what_no_program_can(http):
     """What the small model writes may be wrong; that it can be run, and stands in the answer, is the grammar's."""
-    answer = ask(http, "Which rep has the most refunds?")
+    answer = ask(http, "Which rep was best at refunds?")
     engine = answer["permutation"]["engine"]
     assert engine["performance"]["total_calls"] >= 1
     for iteration in engine["trace"]["iterations"]:
@@ -108,7 +108,7 @@ def test_unified_routes_records_by_their_shape(http):
 
 
 HOSTILE = {
-    "attach": "ATTACH DATABASE '/tmp/x.db' AS x",
+    "attach": "ATTACH DATABASE 'x.db' AS x",
     "pragma": "PRAGMA table_info(records)",
     "drop": "DROP TABLE records",
     "update": "UPDATE records SET amount = 0",

@@ -101,6 +101,9 @@ bool is_header(const std::vector<std::string_view>& cells) {
     if (!letter || cell.size() > kHeaderCellMax || cell.find('\n') != std::string_view::npos) return false;
     if (read_date(cell, DayOrder::kDayFirst) || cell.find_first_of("{}=<>") != std::string_view::npos)
       return false;
+    // A sentence with a comma is no header.
+    const auto words = std::ranges::count(cell, ' ') + 1;
+    if (words > (cells.size() == 2 ? 3 : 8) || (cell.back() == '.' && words > 1)) return false;
     if (!names.insert(text::lower(cell)).second) return false;
   }
   return cells.size() >= 2 && cells.size() <= kTableColumnsMax;

@@ -67,13 +67,30 @@ TEST(TablePlanner, PlansWhatEachWordExplains) {
             "SELECT MAX(amount) FROM records WHERE rep IN ('Chen', 'Elena')");
 }
 
+TEST(TablePlanner, RanksByRowsOrByOneNumber) {
+  EXPECT_EQ(
+      planned("Which rep has the most refunds in Porto?"),
+      "SELECT rep FROM records WHERE city = 'Porto' AND kind = 'refund' GROUP BY rep ORDER BY COUNT(*) DESC LIMIT 1");
+  EXPECT_EQ(planned("Which city has the fewest visits of Boris?"),
+            "SELECT city FROM records WHERE rep = 'Boris' GROUP BY city ORDER BY COUNT(*) ASC LIMIT 1");
+  EXPECT_EQ(
+      planned("Who has more refunds, Boris or Chen?"),
+      "SELECT rep FROM records WHERE rep IN ('Boris', 'Chen') AND kind = 'refund' GROUP BY rep ORDER BY COUNT(*) DESC LIMIT 1");
+  EXPECT_EQ(
+      planned("Which has the higher amount, order 12007 or order 12009?"),
+      "SELECT order_id FROM records WHERE order_id IN (12007, 12009) GROUP BY order_id ORDER BY amount DESC LIMIT 1");
+  for (const char* question :
+       {"Who has the most amount?", "Who has a higher amount, Boris or Chen?",
+        "Which rep has more refunds than Chen?", "Which rep has the most expensive visit?"})
+    EXPECT_EQ(planned(question), "none") << question;
+}
+
 TEST(TablePlanner, LeavesTheRestToAModel) {
   for (const char* question :
-       {"Which rep has the most refunds?", "How many orders are over 500?",
-        "How many orders did Boris not refund?", "What is the shipping weight of order 12007?",
-        "Who has the highest amount?", "How many orders are in the city of order 12007?",
-        "How many kinds has Boris?", "What is it?", "How many orders per rep?",
-        "Is the total amount of Boris greater than that of Chen?"}) {
+       {"How many orders are over 500?", "How many orders did Boris not refund?",
+        "What is the shipping weight of order 12007?", "Who has the highest amount?",
+        "How many orders are in the city of order 12007?", "How many kinds has Boris?", "What is it?",
+        "How many orders per rep?", "Is the total amount of Boris greater than that of Chen?"}) {
     EXPECT_EQ(planned(question), "none") << question;
   }
 }

@@ -52,19 +52,72 @@ class Planner {
       : table_(table), question_(question), linked_(linked), used_(question.words().size(), false) {}
 
   std::optional<std::string> plan() {
-    if (!linked_.unexplained.empty() || !linked_.unknown.empty() || question_.words().size() < 3)
-      return std::nullopt;
+    if (!linked_.unknown.empty() || question_.words().size() < 3) return std::nullopt;
     for (std::size_t w = 0; w < used_.size(); ++w) used_[w] = linked_.uses[w] == WordUse::kValue;
     find_aggregate();
-    for (std::size_t w = 0; w < used_.size(); ++w) {
-      if (!used_[w] && linked_.uses[w] != WordUse::kColumn && hard_words().contains(word(w)))
-        return std::nullopt;
-    }
-    if (!filter_values() || !filter_time() || !find_target()) return std::nullopt;
+    if (kind_.empty() && find_rank()) return plan_ranking();
+    if (!linked_.unexplained.empty()) return std::nullopt;
+    if (is_hard() || !filter_values() || !filter_time() || !find_target()) return std::nullopt;
     return select();
   }
 
  private:
+  /// But for "by" before a value: "books by Ann".
+  bool is_hard() const {
+    for (std::size_t w = 0; w < used_.size(); ++w) {
+      if (used_[w] || linked_.uses[w] == WordUse::kColumn || !hard_words().contains(word(w))) continue;
+      if (word(w) != "by" || w + 1 == used_.size() || linked_.uses[w + 1] != WordUse::kValue) return true;
+    }
+    return false;
+  }
+
+  /// "Which city has the most orders", "who has fewer orders, Ann or Bo": the word, and the noun after it, which may say
+  /// rows in a word that no column has.
+  bool find_rank() {
+    static const std::map<std::string, const char*> kRanks = {
+        {"most", "DESC"},   {"fewest", "ASC"},  {"more", "DESC"},    {"higher", "DESC"},
+        {"larger", "DESC"}, {"bigger", "DESC"}, {"greater", "DESC"}, {"fewer", "ASC"},
+        {"less", "ASC"},    {"lower", "ASC"},   {"smaller", "ASC"}};
+    if (word(0) != "which" && word(0) != "who") return false;
+    for (std::size_t w = 1; w < used_.size(); ++w) {
+      const auto found = used_[w] ? kRanks.end() : kRanks.find(word(w));
+      if (found == kRanks.end()) continue;
+      direction_ = found->second;
+      groups_ = word(w) == "most" || word(w) == "fewest";
+      used_[w] = true;
+      noun_ = w + 1;
+      return true;
+    }
+    return false;
+  }
+
+  std::optional<std::string> plan_ranking() {
+    for (std::size_t w = 0; w < used_.size(); ++w) {
+      if (linked_.uses[w] == WordUse::kUnexplained && w != noun_ && w + 1 != noun_) return std::nullopt;
+    }
+    kind_ = "rank";
+    if (is_hard() || !filter_values() || !filter_time() || !find_target()) return std::nullopt;
+    std::erase_if(targets_, [&](std::size_t c) { return numbers_rows(column(c)) && !groups_; });
+    if (targets_.size() > 1) return std::nullopt;
+    const TableColumn* target = targets_.empty() ? nullptr : &column(targets_.front());
+    if (groups_) {
+      if (target == nullptr || target->kind != ColumnKind::kText || word(0) != "which") return std::nullopt;
+      return ranked(*target, "COUNT(*)");
+    }
+    const auto pair =
+        std::ranges::find_if(filters_, [](const auto& filter) { return filter.second.size() == 2; });
+    const bool either =
+        std::ranges::any_of(question_.words(), [](const QuestionWord& w) { return w.normal == "or"; });
+    if (pair == filters_.end() || !either) return std::nullopt;
+    const TableColumn& by = column(pair->first);
+    if (target == nullptr) return by.is_unique() ? std::nullopt : ranked(by, "COUNT(*)");
+    return by.is_unique() && target->is_number() ? ranked(by, target->name) : std::nullopt;
+  }
+  std::optional<std::string> ranked(const TableColumn& by, const std::string& what) const {
+    return fmt::format("SELECT {0} FROM {1}{2} GROUP BY {0} ORDER BY {3} {4} LIMIT 1", by.name, table_.name,
+                       where(), what, direction_);
+  }
+
   const std::string& word(std::size_t w) const { return question_.words()[w].normal; }
   const TableColumn& column(std::size_t c) const { return table_.columns[c]; }
 
@@ -218,8 +271,8 @@ class Planner {
   }
   /// "How many orders" counts the rows where each is one.
   bool numbers_rows(const TableColumn& column) const {
-    return looks_like_key(column) ||
-           (column.is_unique() && column.distinct == table_.rows && column.kind != ColumnKind::kReal);
+    const bool first = &column == &table_.columns.front();
+    return looks_like_key(column) || (first && column.is_unique() && column.distinct == table_.rows);
   }
 
   std::optional<std::string> select() {
@@ -260,7 +313,9 @@ class Planner {
   const LinkedQuestion& linked_;
   std::vector<bool> used_;
   std::string kind_, time_;
-  bool distinct_ = false, totals_ = false;
+  bool distinct_ = false, totals_ = false, groups_ = false;
+  const char* direction_ = "DESC";
+  std::size_t noun_ = 0;  // after the word that ranks
   std::map<std::size_t, std::vector<std::string>> filters_;
   std::vector<std::size_t> targets_;
 };

@@ -83,6 +83,9 @@ TEST(TableSource, ProseIsNoTable) {
       shape_of(
           "Dear Ann,\nthank you, and good bye.\nYours,\nBo, who waits.\nAnd more, as ever.\nThen it ends, here.\n"),
       "none");
+  std::string diary;
+  for (int i = 0; i < 200; ++i) diary += fmt::format("Nothing happened on day {}, as ever.\n\n", i);
+  EXPECT_EQ(shape_of(diary), "none") << "a comma a line";
   EXPECT_EQ(shape_of(""), "none");
 }
 
