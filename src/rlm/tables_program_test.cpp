@@ -126,6 +126,12 @@ TEST_F(TablesProgramTest, RowsThatShareAValueWithOneAreFoundByTheColumnThatTheRo
               HasSubstr("city = (SELECT city FROM records WHERE order_id = 12007)"));
 }
 
+TEST_F(TablesProgramTest, ARootThatIsTooSmallIsNotAsked) {
+  parameters_ = 135'000'000;
+  EXPECT_THAT(ask("Which rep was best at refunds?"), StartsWith("Not computed: root is too small"));
+  EXPECT_TRUE(calls_.empty());
+}
+
 /// Without a sandbox the other way can't go on: it is seen by its error.
 TEST_F(TablesProgramTest, OtherQuestionsAndTextsGoTheOtherWay) {
   parameters_ = 0;

@@ -121,17 +121,18 @@ class DelimitedTable final : public TableSource {
     const auto header = rows.next();
     if (!is_header(header)) return 0;
     tables_ = {{.name = "records", .columns = {header.begin(), header.end()}}};
-    std::size_t fit = 0, all = 0;
+    std::size_t fit = 0, full = 0, all = 0;
     while (!rows.at_end()) {
       const auto& cells = rows.next();
       if (rows.at_end() && rows.at() < text_.size()) break;  // cut off by the end of what is looked at
       if (is_blank(cells) && cells.size() == 1) continue;
       ++all;
-      if (cells.size() == header.size()) ++fit;
+      full += cells.size() == header.size() ? 1 : 0;
+      fit += fits(cells.size(), header.size()) ? 1 : 0;
     }
     // Two cells a row is what prose has, too.
     const std::size_t share = header.size() == 2 ? 98 : 90;
-    return fit >= kRowsMin && 100 * fit >= share * all ? header.size() : 0;
+    return full >= kRowsMin && 4 * full >= all && 100 * fit >= share * all ? header.size() : 0;
   }
 
   std::string_view shape() const override {
@@ -149,18 +150,23 @@ class DelimitedTable final : public TableSource {
       const auto& cells = rows.next();
       TRY(watch.step(rows.at() - begin));
       if (is_blank(cells) && cells.size() < width) continue;
-      if (cells.size() != width) {
+      if (!fits(cells.size(), width)) {
         ++left_out_;
         continue;
       }
       row.clear();
-      for (std::size_t i = 0; i < width; ++i) row.push_back({i, cells[i]});
+      for (std::size_t i = 0; i < cells.size(); ++i) row.push_back({i, cells[i]});
       TRY(take(0, row));
     }
     return {};
   }
 
  private:
+  /// Some leave out what is missing at a row's end.
+  static bool fits(std::size_t cells, std::size_t width) {
+    return cells == width || (cells < width && cells >= 2 && 2 * cells >= width);
+  }
+
   std::string_view text_;
   std::size_t at_;
   char delimiter_;

@@ -53,6 +53,17 @@ TEST(TableSource, CsvRows) {
   EXPECT_EQ(rows_of(*source), rows) << "as often as wanted";
 }
 
+TEST(TableSource, CellsMayBeLeftOutAtARowsEnd) {
+  const std::string text =
+      "a,b,c,d\n1,2,3,4\n1,2,3,4\n5,6,7\n8,9\n1,2,3,4\n1,2,3,4\n1\n1,2,3,4\n1,2,3,4\n1,2,3,4\n1,2,3,4\n";
+  const auto source = recognise_tables(text);
+  ASSERT_NE(source, nullptr);
+  const auto rows = rows_of(*source);
+  EXPECT_EQ(rows.size(), 10U);
+  EXPECT_EQ(rows.at(3), "0|a=8|b=9");
+  EXPECT_EQ(source->left_out(), 1);
+}
+
 TEST(TableSource, AQuoteThatNothingClosesIsASign) {
   std::string text = "name,n,m\n\"open,1,2\n";
   for (int i = 0; i < 40'000; ++i) text += fmt::format("x{},1,2\n", i);
