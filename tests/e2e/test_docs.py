@@ -20,7 +20,7 @@ def test_a_pages_code_runs_as_printed(page, binary, model_file, tmp_path):
 
 def test_what_is_not_run_says_why():
     left_out = [why for page in PAGES for _, why, _ in blocks(page) if why is not None]
-    assert len(left_out) <= 14, left_out
+    assert len(left_out) <= 17, left_out
     assert all(why.startswith(("it ", "a ")) for why in left_out), left_out
 
 
