@@ -185,6 +185,13 @@ void PrefixIndex::erase(Entries::iterator entry) {
   Node::refresh(node);
 }
 
+void PrefixIndex::drop(const std::function<bool(const PrefixKey&)>& which) {
+  for (auto entry = recent_.begin(); entry != recent_.end();) {
+    const auto each = entry++;
+    if (which(*each->node->key)) erase(each);
+  }
+}
+
 bool PrefixIndex::drop_one() {
   if (recent_.empty()) return false;
   erase(std::prev(recent_.end()));

@@ -17,6 +17,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -66,6 +67,8 @@ class PrefixIndex {
               Guessed guessed = nullptr);
   /// Forgets the least recently used entry; false when there is none.
   bool drop_one();
+  /// Forgets all entries whose key `which` says.
+  void drop(const std::function<bool(const PrefixKey&)>& which);
 
   std::size_t entries() const { return recent_.size(); }
   /// Bytes that only entries hold.

@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kv_cache/prefix_wipes.h"
+
 namespace pmt::kv_cache {
 namespace {
 
@@ -163,6 +165,41 @@ TEST_F(PrefixIndexTest, ScopesShareNothing) {
   EXPECT_FALSE(index.find(kExact, numbers(0, 200), 200));
   EXPECT_FALSE(index.find({.scope = "acm", .ratio = 1}, numbers(0, 200), 200));
   EXPECT_TRUE(index.find(acme, numbers(0, 200), 200));
+}
+
+TEST_F(PrefixIndexTest, WhatIsDroppedIsAllOfAScope) {
+  PrefixIndex index(*pool_, kLots);
+  for (const std::string scope : {"acme", "acme", "bob"}) {
+    for (int i = 0; i < 3; ++i)
+      index.insert({.scope = scope, .ratio = 1}, numbers(1000 * i, 100 + i), read(100 + i));
+  }
+  index.drop([](const PrefixKey& key) { return key.scope == "acme"; });
+  EXPECT_EQ(index.entries(), 3U);
+  EXPECT_FALSE(index.find({.scope = "acme", .ratio = 1}, numbers(0, 100), 100));
+  EXPECT_TRUE(index.find({.scope = "bob", .ratio = 1}, numbers(0, 100), 100));
+  index.drop([](const PrefixKey&) { return true; });
+  EXPECT_EQ(pool_->stats().pages_used, 0U);
+}
+
+TEST(PrefixWipes, WhoLooksLateForgetsMoreThanIsAsked) {
+  PrefixWipes wipes;
+  int heard = 0;
+  wipes.listen(&heard, [&heard] { ++heard; });
+  wipes.add("ann");
+  wipes.add("bob");
+  const auto both = wipes.since(0);
+  EXPECT_EQ(both.tenants, (std::vector<std::string>{"bob", "ann"}));
+  EXPECT_FALSE(both.all);
+  EXPECT_EQ(wipes.since(1).tenants, std::vector<std::string>{"bob"});
+  wipes.add(std::nullopt);
+  EXPECT_TRUE(wipes.since(2).all);
+  for (int i = 0; i < 100; ++i) wipes.add("carl");
+  EXPECT_TRUE(wipes.since(3).all) << "what was before isn't known any more";
+  EXPECT_FALSE(wipes.since(wipes.count()).all);
+  EXPECT_TRUE(wipes.since(wipes.count()).tenants.empty());
+  wipes.ignore(&heard);
+  wipes.add("ann");
+  EXPECT_EQ(heard, 103);
 }
 
 /// Against a list that is searched from end to end: what is shared, what is there, and the bytes.

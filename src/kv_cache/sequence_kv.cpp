@@ -242,6 +242,34 @@ base::Status SequenceKv::adopt(const CompactTables& made) {
   return {};
 }
 
+std::vector<std::span<const std::byte>> SequenceKv::exact_pages(int first, int tokens) const {
+  CHECK(!compact() && first % kernels::kPageTokens == 0 && tokens % kernels::kPageTokens == 0 &&
+        first + tokens <= tokens_);
+  std::vector<std::span<const std::byte>> out;
+  for (const auto& pages : tables_) {
+    for (std::size_t i = pages_for(first); i < pages_for(first + tokens); ++i) {
+      if (pages[i] == kNoPage) return {};
+      out.emplace_back(pool_->data(pages[i]), pool_->bytes_of(PageSize::kLarge));
+    }
+  }
+  return out;
+}
+
+base::Status SequenceKv::append(std::span<const std::byte> pages, int tokens) {
+  CHECK(!compact() && tokens_ % kernels::kPageTokens == 0 && tokens % kernels::kPageTokens == 0);
+  const std::size_t bytes = pool_->bytes_of(PageSize::kLarge);
+  if (pages.size() != tables_.size() * pages_for(tokens) * bytes)
+    return base::Error{base::Code::kCorrupt, "these pages are of a sequence of another shape"};
+  TRY(reserve(tokens));
+  const std::byte* from = pages.data();
+  for (const auto& table : tables_) {
+    for (std::size_t i = pages_for(tokens_); i < pages_for(tokens_ + tokens); ++i, from += bytes)
+      std::memcpy(pool_->data(table[i]), from, bytes);
+  }
+  commit(tokens);
+  return {};
+}
+
 std::int64_t SequenceKv::slots() const {
   std::int64_t total = 0;
   for (std::size_t t = 0; t < tables_.size(); ++t)

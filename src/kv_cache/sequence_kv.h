@@ -115,6 +115,13 @@ class SequenceKv {
   /// again.
   SequenceKv fork(Holder holder = Holder::kRequest) const;
 
+  /// Of an exact sequence: the pages that hold the tokens [first, first + tokens), table by table; none where
+  /// drop_unseen() freed one. They stay as they are as long as a fork holds them. Requires: whole pages of its tokens.
+  std::vector<std::span<const std::byte>> exact_pages(int first, int tokens) const;
+  /// Goes on with tokens that another sequence read: `pages` are what exact_pages() gave there, one after the other.
+  /// Requires: exact, and whole pages on either side. Errors: kCorrupt, they are of another shape; as reserve's.
+  base::Status append(std::span<const std::byte> pages, int tokens);
+
   int tokens() const { return tokens_; }
   const KvShape& shape() const { return shape_; }
   /// Room that drop_unseen() leaves for a later truncation.

@@ -169,5 +169,52 @@ TEST_F(SequenceKvTest, AdoptsPagesInTheirOrder) {
   }
 }
 
+TEST_F(SequenceKvTest, PagesThatWentOutComeBackInAnother) {
+  SequenceKv first(*pool_, kShape);
+  ASSERT_TRUE(first.reserve(70));
+  first.commit(70);
+  for (std::uint32_t layer = 0; layer < 2; ++layer) {
+    for (std::uint32_t head = 0; head < 3; ++head) {
+      const auto pages = first.table(LayerId(layer), KvHeadId(head)).pages;
+      for (std::size_t i = 0; i < pages.size(); ++i)
+        std::memset(pool_->data(pages[i]), static_cast<int>(layer * 30 + head * 10 + i), 8192);
+    }
+  }
+  const auto out = first.exact_pages(32, 32);
+  ASSERT_EQ(out.size(), 6U);
+  std::vector<std::byte> bytes;
+  for (const auto& page : out) bytes.insert(bytes.end(), page.begin(), page.end());
+
+  SequenceKv second = first.fork();
+  second.truncate(32);
+  ASSERT_TRUE(second.append(bytes, 32));
+  EXPECT_EQ(second.tokens(), 64);
+  for (std::uint32_t layer = 0; layer < 2; ++layer) {
+    for (std::uint32_t head = 0; head < 3; ++head) {
+      const auto pages = second.table(LayerId(layer), KvHeadId(head)).pages;
+      EXPECT_EQ(pages[0], first.table(LayerId(layer), KvHeadId(head)).pages[0]) << "shared";
+      EXPECT_EQ(static_cast<int>(*pool_->data(pages[1])), static_cast<int>(layer * 30 + head * 10 + 1));
+    }
+  }
+  bytes.pop_back();
+  const auto wrong = second.append(bytes, 32);
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, base::Code::kCorrupt);
+  EXPECT_EQ(second.tokens(), 64);
+}
+
+TEST_F(SequenceKvTest, PagesThatNoQuerySeesCanNotGoOut) {
+  KvShape shape = kShape;
+  shape.window = 64;
+  shape.local.set(1);
+  SequenceKv sequence(*pool_, shape);
+  ASSERT_TRUE(sequence.reserve(256));
+  sequence.commit(256);
+  EXPECT_EQ(sequence.exact_pages(0, 64).size(), 12U);
+  sequence.drop_unseen();
+  EXPECT_TRUE(sequence.exact_pages(0, 64).empty());
+  EXPECT_EQ(sequence.exact_pages(192, 64).size(), 12U);
+}
+
 }  // namespace
 }  // namespace pmt::kv_cache
