@@ -14,6 +14,7 @@ struct EngineCounters {
   std::atomic<std::uint64_t> compressed{0}, compressed_tokens{0}, evicted_tokens{0};
   std::atomic<std::uint64_t> drafted{0}, accepted{0};
   std::atomic<std::uint64_t> prefix_hits{0}, prefix_tokens{0}, prefix_queried{0};
+  std::atomic<std::uint64_t> prefix_disk_hits{0}, prefix_disk_tokens{0}, prefix_disk_misses{0};
   std::atomic<std::int64_t> running{0}, waiting{0};  // jobs, now
 
   /// Without the forms, which are compiled before the scheduler sees them.
@@ -32,6 +33,9 @@ struct EngineCounters {
     out.prefix_hits = prefix_hits;
     out.prefix_tokens = prefix_tokens;
     out.prefix_queried = prefix_queried;
+    out.prefix_disk_hits = prefix_disk_hits;
+    out.prefix_disk_tokens = prefix_disk_tokens;
+    out.prefix_disk_misses = prefix_disk_misses;
     out.drafted = drafted;
     out.accepted = accepted;
     out.running = running;

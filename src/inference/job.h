@@ -54,11 +54,12 @@ struct Job {
   // Filled by the scheduler and its parts.
   base::Nanos admitted{0};
   base::Nanos first_token{0};
-  std::vector<PagedGeneration> running;  // not finished yet
-  std::int64_t shared_bytes = 0;         // of the prompt, that all choices hold
-  bool cut_short = false;                // by its deadline
-  bool prompt_shared = false;            // the other choices have forked from the first
-  bool suspect = false;                  // it was in a batch that threw: steps alone until it is read again
+  std::vector<PagedGeneration> running;          // not finished yet
+  std::int64_t shared_bytes = 0;                 // of the prompt, that all choices hold
+  bool cut_short = false;                        // by its deadline
+  bool prompt_shared = false;                    // the other choices have forked from the first
+  std::uint64_t wipes_seen = 0, disk_epoch = 0;  // when the first of it was read
+  bool suspect = false;  // it was in a batch that threw: steps alone until it is read again
   llm::Usage usage;
   llm::KvReport kv;
   llm::SpeculationReport speculation;

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/file_digest.h"
 #include "base/hash.h"
 #include "compression/calibration.h"
 #include "inference/answer_forms.h"
@@ -254,6 +255,10 @@ base::Result<Opened> open_own(std::unique_ptr<model::Transformer> transformer, L
                        fmt::format("{}: its tokenizer has {} tokens, its embedding {} rows", options.path,
                                    out.vocab->size(), transformer->hparams().vocabulary)};
   }
+  if (options.prefix_files != nullptr) {
+    TRY_ASSIGN(const base::Digest digest, base::digest_of_file(options.path));
+    options.model_digest = digest.hex();
+  }
   TRY_ASSIGN(auto pool, transformer->make_pool(options.kv_bytes_max));
   TRY_ASSIGN(auto calibration, calibration_of(*transformer, *out.vocab, options));
   // std::function copies, so what it hands on is shared until then.
@@ -303,13 +308,27 @@ base::Result<Opened> open_model(LocalModelOptions& options, const base::Clock& c
 }  // namespace
 
 EngineStats& EngineStats::operator+=(const EngineStats& other) {
-  for (const auto count :
-       {&EngineStats::requests, &EngineStats::completed, &EngineStats::cancelled, &EngineStats::failed,
-        &EngineStats::prompt_tokens, &EngineStats::completion_tokens, &EngineStats::steps,
-        &EngineStats::compressed, &EngineStats::compressed_tokens, &EngineStats::evicted_tokens,
-        &EngineStats::drafted, &EngineStats::accepted, &EngineStats::prefix_hits, &EngineStats::prefix_tokens,
-        &EngineStats::prefix_queried, &EngineStats::forms, &EngineStats::forms_found,
-        &EngineStats::forms_refused})
+  for (const auto count : {&EngineStats::requests,
+                           &EngineStats::completed,
+                           &EngineStats::cancelled,
+                           &EngineStats::failed,
+                           &EngineStats::prompt_tokens,
+                           &EngineStats::completion_tokens,
+                           &EngineStats::steps,
+                           &EngineStats::compressed,
+                           &EngineStats::compressed_tokens,
+                           &EngineStats::evicted_tokens,
+                           &EngineStats::drafted,
+                           &EngineStats::accepted,
+                           &EngineStats::prefix_hits,
+                           &EngineStats::prefix_tokens,
+                           &EngineStats::prefix_disk_hits,
+                           &EngineStats::prefix_disk_tokens,
+                           &EngineStats::prefix_disk_misses,
+                           &EngineStats::prefix_queried,
+                           &EngineStats::forms,
+                           &EngineStats::forms_found,
+                           &EngineStats::forms_refused})
     this->*count += other.*count;
   running += other.running;
   waiting += other.waiting;

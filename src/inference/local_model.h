@@ -16,8 +16,13 @@
 #include "base/usage_counter.h"
 #include "compression/quality.h"
 #include "inference/cell_type.h"
+#include "kv_cache/prefix_wipes.h"
 #include "llm/completer.h"
 #include "llm/vocabulary.h"
+
+namespace pmt::kv_cache {
+class PrefixFiles;
+}
 
 namespace pmt::inference {
 
@@ -53,8 +58,14 @@ struct LocalModelOptions {
   bool maps_file = true;  // libllama may; false: for a file that may be overwritten while it is used
   std::function<bool(float fraction)> on_load_progress;  // false ends the loading
   std::function<void(float fraction)> on_calibration_progress;
+  /// Where prefixes outlive the process, and who tells of their wipes; both shared by models, and outlive them. Null:
+  /// none.
+  kv_cache::PrefixFiles* prefix_files = nullptr;
+  kv_cache::PrefixWipes* prefix_wipes = nullptr;
+  std::string model_digest = {};  // of the file; made when it is loaded, where there are prefix_files
   base::UsageCounter* compression_usage = nullptr;  // counts sequences cut down, by the request's surface
   base::UsageCounter* prefix_usage = nullptr;       // counts requests that reused a prefix
+  base::UsageCounter* prefix_disk_usage = nullptr;  // of those, from prefix_files
   base::UsageCounter* speculation_usage = nullptr;  // counts accepted drafts
   /// Bytes that may still be taken; negative: unknown.
   std::function<std::int64_t()> memory_available = [] { return base::memory_available(); };
@@ -123,10 +134,13 @@ struct EngineStats {
                 evicted_tokens = 0;                  // sequences cut down, their tokens
   std::uint64_t drafted = 0, accepted = 0;           // tokens of prompt-lookup speculation
   std::uint64_t prefix_hits = 0, prefix_tokens = 0;  // requests that reused a prefix, and its tokens
-  std::uint64_t prefix_queried = 0;                  // tokens of prompts that were looked for among them
-  std::uint64_t forms = 0;                           // requests with tools or a response_format
-  std::uint64_t forms_found = 0;                     // of those, whose grammar was there already
-  std::uint64_t forms_refused = 0;                   // of those, wrong or too complex
+  std::uint64_t prefix_disk_hits = 0,
+                prefix_disk_tokens = 0;  // of those: requests that the disk served, what it gave
+  std::uint64_t prefix_disk_misses = 0;  // requests for which the disk knew no more than memory
+  std::uint64_t prefix_queried = 0;      // tokens of prompts that were looked for among them
+  std::uint64_t forms = 0;               // requests with tools or a response_format
+  std::uint64_t forms_found = 0;         // of those, whose grammar was there already
+  std::uint64_t forms_refused = 0;       // of those, wrong or too complex
   std::int64_t running = 0, waiting = 0;
 
   EngineStats& operator+=(const EngineStats& other);

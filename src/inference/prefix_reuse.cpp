@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "inference/prefix_scope.h"
+
 namespace pmt::inference {
 namespace {
 
@@ -20,9 +22,13 @@ PrefixReuse::PrefixReuse(kv_cache::PagePool& pool, const LocalModelOptions& opti
       options_(&options),
       clock_(&clock),
       counters_(&counters),
-      prefixes_(pool, static_cast<std::int64_t>(options.prefix_bytes_max)) {}
+      prefixes_(pool, static_cast<std::int64_t>(options.prefix_bytes_max)),
+      disk_(pool, options, clock, counters) {}
 
 void PrefixReuse::reuse(Job& job) {
+  settle();
+  job.wipes_seen = wipes_seen_;
+  disk_.begin(job);
   if (job.echo.scores()) return;  // the logits of all of its rows are wanted
   if (on()) counters_->prefix_queried += job.prompt.size();
   // The last token is read in any case: its logits choose the first of the answer.
@@ -32,14 +38,20 @@ void PrefixReuse::reuse(Job& job) {
   if (job.compression.mode() != compression::Mode::kQueryAware)
     found = prefixes_.find(prefix_key(job), job.prompt, tokens_max, &guessed);
   if (!found && job.compression.active()) found = exact_prefix(job, guessed);
+  if (!job.compression.active()) found = disk_.longer(job, tokens_max, std::move(found));
   if (!found) return;
   if (!found->compact()) job.compression.take(guessed, found->tokens());
-  job.kv.prefix_tokens_reused = found->tokens();
-  if (found->compact()) {
-    const std::int64_t tables = std::int64_t{found->shape().layers} * found->shape().kv_heads;
-    job.kv.tokens_kept += found->slots() / tables - found->tokens();
+  take(job, std::move(*found));
+}
+
+void PrefixReuse::take(Job& job, kv_cache::SequenceKv found) {
+  job.kv.prefix_tokens_reused = found.tokens();
+  if (job.kv.prefix_source.empty()) job.kv.prefix_source = "memory";
+  if (found.compact()) {
+    const std::int64_t tables = std::int64_t{found.shape().layers} * found.shape().kv_heads;
+    job.kv.tokens_kept += found.slots() / tables - found.tokens();
   }
-  job.running[0].adopt(std::move(*found));
+  job.running[0].adopt(std::move(found));
   ++counters_->prefix_hits;
   counters_->prefix_tokens += static_cast<std::uint64_t>(job.kv.prefix_tokens_reused);
   if (options_->prefix_usage != nullptr)
@@ -48,10 +60,11 @@ void PrefixReuse::reuse(Job& job) {
 }
 
 /// Of a prompt that is to be compressed: only as far as its scores are known, where they are guessed while it is read.
-std::optional<kv_cache::SequenceKv> PrefixReuse::exact_prefix(const Job& job, kv_cache::Guessed& guessed) {
+std::optional<kv_cache::SequenceKv> PrefixReuse::exact_prefix(Job& job, kv_cache::Guessed& guessed) {
   const kv_cache::PrefixKey exact{job.prefix_scope, 1};
-  auto found = prefixes_.find(exact, job.prompt, job.compression.prefix_tokens_max(), &guessed);
-  if (found && !job.compression.needs_guesses()) return found;
+  const int tokens_max = job.compression.prefix_tokens_max();
+  auto found = prefixes_.find(exact, job.prompt, tokens_max, &guessed);
+  if (!job.compression.needs_guesses()) return disk_.longer(job, tokens_max, std::move(found));
   if (!found || guessed == nullptr) return std::nullopt;
   const int known = std::min(found->tokens(), guessed->tokens);
   if (known < kv_cache::PrefixIndex::kTokensMin || known < found->tokens_min()) return std::nullopt;
@@ -60,6 +73,8 @@ std::optional<kv_cache::SequenceKv> PrefixReuse::exact_prefix(const Job& job, kv
 }
 
 void PrefixReuse::remember(Job& job, const PagedGeneration& generation) {
+  if (to_forget() || job.wipes_seen != wipes_seen_) return;  // it was read before something was wiped
+  disk_.keep(job, generation);
   if (job.compression.mode() == compression::Mode::kQueryAware) return;
   const bool as_wanted = generation.sequence().compact() == job.compression.active();
   if (!as_wanted) return;
@@ -72,8 +87,24 @@ bool PrefixReuse::will_keep(const Job& job, const PagedGeneration& generation) c
 
 void PrefixReuse::give_up(std::size_t pages) {
   if (pages > pool_->pages_free() && gives_back_) gives_back_();
+  disk_.collect();
   while (pages > pool_->pages_free() && prefixes_.drop_one()) {
   }
+  while (pages > pool_->pages_free() && disk_.unpin_oldest()) {
+  }
+}
+
+void PrefixReuse::settle() {
+  disk_.collect();
+  if (!to_forget()) return;
+  const auto wipes = options_->prefix_wipes->since(wipes_seen_);
+  wipes_seen_ = wipes.count;
+  prefixes_.drop([&](const kv_cache::PrefixKey& key) {
+    return wipes.all ||
+           std::any_of(wipes.tenants.begin(), wipes.tenants.end(), [&](const std::string& tenant) {
+             return key.scope.starts_with(tenant_scope(tenant));
+           });
+  });
 }
 
 }  // namespace pmt::inference

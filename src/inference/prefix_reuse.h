@@ -12,6 +12,7 @@
 
 #include "inference/engine_counters.h"
 #include "inference/job.h"
+#include "inference/prefix_disk.h"
 #include "kv_cache/prefix_index.h"
 
 namespace pmt::inference {
@@ -28,22 +29,32 @@ class PrefixReuse {
   void remember(Job& job, const PagedGeneration& generation);
   /// Whether the prompt that the choice still reads is likely to be kept: then its pages at the front stay.
   bool will_keep(const Job& job, const PagedGeneration& generation) const;
-  /// Until this many large pages are free, or no prefix is left.
+  /// Until this many large pages are free, or no prefix is left. Then what is yet to be written to the disk goes, too.
   void give_up(std::size_t pages);
+  /// Lets go of what was written to the disk meanwhile, and of what was wiped. Between steps.
+  void settle();
+  /// Whether settle() will soon have something to do though no request comes.
+  bool unsettled() const { return disk_.waits(); }
+  bool to_forget() const {
+    return options_->prefix_wipes != nullptr && options_->prefix_wipes->count() != wipes_seen_;
+  }
   /// `gives_back` is called before the first prefix goes: it frees what has less right to its pages.
   void when_short(std::function<void()> gives_back) { gives_back_ = std::move(gives_back); }
 
-  bool on() const { return options_->prefix_bytes_max > 0; }
+  bool on() const { return options_->prefix_bytes_max > 0 || disk_.on(); }
   const kv_cache::PrefixIndex& index() const { return prefixes_; }
 
  private:
-  std::optional<kv_cache::SequenceKv> exact_prefix(const Job& job, kv_cache::Guessed& guessed);
+  std::optional<kv_cache::SequenceKv> exact_prefix(Job& job, kv_cache::Guessed& guessed);
+  void take(Job& job, kv_cache::SequenceKv found);
 
   kv_cache::PagePool* pool_;
   const LocalModelOptions* options_;
   const base::Clock* clock_;
   EngineCounters* counters_;
   kv_cache::PrefixIndex prefixes_;
+  PrefixDisk disk_;
+  std::uint64_t wipes_seen_ = 0;
   std::function<void()> gives_back_;
 };
 

@@ -13,6 +13,7 @@ namespace pmt::inference {
 namespace {
 
 constexpr base::Nanos kPublishEvery = std::chrono::milliseconds(100);
+constexpr base::Nanos kSettleEvery = std::chrono::milliseconds(50);  // while prefixes are written to the disk
 
 }  // namespace
 
@@ -35,10 +36,17 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       admission_({transformer.hparams(), *pool_, options_, clock, prefixes_, reports_, counters_}) {
   prefixes_.when_short([this] { calibration_.give_back(); });
   publish();
+  if (options_.prefix_wipes != nullptr) {
+    options_.prefix_wipes->listen(this, [this] {
+      const std::lock_guard lock(mutex_);  // or it goes to sleep in between
+      wake_.notify_one();
+    });
+  }
   thread_ = std::thread([this] { run(); });
 }
 
 Scheduler::~Scheduler() {
+  if (options_.prefix_wipes != nullptr) options_.prefix_wipes->ignore(this);
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -78,9 +86,10 @@ void Scheduler::run() {
 
 bool Scheduler::wait_for_work() {
   std::unique_lock lock(mutex_);
-  const auto called = [this] { return stopping_ || !submitted_.empty(); };
+  const auto called = [this] { return stopping_ || !submitted_.empty() || prefixes_.to_forget(); };
   if (admission_.idle()) {
-    const auto pause = calibration_.pause();
+    auto pause = calibration_.pause();
+    if (prefixes_.unsettled()) pause = std::min(pause.value_or(kSettleEvery), kSettleEvery);
     pause ? void(wake_.wait_for(lock, *pause, called)) : wake_.wait(lock, called);
   }
   admission_.enqueue(submitted_);
@@ -88,6 +97,7 @@ bool Scheduler::wait_for_work() {
 }
 
 void Scheduler::turn() {
+  base::survives({base::Thread::kScheduler}, [this] { prefixes_.settle(); });
   admission_.drop_cancelled();
   admission_.admit([this](Job& job) { return begin(job); });
   std::optional<base::Nanos> begun;

@@ -56,6 +56,10 @@ struct KvReport {
   std::int64_t tokens_kept = 0;
   std::int64_t tokens_total = 0;
   std::int64_t prefix_tokens_reused = 0;
+  /// Where those came from: "memory", "disk" (some of them), "": none were reused.
+  std::string prefix_source = {};
+  /// The name of what the prompt left on the disk, by which it can be wiped. "": nothing.
+  std::string prefix_key = {};
   /// Where in the prompt the question is: "at_end", "earlier", or "none" that can be told apart.
   std::string question = "none";
   /// By what the tokens to keep were chosen: "calibrated", "uncalibrated" before the model is, "" where none were.
