@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -99,6 +100,12 @@ struct ServedEmbedder {
   nlohmann::json meta = {};
 };
 
+/// Which prefixes are to be forgotten: all that fit every part that is set.
+struct PrefixWipe {
+  std::optional<std::string> tenant = {};
+  std::optional<std::string> key_prefix = {};  // the first hex digits of an answer's permutation.kv.prefix_key
+};
+
 struct ApiOptions {
   std::map<std::string, ServedModel> models;
   std::map<std::string, ServedEmbedder> embedders = {};
@@ -110,6 +117,11 @@ struct ApiOptions {
   const base::Clock* clock = nullptr;             // required
   std::function<nlohmann::json()> kv_stats = {};  // GET /v1/kv; unset: 404
   std::function<std::vector<EngineSample>()> engine_samples = {};
+  /// Of prefixes on the disk, for GET /metrics: permutation_prefix_files_NAME_total, permutation_prefix_files_NAME.
+  /// Unset: none are kept there.
+  std::function<EngineSample()> prefix_files = {};
+  /// Forgets prefixes in memory and on the disk; how many blocks the disk had of them. Waits for files. Unset: no local model.
+  std::function<std::size_t(const PrefixWipe&)> wipe_prefixes = {};
   /// Those of one upstream side by side; unset: there are none.
   std::function<std::vector<UpstreamServer>()> upstream_servers = {};
   /// Takes a server out, or puts it back. Errors: kNotFound. Unset: there are none.

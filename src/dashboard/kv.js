@@ -21,6 +21,7 @@ function drawKv() {
     const box = el('div', { className: 'model' }, el('b', { textContent: m.model }),
       el('p', { className: 'note', textContent: `${bytes(m.bytes)} of ${bytes(m.bytes_max)} in use, ${bytes(m.bytes_prefixes)} of that kept for ${number(m.prefixes)} prefixes; ${number(m.sequences)} sequences hold ${number(m.tokens_kept)} of ${number(m.tokens)} tokens.` }),
       bar(m.bytes_max ? m.bytes / m.bytes_max : 0));
+    if (m.engine && m.engine.prefix_disk_hits) box.append(el('p', { className: 'note', textContent: `${number(m.engine.prefix_disk_tokens)} tokens for ${number(m.engine.prefix_disk_hits)} requests came from the disk.` }));
     const made = m.calibration;
     if (made && made.state !== 'ready' && made.state !== 'none') box.append(
       el('p', { className: 'note', textContent: calibration(made) }), bar(made.progress));

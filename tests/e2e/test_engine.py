@@ -11,6 +11,7 @@ CACHES = [
     "inference KV compression",
     "prompt-lookup speculation",
     "prefix reuse",
+    "prefixes on disk",
     "provider prompt cache",
 ]
 

@@ -36,6 +36,8 @@ void append_kv(std::string& out, const llm::KvReport& kv) {
   w.integer("tokens_kept", kv.tokens_kept);
   w.integer("tokens_total", kv.tokens_total);
   w.integer("prefix_tokens_reused", kv.prefix_tokens_reused);
+  if (!kv.prefix_source.empty()) w.string("prefix_source", kv.prefix_source);
+  if (!kv.prefix_key.empty()) w.string("prefix_key", kv.prefix_key);
   // Nothing was looked for in an exact prompt; an engine's sum of several prompts has no one place.
   if (kv.mode != "exact" && !kv.question.empty()) w.string("question", kv.question);
   if (!kv.scores.empty()) w.string("scores", kv.scores);

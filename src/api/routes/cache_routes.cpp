@@ -191,6 +191,45 @@ void purge(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
   answer(exchange, body);
 }
 
+bool asks_for_prefixes(const Exchange& exchange) {
+  return std::any_of(exchange.request.query.begin(), exchange.request.query.end(),
+                     [](const auto& parameter) { return parameter.first == "prefixes"; });
+}
+
+/// Who isn't the operator wipes its own tenant's.
+base::Result<PrefixWipe> parse_wipe(const Exchange& exchange) {
+  PrefixWipe wipe;
+  if (!exchange.caller->is_operator()) wipe.tenant = exchange.caller->tenant();
+  for (const auto& [name, value] : exchange.request.query) {
+    if (name == "prefixes") {
+      if (value != "true") return name_field(base::invalid("must be true, or left out", name));
+    } else if (name == "tenant") {
+      if (!exchange.caller->is_operator() && value != exchange.caller->tenant())
+        return base::Error{base::Code::kForbidden, "This needs a key with the scope admin."};
+      wipe.tenant = value;
+    } else if (name == "prefix") {
+      constexpr std::size_t kDigitsMax = 64;
+      if (value.empty() || value.size() > kDigitsMax || !is_hex(value)) {
+        return name_field(
+            base::invalid("must be the first hex digits of an answer's permutation.kv.prefix_key", name));
+      }
+      wipe.key_prefix = value;
+    } else {
+      return name_field(
+          base::invalid("does not go with prefixes" + suggestion(name, {"tenant", "prefix"}), name));
+    }
+  }
+  if (wipe.key_prefix)
+    for (char& c : *wipe.key_prefix) c = static_cast<char>(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
+  return wipe;
+}
+
+void purge_prefixes(const ApiOptions& options, const Exchange& exchange) {
+  const base::Result<PrefixWipe> wipe = parse_wipe(exchange);
+  if (!wipe) return send_error(*exchange.responder, wipe.error());
+  answer(exchange, {{"purged", options.wipe_prefixes(*wipe)}});
+}
+
 void export_entries(ResponseCache& cache, const base::Clock&, const Exchange& exchange) {
   const base::Result<Filter> filter = parse_filter(exchange);
   if (!filter) return send_error(*exchange.responder, filter.error());
@@ -304,7 +343,21 @@ void add_cache_routes(Router& router, const ApiOptions& options, const TenantTal
   });
   // These read the whole disk, or wait for it or for other servers.
   add("DELETE", "/v1/cache/entries/{key}", delete_entry, {.elsewhere = &background});
-  add("DELETE", "/v1/cache", purge, {.elsewhere = &background});
+  router.add("DELETE", "/v1/cache", [&options, &background](const Exchange& exchange) {
+    const bool prefixes = asks_for_prefixes(exchange);
+    if (prefixes ? !options.wipe_prefixes : options.cache == nullptr) {
+      return send_error(
+          *exchange.responder,
+          {base::Code::kNotFound, prefixes ? "This server has no model of its own, so no prefixes."
+                                           : "This server runs without a response cache."});
+    }
+    const bool taken = background.run([&options, prefixes, exchange] {
+      prefixes ? purge_prefixes(options, exchange) : purge(*options.cache, *options.clock, exchange);
+    });
+    if (taken) return;
+    send_error(*exchange.responder,
+               {base::Code::kUnavailable, "Too many purges, exports and imports wait: try again."});
+  });
   add("GET", "/v1/cache/export", export_entries, {.elsewhere = &background});
   add("POST", "/v1/cache/import", import_entries, {.elsewhere = &background, .for_operator = true});
   add("POST", "/v1/cache/flush", flush, {.elsewhere = &background, .for_operator = true});

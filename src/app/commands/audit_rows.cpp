@@ -35,6 +35,11 @@ std::optional<std::string> pages_off(base::Surface surface, const AuditSources& 
   return engine_off(surface, sources.rlm_enabled);
 }
 
+std::optional<std::string> disk_off(base::Surface surface, const AuditSources& sources) {
+  if (!sources.prefix_disk) return "no [prefixes] path";
+  return pages_off(surface, sources);
+}
+
 }  // namespace
 
 std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
@@ -77,6 +82,14 @@ std::vector<audit::CacheRow> audit_rows(const AuditSources& sources) {
        .counter_name = "engine.prefix_hits",
        .off_reason = [rlm = sources.rlm_enabled](base::Surface s) { return engine_off(s, rlm); },
        .on_by_default = ModelConfig{}.prefix_bytes > 0},
+      {.name = "prefixes on disk",
+       .built = true,
+       .self_test = [failure = sources.prefix_self_test] { return failure; },
+       .usage = sources.prefix_disk_usage,
+       .counter_name = "engine.prefix_disk_hits",
+       .off_reason = [sources](base::Surface s) { return disk_off(s, sources); },
+       .on_by_default = false,
+       .concerns = sources.prefix_disk && !sources.pages_off},
       {.name = "provider prompt cache",
        .built = true,
        .self_test = [failure = sources.prompt_cache_self_test] { return failure; },

@@ -24,6 +24,8 @@ struct AuditSources {
   const base::UsageCounter* speculation_usage = nullptr;
   std::optional<std::string> prefix_self_test;
   const base::UsageCounter* prefix_usage = nullptr;
+  bool prefix_disk = false;  // whether prefixes are kept on a disk
+  const base::UsageCounter* prefix_disk_usage = nullptr;
   bool upstreams = false;  // whether there are any
   std::optional<std::string> prompt_cache_self_test;
   const base::UsageCounter* prompt_cache_usage = nullptr;

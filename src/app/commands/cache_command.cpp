@@ -31,6 +31,8 @@ struct PurgeOptions {
   CacheOptions common;
   std::string tag, model, name_space, prefix;
   bool all = false;
+  bool prefixes = false;
+  std::string tenant;
 };
 
 int print_answer(const CacheOptions& options, const base::Result<nlohmann::json>& body) {
@@ -48,7 +50,22 @@ int print_answer(const CacheOptions& options, const base::Result<nlohmann::json>
   return kExitDone;
 }
 
+/// What a model has read, not what it answered.
+int purge_prefixes(const PurgeOptions& options) {
+  if (options.all || !options.tag.empty() || !options.model.empty() || !options.name_space.empty()) {
+    return report_wrong_usage(base::invalid(
+        "cache purge --prefixes takes --tenant and --prefix, or neither: then all prefixes go"));
+  }
+  std::string query = "?prefixes=true";
+  if (!options.tenant.empty()) query += "&tenant=" + percent_encoded(options.tenant);
+  if (!options.prefix.empty()) query += "&prefix=" + percent_encoded(options.prefix);
+  return print_answer(options.common, server_call(options.common.server, "DELETE", "/v1/cache" + query));
+}
+
 int purge(const PurgeOptions& options) {
+  if (options.prefixes) return purge_prefixes(options);
+  if (!options.tenant.empty())
+    return report_wrong_usage(base::invalid("cache purge --tenant goes with --prefixes"));
   std::string query;
   const auto add = [&query](const char* name, const std::string& value) {
     if (!value.empty())
@@ -182,7 +199,13 @@ void add_cache(CLI::App& root, Command& chosen) {
   purged->add_option("--namespace", options->name_space, "Entries of this namespace");
   purged->add_option("--prefix", options->prefix, "Entries whose key starts so (hex)");
   purged->add_flag("--all", options->all, "Every entry");
-  add_examples(*purged, {"permutation cache purge --tag prices", "permutation cache purge --all"});
+  purged->add_flag(
+      "--prefixes", options->prefixes,
+      "What models have read, in memory and on the disk, in place of answers; --prefix: of an answer's "
+      "permutation.kv.prefix_key");
+  purged->add_option("--tenant", options->tenant, "With --prefixes: this tenant's only");
+  add_examples(*purged, {"permutation cache purge --tag prices", "permutation cache purge --all",
+                         "permutation cache purge --prefixes --tenant acme"});
   purged->callback([&chosen, options] { chosen = [options] { return purge(*options); }; });
 
   const auto add_file = [&](const char* name, const char* what, const char* file,

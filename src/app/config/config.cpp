@@ -122,6 +122,14 @@ base::Status read_responses(const toml::table& table, const std::string& file,
   return reader.finish();
 }
 
+base::Status read_prefixes(const toml::table& table, const std::string& file, PrefixesConfig& out) {
+  TableReader reader(table, "[prefixes]", file);
+  reader.text("path", out.path);
+  reader.integer("disk_bytes_max", out.disk_bytes_max, {.min = 1 << 20});
+  reader.text("key_env", out.key_env);
+  return reader.finish();
+}
+
 base::Status read_embeddings(const toml::table& table, const std::string& file, EmbeddingsConfig& out) {
   TableReader reader(table, "[embeddings]", file);
   reader.boolean("enabled", out.enabled);
@@ -174,6 +182,7 @@ base::Result<Config> read_root(const toml::table& root, const std::string& file,
     of_knowledge.text("path", config.knowledge_path);
     TRY(of_knowledge.finish());
   }
+  if (const auto* prefixes = reader.table("prefixes")) TRY(read_prefixes(*prefixes, file, config.prefixes));
   if (const auto* embeddings = reader.table("embeddings")) {
     TRY(read_embeddings(*embeddings, file, config.embeddings));
   }

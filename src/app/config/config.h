@@ -56,6 +56,11 @@
 //   [knowledge]
 //   path = "/var/lib/knowledge"  # the domain packs, a folder a model; unset: knowledge/ in the home
 //
+//   [prefixes]                   # prompts that were read, on a disk: a restart needn't read them again
+//   path = "/var/lib/prefixes"   # a folder of its own; unset: in memory only
+//   disk_bytes_max = 4294967296  # above: those that save the least computing a byte go
+//   key_env = "PREFIX_KEY"       # the environment variable with 64 hex digits (AES-256-GCM); unset: not encrypted
+//
 //   [cache.shared]                # one cache for several servers: keys in shared_cache_config.h
 //
 //   [embeddings]                 # POST /v1/embeddings; the model is loaded when the first text comes
@@ -158,6 +163,12 @@ struct EmbeddingsConfig {
   int threads = 0;
 };
 
+struct PrefixesConfig {
+  std::string path = {};  // "": RAM only
+  std::int64_t disk_bytes_max = std::int64_t{4} << 30;
+  std::string key_env = {};
+};
+
 struct Config {
   net::ServerOptions server;
   int stop_grace_ms = 5000;
@@ -171,6 +182,7 @@ struct Config {
   bool semantic_shadow = false;
   std::size_t cache_disk_bytes = 4ULL << 30;
   api::ResponseStoreOptions responses;
+  PrefixesConfig prefixes;
   EmbeddingsConfig embeddings;
   RlmConfig rlm;                                             // rlm_config.h has its keys
   std::string knowledge_path = {};                           // "": the home's

@@ -22,6 +22,7 @@
 #include "app/wiring/model_choice.h"
 #include "app/wiring/models_on_demand.h"
 #include "app/wiring/pinned_model.h"
+#include "app/wiring/prefix_store.h"
 #include "app/wiring/rlm_engines.h"
 #include "app/wiring/state_file.h"
 #include "app/wiring/status_json.h"
@@ -91,6 +92,8 @@ struct Service::Impl {
   void open_spending();
   /// And what the page's curves are drawn from. After wire().
   void open_history();
+  base::Status open_prefix_files();
+  std::size_t wipe_prefixes(const api::PrefixWipe& wipe);
   base::Status open_engine();
   /// Of the models that come on demand, what there is.
   base::Status find_on_demand(std::vector<inference::LocalModelOptions> first_use);
@@ -116,13 +119,15 @@ struct Service::Impl {
   const ServiceParts parts;
   const base::Clock& clock;
   PriceBook prices;
-  base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, knowledge_usage,
-      prompt_cache_usage;
+  base::UsageCounter cache_usage, compression_usage, speculation_usage, prefix_usage, prefix_disk_usage,
+      knowledge_usage, prompt_cache_usage;
   api::DaySpending spending;
   std::unique_ptr<StateFile> spending_file;  // null: in memory only
   llm::Meter meter;
   response_cache::ResponseCache cache;
-  std::unique_ptr<engine::LocalEngine> local;  // the models, with what they were taught
+  kv_cache::PrefixWipes prefix_wipes;
+  std::unique_ptr<kv_cache::PrefixFiles> prefix_files;  // null: none
+  std::unique_ptr<engine::LocalEngine> local;           // the models, with what they were taught
   std::string no_embedder_because;
   std::unique_ptr<response_cache::SemanticTier> semantic;  // null without cache or embedder
   std::unique_ptr<Upstreams> upstreams;
@@ -149,6 +154,17 @@ void Service::Impl::open_spending() {
                 .state = [this] { return spending.state(); },
                 .version = [this] { return spending.version(); },
                 .restore = [this](std::string_view text) { return spending.restore(text); }});
+}
+
+base::Status Service::Impl::open_prefix_files() {
+  TRY_ASSIGN(prefix_files, open_prefixes(config.prefixes, clock));
+  return {};
+}
+
+/// Memory first: what a model has begun to read then leaves nothing behind, here or there.
+std::size_t Service::Impl::wipe_prefixes(const api::PrefixWipe& wipe) {
+  prefix_wipes.add(wipe.tenant);
+  return prefix_files ? prefix_files->wipe({.tenant = wipe.tenant, .key_prefix = wipe.key_prefix}) : 0;
 }
 
 void Service::Impl::open_history() {
@@ -209,6 +225,9 @@ void Service::Impl::count_usage(inference::LocalModelOptions& model) {
   model.compression_usage = &compression_usage;
   model.speculation_usage = &speculation_usage;
   model.prefix_usage = &prefix_usage;
+  model.prefix_disk_usage = &prefix_disk_usage;
+  model.prefix_files = prefix_files.get();
+  model.prefix_wipes = &prefix_wipes;
 }
 
 base::Status Service::Impl::find_on_demand(std::vector<inference::LocalModelOptions> first_use) {
@@ -274,6 +293,9 @@ base::Status Service::Impl::wire() {
                                            .created_unix_s = clock.unix_seconds()};
   }
   options.embedders_off = no_embedder_because;
+  if (prefix_files) options.prefix_files = [this] { return prefix_files_sample(prefix_files->stats()); };
+  if (!local->models().empty() || !found_on_demand.empty())
+    options.wipe_prefixes = [this](const api::PrefixWipe& wipe) { return wipe_prefixes(wipe); };
   options.semantic = semantic.get();
   for (const engine::TaughtModel& taught : local->models()) {
     completers.push_back(std::make_unique<CachedCompleter>(
@@ -343,6 +365,8 @@ base::Status Service::Impl::wire() {
                                       .speculation_usage = &speculation_usage,
                                       .prefix_self_test = kv_cache::prefix_self_test(),
                                       .prefix_usage = &prefix_usage,
+                                      .prefix_disk = prefix_files != nullptr,
+                                      .prefix_disk_usage = &prefix_disk_usage,
                                       .upstreams = !config.upstreams.empty(),
                                       .prompt_cache_self_test = upstream::usage_self_test(),
                                       .prompt_cache_usage = &prompt_cache_usage})] {
@@ -473,7 +497,9 @@ nlohmann::json Service::Impl::kv_stats() const {
   nlohmann::json all = nlohmann::json::array();
   for (const engine::TaughtModel& taught : local->models()) all.push_back(kv_json(*taught.model));
   if (on_demand) on_demand->add_kv_stats(all);
-  return {{"models", std::move(all)}};
+  nlohmann::json out = {{"models", std::move(all)}, {"prefix_files", nullptr}};
+  if (prefix_files) out["prefix_files"] = prefix_files_json(prefix_files->stats());
+  return out;
 }
 
 std::vector<api::EngineSample> Service::Impl::engine_samples() const {
@@ -496,6 +522,7 @@ base::Result<std::unique_ptr<Service>> Service::open(const Config& config, Servi
   open_disk(config, impl->parts.store_checker, impl->cache);
   impl->open_spending();
   open_shared(config, impl->cache, clock);
+  TRY(impl->open_prefix_files());
   TRY(impl->open_engine());
   TRY(impl->wire());
   impl->open_history();

@@ -94,10 +94,38 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
             {"prefix_hits", engine.prefix_hits},
             {"prefix_tokens", engine.prefix_tokens},
             {"prefix_queried", engine.prefix_queried},
+            {"prefix_disk_hits", engine.prefix_disk_hits},
+            {"prefix_disk_tokens", engine.prefix_disk_tokens},
+            {"prefix_disk_misses", engine.prefix_disk_misses},
             {"drafted", engine.drafted},
             {"accepted", engine.accepted},
             {"running", engine.running},
             {"waiting", engine.waiting}}}};
+}
+
+nlohmann::json prefix_files_json(const kv_cache::PrefixFilesStats& stats) {
+  return {{"entries", stats.entries}, {"bytes", stats.bytes},       {"bytes_max", stats.bytes_max},
+          {"waiting", stats.waiting}, {"oldest_s", stats.oldest_s}, {"encrypted", stats.encrypted},
+          {"reads", stats.reads},     {"writes", stats.writes},     {"failures", stats.failures},
+          {"dropped", stats.dropped}, {"damaged", stats.damaged},   {"evicted", stats.evicted},
+          {"purged", stats.wiped}};
+}
+
+api::EngineSample prefix_files_sample(const kv_cache::PrefixFilesStats& stats) {
+  const auto real = [](auto count) { return static_cast<double>(count); };
+  return {.model = {},
+          .counters = {{"reads", real(stats.reads)},
+                       {"writes", real(stats.writes)},
+                       {"failures", real(stats.failures)},
+                       {"dropped", real(stats.dropped)},
+                       {"damaged", real(stats.damaged)},
+                       {"evicted", real(stats.evicted)},
+                       {"purged", real(stats.wiped)}},
+          .gauges = {{"entries", real(stats.entries)},
+                     {"bytes", real(stats.bytes)},
+                     {"bytes_max", real(stats.bytes_max)},
+                     {"waiting", real(stats.waiting)},
+                     {"oldest_seconds", stats.oldest_s}}};
 }
 
 nlohmann::json model_versions(const inference::ModelInfo& info) {
@@ -150,6 +178,9 @@ api::EngineSample engine_sample(const std::string& name, const inference::KvPool
                        {"prefix_hits", real(engine.prefix_hits)},
                        {"prefix_tokens_reused", real(engine.prefix_tokens)},
                        {"prefix_tokens_queried", real(engine.prefix_queried)},
+                       {"prefix_disk_hits", real(engine.prefix_disk_hits)},
+                       {"prefix_disk_tokens_reused", real(engine.prefix_disk_tokens)},
+                       {"prefix_disk_misses", real(engine.prefix_disk_misses)},
                        {"forms", real(engine.forms)},
                        {"forms_found", real(engine.forms_found)},
                        {"forms_refused", real(engine.forms_refused)},

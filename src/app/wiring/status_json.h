@@ -9,6 +9,7 @@
 #include "engine/model_host.h"
 #include "inference/local_model.h"
 #include "knowledge_cache/recalling_completer.h"
+#include "kv_cache/disk/prefix_files.h"
 
 namespace pmt::app {
 
@@ -17,6 +18,10 @@ nlohmann::json kv_json(const inference::LocalModel& model);
 
 /// What GET /v1/models and GET /v1/kv show as "calibration".
 nlohmann::json calibration_json(const inference::CalibrationStatus& status);
+
+/// What GET /v1/kv shows as "prefix_files", and the same for GET /metrics.
+nlohmann::json prefix_files_json(const kv_cache::PrefixFilesStats& stats);
+api::EngineSample prefix_files_sample(const kv_cache::PrefixFilesStats& stats);
 
 /// What a model's answers depend on beside its name, for the keys of the response cache; null: nothing.
 nlohmann::json model_versions(const inference::ModelInfo& info);
