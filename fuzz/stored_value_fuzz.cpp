@@ -46,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(again.has_value(), "what was taken can be kept");
   const json shown = api::entry_json({}, *entry, base::Nanos(0));
   (void)api::to_text(shown);
-  const json listed = api::listed_json(shown, entry->meta.tenant);
+  const json listed = api::listed_json(shown, entry->meta);
   require(base::at(listed, "preview").is_string() && !listed.contains("value"), "a list shows its beginning");
   require(api::to_text(listed).size() < 100'000, "and no more");
   return 0;
