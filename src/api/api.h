@@ -103,7 +103,8 @@ struct ServedEmbedder {
 /// Which prefixes are to be forgotten: all that fit every part that is set.
 struct PrefixWipe {
   std::optional<std::string> tenant = {};
-  std::optional<std::string> key_prefix = {};  // the first hex digits of an answer's permutation.kv.prefix_key
+  std::optional<std::string> key_prefix =
+      {};  // the first hex digits of an answer's permutation.kv.prefix_key
 };
 
 struct ApiOptions {

@@ -161,7 +161,7 @@ void add(llm::KvReport& sum, const llm::KvReport& more) {
   sum.tokens_total += more.tokens_total;
   sum.prefix_tokens_reused += more.prefix_tokens_reused;
   if (sum.prefix_source.empty() || more.prefix_source == "disk") sum.prefix_source = more.prefix_source;
-  sum.prefix_key.clear();  // each has its own
+  sum.prefix_key.clear();                          // each has its own
   if (sum.cells != more.cells) sum.cells.clear();  // they differ: there is no one word
   if (sum.scores.empty() || more.scores == "uncalibrated") sum.scores = more.scores;  // the worse of them
   if (sum.bytes > 0) sum.ratio_achieved = static_cast<double>(sum.bytes_f16) / static_cast<double>(sum.bytes);

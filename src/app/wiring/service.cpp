@@ -140,7 +140,7 @@ struct Service::Impl {
   std::unique_ptr<RlmEngines> rlm;
   std::unique_ptr<api::Api> api;
   std::unique_ptr<StateFile> history_file;  // null: in memory only
-  std::string name;  // of the first local model; "" without one
+  std::string name;                         // of the first local model; "" without one
 };
 
 void Service::Impl::open_spending() {
