@@ -29,6 +29,10 @@ TEST(TableLinker, FindsValuesWhereverTheyStand) {
   EXPECT_THAT(links(LoadedText(orders_csv(), "How many orders were placed in 2024?")), IsEmpty()) << "a year";
 }
 
+TEST(TableLinker, ControlCharactersAreNoWords) {
+  EXPECT_EQ(TableQuestion("How many \v are there?").words().size(), 4U);
+}
+
 TEST(TableLinker, NamesThatAreNowhereAreUnknown) {
   const auto unknown = [](const char* question) { return LoadedText(orders_csv(), question).linked.unknown; };
   EXPECT_THAT(unknown("How many orders did Zorba place?"), ElementsAre("Zorba"));

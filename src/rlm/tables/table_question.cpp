@@ -80,8 +80,8 @@ void TableQuestion::cut_words() {
     const std::string_view raw = std::string_view(text_).substr(begin, at - begin);
     begin = at + 1;
     QuestionWord word{.written = bare(raw)};
-    if (!word.written.empty()) {
-      word.normal = normal_value(word.written);
+    word.normal = normal_value(word.written);
+    if (!word.normal.empty()) {  // a control character has no normal form
       const bool digits = std::ranges::any_of(word.written, is_digit),
                  letters = std::ranges::any_of(word.written, is_letter);
       const bool capital = std::isupper(static_cast<unsigned char>(word.written[0])) != 0;
