@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "rlm/text_lines.h"
 
 namespace pmt::rlm {
 namespace {
@@ -36,25 +37,6 @@ bool is_name(std::string_view text) {
 bool same_name(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) { return lower(x) == lower(y); });
 }
-
-/// A walk over a text's lines, without a list of them: of line ends alone it would be sixteen times the text.
-class Lines {
- public:
-  explicit Lines(std::string_view text) : text_(text) {}
-  bool at_end() const { return at_ >= text_.size(); }
-  std::size_t at() const { return at_; }
-  std::string_view next() {
-    const std::size_t end = std::min(text_.size(), text_.find('\n', at_));
-    std::string_view line = text_.substr(at_, end - at_);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    at_ = end + 1;
-    return line;
-  }
-
- private:
-  std::string_view text_;
-  std::size_t at_ = 0;
-};
 
 /// One line's fields, not yet a record.
 class Fields {
@@ -130,7 +112,7 @@ class Table {
 
   /// Whether enough lines of the table follow. Looks at a bounded number of lines: each line of a text may
   /// look like a header.
-  bool follows(Lines lines) {
+  bool follows(TextLines lines) {
     int rules = 0;
     for (int rows = 0; rows < kTableLinesMin;) {
       if (lines.at_end()) return false;
@@ -208,7 +190,7 @@ class Finder {
 
   base::Status take_table() {
     while (!lines_.at_end()) {
-      Lines next = lines_;
+      TextLines next = lines_;
       const Table::Line line = table_.read(next.next());
       if (line == Table::Line::kOther) return {};
       if (line == Table::Line::kCells) records_.add(table_.row());
@@ -218,7 +200,7 @@ class Finder {
     return {};
   }
 
-  Lines lines_;
+  TextLines lines_;
   Watch& watch_;
   Records records_;
   Fields fields_;

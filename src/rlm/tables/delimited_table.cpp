@@ -5,6 +5,7 @@
 #include <set>
 
 #include "rlm/tables/cell_values.h"
+#include "rlm/text_lines.h"
 #include "text/plain_words.h"
 
 namespace pmt::rlm {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "rlm/tables/cell_values.h"
+#include "rlm/text_lines.h"
 
 namespace pmt::rlm {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rlm/tables/cell_values.h"
+#include "rlm/text_lines.h"
 
 namespace pmt::rlm {
 namespace {

@@ -5,24 +5,12 @@
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "rlm/tables/table_database.h"
 
 namespace pmt::rlm {
 namespace {
 
 constexpr std::size_t kCellShownBytes = 24, kValueShownBytes = 40, kRowsShown = 3;
-
-const char* type_of(const TableColumn& column) {
-  switch (column.kind) {
-    case ColumnKind::kInteger:
-      return "INTEGER";
-    case ColumnKind::kReal:
-      return "REAL";
-    case ColumnKind::kText:
-    case ColumnKind::kDate:
-      break;
-  }
-  return "TEXT";
-}
 
 std::string about(const TableColumn& column, std::int64_t rows) {
   std::string text;
@@ -52,7 +40,7 @@ std::string table_card(const SurveyedTable& table, const QueryResult& sample) {
   const std::size_t shown = std::min(table.columns.size(), kCardColumnsMax);
   for (std::size_t c = 0; c < shown; ++c) {
     const TableColumn& column = table.columns[c];
-    card += fmt::format("  {} {}, -- {}\n", column.name, type_of(column), about(column, table.rows));
+    card += fmt::format("  {} {}, -- {}\n", column.name, sqlite_type(column.kind), about(column, table.rows));
   }
   card += ");\n";
   for (std::size_t r = 0; r < std::min(sample.rows.size(), kRowsShown); ++r) {

@@ -26,19 +26,6 @@ constexpr std::array<std::string_view, 30> kFunctions = {
     "like",     "instr",     "coalesce", "ifnull",       "nullif",    "iif",  "date",  "time",
     "datetime", "julianday", "strftime", "group_concat", "unixepoch", "sign"};
 
-const char* type_of(ColumnKind kind) {
-  switch (kind) {
-    case ColumnKind::kInteger:
-      return "INTEGER";
-    case ColumnKind::kReal:
-      return "REAL";
-    case ColumnKind::kText:
-    case ColumnKind::kDate:
-      break;
-  }
-  return "TEXT";
-}
-
 /// Text in another encoding would be refused by whoever is told of it.
 std::string_view kept(std::string_view text) {
   return base::cut_utf8(text, kCellBytesMax);
@@ -69,6 +56,19 @@ std::string shown(sqlite3_stmt* statement, int column) {
 }
 
 }  // namespace
+
+const char* sqlite_type(ColumnKind kind) {
+  switch (kind) {
+    case ColumnKind::kInteger:
+      return "INTEGER";
+    case ColumnKind::kReal:
+      return "REAL";
+    case ColumnKind::kText:
+    case ColumnKind::kDate:
+      break;
+  }
+  return "TEXT";
+}
 
 /// What SQLite asks while a query is prepared and run.
 struct TableDatabase::Guard {
@@ -145,8 +145,9 @@ base::Status TableDatabase::execute(const std::string& sql) {
 base::Status TableDatabase::create(const SurveyedTable& table) {
   std::string columns;
   for (const TableColumn& column : table.columns)
-    columns += fmt::format("{}\"{}\" {}{}", columns.empty() ? "" : ", ", column.name, type_of(column.kind),
-                           column.kind == ColumnKind::kText ? " COLLATE NOCASE" : "");
+    columns +=
+        fmt::format("{}\"{}\" {}{}", columns.empty() ? "" : ", ", column.name, sqlite_type(column.kind),
+                    column.kind == ColumnKind::kText ? " COLLATE NOCASE" : "");
   if (columns.empty()) columns = "nothing";  // no row of it could be read
   return execute(fmt::format("CREATE TABLE \"{}\" ({})", table.name, columns));
 }

@@ -18,6 +18,9 @@ struct sqlite3_stmt;
 
 namespace pmt::rlm {
 
+/// What a column of this kind is declared as, and shown as.
+const char* sqlite_type(ColumnKind kind);
+
 inline constexpr std::size_t kResultRowsMax = 50;
 
 struct QueryLimits {

@@ -16,14 +16,13 @@ namespace {
 /// A question with one of these asks for more than filters and one aggregate.
 const std::set<std::string>& hard_words() {
   static const std::set<std::string> kWords = {
-      "than",    "more",       "less",     "fewer",      "over",     "under",   "above",  "below",
-      "between", "before",     "after",    "since",      "until",    "not",     "no",     "without",
-      "except",  "each",       "every",    "per",        "by",       "most",    "least",  "first",
-      "last",    "second",     "top",      "bottom",     "rank",     "order",   "sorted", "group",
-      "same",    "other",      "another",  "both",       "either",   "neither", "ratio",  "share",
-      "percent", "percentage", "median",   "difference", "all",      "every",   "also",   "newest",
-      "oldest",  "latest",     "earliest", "longest",    "shortest", "best",    "worst",  "old",
-      "new",     "recent",     "often",    "frequent",   "common",   "any",     "only",   "median"};
+      "than",   "more",    "less",   "fewer",  "over",    "under",      "above",   "below",      "between",
+      "before", "after",   "since",  "until",  "not",     "no",         "without", "except",     "each",
+      "every",  "per",     "by",     "most",   "least",   "first",      "last",    "second",     "top",
+      "bottom", "rank",    "order",  "sorted", "group",   "same",       "other",   "another",    "both",
+      "either", "neither", "ratio",  "share",  "percent", "percentage", "median",  "difference", "all",
+      "every",  "also",    "newest", "oldest", "latest",  "earliest",   "longest", "shortest",   "best",
+      "worst",  "old",     "new",    "recent", "often",   "frequent",   "common",  "any",        "only"};
   return kWords;
 }
 
