@@ -9,6 +9,7 @@
 
 #include "kernels/quant/matmul.h"
 #include "model/graph_schedule.h"
+#include "model/row_math.h"
 
 namespace pmt::model {
 namespace {
@@ -16,22 +17,6 @@ namespace {
 // The least sum that shares are divided by, as in libllama: the smallest normal number of f16.
 constexpr float kShareMin = 6.103515625e-5F;
 constexpr int kPackedRows = kernels::kPackedRows;
-
-float* row_of(const ggml_tensor* tensor, std::int64_t row) {
-  return reinterpret_cast<float*>(static_cast<char*>(tensor->data) +
-                                  static_cast<std::size_t>(row) * tensor->nb[1]);
-}
-
-float dot(const float* a, const float* b, std::int64_t count) {
-  // Sixteen sums side by side: a single one would wait for itself.
-  float sums[16] = {};
-  std::int64_t i = 0;
-  for (; i + 16 <= count; i += 16) {
-    for (std::int64_t j = 0; j < 16; ++j) sums[j] += a[i + j] * b[i + j];
-  }
-  for (; i < count; ++i) sums[0] += a[i] * b[i];
-  return std::accumulate(sums, sums + 16, 0.0F);
-}
 
 /// dst: [experts, rows]. src: the input. A part is a range of experts.
 void score_op(ggml_tensor* dst, int part, int parts, void* userdata) {

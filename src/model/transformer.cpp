@@ -17,6 +17,7 @@
 #include "kernels/quant/matmul.h"
 #include "model/graph_runner.h"
 #include "model/rope.h"
+#include "model/row_math.h"
 #include "model/weights.h"
 
 namespace pmt::model {
@@ -44,11 +45,6 @@ struct LayerStep {
   Step* step = nullptr;
   LayerId layer;
 };
-
-const float* row_of(const ggml_tensor* tensor, int row) {
-  return reinterpret_cast<const float*>(static_cast<const char*>(tensor->data) +
-                                        static_cast<std::size_t>(row) * tensor->nb[1]);
-}
 
 const RopeTable& rope_of(const Step& step, LayerId layer) {
   return step.hparams->kv_shape().window_of(layer) > 0 ? *step.local_rope : *step.rope;
@@ -99,14 +95,7 @@ void look_at_input(const Step& step, LayerId layer, const float* input, int row)
   for (int head = 0; head < h.kv_heads; ++head) {
     const auto table = layer.value * static_cast<std::size_t>(h.kv_heads) + static_cast<std::size_t>(head);
     const float* weights = wish.predictor->weights.data() + table * (width + 1);
-    // Sixteen sums side by side: a single one would wait for itself.
-    float sums[16] = {};
-    std::size_t i = 0;
-    for (; i + 16 <= width; i += 16) {
-      for (std::size_t j = 0; j < 16; ++j) sums[j] += weights[i + j] * input[i + j];
-    }
-    for (; i < width; ++i) sums[0] += weights[i] * input[i];
-    const float guess = std::accumulate(sums, sums + 16, weights[width]);
+    const float guess = dot(weights, input, static_cast<std::int64_t>(width), weights[width]);
     wish.predicted->values[table * wish.predicted->stride + static_cast<std::size_t>(span.start + at)] =
         std::exp(guess);
   }
