@@ -149,18 +149,25 @@ def test_a_seed_reproduces(client, fresh):
     assert said[1] != said[2]
 
 
-def test_logprobs_are_those_of_our_graph(client, starting, model_file, fresh):
-    """The same weights, the same greedy answer; two ways to round."""
+def test_logprobs_are_those_of_our_graph(client, starting, model_file):
+    """The same weights, the same greedy answer; two ways to round, which may part only where two tokens are nearly tied."""
     own = starting(f'[server]\nport = 0\n[[model]]\npath = "{model_file}"\nruntime = "own"\n'
                    "[embeddings]\nenabled = false\n")
-    text = fresh("What is the capital of France?")
-    both = [chat(each, text, max_tokens=12, logprobs=True, top_logprobs=3, extra_body=off())
-            for each in (client, client_of(own))]
-    tokens = [answer.choices[0].logprobs.content for answer in both]
-    assert [t.token for t in tokens[0]] == [t.token for t in tokens[1]]
-    for through, ours in zip(*tokens):
-        assert abs(through.logprob - ours.logprob) < 0.35
-        assert len(through.top_logprobs) == 3
+    nearly, compared = 0.5, 0
+    for text in ("What is the capital of France?", "Name the days of the week.", "What colour is the sky on a clear day?",
+                 "Write the numbers from one to five.", "What do bees make?"):
+        through, ours = (
+            chat(each, text, max_tokens=12, logprobs=True, top_logprobs=5, extra_body=off()).choices[0].logprobs.content
+            for each in (client, client_of(own)))
+        for one, other in zip(through, ours):
+            in_one, in_other = ({t.token: t.logprob for t in token.top_logprobs} for token in (one, other))
+            assert (len(in_one), len(in_other)) == (5, 5)
+            assert abs(in_one[other.token] - other.logprob) < nearly, (text, in_one, in_other)
+            assert abs(in_other[one.token] - one.logprob) < nearly, (text, in_one, in_other)
+            compared += 1
+            if one.token != other.token:  # from here on they answer different texts
+                break
+    assert compared >= 30
     assert own.stop() == 0
 
 
