@@ -111,8 +111,8 @@ BENCHMARK(make_request_key);
 
 class Instant final : public llm::Completer {
  public:
-  void start(llm::Request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
-    for (auto& event : answer().events) sink->on_event(event);
+  void start(llm::Request&&, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+    for (auto& event : answer().events) sink->on_event(llm::Event(event));
   }
 };
 

@@ -30,7 +30,7 @@ std::size_t exact_bytes(const kv_cache::KvShape& shape, int prompt_tokens, int n
          kernels::f16_page_bytes(shape.head_dim);
 }
 
-void Answer::on_event(llm::Event event) {
+void Answer::on_event(llm::Event&& event) {
   const std::lock_guard lock(mutex_);
   begun_ = begun_ || std::holds_alternative<llm::Started>(event);
   ended_ = llm::is_terminal(event);

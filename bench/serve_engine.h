@@ -38,7 +38,7 @@ class Answer final : public llm::Sink {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  void on_event(llm::Event event) override;
+  void on_event(llm::Event&& event) override;
   /// Until its prompt is being read.
   void wait_begun();
   /// Until its end.

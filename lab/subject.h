@@ -33,7 +33,7 @@ struct Asking {
 /// says.
 class GateEcho final : public llm::Completer {
  public:
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken /*cancel*/) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken /*cancel*/) override {
     sink->on_event(llm::Started{request.model, 0, {}});
     if (request.recall) sink->on_event(llm::Delta{0, request.recall->answer + request.recall->closing, {}});
     sink->on_event(llm::ChoiceEnd{0, llm::FinishReason::kStop, {}});

@@ -31,7 +31,7 @@ llm::CacheReport hit() {
 /// Answers inside start, as a cache hit does.
 class HitCompleter final : public llm::Completer {
  public:
-  void start(llm::Request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+  void start(llm::Request&&, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
     sink->on_event(llm::Started{.model = "tiny", .created_unix_s = 1'700'000'000, .cache = hit()});
     sink->on_event(llm::Delta{.choice = 0, .text = kAnswerText, .logprobs = {}});
     sink->on_event(llm::ChoiceEnd{});

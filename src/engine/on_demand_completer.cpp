@@ -17,7 +17,7 @@ class LeaseSink final : public llm::Sink {
   LeaseSink(ModelHost::Lease lease, std::shared_ptr<llm::Sink> sink, About about)
       : lease_(std::move(lease)), sink_(std::move(sink)), about_(about) {}
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     const bool last = llm::is_terminal(event);
     if (auto* done = std::get_if<llm::Done>(&event)) {
       if (done->report.timing) done->report.timing->queue_ms += about_.waited_ms;
@@ -44,7 +44,7 @@ struct Arrived {
 
 }  // namespace
 
-void OnDemandCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> sink,
+void OnDemandCompleter::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink,
                               base::CancelToken cancel) {
   LendOptions how{.cancel = cancel};
   const base::Nanos now = clock_.now();

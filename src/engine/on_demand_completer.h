@@ -25,7 +25,7 @@ class OnDemandCompleter final : public llm::Completer {
   /// Requires: host.has(name).
   OnDemandCompleter(ModelHost& host, std::string name, const base::Clock& clock)
       : host_(host), name_(std::move(name)), clock_(clock) {}
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
 
  private:
   ModelHost& host_;
@@ -37,7 +37,7 @@ class FileStamp final : public llm::Completer {
  public:
   FileStamp(llm::Completer& inner, const ModelHost& host, std::string name)
       : inner_(inner), host_(host), name_(std::move(name)) {}
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
     request.options.set(FileVersion{host_.file_version(name_)});
     inner_.start(std::move(request), std::move(sink), std::move(cancel));
   }

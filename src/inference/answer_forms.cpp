@@ -19,7 +19,7 @@ class NotesSink final : public llm::Sink {
   NotesSink(std::shared_ptr<llm::Sink> sink, std::vector<std::string> unfollowed)
       : sink_(std::move(sink)), unfollowed_(std::move(unfollowed)) {}
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     if (auto* done = std::get_if<llm::Done>(&event)) done->report.unfollowed = unfollowed_;
     sink_->on_event(std::move(event));
   }

@@ -85,7 +85,7 @@ class LocalModelImpl final : public LocalModel {
     slow_intake_.emplace(EncodeQueue::Options{base::Thread::kForms, waiting_max}, encode);
   }
 
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
     EncodeQueue& queue = is_slow(request) ? *slow_intake_ : *intake_;
     Arrived arrived{std::move(request), sink, std::move(cancel), clock_.now()};
     if (queue.push(arrived)) return;

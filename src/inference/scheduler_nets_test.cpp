@@ -47,7 +47,7 @@ class BadClock final : public base::Clock {
 class BadSink final : public llm::Sink {
  public:
   explicit BadSink(int throws_at) : throws_at_(throws_at) {}
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     const bool throws = count_++ == throws_at_;
     good.on_event(throws && llm::is_terminal(event) ? llm::Started{} : event);
     if (throws) throw std::runtime_error("can't be told");

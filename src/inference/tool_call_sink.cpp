@@ -146,7 +146,7 @@ class ToolCallSink final : public llm::Sink {
   ToolCallSink(std::shared_ptr<llm::Sink> sink, std::string id, MakeReader make)
       : sink_(std::move(sink)), id_(std::move(id)), make_(std::move(make)) {}
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     if (auto* delta = std::get_if<llm::Delta>(&event)) return on_delta(std::move(*delta));
     if (auto* end = std::get_if<llm::ChoiceEnd>(&event)) return on_end(std::move(*end));
     sink_->on_event(std::move(event));

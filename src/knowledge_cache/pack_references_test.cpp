@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 class EchoingCompleter final : public llm::Completer {
  public:
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
     sink->on_event(llm::Started{});
     const std::string answer = request.recall ? request.recall->answer : "the model's own";
     sink->on_event(llm::Delta{.choice = 0, .text = answer, .logprobs = {}});
@@ -77,7 +77,7 @@ class PackReferences : public testing::Test {
   std::string version(const std::string& domain) const { return (*library_->find(domain))->origin().version; }
   std::string said(const llm::Request& request) {
     const auto sink = std::make_shared<llm::CollectingSink>();
-    recalling_->start(request, sink, {});
+    recalling_->start(llm::Request(request), sink, {});
     return llm::text_of(sink->wait());
   }
 

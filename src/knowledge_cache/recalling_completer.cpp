@@ -13,7 +13,7 @@ class ReportingSink final : public llm::Sink {
   ReportingSink(std::shared_ptr<llm::Sink> inner, llm::KnowledgeReport report)
       : inner_(std::move(inner)), report_(std::move(report)) {}
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     if (auto* done = std::get_if<llm::Done>(&event)) done->report.knowledge = report_;
     inner_->on_event(std::move(event));
   }
@@ -66,7 +66,7 @@ RecallingCompleter::RecallingCompleter(llm::Completer& inner, Library& library, 
                                        Options options)
     : inner_(inner), library_(library), clock_(clock), options_(std::move(options)) {}
 
-void RecallingCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> sink,
+void RecallingCompleter::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink,
                                base::CancelToken cancel) {
   if (request.knowledge.empty()) return inner_.start(std::move(request), std::move(sink), std::move(cancel));
   ++requests_;

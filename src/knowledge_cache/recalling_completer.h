@@ -47,7 +47,7 @@ class RecallingCompleter final : public llm::Completer {
   };
   RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock, Options options);
 
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
   RecallStats stats() const;
 
  private:

@@ -17,7 +17,8 @@ namespace pmt::llm {
 class Sink {
  public:
   virtual ~Sink() = default;
-  virtual void on_event(Event event) = 0;
+  /// By reference, for an event passes some eight sinks and is nearly a kilobyte: whoever keeps it moves it away.
+  virtual void on_event(Event&& event) = 0;
 };
 
 /// Answers requests. Thread-safety: start may be called from any thread, concurrently.
@@ -28,8 +29,8 @@ class Completer {
   /// Starts `request` and returns without waiting for the model. Every failure, bad input included, arrives
   /// as a Failed event. After `cancel` is set the work stops soon, its memory is freed, and a terminal event
   /// (Failed with kCancelled, if not already Done) still arrives. `sink` is released after the terminal
-  /// event.
-  virtual void start(Request request, std::shared_ptr<Sink> sink, base::CancelToken cancel) = 0;
+  /// event. `request` comes by reference for the same reason as an event: whoever keeps it moves it away.
+  virtual void start(Request&& request, std::shared_ptr<Sink> sink, base::CancelToken cancel) = 0;
 };
 
 /// Counts tokens as the model does. Thread-safe.

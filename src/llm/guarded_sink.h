@@ -18,7 +18,7 @@ class GuardedSink final : public Sink {
   GuardedSink(std::shared_ptr<Sink> sink, std::string request_id)
       : sink_(std::move(sink)), request_id_(std::move(request_id)) {}
 
-  void on_event(Event event) override {
+  void on_event(Event&& event) override {
     if (!sink_) return;
     const bool terminal = is_terminal(event);
     const bool failed = std::holds_alternative<Failed>(event);
@@ -35,7 +35,7 @@ class GuardedSink final : public Sink {
   bool broken() const { return broken_; }
 
  private:
-  base::Status give(Event event) {
+  base::Status give(Event&& event) {
     return base::guarded({base::Thread::kSink, request_id_}, [&] { sink_->on_event(std::move(event)); });
   }
 

@@ -13,7 +13,7 @@ namespace {
 class Picky final : public Sink {
  public:
   explicit Picky(bool always) : always_(always) {}
-  void on_event(Event event) override {
+  void on_event(Event&& event) override {
     events.push_back(event);
     if (always_ || !std::holds_alternative<Failed>(event)) throw std::runtime_error("can't be written");
   }

@@ -15,7 +15,7 @@ class MeterSink final : public Sink {
         surface_(request.surface),
         sink_(std::move(sink)) {}
 
-  void on_event(Event event) override {
+  void on_event(Event&& event) override {
     // Before the caller has it: what the caller asks next must be counted.
     if (const auto* done = std::get_if<Done>(&event)) {
       meter_.add(who_, done->usage,
@@ -74,7 +74,7 @@ void Meter::add(const Who& who, const Usage& usage, const Answer& answer) {
   if (one.usd > 0 && options_.on_spent) options_.on_spent(who.key, one.usd);
 }
 
-void MeteredCompleter::start(Request request, std::shared_ptr<Sink> sink, base::CancelToken cancel) {
+void MeteredCompleter::start(Request&& request, std::shared_ptr<Sink> sink, base::CancelToken cancel) {
   auto metered = std::make_shared<MeterSink>(meter_, about_, request, std::move(sink));
   inner_.start(std::move(request), std::move(metered), std::move(cancel));
 }

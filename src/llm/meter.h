@@ -70,7 +70,7 @@ class MeteredCompleter final : public Completer {
   /// Both outlive this, and every request.
   MeteredCompleter(Completer& inner, Meter& meter, About about)
       : inner_(inner), meter_(meter), about_(std::move(about)) {}
-  void start(Request request, std::shared_ptr<Sink> sink, base::CancelToken cancel) override;
+  void start(Request&& request, std::shared_ptr<Sink> sink, base::CancelToken cancel) override;
 
  private:
   Completer& inner_;

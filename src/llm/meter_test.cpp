@@ -10,7 +10,7 @@ namespace {
 /// Answers at once with the usage that it is given.
 class Fixed final : public Completer {
  public:
-  void start(Request, std::shared_ptr<Sink> sink, base::CancelToken) override {
+  void start(Request&&, std::shared_ptr<Sink> sink, base::CancelToken) override {
     if (!usage) return sink->on_event(Failed{{base::Code::kUnavailable, "away"}});
     sink->on_event(Started{.model = "m", .created_unix_s = 1, .cache = {}});
     sink->on_event(ChoiceEnd{});

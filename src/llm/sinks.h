@@ -14,17 +14,17 @@ namespace pmt::llm {
 /// Calls a function for each event.
 class FunctionSink final : public Sink {
  public:
-  explicit FunctionSink(std::function<void(Event)> on_event) : on_event_(std::move(on_event)) {}
-  void on_event(Event event) override { on_event_(std::move(event)); }
+  explicit FunctionSink(std::function<void(Event&&)> on_event) : on_event_(std::move(on_event)) {}
+  void on_event(Event&& event) override { on_event_(std::move(event)); }
 
  private:
-  std::function<void(Event)> on_event_;
+  std::function<void(Event&&)> on_event_;
 };
 
 /// Keeps every event; wait() blocks until the terminal one. For the CLI and for tests.
 class CollectingSink final : public Sink {
  public:
-  void on_event(Event event) override {
+  void on_event(Event&& event) override {
     const std::lock_guard lock(mutex_);
     done_ = is_terminal(event);
     events_.push_back(std::move(event));

@@ -30,7 +30,7 @@ Cascade::Cascade(CascadeOptions options, response_cache::ResponseCache& cache, c
 
 Cascade::~Cascade() = default;
 
-void Cascade::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
+void Cascade::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
   std::make_shared<CascadeRun>(*this, std::move(request), std::move(sink), std::move(cancel))->begin();
 }
 

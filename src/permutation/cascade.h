@@ -69,7 +69,7 @@ class Cascade final : public llm::Completer {
  public:
   Cascade(CascadeOptions options, response_cache::ResponseCache& cache, const base::Clock& clock);
   ~Cascade() override;
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
 
   const CascadeOptions& options() const { return options_; }
   const AbilityLog& abilities() const { return abilities_; }

@@ -13,7 +13,7 @@ constexpr double kRightAgreement = 0.5;  // the student said what the teacher sa
 class CascadeRun::StageSink final : public llm::Sink {
  public:
   StageSink(std::shared_ptr<CascadeRun> run, CallPtr call) : run_(std::move(run)), call_(std::move(call)) {}
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     const auto run = run_;
     if (llm::is_terminal(event)) run_.reset();
     if (run && !call_->closed) run->on_event(call_, std::move(event));

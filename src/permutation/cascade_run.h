@@ -22,7 +22,7 @@ struct Cascade::Stage {
   class Named final : public llm::Completer {
    public:
     Named(llm::Completer& model, std::string name) : model_(model), name_(std::move(name)) {}
-    void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
+    void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
       request.model = name_;
       model_.start(std::move(request), std::move(sink), std::move(cancel));
     }

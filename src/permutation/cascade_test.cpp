@@ -93,7 +93,7 @@ TEST_F(CascadeTest, ASureStudentAnswersAndStreamsAfterTheProbe) {
       pieces.push_back(delta->text);
       EXPECT_TRUE(delta->logprobs.empty()) << "they were asked for by the cascade only";
     }
-    events->on_event(event);
+    events->on_event(llm::Event(event));
   });
   engine.start(question(), tee, {});
   student_says(0, {"a", "b"}, 0.9);

@@ -39,7 +39,7 @@ class ReportingSink final : public llm::Sink {
 
   std::shared_ptr<Observation> observation() const { return observation_; }
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     if (auto* started = std::get_if<llm::Started>(&event)) started->model = kModelName;
     if (const auto* delta = std::get_if<llm::Delta>(&event);
         delta != nullptr && want_trace_ && delta->choice == 0) {
@@ -72,7 +72,7 @@ Engine::Engine(CascadeOptions options, response_cache::ResponseCache& cache, con
       cascade_(std::move(options), cache, clock),
       cached_(cascade_, cache, clock, cache_options(cascade_.options())) {}
 
-void Engine::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
+void Engine::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
   if (request.surface != base::Surface::kUnified) request.surface = base::Surface::kPermutation;
   // Before the cache makes its key of them. The unified pipeline has decided for itself.
   const auto& offer = cascade_.options().offer_knowledge;

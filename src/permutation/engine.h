@@ -30,7 +30,7 @@ class Engine final : public llm::Completer {
  public:
   Engine(CascadeOptions options, response_cache::ResponseCache& cache, const base::Clock& clock);
 
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
   const Cascade& cascade() const { return cascade_; }
 
  private:

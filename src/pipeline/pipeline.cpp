@@ -20,7 +20,7 @@ class ReportingSink final : public llm::Sink {
   ReportingSink(std::shared_ptr<llm::Sink> sink, json about)
       : sink_(std::move(sink)), about_(std::move(about)) {}
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     if (auto* started = std::get_if<llm::Started>(&event)) started->model = kModelName;
     if (auto* done = std::get_if<llm::Done>(&event)) {
       if (!done->report.engine.is_object()) done->report.engine = json::object();
@@ -48,7 +48,8 @@ std::int64_t UnifiedPipeline::context_tokens(const llm::Request& request, std::i
   return tokens;
 }
 
-void UnifiedPipeline::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
+void UnifiedPipeline::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink,
+                            base::CancelToken cancel) {
   const auto& asked = request.options.get<UnifiedRequest>();
   const bool basic = asked.basic_kv.value_or(options_.basic_kv);
   const bool continual = asked.continual_kv.value_or(options_.continual_kv);

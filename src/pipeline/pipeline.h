@@ -42,7 +42,7 @@ class UnifiedPipeline final : public llm::Completer {
   UnifiedPipeline(Engines engines, PipelineOptions options)
       : engines_(engines), options_(std::move(options)) {}
 
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
 
  private:
   std::int64_t context_tokens(const llm::Request& request, std::int64_t threshold) const;

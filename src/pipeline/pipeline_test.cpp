@@ -14,7 +14,7 @@ namespace {
 /// Answers at once and keeps what it was asked.
 class Recording final : public llm::Completer {
  public:
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
     last = std::move(request);
     ++calls;
     sink->on_event(llm::Started{.model = "inner", .created_unix_s = 1, .cache = {}});

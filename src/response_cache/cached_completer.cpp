@@ -34,7 +34,7 @@ class BypassSink final : public llm::Sink {
   BypassSink(std::string why, std::shared_ptr<llm::Sink> sink, std::function<void(const llm::Usage&)> on_done)
       : why_(std::move(why)), sink_(std::move(sink)), on_done_(std::move(on_done)) {}
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     if (auto* started = std::get_if<llm::Started>(&event)) started->cache = report();
     if (auto* done = std::get_if<llm::Done>(&event)) {
       done->report.cache = report();
@@ -62,7 +62,7 @@ class LearningSink final : public llm::Sink {
         similarity_(similarity),
         sink_(std::move(sink)) {}
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     recorder_.add(event);
     auto* const done = std::get_if<llm::Done>(&event);
     if (done == nullptr) return sink_->on_event(std::move(event));
@@ -100,7 +100,8 @@ CachedCompleter::CachedCompleter(llm::Completer& inner, ResponseCache& cache, co
       settle_knowledge_(std::move(options.settle_knowledge)),
       flights_(inner, cache, clock, {std::move(options.model), std::move(options.price), options.usage}) {}
 
-void CachedCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
+void CachedCompleter::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink,
+                            base::CancelToken cancel) {
   start_observed(std::move(request), std::move(sink), std::move(cancel), nullptr);
 }
 

@@ -58,7 +58,7 @@ class CachedCompleter final : public llm::Completer {
   CachedCompleter(llm::Completer& inner, ResponseCache& cache, const base::Clock& clock,
                   CachedCompleterOptions options);
 
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
 
   /// The same, telling `observation` (if not null) what was done.
   void start_observed(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel,

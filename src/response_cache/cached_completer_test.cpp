@@ -337,18 +337,19 @@ TEST_F(CachedCompleterTest, EveryLookupIsOneHitOrOneMiss) {
   absent.prompt = "never asked";
   absent.cache.only_if_cached = true;
   const auto refused = std::make_shared<llm::CollectingSink>();
-  cached_.start(absent, refused, {});  // a miss that computes nothing
+  cached_.start(llm::Request(absent), refused, {});  // a miss that computes nothing
   absent.cache.only_if_cached = false;
   const base::CancelToken left;
   left.cancel();
-  cached_.start(absent, std::make_shared<llm::CollectingSink>(), left);  // one whose caller left
+  cached_.start(llm::Request(absent), std::make_shared<llm::CollectingSink>(),
+                left);  // one whose caller left
   absent.budget.tokens = 5;
   const auto bounded = std::make_shared<llm::CollectingSink>();
-  cached_.start(absent, bounded, {});  // one that computes for itself
+  cached_.start(llm::Request(absent), bounded, {});  // one that computes for itself
   model_.answer(model_.calls() - 1, {"cut"});
   absent.budget = {};
   absent.cache.mode = CacheMode::kRefresh;
-  cached_.start(absent, std::make_shared<llm::CollectingSink>(), {});  // looks nothing up
+  cached_.start(llm::Request(absent), std::make_shared<llm::CollectingSink>(), {});  // looks nothing up
   model_.answer(model_.calls() - 1, {"new"});
   EXPECT_EQ(cache_.stats().hits, 1U);
   EXPECT_EQ(cache_.stats().misses, 4U);
@@ -408,7 +409,7 @@ TEST_F(CachedCompleterTest, ABypassPassesTheCancelOn) {
   request.cache.mode = CacheMode::kOff;
   const base::CancelToken cancel;
   const auto sink = std::make_shared<llm::CollectingSink>();
-  cached_.start(request, sink, cancel);
+  cached_.start(llm::Request(request), sink, cancel);
   cancel.cancel();
   EXPECT_TRUE(model_.call(0).cancel.cancelled());
   model_.fail(0, base::Code::kCancelled, "stopped");

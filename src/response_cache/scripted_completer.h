@@ -20,7 +20,7 @@ class ScriptedCompleter final : public llm::Completer {
     base::CancelToken cancel;
   };
 
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
     const std::lock_guard lock(mutex_);
     calls_.push_back({std::move(request), std::move(sink), std::move(cancel)});
     started_.notify_all();

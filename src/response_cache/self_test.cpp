@@ -33,7 +33,7 @@ std::optional<std::string> test_store() {
 /// Answers each request with its own prompt, when told to.
 class Echo final : public llm::Completer {
  public:
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
     waiting_.emplace_back(std::move(request.prompt), std::move(sink));
   }
   /// Returns how many it has answered.
@@ -66,7 +66,7 @@ std::optional<std::string> test_coalescing() {
   std::vector<std::shared_ptr<llm::CollectingSink>> sinks;
   const auto ask = [&](const llm::Request& r) {
     sinks.push_back(std::make_shared<llm::CollectingSink>());
-    cached.start(r, sinks.back(), {});
+    cached.start(llm::Request(r), sinks.back(), {});
   };
   ask(request);
   ask(request);

@@ -24,7 +24,7 @@ class Asker::Waiter final : public llm::Sink {
  public:
   Waiter(Claim claim, AskOptions options) : claim_(claim), options_(std::move(options)) {}
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     if (const auto* delta = std::get_if<llm::Delta>(&event)) {
       {
         const std::lock_guard lock(mutex_);

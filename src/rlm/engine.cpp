@@ -130,7 +130,7 @@ bool RecursiveLanguageModel::is_fixed() const {
   return options_.root.parameters > 0 && options_.root.parameters < kSmallParameters;
 }
 
-void RecursiveLanguageModel::start(llm::Request request, std::shared_ptr<llm::Sink> sink,
+void RecursiveLanguageModel::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink,
                                    base::CancelToken cancel) {
   auto job = std::make_shared<Job>();
   job->request = std::move(request);

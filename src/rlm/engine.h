@@ -52,7 +52,7 @@ class RecursiveLanguageModel final : public llm::Completer {
   /// stop()
   ~RecursiveLanguageModel() override;
 
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
   /// Ends what runs and waits for it; takes no more.
   void stop();
 

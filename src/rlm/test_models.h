@@ -19,7 +19,7 @@ class FunctionModel final : public llm::Completer {
   std::string thought = {};  // before each answer
 
   /// Uses 10 tokens of prompt and one a byte of answer.
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
     const auto text = function_(request);
     if (!text) return sink->on_event(llm::Failed{text.error()});
     sink->on_event(llm::Started{.model = request.model, .created_unix_s = 7, .cache = {}});

@@ -109,7 +109,7 @@ class Balanced final : public RemoteCompleter {
           RemoteCompleter::create(of_server(options_, server), parts_.client, parts_.clock, parts_.random));
     }
   }
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
   RemoteStats stats() const override;
   const RemoteOptions& options() const override { return options_; }
   double cooling_s() const override { return parts_.pool.down_s(); }
@@ -144,7 +144,7 @@ class BalancedCall final : public llm::Sink, public std::enable_shared_from_this
     if (!ran) finish(llm::Failed{ran.error()});
   }
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     if (!sink_) return;
     if (auto* failed = std::get_if<llm::Failed>(&event)) return settle(std::move(failed->error));
     if (std::holds_alternative<llm::Started>(event)) {
@@ -231,7 +231,7 @@ class BalancedCall final : public llm::Sink, public std::enable_shared_from_this
   nlohmann::json errors_ = nlohmann::json::array();  // of the attempts that failed
 };
 
-void Balanced::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
+void Balanced::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
   ++count_.requests;
   std::make_shared<BalancedCall>(*this, std::move(request), std::move(sink), std::move(cancel))->ask();
 }

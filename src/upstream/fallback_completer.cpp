@@ -20,7 +20,7 @@ class FallbackSink final : public llm::Sink, public std::enable_shared_from_this
     entries_[which].completer->start(std::move(request), shared_from_this(), cancel_);
   }
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     if (auto* failed = std::get_if<llm::Failed>(&event);
         failed != nullptr && !passed_on_ && may_fall_back(failed->error.code)) {
       const std::size_t next = next_of(which_);
@@ -77,7 +77,7 @@ bool may_fall_back(base::Code code) {
   }
 }
 
-void FallbackCompleter::start(llm::Request request, std::shared_ptr<llm::Sink> sink,
+void FallbackCompleter::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink,
                               base::CancelToken cancel) {
   std::make_shared<FallbackSink>(entries_, std::move(request), std::move(sink), std::move(cancel))->ask(0);
 }

@@ -24,7 +24,7 @@ class FallbackCompleter final : public llm::Completer {
   /// Requires: at least one entry.
   explicit FallbackCompleter(std::vector<Entry> entries) : entries_(std::move(entries)) {}
 
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
 
  private:
   const std::vector<Entry> entries_;

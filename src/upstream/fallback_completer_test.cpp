@@ -11,9 +11,9 @@ namespace {
 class Scripted final : public llm::Completer {
  public:
   explicit Scripted(std::vector<llm::Event> events) : events_(std::move(events)) {}
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
     asked_as.push_back(request.model);
-    for (const llm::Event& event : events_) sink->on_event(event);
+    for (const llm::Event& event : events_) sink->on_event(llm::Event(event));
   }
   std::vector<std::string> asked_as;
 

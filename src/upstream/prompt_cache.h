@@ -87,7 +87,7 @@ class PromptCacheHelper final : public llm::Completer {
   PromptCacheHelper(llm::Completer& inner, const RemoteOptions& remote, PromptCacheOptions options,
                     const base::Clock& clock)
       : inner_(inner), remote_(remote), options_(options), keys_(clock, options) {}
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
     const std::string key =
         options_.key && request.endpoint == llm::Endpoint::kChat ? keys_.key_for(request) : "";
     inner_.start(with_prompt_cache_help(std::move(request), options_, remote_, key), std::move(sink),

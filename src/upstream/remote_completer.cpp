@@ -62,7 +62,7 @@ class Remote final : public RemoteCompleter {
         cooldown_(options_.cooldown, clock),
         queue_(options_, client) {}
 
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
   RemoteStats stats() const override;
   const RemoteOptions& options() const override { return options_; }
   double cooling_s() const override { return cooldown_.remaining_s(); }
@@ -316,7 +316,7 @@ void Call::finish(llm::Event last) {
   sink->on_event(std::move(last));
 }
 
-void Remote::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
+void Remote::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
   ++count_.requests;
   const auto call = std::make_shared<Call>(*this, std::move(request), sink, std::move(cancel));
   const base::Status entered = queue_.enter([call] { call->begin(); });

@@ -18,7 +18,7 @@ class BaseSink : public CompletionSink {
   BaseSink(SinkOptions options, std::shared_ptr<net::Responder> responder)
       : responder_(std::move(responder)), options_(std::move(options)) {}
 
-  void on_event(llm::Event event) final {
+  void on_event(llm::Event&& event) final {
     const bool last = llm::is_terminal(event);
     if (auto* done = std::get_if<llm::Done>(&event)) tell_members(done->report);
     std::visit([this](auto&& e) { take(std::forward<decltype(e)>(e)); }, std::move(event));

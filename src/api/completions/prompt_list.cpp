@@ -55,7 +55,7 @@ class PromptList : public std::enable_shared_from_this<PromptList> {
   class PartSink final : public llm::Sink {
    public:
     PartSink(std::shared_ptr<PromptList> list, std::size_t index) : list_(std::move(list)), index_(index) {}
-    void on_event(llm::Event event) override { list_->take(index_, std::move(event)); }
+    void on_event(llm::Event&& event) override { list_->take(index_, std::move(event)); }
 
    private:
     const std::shared_ptr<PromptList> list_;

@@ -86,7 +86,7 @@ TEST(PromptList, TheFirstFailureEndsAll) {
 /// Answers inside start, as a cache does.
 class AtOnce final : public llm::Completer {
  public:
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
     deepest = std::max(deepest, ++depth);
     sink->on_event(llm::Started{.model = "at-once", .created_unix_s = 1, .cache = {}});
     sink->on_event(llm::Delta{.choice = 0, .text = request.prompt, .logprobs = {}});

@@ -11,7 +11,7 @@ class ObservedSink final : public llm::Sink {
                const base::Clock& clock, ObservedSinkOptions options)
       : record_(std::move(record)), inner_(std::move(inner)), clock_(clock), options_(options) {}
 
-  void on_event(llm::Event event) override {
+  void on_event(llm::Event&& event) override {
     CompletionFacts& facts = *record_->completion;
     if (const auto* started = std::get_if<llm::Started>(&event)) {
       facts.answered = started->model;

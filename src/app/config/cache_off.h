@@ -12,7 +12,7 @@ namespace pmt::app {
 class CacheOff final : public llm::Completer {
  public:
   explicit CacheOff(llm::Completer& inner) : inner_(inner) {}
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
     request.cache.mode = llm::CacheMode::kOff;
     inner_.start(std::move(request), std::move(sink), std::move(cancel));
   }

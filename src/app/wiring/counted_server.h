@@ -58,7 +58,7 @@ inline double price_of(const std::string& model) {
 
 class Model final : public llm::Completer {
  public:
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
     const int question = question_of(request.messages.back().content);
     sink->on_event(llm::Started{.model = request.model, .created_unix_s = 1, .cache = {}});
     llm::Delta delta{

@@ -28,7 +28,7 @@ std::int64_t bytes_reserved(const inference::LocalModel& model) {
 PinnedModel::PinnedModel(llm::Completer& inner, const inference::LocalModel& model, const base::Clock& clock)
     : inner_(inner), model_(model), clock_(clock), file_(file_at(model.info().path)) {}
 
-void PinnedModel::start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
+void PinnedModel::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) {
   last_used_unix_s_ = clock_.unix_seconds();
   look_at_file();
   inner_.start(std::move(request), std::move(sink), std::move(cancel));

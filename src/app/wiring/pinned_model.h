@@ -21,7 +21,7 @@ class PinnedModel final : public llm::Completer {
  public:
   /// `inner` answers for `model`. All outlive this.
   PinnedModel(llm::Completer& inner, const inference::LocalModel& model, const base::Clock& clock);
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
   nlohmann::json residency();
 
  private:

@@ -20,7 +20,7 @@ namespace {
 class OnBehalf final : public llm::Completer {
  public:
   OnBehalf(llm::Completer& inner, bool cache_enabled) : inner_(inner), cache_enabled_(cache_enabled) {}
-  void start(llm::Request request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
+  void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
     if (request.surface != base::Surface::kUnified) request.surface = base::Surface::kRlm;
     if (!cache_enabled_) request.cache.mode = llm::CacheMode::kOff;
     inner_.start(std::move(request), std::move(sink), std::move(cancel));

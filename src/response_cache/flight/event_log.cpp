@@ -66,7 +66,8 @@ void EventLog::deliver(const std::shared_ptr<Reader>& reader) {
       terminal = llm::is_terminal(*event);
       if (terminal) remove(reader);
     }
-    const base::Status given = base::guarded({base::Thread::kCache}, [&] { reader->sink->on_event(*event); });
+    const base::Status given =
+        base::guarded({base::Thread::kCache}, [&] { reader->sink->on_event(llm::Event(*event)); });
     if (terminal) return;
     if (!given) return give_up(reader, given.error());
   }

@@ -95,7 +95,7 @@ TEST(EventLog, ManySinksAttachAndDetachWhileEventsFlow) {
   constexpr int kSinks = 200, kEvents = 400;
   EventLog log;
   struct Reader final : llm::Sink {
-    void on_event(llm::Event event) override {
+    void on_event(llm::Event&& event) override {
       EXPECT_FALSE(inside.exchange(true)) << "overlapping calls";
       EXPECT_FALSE(ended);
       if (const auto* delta = std::get_if<llm::Delta>(&event)) {

@@ -110,7 +110,7 @@ void replay(const RecordedAnswer& answer, const llm::CacheReport& cache, llm::Si
     } else if (const auto* done = std::get_if<llm::Done>(&event)) {
       sink.on_event(llm::Done{done->usage, reused_report(done->report, cache), done->extra});
     } else {
-      sink.on_event(event);
+      sink.on_event(llm::Event(event));
     }
   }
 }

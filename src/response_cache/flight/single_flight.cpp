@@ -171,10 +171,10 @@ void Flight::compute(const std::shared_ptr<Flight>& self) {
   if (job_.observation) ++job_.observation->computations;
   if (ask_ == Ask::kNothing) reservation_ = table_.cache_.tiers().reserve();
   started_at_ = table_.clock_.now();
-  table_.inner_.start(*job_.request, self, cancel_inner_);
+  table_.inner_.start(llm::Request(*job_.request), self, cancel_inner_);
 }
 
-void Flight::on_event(llm::Event event) {
+void Flight::on_event(llm::Event&& event) {
   const bool terminal = llm::is_terminal(event);
   if (const auto* done = std::get_if<llm::Done>(&event)) {
     recorder_.add(event);

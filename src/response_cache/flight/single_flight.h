@@ -67,7 +67,7 @@ class Waiter final : public llm::Sink, public std::enable_shared_from_this<Waite
   };
   Waiter(SingleFlight& table, Job job, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel);
 
-  void on_event(llm::Event event) override;
+  void on_event(llm::Event&& event) override;
   /// To the caller's sink, a terminal event as the last.
   void forward(llm::Event event);
   /// Calls leave() when the caller cancels.
@@ -108,7 +108,7 @@ class Flight final : public llm::Sink {
   enum class Ask { kWait, kDontWait, kNothing };
   Flight(SingleFlight& table, const Waiter::Job& leader, Ask ask) : table_(table), job_(leader), ask_(ask) {}
   void run(const std::shared_ptr<Flight>& self);
-  void on_event(llm::Event event) override;
+  void on_event(llm::Event&& event) override;
 
  private:
   friend class SingleFlight;

@@ -241,7 +241,7 @@ TEST_F(SingleFlightTest, ARefreshComputesForItself) {
 TEST_F(SingleFlightTest, EveryStreamEndsOnceInTheThickOfIt) {
   constexpr int kThreads = 6, kEach = 200;
   struct Checked final : llm::Sink {
-    void on_event(llm::Event event) override {
+    void on_event(llm::Event&& event) override {
       EXPECT_FALSE(ended) << "an event after the terminal one";
       EXPECT_TRUE(started || llm::is_terminal(event) || std::holds_alternative<llm::Started>(event));
       EXPECT_FALSE(started && std::holds_alternative<llm::Started>(event));

@@ -81,7 +81,7 @@ bool Waiter::take_shared(llm::Event& event) {
   return true;
 }
 
-void Waiter::on_event(llm::Event event) {
+void Waiter::on_event(llm::Event&& event) {
   if (take_shared(event)) return;
   if (leads_) end_lookup(Ending::kMiss);
   if (auto* started = std::get_if<llm::Started>(&event)) {
