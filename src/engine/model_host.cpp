@@ -42,7 +42,8 @@ const char* to_string(ModelState state) {
 }
 
 std::int64_t bytes_least(const HostedModel& model) {
-  return (model.on_disk ? model.on_disk->bytes : 0) + inference::kWorkingBytes;
+  const auto draft = FileIdentity::of(model.options.draft_path);  // none, or it fails where it is loaded
+  return (model.on_disk ? model.on_disk->bytes : 0) + (draft ? draft->bytes : 0) + inference::kWorkingBytes;
 }
 
 std::int64_t bytes_wanted(const HostedModel& model) {

@@ -12,7 +12,7 @@ struct EngineCounters {
   std::atomic<std::uint64_t> requests{0}, completed{0}, cancelled{0}, failed{0};
   std::atomic<std::uint64_t> prompt_tokens{0}, completion_tokens{0}, steps{0};
   std::atomic<std::uint64_t> compressed{0}, compressed_tokens{0}, evicted_tokens{0};
-  std::atomic<std::uint64_t> drafted{0}, accepted{0};
+  std::atomic<std::uint64_t> drafted{0}, accepted{0}, drafted_by_model{0}, accepted_by_model{0};
   std::atomic<std::uint64_t> prefix_hits{0}, prefix_tokens{0}, prefix_queried{0};
   std::atomic<std::uint64_t> prefix_disk_hits{0}, prefix_disk_tokens{0}, prefix_disk_misses{0};
   std::atomic<std::int64_t> running{0}, waiting{0};  // jobs, now
@@ -38,6 +38,8 @@ struct EngineCounters {
     out.prefix_disk_misses = prefix_disk_misses;
     out.drafted = drafted;
     out.accepted = accepted;
+    out.drafted_by_model = drafted_by_model;
+    out.accepted_by_model = accepted_by_model;
     out.running = running;
     out.waiting = waiting;
     return out;

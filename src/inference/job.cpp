@@ -18,7 +18,8 @@ base::Result<Generation> make_choice(const Job& job, int choice, const model::Vo
   TRY_ASSIGN(model::Sampler sampler, model::Sampler::create(std::move(params), vocab.size()));
   sampler.remember(job.prompt);
   Generation out(vocab, std::move(sampler), job.stops, job.prompt,
-                 GenerationOptions{choice, job.new_tokens_max, job.logprobs, job.scores_end, job.speculate},
+                 GenerationOptions{choice, job.new_tokens_max, job.logprobs, job.scores_end,
+                                   job.speculate != llm::Speculation::kOff},
                  job.grammar);
   out.end_as(job.ending);
   out.show_names_of(job.shown);

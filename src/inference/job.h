@@ -17,6 +17,7 @@
 #include "inference/prompt_echo.h"
 #include "kv_cache/page_pool.h"
 #include "llm/guarded_sink.h"
+#include "llm/request.h"
 #include "llm/usage.h"
 
 namespace pmt::inference {
@@ -42,7 +43,7 @@ struct Job {
   PromptEcho echo;                  // shown before the answer
   std::string prefix_scope;         // requests of another scope share no prefix (prefix_scope.h)
   compression::PromptCompression compression;
-  bool speculate = true;
+  llm::Speculation speculate = llm::Speculation::kAuto;
   /// How many times smaller than at f16 its keys and values should be where no compression of ours applies
   /// (libllama/): the type of the cells that comes nearest serves.
   double cells_ratio = 1;

@@ -201,9 +201,10 @@ class OwnGraph final : public Runtime {
  public:
   OwnGraph(std::unique_ptr<model::Transformer> transformer, const model::Vocab& vocab,
            std::unique_ptr<kv_cache::PagePool> pool, std::optional<compression::Calibration> calibration,
-           const LocalModelOptions& options, const base::Clock& clock)
+           const LocalModelOptions& options, const base::Clock& clock, std::unique_ptr<Drafting> drafting)
       : transformer_(std::move(transformer)),
-        scheduler_(*transformer_, vocab, std::move(pool), std::move(calibration), options, clock) {}
+        scheduler_(*transformer_, vocab, std::move(pool), std::move(calibration), options, clock,
+                   std::move(drafting)) {}
 
   base::Status submit(std::unique_ptr<Job> job) override { return scheduler_.submit(std::move(job)); }
   int new_tokens_that_fit(int prompt_tokens, int choices, double kv_ratio) const override {
@@ -245,6 +246,22 @@ base::Result<std::unique_ptr<model::Transformer>> load_own(LocalModelOptions& op
   return model::Transformer::load(options.path, options.threads, options.on_load_progress, admit);
 }
 
+/// The second model, where one was named.
+base::Result<std::unique_ptr<Drafting>> drafting_of(const model::Vocab& vocab,
+                                                    const LocalModelOptions& options,
+                                                    const base::Clock& clock) {
+  if (options.draft_path.empty()) return std::unique_ptr<Drafting>();
+  const auto admit = [&](const model::Hparams&, std::int64_t weight_bytes) -> base::Status {
+    TRY(fit_memory({.name = options.draft_path,
+                    .available = options.memory_available(),
+                    .weights = weight_bytes,
+                    .kv_bytes_max = 0}));
+    return {};
+  };
+  TRY_ASSIGN(auto model, DraftModel::load(options.draft_path, options.threads, vocab, admit));
+  return Drafting::create(std::move(model), clock);
+}
+
 base::Result<Opened> open_own(std::unique_ptr<model::Transformer> transformer, LocalModelOptions& options,
                               const base::Clock& clock) {
   Opened out;
@@ -261,17 +278,20 @@ base::Result<Opened> open_own(std::unique_ptr<model::Transformer> transformer, L
   }
   TRY_ASSIGN(auto pool, transformer->make_pool(options.kv_bytes_max));
   TRY_ASSIGN(auto calibration, calibration_of(*transformer, *out.vocab, options));
+  TRY_ASSIGN(auto drafting, drafting_of(*out.vocab, options, clock));
   // std::function copies, so what it hands on is shared until then.
   struct Parts {
     std::unique_ptr<model::Transformer> transformer;
     std::unique_ptr<kv_cache::PagePool> pool;
     std::optional<compression::Calibration> calibration;
+    std::unique_ptr<Drafting> drafting;
   };
-  auto parts =
-      std::make_shared<Parts>(Parts{std::move(transformer), std::move(pool), std::move(calibration)});
+  auto parts = std::make_shared<Parts>(
+      Parts{std::move(transformer), std::move(pool), std::move(calibration), std::move(drafting)});
   out.run = [parts, &clock](const model::Vocab& vocab, const LocalModelOptions& of_model) {
     return std::make_unique<OwnGraph>(std::move(parts->transformer), vocab, std::move(parts->pool),
-                                      std::move(parts->calibration), of_model, clock);
+                                      std::move(parts->calibration), of_model, clock,
+                                      std::move(parts->drafting));
   };
   return out;
 }
@@ -283,6 +303,9 @@ base::Result<Opened> open_elsewhere(LocalModelOptions& options, const base::Cloc
   TRY_ASSIGN(loaded.model, LlamaModel::load(options));
   TRY_ASSIGN(loaded.context, LlamaContext::create(loaded.model->raw(), loaded.model->context()));
   out.info = loaded.model->info();
+  if (!options.draft_path.empty()) {
+    options.on_warning(fmt::format("{}: draft has no effect: {}", options.name, out.info.runs_elsewhere));
+  }
   if (options.kv_ratio > 1) {
     options.on_warning(fmt::format("{}: kv_ratio {} has no effect: {}. Its kv_type may be q8_0 or q4_0",
                                    options.name, options.kv_ratio, out.info.runs_elsewhere));
@@ -320,6 +343,8 @@ EngineStats& EngineStats::operator+=(const EngineStats& other) {
                            &EngineStats::evicted_tokens,
                            &EngineStats::drafted,
                            &EngineStats::accepted,
+                           &EngineStats::drafted_by_model,
+                           &EngineStats::accepted_by_model,
                            &EngineStats::prefix_hits,
                            &EngineStats::prefix_tokens,
                            &EngineStats::prefix_disk_hits,

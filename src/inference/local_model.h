@@ -36,6 +36,7 @@ enum class RuntimeChoice {
 struct LocalModelOptions {
   std::string name;                // as served, e.g. "smollm2-135m-instruct"
   std::string path;                // the GGUF
+  std::string draft_path = {};     // the GGUF of a smaller model that drafts; "": none
   std::string chat_template = {};  // Jinja, in place of the model's own; "": that
   RuntimeChoice runtime = RuntimeChoice::kAuto;
   CellType cell_type = CellType::kF16;      // through libllama: of requests that ask for nothing smaller
@@ -131,9 +132,10 @@ struct EngineStats {
   std::uint64_t requests = 0, completed = 0, cancelled = 0, failed = 0;
   std::uint64_t prompt_tokens = 0, completion_tokens = 0, steps = 0;
   std::uint64_t compressed = 0, compressed_tokens = 0,
-                evicted_tokens = 0;                  // sequences cut down, their tokens
-  std::uint64_t drafted = 0, accepted = 0;           // tokens of prompt-lookup speculation
-  std::uint64_t prefix_hits = 0, prefix_tokens = 0;  // requests that reused a prefix, and its tokens
+                evicted_tokens = 0;                           // sequences cut down, their tokens
+  std::uint64_t drafted = 0, accepted = 0;                    // tokens of speculation
+  std::uint64_t drafted_by_model = 0, accepted_by_model = 0;  // of those: of a second model
+  std::uint64_t prefix_hits = 0, prefix_tokens = 0;           // requests that reused a prefix, and its tokens
   std::uint64_t prefix_disk_hits = 0,
                 prefix_disk_tokens = 0;  // of those: requests that the disk served, what it gave
   std::uint64_t prefix_disk_misses = 0;  // requests for which the disk knew no more than memory

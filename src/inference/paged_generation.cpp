@@ -12,11 +12,21 @@ void PagedGeneration::adopt(kv_cache::SequenceKv sequence) {
   sequence_ = std::move(sequence);
 }
 
-void PagedGeneration::draft(int drafts_max, const StepCosts& costs) {
+int PagedGeneration::drafts_wanted(int drafts_max) const {
   const bool decoding = generated() > 0 && static_cast<int>(tokens().size()) == sequence_.tokens() + 1;
-  if (!options().speculate || !decoding || !chooses_freely()) return;
-  const int room = options().new_tokens_max - generated() - 1;  // the last token needs no drafts after it
-  drafts_ = lookup_.propose(tokens(), std::min(drafts_max, room), costs);
+  if (!options().speculate || !decoding || !chooses_freely()) return 0;
+  // The last token needs no drafts after it.
+  return std::max(0, std::min(drafts_max, options().new_tokens_max - generated() - 1));
+}
+
+void PagedGeneration::draft(int drafts_max, const StepCosts& costs) {
+  draft_as(lookup_.propose(tokens(), drafts_wanted(drafts_max), costs));
+  elsewhere_ = false;
+}
+
+void PagedGeneration::draft_as(std::vector<std::int32_t> drafted) {
+  drafts_ = std::move(drafted);
+  elsewhere_ = true;
   if (drafts_.empty()) return;
   with_drafts_.assign(tokens().begin(), tokens().end());
   with_drafts_.insert(with_drafts_.end(), drafts_.begin(), drafts_.end());
@@ -39,7 +49,7 @@ int PagedGeneration::settle_drafts() {
   // All chosen tokens but the last were drafts that had been read; the last one is what comes next.
   const int accepted = static_cast<int>(tokens().size() - before) - 1;
   sequence_.truncate(static_cast<int>(tokens().size()) - 1);
-  lookup_.observe(drafted(), accepted);
+  if (!elsewhere_) lookup_.observe(drafted(), accepted);
   drafts_.clear();
   return accepted;
 }

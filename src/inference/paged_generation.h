@@ -17,10 +17,16 @@ class PagedGeneration : public Generation {
   /// `written`: nothing of it has been read.
   PagedGeneration(Generation written, kv_cache::SequenceKv sequence);
 
+  /// Drafts that it can use now, at most: 0 where nothing is chosen, or what comes is laid down.
+  int drafts_wanted(int drafts_max) const;
   /// While the answer is written: drafts up to `drafts_max` tokens past the last one, as far as they pay at
   /// these `costs`. pending() ends with them.
   void draft(int drafts_max, const StepCosts& costs);
+  /// The same with tokens that somebody else drafted. Requires: at most drafts_wanted().
+  void draft_as(std::vector<std::int32_t> drafted);
   void forget_drafts() { drafts_.clear(); }
+  /// Of the drafts: draft_as() brought them.
+  bool drafted_elsewhere() const { return elsewhere_; }
   int drafted() const { return static_cast<int>(drafts_.size()); }
   /// Row `row` of the last tokens' logits is the next to sample from: all drafts before it came true.
   bool came_true(int row) const;
@@ -44,6 +50,7 @@ class PagedGeneration : public Generation {
   kv_cache::SequenceKv sequence_;
   PromptLookup lookup_;
   std::vector<std::int32_t> drafts_;
+  bool elsewhere_ = false;
   std::vector<std::int32_t> with_drafts_;  // the tokens as they were when the drafts were made, then those
 };
 

@@ -51,6 +51,8 @@ class StepClock {
   /// A step of one answer alone took `seconds`.
   void observe(int drafts, double seconds);
   const StepCosts& costs() const { return costs_; }
+  /// Of a step without drafts; 0: none was seen yet.
+  double plain_seconds() const { return plain_s_; }
 
  private:
   double plain_s_ = 0;  // a step without drafts; 0: not seen yet

@@ -20,7 +20,7 @@ constexpr base::Nanos kSettleEvery = std::chrono::milliseconds(50);  // while pr
 Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
                      std::unique_ptr<kv_cache::PagePool> pool,
                      std::optional<compression::Calibration> calibration, const LocalModelOptions& options,
-                     const base::Clock& clock)
+                     const base::Clock& clock, std::unique_ptr<Drafting> drafting)
     : transformer_(transformer),
       vocab_(vocab),
       pool_(std::move(pool)),
@@ -31,7 +31,7 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       reports_(options.name, clock, counters_),
       prefixes_(*pool_, options_, clock, counters_),
       compressor_({transformer, vocab, *pool_, options_, clock, prefixes_, counters_, calibration_}),
-      speculation_(options_, clock, counters_),
+      speculation_(options_, clock, counters_, std::move(drafting)),
       answers_({static_cast<std::size_t>(vocab.size()), prefixes_, speculation_, reports_}),
       admission_({transformer.hparams(), *pool_, options_, clock, prefixes_, reports_, counters_}) {
   prefixes_.when_short([this] { calibration_.give_back(); });

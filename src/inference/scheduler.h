@@ -48,9 +48,10 @@ namespace pmt::inference {
 
 class Scheduler final : public Runtime {
  public:
+  /// `drafting` may be null: no second model drafts.
   Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
             std::unique_ptr<kv_cache::PagePool> pool, std::optional<compression::Calibration> calibration,
-            const LocalModelOptions& options, const base::Clock& clock);
+            const LocalModelOptions& options, const base::Clock& clock, std::unique_ptr<Drafting> drafting);
   ~Scheduler() override;
 
   /// Takes the job or says why not (kTooLarge: its pages could never fit; kUnavailable: the queue is full).

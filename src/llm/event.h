@@ -73,6 +73,7 @@ struct KvReport {
 struct SpeculationReport {
   std::int64_t drafted = 0;
   std::int64_t accepted = 0;
+  std::int64_t drafted_by_model = 0, accepted_by_model = 0;  // of those: of a second model
 };
 
 struct KnowledgeReport {

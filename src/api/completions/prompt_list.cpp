@@ -170,6 +170,8 @@ void add(llm::KvReport& sum, const llm::KvReport& more) {
 void add(llm::SpeculationReport& sum, const llm::SpeculationReport& more) {
   sum.drafted += more.drafted;
   sum.accepted += more.accepted;
+  sum.drafted_by_model += more.drafted_by_model;
+  sum.accepted_by_model += more.accepted_by_model;
 }
 
 void add_new(std::vector<std::string>& all, const std::vector<std::string>& more) {

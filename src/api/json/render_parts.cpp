@@ -203,6 +203,10 @@ void append_report(std::string& out, const llm::Report& report) {
     ObjectWriter s(w.member("speculation"));
     s.integer("drafted", report.speculation->drafted);
     s.integer("accepted", report.speculation->accepted);
+    if (report.speculation->drafted_by_model > 0) {
+      s.integer("drafted_by_model", report.speculation->drafted_by_model);
+      s.integer("accepted_by_model", report.speculation->accepted_by_model);
+    }
     s.end();
   }
   if (report.knowledge) append_knowledge(w.member("knowledge"), *report.knowledge);

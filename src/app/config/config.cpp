@@ -71,6 +71,7 @@ base::Result<ModelConfig> read_model(const toml::table& table, const std::string
   reader.text("name", model.name);
   reader.text("path", model.path);
   reader.text("chat_template", model.chat_template);
+  reader.text("draft", model.draft);
   reader.one_of("load", model.load, {{"start", LoadWhen::kStart}, {"first_use", LoadWhen::kFirstUse}});
   read_running(reader, model);
   TRY(reader.finish());

@@ -137,6 +137,7 @@ struct ModelConfig {
   std::string name = {};
   std::string path = {};
   std::string chat_template = {};  // a file; "": the model's own
+  std::string draft = {};          // a smaller model that drafts: a name, a source or a path; "": none
   int threads = 0;
   std::size_t kv_bytes = 512ULL << 20;
   int prefill_chunk_tokens = 512;

@@ -50,6 +50,10 @@ base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& mode
   if (!model.chat_template.empty()) {
     TRY_ASSIGN(options.chat_template, template_in(model.chat_template));
   }
+  if (!model.draft.empty()) {
+    TRY_ASSIGN(engine::ModelFile draft, engine::find_model(engine::model_from_spec(model.draft)));
+    options.draft_path = std::move(draft.path);
+  }
   options.threads = model.threads;
   options.kv_bytes_max = model.kv_bytes;
   options.prefill_chunk_tokens = model.prefill_chunk_tokens;

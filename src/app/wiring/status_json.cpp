@@ -99,6 +99,8 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
             {"prefix_disk_misses", engine.prefix_disk_misses},
             {"drafted", engine.drafted},
             {"accepted", engine.accepted},
+            {"drafted_by_model", engine.drafted_by_model},
+            {"accepted_by_model", engine.accepted_by_model},
             {"running", engine.running},
             {"waiting", engine.waiting}}}};
 }
