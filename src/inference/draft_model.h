@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "inference/draft_policy.h"
 #include "kv_cache/page_pool.h"

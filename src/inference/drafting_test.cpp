@@ -84,9 +84,9 @@ TEST_F(DraftingTest, ReadsTheEndOfALongText) {
   const auto model = load();
   EXPECT_LT(model->unread(text), 200);
   const auto first = written(*model, text, 6);
-  EXPECT_THAT(words(first), HasSubstr("Wednesday"));
+  EXPECT_THAT(words(first), HasSubstr("days"));
   text.insert(text.end(), first.begin(), first.end());
-  EXPECT_EQ(model->unread(text), 2) << "the last draft, and the one before it again";
+  EXPECT_EQ(model->unread(text), 1) << "the last draft";
 }
 
 TEST_F(DraftingTest, ProposesAsLongAsItPays) {
