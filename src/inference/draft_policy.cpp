@@ -22,10 +22,6 @@ double DraftPolicy::chance_of(const Record& record) {
   return (record.right + kPriorWeight * record.prior) / (record.tried + kPriorWeight);
 }
 
-double DraftPolicy::chance_of_next() const {
-  return chance_of(any_);
-}
-
 void DraftPolicy::begin_answer() {
   lived_s_ = cost_s_ = saved_s_ = 0;
   taken_count_ = 0;
@@ -37,11 +33,18 @@ bool DraftPolicy::has_room_for(double seconds) const {
 
 bool DraftPolicy::wants_more(const Sofar& sofar, double plain_s, const StepCosts& costs) const {
   if (sofar.drafts >= kDraftsMax || plain_s <= 0 || !has_room_for(pace_.step_s)) return false;
-  const auto n = static_cast<std::size_t>(sofar.drafts);
-  const double before = costs[n] + sofar.drafts * pace_.step_s / plain_s;
-  const double after = costs[n + 1] + (sofar.drafts + 1) * pace_.step_s / plain_s;
-  const double more = sofar.tokens + sofar.all_true * chance_of_next();
-  return more * before >= kGainMin * sofar.tokens * after;
+  const auto gain = [&](int drafts, double tokens) {
+    return tokens / (costs[static_cast<std::size_t>(drafts)] + drafts * pace_.step_s / plain_s);
+  };
+  const double least = kGainMin * gain(sofar.drafts, sofar.tokens);
+  // A row more doesn't always cost as much as the one before, so one that doesn't pay may lead to one that does.
+  double all_true = sofar.all_true, tokens = sofar.tokens;
+  for (int drafts = sofar.drafts + 1; drafts <= kDraftsMax; ++drafts) {
+    all_true *= chance_of(any_);
+    tokens += all_true;
+    if (gain(drafts, tokens) >= least) return true;
+  }
+  return false;
 }
 
 bool DraftPolicy::takes(Sofar& sofar, double probability, const StepCosts& costs) {

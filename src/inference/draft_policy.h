@@ -57,14 +57,13 @@ class DraftPolicy {
   static constexpr std::size_t kKinds = 4;
   static std::size_t kind_of(double probability);
   static double chance_of(const Record& record);
-  double chance_of_next() const;
   bool has_room_for(double seconds) const;
 
   Pace pace_;
   std::array<Record, kKinds> records_{{{0, 0, 0.25}, {0, 0, 0.5}, {0, 0, 0.75}, {0, 0, 0.9}}};
   std::array<std::size_t, kDraftsMax> taken_{};  // their kinds
   int taken_count_ = 0;
-  Record any_{0, 0, 0.65};
+  Record any_{0, 0, 0.85};  // hopeful, or it would never be tried: the account bounds what that costs
   double lived_s_ = 0, cost_s_ = 0, saved_s_ = 0;  // the account
 };
 
