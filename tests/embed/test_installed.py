@@ -18,6 +18,28 @@ BUILD = pathlib.Path(os.environ["PERMUTATION_BUILD"])
 SOURCE = pathlib.Path(os.environ["PERMUTATION_SOURCE"])
 MODEL = os.environ.get("PERMUTATION_MODEL", "")
 QUESTION = "Which number do I dial for support at Zorvane Labs?"
+OWN = """
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <permutation/permutation.hpp>
+extern "C" int llama_backend_init() { return 7; }
+extern "C" int ggml_init(int) { return 7; }
+int main() {
+  auto cache = permutation::Cache::open();
+  if (!cache || !cache->store("q", nlohmann::json{{"a", "\\u00fc"}}.dump())) return 1;
+  if (llama_backend_init() != 7 || ggml_init(0) != 7) return 2;
+  std::printf("own llama.cpp, %s\\n", cache->get("q")->value.str().c_str());
+}
+"""
+STATIC = """
+cmake_minimum_required(VERSION 3.16)
+project(own LANGUAGES CXX)
+set(CMAKE_CXX_STANDARD 17)
+find_package(Permutation REQUIRED COMPONENTS static)
+find_package(nlohmann_json REQUIRED)
+add_executable(own own.cpp)
+target_link_libraries(own PRIVATE Permutation::static nlohmann_json::nlohmann_json)
+"""
 
 
 def run(*command, **more):
@@ -31,7 +53,8 @@ class Installed(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
         cls.prefix = cls.folder / "prefix"
-        run("cmake", "--install", BUILD, "--prefix", cls.prefix, "--component", "libpermutation")
+        for component in ("libpermutation", "libpermutation-dev"):
+            run("cmake", "--install", BUILD, "--prefix", cls.prefix, "--component", component)
         (cls.library,) = (p for p in cls.prefix.rglob("libpermutation.so") if p.is_symlink())
         cls.config = cls.folder / "small.toml"
         cls.config.write_text(
@@ -51,10 +74,10 @@ class Installed(unittest.TestCase):
         run("cmake", "--build", built)
         return built
 
-    def build_by_pkg_config(self, compiler, source):
+    def build_by_pkg_config(self, compiler, source, package="permutation"):
         path = {**os.environ, "PKG_CONFIG_PATH": str(self.library.parent / "pkgconfig")}
-        flags = run("pkg-config", "--cflags", "--libs", "permutation", env=path).split()
-        program = self.folder / f"{compiler}-{pathlib.Path(source).stem}"
+        flags = run("pkg-config", "--cflags", "--libs", package, env=path).split()
+        program = self.folder / f"{compiler}-{package}-{pathlib.Path(source).stem}"
         run(compiler, SOURCE / source, "-o", program, *flags, f"-Wl,-rpath,{self.library.parent}")
         return program
 
@@ -74,13 +97,30 @@ class Installed(unittest.TestCase):
         for compiler in ("gcc", "clang-14", "clang"):
             if not shutil.which(compiler):
                 continue
-            ask = self.build_by_pkg_config(compiler, "examples/c/ask.c")
-            events = [json.loads(line) for line in run(ask, json.dumps(request), self.config).splitlines()]
-            text = "".join(c["delta"].get("content", "") for e in events for c in e["choices"])
-            self.assertIn("Lima", text)
-            refused = subprocess.run([ask, "{", self.config], capture_output=True, text=True, timeout=60)
-            self.assertEqual(refused.returncode, 1)
-            self.assertIn("JSON", refused.stderr)
+            for package in ("permutation", "permutation-static"):
+                ask = self.build_by_pkg_config(compiler, "examples/c/ask.c", package)
+                self.assertEqual("libpermutation" in run("ldd", ask), package == "permutation")
+                events = [json.loads(line) for line in run(ask, json.dumps(request), self.config).splitlines()]
+                text = "".join(c["delta"].get("content", "") for e in events for c in e["choices"])
+                self.assertIn("Lima", text)
+                refused = subprocess.run([ask, "{", self.config], capture_output=True, text=True, timeout=60)
+                self.assertEqual(refused.returncode, 1)
+                self.assertIn("JSON", refused.stderr)
+
+    def test_a_program_with_the_same_libraries_in_it_may_hold_all_of_it(self):
+        project = self.folder / "static"
+        project.mkdir()
+        (project / "own.cpp").write_text(OWN)
+        (project / "CMakeLists.txt").write_text(STATIC)
+        for compiler in self.examples:
+            built = project / compiler
+            run("cmake", "-S", project, "-B", built, f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+            run("cmake", "--build", built)
+            self.assertEqual(run(built / "own"), "own llama.cpp, {\"a\":\"ü\"}\n")
+            self.assertNotIn("libpermutation", run("ldd", built / "own"))
+        lines = run("nm", "-g", "--defined-only", self.library.with_suffix(".a")).splitlines()
+        seen = {line.split()[-1] for line in lines if len(line.split()) == 3}
+        self.assertEqual({name for name in seen if not name.startswith("permutation_")}, set())
 
     @unittest.skipUnless(MODEL, "needs the model")
     def test_facts_are_taught_asked_and_forgotten(self):
