@@ -16,7 +16,7 @@ COPY . .
 RUN cmake --preset release -DPMT_NATIVE=OFF \
       -DPMT_LLAMA_SOURCE="$PERMUTATION_HOME/src/llama-cpp-python-0.3.36/vendor/llama.cpp" \
  && ninja -C build/release permutation \
- && (cd build/release && cpack -G DEB)
+ && (cd build/release && cpack -G DEB -D CPACK_COMPONENTS_ALL=permutation)
 
 FROM debian:12-slim
 COPY --from=build /src/build/release/permutation_*.deb /packages/

@@ -21,6 +21,79 @@ def run(*command, **more):
     return done.stdout
 
 
+@unittest.skipUnless(shutil.which("dpkg-shlibdeps") and shutil.which("cpack"), "needs dpkg-dev")
+class Debs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        run("cpack", "-G", "DEB", "-B", cls.folder, cwd=BUILD)
+        header = (SOURCE / "embed/include/permutation/permutation.h").read_text()
+        cls.runtime = "libpermutation" + re.search(r"#define PERMUTATION_ABI (\d+)", header)[1]
+        cls.debs = {deb.name.split("_")[0]: deb for deb in cls.folder.glob("*.deb")}
+
+    def unpacked(self, *packages):
+        """The folder in which these lie as they would under /usr."""
+        root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for package in packages:
+            run("dpkg-deb", "-x", self.debs[package], root)
+        return root / "usr"
+
+    def field(self, package, name):
+        return run("dpkg-deb", "-f", self.debs[package], name).strip()
+
+    def test_there_are_a_server_a_library_and_what_programs_are_built_with(self):
+        self.assertEqual(set(self.debs), {"permutation", self.runtime, "libpermutation-dev"})
+        for package in self.debs:
+            self.assertEqual(self.field(package, "Package"), package)
+
+    def test_the_server_unpacks_to_a_program_that_runs(self):
+        for library in ("libc6", "libssl3", "liblmdb0", "libstdc++6"):
+            self.assertIn(library, self.field("permutation", "Depends"))
+        self.assertIn("/etc/permutation/permutation.toml", run("dpkg-deb", "-I", self.debs["permutation"], "conffiles"))
+        root = self.unpacked("permutation")
+        self.assertIn("permutation", run(root / "bin/permutation", "--version"))
+        self.assertIn("smollm2", run(root / "bin/permutation", "models", "list"))
+        names = {str(p.relative_to(root.parent)) for p in root.parent.rglob("*") if p.is_file()}
+        self.assertIn("lib/systemd/system/permutation.service", {n.removeprefix("usr/") for n in names})
+        self.assertFalse([n for n in names if n.endswith((".a", ".h", ".cmake", ".pc", ".so"))], "ggml's own files stay out")
+
+    def test_the_library_holds_what_a_program_needs_to_run(self):
+        root = self.unpacked(self.runtime)
+        abi = self.runtime.removeprefix("libpermutation")
+        names = {p.name for p in root.rglob("*") if not p.is_dir()}
+        (real,) = (p for p in root.rglob("*.so.*") if not p.is_symlink())
+        self.assertEqual(names, {f"libpermutation.so.{abi}", real.name, "copyright"})
+        self.assertRegex(run("objdump", "-p", real), rf"SONAME +libpermutation\.so\.{abi}\n")
+        for library in ("libc6", "libssl3", "liblmdb0", "libstdc++6"):
+            self.assertIn(library, self.field(self.runtime, "Depends"))
+        self.assertIn(f"libpermutation {abi} {self.runtime}", run("dpkg-deb", "-I", self.debs[self.runtime], "shlibs"))
+        self.assertIn("ldconfig", run("dpkg-deb", "-I", self.debs[self.runtime], "postinst"))
+
+    def test_programs_are_built_with_the_unpacked_files_alone(self):
+        version = self.field(self.runtime, "Version")
+        self.assertEqual(self.field("libpermutation-dev", "Depends"), f"{self.runtime} (= {version})")
+        root = self.unpacked(self.runtime, "libpermutation-dev")
+        examples = root / "share/doc/libpermutation-dev/examples"
+        (pc,) = root.rglob("permutation.pc")
+        self.assertEqual({p.name for p in root.rglob("*") if p.suffix in (".h", ".hpp")}, {"permutation.h", "permutation.hpp"})
+        self.assertTrue((pc.parent.parent / "libpermutation.so").is_symlink())
+        search = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent)}
+        flags = run("pkg-config", "--cflags", "--libs", "permutation", env=search).split()
+        self.assertFalse([flag for flag in flags if flag.startswith(("-I", "-L")) and str(root) not in flag], flags)
+        for compiler in ("g++", "clang++-14", "clang++"):
+            if not shutil.which(compiler):
+                continue
+            built = root / compiler
+            run("cmake", "-S", examples / "cpp", "-B", built, f"-DCMAKE_CXX_COMPILER={compiler}",
+                f"-DCMAKE_PREFIX_PATH={root}", "-DCMAKE_CXX_COMPILER_LAUNCHER=")  # fmt: skip
+            run("cmake", "--build", built, "--target", "cached")
+            by_hand = root / f"cached-{compiler}"
+            run(compiler, "-std=c++17", examples / "cpp/cached.cpp", "-o", by_hand, *flags)
+            for number, program in enumerate((built / "cached", by_hand)):
+                environment = {"CACHED_FOLDER": str(root / f"{compiler}-{number}"), "LD_LIBRARY_PATH": str(pc.parent.parent)}
+                self.assertEqual(run(program, "echo", "dear", env={**os.environ, **environment}), "dear\n")
+
+
 class Package(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -31,23 +104,6 @@ class Package(unittest.TestCase):
         (binary,) = (self.folder / "root").rglob("bin/permutation")
         self.assertIn("permutation", run(binary, "--version"))
         self.assertTrue(list((self.folder / "root").rglob("etc/permutation/permutation.toml")))
-
-    @unittest.skipUnless(shutil.which("dpkg-shlibdeps") and shutil.which("cpack"), "needs dpkg-dev")
-    def test_the_deb_unpacks_to_a_program_that_runs(self):
-        run("cpack", "-G", "DEB", "-B", self.folder, cwd=BUILD)
-        (deb,) = self.folder.glob("*.deb")
-        fields = run("dpkg-deb", "-f", deb)
-        self.assertRegex(fields, r"Package: permutation\n")
-        for library in ("libc6", "libssl3", "liblmdb0", "libstdc++6"):
-            self.assertIn(library, re.search(r"Depends: (.*)", fields)[1])
-        self.assertIn("/etc/permutation/permutation.toml", run("dpkg-deb", "-I", deb, "conffiles"))
-        run("dpkg", "-x", deb, self.folder / "unpacked")
-        binary = self.folder / "unpacked/usr/bin/permutation"
-        self.assertIn("permutation", run(binary, "--version"))
-        self.assertIn("smollm2", run(binary, "models", "list"))
-        names = {str(p.relative_to(self.folder / "unpacked")) for p in (self.folder / "unpacked").rglob("*") if p.is_file()}
-        self.assertIn("lib/systemd/system/permutation.service", {n.removeprefix("usr/") for n in names})
-        self.assertFalse([n for n in names if n.endswith((".a", ".h", ".cmake", ".pc"))], "ggml's own files stay out")
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "needs systemd-analyze")
     def test_the_unit_is_one_that_systemd_understands(self):
