@@ -5,7 +5,7 @@ COPY tools/apt-packages.txt /packages/
 # Without what only the tests, the lint and the fuzzer need.
 RUN apt-get update \
  && sed -e 's/#.*//' /packages/apt-packages.txt | awk 'NF { print $1 }' \
-  | grep -vE '^(bubblewrap|ccache|chromium|clang-.*|faketime|fonts-.*|git|libclang-rt-.*|openssl|redis-server|shellcheck)$' \
+  | grep -vE '^(abigail-tools|bubblewrap|ccache|chromium|clang-.*|faketime|fonts-.*|git|libclang-rt-.*|openssl|redis-server|shellcheck)$' \
   | xargs apt-get install -y --no-install-recommends \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
