@@ -7,6 +7,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "api/json/json_writer.h"
 #include "embed/quiet_threads.h"
 #include "net/target.h"
 #include "telemetry/json_log.h"
@@ -88,9 +89,11 @@ std::shared_ptr<Call> Engine::begin(Request request) {
   http.peer = "in this process";
   if (!running_->add(call)) {
     call->cancel();
-  } else if (!net::decode_target(request.target, &http)) {
+  } else if (!api::is_utf8(request.target) || !net::decode_target(request.target, &http)) {
     responder->send(
-        {400, {}, R"({"error":{"message":"The path must look like /v1/models.","param":"path"}})"});
+        {400,
+         {},
+         R"({"error":{"message":"The path must be UTF-8 and look like /v1/models.","param":"path"}})"});
   } else {
     handler_(std::move(http), responder);
   }

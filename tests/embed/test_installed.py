@@ -1,5 +1,5 @@
 """The installed library as programs outside of the tree meet it: by CMake and by pkg-config, with g++ and clang++; its
-symbols; and a program that loads and unloads it.
+symbols.
 
 Environment: PERMUTATION_BUILD, the build folder; PERMUTATION_SOURCE, the checkout; PERMUTATION_MODEL, the default model's
 GGUF, without which the examples are built but those that ask it don't run."""
@@ -10,7 +10,6 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -152,18 +151,6 @@ class Installed(unittest.TestCase):
         header = (SOURCE / "embed/include/permutation/permutation.h").read_text()
         abi = re.search(r"#define PERMUTATION_ABI (\d+)", header)[1]
         self.assertRegex(run("objdump", "-p", self.library), rf"SONAME +libpermutation\.so\.{abi}\n")
-
-    def test_it_can_be_loaded_and_unloaded_again(self):
-        script = """
-import ctypes, sys
-for _ in range(3):
-    library = ctypes.CDLL(sys.argv[1])
-    cache = ctypes.c_void_p()
-    assert library.permutation_cache_open(None, ctypes.c_size_t(0), ctypes.byref(cache), None) == 0
-    assert library.permutation_cache_close(cache) == 0
-    ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))
-"""
-        run(sys.executable, "-c", script, self.library)
 
 
 if __name__ == "__main__":
