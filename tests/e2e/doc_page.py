@@ -1,8 +1,9 @@
 """The code blocks of a page of the documentation, and a newcomer who runs them as printed.
 
 A block of `sh`, `python`, `toml` or `json` is run: in the page's order, in a folder of its own with the examples, one
-shell for the page. ```` ```sh norun: why ```` is left out. ```` ```text output ```` after a block says what it
-prints: each line in this order, whatever stands between. Ports are exchanged for free ones.
+shell for the page. ```` ```sh norun: why ```` is left out. ```` ```cpp examples/FILE ```` shows lines of that file, in any
+language, and isn't run: what builds or runs the file is. ```` ```text output ```` after a block says what it prints: each
+line in this order, whatever stands between. Ports are exchanged for free ones.
 """
 
 import json
@@ -43,11 +44,13 @@ exec permutation "$@"
 
 
 def blocks(page):
-    """[(language, why it isn't run or None, text)]"""
+    """[(language, why it isn't run or None, text)]; the language of lines that are shown is the file's name."""
     found = []
     for info, text in BLOCK.findall((ROOT / page).read_text()):
         language, _, more = info.partition(" ")
         _, _, why = more.partition("norun:")
+        if more.startswith("examples/"):
+            language = more
         found.append((f"{language} {more}" if more == "output" else language, why.strip() or None, text))
     return found
 
@@ -58,14 +61,30 @@ def free_port():
         return listener.getsockname()[1]
 
 
-class Newcomer:
-    """Somebody with a shell in an empty folder. Use it in a `with`."""
+def with_library(build, folder):
+    """The environment of somebody who installed the library and its Python package."""
+    for component in ("libpermutation", "libpermutation-dev"):
+        command = ["cmake", "--install", build, "--prefix", folder, "--component", component]
+        subprocess.run(command, check=True, capture_output=True)
+    return {
+        "CMAKE_PREFIX_PATH": str(folder),
+        "PKG_CONFIG_PATH": str(folder / "lib/pkgconfig"),
+        "LD_LIBRARY_PATH": str(folder / "lib"),
+        "PYTHONPATH": str(ROOT / "python"),
+        "PERMUTATION_LIBRARY": str(folder / "lib/libpermutation.so"),
+        "PATH": f"{ROOT}/.venv-embed/bin:{os.environ['PATH']}",
+    }
 
-    def __init__(self, folder, binary, models):
+
+class Newcomer:
+    """Somebody with a shell in an empty folder. Use it in a `with`. `more`: variables of the environment."""
+
+    def __init__(self, folder, binary, models, more=()):
         self.folder = folder
         self.ports = {port: str(free_port()) for port in ("8080", "8081", "8082", "6379")}
         self.serves = False
         self.printed = ""
+        self.interpreter = "python" if "PYTHONPATH" in dict(more) else sys.executable
         tools = folder / "bin"
         tools.mkdir()
         (folder / "examples").symlink_to(ROOT / "examples")
@@ -78,7 +97,8 @@ class Newcomer:
         ):
             path.write_text(text)
             path.chmod(0o755)
-        environment = {**os.environ, "HOME": str(folder), "PATH": f"{tools}:{os.environ['PATH']}"}
+        environment = {**os.environ, "HOME": str(folder)} | dict(more)
+        environment["PATH"] = f"{tools}:{environment['PATH']}"
         environment.pop("PERMUTATION_HOME", None)
         environment |= {"PERPLEXITY_API_KEY": "unused", "ANTHROPIC_API_KEY": "unused"}
         self.shell = subprocess.Popen(
@@ -116,7 +136,7 @@ class Newcomer:
     def python(self, text):
         self.need_server(text)
         (self.folder / "block.py").write_text(text)
-        self.bash(f"{sys.executable} block.py")
+        self.bash(f"{self.interpreter} block.py")
 
     def toml(self, text):
         named = re.match(r"# (\S+\.toml)\b", text)

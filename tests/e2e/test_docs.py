@@ -1,7 +1,9 @@
 """Every code block of README and docs, run as printed (doc_page.py)."""
 
+import pathlib
+
 import pytest
-from doc_page import PAGES, Newcomer, blocks
+from doc_page import PAGES, ROOT, Newcomer, blocks, with_library
 
 RUN = ("sh", "python", "toml", "json")
 PAGES_WITH_CODE = [page for page in PAGES if any(language in RUN for language, _, _ in blocks(page))]
@@ -10,12 +12,25 @@ PAGES_WITH_CODE = [page for page in PAGES if any(language in RUN for language, _
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", PAGES_WITH_CODE)
 def test_a_pages_code_runs_as_printed(page, binary, model_file, tmp_path):
-    with Newcomer(tmp_path, binary, model_file.parents[1]) as newcomer:
+    more = {}
+    if page == "docs/embed.md":
+        build = pathlib.Path(binary).resolve().parents[2]
+        if not (build / "embed/libpermutation.so").exists():
+            pytest.skip("libpermutation isn't built: ./dev build embed")
+        more = with_library(build, tmp_path / "prefix")
+    with Newcomer(tmp_path, binary, model_file.parents[1], more) as newcomer:
         for language, why_not, text in blocks(page):
             if language == "text output":
                 newcomer.check_output(text)
             elif why_not is None and language in RUN:
                 newcomer.run(language, text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_of_a_file_are_the_files(page):
+    for name, _, text in blocks(page):
+        if name.startswith("examples/"):
+            assert text in (ROOT / name).read_text(), f"{page} shows other lines than {name} has:\n{text}"
 
 
 def test_what_is_not_run_says_why():
