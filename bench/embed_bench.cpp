@@ -1,8 +1,11 @@
 // ./dev bench embed: what libpermutation.so costs its caller. A hit of its response cache at 1,000 entries, with the value
 // handed out and with it copied; a miss; a store; a completion from the cache; and a computed completion beside the same
 // request given to the same kind of model at the waist, in turns, so that a drift of the machine's speed hits both.
+// PMT_PEERS: a Python with cffi (./dev makes it), for a hit from there.
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,6 +92,20 @@ double measure_cache(Result& result) {
   return 1 / std::min(hit, read);
 }
 
+/// Hits a second from Python, by the package of this checkout; nullopt where there is no Python with cffi.
+std::optional<double> measure_python(Result& result) {
+  const char* const python = std::getenv("PMT_PEERS");
+  if (python == nullptr || *python == '\0') return std::nullopt;
+  const std::string command = fmt::format(
+      "PYTHONPATH='{0}/python' PERMUTATION_LIBRARY='{1}' '{2}' -B '{0}/bench/embed_hits.py' {3} {4}",
+      PMT_SOURCE_DIR, PMT_LIBRARY, python, kEntries, kValueBytes);
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
+  double seconds = 0;
+  if (pipe == nullptr || std::fscanf(pipe.get(), "%lf", &seconds) != 1) fail("embed_hits.py failed");
+  add(result, "hit, from Python", seconds);
+  return 1 / seconds;
+}
+
 std::string question(int i) {
   return fmt::format("Tell me something about the number {}.", i);
 }
@@ -133,6 +150,7 @@ int bench(std::vector<std::string> args) {
   }
   Result result{.name = "embed", .seed = 1, .rows = {}, .targets = {}};
   const double hits = measure_cache(result);
+  const std::optional<double> from_python = measure_python(result);
   const base::SystemClock clock;
   const permutation::Engine engine = open_engine(path);
   const auto local = open_waist(path, clock);
@@ -152,6 +170,8 @@ int bench(std::vector<std::string> args) {
   add(result, fmt::format("completion of {} tokens, waist", kTokens), median(waist));
   const double ratio = median(library) / median(waist);
   result.targets.push_back({"hits a second from C at 1,000 entries", ">= 5M", hits, hits >= 5e6});
+  if (from_python)
+    result.targets.push_back({"the same from Python", ">= 500K", *from_python, *from_python >= 5e5});
   result.targets.push_back(
       {"a completion through the library against the waist", "<= 1.02x", ratio, ratio <= 1.02});
   print(result, json);
