@@ -5,6 +5,8 @@ Environment: PERMUTATION_LIBRARY, libpermutation.so; PERMUTATION_MODEL, the defa
 import gc
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -171,6 +173,29 @@ def test_llm_asks_the_model(config, tmp_path, monkeypatch, stream):
 
     answer = PermutationModel().prompt(QUESTION, max_tokens=12, stream=stream)
     assert "Lima" in answer.text()
+
+
+def test_the_wheel_holds_all_that_it_needs(config, tmp_path):
+    """Installed into a folder of its own, found by llm as its plugin."""
+    root, source, site = pathlib.Path(__file__).resolve().parents[2], tmp_path / "source", tmp_path / "site"
+    shutil.copytree(root / "python", source / "python", ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
+    shutil.copytree(root / "embed/include", source / "embed/include")
+    environment = {**os.environ, "PYTHONPATH": str(site), "PERMUTATION_CONFIG": config, "LLM_USER_PATH": str(tmp_path)}
+
+    def python(*arguments):
+        command = [sys.executable, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    python("-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", tmp_path, source / "python")
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.startswith(f"libpermutation-{permutation.__version__}-py3-none-linux_")
+    python("-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel)
+    shutil.rmtree(source)
+    del environment["PERMUTATION_LIBRARY"]
+    assert python("-c", "import permutation; print(permutation.__file__)").strip() == str(site / "permutation/__init__.py")
+    assert "Lima" in python("-m", "llm", "-m", "permutation", "-o", "max_tokens", "12", QUESTION)
 
 
 def test_the_examples(config, tmp_path):
