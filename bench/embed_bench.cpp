@@ -38,16 +38,17 @@ std::unique_ptr<engine::LocalEngine> open_waist(const std::string& path, const b
   return need(engine::LocalEngine::open({.models = {std::move(model)}}, clock));
 }
 
-/// Seconds a call of `act(i)`, the best of five rounds: others use the machine.
+/// Seconds a call of `act(i)`: the median of rounds of a millisecond or so, which is less than a turn on a processor that
+/// others use as well.
 template <class Act>
 double seconds_each(int calls, Act&& act) {
-  double best = 1e9;
-  for (int round = 0; round < 5; ++round) {
+  std::vector<double> rounds;
+  for (int round = 0, done = 0; round < 301; ++round) {
     const Stopwatch watch;
-    for (int i = 0; i < calls; ++i) act(i);
-    best = std::min(best, watch.seconds() / calls);
+    for (int i = 0; i < calls; ++i) act(done++);
+    rounds.push_back(watch.seconds() / calls);
   }
-  return best;
+  return median(std::move(rounds));
 }
 
 void add(Result& result, const std::string& what, double seconds) {
@@ -68,26 +69,26 @@ double measure_cache(Result& result) {
   const auto at = [](std::vector<permutation_key>& of, int i) {
     return &of[static_cast<std::size_t>(i % kEntries)];
   };
-  add(result, "store", seconds_each(20'000, [&](int i) {
+  add(result, "store", seconds_each(2'000, [&](int i) {
         permutation_cache_store(cache, at(keys, i), value.data(), value.size(), nullptr, nullptr);
       }));
   permutation_entry entry;
-  const double hit = seconds_each(1'000'000, [&](int i) {
+  const double hit = seconds_each(10'000, [&](int i) {
     if (permutation_cache_get(cache, at(keys, i), &entry) != PERMUTATION_OK) fail("a miss");
     permutation_text_free(&entry.value);
   });
   add(result, "hit, handed out", hit);
   char buffer[2 * kValueBytes];
   std::size_t size = 0;
-  const double read = seconds_each(1'000'000, [&](int i) {
+  const double read = seconds_each(10'000, [&](int i) {
     if (permutation_cache_read(cache, at(keys, i), buffer, sizeof buffer, &size) != PERMUTATION_OK)
       fail("a miss");
   });
   add(result, "hit, copied", read);
-  add(result, "miss", seconds_each(1'000'000, [&](int i) {
+  add(result, "miss", seconds_each(10'000, [&](int i) {
         if (permutation_cache_get(cache, at(absent, i), &entry) != PERMUTATION_NOT_FOUND) fail("a hit");
       }));
-  add(result, "key", seconds_each(200'000, [&](int) { permutation_cache_key(value.data(), 40); }));
+  add(result, "key", seconds_each(5'000, [&](int) { permutation_cache_key(value.data(), 40); }));
   permutation_cache_close(cache);
   return 1 / std::min(hit, read);
 }
@@ -163,7 +164,7 @@ int bench(std::vector<std::string> args) {
     waist.push_back(theirs);
   }
   const std::string cached = request_of(0, true);
-  add(result, "completion from the cache", seconds_each(5'000, [&](int) {
+  add(result, "completion from the cache", seconds_each(100, [&](int) {
         if (auto answer = engine.complete(cached); !answer) fail(answer.error().message);
       }));
   add(result, fmt::format("completion of {} tokens, library", kTokens), median(library));
