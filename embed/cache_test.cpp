@@ -50,6 +50,7 @@ TEST_F(CacheTest, GivesBackWhatWasStoredWithWhatItCost) {
   EXPECT_EQ(entry.tokens, 12);
   EXPECT_EQ(entry.usd, 0.5);
   EXPECT_GE(entry.age_s, 0);
+  permutation_text_free(&entry.value);
   EXPECT_EQ(get("another", &entry), PERMUTATION_NOT_FOUND);
   EXPECT_EQ(entry.value.data, nullptr);
 }
