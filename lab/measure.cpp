@@ -12,6 +12,7 @@
 
 #include "base/version.h"
 #include "kernels/attention.h"
+#include "kernels/quant/matmul.h"
 
 namespace pmt::lab {
 namespace {
@@ -101,8 +102,10 @@ std::string machine() {
     if (line.rfind("model name", 0) == 0) model = value;
     if (line.rfind("cpu family", 0) == 0) family = value;
   }
-  return fmt::format("{} (family {}), {} cores, kernels {}", model, family,
-                     std::thread::hardware_concurrency(), kernels::best_attention_kernels().name);
+  const kernels::QuantMatmul* const products = kernels::quant_matmul();
+  return fmt::format("{} (family {}), {} cores, kernels {}, products {}", model, family,
+                     std::thread::hardware_concurrency(), kernels::best_attention_kernels().name,
+                     products != nullptr ? products->name : "ggml");
 }
 
 void print(const Result& result, bool json) {

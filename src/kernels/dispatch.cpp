@@ -12,6 +12,7 @@ const AttentionKernels* attention_kernels_avx2();
 const AttentionKernels* attention_kernels_avx512();
 const QuantMatmul* quant_matmul_avx2();
 const QuantMatmul* quant_matmul_vnni();
+const QuantMatmul* quant_matmul_amx();
 #endif
 
 const AttentionKernels* attention_kernels(Isa isa) {
@@ -26,6 +27,8 @@ const AttentionKernels* attention_kernels(Isa isa) {
     }
     case Isa::kAvx512:
       return __builtin_cpu_supports("avx512f") ? attention_kernels_avx512() : nullptr;
+    case Isa::kAmx:
+      return nullptr;
 #else
     default:
       return nullptr;
@@ -41,6 +44,8 @@ const QuantMatmul* quant_matmul(Isa isa) {
       return quant_matmul_avx2();
     case Isa::kAvx512:
       return quant_matmul_vnni();
+    case Isa::kAmx:
+      return quant_matmul_amx();
 #endif
     default:
       return nullptr;
@@ -48,7 +53,7 @@ const QuantMatmul* quant_matmul(Isa isa) {
 }
 
 const QuantMatmul* quant_matmul() {
-  for (const Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+  for (const Isa isa : {Isa::kAmx, Isa::kAvx512, Isa::kAvx2}) {
     if (const QuantMatmul* kernels = quant_matmul(isa)) return kernels;
   }
   return nullptr;

@@ -3,6 +3,7 @@
 
 namespace pmt::kernels {
 
-enum class Isa { kScalar, kAvx2, kAvx512 };
+/// kAmx is for products alone; what isn't one is kAvx512's on such CPUs.
+enum class Isa { kScalar, kAvx2, kAvx512, kAmx };
 
 }  // namespace pmt::kernels

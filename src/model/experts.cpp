@@ -100,8 +100,7 @@ struct Workspace {
 /// beside a group of weights.
 template <class Fn>
 void for_each_chunk(const Workspace& work, int experts, std::int64_t columns, Fn&& fn) {
-  constexpr std::int64_t kChunkBytes = 192 << 10;
-  const auto most = static_cast<std::size_t>(std::max<std::int64_t>(8, kChunkBytes / columns / 8 * 8));
+  const auto most = static_cast<std::size_t>(kernels::quant_matmul()->chunk_rows(static_cast<int>(columns)));
   for (int expert = 0; expert < experts; ++expert) {
     std::span<const Place> left = work.places[static_cast<std::size_t>(expert)];
     while (!left.empty()) {

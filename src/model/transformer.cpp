@@ -220,7 +220,6 @@ ggml_tensor* LlamaTransformer::norm_heads(Graph& graph, ggml_tensor* input, ggml
 /// src: the input, a row a token. A part is a range of the output's columns, and codes the input for itself:
 /// a chunk of rows at a time, small enough to stay in a core's cache beside a group of weights.
 void multiply_op(ggml_tensor* dst, int part, int parts, void* userdata) {
-  constexpr std::int64_t kChunkBytes = 192 << 10;
   const auto& matrix = *static_cast<const kernels::PackedMatrix*>(userdata);
   const kernels::QuantMatmul& kernels = *kernels::quant_matmul();
   thread_local kernels::QuantRows coded;
@@ -229,7 +228,7 @@ void multiply_op(ggml_tensor* dst, int part, int parts, void* userdata) {
   const auto output_stride = static_cast<std::ptrdiff_t>(dst->nb[1] / sizeof(float));
   const int first = matrix.groups() * part / parts;
   const int end = matrix.groups() * (part + 1) / parts;
-  const int chunk = static_cast<int>(std::max<std::int64_t>(8, kChunkBytes / matrix.columns() / 8 * 8));
+  const int chunk = kernels.chunk_rows(matrix.columns());
   for (int row = 0; row < dst->ne[1]; row += chunk) {
     const int rows = std::min(chunk, static_cast<int>(dst->ne[1]) - row);
     kernels.quantise(row_of(input, row), rows, matrix.columns(), input_stride, coded);

@@ -7,6 +7,7 @@ namespace pmt::kernels {
 namespace {
 
 constexpr int kHalfBlock = kQuantBlock / 2;
+constexpr int kChunkBytes = 192 << 10;
 
 void quantise(const float* x, int rows, int columns, std::ptrdiff_t stride, QuantRows& out) {
   out.resize(rows, columns);
@@ -64,6 +65,7 @@ void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, 
 }  // namespace
 
 void QuantRows::resize(int to_rows, int to_columns) {
+  tiled = false;
   rows = to_rows;
   columns = to_columns;
   codes.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
@@ -72,8 +74,18 @@ void QuantRows::resize(int to_rows, int to_columns) {
   zeros.resize(scales.size() * 2);
 }
 
+void QuantRows::resize_tiled(int to_rows, int to_columns) {
+  resize((to_rows + kPackedRows - 1) / kPackedRows * kPackedRows, to_columns);
+  tiled = true;
+  rows = to_rows;
+}
+
+int QuantMatmul::chunk_rows(int columns) const {
+  return std::max(kPackedRows, chunk_bytes / columns / kPackedRows * kPackedRows);
+}
+
 const QuantMatmul& quant_matmul_reference() {
-  static const QuantMatmul kReference{"reference", quantise, multiply};
+  static const QuantMatmul kReference{"reference", kChunkBytes, quantise, multiply};
   return kReference;
 }
 

@@ -9,6 +9,8 @@
 namespace pmt::kernels {
 namespace {
 
+constexpr int kChunkBytes = 192 << 10;
+
 constexpr int kHalf = kPackedRows / 2;
 
 float greatest(__m256 x) {
@@ -287,7 +289,7 @@ struct Avx2 {
 }  // namespace
 
 const QuantMatmul* quant_matmul_avx2() {
-  static const QuantMatmul kAvx2{"avx2", quantise, multiply<Avx2>};
+  static const QuantMatmul kAvx2{"avx2", kChunkBytes, quantise, multiply<Avx2>};
   const bool runs =
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   return runs ? &kAvx2 : nullptr;

@@ -1,8 +1,10 @@
 #include "kernels/quant/matmul.h"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -33,7 +35,7 @@ std::vector<float> product(const QuantMatmul& kernels, const PackedMatrix& packe
 
 std::vector<const QuantMatmul*> fast_kernels() {
   std::vector<const QuantMatmul*> out;
-  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
+  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kAmx}) {
     if (const QuantMatmul* kernels = quant_matmul(isa)) out.push_back(kernels);
   }
 #if defined(PMT_EMULATED_AVX512)
@@ -49,6 +51,20 @@ std::vector<const QuantMatmul*> all_kernels() {
   out.push_back(&quant_matmul_reference());
   return out;
 }
+
+#if defined(__x86_64__)
+using TileConfig = std::array<unsigned char, 64>;
+
+void load_tile_config(const TileConfig& config) {
+  asm volatile("ldtilecfg %0" : : "m"(config));
+}
+void store_tile_config(TileConfig& config) {
+  asm volatile("sttilecfg %0" : "=m"(config));
+}
+void release_tiles() {
+  asm volatile("tilerelease");
+}
+#endif
 
 class QuantMatmulTest : public ::testing::TestWithParam<QuantFormat> {};
 
@@ -97,6 +113,47 @@ TEST_P(QuantMatmulTest, EveryKernelGivesTheReferencesBits) {
   }
 }
 
+/// Tiles that are full, that aren't, and that come after a panel of 1024 columns.
+TEST_P(QuantMatmulTest, AmxGivesTheReferencesBits) {
+  const QuantMatmul* const amx = quant_matmul(Isa::kAmx);
+  if (amx == nullptr) GTEST_SKIP() << "this CPU, or what runs it, has no AMX for 8 bits";
+  std::uint32_t seed = 100;
+  for (const auto& [n, k] : {std::pair(1, 256), {16, 1024}, {23, 1280}, {65, 2304}}) {
+    const auto blocks = random_blocks(GetParam(), n, k, ++seed);
+    const PackedMatrix packed(GetParam(), n, k, blocks.data());
+    const auto x = random_rows(65, k, ++seed);
+    for (const int rows : {1, 12, 13, 15, 16, 17, 31, 32, 33, 65}) {
+      const auto want = product(quant_matmul_reference(), packed, x, rows);
+      const auto got = product(*amx, packed, x, rows);
+      ASSERT_EQ(0, std::memcmp(got.data(), want.data(), got.size() * sizeof(float)))
+          << n << " x " << k << ", " << rows << " rows";
+    }
+  }
+}
+
+#if defined(__x86_64__)
+/// As ggml's products leave a thread's tiles, and expect them.
+TEST_P(QuantMatmulTest, AmxLeavesTheThreadsTilesAsTheyWere) {
+  const QuantMatmul* const amx = quant_matmul(Isa::kAmx);
+  if (amx == nullptr) GTEST_SKIP() << "this CPU, or what runs it, has no AMX for 8 bits";
+  const auto blocks = random_blocks(GetParam(), 16, 256, 8);
+  const PackedMatrix packed(GetParam(), 16, 256, blocks.data());
+  const auto x = random_rows(16, 256, 9);
+  alignas(64) std::array<unsigned char, 64> config{}, after{};
+  product(*amx, packed, x, 16);
+  store_tile_config(after);
+  EXPECT_EQ(after, config);
+  config[0] = 1;
+  config[16] = 48;  // the first tile's bytes a row
+  config[48] = 3;   // its rows
+  load_tile_config(config);
+  product(*amx, packed, x, 16);
+  store_tile_config(after);
+  release_tiles();
+  EXPECT_EQ(after, config);
+}
+#endif
+
 TEST_P(QuantMatmulTest, ARowHasTheSameBitsInEveryBatch) {
   constexpr int kRows = 33, kColumns = 512;
   const auto blocks = random_blocks(GetParam(), 48, kColumns, 8);
@@ -130,13 +187,14 @@ TEST_P(QuantMatmulTest, GreatestCodesDoNotOverflow) {
     }
     const PackedMatrix packed(GetParam(), 16, 256, blocks.data());
     for (const float sign : {1.0F, -1.0F}) {
-      const std::vector<float> x(256, sign * 3);
-      const auto want = product(quant_matmul_reference(), packed, x, 1);
+      constexpr int kRows = 16;  // a tile's
+      const std::vector<float> x(std::size_t{256} * kRows, sign * 3);
+      const auto want = product(quant_matmul_reference(), packed, x, kRows);
       for (const QuantMatmul* kernels : fast_kernels()) {
-        const auto got = product(*kernels, packed, x, 1);
+        const auto got = product(*kernels, packed, x, kRows);
         ASSERT_EQ(0, std::memcmp(got.data(), want.data(), got.size() * sizeof(float))) << kernels->name;
       }
-      for (std::size_t i = 0; i < want.size(); ++i) {
+      for (std::size_t i = 0; i < kPackedRows; ++i) {
         std::vector<float> weights(256);
         packed.row(static_cast<int>(i), weights.data());
         double sum = 0, size = 0;
@@ -151,7 +209,8 @@ TEST_P(QuantMatmulTest, ZerosGiveZeros) {
   for (const QuantMatmul* kernels : all_kernels()) {
     const auto blocks = random_blocks(GetParam(), 16, 256, 8);
     const PackedMatrix packed(GetParam(), 16, 256, blocks.data());
-    for (const float x : product(*kernels, packed, std::vector<float>(256), 1)) EXPECT_EQ(x, 0);
+    for (const float x : product(*kernels, packed, std::vector<float>(std::size_t{16} * 256), 16))
+      EXPECT_EQ(x, 0);
   }
 }
 
