@@ -19,9 +19,9 @@ __m256i half_sums(__m256i bytes) {
   return _mm256_add_epi32(eights, _mm256_shuffle_epi32(eights, 0xB1));
 }
 
-/// In tiles of sixteen rows, or row by row: see QuantRows. `zero` is added to what Q6_K's sums start at.
+/// In tiles of sixteen rows, or row by row: see QuantRows.
 template <bool TILED>
-void quantise_rows(const float* x, int rows, int columns, std::ptrdiff_t stride, int zero, QuantRows& out) {
+void quantise_rows(const float* x, int rows, int columns, std::ptrdiff_t stride, QuantRows& out) {
   const int blocks = columns / kQuantBlock;
   for (int r = 0; r < rows; ++r) {
     const float* from = x + r * stride;
@@ -42,8 +42,10 @@ void quantise_rows(const float* x, int rows, int columns, std::ptrdiff_t stride,
       const int second = _mm256_extract_epi32(sums, 4);
       out.scales[b] = most / 127.0F;
       out.sums[b] = out.scales[b] * static_cast<float>(first + second);
-      out.zeros[2 * b] = zero - 32 * first;
-      out.zeros[2 * b + 1] = zero - 32 * second;
+      if constexpr (!TILED) {
+        out.zeros[2 * b] = -32 * first;
+        out.zeros[2 * b + 1] = -32 * second;
+      }
     }
   }
 }

@@ -51,8 +51,10 @@ struct QuantRows {
   int columns = 0;
   std::vector<std::int8_t, CacheLineAllocator<std::int8_t>> codes;  // [rows, columns]
   std::vector<float> scales;                                        // [rows, columns / 32]
-  std::vector<float> sums;          // [rows, columns / 32]: scale * the sum of the block's codes
-  std::vector<std::int32_t> zeros;  // [rows, columns / 16]: -32 * the sum of half a block's codes (Q6_K)
+  /// [rows, columns / 32]: scale * the sum of the block's codes.
+  std::vector<float> sums;
+  /// [rows, columns / 16]: -32 * the sum of half a block's codes (Q6_K); not of tiles.
+  std::vector<std::int32_t> zeros;
 };
 
 struct QuantMatmul {

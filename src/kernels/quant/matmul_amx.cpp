@@ -41,10 +41,13 @@ template <int TILE>
   asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(kStride), "i"(TILE) : "memory");
 }
 
-/// SUMS += ACTIVATIONS, signed, by WEIGHTS, unsigned.
-template <int SUMS, int ACTIVATIONS, int WEIGHTS>
+/// SUMS += ACTIVATIONS by WEIGHTS, whose bytes are signed or not.
+template <int SUMS, int ACTIVATIONS, int WEIGHTS, bool SIGNED>
 [[gnu::always_inline]] inline void multiply_tiles() {
-  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(SUMS), "i"(ACTIVATIONS), "i"(WEIGHTS));
+  if constexpr (SIGNED)
+    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(SUMS), "i"(ACTIVATIONS), "i"(WEIGHTS));
+  else
+    asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(SUMS), "i"(ACTIVATIONS), "i"(WEIGHTS));
 }
 
 constexpr int kSums = 4;  // tiles
@@ -105,7 +108,10 @@ void unpack_panel(const std::byte* super, int blocks, Panel& out) {
     for (int i = 0; i < kShape.blocks; ++i, ++b) {
       __m512i w[8];
       unpack<FORMAT>(super + i * kShape.code_bytes(), w);
-      for (int j = 0; j < 8; ++j) _mm512_store_si512(out.codes[b] + j * 64, w[j]);
+      // Signed where two scales a block leave no minimum to take the zero off with.
+      const auto zero = static_cast<char>(kShape.scales == QuantScales::kEightTwice ? kShape.zero : 0);
+      for (int j = 0; j < 8; ++j)
+        _mm512_store_si512(out.codes[b] + j * 64, _mm512_sub_epi8(w[j], _mm512_set1_epi8(zero)));
       __m512 first, second;
       scales.next(first, second);
       _mm512_store_ps(out.scales[b][0], first);
@@ -121,13 +127,11 @@ struct TileRows {
     codes = x.codes.data() + at * kQuantBlock;
     scales = x.scales.data() + at;
     sums = x.sums.data() + at;
-    zeros = x.zeros.data() + at * 2;
   }
 
   const std::int8_t* codes;
   const float* scales;
   const float* sums;
-  const std::int32_t* zeros;
 };
 
 /// A tile's sums.
@@ -135,8 +139,9 @@ struct alignas(64) Dots {
   std::int32_t at[kTileRows][kPackedRows];
 };
 
-[[gnu::always_inline]] inline __m512 to_floats(__m512i dots, __m512i zeros) {
-  return _mm512_sub_ps(_mm512_castsi512_ps(_mm512_add_epi32(dots, zeros)), _mm512_set1_ps(kMagic));
+[[gnu::always_inline]] inline __m512 to_floats(const std::int32_t* dots) {
+  const __m512i moved = _mm512_add_epi32(_mm512_load_si512(dots), _mm512_set1_epi32(kMagicBits));
+  return _mm512_sub_ps(_mm512_castsi512_ps(moved), _mm512_set1_ps(kMagic));
 }
 
 /// The same operations in the same order as the reference's add_block.
@@ -149,15 +154,11 @@ template <bool TWICE>
 #pragma GCC unroll 16
   for (int r = 0; r < kTileRows; ++r) {
     const __m512 scale = _mm512_set1_ps(scales[r]);
-    const __m512i low = _mm512_load_si512(dots[0].at[r]);
+    const __m512 dot = to_floats(dots[0].at[r]);
     if constexpr (TWICE) {
-      const std::int32_t* zeros = x.zeros + (block * kTileRows + r) * 2;
-      const __m512i high = _mm512_load_si512(dots[1].at[r]);
-      const __m512 sum = _mm512_mul_ps(to_floats(low, _mm512_set1_epi32(zeros[0])), first);
-      const __m512 both = _mm512_fmadd_ps(to_floats(high, _mm512_set1_epi32(zeros[1])), second, sum);
+      const __m512 both = _mm512_fmadd_ps(to_floats(dots[1].at[r]), second, _mm512_mul_ps(dot, first));
       total[r] = _mm512_fmadd_ps(both, scale, total[r]);
     } else {
-      const __m512 dot = to_floats(low, _mm512_set1_epi32(kMagicBits));
       total[r] = _mm512_fmadd_ps(dot, _mm512_mul_ps(first, scale), total[r]);
       total[r] = _mm512_fmadd_ps(second, _mm512_set1_ps(x.sums[block * kTileRows + r]), total[r]);
     }
@@ -188,7 +189,7 @@ struct PanelSteps {
     zero_tile<TILE>();
     load_tile<kWeights + TILE % 2>(panel->codes[block] + kHalf * 256, 64);
     load_tile<kActivations + TILE % 2>(x.codes + block * kTileRows * kQuantBlock + kHalf * 16, kQuantBlock);
-    multiply_tiles<TILE, kActivations + TILE % 2, kWeights + TILE % 2>();
+    multiply_tiles<TILE, kActivations + TILE % 2, kWeights + TILE % 2, TWICE>();
   }
 
   template <int TILE>
@@ -214,6 +215,10 @@ void add_panel(const Panel& panel, int first, int blocks, const QuantRows& x, in
   for (int r = 0; r < kTileRows; ++r)
     total[r] = first > 0 && r < out.rows ? _mm512_maskz_loadu_ps(out.mask, out.at + r * out.stride)
                                          : _mm512_setzero_ps();
+  // Each row's products are a cache line on a page of its own, which the stores at the end would wait for.
+  if (first == 0) {
+    for (int r = 0; r < kTileRows && r < out.rows; ++r) __builtin_prefetch(out.at + r * out.stride, 1);
+  }
   Dots dots[kSums];
   const PanelSteps<TWICE> steps{&panel, TileRows(x, row, first), blocks * PanelSteps<TWICE>::kParts};
   steps.template begin<0>(0);
@@ -270,7 +275,7 @@ void multiply_tiled(const PackedMatrix& weights, const QuantRows& x, int group_f
 void quantise(const float* x, int rows, int columns, std::ptrdiff_t stride, QuantRows& out) {
   if (rows < kRowsLeast) return quant_matmul_vnni()->quantise(x, rows, columns, stride, out);
   out.resize_tiled(rows, columns);
-  quantise_rows<true>(x, rows, columns, stride, kMagicBits, out);
+  quantise_rows<true>(x, rows, columns, stride, out);
 }
 
 void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, int group_end, float* out,

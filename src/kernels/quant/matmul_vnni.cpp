@@ -14,7 +14,7 @@ constexpr int kChunkBytes = 192 << 10;
 
 void quantise(const float* x, int rows, int columns, std::ptrdiff_t stride, QuantRows& out) {
   out.resize(rows, columns);
-  quantise_rows<false>(x, rows, columns, stride, 0, out);
+  quantise_rows<false>(x, rows, columns, stride, out);
 }
 
 __m512i quad_of(const std::int8_t* codes, int i) {
