@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "kernels/quant/avx512_blocks.h"
+#include "kernels/quant/matmul.h"
 
 namespace pmt::kernels {
 
@@ -272,10 +273,71 @@ void multiply_tiled(const PackedMatrix& weights, const QuantRows& x, int group_f
   }
 }
 
+/// Element i is vector i's elements together.
+template <class Join>
+[[gnu::always_inline]] inline __m512i across(const __m512i* v, Join join) {
+  __m512i fours[4];
+  for (int i = 0; i < 4; ++i) {
+    const __m512i *a = v + 4 * i, *b = a + 2;
+    const __m512i first = join(_mm512_unpacklo_epi32(a[0], a[1]), _mm512_unpackhi_epi32(a[0], a[1]));
+    const __m512i second = join(_mm512_unpacklo_epi32(b[0], b[1]), _mm512_unpackhi_epi32(b[0], b[1]));
+    fours[i] = join(_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
+  }
+  const auto lanes = [join](__m512i a, __m512i b) {
+    return join(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD));
+  };
+  return lanes(lanes(fours[0], fours[1]), lanes(fours[2], fours[3]));
+}
+
+/// A block's columns, from `column` on, of sixteen rows.
+void quantise_tile(const float* const* rows, int column, std::int8_t* codes, float* scales, float* sums) {
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+  const __m512 greatest = _mm512_set1_ps(127.0F);
+  __m512i of_rows[kTileRows];
+  for (int r = 0; r < kTileRows; ++r) {
+    const __m512i low = _mm512_and_si512(_mm512_loadu_si512(rows[r] + column), magnitude);
+    const __m512i high = _mm512_and_si512(_mm512_loadu_si512(rows[r] + column + 16), magnitude);
+    of_rows[r] = _mm512_max_epi32(low, high);  // bits of floats that aren't negative are in the floats' order
+  }
+  const __m512 most =
+      _mm512_castsi512_ps(across(of_rows, [](__m512i a, __m512i b) { return _mm512_max_epi32(a, b); }));
+  const __mmask16 any = _mm512_cmp_ps_mask(most, _mm512_setzero_ps(), _CMP_GT_OQ);
+  alignas(64) float inverses[kTileRows];
+  _mm512_store_ps(inverses, _mm512_maskz_div_ps(any, greatest, most));
+  const __m512 scale = _mm512_div_ps(most, greatest);
+  const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  for (int r = 0; r < kTileRows; r += 2) {
+    __m512i halves[4];
+    for (int i = 0; i < 4; ++i)
+      halves[i] = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(rows[r + i / 2] + column + i % 2 * 16),
+                                                   _mm512_set1_ps(inverses[r + i / 2])));
+    of_rows[r] = _mm512_add_epi32(halves[0], halves[1]);
+    of_rows[r + 1] = _mm512_add_epi32(halves[2], halves[3]);
+    const __m512i bytes = _mm512_packs_epi16(_mm512_packs_epi32(halves[0], halves[1]),
+                                             _mm512_packs_epi32(halves[2], halves[3]));
+    _mm512_storeu_si512(codes + r * kQuantBlock, _mm512_permutexvar_epi32(in_order, bytes));
+  }
+  const __m512i sum = across(of_rows, [](__m512i a, __m512i b) { return _mm512_add_epi32(a, b); });
+  _mm512_storeu_ps(scales, scale);
+  _mm512_storeu_ps(sums, _mm512_mul_ps(scale, _mm512_cvtepi32_ps(sum)));
+}
+
 void quantise(const float* x, int rows, int columns, std::ptrdiff_t stride, QuantRows& out) {
   if (rows < kRowsLeast) return quant_matmul_vnni()->quantise(x, rows, columns, stride, out);
   out.resize_tiled(rows, columns);
-  quantise_rows<true>(x, rows, columns, stride, out);
+  const int blocks = columns / kQuantBlock;
+  for (int first = 0; first < rows; first += kTileRows) {
+    const float* from[kTileRows];
+    for (int r = 0; r < kTileRows; ++r) {
+      const int row = first + r < rows ? first + r : rows - 1;
+      from[r] = x + row * stride;
+    }
+    for (int b = 0; b < blocks; ++b) {
+      const auto at = static_cast<std::size_t>(first * blocks + b * kTileRows);
+      quantise_tile(from, b * kQuantBlock, out.codes.data() + at * kQuantBlock, out.scales.data() + at,
+                    out.sums.data() + at);
+    }
+  }
 }
 
 void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, int group_end, float* out,

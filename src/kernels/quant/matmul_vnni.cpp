@@ -12,9 +12,38 @@ namespace {
 
 constexpr int kChunkBytes = 192 << 10;
 
+/// The sums of 16 bytes each: in the first and in the fifth element.
+__m256i half_sums(__m256i bytes) {
+  const __m256i quads = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), bytes);
+  const __m256i eights = _mm256_add_epi32(quads, _mm256_shuffle_epi32(quads, 0x4E));
+  return _mm256_add_epi32(eights, _mm256_shuffle_epi32(eights, 0xB1));
+}
+
 void quantise(const float* x, int rows, int columns, std::ptrdiff_t stride, QuantRows& out) {
   out.resize(rows, columns);
-  quantise_rows<false>(x, rows, columns, stride, out);
+  const auto blocks = static_cast<std::size_t>(columns / kQuantBlock);
+  std::size_t b = 0;
+  for (int r = 0; r < rows; ++r) {
+    const float* from = x + r * stride;
+    for (std::size_t i = 0; i < blocks; ++i, ++b, from += kQuantBlock) {
+      const __m512 low = _mm512_loadu_ps(from);
+      const __m512 high = _mm512_loadu_ps(from + 16);
+      const float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
+      const __m512 inverse = _mm512_set1_ps(most > 0 ? 127.0F / most : 0);
+      const __m512i low_codes = _mm512_cvtps_epi32(_mm512_mul_ps(low, inverse));
+      const __m512i high_codes = _mm512_cvtps_epi32(_mm512_mul_ps(high, inverse));
+      const __m256i bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm512_cvtepi32_epi8(low_codes)),
+                                                    _mm512_cvtepi32_epi8(high_codes), 1);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.codes.data() + b * kQuantBlock), bytes);
+      const __m256i sums = half_sums(bytes);
+      const int first = _mm256_extract_epi32(sums, 0);
+      const int second = _mm256_extract_epi32(sums, 4);
+      out.scales[b] = most / 127.0F;
+      out.sums[b] = out.scales[b] * static_cast<float>(first + second);
+      out.zeros[2 * b] = -32 * first;
+      out.zeros[2 * b + 1] = -32 * second;
+    }
+  }
 }
 
 __m512i quad_of(const std::int8_t* codes, int i) {
