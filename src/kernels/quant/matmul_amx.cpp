@@ -2,6 +2,7 @@
 // columns at a time, for a block's scales come behind its sums (note 0047). What the sums then cost, floats
 // at each element, is most of the time: beside tiles a core multiplies floats on one port instead of two, so
 // what need not be a multiplication isn't one.
+#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -346,6 +347,17 @@ void multiply(const PackedMatrix& weights, const QuantRows& x, int group_first, 
   quant_matmul_vnni()->multiply(weights, x, group_first, group_end, out, stride);
 }
 
+/// By cpuid itself: not every compiler's __builtin_cpu_supports knows tiles. The system must save them, too.
+bool has_tiles() {
+  constexpr unsigned kTile = 1U << 24, kInt8 = 1U << 25, kSaved = 3U << 17;
+  unsigned a = 0, b = 0, c = 0, features = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &features) == 0) return false;
+  if ((features & kTile) == 0 || (features & kInt8) == 0) return false;
+  unsigned low = 0, high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (low & kSaved) == kSaved;
+}
+
 /// The kernel wants to be asked before a process uses tiles. Threads share the answer.
 bool may_use_tiles() {
   constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
@@ -356,8 +368,7 @@ bool may_use_tiles() {
 
 const QuantMatmul* quant_matmul_amx() {
   static const QuantMatmul kAmx{"amx-int8", kChunkBytes, quantise, multiply};
-  static const bool kRuns = quant_matmul_vnni() != nullptr && __builtin_cpu_supports("amx-tile") &&
-                            __builtin_cpu_supports("amx-int8") && may_use_tiles();
+  static const bool kRuns = quant_matmul_vnni() != nullptr && has_tiles() && may_use_tiles();
   return kRuns ? &kAmx : nullptr;
 }
 
