@@ -38,9 +38,9 @@ function callTree(made) {
   return branch([el('b', { textContent: 'asked ' + made.root_model }), ` ${seconds(made.execution_time)}${cost}: ${line(made.error || made.response)}`], false,
     shown('asked', made.prompt), shown('answered', made.response), shown('error', made.error, 'bad'), made.metadata ? runTree(made.metadata, false) : null);
 }
-/** The fixed program's steps: it writes no code. */
+/** The steps of a program that no model wrote. */
 function fixedTree(steps) {
-  return branch([el('b', { textContent: 'fixed program' }), `, steps: ${number(steps.length)}`], true, ...steps.map(({ step, ...rest }) => {
+  return branch([el('b', { textContent: 'program of the server' }), `, steps: ${number(steps.length)}`], true, ...steps.map(({ step, ...rest }) => {
     const said = rest.answer ?? rest.computed ?? rest.why_not ?? '';
     return branch([el('b', { textContent: step }), said ? ' ' + line(said) : ''], false, ...Object.entries(rest).filter(([, v]) => v !== '' && v !== null).map(([name, value]) => tree(value, name)));
   }));

@@ -12,7 +12,7 @@
 
 #include "base/guard.h"
 #include "llm/guarded_sink.h"
-#include "rlm/map_reduce.h"
+#include "rlm/prose_program.h"
 #include "rlm/repl_program.h"
 #include "rlm/report.h"
 #include "rlm/rlm_request.h"
@@ -216,7 +216,7 @@ base::Result<Outcome> RecursiveLanguageModel::run_program(Run& run, Asked& asked
       TRY_ASSIGN(asked.text, joined(asked.parts.size(), part, watch));
     }
     texts = {&asked.text};
-    TRY_ASSIGN(Outcome outcome, map_and_reduce(run, asked.question, asked.text));
+    TRY_ASSIGN(Outcome outcome, answer_from_prose(run, asked.question, asked.text));
     context_tokens = tokens_of(texts, options_.leaf.tokenizer, run.watch());
     return outcome;
   }

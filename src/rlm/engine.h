@@ -1,7 +1,7 @@
 // RecursiveLanguageModel, model name `rlm` (arXiv 2512.24601): answers about a context of any length by looking
 // into it with a program. Records are asked by SQL (tables_program.h). Of other texts only parts are read: the
-// root model writes the program in a sandboxed REPL (repl_program.h), or, where it is below 2B parameters, the
-// program is a fixed one (map_reduce.h).
+// root model writes the program in a sandboxed REPL (repl_program.h), or, where it is below 2B parameters, passages are found
+// and answered from with a quote (prose_program.h).
 //
 // Done.report.engine carries {metadata, final_answer, reasoning_trace, repl_history, performance
 // {total_depth, total_calls, context_tokens_processed, context_tokens, total_time_ms, cost_estimate, ...},
@@ -56,7 +56,7 @@ class RecursiveLanguageModel final : public llm::Completer {
   /// Ends what runs and waits for it; takes no more.
   void stop();
 
-  /// Whether the fixed program serves, because the root is small.
+  /// Whether the root is too small to write programs.
   bool is_fixed() const;
 
  private:

@@ -53,6 +53,7 @@ class RlmTest : public testing::Test {
     RlmOptions options{.root = {.completer = &root, .name = "root"},
                        .leaf = {.completer = &leaf, .name = "leaf", .price = leaf_price_}};
     options.root.parameters = root_parameters_;
+    options.leaf.parameters = leaf_parameters_;
     options.sandbox = sandbox_.get();
     options.trajectory_dir = trajectory_dir_;
     options.budget = budget_;
@@ -85,7 +86,7 @@ class RlmTest : public testing::Test {
   llm::Request last_root_, last_leaf_;
   std::atomic<int> leaf_calls_ = 0;
   std::function<double(const llm::Usage&)> leaf_price_;
-  std::int64_t root_parameters_ = 0;
+  std::int64_t root_parameters_ = 0, leaf_parameters_ = 0;
   std::string trajectory_dir_;
   BudgetLimits budget_;
   std::function<void(const std::string&)> on_progress_ = [](const std::string&) {};
@@ -397,8 +398,8 @@ TEST(Trajectory, OfAnyNumberOfLevelsFitsAnAnswer) {
   EXPECT_GT(kept, 5U) << "the usual number of levels is there whole";
 }
 
-TEST_F(RlmTest, ASmallRootGetsTheFixedProgramAndTheAnswerSaysSo) {
-  root_parameters_ = 135'000'000;
+TEST_F(RlmTest, ASmallRootGetsAProgramOfOursAndTheAnswerSaysSo) {
+  root_parameters_ = leaf_parameters_ = 135'000'000;
   std::string text;
   for (int i = 0; i < 3'000; ++i) text += "Nothing happened on day " + std::to_string(i) + ", as ever.\n\n";
   text += "The gate of the old lighthouse opens with the word heron.\n\n";
@@ -406,16 +407,16 @@ TEST_F(RlmTest, ASmallRootGetsTheFixedProgramAndTheAnswerSaysSo) {
     return r.messages.back().content.find("heron") != std::string::npos ? "heron" : "?";
   };
   const auto events = run({"never asked"}, ask("Which word opens the gate of the lighthouse?", text));
-  EXPECT_EQ(llm::text_of(events), "heron");
+  EXPECT_THAT(llm::text_of(events), testing::StartsWith("heron\n\"The gate of the old lighthouse"));
   const json strategy = done(events).report.engine.at("context_strategy");
-  EXPECT_EQ(strategy.at("program"), "fixed");
+  EXPECT_EQ(strategy.at("program"), "prose");
   EXPECT_THAT(strategy.at("why").get<std::string>(), HasSubstr("135M parameters"));
   EXPECT_GT(strategy.at("chunks_total").get<int>(), 50);
   EXPECT_EQ(leaf_calls_, 1);
 }
 
 TEST_F(RlmTest, ThingsThatAreAskedAlikeAreNotRead) {
-  root_parameters_ = 135'000'000;
+  root_parameters_ = leaf_parameters_ = 135'000'000;
   std::string text;
   for (int i = 0; i < 200; ++i) text += "Nothing happened on day " + std::to_string(i) + ", as ever.\n\n";
   text += "He went on and on\nThe password of the mill in Oslo is heron.\n\n";
@@ -426,12 +427,12 @@ TEST_F(RlmTest, ThingsThatAreAskedAlikeAreNotRead) {
   EXPECT_THAT(read, testing::Not(testing::AnyOf(HasSubstr("cedar"), HasSubstr("amber"))));
   EXPECT_THAT(read, testing::Not(HasSubstr("on and on"))) << "a line before it that lost its stop";
   // No sentence tells of both: then what comes near is read.
-  run({""}, ask("What is the password of the mill in Turin?", text));
+  run({""}, ask("What is the old password of the mill?", text + "\n\nOld men told many tales there."));
   EXPECT_THAT(last_leaf_.messages.back().content, testing::AllOf(HasSubstr("heron"), HasSubstr("cedar")));
 }
 
-TEST_F(RlmTest, AggregatesOfRecordsAreComputedAndOthersReadEverything) {
-  root_parameters_ = 135'000'000;
+TEST_F(RlmTest, AggregatesOfRecordsAreComputedOrSaidNotToBe) {
+  root_parameters_ = leaf_parameters_ = 135'000'000;
   std::string records;
   for (int i = 0; i < 500; ++i) {
     records += "id=" + std::to_string(i) + " city=" + (i % 5 == 0 ? "Lisbon" : "Porto") + " amount=10\n";
@@ -442,10 +443,10 @@ TEST_F(RlmTest, AggregatesOfRecordsAreComputedAndOthersReadEverything) {
 
   leaf_ = [](const llm::Request&) { return "2 of them"; };
   events = run({""}, ask("How many records sound sad?", records));
+  EXPECT_THAT(llm::text_of(events), testing::StartsWith("Not in the text: "));
   const json strategy = done(events).report.engine.at("context_strategy");
-  EXPECT_EQ(strategy.at("chunks_read"), strategy.at("chunks_total"));
-  EXPECT_EQ(strategy.at("chunks_read"), leaf_calls_.load());
   EXPECT_THAT(strategy.at("not_computed").get<std::string>(), HasSubstr("sad"));
+  EXPECT_LE(leaf_calls_, 2) << "not the whole text";
 }
 
 TEST_F(RlmTest, AnExceptionEndsItsJob) {

@@ -13,7 +13,7 @@
 
 namespace pmt::rlm {
 
-/// The defaults let a fixed program read 60 MB once, chunk by chunk, and end a run that will not end itself.
+/// The defaults let a program read 60 MB once, chunk by chunk, and end a run that will not end itself.
 struct BudgetLimits {
   std::optional<std::int64_t> tokens = 20'000'000;  // prompts and answers
   std::optional<double> usd = {};

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <unordered_map>
+#include <utility>
 
 #include "text/plain_words.h"
 #include "text/stop_words.h"
@@ -84,12 +85,32 @@ std::size_t after_last(std::string_view text, std::string_view mark, std::size_t
   return std::string_view::npos;
 }
 
-/// Where a passage that begins at `begin` had best end: at most `bytes`, and a mark's two, later. Looks at no
-/// more than its second half.
-std::size_t end_of(std::string_view text, std::size_t begin, std::size_t bytes) {
+/// Where the paragraph that begins at `begin` ends, with the empty line after it: `limit` if that is later.
+std::size_t paragraph_end(std::string_view text, std::size_t begin, std::size_t limit) {
+  text = text.substr(0, limit);
+  for (std::size_t at = begin; at < limit; ++at) {
+    at = std::min(text.find('\n', at), limit);
+    const std::size_t next = text.find_first_not_of(" \t\r", at + 1);
+    if (at < limit && next < limit && text[next] == '\n') return next + 1;
+  }
+  return limit;
+}
+
+/// Of Markdown, or one short line that doesn't end as a sentence does.
+bool is_heading(std::string_view paragraph) {
+  constexpr std::size_t kHeadingBytesMax = 80;
+  constexpr std::string_view kSpaces = " \t\r\n";
+  paragraph = paragraph.substr(0, paragraph.find_last_not_of(kSpaces) + 1);
+  if (paragraph.starts_with('#')) return true;
+  return !paragraph.empty() && paragraph.size() <= kHeadingBytesMax &&
+         paragraph.find('\n') == std::string_view::npos &&
+         std::string_view(".!?:;,\"'").find(paragraph.back()) == std::string_view::npos;
+}
+
+/// Inside a paragraph that is too long: after a line, a sentence or a word in the second half.
+std::size_t cut_of(std::string_view text, std::size_t begin, std::size_t bytes) {
   const std::size_t limit = begin + bytes;
-  if (limit >= text.size()) return text.size();
-  for (const std::string_view mark : {"\n\n", "\n", ". ", " "}) {
+  for (const std::string_view mark : {"\n", ". ", " "}) {
     const std::size_t end = after_last(text, mark, begin + bytes / 2 + 1, limit);
     if (end != std::string_view::npos) return end;
   }
@@ -100,23 +121,29 @@ std::size_t end_of(std::string_view text, std::size_t begin, std::size_t bytes) 
   return limit;  // bytes that are no characters
 }
 
+/// Where a passage that begins at `begin` had best end: at most `bytes`, and a mark's two, later. It takes whole
+/// paragraphs up to three quarters of that, or one that is longer. A heading goes with what follows it.
+std::size_t end_of(std::string_view text, std::size_t begin, std::size_t bytes) {
+  const std::size_t limit = std::min(text.size(), begin + bytes), enough = begin + bytes * 3 / 4;
+  std::size_t end = begin, last = begin;  // of whole paragraphs, and where the last of them begins
+  while (end < enough) {
+    const std::size_t next = paragraph_end(text, end, limit);
+    const bool whole = next < limit || limit == text.size();
+    const bool begun = end > begin && !is_heading(text.substr(begin, end - begin));
+    if (!whole || (begun && next > enough)) break;
+    if (end >= begin + bytes / 4 && text[end] == '#') break;
+    last = std::exchange(end, next);
+    if (end == text.size()) break;
+  }
+  if (end == begin) return cut_of(text, begin, bytes);
+  const bool heads = end < text.size() && last > begin && is_heading(text.substr(last, end - last));
+  return heads ? last : end;
+}
+
 }  // namespace
 
 std::vector<std::string> words_of(std::string_view text) {
   return text::plain_words(text, {.singular = true});
-}
-
-base::Result<std::vector<Span>> split(const std::string& text, std::size_t passage_bytes, Watch& watch) {
-  watch.begin("splitting", text.size());
-  std::vector<Span> spans;
-  spans.reserve(text.size() / passage_bytes + 1);
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = end_of(text, begin, passage_bytes);
-    spans.push_back({.begin = begin, .end = end});
-    TRY(watch.step(end - begin));
-    begin = end;
-  }
-  return spans;
 }
 
 base::Result<Passages> Passages::index(const std::string& text, Watch& watch, std::size_t passage_bytes) {
@@ -220,6 +247,7 @@ base::Result<Ranked> Passages::search(const std::string& text, std::size_t k, Wa
   for (std::size_t i = 0; i < holding.size(); ++i) {
     weights.push_back(weight(holding[i]));
     ranked.rarity.emplace(query.words()[i].text, weights.back());
+    if (holding[i] == 0) ranked.absent.insert(query.words()[i].text);
   }
   std::uint32_t last = 0;
   for (const Hit& hit : all) {

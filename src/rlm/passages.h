@@ -1,6 +1,6 @@
 // A context cut into passages, ranked for a question without reading any: BM25 (Robertson and Zaragoza 2009)
-// over words in lower case without their plural s. Passages end at a paragraph, a line or a sentence where
-// one is near.
+// over words in lower case without their plural s. A passage is whole paragraphs with the heading before them;
+// a paragraph that is too long for one is cut after a line or a sentence.
 //
 // There are no postings: each passage has a signature of 1,024 bits (Faloutsos 1985) that tells which words
 // it can't hold, and a search counts the question's words in those that may hold one. So it takes a tenth of
@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,15 +24,15 @@ namespace pmt::rlm {
 /// The words of `text` as passages are searched by: text::plain_words without a plural's s.
 std::vector<std::string> words_of(std::string_view text);
 
+/// At most. Some 300 tokens; where paragraphs allow, a passage has three quarters of it or less.
+inline constexpr std::size_t kPassageBytes = 1'300;
+
 struct Span {
   std::size_t begin = 0, end = 0;  // bytes in the text
 };
 inline std::string_view text_of(std::string_view text, const Span& span) {
   return text.substr(span.begin, span.end - span.begin);
 }
-
-/// All of `text` in order, each span at most passage_bytes and two long.
-base::Result<std::vector<Span>> split(const std::string& text, std::size_t passage_bytes, Watch& watch);
 
 struct Found {
   std::size_t begin = 0, end = 0;  // bytes in the text
@@ -43,13 +44,14 @@ struct Found {
 struct Ranked {
   std::vector<Found> best;
   std::map<std::string, double> rarity;  // of the query's words: ln((N - n + .5) / (n + .5) + 1)
+  std::set<std::string> absent;          // of them, what stands in no passage
 };
 
 class Passages {
  public:
   /// Keeps a reference to `text`.
   static base::Result<Passages> index(const std::string& text, Watch& watch,
-                                      std::size_t passage_bytes = 1'200);
+                                      std::size_t passage_bytes = kPassageBytes);
 
   /// The best `k` with any word of the query, best first.
   base::Result<Ranked> search(const std::string& query, std::size_t k, Watch& watch) const;
@@ -57,6 +59,8 @@ class Passages {
     return rlm::text_of(text_, {.begin = found.begin, .end = found.end});
   }
   std::size_t size() const { return entries_.size(); }
+  /// In the text's order: all of it.
+  const Span& span(std::size_t i) const { return entries_[i].span; }
 
  private:
   struct Entry {

@@ -17,20 +17,25 @@ Ranked ranked(const std::string& text, const std::string& query, std::size_t k,
   return Passages::index(text, watch, passage_bytes)->search(query, k, watch).value();
 }
 
-void expect_whole(const std::string& text, std::size_t passage_bytes) {
+std::vector<Span> split(const std::string& text, std::size_t passage_bytes) {
   Watch watch;
+  const auto passages = Passages::index(text, watch, passage_bytes);
+  std::vector<Span> spans;
+  for (std::size_t i = 0; i < passages->size(); ++i) spans.push_back(passages->span(i));
+  return spans;
+}
+
+void expect_whole(const std::string& text, std::size_t passage_bytes) {
   std::size_t at = 0;
-  const auto spans = split(text, passage_bytes, watch);
-  for (const Span& span : *spans) {
+  const auto spans = split(text, passage_bytes);
+  for (const Span& span : spans) {
     ASSERT_EQ(span.begin, at);
     ASSERT_GT(span.end, at);
     ASSERT_LE(span.end - span.begin, passage_bytes + 2);
-    if (span.end < text.size()) {
-      ASSERT_GE(span.end - span.begin, passage_bytes / 2 - 4) << "few of them";
-    }
     at = span.end;
   }
   ASSERT_EQ(at, text.size());
+  ASSERT_LE(spans.size(), 4 * text.size() / passage_bytes + 1) << "few of them";
 }
 
 TEST(Passages, CoverTheTextOnceAndInOrder) {
@@ -40,9 +45,7 @@ TEST(Passages, CoverTheTextOnceAndInOrder) {
   text += std::string(5'000, 'y');
   for (int i = 0; i < 2'000; ++i) text += "\u00e9";
   expect_whole(text, 300);
-  Watch watch;
-  const auto spans = split(text, 300, watch);
-  for (const Span& span : *spans) {
+  for (const Span& span : split(text, 300)) {
     EXPECT_NE(static_cast<unsigned char>(text[span.begin]) & 0xC0U, 0x80U) << "inside a character";
   }
 }
@@ -56,16 +59,30 @@ TEST(Passages, OfEveryKindOfTextAreWholeAndFew) {
 }
 
 TEST(Passages, EndWhereAThoughtDoes) {
-  Watch watch;
-  const auto first = [&](const std::string& text) {
-    return text_of(text, split(text, 100, watch).value()[0]);
-  };
+  const auto first = [](const std::string& text) { return text_of(text, split(text, 100)[0]); };
   const std::string filler(30, 'x'), rest(200, 'z');
   EXPECT_EQ(first(filler + filler + "\n\n" + "a b. c\n" + rest), filler + filler + "\n\n");
   EXPECT_EQ(first(filler + filler + "\n" + "a b. c " + rest), filler + filler + "\n");
   EXPECT_EQ(first(filler + filler + ". " + "a b c " + rest), filler + filler + ". ");
   EXPECT_EQ(first(filler + filler + " " + rest), filler + filler + " ");
-  EXPECT_EQ(first("a\n\n" + rest).size(), 100U) << "not before its middle";
+  EXPECT_EQ(first("a b " + rest).size(), 100U) << "not before its middle";
+}
+
+TEST(Passages, AreWholeParagraphsUnderTheirHeading) {
+  const std::string small = "The mill stands by the river.\n\n", large = std::string(60, 'y') + " end.\n\n",
+                    most = std::string(84, 'w') + " end.\n\n";
+  const auto all = [](const std::string& text) {
+    std::vector<std::string> texts;
+    for (const Span& span : split(text, 100)) texts.emplace_back(text_of(text, span));
+    return texts;
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(all(small + large + most), ElementsAre(small, large, most));
+  EXPECT_THAT(all(small + small + large), ElementsAre(small + small, large));
+  EXPECT_THAT(all(small + "CHAPTER II\n\n" + large), ElementsAre(small, "CHAPTER II\n\n" + large));
+  EXPECT_THAT(all(small + "# Mills\n\n" + small), ElementsAre(small, "# Mills\n\n" + small));
+  EXPECT_THAT(all("One.\r\n \r\n" + std::string(90, 'x')),
+              ElementsAre("One.\r\n \r\n", std::string(90, 'x')));
 }
 
 TEST(Passages, RareWordsWinOverFrequentOnes) {
@@ -139,10 +156,6 @@ TEST(Passages, ACancelledIndexOrSearchEndsSoon) {
   for (const char* kind : kTextKinds) {
     const std::string long_text = text_of_kind(kind, 6 << 20);
     expect_ends_when_cancelled(kind, long_text, [](const std::string& text, Watch& watch) -> base::Status {
-      TRY(split(text, 1'200, watch));
-      return {};
-    });
-    expect_ends_when_cancelled(kind, long_text, [](const std::string& text, Watch& watch) -> base::Status {
       TRY(Passages::index(text, watch));
       return {};
     });
@@ -159,11 +172,12 @@ TEST(Watch, TellsHowFarLongWorkIs) {
   std::vector<std::string> said;
   Watch watch({}, nullptr, [&](const std::string& text) { said.push_back(text); });
   const std::string text = text_of_kind("log", 20 << 20);
-  ASSERT_TRUE(split(text, 1'200, watch));
+  ASSERT_TRUE(Passages::index(text, watch));
   EXPECT_EQ(said.size(), 9U);
-  EXPECT_THAT(said[4], testing::HasSubstr("splitting: 1")) << said[4];
+  EXPECT_THAT(said[4], testing::HasSubstr("indexing: 1")) << said[4];
   said.clear();
-  ASSERT_TRUE(split(text_of_kind("log", 1 << 20), 1'200, watch));
+  const std::string short_text = text_of_kind("log", 1 << 20);
+  ASSERT_TRUE(Passages::index(short_text, watch));
   EXPECT_TRUE(said.empty()) << "it is done before anybody has read it";
 }
 

@@ -23,8 +23,7 @@ struct Bounds {
   int parallel = 8;                 // sub-calls at once
   int answer_tokens = 256;          // of a leaf call
   int root_tokens = 4'096;          // of one turn of the root
-  std::size_t passages_read = 3;    // by the fixed program
-  std::size_t chunk_bytes = 6'000;  // where every chunk is read
+  std::size_t passages_read = 3;    // at once, of prose
 };
 
 /// One answer's run. Members outlive it.
@@ -33,7 +32,7 @@ struct Run {
   Bounds bounds;
   Asker& asker;
   const base::Clock& clock;
-  sandbox::Sandbox* sandbox = nullptr;  // null: only the fixed program can run
+  sandbox::Sandbox* sandbox = nullptr;  // null: no root can write programs
   std::string tenant = {};
   std::function<void(const std::string&)> on_progress = [](const std::string&) {};
   std::function<void(const std::string&)> on_text = [](const std::string&) {};  // pieces of the final answer

@@ -1,4 +1,4 @@
-"""The models `rlm` and `unified` over HTTP with the real model, and `permutation rlm`: what the small model's fixed
+"""The models `rlm` and `unified` over HTTP with the real model, and `permutation rlm`: what the small model's
 program reads, computes and says about itself."""
 
 import json
@@ -45,7 +45,9 @@ def test_a_fact_in_a_context_that_the_window_does_not_hold(client):
     assert answer.model == "rlm"
     engine = extension(answer)["engine"]
     strategy = engine["context_strategy"]
-    assert strategy["program"] == "fixed" and "below 2B" in strategy["why"]
+    assert strategy["program"] == "prose" and "below 2B" in strategy["why"]
+    [quote] = strategy["quotes"]
+    assert quote["text"] == FACT == book().encode()[quote["begin"]:quote["end"]].decode()
     assert 0 < strategy["chunks_read"] < strategy["chunks_total"] / 10
     performance = engine["performance"]
     assert performance["context_tokens"] > 30_000

@@ -1,0 +1,70 @@
+#include "rlm/evidence.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/utf8.h"
+#include "text/sentences.h"
+
+namespace pmt::rlm {
+namespace {
+
+constexpr std::size_t kSentencesMax = 4;
+constexpr std::size_t kSentenceBytesMax = 400;
+
+/// Verse, tables and broken-off sentences have no stop for long: they end with a line.
+constexpr text::SentenceRule kProse = {.line_bytes_min = kSentenceBytesMax / 2, .bytes_min = 20};
+
+/// The sentence at `range` of a passage. Lines before it that lost their stop don't belong to one that holds all.
+Evidence evidence_at(std::string_view passage, const text::Range& range, std::size_t passage_begin,
+                     const std::set<std::string>& asked) {
+  std::string_view sentence = passage.substr(range.begin, range.end - range.begin);
+  const bool whole = std::ranges::includes(word_set(sentence), asked);
+  for (auto line = sentence.find('\n'); whole && line != std::string_view::npos; line = sentence.find('\n')) {
+    if (!std::ranges::includes(word_set(sentence.substr(line + 1)), asked)) break;
+    sentence.remove_prefix(line + 1);
+  }
+  sentence = base::cut_utf8(sentence, kSentenceBytesMax);
+  const std::size_t begin = passage_begin + static_cast<std::size_t>(sentence.data() - passage.data());
+  Evidence evidence{.score = 0,
+                    .whole = whole,
+                    .span = {.begin = begin, .end = begin + sentence.size()},
+                    .text = std::string(sentence)};
+  std::ranges::replace(evidence.text, '\n', ' ');
+  return evidence;
+}
+
+}  // namespace
+
+std::set<std::string> word_set(std::string_view text) {
+  std::set<std::string> words;
+  for (std::string& word : words_of(text)) words.insert(std::move(word));
+  return words;
+}
+
+std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Found>& read,
+                                  const Ranked& found) {
+  std::set<std::string> asked;
+  for (const auto& word : found.rarity) asked.insert(asked.end(), word.first);
+  std::vector<Evidence> evidence;
+  for (const Found& passage : read) {
+    const std::string_view text = passages.text_of(passage);
+    for (const text::Range& range : text::sentences_of(text, kProse)) {
+      Evidence one = evidence_at(text, range, passage.begin, asked);
+      for (const std::string& word : word_set(one.text)) {
+        if (const auto weight = found.rarity.find(word); weight != found.rarity.end())
+          one.score += weight->second;
+      }
+      evidence.push_back(std::move(one));
+    }
+  }
+  std::ranges::stable_sort(evidence, [](const Evidence& a, const Evidence& b) { return a.score > b.score; });
+  evidence.resize(std::min(evidence.size(), kSentencesMax));
+  while (evidence.size() > 1 && evidence.back().score < 0.5 * evidence.front().score) evidence.pop_back();
+  if (!evidence.empty() && evidence.front().whole)
+    std::erase_if(evidence, [](const Evidence& e) { return !e.whole; });
+  std::ranges::sort(evidence, {}, [](const Evidence& e) { return e.span.begin; });
+  return evidence;
+}
+
+}  // namespace pmt::rlm

@@ -1,0 +1,30 @@
+// The sentences of found passages that bear on a question, for a model that is too small to read whole passages.
+// Thread-safety: pure functions. Cost: one pass over the passages.
+#pragma once
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rlm/passages.h"
+
+namespace pmt::rlm {
+
+struct Evidence {
+  double score = 0;    // how much of the question it holds, each word weighted by its rarity
+  bool whole = false;  // it holds every word that the question asks by
+  Span span;           // in the text
+  std::string text;    // without line ends, 400 bytes at most
+};
+
+/// At most four, in the text's order. Where one holds all of the question's words, those with some are left out: they
+/// are of other things that are asked alike, and mislead.
+std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Found>& read,
+                                  const Ranked& found);
+
+/// words_of(), each once.
+std::set<std::string> word_set(std::string_view text);
+
+}  // namespace pmt::rlm

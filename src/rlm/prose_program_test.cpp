@@ -1,0 +1,196 @@
+#include "rlm/prose_program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "llm/sinks.h"
+#include "rlm/engine.h"
+#include "rlm/prose_question.h"
+#include "rlm/rlm_request.h"
+#include "rlm/test_models.h"
+
+namespace pmt::rlm {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+std::string harbour() {
+  std::string text;
+  for (int i = 0; i < 300; ++i)
+    text += "Nothing was seen on day " + std::to_string(i) + ", as ever before.\n\n";
+  text += "The captain of the Marigold is Ada Quill, who came from the north.\n\n";
+  for (int i = 0; i < 300; ++i)
+    text += "Nobody wrote a word on day " + std::to_string(i) + ", as ever before.\n\n";
+  text += "Tom Vane was born in 1869.\n\nIn 1871 Ada  Quill was born,\nin a mill.\n\n";
+  return text;
+}
+
+/// A model that says these texts in order, as leaf and as root, over harbour().
+class ProseProgramTest : public testing::Test {
+ protected:
+  std::string ask(const std::string& question, std::vector<std::string> says,
+                  const std::string& context = harbour()) {
+    calls_.clear();
+    FunctionModel model([&](const llm::Request& request) -> base::Result<std::string> {
+      calls_.push_back(request);
+      return says.at(std::min(calls_.size(), says.size()) - 1);
+    });
+    RlmOptions options{.root = {.completer = &model, .name = "root"},
+                       .leaf = {.completer = &model, .name = "root"}};
+    options.root.parameters = options.leaf.parameters = parameters_;
+    RecursiveLanguageModel rlm(std::move(options), clock_);
+    llm::Request request;
+    request.id = "p1";
+    request.want_trace = true;
+    request.messages = {message("user", question)};
+    request.options.set(RlmRequest{.context = {context}});
+    const auto sink = std::make_shared<llm::CollectingSink>();
+    rlm.start(std::move(request), sink, {});
+    const auto events = sink->wait();
+    if (const auto* failed = std::get_if<llm::Failed>(&events.back()))
+      return "failed: " + failed->error.message;
+    engine_ = std::get<llm::Done>(events.back()).report.engine;
+    return llm::text_of(events);
+  }
+  const json& quotes() const { return engine_.at("context_strategy").at("quotes"); }
+  const std::string& said_to(std::size_t call) const { return calls_.at(call).messages.back().content; }
+
+  base::SystemClock clock_;
+  std::int64_t parameters_ = 1'500'000'000;
+  std::vector<llm::Request> calls_;
+  json engine_;
+};
+
+TEST_F(ProseProgramTest, AnswersWithAQuoteAndItsBytes) {
+  const std::string text = harbour();
+  const std::string said = ask("Who is the captain of the Marigold?",
+                               {"Quote: \"the captain of the Marigold is Ada Quill\"\nAnswer: Ada Quill"});
+  const std::string quote = "The captain of the Marigold is Ada Quill";
+  const std::size_t begin = text.find(quote);
+  EXPECT_EQ(said, "Ada Quill\n\"" + quote + "\" (bytes " + std::to_string(begin) + " to " +
+                      std::to_string(begin + quote.size()) + ")");
+  ASSERT_EQ(quotes().size(), 1U);
+  EXPECT_EQ(quotes()[0].at("begin"), begin);
+  EXPECT_EQ(quotes()[0].at("end"), begin + quote.size());
+  EXPECT_LE(quotes()[0].at("passage").at("begin"), begin);
+  EXPECT_EQ(engine_.at("trace").at("iterations").at(0).at("quote").at("begin"), begin);
+  EXPECT_EQ(engine_.at("trace").at("iterations").at(0).at("final_answer"), said);
+  ASSERT_EQ(calls_.size(), 1U);
+  EXPECT_EQ(calls_[0].response_format.kind, llm::ResponseFormat::Kind::kGrammar);
+  EXPECT_EQ(calls_[0].kv.ratio, 1) << "what is quoted is read exactly";
+  EXPECT_LT(said_to(0).size(), 5'000U) << "of " << text.size();
+}
+
+TEST_F(ProseProgramTest, WhatStandsNowhereIsSaidOnceAndThenIsNoAnswer) {
+  const std::string made_up = "Quote: \"The captain of the Marigold is Bo Hale\"\nAnswer: Bo Hale";
+  EXPECT_THAT(ask("Who is the captain of the Marigold?",
+                  {made_up, "Quote: \"of the Marigold is Ada Quill\"\nAnswer: Ada Quill"}),
+              StartsWith("Ada Quill\n"));
+  EXPECT_EQ(calls_.size(), 2U);
+  EXPECT_THAT(said_to(1), HasSubstr("do not stand in the passages"));
+  EXPECT_THAT(ask("Who is the captain of the Marigold?", {made_up}),
+              AllOf(StartsWith("Not in the text: "), Not(HasSubstr("Bo Hale"))));
+  EXPECT_THAT(quotes(), IsEmpty());
+  EXPECT_THAT(ask("Who is the captain of the Marigold?",
+                  {"Quote: \"the captain of the Marigold\"\nAnswer: Tom Vane", "Not in the text."}),
+              StartsWith("Not in the text: "))
+      << "the quote is real, and says something else";
+  EXPECT_THAT(said_to(1), HasSubstr("do not state the answer"));
+  EXPECT_THAT(ask("Is Ada Quill the captain of the Marigold?",
+                  {"Quote: \"The captain of the Marigold is Ada Quill\"\nAnswer: Yes"}),
+              StartsWith("Yes\n"));
+}
+
+TEST_F(ProseProgramTest, AQuoteAboutSomethingElseIsNoAnswer) {
+  const std::string other = "Quote: \"Captain Tom Vane was born in 1869\"\nAnswer: 1869";
+  std::string text = "Captain Tom Vane was born in 1869, for a captain is born at sea.\n\n";
+  for (int i = 0; i < 300; ++i)
+    text += "Nothing was seen on day " + std::to_string(i) + ", as ever before.\n\n";
+  EXPECT_THAT(ask("When was the captain born in Oslo?",
+                  {other, "Quote: \"In 1871 the old man was born in Oslo\"\nAnswer: 1871"},
+                  text + "In 1871 the old man was born in Oslo.\n\n"),
+              StartsWith("1871\n"));
+  ASSERT_EQ(calls_.size(), 2U);
+  EXPECT_THAT(said_to(0), HasSubstr("Tom Vane"));
+  EXPECT_THAT(said_to(1), HasSubstr("not about what the question names"));
+}
+
+TEST_F(ProseProgramTest, ANameThatTheTextLacksNeedsNoModel) {
+  EXPECT_EQ(ask("Who is the captain of the Zorba?", {"never asked"}),
+            "Not in the text: nothing in it is called \"zorba\".");
+  EXPECT_TRUE(calls_.empty());
+}
+
+TEST_F(ProseProgramTest, APartOfTheQuestionLeadsToOtherPassages) {
+  const std::string said = ask("In which year was the captain of the Marigold born?",
+                               {"Not in the text.", "Who is the captain of the Marigold?",
+                                "Quote: \"The captain of the Marigold is Ada Quill\"\nAnswer: Ada Quill",
+                                "Quote: \"In 1871 Ada Quill was born, in a mill.\"\nAnswer: 1871"});
+  EXPECT_THAT(said, AllOf(StartsWith("1871\n\"In 1871 Ada  Quill was born,\nin a mill.\" (bytes "),
+                          HasSubstr("\n\"The captain of the Marigold is Ada Quill\" (bytes ")));
+  ASSERT_EQ(calls_.size(), 4U);
+  EXPECT_THAT(said_to(3), AllOf(HasSubstr("Known already: Who is the captain of the Marigold? Ada Quill\n"),
+                                HasSubstr("In 1871 Ada  Quill was born")));
+  EXPECT_EQ(quotes().size(), 2U);
+}
+
+TEST_F(ProseProgramTest, AWayThatEndsNowhereLeavesNoQuote) {
+  EXPECT_THAT(ask("In which year was the captain of the Marigold married?",
+                  {"Not in the text.", "Who is the captain of the Marigold?",
+                   "Quote: \"The captain of the Marigold is Ada Quill\"\nAnswer: Ada Quill",
+                   "Not in the text.", "One step.", "Not in the text."}),
+              StartsWith("Not in the text: "));
+  EXPECT_THAT(quotes(), IsEmpty());
+  EXPECT_LE(calls_.size(), 7U);
+}
+
+TEST_F(ProseProgramTest, AModelThatSplitsForEverEnds) {
+  std::vector<std::string> says;
+  for (int i = 0; i < 100; ++i) {
+    says.emplace_back("Quote: \"The captain of the Marigold is Ada Quill\"\nAnswer: Ada Quill");
+    says.emplace_back("Not in the text.");
+    says.emplace_back("Who is the captain?");
+  }
+  ask("In which year was the captain of the Marigold seen on the day in the north?", says);
+  EXPECT_LE(calls_.size(), 20U);
+}
+
+/// A model of 135M can't copy: the quote is the sentence that has its answer's words.
+TEST_F(ProseProgramTest, ATinyReaderIsGivenSentences) {
+  parameters_ = 135'000'000;
+  EXPECT_THAT(ask("Who is the captain of the Marigold?", {"The captain is Ada Quill."}),
+              StartsWith("The captain is Ada Quill.\n\"The captain of the Marigold is Ada Quill, who came"));
+  EXPECT_LT(said_to(0).size(), 600U);
+  EXPECT_THAT(ask("Who is the captain of the Marigold?", {"The captain is Bo Hale."}),
+              StartsWith("Not in the text: "));
+}
+
+TEST(ProseQuestion, KnowsItsNamesAndItsParts) {
+  const ProseQuestion question = prose_question("Where is Ada Quill's boat, the H2O, moored in Oslo?");
+  EXPECT_THAT(question.names,
+              ElementsAre(ElementsAre("ada", "quill"), ElementsAre("h2o"), ElementsAre("oslo")));
+  EXPECT_TRUE(names_one_of(question, "Miss Quill slept."));
+  EXPECT_FALSE(names_one_of(question, "The boat is moored."));
+  EXPECT_TRUE(names_one_of(prose_question("where is the boat?"), "Nothing."));
+
+  const std::string whole = "In which year was the captain of the Marigold born?";
+  EXPECT_TRUE(is_part_of("Who is the captain of the Marigold?", whole));
+  EXPECT_FALSE(is_part_of(whole, whole));
+  EXPECT_FALSE(is_part_of("Who painted the old barn?", whole));
+  EXPECT_FALSE(is_part_of("?", whole));
+
+  const ProseQuestion next =
+      with_known(prose_question(whole), "Who is the captain of the Marigold?", "Ada Quill");
+  EXPECT_EQ(next.known, "Who is the captain of the Marigold? Ada Quill");
+  EXPECT_THAT(next.query, AllOf(HasSubstr("born"), HasSubstr("Ada Quill"), Not(HasSubstr("marigold"))));
+  EXPECT_THAT(next.names, ElementsAre(ElementsAre("ada", "quill")));
+}
+
+}  // namespace
+}  // namespace pmt::rlm
