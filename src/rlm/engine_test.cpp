@@ -166,6 +166,35 @@ TEST_F(RlmTest, TurnsAreLimitedAndTheRootHasALastWord) {
   EXPECT_EQ(done(events).report.engine.at("context_strategy").at("ended"), "the turns were used up");
 }
 
+TEST_F(RlmTest, ARepeatedBlockIsToldAndTheLastTurnsAskForAnAnswer) {
+  llm::Request request = ask("q", "c");
+  request.options.set(RlmRequest{.context = {"c"}, .iterations_max = 4});
+  const auto events = run({block("context_search('refunds')"), block("context_search('refunds')"),
+                           block("len(context)"), block("FINAL(1)")},
+                          request);
+  EXPECT_EQ(llm::text_of(events), "1");
+  const auto said = [this](std::size_t i) { return last_root_.messages.at(i).content; };
+  EXPECT_THAT(said(4), testing::Not(HasSubstr("before")));
+  EXPECT_THAT(said(7), HasSubstr("You ran this block before"));
+  EXPECT_THAT(said(10), HasSubstr("Output:\n1")) << "an expression's value is shown";
+  EXPECT_EQ(said(5), "Turn 2 of 4.");
+  EXPECT_THAT(said(8), HasSubstr("in this turn or the next"));
+  EXPECT_THAT(said(11), HasSubstr("It is the last"));
+}
+
+TEST_F(RlmTest, AnAnswerThatNoCodeGaveIsMarked) {
+  const auto unverified = [this](std::vector<std::string> turns) {
+    llm::Request request = ask("q", "c");
+    request.options.set(RlmRequest{.context = {"c"}, .iterations_max = 2});
+    const auto events = run(std::move(turns), request);
+    return done(events).report.engine.at("context_strategy").at("unverified").get<bool>();
+  };
+  EXPECT_FALSE(unverified({block("FINAL(len(context))")}));
+  EXPECT_FALSE(unverified({block("n = len(context)") + "FINAL_VAR(n)"}));
+  EXPECT_TRUE(unverified({"FINAL(1000)"}));
+  EXPECT_TRUE(unverified({block("pass"), block("x = 1"), "my best guess"}));
+}
+
 TEST_F(RlmTest, RecursionEndsAtTheDepthLimit) {
   llm::Request request = ask("q", "c");
   request.options.set(RlmRequest{.context = {"c"}, .depth_max = 3});

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <ctime>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -14,6 +16,7 @@
 #include "rlm/final_call.h"
 #include "rlm/passages.h"
 #include "rlm/question.h"
+#include "rlm/repl_prompts.h"
 #include "rlm/trajectory.h"
 
 namespace pmt::rlm {
@@ -32,55 +35,6 @@ constexpr std::size_t kProgressBytes = 60;
 
 const std::vector<std::string> kFunctions = {"llm_query", "llm_query_batched", "rlm_query",
                                              "rlm_query_batched", "context_search"};
-
-std::string system_prompt(const Run& run, int depth) {
-  return fmt::format(
-      "You answer a question about a context that is too long to show you. It is the variable `context` of a "
-      "Python REPL "
-      "that you control. Each turn, write one code block that starts with ```repl and ends with ```; it "
-      "runs, and you see "
-      "what it printed (at most 20,000 characters). Variables stay from turn to turn, also after an "
-      "exception. There "
-      "is no network, no file and no process.\n\n"
-      "What the REPL has beside Python's standard library:\n"
-      "- context: the text, a str (or a list of str)\n"
-      "- context_search(query, k=5): the k passages that match best, as a list of {{\"begin\", \"end\", "
-      "\"score\", "
-      "\"text\"}}; cheap, no model reads anything\n"
-      "- context_slice(begin, end): a part of the text\n"
-      "- llm_query(prompt): asks a model once and returns its text. It sees only the prompt{}\n"
-      "- llm_query_batched(prompts): the same for a list of prompts, side by side, in order\n"
-      "- rlm_query(prompt, context=None): {}\n"
-      "- SHOW_VARS(): your variables\n\n"
-      "Look at the context first. Search and compute with Python where you can, ask a model only about parts "
-      "that need "
-      "reading, and check a result before you give it. To finish, in a block:\n"
-      "answer[\"content\"] = \"...\"\nanswer[\"ready\"] = True\n"
-      "FINAL(value) and FINAL_VAR(\"name\") do the same. There are {} turns.",
-      run.leaf.context_tokens > 0 ? fmt::format(", of at most {} tokens", run.leaf.context_tokens) : "",
-      depth < run.bounds.depth_max
-          ? "a helper like you, with a REPL and turns of its own, for a part of the problem"
-          : "the same as llm_query here: no deeper level is left",
-      run.bounds.iterations_max);
-}
-
-std::string context_described(const json& context) {
-  if (context.is_string())
-    return fmt::format("one str of {} characters", base::characters(context.get_ref<const std::string&>()));
-  std::int64_t total = 0;
-  for (const json& part : context) total += base::characters(part.get_ref<const std::string&>());
-  return fmt::format("a list of {} str with {} characters together", context.size(), total);
-}
-
-std::string shown(const sandbox::BlockResult& block) {
-  std::string text = block.output;
-  const std::int64_t kept = base::characters(block.output);
-  if (block.output_chars > kept) text += fmt::format("... [{} more characters]", block.output_chars - kept);
-  if (!block.error.empty()) text += (text.empty() ? "" : "\n") + block.error;
-  if (block.ended) text += "\nThe REPL was started anew: its variables are gone, `context` is there again.";
-  if (text.empty()) text = "(nothing was printed)";
-  return text;
-}
 
 /// One REPL at one depth.
 class Node {
@@ -127,6 +81,7 @@ class Node {
                     {"kind", "a REPL over the context"},
                     {"turns", turns},
                     {"ended", how},
+                    {"unverified", !verified_},
                     {"sandbox", sandbox::to_string(run_.sandbox->kind())}};
     return out;
   }
@@ -138,7 +93,7 @@ class Node {
   /// The final answer, if this turn gave one.
   base::Result<std::optional<std::string>> take_turn(int turn) {
     const auto begin = run_.clock.now();
-    history_.push_back(message("user", fmt::format("Turn {} of {}.", turn, run_.bounds.iterations_max)));
+    history_.push_back(message("user", turn_head(turn, run_.bounds.iterations_max)));
     json prompt = prompt_json();
     TRY_ASSIGN(const Answer said, ask_root());
     history_.push_back(message("assistant", said.text));
@@ -156,8 +111,10 @@ class Node {
       calls_.clear();
       TRY_ASSIGN(const sandbox::BlockResult block, run_block(code));
       outputs += (outputs.empty() ? "Output:\n" : "\n\nOutput of the next block:\n") + shown(block);
+      if (is_repeated(code, block))
+        outputs += "\nYou ran this block before, and this came of it: write another.";
       ran.push_back(to_json(code, block, calls_));
-      if (block.final_answer) final = block.final_answer;
+      if (block.final_answer) final = block.final_answer, verified_ = true;
       if (block.ended) TRY(restart());
       if (final) break;
     }
@@ -174,11 +131,11 @@ class Node {
     return final;
   }
 
-  static std::string nothing_to_run(const std::string& text) {
-    std::string out = "There was no ```repl block to run. ";
-    if (calls_in_xml(text))
-      out += "A call of a tool in XML isn't run here: put its code between ```repl and ```. ";
-    return out + "Write one, or finish with answer[\"ready\"] = True in one.";
+  /// Whether the same code came to the same before: a small root writes it again and again.
+  bool is_repeated(const std::string& code, const sandbox::BlockResult& block) {
+    const std::string came_of_it = block.output + "\n" + block.error;
+    std::string& before = ran_[code];
+    return std::exchange(before, came_of_it) == came_of_it;
   }
 
   base::Result<sandbox::BlockResult> run_block(const std::string& code) {
@@ -195,7 +152,8 @@ class Node {
     if (call.name == "FINAL_VAR") {
       const auto block = run_block(
           "FINAL_VAR(" + json(call.argument).dump(-1, ' ', true, json::error_handler_t::replace) + ")");
-      if (block && block->final_answer) return block->final_answer;
+      verified_ = block && block->final_answer;
+      if (verified_) return block->final_answer;
       wrong = block ? block->error : block.error().message;
     }
     return std::nullopt;
@@ -428,7 +386,9 @@ class Node {
   json trajectory_, reasoning_ = json::array();
   std::string joined_;  // of a context in parts
   std::unique_ptr<Passages> passages_;
-  std::mutex mutex_;  // below: children side by side
+  std::map<std::string, std::string> ran_;  // each block's code, and what came of it
+  bool verified_ = false;                   // code that ran gave the answer
+  std::mutex mutex_;                        // below: children side by side
   std::vector<SubCall> calls_;
   int deepest_ = 0;
   std::size_t bytes_sent_ = 0;

@@ -103,7 +103,9 @@ class Bridge:
         self.learn_names(code)
         error, ended = "", False
         try:
-            self.session.feed_run(code, external_lookup=self.lookup, print_callback=captured)
+            value = self.session.feed_run(code, external_lookup=self.lookup, print_callback=captured)
+            if value is not None:  # of a last expression
+                captured("stdout", repr(value) + "\n")
         except Exception as e:
             stopped = self.final is not None or self.final_of is not None
             error = "" if stopped else f"{type(e).__name__}: {e}"

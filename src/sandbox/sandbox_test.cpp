@@ -29,6 +29,15 @@ TEST_P(SandboxTest, VariablesLastOverBlocksAndExceptions) {
   EXPECT_THAT(run("SHOW_VARS()\nprint(SHOW_VARS())").output, HasSubstr("x"));
 }
 
+TEST_P(SandboxTest, TheValueOfALastExpressionIsShown) {
+  open();
+  EXPECT_EQ(run("x = 41\nx + 1").output, "42\n");
+  EXPECT_EQ(run("'heron'").output, "'heron'\n");
+  EXPECT_EQ(run("print(1)").output, "1\n") << "None is no value to show";
+  EXPECT_EQ(run("x + 1\ny = 2").output, "") << "only the last";
+  EXPECT_EQ(run("for i in [1]:\n  i + 1").output, "");
+}
+
 TEST_P(SandboxTest, ASyntaxErrorIsToldAndNothingIsLost) {
   open();
   run("x = 1");

@@ -7,6 +7,7 @@ Here to host: hello, ready, call {id, block, function, arguments}, done {id, ...
 Once a block has run, nothing in this process can be trusted, this file included: the host checks every frame.
 """
 
+import ast
 import io
 import json
 import linecache
@@ -172,7 +173,8 @@ class Repl:
             signal.signal(signal.SIGALRM, out_of_time)
             signal.setitimer(signal.ITIMER_REAL, BLOCK_S)
             try:
-                exec(compile(code, name, "exec"), self.names)
+                for part in parts_of(code, name):
+                    exec(part, self.names)
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except Stop:
@@ -196,6 +198,16 @@ class Repl:
             variables=variables,
             final=self.final,
         )
+
+
+def parts_of(code, name):
+    """Compiled: all but a last expression, and that one so that its value is shown."""
+    tree = ast.parse(code, name)
+    last = [tree.body.pop()] if tree.body and isinstance(tree.body[-1], ast.Expr) else []
+    parts = [compile(tree, name, "exec")]
+    if last:
+        parts.append(compile(ast.Interactive(last), name, "single"))
+    return parts
 
 
 def describe(error):
