@@ -1,16 +1,17 @@
-// ./dev eval prose [--model NAME|FILE] [--data DIR] [--sizes 32,128,1000] [--items N] [--articles N] [--records N]
-// [--truncated N] [--chunked N] [--seed S] [--verbose] [--json]: questions over long texts, through the served door: a
-// fresh `permutation serve` with the model, every question over HTTP of the model `rlm` with the text as its context.
+// ./dev eval prose [--model NAME|FILE] [--data DIR] [--sizes 32,128,1000] [--items N] [--articles N]
+// [--records N] [--truncated N] [--chunked N] [--seed S] [--verbose] [--json]: questions over long texts,
+// through the served door: a fresh `permutation serve` with the model, every question over HTTP of the model
+// `rlm` with the text as its context.
 //
-// Texts: sentences planted among books of DIR/gutenberg (invented words without --data) at so many thousand tokens, which
-// ask for one sentence (needle), for two that a name joins (two hops), or for what isn't there (absent); records among the
-// same, to be counted and added up; and with --data the articles of DIR/xquad_en joined, with questions that people wrote,
-// half of them again with the paragraph that tells taken out (absent). Beside it, by the same model without `rlm`:
-// truncation (as much of the text's end as 7,000 tokens hold), every chunk read and what they say reduced, and for the
-// articles the one right paragraph alone.
+// Texts: sentences planted among books of DIR/gutenberg (invented words without --data) at so many thousand
+// tokens, which ask for one sentence (needle), for two that a name joins (two hops), or for what isn't there
+// (absent); records among the same, to be counted and added up; and with --data the articles of DIR/xquad_en
+// joined, with questions that people wrote, half of them again with the paragraph that tells taken out
+// (absent). Beside it, by the same model without `rlm`: truncation (as much of the text's end as 7,000 tokens
+// hold), every chunk read and what they say reduced, and for the articles the one right paragraph alone.
 //
-// An answer is right when its first line has the wanted words or number (of an article: or half of the words by F1), and
-// one that the text can't give when it says so. Intervals are Wilson's at 95%.
+// An answer is right when its first line has the wanted words or number (of an article: or half of the words
+// by F1), and one that the text can't give when it says so. Intervals are Wilson's at 95%.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// Long texts with planted sentences, and questions whose answers are known. The text around them is given (books) or made up.
-// Thread-safety: pure functions; one seed, one world.
+// Long texts with planted sentences, and questions whose answers are known. The text around them is given
+// (books) or made up. Thread-safety: pure functions; one seed, one world.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,8 @@ struct ProseWorld {
 /// Sentences of invented words: about `bytes` of them, in paragraphs.
 std::string filler_text(std::size_t bytes, unsigned seed);
 
-/// `n` questions of each task. Each thing that is asked about has some twenty others like it, told of in the same words.
-/// `filler`: its paragraphs stay whole.
+/// `n` questions of each task. Each thing that is asked about has some twenty others like it, told of in the
+/// same words. `filler`: its paragraphs stay whole.
 ProseWorld prose_world(const std::string& filler, int n, unsigned seed);
 
 /// One invented record a line between the filler's lines, `records` of them; n counts and n sums over them.

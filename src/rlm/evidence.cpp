@@ -15,7 +15,8 @@ constexpr std::size_t kSentenceBytesMax = 400;
 /// Verse, tables and broken-off sentences have no stop for long: they end with a line.
 constexpr text::SentenceRule kProse = {.line_bytes_min = kSentenceBytesMax / 2, .bytes_min = 20};
 
-/// The sentence at `range` of a passage. Lines before it that lost their stop don't belong to one that holds all.
+/// The sentence at `range` of a passage. Lines before it that lost their stop don't belong to one that holds
+/// all.
 Evidence evidence_at(std::string_view passage, const text::Range& range, std::size_t passage_begin,
                      const std::set<std::string>& asked) {
   std::string_view sentence = passage.substr(range.begin, range.end - range.begin);
@@ -34,7 +35,58 @@ Evidence evidence_at(std::string_view passage, const text::Range& range, std::si
   return evidence;
 }
 
+std::set<std::string> asked_by(const Ranked& found) {
+  std::set<std::string> asked;
+  for (const auto& word : found.rarity) asked.insert(asked.end(), word.first);
+  return asked;
+}
+
+double weight_of(const std::set<std::string>& words, const Ranked& found) {
+  double sum = 0;
+  for (const std::string& word : words) {
+    if (const auto weight = found.rarity.find(word); weight != found.rarity.end()) sum += weight->second;
+  }
+  return sum;
+}
+
 }  // namespace
+
+std::size_t order_by_sentences(const Passages& passages, Ranked& found) {
+  const std::set<std::string> asked = asked_by(found);
+  struct Order {
+    bool whole = false;
+    double score = 0;
+    Found passage = {};
+  };
+  std::vector<Order> orders;
+  for (const Found& passage : found.best) {
+    Order order{.passage = passage};
+    const std::string_view text = passages.text_of(passage);
+    for (const text::Range& range : text::sentences_of(text, kProse)) {
+      const std::set<std::string> words = word_set(text.substr(range.begin, range.end - range.begin));
+      order.score = std::max(order.score, weight_of(words, found));
+      order.whole = order.whole || std::ranges::includes(words, asked);
+    }
+    order.passage.score += order.score;
+    orders.push_back(order);
+  }
+  std::ranges::stable_sort(orders, [](const Order& a, const Order& b) {
+    return a.whole != b.whole ? a.whole : a.passage.score > b.passage.score;
+  });
+  for (std::size_t i = 0; i < orders.size(); ++i) found.best[i] = orders[i].passage;
+  return static_cast<std::size_t>(std::ranges::count_if(orders, &Order::whole));
+}
+
+double share_held(const Ranked& found, const std::set<std::string>& names, std::string_view passage) {
+  const std::set<std::string> words = word_set(passage);
+  double all = 0, held = 0;
+  for (const auto& [word, weight] : found.rarity) {
+    if (names.contains(word)) continue;
+    all += weight;
+    held += words.contains(word) ? weight : 0;
+  }
+  return all > 0 ? held / all : 1;
+}
 
 std::set<std::string> word_set(std::string_view text) {
   std::set<std::string> words;
@@ -44,17 +96,13 @@ std::set<std::string> word_set(std::string_view text) {
 
 std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Found>& read,
                                   const Ranked& found) {
-  std::set<std::string> asked;
-  for (const auto& word : found.rarity) asked.insert(asked.end(), word.first);
+  const std::set<std::string> asked = asked_by(found);
   std::vector<Evidence> evidence;
   for (const Found& passage : read) {
     const std::string_view text = passages.text_of(passage);
     for (const text::Range& range : text::sentences_of(text, kProse)) {
       Evidence one = evidence_at(text, range, passage.begin, asked);
-      for (const std::string& word : word_set(one.text)) {
-        if (const auto weight = found.rarity.find(word); weight != found.rarity.end())
-          one.score += weight->second;
-      }
+      one.score = weight_of(word_set(one.text), found);
       evidence.push_back(std::move(one));
     }
   }

@@ -50,7 +50,9 @@ base::Result<Part> part_of(Run& run, const std::string& question, const std::str
   part.response = answer.text;
   part.seconds = answer.seconds;
   const std::string_view said = base::trimmed(answer.text);
-  if (said.ends_with('?') && is_part_of(std::string(said), question)) part.question = said;
+  const bool names =
+      names_one_of(prose_question(question), said);  // without it it asks for anything of its kind
+  if (said.ends_with('?') && names && is_part_of(std::string(said), question)) part.question = said;
   return part;
 }
 

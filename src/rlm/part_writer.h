@@ -1,6 +1,6 @@
-// Has the root model name what must be known first where a question takes two steps.
-// Thread-safety: any thread. Errors: the asker's. Cost: one call, some 200 prompt tokens of which all but the question
-// are the same every time, and ten written.
+// Has the root model name what must be known first where a question takes two steps. Thread-safety: any
+// thread. Errors: the asker's. Cost: one call, some 200 prompt tokens of which all but the question are the
+// same every time, and ten written.
 #pragma once
 
 #include <string>

@@ -58,7 +58,8 @@ bool repeats(const std::string& answer, const ProseQuestion& question) {
          std::ranges::all_of(words, [&](const std::string& word) { return asked.contains(word); });
 }
 
-/// Whether the quote states it: half of its words that the question doesn't have. A yes or no can't be looked for.
+/// Whether the quote states it: half of its words that the question doesn't have. A yes or no can't be looked
+/// for.
 bool states(std::string_view quote, const std::string& answer, const ProseQuestion& question) {
   const std::set<std::string> asked = word_set(question.text), held = word_set(quote);
   std::size_t told = 0, stated = 0;

@@ -1,8 +1,9 @@
-// Has the leaf model read passages and answer with a quote, which must stand in one of them. What doesn't is said to
-// it once; then the passages don't tell. A leaf below 300M parameters is given the sentences that bear on the question
-// instead, and the quote is the one that has the words of its answer.
+// Has the leaf model read passages and answer with a quote, which must stand in one of them. What doesn't is
+// said to it once; then the passages don't tell. A leaf below 300M parameters is given the sentences that
+// bear on the question instead, and the quote is the one that has the words of its answer.
 //
-// Thread-safety: one thread's. Errors: the asker's. Cost: one call of the leaf, two at most: some 300 tokens a passage.
+// Thread-safety: one thread's. Errors: the asker's. Cost: one call of the leaf, two at most: some 300 tokens
+// a passage.
 #pragma once
 
 #include <optional>

@@ -121,8 +121,8 @@ std::size_t cut_of(std::string_view text, std::size_t begin, std::size_t bytes) 
   return limit;  // bytes that are no characters
 }
 
-/// Where a passage that begins at `begin` had best end: at most `bytes`, and a mark's two, later. It takes whole
-/// paragraphs up to three quarters of that, or one that is longer. A heading goes with what follows it.
+/// Where a passage that begins at `begin` had best end: at most `bytes`, and a mark's two, later. It takes
+/// whole paragraphs up to three quarters of that, or one that is longer. A heading goes with what follows it.
 std::size_t end_of(std::string_view text, std::size_t begin, std::size_t bytes) {
   const std::size_t limit = std::min(text.size(), begin + bytes), enough = begin + bytes * 3 / 4;
   std::size_t end = begin, last = begin;  // of whole paragraphs, and where the last of them begins

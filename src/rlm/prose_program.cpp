@@ -1,12 +1,15 @@
 #include "rlm/prose_program.h"
 
 #include <algorithm>
+#include <set>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/utf8.h"
 #include "rlm/aggregate.h"
+#include "rlm/evidence.h"
 #include "rlm/part_writer.h"
 #include "rlm/passage_reader.h"
 #include "rlm/passages.h"
@@ -22,6 +25,8 @@ constexpr std::size_t kShownBytes = 400;
 constexpr int kHopsMax = 2;
 /// A passage with less than this share of the best one's score is left for later.
 constexpr double kNearTheBest = 0.6;
+constexpr double kHeldMin = 0.5;  // share_held() of a passage that is read late
+constexpr std::size_t kCandidates = 12;
 
 std::string shortened(std::string_view text) {
   const std::string_view shown = base::cut_utf8(text, kShownBytes);
@@ -91,29 +96,44 @@ class ProseProgram {
 
   /// The answer, its quotes put into the strategy; "": the text doesn't tell, and why_not_ says why.
   base::Result<std::string> find(const ProseQuestion& question, int hops) {
-    TRY_ASSIGN(const Ranked found, search(question));
+    std::size_t whole = 0;  // have a sentence with all of the question's words: others are asked for alike
+    TRY_ASSIGN(Ranked found, search(question, whole));
     if (const std::string absent = absent_name(question, found); !absent.empty()) {
       if (hops == 0) why_not_ = fmt::format("nothing in it is called \"{}\"", absent);
       return std::string();
     }
-    std::size_t near = 0;
-    while (near < std::min(found.best.size(), run_.bounds.passages_read) &&
-           found.best[near].score >= kNearTheBest * found.best[0].score)
-      ++near;
+    const std::size_t most = std::min(found.best.size(), run_.bounds.passages_read);
+    std::size_t near = std::min(whole, most);
+    while (whole == 0 && near < most && found.best[near].score >= kNearTheBest * found.best[0].score) ++near;
     TRY_ASSIGN(std::string answer, read(question, found, 0, near));
     if (answer.empty() && hops < kHopsMax) {
       TRY_ASSIGN(answer, find_by_part(question, hops));
     }
     if (answer.empty() && hops == 0) {
+      leave_what_is_far(question, found, near);
       TRY_ASSIGN(answer, read(question, found, near, near + run_.bounds.passages_read));
     }
     return answer;
   }
 
-  base::Result<Ranked> search(const ProseQuestion& question) {
-    TRY_ASSIGN(Ranked found, passages_->search(question.query, 2 * run_.bounds.passages_read, watch_));
+  /// From the passage `begin` on: it is only read late, when a name alone would be taken for an answer.
+  void leave_what_is_far(const ProseQuestion& question, Ranked& found, std::size_t begin) const {
+    std::set<std::string> names;
+    for (const auto& name : question.names) names.insert(name.begin(), name.end());
+    const auto from = found.best.begin() + static_cast<std::ptrdiff_t>(begin);
+    found.best.erase(std::remove_if(from, found.best.end(),
+                                    [&](const Found& f) {
+                                      return share_held(found, names, passages_->text_of(f)) < kHeldMin;
+                                    }),
+                     found.best.end());
+  }
+
+  base::Result<Ranked> search(const ProseQuestion& question, std::size_t& whole) {
+    TRY_ASSIGN(Ranked found, passages_->search(question.query, kCandidates, watch_));
+    whole = order_by_sentences(*passages_, found);
     json shown = json::array();
-    for (const Found& f : found.best) {
+    for (const Found& f :
+         std::span(found.best).first(std::min(found.best.size(), run_.bounds.passages_read))) {
       shown.push_back({{"begin", f.begin},
                        {"end", f.end},
                        {"score", f.score},

@@ -150,6 +150,30 @@ TEST_F(ProseProgramTest, AWayThatEndsNowhereLeavesNoQuote) {
   EXPECT_LE(calls_.size(), 7U);
 }
 
+/// Names and a kind alone would find any of them.
+TEST_F(ProseProgramTest, APartWithoutTheNameIsNone) {
+  EXPECT_THAT(ask("In which year was the captain of the Marigold married?",
+                  {"Not in the text.", "Who is the captain?", "Not in the text."}),
+              StartsWith("Not in the text: "));
+  EXPECT_LE(calls_.size(), 3U);
+}
+
+TEST_F(ProseProgramTest, ASentenceWithAllOfTheWordsIsReadAlone) {
+  const std::string like =
+      "The password of the mill in Oslo was asked for by the miller of the mill in Porto.\n\n";
+  std::string text = "The password of the bank in Oslo is amber.\n\n";
+  for (int i = 0; i < 100; ++i)
+    text += "Nothing was seen on day " + std::to_string(i) + ", as ever before.\n\n";
+  text += "The secret password of the mill in Oslo is heron.\n\n";
+  for (int i = 0; i < 100; ++i)
+    text += "Nothing was seen on day " + std::to_string(i) + ", as ever before.\n\n";
+  text += like + like + like;
+  EXPECT_THAT(ask("What is the secret password of the mill in Oslo?",
+                  {"Quote: \"The secret password of the mill in Oslo is heron.\"\nAnswer: heron"}, text),
+              StartsWith("heron\n"));
+  EXPECT_THAT(said_to(0), AllOf(Not(HasSubstr("amber")), Not(HasSubstr("miller"))));
+}
+
 TEST_F(ProseProgramTest, AModelThatSplitsForEverEnds) {
   std::vector<std::string> says;
   for (int i = 0; i < 100; ++i) {

@@ -12,13 +12,15 @@ struct ProseQuestion {
   std::string text;        // as the model is asked it
   std::string query = {};  // what is searched for
   std::string known = {};  // what was found before: "Who is the captain? Ada Quill"; "": nothing
-  /// Each the words of a name that it is about, as words_of() has them. Of Ada Quill's boat in Oslo: {ada, quill}, {oslo}.
+  /// Each the words of a name that it is about, as words_of() has them. Of Ada Quill's boat in Oslo: {ada,
+  /// quill}, {oslo}.
   std::vector<std::vector<std::string>> names = {};
 };
 
 /// Without anything known: searched for by its own words.
 ProseQuestion prose_question(const std::string& text);
-/// The same once the answer to a part of it is known: searched for by that and by the words that are no part's.
+/// The same once the answer to a part of it is known: searched for by that and by the words that are no
+/// part's.
 ProseQuestion with_known(const ProseQuestion& question, const std::string& part, const std::string& answer);
 
 /// Whether the text has at least half of a name's words, of one of the names; or there are none.

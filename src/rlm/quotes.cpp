@@ -9,8 +9,8 @@
 namespace pmt::rlm {
 namespace {
 
-/// Bytes of a sign in UTF-8 at `at` that is written in several ways: curly quotation marks, dashes, "…", a no-break
-/// space. 0: it is none.
+/// Bytes of a sign in UTF-8 at `at` that is written in several ways: curly quotation marks, dashes, "…", a
+/// no-break space. 0: it is none.
 std::size_t sign_at(std::string_view text, std::size_t at) {
   for (const std::string_view sign :
        {"\u2018", "\u2019", "\u201c", "\u201d", "\u2013", "\u2014", "\u2026", "\u00a0"}) {
