@@ -11,6 +11,7 @@
 #include "api/json/spending_json.h"
 #include "api/routes/cache_figures.h"
 #include "api/routes/cache_routes.h"
+#include "api/routes/entry_list.h"
 #include "base/version.h"
 #include "dashboard/page.h"
 
@@ -26,12 +27,17 @@ struct Query {
   std::string kind, text;
   std::string only;  // of requests: "": all
   std::size_t page = 0;
+  bool fold = false;  // of cached answers
 };
 
 base::Result<Query> read_query(const Exchange& exchange) {
   Query query{.kind = std::string(exchange.request.query_value("kind")),
               .text = std::string(exchange.request.query_value("q")),
               .only = std::string(exchange.request.query_value("only"))};
+  const std::string_view fold = exchange.request.query_value("fold");
+  if (!fold.empty() && fold != "true" && fold != "false")
+    return name_field(base::invalid("must be true or false", "fold"));
+  query.fold = fold == "true";
   const std::string_view page = exchange.request.query_value("page");
   if (!page.empty()) {
     const auto [end, error] = std::from_chars(page.data(), page.data() + page.size(), query.page);
@@ -45,16 +51,6 @@ base::Result<Query> read_query(const Exchange& exchange) {
   return query;
 }
 
-bool matches(const json& item, const std::string& text) {
-  if (text.empty()) return true;
-  const auto lower = [](std::string s) {
-    std::ranges::transform(s, s.begin(),
-                           [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
-    return s;
-  };
-  return lower(to_text(item)).find(lower(text)) != std::string::npos;
-}
-
 void answer_page(const Exchange& exchange, const Query& query, std::size_t total, json items) {
   send_json(*exchange.responder, 200,
             to_text({{"kind", query.kind},
@@ -64,32 +60,18 @@ void answer_page(const Exchange& exchange, const Query& query, std::size_t total
                      {"items", std::move(items)}}));
 }
 
-/// Reads every entry: meant for people, not for programs.
 void list_cache(const ApiOptions& options, const Exchange& exchange, const Query& query) {
-  struct Line {
-    std::int64_t stored;
-    json entry;
-  };
-  std::vector<Line> lines;
-  std::size_t total = 0;
-  const std::size_t wanted = (query.page + 1) * kPageSize;
-  const auto newer = [](const Line& a, const Line& b) { return a.stored > b.stored; };
-  if (options.cache != nullptr) {
-    options.cache->visit({}, [&](const Key& key, const response_cache::Entry& entry) {
-      json item = entry_json(key, entry, options.clock->now());
-      if (!matches(item, query.text)) return;
-      ++total;
-      lines.push_back({entry.stored_unix_s, listed_json(std::move(item), entry.meta)});
-      if (lines.size() < 2 * wanted + 1000) return;
-      std::ranges::partial_sort(lines, lines.begin() + static_cast<std::ptrdiff_t>(wanted), newer);
-      lines.resize(wanted);
-    });
-  }
-  std::ranges::sort(lines, newer);
-  json items = json::array();
-  for (std::size_t i = query.page * kPageSize; i < std::min(lines.size(), wanted); ++i)
-    items.push_back(std::move(lines[i].entry));
-  answer_page(exchange, query, total, std::move(items));
+  EntryList list;
+  if (options.cache != nullptr)
+    list = list_entries(*options.cache, *options.clock,
+                        {.text = query.text, .page = query.page, .page_size = kPageSize, .fold = query.fold});
+  send_json(*exchange.responder, 200,
+            to_text({{"kind", query.kind},
+                     {"page", query.page},
+                     {"page_size", kPageSize},
+                     {"total", list.entries},
+                     {"lines", list.lines},
+                     {"items", std::move(list.items)}}));
 }
 
 /// Not the dashboard's own polling.
@@ -120,7 +102,7 @@ void list_requests(const RecentRequests& recent, const Exchange& exchange, const
   for (const auto& record : recent.latest()) {
     if (!is_shown(*record) || (trajectories && !is_trajectory(*record))) continue;
     if (!belongs(*record, query.only)) continue;
-    if (!query.text.empty() && !matches(record_json(*record), query.text)) continue;
+    if (!query.text.empty() && !holds_text(record_json(*record), query.text)) continue;
     if (total / kPageSize == query.page) items.push_back(record_json(*record));
     ++total;
   }

@@ -77,8 +77,10 @@ TEST_F(Dashboard, TheStreamsFirstEventHoldsWhatHappened) {
 TEST_F(Dashboard, EntriesAreFoundPagedAndFlagged) {
   ask(0);
   for (int i = 0; i < 30; ++i)
-    send("PUT", "/v1/cache/entries/k" + std::to_string(i), R"({"value": "v", "tags": ["bulk"]})");
+    send("PUT", "/v1/cache/entries/k" + std::to_string(i),
+         R"({"value": )" + std::to_string(i) + R"(, "tags": ["bulk"]})");
   EXPECT_EQ(items("kind=cache")["total"], 31);
+  EXPECT_EQ(items("kind=cache")["lines"], 31);
   EXPECT_EQ(items("kind=cache")["items"].size(), 20U);
   EXPECT_EQ(items("kind=cache&page=1")["items"].size(), 11U);
   EXPECT_EQ(items("kind=cache&page=9")["items"].size(), 0U);
@@ -129,8 +131,8 @@ TEST_F(Dashboard, RequestsAreFoundByWhatBecameOfThem) {
 }
 
 TEST_F(Dashboard, BadQueriesNameTheField) {
-  for (const char* query :
-       {"", "kind=all", "kind=cache&page=-1", "kind=cache&page=x", "kind=requests&only=all"})
+  for (const char* query : {"", "kind=all", "kind=cache&page=-1", "kind=cache&page=x", "kind=cache&fold=x",
+                            "kind=requests&only=all"})
     EXPECT_EQ(send("GET", std::string("/v1/dashboard/items?") + query).status, 400) << query;
 }
 
