@@ -19,6 +19,7 @@
 #include "api/routes/knowledge_routes.h"
 #include "api/routes/knowledge_worker.h"
 #include "api/routes/model_routes.h"
+#include "api/routes/semantic_routes.h"
 #include "api/routes/status_routes.h"
 #include "api/routes/token_routes.h"
 #include "api/routes/upstream_routes.h"
@@ -67,6 +68,7 @@ struct Api::Impl {
     add_rerank_routes(router, options);
     add_token_routes(router, options, tokenizing);
     add_cache_routes(router, options, tenants, background);
+    add_semantic_routes(router, options, background);
     add_knowledge_routes(router, options, knowledge);
     add_status_routes(router, options);
     add_model_routes(router, options);

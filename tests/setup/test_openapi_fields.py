@@ -44,6 +44,7 @@ READ = {
     "api/json/parse_tools.cpp: kCallRules": ("ToolCall",),
     "api/json/parse_tools.cpp: kCalledRules": ("ToolCall.function", "Message.function_call"),
     "api/json/cache_entry_json.cpp: kRules": ("PutEntry",),
+    "api/routes/semantic_routes.cpp: kRules": ("JudgePair",),
     "api/completions/embedding_routes.cpp: kRules": ("EmbeddingRequest",),
     "api/completions/rerank_routes.cpp: kRules": ("RerankRequest",),
     "api/completions/rerank_routes.cpp: read_document": ("RerankRequest.documents",),

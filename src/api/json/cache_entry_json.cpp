@@ -140,9 +140,17 @@ json semantic_json(const response_cache::SemanticStats& stats, std::uint64_t hit
   for (int i = 1; i < text::kDifferences; ++i) {
     vetoed[text::to_string(static_cast<text::Difference>(i))] = stats.vetoed[static_cast<std::size_t>(i)];
   }
+  const response_cache::ShareInterval wrong =
+      response_cache::interval_of(static_cast<double>(stats.wrong), static_cast<double>(stats.compared));
   return {{"entries", stats.entries},
           {"lookups", stats.lookups},
           {"hits", hits},
+          {"quality",
+           {{"compared", stats.compared},
+            {"wrong", stats.wrong},
+            {"wrong_low", wrong.low},
+            {"wrong_high", wrong.high}}},
+          {"judged", {{"same", stats.judged_same}, {"different", stats.judged_different}}},
           {"explored", stats.explored},
           {"shadow", {{"hits", stats.shadow_hits}, {"wrong", stats.shadow_wrong}}},
           {"vetoed", std::move(vetoed)},

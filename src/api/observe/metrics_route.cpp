@@ -123,6 +123,13 @@ void add_semantic_of(Families& out, const base::User& owner, const response_cach
   count("explored", "Of those, that could have been, and were computed to learn", counts.explored);
   count("agreed", "Computed answers that agreed with the nearest question's", counts.agreed);
   count("disagreed", "Computed answers that differed from it", counts.disagreed);
+  const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+    out.gauge(std::string(kSemanticCache) + name, help, static_cast<double>(value), owner_labels(owner));
+  };
+  gauge("compared", "Pairs that could be served and whose answers were compared or judged", counts.compared);
+  gauge("wrong", "Of those, whose answers differ", counts.wrong);
+  gauge("judged_same", "Pairs whose answers somebody called the same", counts.judged_same);
+  gauge("judged_different", "Pairs whose answers somebody called different", counts.judged_different);
 }
 
 void add_semantic(Families& out, const response_cache::SemanticTier& semantic,

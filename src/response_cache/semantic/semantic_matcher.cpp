@@ -1,5 +1,6 @@
 #include "response_cache/semantic/semantic_matcher.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -15,6 +16,12 @@ struct Allowed {
   PairEvidence evidence;
 };
 
+base::Digest pair_of(const Key& key, const text::Question& question) {
+  std::string both = key.hex();
+  for (const std::string& word : question.words) both.append(" ").append(word);
+  return base::sha256(both);
+}
+
 }  // namespace
 
 Match SemanticMatcher::match(const Scope& scope, const text::Question& question,
@@ -27,6 +34,10 @@ Match SemanticMatcher::match(const Scope& scope, const text::Question& question,
   {
     const std::lock_guard lock(mutex_);
     for (const Neighbour& neighbour : near) {
+      if (!barred_.empty() && barred_.contains(pair_of(neighbour.key, question))) {
+        match.nearest_barred |= neighbour.id == near.front().id;
+        continue;
+      }
       // If there is none, it is just being removed.
       if (const auto item = items_.find(neighbour.id); item != items_.end())
         known.emplace_back(neighbour, item->second);
@@ -91,6 +102,31 @@ void SemanticMatcher::learn(const Match::Candidate& candidate, bool agree) {
   const auto item = items_.find(candidate.id);
   if (item == items_.end()) return;
   ++(agree ? item->second.agreed : item->second.disagreed);
+}
+
+void SemanticMatcher::unlearn(const Match::Candidate& candidate, bool agree) {
+  rule_.forget(candidate.figures, agree);
+  const std::lock_guard lock(mutex_);
+  const auto item = items_.find(candidate.id);
+  if (item == items_.end()) return;
+  int& said = agree ? item->second.agreed : item->second.disagreed;
+  said = std::max(0, said - 1);
+}
+
+void SemanticMatcher::bar(const Key& key, const text::Question& question) {
+  const base::Digest pair = pair_of(key, question);
+  const std::lock_guard lock(mutex_);
+  if (!barred_.insert(pair).second) return;
+  barred_in_order_.push_back(pair);
+  if (barred_in_order_.size() <= kBarredMax) return;
+  barred_.erase(barred_in_order_.front());
+  barred_in_order_.pop_front();
+}
+
+void SemanticMatcher::unbar(const Key& key, const text::Question& question) {
+  const base::Digest pair = pair_of(key, question);
+  const std::lock_guard lock(mutex_);
+  if (barred_.erase(pair) > 0) std::erase(barred_in_order_, pair);
 }
 
 }  // namespace pmt::response_cache

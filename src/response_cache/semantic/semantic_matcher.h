@@ -9,12 +9,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "response_cache/semantic/semantic_index.h"
 #include "response_cache/semantic/semantic_rule.h"
@@ -34,6 +36,7 @@ struct Match {
   std::optional<Candidate> best;  // empty: no neighbour, or all vetoed
   double nearest_cosine = 0;      // of the nearest, vetoed or not; 0: the scope is empty
   text::Difference nearest_veto = text::Difference::kNone;
+  bool nearest_barred = false;  // somebody said that its answer is another one
 };
 
 class SemanticMatcher {
@@ -50,9 +53,15 @@ class SemanticMatcher {
   bool contains(std::uint64_t id) const;
   /// Both answers are known: the rule and the entry's record learn.
   void learn(const Match::Candidate& candidate, bool agree);
+  void unlearn(const Match::Candidate& candidate, bool agree);
+  /// From now on this entry is no candidate for this question, in these words or with other case and punctuation; of
+  /// kBarredMax such pairs the oldest is forgotten.
+  void bar(const Key& key, const text::Question& question);
+  void unbar(const Key& key, const text::Question& question);
   std::size_t size() const { return index_.size(); }
 
  private:
+  static constexpr std::size_t kBarredMax = 10'000;
   struct Item {
     std::shared_ptr<const text::Question> facts;  // shared, so that they are compared outside the lock
     std::uint64_t group = 0;
@@ -63,6 +72,8 @@ class SemanticMatcher {
   SemanticRule& rule_;
   mutable std::mutex mutex_;
   std::unordered_map<std::uint64_t, Item> items_;
+  std::deque<base::Digest> barred_in_order_;  // the oldest first
+  std::unordered_set<base::Digest, base::DigestHash> barred_;
 };
 
 }  // namespace pmt::response_cache

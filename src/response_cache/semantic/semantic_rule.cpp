@@ -61,6 +61,22 @@ bool within(double wrong, double count, double error_max, RuleBound bound) {
   return incomplete_beta(wrong + 1, count - wrong, allowed) >= bound.confidence;
 }
 
+ShareInterval interval_of(double wrong, double count) {
+  if (count <= 0) return {};
+  constexpr double kTail = 0.025;
+  // The share at which `a` or more of the count have a chance of `chance`: it grows with the share.
+  const auto share_at = [](double a, double b, double chance) {
+    double low = 0, high = 1;
+    for (int i = 0; i < 50; ++i) {
+      const double middle = (low + high) / 2;
+      (incomplete_beta(a, b, middle) < chance ? low : high) = middle;
+    }
+    return (low + high) / 2;
+  };
+  return {.low = wrong <= 0 ? 0 : share_at(wrong, count - wrong + 1, kTail),
+          .high = wrong >= count ? 1 : share_at(wrong + 1, count - wrong, 1 - kTail)};
+}
+
 PairFigures figures_of(const PairEvidence& e) {
   const double closeness = -std::log(std::max(1 - e.cosine, 0.0) + 0.01);  // 0 at .0, 1.6 at .8, 3.9 at .99
   const double lead = e.rival > 0 ? std::clamp(e.cosine - e.rival, -0.2, 0.3) : 0.3;
@@ -84,6 +100,16 @@ void SemanticRule::learn(const PairFigures& pair, bool agree) {
   refit();
   cuts_.clear();
   refit_at_ = learnt_ + std::max<std::size_t>(32, learnt_ / 16);
+}
+
+void SemanticRule::forget(const PairFigures& pair, bool agree) {
+  const std::lock_guard lock(mutex_);
+  const auto said = std::find_if(labels_.rbegin(), labels_.rend(), [&](const Label& label) {
+    return label.agree == agree && label.pair.x == pair.x;
+  });
+  if (said == labels_.rend()) return;
+  labels_.erase(std::next(said).base());
+  cuts_.clear();
 }
 
 /// Newton's method on the labels' likelihood and the shipped coefficients as a Gaussian prior.

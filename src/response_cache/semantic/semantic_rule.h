@@ -64,6 +64,12 @@ struct RuleBound {
 /// Whether `wrong` of `count` labels do (Clopper-Pearson).
 bool within(double wrong, double count, double error_max, RuleBound bound = {});
 
+struct ShareInterval {
+  double low = 0, high = 1;
+};
+/// Where the true share of wrong ones lies, by `wrong` of `count`, at 95% (Clopper-Pearson); all of [0, 1] without any.
+ShareInterval interval_of(double wrong, double count);
+
 class SemanticRule {
  public:
   struct Options {
@@ -75,6 +81,8 @@ class SemanticRule {
 
   Judgement judge(const PairFigures& pair, double error_max);
   void learn(const PairFigures& pair, bool agree);
+  /// Takes back the latest label that said this; what was refitted by it stays until the next refit.
+  void forget(const PairFigures& pair, bool agree);
 
   std::array<double, kFigures> coefficients() const;
   std::size_t labels() const;

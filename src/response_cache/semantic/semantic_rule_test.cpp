@@ -46,6 +46,30 @@ TEST(SemanticRule, AWrongLabelStopsWhatIsNoSurer) {
   EXPECT_FALSE(rule.judge(sure, 0.05).serve());
 }
 
+/// The bounds are those of statistical tables (Clopper and Pearson 1934).
+TEST(SemanticRule, TheIntervalOfAShareIsExact) {
+  EXPECT_EQ(interval_of(0, 0).low, 0);
+  EXPECT_EQ(interval_of(0, 0).high, 1);
+  EXPECT_EQ(interval_of(0, 10).low, 0);
+  EXPECT_NEAR(interval_of(0, 10).high, 0.3085, 1e-4);
+  EXPECT_NEAR(interval_of(1, 20).low, 0.0013, 1e-4);
+  EXPECT_NEAR(interval_of(1, 20).high, 0.2487, 1e-4);
+  EXPECT_NEAR(interval_of(10, 10).low, 0.6915, 1e-4);
+  EXPECT_EQ(interval_of(10, 10).high, 1);
+}
+
+TEST(SemanticRule, ALabelThatIsTakenBackCountsNoMore) {
+  SemanticRule rule;
+  const double before = rule.judge(pair_at(0.99, 0), 0.1).threshold;
+  rule.learn(pair_at(0.99, 0), false);
+  EXPECT_GT(rule.judge(pair_at(0.99, 0), 0.1).threshold, before);
+  rule.forget(pair_at(0.99, 0), true);
+  EXPECT_EQ(rule.labels(), 1U) << "nobody said that they agree";
+  rule.forget(pair_at(0.99, 0), false);
+  EXPECT_EQ(rule.labels(), 0U);
+  EXPECT_EQ(rule.judge(pair_at(0.99, 0), 0.1).threshold, before);
+}
+
 /// Pairs whose chance to agree follows the cosine; the rule must serve, and serve within its bound.
 TEST(SemanticRule, LearnsAThresholdThatHolds) {
   for (const double error_max : {0.02, 0.05}) {

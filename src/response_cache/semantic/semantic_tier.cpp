@@ -16,8 +16,8 @@ struct SemanticTier::Pending {
   text::Question facts;
   std::vector<float> vector;
   std::optional<Match::Candidate> candidate;
-  std::string candidate_answer;
-  bool shadow_hit = false;
+  std::string candidate_question, candidate_answer;
+  bool could_serve = false, shadow_hit = false;
 };
 
 namespace {
@@ -110,11 +110,21 @@ SemanticCounts& SemanticCounts::operator+=(const SemanticCounts& other) {
   agreed += other.agreed;
   disagreed += other.disagreed;
   shadow_wrong += other.shadow_wrong;
+  compared += other.compared;
+  wrong += other.wrong;
+  judged_same += other.judged_same;
+  judged_different += other.judged_different;
   return *this;
 }
 
 void SemanticTier::count(const Pending& pending, std::uint64_t SemanticCounts::*what) {
   counts_.change(pending.question.who.view(), [what](SemanticCounts& counts) { ++(counts.*what); });
+}
+
+void SemanticTier::count(const base::User& who, std::uint64_t SemanticCounts::*what, int change) {
+  counts_.change(who.view(), [=](SemanticCounts& counts) {
+    counts.*what += static_cast<std::uint64_t>(static_cast<std::int64_t>(change));
+  });
 }
 
 double SemanticTier::draw() {
@@ -203,6 +213,11 @@ SemanticTier::Decision SemanticTier::decide(const std::shared_ptr<Pending>& pend
   }
   if (!match.best || entry == nullptr) {
     decision.similarity = match.nearest_cosine;
+    if (match.nearest_barred) {
+      decision.why = fmt::format("the nearest question (similarity {:.3f}) was judged to have another answer",
+                                 match.nearest_cosine);
+      return decision;
+    }
     decision.why = fmt::format("the nearest question (similarity {:.3f}) differs in: {}",
                                match.nearest_cosine, text::to_string(match.nearest_veto));
     return decision;
@@ -211,9 +226,10 @@ SemanticTier::Decision SemanticTier::decide(const std::shared_ptr<Pending>& pend
   decision.similarity = best.cosine;
   decision.key = best.key;
   pending->candidate = best;
+  pending->candidate_question = entry->meta.question;
   pending->candidate_answer = answer_text(std::get<RecordedAnswer>(entry->value.content));
-  const bool could = best.judgement.serve();
-  if (!could) {
+  pending->could_serve = best.judgement.serve();
+  if (!pending->could_serve) {
     decision.why = fmt::format(
         "the nearest question (similarity {:.3f}) has the same answer with chance {}, and "
         "error_max {} asks for {} ({})",
@@ -232,6 +248,7 @@ SemanticTier::Decision SemanticTier::decide(const std::shared_ptr<Pending>& pend
     decision.why = fmt::format("explored: a question of similarity {:.3f} could have served, and is checked",
                                best.cosine);
   } else {
+    keep_pair(*pending, SemanticPair::Outcome::kServed, "");
     decision.entry = std::move(entry);
     decision.pending = nullptr;
   }
@@ -253,10 +270,27 @@ void SemanticTier::add(const Pending& pending, const Key& key, std::uint64_t sam
   if (older != 0) matcher_.remove(older);
 }
 
-void SemanticTier::learn(const Pending& pending, const Key& key, bool agree) {
+void SemanticTier::keep_pair(const Pending& pending, SemanticPair::Outcome outcome,
+                             const std::string& computed) {
+  pairs_.add({.unix_s = clock_.unix_seconds(),
+              .who = pending.question.who,
+              .question = pending.question.text,
+              .nearest = pending.candidate_question,
+              .answer = pending.candidate_answer,
+              .computed = computed,
+              .could_serve = pending.could_serve,
+              .outcome = outcome,
+              .candidate = *pending.candidate,
+              .facts = pending.facts});
+}
+
+void SemanticTier::learn(const Pending& pending, const Key& key, const std::string& computed, bool agree) {
   matcher_.learn(*pending.candidate, agree);
   count(pending, agree ? &SemanticCounts::agreed : &SemanticCounts::disagreed);
   if (pending.shadow_hit && !agree) count(pending, &SemanticCounts::shadow_wrong);
+  if (pending.could_serve) count(pending, &SemanticCounts::compared);
+  if (pending.could_serve && !agree) count(pending, &SemanticCounts::wrong);
+  keep_pair(pending, agree ? SemanticPair::Outcome::kAgreed : SemanticPair::Outcome::kDisagreed, computed);
   add(pending, key, agree ? pending.candidate->id : 0);
 }
 
@@ -264,18 +298,18 @@ void SemanticTier::computed(const std::shared_ptr<Pending>& pending, const Key& 
                             const RecordedAnswer& answer) {
   if (!pending->candidate) return add(*pending, key, 0);
   const std::string text = answer_text(answer);
-  if (plain(text) == plain(pending->candidate_answer)) return learn(*pending, key, true);
+  if (plain(text) == plain(pending->candidate_answer)) return learn(*pending, key, text, true);
   const std::string a = beginning(text), b = beginning(pending->candidate_answer);
   if (plain(a).empty() || plain(b).empty() ||
       text::difference(text::question_of(a), text::question_of(b)) != text::Difference::kNone) {
-    return learn(*pending, key, false);
+    return learn(*pending, key, text, false);
   }
   std::vector<llm::EmbedInput> inputs{{.text = a}, {.text = b}};
   embedder_.embed_async(std::move(inputs), {},
-                        [this, pending, key](const base::Result<llm::Embeddings>& two) {
+                        [this, pending, key, text](const base::Result<llm::Embeddings>& two) {
                           constexpr double kSameAnswer = 0.9;
                           if (!two) return add(*pending, key, 0);
-                          learn(*pending, key, cosine_of_two(*two) >= kSameAnswer);
+                          learn(*pending, key, text, cosine_of_two(*two) >= kSameAnswer);
                         });
 }
 
@@ -288,6 +322,59 @@ void SemanticTier::found(const std::shared_ptr<Pending>& pending, const Key& key
     place->second = kOnItsWay;
   }
   computed(pending, key, answer);
+}
+
+/// The rule and the counters, from what was known of a pair's answers to what is known now.
+void SemanticTier::move_labels(const SemanticPair& before, const SemanticPair& after) {
+  const auto count_label = [&](bool same, int change) {
+    change > 0 ? matcher_.learn(after.candidate, same) : matcher_.unlearn(after.candidate, same);
+    if (!after.could_serve) return;
+    count(after.who, &SemanticCounts::compared, change);
+    if (!same) count(after.who, &SemanticCounts::wrong, change);
+  };
+  if (before.same() != after.same()) {
+    if (const auto was = before.same()) count_label(*was, -1);
+    if (const auto is = after.same()) count_label(*is, 1);
+  }
+  const auto count_verdict = [&](Verdict verdict, int change) {
+    if (verdict == Verdict::kSame) count(after.who, &SemanticCounts::judged_same, change);
+    if (verdict == Verdict::kDifferent) count(after.who, &SemanticCounts::judged_different, change);
+  };
+  count_verdict(before.verdict, -1);
+  count_verdict(after.verdict, 1);
+}
+
+base::Result<SemanticPair> SemanticTier::judge(const Judging& judging) {
+  const std::lock_guard one_at_a_time(judging_);
+  SemanticPair before, after;
+  bool seen = false, flag = false;
+  pairs_.change(judging.id, [&](SemanticPair& pair) {
+    seen = !judging.tenant || *judging.tenant == pair.who.tenant;
+    if (!seen) return;
+    before = pair;
+    pair.verdict = judging.verdict;
+    flag = judging.verdict == Verdict::kDifferent && pair.outcome == SemanticPair::Outcome::kServed &&
+           !std::exchange(pair.flagged, true);
+    after = pair;
+  });
+  if (!seen) return base::Error{base::Code::kNotFound, "There is no such pair among the last ones.", "id"};
+  if (before.verdict == after.verdict) return after;
+  move_labels(before, after);
+  const Key& key = after.candidate.key;
+  if (after.verdict != Verdict::kDifferent) {
+    matcher_.unbar(key, after.facts);
+    return after;
+  }
+  matcher_.bar(key, after.facts);
+  // What engines made of the answer would still give it; made anew it won't be.
+  if (after.outcome == SemanticPair::Outcome::kServed)
+    cache_.purge({.tenant = after.who.tenant, .made_of = key.hex()});
+  if (!flag) return after;
+  Entry given;
+  given.meta.model = after.who.model;
+  given.meta.tenant = after.who.tenant;
+  cache_.count_flagged(given);
+  return after;
 }
 
 /// What durable entries were asked, by the disk's records.

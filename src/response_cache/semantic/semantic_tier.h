@@ -11,6 +11,9 @@
 // text, or embeddings at .9 and no veto between them. Of what could be served, kExploredShare is computed
 // too. In shadow mode nothing is served and everything is learnt and counted.
 //
+// The last pairs are kept for people (semantic_pairs.h). Who says that two answers differ bars this question from this
+// entry, tightens the rule as a comparison would, and drops what was made of the entry; the word can be taken back.
+//
 // Entries are looked up in the cache before they serve: one that was evicted, purged or has expired is
 // dropped from the index then. What a durable entry was asked is stored with it; after a restart the
 // questions are embedded again, in the background, when the first semantic lookup comes. What another server
@@ -40,6 +43,7 @@
 #include "llm/request.h"
 #include "response_cache/response_cache.h"
 #include "response_cache/semantic/semantic_matcher.h"
+#include "response_cache/semantic/semantic_pairs.h"
 #include "response_cache/store/canonical_key.h"
 
 namespace pmt::response_cache {
@@ -56,6 +60,10 @@ struct SemanticCounts {
   std::uint64_t failed = 0;                 // of these: the question could not be embedded
   std::uint64_t agreed = 0, disagreed = 0;  // labels
   std::uint64_t shadow_wrong = 0;           // of the shadow hits, those whose answers then differed
+  /// Pairs that could be served and of which it is known whether the answers are the same, and those that aren't: by
+  /// exploring, by shadow mode, or because a person said so. A word that is taken back is counted back.
+  std::uint64_t compared = 0, wrong = 0;
+  std::uint64_t judged_same = 0, judged_different = 0;  // pairs with a person's word
   SemanticCounts& operator+=(const SemanticCounts& other);
 };
 
@@ -107,15 +115,30 @@ class SemanticTier {
   /// The answer to a pending question came from elsewhere, by its exact key: as computed, once a key.
   void found(const std::shared_ptr<Pending>& pending, const Key& key, const RecordedAnswer& answer);
 
+  /// Who may judge, and what is said of which pair. `tenant`: whose pairs the caller may see; unset: all.
+  struct Judging {
+    std::uint64_t id = 0;
+    Verdict verdict = Verdict::kNone;  // kNone takes back what was said
+    std::optional<std::string> tenant = {};
+  };
+  /// The pair as it is then; kNotFound where it is none of the last ones. "Different" of an answer that was given
+  /// counts as a flagged one, once. Blocks as ResponseCache::purge does.
+  base::Result<SemanticPair> judge(const Judging& judging);
+  std::vector<SemanticPair> pairs() const { return pairs_.latest(); }
+
   SemanticStats stats() const;
   std::map<base::User, SemanticCounts, base::UserLess> stats_by_owner() const { return counts_.all(); }
 
  private:
   void count(const Pending& pending, std::uint64_t SemanticCounts::*what);
+  /// `change`: 1 or -1.
+  void count(const base::User& who, std::uint64_t SemanticCounts::*what, int change);
+  void keep_pair(const Pending& pending, SemanticPair::Outcome outcome, const std::string& computed);
+  void move_labels(const SemanticPair& before, const SemanticPair& after);
   Decision decide(const std::shared_ptr<Pending>& pending, const Ask& ask);
   std::shared_ptr<const Entry> entry_of(const Match::Candidate& candidate, std::optional<double> max_age_s);
   void add(const Pending& pending, const Key& key, std::uint64_t same_answer_as);
-  void learn(const Pending& pending, const Key& key, bool agree);
+  void learn(const Pending& pending, const Key& key, const std::string& computed, bool agree);
   void restore();
   double draw();
 
@@ -128,6 +151,8 @@ class SemanticTier {
   std::once_flag restored_;
   std::atomic<bool> stopping_{false};
   base::ByUser<SemanticCounts> counts_;
+  SemanticPairs pairs_;
+  std::mutex judging_;  // one word at a time
   mutable std::mutex mutex_;
   std::unordered_map<Key, std::uint64_t, base::DigestHash> ids_;  // guarded by mutex_, like the next two
   SemanticStats stats_;                                           // but for the counts

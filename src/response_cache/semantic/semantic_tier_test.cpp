@@ -202,6 +202,72 @@ TEST_F(SemanticTierTest, ExploringFindsThatTheAnswersDiffer) {
   EXPECT_EQ(cache_.stats().semantic, 0U);
 }
 
+TEST_F(SemanticTierTest, WhoSaysThatAnAnswerIsWrongStopsItAndMayTakeItBack) {
+  complete(question(kAsked));
+  ASSERT_EQ(status(complete(question(kReworded))), CacheStatus::kSemanticHit);
+  const SemanticPair given = tier_.pairs().at(0);
+  EXPECT_EQ(given.question, kReworded);
+  EXPECT_EQ(given.nearest, kAsked);
+  EXPECT_EQ(given.answer, "Lima");
+  EXPECT_TRUE(given.could_serve);
+  EXPECT_EQ(tier_.stats().compared, 0U) << "nobody knows whether it was right";
+
+  EXPECT_EQ(tier_.judge({.id = given.id, .verdict = Verdict::kDifferent})->verdict, Verdict::kDifferent);
+  EXPECT_EQ(tier_.stats().compared, 1U);
+  EXPECT_EQ(tier_.stats().wrong, 1U);
+  EXPECT_EQ(tier_.stats().judged_different, 1U);
+  EXPECT_EQ(cache_.stats().flagged, 1U);
+  llm::Request look = question(kReworded);
+  look.cache.mode = llm::CacheMode::kReadOnly;
+  const auto stopped = complete(look, "Cusco");
+  EXPECT_EQ(status(stopped), CacheStatus::kMiss);
+  EXPECT_NE(why(stopped).find("judged to have another answer"), std::string::npos) << why(stopped);
+  EXPECT_EQ(status(complete(question(kAsked))), CacheStatus::kHit) << "its own question still has it";
+
+  ASSERT_TRUE(tier_.judge({.id = given.id, .verdict = Verdict::kNone}));
+  EXPECT_EQ(tier_.stats().compared, 0U);
+  EXPECT_EQ(tier_.stats().wrong, 0U);
+  EXPECT_EQ(tier_.stats().judged_different, 0U);
+  EXPECT_EQ(status(complete(look, "Cusco")), CacheStatus::kSemanticHit);
+  ASSERT_TRUE(tier_.judge({.id = given.id, .verdict = Verdict::kDifferent}));
+  EXPECT_EQ(cache_.stats().flagged, 1U) << "one complaint";
+  ASSERT_TRUE(tier_.judge({.id = given.id, .verdict = Verdict::kSame}));
+  EXPECT_EQ(tier_.stats().compared, 1U);
+  EXPECT_EQ(tier_.stats().wrong, 0U);
+  EXPECT_EQ(tier_.stats().judged_same, 1U);
+}
+
+/// A person's word goes before a comparison's.
+TEST_F(SemanticTierTest, AComparisonIsCorrectedByAPerson) {
+  complete(question(kAsked));
+  drawn_ = 0;  // explore
+  complete(question(kReworded), "Cusco");
+  const SemanticPair pair = tier_.pairs().at(0);
+  EXPECT_EQ(pair.outcome, SemanticPair::Outcome::kDisagreed);
+  EXPECT_EQ(pair.computed, "Cusco");
+  EXPECT_EQ(tier_.stats().wrong, 1U);
+  ASSERT_TRUE(tier_.judge({.id = pair.id, .verdict = Verdict::kSame}));
+  EXPECT_EQ(tier_.stats().compared, 1U);
+  EXPECT_EQ(tier_.stats().wrong, 0U);
+  EXPECT_EQ(cache_.stats().flagged, 0U);
+  EXPECT_EQ(tier_.judge({.id = pair.id, .verdict = Verdict::kSame, .tenant = "another"}).error().code,
+            base::Code::kNotFound);
+  EXPECT_EQ(tier_.judge({.id = 99, .verdict = Verdict::kSame}).error().code, base::Code::kNotFound);
+}
+
+/// An engine's answer was made of the one that was given: it would give it again.
+TEST_F(SemanticTierTest, WhatWasMadeOfAWrongAnswerGoes) {
+  complete(question(kAsked));
+  complete(question(kReworded));
+  const SemanticPair given = tier_.pairs().at(0);
+  const Key whole = base::sha256("whole");
+  RecordedAnswer made;
+  made.events.emplace_back(llm::Done{});
+  ASSERT_TRUE(cache_.store(whole, {made}, {.made_of = {given.candidate.key}}));
+  ASSERT_TRUE(tier_.judge({.id = given.id, .verdict = Verdict::kDifferent}));
+  EXPECT_EQ(cache_.get(whole), nullptr);
+}
+
 TEST_F(SemanticTierTest, WithoutEmbeddingsItIsAMissThatSaysSo) {
   embedder_.fails = true;
   const auto missed = complete(question(kAsked));
