@@ -256,8 +256,10 @@ TEST_F(CachedCompleterTest, AMissNamesThePartsThatDiffer) {
   other.messages.insert(
       other.messages.begin(),
       {.role = "system", .content = "It is Monday.", .name = {}, .tool_calls = {}, .tool_call_id = {}});
-  EXPECT_EQ(why(other),
-            "the nearest request that was cached differs in: system prompt, temperature and other sampling");
+  EXPECT_EQ(
+      why(other),
+      "the nearest request that was cached differs in: system prompt, temperature and other sampling (top_p 1 "
+      "there, 0.5 here)");
   other.messages[0].content = "It is Tuesday.";
   EXPECT_EQ(why(other), "the nearest request that was cached differs in: system prompt");
   EXPECT_EQ(why(question("And of Peru?")), "no request with this question was cached");
@@ -268,6 +270,15 @@ TEST_F(CachedCompleterTest, AMissNamesThePartsThatDiffer) {
   cache_.purge({});
   EXPECT_EQ(why(question()),
             "the same request was asked, but its entry is not there: evicted, purged or never stored");
+  other.messages[0].content = "You are brief and never rude. It is Monday.";
+  why(other);
+  other.messages[0].content = "You are brief and never rude. It is Tuesday.";
+  other.sampling.seed = 7;
+  other.max_tokens = 9;
+  EXPECT_EQ(
+      why(other),
+      "the nearest request that was cached differs in: system prompt (alike for the first 32 bytes), seed "
+      "(none there, 7 here), length, stop and n (max_tokens none there, 9 here)");
 }
 
 /// An engine's own option.

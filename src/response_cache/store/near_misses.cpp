@@ -20,6 +20,8 @@ constexpr const char* kNames[RequestParts::kCount] = {"model",
                                                       "response format",
                                                       "kv, knowledge, versions or other fields"};
 
+constexpr std::size_t kModelBytes = 100;
+
 class Hash {
  public:
   Hash& add(std::string_view text) {
@@ -66,10 +68,68 @@ void add_seldom(Hash& hash, const llm::Request& r) {
   for (const llm::EngineKey& one : r.options.keys()) hash.add(one.engine).json(one.taken);
 }
 
+/// Of its first 8, 16, ... bytes, as far as it has so many.
+std::array<std::uint32_t, 12> beginnings_of(std::string_view text) {
+  std::array<std::uint32_t, 12> out{};
+  std::size_t length = 8;
+  for (std::uint32_t& hash : out) {
+    if (length > text.size()) break;
+    hash = Hash().add(text.substr(0, length)).narrow() | 1U;
+    length *= 2;
+  }
+  return out;
+}
+
+/// "" where both are the same.
+template <class T>
+std::string both(const char* name, const T& there, const T& here) {
+  if (there == here) return "";
+  const auto text = [](const T& value) {
+    if constexpr (requires { value.has_value(); }) {
+      return value ? fmt::format("{}", *value) : std::string("none");
+    } else {
+      return fmt::format("{:.4g}", value);
+    }
+  };
+  return fmt::format("{}{} there, {} here", name, text(there), text(here));
+}
+
+std::string alike(const RequestParts::Said& there, const RequestParts::Said& here) {
+  std::size_t bytes = 0, length = 8;
+  for (std::size_t i = 0; i < there.system_beginnings.size(); ++i, length *= 2) {
+    if (there.system_beginnings[i] == 0 || there.system_beginnings[i] != here.system_beginnings[i]) break;
+    bytes = length;
+  }
+  return bytes == 0 ? "" : fmt::format("alike for the first {} bytes", bytes);
+}
+
+/// What is known of a part that differs, for brackets; "" where that is all.
+std::string detail(std::size_t part, const RequestParts::Said& there, const RequestParts::Said& here) {
+  switch (part) {
+    case 0:
+      return fmt::format("{} there, {} here", there.model, here.model);
+    case 1:
+      return alike(there, here);
+    case 3: {
+      std::string out = both("temperature ", there.temperature, here.temperature);
+      const std::string top_p = both("top_p ", there.top_p, here.top_p);
+      if (!out.empty() && !top_p.empty()) out += "; ";
+      return out + top_p;
+    }
+    case 4:
+      return both("", there.seed, here.seed);
+    case 5:
+      return both("max_tokens ", there.max_tokens, here.max_tokens);
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohmann::json& versions) {
   Hash question, system, earlier, tools, rest;
+  std::string system_text;
   question.add(r.tenant).add(r.cache.name_space).number(static_cast<int>(r.endpoint));
   question.add(r.prompt).add(r.suffix);
   for (const auto token : r.prompt_tokens) question.number(token);
@@ -77,6 +137,7 @@ RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohm
     const llm::Message& message = r.messages[i];
     const bool is_system = message.role == "system" || message.role == "developer";
     Hash& part = i + 1 == r.messages.size() ? question : is_system ? system : earlier;
+    if (&part == &system) system_text += message.content;
     part.add(message.role).add(message.content).add(message.name).add(message.tool_call_id);
     for (const llm::ToolCall& call : message.tool_calls) part.add(call.sent);
     if (!message.reasoning.empty()) part.add(message.reasoning);
@@ -95,7 +156,13 @@ RequestParts parts_of(const llm::Request& r, std::string_view model, const nlohm
           .parts = {Hash().add(model).narrow(), system.narrow(), earlier.narrow(), hash_of(r.sampling),
                     Hash().number(r.sampling.seed ? std::int64_t{*r.sampling.seed} : -1).narrow(),
                     hash_of_length(r), tools.narrow(), Hash().add(r.response_format.sent).narrow(),
-                    rest.narrow()}};
+                    rest.narrow()},
+          .said = {.model = std::string(model.substr(0, kModelBytes)),
+                   .temperature = r.sampling.temperature,
+                   .top_p = r.sampling.top_p,
+                   .seed = r.sampling.seed,
+                   .max_tokens = r.max_tokens,
+                   .system_beginnings = beginnings_of(system_text)}};
 }
 
 void NearMisses::add(const RequestParts& parts) {
@@ -127,6 +194,8 @@ std::string NearMisses::explain(const RequestParts& parts) const {
   for (std::size_t i = 0; i < nearest->parts.size(); ++i) {
     if (nearest->parts[i] == parts.parts[i]) continue;
     differs += (differs.empty() ? "" : ", ") + std::string(kNames[i]);
+    if (const std::string more = detail(i, nearest->said, parts.said); !more.empty())
+      differs += " (" + more + ")";
   }
   if (differs.empty())
     return "the same request was asked, but its entry is not there: evicted, purged or never stored";
