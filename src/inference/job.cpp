@@ -1,5 +1,6 @@
 #include "inference/job.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -36,6 +37,13 @@ base::Status add_choices(Job& job, const model::Vocab& vocab, kv_cache::PagePool
     job.running.emplace_back(std::move(choice), kv_cache::SequenceKv(pool, shape));
   }
   return {};
+}
+
+void tell_reading(const Job& job, std::int64_t read) {
+  if (job.reading == nullptr) return;
+  const auto tokens = static_cast<std::int64_t>(job.prompt.size());
+  job.reading->tokens = tokens;
+  job.reading->read = std::min(read, tokens);
 }
 
 void drop_pages(Job& job) {

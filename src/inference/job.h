@@ -17,6 +17,7 @@
 #include "inference/prompt_echo.h"
 #include "kv_cache/page_pool.h"
 #include "llm/guarded_sink.h"
+#include "llm/reading_progress.h"
 #include "llm/request.h"
 #include "llm/usage.h"
 
@@ -64,6 +65,8 @@ struct Job {
   llm::Usage usage;
   llm::KvReport kv;
   llm::SpeculationReport speculation;
+
+  std::shared_ptr<llm::ReadingProgress::Counts> reading = {};  // null: nobody watches
 };
 
 using Jobs = std::list<std::unique_ptr<Job>>;
@@ -78,6 +81,9 @@ base::Result<Generation> make_choice(const Job& job, int choice, const model::Vo
 /// choices may be there.
 base::Status add_choices(Job& job, const model::Vocab& vocab, kv_cache::PagePool& pool,
                          const kv_cache::KvShape& shape);
+
+/// Tells who watches how much of the prompt has been read.
+void tell_reading(const Job& job, std::int64_t read);
 
 /// Gives the pages of all choices back: their tokens are to be read again.
 void drop_pages(Job& job);

@@ -168,6 +168,7 @@ void JobMaker::add_plain_options(const Arrived& arrived, Job& job) const {
   job.surface = request.surface;
   job.user = {.model = model_.name, .tenant = request.tenant, .key = request.key};
   job.speculate = request.speculation;
+  job.reading = request.options.get<llm::ReadingProgress>().counts;
   job.submitted = arrived.at;
   if (!request.budget.seconds) return;
   job.deadline = arrived.at + std::chrono::duration_cast<base::Nanos>(

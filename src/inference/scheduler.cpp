@@ -126,6 +126,7 @@ base::Status Scheduler::begin(Job& job) {
   job.prompt_shared = job.choices == 1;
   reports_.started(job);
   prefixes_.reuse(job);
+  tell_reading(job, job.running.empty() ? 0 : job.running.front().sequence().tokens());
   return {};
 }
 
@@ -137,7 +138,10 @@ void Scheduler::step() {
   if (admission_.running().empty()) return;
   ++counters_.steps;
   if (!ran) return suspect(parts);
-  for (const Part& part : parts) part.job->suspect = part.job->suspect && !part.samples;
+  for (const Part& part : parts) {
+    part.job->suspect = part.job->suspect && !part.samples;
+    if (part.lives()) tell_reading(*part.job, part.choice().sequence().tokens());
+  }
   std::vector<float> kept_rows;
   if (std::any_of(parts.begin(), parts.end(), PromptCompressor::reads_more)) {  // and takes the logits' place
     kept_rows.assign(rows.begin(), rows.end());

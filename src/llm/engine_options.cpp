@@ -9,7 +9,11 @@ namespace pmt::llm {
 std::vector<EngineKey> EngineOptions::keys() const {
   std::vector<EngineKey> keys;
   keys.reserve(held_.size());
-  for (const Held& one : held_) keys.push_back({.engine = one.engine, .taken = one.key(one.value)});
+  for (const Held& one : held_) {
+    nlohmann::json taken = one.key(one.value);
+    // Null: nothing of it can change an answer.
+    if (!taken.is_null()) keys.push_back({.engine = one.engine, .taken = std::move(taken)});
+  }
   return keys;
 }
 

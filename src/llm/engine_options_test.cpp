@@ -40,6 +40,23 @@ TEST(EngineOptions, EachTypeHasItsOwnValue) {
   EXPECT_EQ(options.get<Ants>().text, "six");
 }
 
+/// What nobody's answer depends on.
+struct Watched {
+  static constexpr std::string_view kName = "watched";
+  int by = 0;
+  nlohmann::json key() const { return nullptr; }
+  friend bool operator==(const Watched&, const Watched&) = default;
+};
+
+TEST(EngineOptions, WhatHasNoKeyIsInNone) {
+  EngineOptions options;
+  options.set(Zeal{.turns = 3});
+  const std::string before = keys_of(options);
+  options.set(Watched{.by = 1});
+  EXPECT_EQ(keys_of(options), before);
+  EXPECT_EQ(options.get<Watched>().by, 1);
+}
+
 TEST(EngineOptions, ACopyIsItsOwn) {
   EngineOptions options;
   options.set(Zeal{.turns = 3});

@@ -12,6 +12,7 @@
 #include "api/routes/knowledge_routes.h"
 #include "api/routes/model_list.h"
 #include "api/routes/supported.h"
+#include "llm/reading_progress.h"
 #include "telemetry/trace_context.h"
 
 namespace pmt::api {
@@ -34,6 +35,20 @@ std::vector<std::string> ignored_of(const ServedModel& model, const llm::Request
   if (!thinks && !request.thinking.effort.empty()) out.emplace_back("reasoning_effort");
   if (!thinks && request.thinking.budget_tokens) out.emplace_back("permutation.thinking");
   return out;
+}
+
+/// What a stream says while it waits: that the model is loaded, then how much of the prompt it has read.
+std::function<std::string()> doing_of(const ServedModel& model, llm::Request& request) {
+  if (model.remote) return model.doing;
+  const auto counts = std::make_shared<llm::ReadingProgress::Counts>();
+  request.options.set(llm::ReadingProgress{counts});
+  return [loading = model.doing, counts] {
+    std::string what = loading ? loading() : "";
+    const std::int64_t tokens = counts->tokens, read = counts->read;
+    if (what.empty() && read < tokens)
+      what = fmt::format("reading the prompt, {} of {} tokens", read, tokens);
+    return what;
+  };
 }
 
 }  // namespace
@@ -87,7 +102,7 @@ void start_completion(PreparedCall prepared, const Writers& writers, const ApiOp
                            .ignored = ignored_of(*prepared.model, call.request)};
   const std::shared_ptr<CompletionSink> sink =
       call.stream ? make_stream_sink(writers.streamed(), std::move(sink_options), exchange.responder,
-                                     prepared.model->doing)
+                                     doing_of(*prepared.model, call.request))
                   : make_json_sink(writers.whole(), std::move(sink_options), exchange.responder);
   auto observed = observe_completion(call.request, call.stream, exchange.record, sink, *options.clock,
                                      {.keep_texts = options.keep_texts});
