@@ -12,6 +12,7 @@ KvPoolStats sequence_stats(const Jobs& running, const kv_cache::KvShape& shape) 
     for (const PagedGeneration& generation : job->running) {
       ++stats.sequences;
       stats.tokens += generation.sequence().tokens();
+      if (generation.sequence().compact()) stats.bytes_compressed += generation.sequence().held().total();
       stats.tokens_kept += generation.sequence().slots() / (shape.layers * shape.kv_heads);
       for (std::uint32_t layer = 0; layer < stats.bytes_by_layer_head.size(); ++layer) {
         auto& heads = stats.bytes_by_layer_head[layer];

@@ -69,6 +69,7 @@ nlohmann::json kv_json(const inference::LocalModel& model) {
           {"compression", elsewhere.empty() ? "on" : "off: " + elsewhere},
           {"bytes", pool.bytes},
           {"bytes_prefixes", pool.bytes_prefixes},
+          {"bytes_compressed", pool.bytes_compressed},
           {"prefixes", pool.prefixes},
           {"bytes_resident", pool.bytes_resident},
           {"bytes_max", pool.bytes_max},
