@@ -195,11 +195,13 @@ base::Result<Answer> Asker::finish(const Model& model, Waiter& waiter) {
                        fmt::format("{} said more than {} bytes, though it was asked for {} tokens at most",
                                    model.name, waiter.text_bytes_max(), waiter.options_.max_tokens)};
   }
-  return Answer{
-      .text = waiter.text_,
-      .usage = done.usage,
-      .usd = usd,
-      .seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - waiter.began_).count()};
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - waiter.began_).count();
+  return Answer{.text = waiter.text_,
+                .usage = done.usage,
+                .usd = usd,
+                .seconds = seconds,
+                .began_s = std::max(0.0, ledger_.elapsed_s() - seconds)};
 }
 
 void Asker::add(const std::string& model, const llm::Done& done, double usd) {

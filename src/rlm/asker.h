@@ -40,6 +40,7 @@ struct Answer {
   llm::Usage usage;
   double usd = 0;
   double seconds = 0;
+  double began_s = 0;  // since the ledger began
 };
 
 /// Sums over the calls of a tree, each from what the call itself reported.

@@ -72,6 +72,7 @@ base::Result<Written> QueryWriter::ask(llm::ResponseFormat form) {
   run_.on_progress(fmt::format("{} writes a query over {} rows", run_.root.name, table_.rows));
   TRY_ASSIGN(const Answer answer, run_.asker.ask(run_.root, messages_, options));
   written.response = answer.text;
+  written.began_s = answer.began_s;
   written.seconds = answer.seconds;
   return written;
 }

@@ -18,6 +18,7 @@ struct Written {
   std::vector<llm::Message> prompt = {};
   std::string response = {};
   double seconds = 0;
+  double began_s = 0;  // since the ledger began
 };
 
 class QueryWriter {

@@ -122,7 +122,7 @@ class Node {
       outputs += fmt::format("\n\nOnly the first {} blocks were run: write one a turn.", kBlocksMax);
     std::string wrong;
     if (!final) final = said_final(said.text, wrong);
-    record(turn, std::move(prompt), said.text, std::move(ran), final,
+    record(turn, std::move(prompt), said, std::move(ran), final,
            base::ms_between(begin, run_.clock.now()) / 1e3);
     if (!final) {
       if (!wrong.empty()) outputs += (outputs.empty() ? "" : "\n\n") + wrong;
@@ -164,8 +164,7 @@ class Node {
         "user", "The turns are used up. Answer the question now, with what you know, in plain text."));
     json prompt = prompt_json();
     TRY_ASSIGN(const Answer said, ask_root());
-    record(run_.bounds.iterations_max + 1, std::move(prompt), said.text, json::array(), said.text,
-           said.seconds);
+    record(run_.bounds.iterations_max + 1, std::move(prompt), said, json::array(), said.text, said.seconds);
     return outcome(said.text, run_.bounds.iterations_max, "the turns were used up");
   }
 
@@ -184,17 +183,18 @@ class Node {
     return prompt;
   }
 
-  void record(int turn, json prompt, const std::string& response, json blocks,
-              const std::optional<std::string>& final, double seconds) {
-    reasoning_.push_back({{"step", fmt::format("turn {}", turn)}, {"depth", depth_}, {"text", response}});
+  void record(int turn, json prompt, const Answer& said, json blocks, const std::optional<std::string>& final,
+              double seconds) {
+    reasoning_.push_back({{"step", fmt::format("turn {}", turn)}, {"depth", depth_}, {"text", said.text}});
     trajectory_["iterations"].push_back(
         {{"type", "iteration"},
          {"iteration", turn},
          {"timestamp", fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::localtime(std::time(nullptr)))},
          {"prompt", std::move(prompt)},
-         {"response", response},
+         {"response", said.text},
          {"code_blocks", std::move(blocks)},
          {"final_answer", final ? json(*final) : json()},
+         {"start_time", said.began_s},
          {"iteration_time", seconds}});
   }
 
@@ -305,6 +305,7 @@ class Node {
         bytes_sent_ += prompts[i].size();
         made.response = answers[i]->text;
         made.usage = answers[i]->usage;
+        made.began_s = answers[i]->began_s;
         made.seconds = answers[i]->seconds;
       } else {
         made.error = answers[i].error().message;
@@ -317,11 +318,13 @@ class Node {
   base::Result<json> child(const std::string& prompt, const json& context) {
     TRY(run_.asker.ledger().check({}));  // before a sandbox is started for it
     const auto begin = run_.clock.now();
+    const double began_s = run_.asker.ledger().elapsed_s();
     run_.on_progress(fmt::format("{}rlm_query: {}", std::string(static_cast<std::size_t>(depth_) * 2, ' '),
                                  base::cut_utf8(prompt, kProgressBytes)));
     Node node(run_, prompt, context, depth_ + 1);
     auto outcome = node.answer();
     SubCall made{.model = run_.root.name, .prompt = prompt, .response = {}, .error = {}, .usage = {}};
+    made.began_s = began_s;
     made.seconds = base::ms_between(begin, run_.clock.now()) / 1e3;
     if (!outcome) {
       made.error = outcome.error().message;

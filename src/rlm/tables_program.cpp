@@ -217,6 +217,7 @@ class TablesProgram {
                           {"response", written.response},
                           {"code_blocks", {to_json(written.sql, block, {})}},
                           {"final_answer", nullptr},
+                          {"start_time", written.began_s},
                           {"iteration_time", written.seconds}});
     outcome_.reasoning.push_back({{"step", "query"},
                                   {"by", written.prompt.empty() ? "program" : run_.root.name},

@@ -36,6 +36,7 @@ json to_json(const SubCall& call) {
               {"usage_summary", {{"model_usage_summaries", {{call.model, usage}}}}},
               {"prompt_tokens", call.usage.prompt_tokens},  // twice: the viewer looks for them here
               {"completion_tokens", call.usage.completion_tokens},
+              {"start_time", call.began_s},
               {"execution_time", call.seconds}};
   if (!call.trajectory.is_null()) out["metadata"] = child_trajectory(call.trajectory);
   if (!call.error.empty()) out["error"] = call.error;

@@ -1,7 +1,8 @@
 // What happened, in the form that the official `rlms` package writes (and its viewer reads): a line of
 // metadata, then a line an iteration with its prompt, the root's response, the code blocks with their results
 // and the sub-calls of each. A child's whole trajectory is in its call's metadata, without its iterations
-// where the whole would nest deeper than base::kJsonDepthMax.
+// where the whole would nest deeper than base::kJsonDepthMax. Beside their execution_time, calls and iterations say in
+// start_time when they began: seconds since the request did.
 #pragma once
 
 #include <string>
@@ -17,8 +18,8 @@ namespace pmt::rlm {
 struct SubCall {
   std::string model, prompt, response, error;
   llm::Usage usage;
-  double seconds = 0;
-  nlohmann::json trajectory = {};  // of a child
+  double began_s = 0, seconds = 0;  // since the request began; how long it took
+  nlohmann::json trajectory = {};   // of a child
 };
 
 nlohmann::json to_json(const SubCall& call);
