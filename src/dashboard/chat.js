@@ -1,6 +1,6 @@
 // --- chat: conversations that this browser keeps
 const kept = 'permutation-chats', conversationsMax = 50;
-const settings = { model: '', cache: true, system: '', temperature: '0', length: '400', ratio: '', error: '', domains: '' };
+const settings = { model: '', cache: true, tools: false, system: '', temperature: '0', length: '400', ratio: '', error: '', domains: '' };
 let conversations = readConversations(), current = null, running = null;
 
 function readConversations() {
@@ -26,12 +26,12 @@ function newConversation() {
 }
 function readSettings() {
   const read = {};
-  for (const name of Object.keys(settings)) read[name] = name === 'cache' ? $('chat-cache').checked : $('chat-' + name).value;
+  for (const [name, value] of Object.entries(settings)) read[name] = typeof value === 'boolean' ? $('chat-' + name).checked : $('chat-' + name).value;
   return read;
 }
 function showSettings() {
   for (const [name, value] of Object.entries({ ...settings, ...current.settings })) {
-    if (name === 'cache') $('chat-cache').checked = value;
+    if (typeof settings[name] === 'boolean') $('chat-' + name).checked = value;
     else if (name !== 'model' || [...$('chat-model').options].some((o) => o.value === value)) $('chat-' + name).value = value;
   }
 }
@@ -55,9 +55,10 @@ function drawChat() {
   $('chat-delete').disabled = !current.messages.length;
 }
 function messageBox(said) {
-  if (said.role === 'user') return el('article', { className: 'mine', textContent: said.content });
+  if (said.role === 'user') return el('article', { className: 'mine' }, ...(said.files ?? []).map((f) => el('p', { className: 'note', textContent: `${f.name}, ${bytes(f.bytes)}, ${fileUses[f.use]}${fileTexts.has(f.id) ? '' : '; its text is gone with the page'}` })), said.content);
   const body = el('div', { className: 'said-text' }, ...markdown(said.content));
-  return el('article', { className: 'theirs' }, body,
+  const did = (said.rounds ?? []).flatMap((round) => round.calls).map((c) => el('p', { className: 'did' }, el('code', { textContent: `${c.name}(${c.arguments})` }), ' → ' + c.result));
+  return el('article', { className: 'theirs' }, body, ...did,
     el('div', { className: 'row foot' }, said.content ? copyButton('Copy', () => said.content) : null, el('p', { className: said.failed ? 'note bad' : 'note', textContent: said.note ?? '' })));
 }
 function bodyOf(conversation) {
@@ -66,22 +67,35 @@ function bodyOf(conversation) {
   if (s.ratio) permutation.kv = { ratio: +s.ratio };
   const domains = s.domains.split(',').map((d) => d.trim()).filter(Boolean);
   if (domains.length) permutation.knowledge = domains;
-  const messages = conversation.messages.filter((m) => m.content && !m.failed).map(({ role, content }) => ({ role, content }));
+  const messages = conversation.messages.filter((m) => (m.content || m.rounds?.length) && !m.failed).flatMap(sentMessages);
   if (s.system.trim()) messages.unshift({ role: 'system', content: s.system.trim() });
-  return { model: s.model, temperature: +s.temperature || 0, max_tokens: Math.max(1, +s.length || 400), stream: true, permutation, messages };
+  const searched = conversation.messages.map((m) => withFiles(m, 'rlm')).join('');
+  if (searched) permutation.rlm = { context: searched };
+  const body = { model: searched ? 'rlm' : s.model, temperature: +s.temperature || 0, max_tokens: Math.max(1, +s.length || 400), stream: true, permutation, messages };
+  if (s.tools && !searched) body.tools = Object.values(chatTools).map((tool) => tool.is);
+  return body;
+}
+/** A message as the API has it: an answer with the tools that it called, each with what it said, before its text. */
+function sentMessages(m) {
+  if (m.role === 'user') return [{ role: 'user', content: withFiles(m, 'context') + m.content }];
+  const rounds = (m.rounds ?? []).flatMap((round) => [
+    { role: 'assistant', content: round.content, tool_calls: round.calls.map((c) => ({ id: c.id, type: 'function', function: { name: c.name, arguments: c.arguments } })) },
+    ...round.calls.map((c) => ({ role: 'tool', tool_call_id: c.id, content: c.result }))]);
+  return m.content ? [...rounds, { role: 'assistant', content: m.content }] : rounds;
 }
 async function send(text) {
   const conversation = current;
   conversation.settings = readSettings();
   conversation.title ||= text.slice(0, 60);
-  conversation.messages.push({ role: 'user', content: text });
-  const request = bodyOf(conversation), said = { role: 'assistant', content: '', note: 'reading the prompt …' };
+  const files = takeFiles();
+  conversation.messages.push({ role: 'user', content: text, ...(files.length ? { files } : {}) });
+  const said = { role: 'assistant', content: '', note: 'reading the prompt …' };
   conversation.messages.push(said);
   keepConversations();
   drawChat();
   running = new AbortController();
   $('chat-stop').hidden = false;
-  try { await streamInto(said, request, conversation); } catch (error) {
+  try { await answerInto(said, conversation); } catch (error) {
     const stopped = error.name === 'AbortError';
     said.note = stopped ? 'stopped' : error.message;
     said.failed = !stopped && !said.content;
@@ -92,21 +106,46 @@ async function send(text) {
   keepConversations();
   redraw(said, conversation);
 }
+/** One answer: as long as the model calls tools, they are run and it is asked again. */
+async function answerInto(said, conversation) {
+  const roundsMax = 5;
+  for (let round = 0; round <= roundsMax; ++round) {
+    const request = bodyOf(conversation);
+    if (round === roundsMax) delete request.tools;
+    const calls = await streamInto(said, request, conversation);
+    if (!calls.length) return;
+    for (const c of calls) c.result = runTool(c.name, c.arguments);
+    (said.rounds ??= []).push({ content: said.content, calls });
+    said.content = '';
+    said.note = 'reading what the tools said …';
+    redraw(said, conversation);
+  }
+}
+/** Streams one answer into `said`. Returns the tools that it calls: {id, name, arguments}. */
 async function streamInto(said, request, conversation) {
   const answer = await call('/v1/chat/completions', { method: 'POST', signal: running.signal, headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) });
   if (!answer.ok) throw new Error(await message(answer));
   let due = false;
-  for await (const data of events(answer)) {
+  const calls = [];
+  const doing = (what) => { if (!said.content) { said.note = what; redraw(said, conversation); } };
+  for await (const data of events(answer, doing)) {
     if (data === '[DONE]') break;
     const chunk = JSON.parse(data);
     if (chunk.error) throw new Error(chunk.error.message);
     said.content += chunk.choices?.[0]?.delta?.content ?? '';
+    for (const piece of chunk.choices?.[0]?.delta?.tool_calls ?? []) {
+      const c = (calls[piece.index] ??= { id: '', name: '', arguments: '' });
+      c.id ||= piece.id ?? '';
+      c.name += piece.function?.name ?? '';
+      c.arguments += piece.function?.arguments ?? '';
+    }
     if (said.content) said.note = 'writing …';
     if (chunk.permutation) said.report = describe(chunk.permutation);
     if (!due) { due = true; requestAnimationFrame(() => { due = false; redraw(said, conversation); }); }
   }
   said.note = said.report ?? '';
   delete said.report;
+  return calls.filter(Boolean);
 }
 /** The last message of the conversation that is shown, and nothing else of it. */
 function redraw(said, conversation) {

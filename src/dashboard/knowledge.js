@@ -80,6 +80,17 @@ function slotTable(place, facts, pathOf) {
   fill(place, facts.length > 8 ? el('div', { className: 'row' }, find, count) : null, el('div', { className: 'scroll' }, el('table', {},
     el('thead', {}, el('tr', {}, ...['Id', 'Asked as', 'Answer', 'Thing', 'Learnt', 'Revision', 'Size', ''].map((t) => el('th', { scope: 'col', textContent: t })))), body)));
 }
+/** Waits until the facts are learnt: the job's report. */
+async function teachFacts(domain, facts, begun) {
+  let job = await ask('/v1/knowledge/' + encodeURIComponent(domain) + '/facts', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ facts }) });
+  for (begun(); job.status !== 'done' && job.status !== 'failed';) {
+    await new Promise((go) => setTimeout(go, 300));
+    job = await ask('/v1/knowledge/jobs/' + job.id);
+  }
+  if (job.error) throw new Error(job.error.message);
+  return job.report;
+}
+const learntLine = (report) => `Learnt: ${report.learnt} new, ${report.updated} changed; ${report.recalled} of them recalled when asked.`;
 /** One fact, typed here: taught like a file of one line. */
 $('teach').addEventListener('submit', async (event) => {
   event.preventDefault();
@@ -87,13 +98,7 @@ $('teach').addEventListener('submit', async (event) => {
   const fact = { prompt: $('teach-prompt').value.trim(), answer: $('teach-answer').value.trim(), paraphrases: lines('teach-paraphrases') };
   const say = (text, bad) => fill($('teach-said'), el('span', { className: bad ? 'bad' : '', textContent: text }));
   try {
-    let job = await ask('/v1/knowledge/' + encodeURIComponent($('teach-domain').value.trim()) + '/facts', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ facts: [fact] }) });
-    for (say('learning …'); job.status !== 'done' && job.status !== 'failed';) {
-      await new Promise((go) => setTimeout(go, 300));
-      job = await ask('/v1/knowledge/jobs/' + job.id);
-    }
-    if (job.error) throw new Error(job.error.message);
-    say(`Learnt: ${job.report.learnt} new, ${job.report.updated} changed; ${job.report.recalled} of them recalled when asked.`);
+    say(learntLine(await teachFacts($('teach-domain').value.trim(), [fact], () => say('learning …'))));
     for (const id of ['teach-prompt', 'teach-answer', 'teach-paraphrases']) $(id).value = '';
   } catch (error) { say(error.message, true); }
   drawKnowledge();

@@ -31,14 +31,19 @@ $('login').addEventListener('submit', (event) => {
   listen();
 });
 
-async function* events(answer) {
+/** The events of a stream; what it says in comments while it has nothing to say goes to `doing`. */
+async function* events(answer, doing = () => {}) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ''; ;) {
     const { value, done } = await reader.read();
     if (done) return;
     const parts = (rest + value).split('\n\n');
     rest = parts.pop();
-    for (const part of parts) yield part.split('\n').filter((l) => l.startsWith('data: ')).map((l) => l.slice(6)).join('\n');
+    for (const part of parts) {
+      if (part.startsWith(': ')) doing(part.slice(2));
+      const data = part.split('\n').filter((l) => l.startsWith('data: ')).map((l) => l.slice(6)).join('\n');
+      if (data) yield data;
+    }
   }
 }
 
