@@ -49,7 +49,7 @@ function requestRow(r, longest, open) {
       el('span', { className: failed ? 'bad' : '', textContent: failed ? (r.status >= 400 ? r.status : 'not completed') : r.completion?.cache?.status ?? r.status }),
       el('span', { className: 'num', textContent: (r.ms > longest ? '» ' : '') + time(r.ms) })),
     el('div', {}, el('p', { className: 'note', textContent: facts.filter(Boolean).join(' · ') }), r.error ? el('p', { className: 'bad', textContent: r.error }) : null,
-      r.completion?.cache?.why ? el('p', { textContent: 'Why it missed: ' + r.completion.cache.why }) : null,
+      r.completion?.cache?.why ? el('p', {}, 'Why it missed: ', ...whyMissed(r.completion.cache.why)) : null,
       stages(r), tree(r, 'all that was recorded', !r.completion?.engine))));
 }
 async function drawRequests() {

@@ -1,7 +1,7 @@
 // --- the response cache
 let cachePage = 0, requestPage = 0;
 async function items(kind, page, query = '', only = '') {
-  const answer = await call(`/v1/dashboard/items?kind=${kind}&page=${page}&q=${encodeURIComponent(query)}${only ? '&only=' + only : ''}`);
+  const answer = await call(`/v1/dashboard/items?kind=${kind}&page=${page}&q=${encodeURIComponent(query)}${kind === 'cache' ? '&fold=true' : ''}${only ? '&only=' + only : ''}`);
   if (!answer.ok) throw new Error(await message(answer));
   return answer.json();
 }
@@ -10,9 +10,10 @@ async function drawEntries() {
     const list = await items('cache', cachePage, $('cache-q').value);
     fill($('cache-list'), ...list.items.map(entryCard));
     if (!list.items.length) fill($('cache-list'), el('li', { className: 'note', textContent: list.total ? 'No more entries.' : 'No entry matches.' }));
-    $('cache-page').textContent = `page ${cachePage + 1} of ${Math.max(1, Math.ceil(list.total / list.page_size))}, ${number(list.total)} entries`;
+    const folded = list.total > list.lines ? ` with ${number(list.lines)} answers` : '';
+    $('cache-page').textContent = `page ${cachePage + 1} of ${Math.max(1, Math.ceil(list.lines / list.page_size))}, ${number(list.total)} entries${folded}`;
     $('cache-prev').disabled = cachePage === 0;
-    $('cache-next').disabled = (cachePage + 1) * list.page_size >= list.total;
+    $('cache-next').disabled = (cachePage + 1) * list.page_size >= list.lines;
   } catch (error) { fill($('cache-list'), el('li', { className: 'bad', textContent: error.message })); }
 }
 /** Takes an entry out by `remove`, and says how to put it back as it was. */
@@ -29,7 +30,16 @@ async function takeOut(entry, remove, done) {
   fill($('cache-undo'), done + ' ', line ? undo : null);
   drawEntries();
 }
+/** An entry, and folded under it those that hold the same answer. */
 function entryCard(entry) {
+  const item = el('li', {}, ...entryParts(entry, true)), more = entry.entries - 1;
+  if (!more) return item;
+  const left = more - entry.twins.length;
+  item.append(el('details', { className: 'twins' }, el('summary', { textContent: `The same answer in ${more === 1 ? 'one other entry' : number(more) + ' other entries'}` }),
+    el('ul', { className: 'cards' }, ...entry.twins.map((twin) => el('li', {}, ...entryParts(twin, false)))), left ? el('p', { className: 'note', textContent: `and ${number(left)} more` }) : null));
+  return item;
+}
+function entryParts(entry, withAnswer) {
   const act = (label, run, className = '') => {
     const button = el('button', { type: 'button', textContent: label, className });
     button.addEventListener('click', run);
@@ -40,10 +50,24 @@ function entryCard(entry) {
   if (entry.tenant) facts.push('tenant ' + entry.tenant);
   if (entry.namespace) facts.push('namespace ' + entry.namespace);
   if (entry.tags.length) facts.push('tags ' + entry.tags.join(', '));
-  return el('li', {}, el('div', {}, entry.question ? el('p', { className: 'question', textContent: entry.question }) : null, el('p', { textContent: entry.preview }),
+  return [el('div', {}, entry.question ? el('p', { className: 'question', textContent: entry.question }) : null, withAnswer ? el('p', { textContent: entry.preview }) : null,
     el('p', { className: 'note' }, facts.filter(Boolean).join(' · '), ' · ', el('code', { textContent: entry.key.slice(0, 16) }))),
   el('div', { className: 'row' }, act('Purge', () => takeOut(entry, () => call(path, { method: 'DELETE' }), 'Purged.')),
-    act('Flag as a false hit', () => takeOut(entry, () => call(path + '/false_hit', { method: 'POST' }), 'Flagged and purged; the complaint stays counted.'), 'danger')));
+    act('Flag as a false hit', () => takeOut(entry, () => call(path + '/false_hit', { method: 'POST' }), 'Flagged and purged; the complaint stays counted.'), 'danger'))];
+}
+const keyParts = ['model', 'system prompt', 'earlier messages', 'temperature and other sampling', 'seed', 'length, stop and n', 'tools', 'response format', 'kv, knowledge, versions or other fields'];
+/** A miss's reason as nodes: the parts of the request in which it differs from the nearest one each by itself. */
+function whyMissed(why) {
+  const head = /^the nearest request that was cached differs in: /.exec(why ?? '');
+  if (!head) return [why || '–'];
+  const out = ['Differs from the nearest request in '];
+  let rest = why.slice(head[0].length);
+  for (let part; (part = keyParts.find((name) => rest.startsWith(name)));) {
+    const more = /^ \((.*?)\)(?=,|;|$)/.exec(rest.slice(part.length));
+    out.push(el('span', { className: 'differs' }, el('b', { textContent: part }), more ? ` ${more[1]}` : null));
+    rest = rest.slice(part.length + (more ? more[0].length : 0)).replace(/^, /, '');
+  }
+  return [...out, rest.replace(/^; /, ' · ')];
 }
 function drawCache() {
   const cache = now.cache;
@@ -51,7 +75,8 @@ function drawCache() {
   const rows = now.requests.filter((r) => r.completion?.cache);
   fill($('why').tBodies[0], ...rows.map((r) => el('tr', {}, el('td', { textContent: clock(r.time) }), el('td', { textContent: r.completion.model }),
     el('td', { className: /hit|coalesced|stale/.test(r.completion.cache.status) ? 'used' : 'idle', textContent: r.completion.cache.status }),
-    el('td', { textContent: r.completion.cache.why || '–' }))));
+    el('td', {}, ...whyMissed(r.completion.cache.why)))));
+  drawQuality();
 }
 $('cache-search').addEventListener('submit', (event) => { event.preventDefault(); cachePage = 0; drawEntries(); });
 $('cache-prev').addEventListener('click', () => { --cachePage; drawEntries(); });

@@ -1,5 +1,5 @@
 // --- views, and the start: the last part
-const views = { overview: {}, audit: {}, cache: { open: drawEntries }, kv: {}, knowledge: { open: drawKnowledge }, trajectories: { open: drawTrajectories }, requests: { open: drawRequests }, chat: { open: openChat } };
+const views = { overview: {}, audit: {}, cache: { open: () => { drawEntries(); drawPairs(); } }, kv: {}, knowledge: { open: drawKnowledge }, trajectories: { open: drawTrajectories }, requests: { open: drawRequests }, chat: { open: openChat } };
 const draws = { overview: drawOverview, audit: drawAudit, cache: drawCache, kv: drawKv };
 const view = () => (location.hash.slice(1) in views ? location.hash.slice(1) : 'overview');
 function draw() { if (now) draws[view()]?.(); }

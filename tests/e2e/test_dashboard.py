@@ -75,6 +75,23 @@ def test_entries_are_searched_flagged_and_purged(page, http):
     assert http.get(f"/v1/cache/entries/{keys[1]}").json()["value"] == "needle 2"
 
 
+def test_entries_of_one_answer_are_one_row(page, http):
+    for i in (1, 2, 3):
+        http.put(f"/v1/cache/entries/twin-{i}", json={"value": "the same twin"})
+    open_view(page, "cache")
+    page.fill("#cache-q", "the same twin")
+    page.press("#cache-q", "Enter")
+    cards = page.locator("#cache-list > li")
+    playwright.expect(cards).to_have_count(1)
+    playwright.expect(page.locator("#cache-page")).to_contain_text("3 entries with 1 answers")
+    fold = cards.locator(".twins")
+    playwright.expect(fold.locator("summary")).to_have_text("The same answer in 2 other entries")
+    fold.locator("summary").click()
+    playwright.expect(fold.locator("li")).to_have_count(2)
+    fold.locator("li").first.get_by_role("button", name="Purge").click()
+    playwright.expect(page.locator("#cache-page")).to_contain_text("2 entries with 1 answers")
+
+
 def test_the_responses_are_counted_as_the_server_counts_them(page, client, http, fresh):
     http.delete("/v1/cache").raise_for_status()  # an entry whose life is over counts until a lookup meets it; the list has none
     text = fresh()
@@ -100,6 +117,19 @@ def test_why_a_request_missed_is_told(page, client, fresh):
     playwright.expect(page.locator("#why tbody tr").first).to_contain_text("temperature")
 
 
+def test_a_miss_is_told_as_the_difference_to_the_nearest_request(page, client, fresh):
+    text = fresh()
+    chat(client, text, seed=1)
+    chat(client, text, seed=2, max_tokens=9, temperature=0.5)
+    open_view(page, "cache")
+    parts = page.locator("#why tbody tr").first.locator(".differs")
+    playwright.expect(parts).to_have_text(["temperature and other sampling temperature 0 there, 0.5 here", "seed 1 there, 2 here", "length, stop and n max_tokens 24 there, 9 here"])
+    open_view(page, "requests")
+    row = page.locator("#request-list > li").first
+    row.locator("summary").first.click()
+    playwright.expect(row.locator(".differs").first.locator("b")).to_have_text("temperature and other sampling")
+
+
 def test_the_heat_map_shows_what_compression_kept(page, client, pool, fresh):
     chat(client, fresh("The quick brown fox jumps over the lazy dog. " * 40), extra_body=off(kv={"ratio": 8, "mode": "query_aware"}))
     until(lambda: pool()["last_compressed"])
@@ -110,7 +140,42 @@ def test_the_heat_map_shows_what_compression_kept(page, client, pool, fresh):
     playwright.expect(cells).to_have_count(len(layers) * len(layers[0]))
     last = model["last_compressed"]
     playwright.expect(page.locator("#kv")).to_contain_text(f"{last['tokens']:,} tokens")
-    assert cells.first.get_attribute("title") == f"layer 0, head 0: {last['kept_by_layer_head'][0][0]} of {last['tokens']} tokens kept"
+    said = "layer {}, head {}: {} of {} tokens kept"
+    assert cells.first.get_attribute("title") == said.format(0, 0, last["kept_by_layer_head"][0][0], last["tokens"])
+    page.locator("#kv .heat").last.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(1500)  # past the next snapshot, which draws all of it anew
+    page.keyboard.press("ArrowDown")
+    readout = page.locator("#kv .readout").last
+    playwright.expect(readout).to_have_text(said.format(2, 1, last["kept_by_layer_head"][2][1], last["tokens"]))
+    cells.nth(1).click()
+    playwright.expect(readout).to_have_text(said.format(1, 0, last["kept_by_layer_head"][1][0], last["tokens"]))
+
+
+def test_the_pool_is_a_stack_with_what_a_ratio_costs_beside_it(page, client, pool, fresh):
+    chat(client, fresh("The slow brown fox jumps over the lazy dog. " * 40), extra_body=off(kv={"ratio": 8, "mode": "query_aware"}))
+    until(lambda: pool()["last_compressed"] and pool()["sequences"] == 0)
+    model = pool()
+    open_view(page, "kv")
+    box = page.locator("#kv .model").first
+    free = box.locator(".stack").first.get_by_role("button", name="free")
+    free.focus()
+    whole = page.evaluate("n => bytes(n)", model["bytes_max"])
+    playwright.expect(box.locator(".stack + .readout").first).to_contain_text(f"of {whole}")
+    share = page.evaluate("n => percent(n)", 1 - model["bytes"] / model["bytes_max"])
+    playwright.expect(box.locator(".stack + .readout").first).to_contain_text(share)
+    evicted = box.locator(".stack").last.get_by_role("button", name="evicted")
+    evicted.click()
+    last = model["last_compressed"]
+    playwright.expect(box.locator(".stack + .readout").last).to_contain_text(f"evicted: {page.evaluate('n => number(n)', last['tokens'] - last['tokens_kept'])} tokens")
+    playwright.expect(box.locator(".measured")).to_contain_text("on this model")
+    box.locator("summary", has_text="What each ratio was measured to keep").click()
+    page.wait_for_timeout(1500)
+    row = next(r for r in model["measured"] if r["ratio"] == 8)
+    cell = box.locator("details tbody tr", has_text=page.evaluate("r => taskOf(r)", row)).locator(f"td[title='of {row['n']} right answers']").first
+    playwright.expect(cell).to_be_visible()
+    assert any(r["safe"] for r in model["measured"]) == (box.locator("details td.safe").count() > 0)
 
 
 def teach(http, domain, facts):
@@ -161,6 +226,12 @@ def test_a_trajectory_is_a_tree_with_code_and_output(browser, binary, model_file
     call.locator("summary").first.click()
     playwright.expect(call).to_contain_text("seen: a walnut")
     playwright.expect(call.locator("details summary", has_text="depth 1")).to_be_visible()
+    playwright.expect(box.locator("p.question")).to_contain_text("What is it?")
+    steps = box.locator(".timeline li")
+    playwright.expect(steps).to_have_count(3)  # two turns, and the child's one between them
+    assert [s.split(",")[0].strip() for s in steps.locator("span:first-child").all_inner_texts()] == ["turn 1", "turn 1", "turn 2"]
+    begun = steps.evaluate_all("rows => rows.map((r) => r.querySelector('.line i').getBoundingClientRect().left)")
+    assert begun[0] <= begun[1] < begun[2]
     if SHOTS:
         page.screenshot(path=f"{SHOTS}/trajectory-tree.png", full_page=True)
     page.close()
