@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The results of compression that ship with the program: data/kv_quality.json, and the table of docs/kv-cache.md made of it.
+"""The results of compression that ship with the program: data/kv_quality.json, and the table of docs/measured.md made of it.
 
 Usage: kv_quality.py ROOT           writes the table between its markers
        kv_quality.py ROOT --check   exit status 1 and a line each where the file is wrong or the table differs
@@ -166,7 +166,7 @@ def dumped(results):
 
 def main():
     root, rest = pathlib.Path(sys.argv[1]), sys.argv[2:]
-    file, page = root / "data/kv_quality.json", root / "docs/kv-cache.md"
+    file, page = root / "data/kv_quality.json", root / "docs/measured.md"
     results = json.loads(file.read_text(encoding="utf-8"))
     if rest[:1] == ["--add"]:
         more = json.loads(pathlib.Path(rest[1]).read_text(encoding="utf-8"))
@@ -175,9 +175,9 @@ def main():
     document = page.read_text(encoding="utf-8")
     wanted = None if faults else with_table(document, results)
     if not faults and wanted is None:
-        faults.append("docs/kv-cache.md: the table's markers are gone")
+        faults.append("docs/measured.md: the table's markers are gone")
     if not faults and rest == ["--check"] and wanted != document:
-        faults.append("docs/kv-cache.md: the table isn't that of data/kv_quality.json: run tools/kv_quality.py .")
+        faults.append("docs/measured.md: the table isn't that of data/kv_quality.json: run tools/kv_quality.py .")
     if faults:
         print("\n".join(faults))
         return 1
