@@ -74,6 +74,7 @@ class ProseProgram {
  private:
   void step(const std::string& name, json what) {
     what["step"] = name;
+    what["ended_s"] = run_.asker.ledger().elapsed_s();  // since the request began
     outcome_.reasoning.push_back(std::move(what));
   }
 
