@@ -97,6 +97,12 @@ struct ChatTemplate::Impl {
 
   base::Result<std::vector<jinja::string_part>> render(std::span<const ChatMessage> messages,
                                                        const std::string& variables) const;
+  /// Most templates write the begin of sequence themselves. Returns how many tokens it added.
+  std::size_t ensure_bos(std::vector<std::int32_t>& tokens) const {
+    if (!vocab.adds_bos() || !vocab.bos() || (!tokens.empty() && tokens.front() == *vocab.bos())) return 0;
+    tokens.insert(tokens.begin(), *vocab.bos());
+    return 1;
+  }
 };
 
 base::Result<std::vector<jinja::string_part>> ChatTemplate::Impl::render(
@@ -159,12 +165,38 @@ base::Result<std::vector<std::int32_t>> ChatTemplate::encode_chat(std::span<cons
     }
   }
   auto tokens = prompt.finish();
-  const auto bos = impl_->vocab.bos();
-  // Most templates write it themselves.
-  if (impl_->vocab.adds_bos() && bos && (tokens.empty() || tokens.front() != *bos)) {
-    tokens.insert(tokens.begin(), *bos);
-  }
+  impl_->ensure_bos(tokens);
   return tokens;
+}
+
+base::Result<ChatTemplate::CutTokens> ChatTemplate::encode_cut(std::span<const ChatMessage> messages,
+                                                               const std::string& variables,
+                                                               std::string_view mark) const {
+  TRY_ASSIGN(const auto parts, impl_->render(messages, variables));
+  CutTokens out;
+  PromptBuilder prompt(impl_->vocab);
+  const auto end_piece = [&] {
+    const auto tokens = std::exchange(prompt, PromptBuilder(impl_->vocab)).finish();
+    out.tokens.insert(out.tokens.end(), tokens.begin(), tokens.end());
+  };
+  for (const jinja::string_part& part : parts) {
+    if (!part.is_input) {
+      prompt.add_template_text(part.val);
+      continue;
+    }
+    std::string_view text = part.val;
+    for (std::size_t at = text.find(mark); at != std::string_view::npos; at = text.find(mark)) {
+      prompt.add_user_text(text.substr(0, at));
+      end_piece();
+      out.cuts.push_back(out.tokens.size());
+      text.remove_prefix(at + mark.size());
+    }
+    prompt.add_user_text(text);
+  }
+  end_piece();
+  const std::size_t added = impl_->ensure_bos(out.tokens);
+  for (std::size_t& cut : out.cuts) cut += added;
+  return out;
 }
 
 }  // namespace pmt::model

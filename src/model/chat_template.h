@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -45,6 +46,15 @@ class ChatTemplate {
   /// The same as tokens, begin-of-sequence included where the model wants it.
   base::Result<std::vector<std::int32_t>> encode_chat(std::span<const ChatMessage> messages,
                                                       const std::string& variables = {}) const;
+
+  struct CutTokens {
+    std::vector<std::int32_t> tokens;
+    std::vector<std::size_t> cuts;  // how many tokens stand before each mark
+  };
+  /// The same where contents hold `mark`: it is left out, and no token reaches across its place, so what stands
+  /// between two marks has the same tokens wherever it stands. Requires: a mark that isn't empty.
+  base::Result<CutTokens> encode_cut(std::span<const ChatMessage> messages, const std::string& variables,
+                                     std::string_view mark) const;
 
  private:
   struct Impl;

@@ -22,7 +22,7 @@ void PromptBuilder::add_user_text(std::string_view text) {
 }
 
 void PromptBuilder::add_template_text(std::string_view text) {
-  const SpecialTokens& specials = vocab_.special_tokens();
+  const SpecialTokens& specials = vocab_->special_tokens();
   std::size_t from = 0;
   while (const auto match = specials.find(text, from)) {
     add_user_text(text.substr(from, match->begin - from));
@@ -41,7 +41,7 @@ void PromptBuilder::add_control(const SpecialToken& token) {
 
 void PromptBuilder::end_plain() {
   if (plain_.empty()) return;
-  const auto tokens = vocab_.tokenize(plain_, {});
+  const auto tokens = vocab_->tokenize(plain_, {});
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   plain_.clear();
 }

@@ -23,7 +23,7 @@ class Vocab;
 class PromptBuilder {
  public:
   /// `vocab` must outlive it.
-  explicit PromptBuilder(const Vocab& vocab) : vocab_(vocab) {}
+  explicit PromptBuilder(const Vocab& vocab) : vocab_(&vocab) {}
 
   void add_user_text(std::string_view text);
   /// A name counts only if it lies in `text` as a whole.
@@ -35,7 +35,7 @@ class PromptBuilder {
   void add_control(const SpecialToken& token);
   void end_plain();
 
-  const Vocab& vocab_;
+  const Vocab* vocab_;
   std::string plain_;        // since the last control token
   bool strip_next_ = false;  // the last control token swallows white space after it
   std::vector<std::int32_t> tokens_;

@@ -13,19 +13,31 @@ RopeTable::RopeTable(const Hparams& hparams, float base, std::vector<float> fact
 
 void RopeTable::fill(std::span<const int> positions) {
   table_.resize(positions.size() * static_cast<std::size_t>(half_) * 2);
+  float* out = table_.data();
+  for (const int position : positions) out = angles(position, out);
+}
+
+float* RopeTable::angles(int position, float* out) const {
   // The frequencies are multiplied up in f32, as ggml does: at position 8,000 another rounding would move the
   // angle.
   const float step = std::pow(base_, -1.0F / static_cast<float>(half_));
-  float* out = table_.data();
-  for (const int position : positions) {
-    auto theta = static_cast<float>(position);
-    for (int i = 0; i < half_; ++i) {
-      const float angle = factors_.empty() ? theta : theta / factors_[static_cast<std::size_t>(i)];
-      *out++ = std::cos(angle);
-      *out++ = std::sin(angle);
-      theta *= step;
-    }
+  auto theta = static_cast<float>(position);
+  for (int i = 0; i < half_; ++i) {
+    const float angle = factors_.empty() ? theta : theta / factors_[static_cast<std::size_t>(i)];
+    *out++ = std::cos(angle);
+    *out++ = std::sin(angle);
+    theta *= step;
   }
+  return out;
+}
+
+kv_cache::KeyTurn RopeTable::turn(int places) const {
+  const bool adjacent = pairs_ == RopePairs::kAdjacent;
+  kv_cache::KeyTurn out{.cos_sin = std::vector<float>(static_cast<std::size_t>(half_) * 2),
+                        .stride = adjacent ? 2 : 1,
+                        .distance = adjacent ? 1 : half_};
+  angles(places, out.cos_sin.data());
+  return out;
 }
 
 void RopeTable::rotate(int row, const float* from, float* to) const {

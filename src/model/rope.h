@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "kv_cache/key_turn.h"
 #include "model/hparams.h"
 
 namespace pmt::model {
@@ -15,11 +16,16 @@ class RopeTable {
   RopeTable(const Hparams& hparams, float base, std::vector<float> factors);
 
   void fill(std::span<const int> positions);
+  /// By so many places.
+  kv_cache::KeyTurn turn(int places) const;
 
   /// to[0, rope_dims) = from[0, rope_dims) rotated for row `row`. May be in place.
   void rotate(int row, const float* from, float* to) const;
 
  private:
+  /// cos and sin of one position's angles.
+  float* angles(int position, float* out) const;
+
   int half_;
   RopePairs pairs_;
   float base_;

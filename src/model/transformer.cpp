@@ -169,6 +169,8 @@ class LlamaTransformer final : public Transformer {
   }
   ~LlamaTransformer() override = default;
 
+  kv_cache::KeyTurn key_turn(int tokens) const override { return step_.rope->turn(tokens); }
+
   const Hparams& hparams() const override { return hparams_; }
   int threads() const override { return runner_.threads(); }
   std::int64_t parameters() const override { return parameters_; }

@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "kv_cache/attention_plan.h"
+#include "kv_cache/key_turn.h"
 #include "kv_cache/page_pool.h"
 #include "kv_cache/sequence_kv.h"
 #include "model/hparams.h"
@@ -63,6 +64,8 @@ class Transformer {
   virtual ~Transformer() = default;
 
   virtual const Hparams& hparams() const = 0;
+  /// For keys of layers that aren't local, to stand so many tokens later.
+  virtual kv_cache::KeyTurn key_turn(int tokens) const = 0;
   virtual int threads() const = 0;
   virtual std::int64_t parameters() const = 0;
   virtual std::int64_t file_bytes() const = 0;
