@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "llm/shown_passages.h"
+
 namespace pmt::inference {
 
 base::Error of_field(base::Error error, const std::string& field) {
@@ -49,7 +51,8 @@ void tell_reading(const Job& job, std::int64_t read) {
 void drop_pages(Job& job) {
   for (PagedGeneration& generation : job.running) generation.drop_pages();
   job.shared_bytes = 0;
-  if (job.first_token != base::Nanos(0)) job.prompt_shared = true;  // the choices differ by now
+  if (job.kv.prefix_source == llm::kFromPacks) job.kv.prefix_source.clear();  // it is read as it stands now
+  if (job.first_token != base::Nanos(0)) job.prompt_shared = true;            // the choices differ by now
 }
 
 bool scores_prompt(const Job& job, std::size_t generation) {

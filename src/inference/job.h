@@ -42,7 +42,10 @@ struct Job {
   Thinking thinking;
   std::vector<std::int32_t> shown;  // control tokens whose names are part of the answer
   PromptEcho echo;                  // shown before the answer
-  std::string prefix_scope;         // requests of another scope share no prefix (prefix_scope.h)
+  /// Where its prompt shows passages that may be moved here from where each was read by itself (prefix_reuse.h):
+  /// EncodedPrompt::passage_ends. Empty: the prompt is read as it stands.
+  std::vector<std::size_t> passage_ends;
+  std::string prefix_scope;  // requests of another scope share no prefix (prefix_scope.h)
   compression::PromptCompression compression;
   llm::Speculation speculate = llm::Speculation::kAuto;
   /// How many times smaller than at f16 its keys and values should be where no compression of ours applies

@@ -10,6 +10,7 @@
 
 #include "compression/question.h"
 #include "inference/prefix_scope.h"
+#include "llm/shown_passages.h"
 
 namespace pmt::inference {
 namespace {
@@ -63,6 +64,8 @@ base::Result<std::unique_ptr<Job>> JobMaker::make(const Arrived& arrived) {
   } else if (request.kv.mode != llm::KvMode::kExact) {
     job->cells_ratio = request.kv.ratio.value_or(1);
   }
+  const bool packs = request.options.get<llm::ShownPassages>().as_packs && !job->compression.active();
+  if (packs && model_.runs_elsewhere.empty()) job->passage_ends = std::move(prompt.passage_ends);
   job->new_tokens_max = new_tokens_max(request, prompt.tokens.size(), job->compression.ratio());
   job->echo = echo_of(request, prompt.tokens);
   job->prompt = std::move(prompt.tokens);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "inference/prefix_scope.h"
+#include "llm/shown_passages.h"
 
 namespace pmt::inference {
 namespace {
@@ -31,6 +32,7 @@ void PrefixReuse::reuse(Job& job) {
   disk_.begin(job);
   if (job.echo.scores()) return;  // the logits of all of its rows are wanted
   if (on()) counters_->prefix_queried += job.prompt.size();
+  if (take_packs(job)) return;
   // The last token is read in any case: its logits choose the first of the answer.
   const int tokens_max = static_cast<int>(job.prompt.size()) - 1;
   kv_cache::Guessed guessed;
@@ -42,6 +44,34 @@ void PrefixReuse::reuse(Job& job) {
   if (!found) return;
   if (!found->compact()) job.compression.take(guessed, found->tokens());
   take(job, std::move(*found));
+}
+
+std::optional<kv_cache::SequenceKv> PrefixReuse::pack(const Job& job, std::size_t passage) {
+  const auto at = [&](std::size_t cut) { return job.prompt.begin() + static_cast<std::ptrdiff_t>(cut); };
+  std::vector<std::int32_t> tokens(job.prompt.begin(), at(job.passage_ends[0]));
+  tokens.insert(tokens.end(), at(job.passage_ends[passage]), at(job.passage_ends[passage + 1]));
+  const int wanted = static_cast<int>(tokens.size());
+  auto found = prefixes_.find({tenant_scope(job.user.tenant), 1}, tokens, wanted);
+  if (!found || found->tokens() < wanted) return std::nullopt;
+  return found;
+}
+
+bool PrefixReuse::take_packs(Job& job) {
+  const bool movable = turn_by_ && job.running[0].sequence().shape().local_layers() == 0;
+  if (job.passage_ends.size() < 2 || !movable) return false;
+  auto out = pack(job, 0);
+  const int prefix = static_cast<int>(job.passage_ends[0]);
+  for (std::size_t i = 1; out && i + 1 < job.passage_ends.size(); ++i) {
+    const auto more = pack(job, i);
+    const int tokens = static_cast<int>(job.passage_ends[i + 1] - job.passage_ends[i]);
+    if (!more ||
+        !kv_cache::append_moved({*pool_, *more, prefix, tokens}, turn_by_(out->tokens() - prefix), *out))
+      return false;
+  }
+  if (!out) return false;
+  job.kv.prefix_source = llm::kFromPacks;
+  take(job, std::move(*out));
+  return true;
 }
 
 void PrefixReuse::take(Job& job, kv_cache::SequenceKv found) {
@@ -74,6 +104,8 @@ std::optional<kv_cache::SequenceKv> PrefixReuse::exact_prefix(Job& job, kv_cache
 
 void PrefixReuse::remember(Job& job, const PagedGeneration& generation) {
   if (to_forget() || job.wipes_seen != wipes_seen_) return;  // it was read before something was wiped
+  if (job.kv.prefix_source == llm::kFromPacks)
+    return;  // its passages don't know of each other: exact requests must not see them
   disk_.keep(job, generation);
   if (job.compression.mode() == compression::Mode::kQueryAware) return;
   const bool as_wanted = generation.sequence().compact() == job.compression.active();

@@ -1,5 +1,7 @@
 #include "inference/prompt_encoder.h"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -7,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "llm/shown_passages.h"
 
 namespace pmt::inference {
 namespace {
@@ -44,6 +47,38 @@ std::string variables_of(const llm::ThinkingOptions& thinking) {
   return out.empty() ? std::string() : out.dump();
 }
 
+constexpr std::string_view kBeforePassages = "Answer the question at the end from these passages.\n\n";
+
+/// With `mark` before each of the passages and after the last.
+std::string with_passages(const std::vector<std::string>& passages, const std::string& content,
+                          const std::string& mark) {
+  if (passages.empty()) return content;
+  std::string out(kBeforePassages);
+  for (const std::string& passage : passages) out += mark + "Passage: " + passage + "\n\n";
+  return out + mark + content;
+}
+
+/// What documents and facts say goes before the last message.
+void show(const llm::Request& request, std::string& content) {
+  content = with_passages(request.options.get<llm::ShownPassages>().texts, content, "");
+  if (request.recall && !request.recall->statement.empty())
+    content = request.recall->statement + "\n\n" + content;
+}
+
+/// A text that is in none of them.
+std::string mark_for(const std::vector<std::string>& passages,
+                     const std::vector<model::ChatMessage>& messages) {
+  const auto holds = [&](const std::string& mark) {
+    const auto in = [&](const std::string& text) { return text.find(mark) != std::string::npos; };
+    return std::any_of(passages.begin(), passages.end(), in) ||
+           std::any_of(messages.begin(), messages.end(),
+                       [&](const model::ChatMessage& message) { return in(message.content); });
+  };
+  std::string mark = "\x1e\x1f";  // separators that hardly any text has
+  while (holds(mark)) mark += '\x1f';
+  return mark;
+}
+
 }  // namespace
 
 PromptEncoder::PromptEncoder(Options options, const model::Vocab& vocab,
@@ -68,7 +103,7 @@ base::Result<EncodedPrompt> PromptEncoder::encode(const llm::Request& request,
   if (out.native) {
     out.tokens = std::move(out.native->tokens);
   } else {
-    TRY_ASSIGN(out.tokens, encode_plain(request, structure.instruction));
+    TRY_ASSIGN(out, encode_plain(request, structure.instruction));
   }
   return out;
 }
@@ -109,17 +144,36 @@ base::Result<std::vector<std::int32_t>> PromptEncoder::encode_text(const llm::Re
   return tokens;
 }
 
-base::Result<std::vector<std::int32_t>> PromptEncoder::encode_plain(const llm::Request& request,
-                                                                    const std::string& instruction) const {
-  if (request.endpoint == llm::Endpoint::kCompletions) return encode_text(request);
+base::Result<EncodedPrompt> PromptEncoder::encode_plain(const llm::Request& request,
+                                                        const std::string& instruction) const {
+  EncodedPrompt out;
+  if (request.endpoint == llm::Endpoint::kCompletions) {
+    TRY_ASSIGN(out.tokens, encode_text(request));
+    return out;
+  }
   if (chat_template_ == nullptr) {
     return base::invalid(fmt::format("{} has no chat template: use /v1/completions", options_.model),
                          "model");
   }
   std::vector<model::ChatMessage> messages = chat_messages(request, instruction);
-  if (request.recall && !request.recall->statement.empty() && !messages.empty())
-    messages.back().content = request.recall->statement + "\n\n" + messages.back().content;
-  return chat_template_->encode_chat(messages, variables_of(request.thinking));
+  if (!request.options.get<llm::ShownPassages>().texts.empty() && !messages.empty())
+    return encode_passages(request, std::move(messages));
+  if (!messages.empty()) show(request, messages.back().content);
+  TRY_ASSIGN(out.tokens, chat_template_->encode_chat(messages, variables_of(request.thinking)));
+  return out;
+}
+
+base::Result<EncodedPrompt> PromptEncoder::encode_passages(const llm::Request& request,
+                                                           std::vector<model::ChatMessage> messages) const {
+  const llm::ShownPassages& shown = request.options.get<llm::ShownPassages>();
+  const std::string mark = mark_for(shown.texts, messages);
+  messages.back().content = with_passages(shown.texts, messages.back().content, mark);
+  TRY_ASSIGN(auto cut, chat_template_->encode_cut(messages, variables_of(request.thinking), mark));
+  EncodedPrompt out;
+  out.tokens = std::move(cut.tokens);
+  if (cut.cuts.size() == shown.texts.size() + 1) out.passage_ends = std::move(cut.cuts);
+  if (shown.reads_only && !out.passage_ends.empty()) out.tokens.resize(out.passage_ends.back());
+  return out;
 }
 
 /// In the notation of the model's own template, where it has one that can be followed: else null.
@@ -129,10 +183,7 @@ std::optional<model::NativePrompt> PromptEncoder::native_prompt(const llm::Reque
   if (native_ == nullptr || !request.response_format.is_free()) return std::nullopt;
   if (structure.calls ? !native_->knows_tools() : !thinks_its_way) return std::nullopt;
   std::vector<model::NativeMessage> messages = native_messages(request);
-  if (request.recall && !request.recall->statement.empty() && !messages.empty()) {
-    std::string& last = messages.back().message.content;
-    last = request.recall->statement + "\n\n" + last;
-  }
+  if (!messages.empty()) show(request, messages.back().message.content);
   std::vector<model::NativeTool> tools;
   for (const OfferedTool& tool : structure.tools)
     tools.push_back({tool.name, tool.description, tool.parameters, &tool.arguments});

@@ -24,6 +24,9 @@ struct EncodedPrompt {
   std::vector<std::int32_t> tokens;
   /// Where the template has a notation for tools or thoughts that can be followed; its own tokens are those above.
   std::optional<model::NativePrompt> native;
+  /// Where passages of documents are shown: what stands before the first one, then each one, ends so many tokens in.
+  /// Empty: none are, or they can't be told apart.
+  std::vector<std::size_t> passage_ends;
 };
 
 class PromptEncoder {
@@ -49,8 +52,9 @@ class PromptEncoder {
   base::Status check_token(std::int32_t token) const;
 
  private:
-  base::Result<std::vector<std::int32_t>> encode_plain(const llm::Request& request,
-                                                       const std::string& instruction) const;
+  base::Result<EncodedPrompt> encode_plain(const llm::Request& request, const std::string& instruction) const;
+  base::Result<EncodedPrompt> encode_passages(const llm::Request& request,
+                                              std::vector<model::ChatMessage> messages) const;
   base::Result<std::vector<std::int32_t>> encode_text(const llm::Request& request) const;
   std::optional<model::NativePrompt> native_prompt(const llm::Request& request,
                                                    const StructuredOutput& structure) const;

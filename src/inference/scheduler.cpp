@@ -35,6 +35,7 @@ Scheduler::Scheduler(model::Transformer& transformer, const model::Vocab& vocab,
       answers_({static_cast<std::size_t>(vocab.size()), prefixes_, speculation_, reports_}),
       admission_({transformer.hparams(), *pool_, options_, clock, prefixes_, reports_, counters_}) {
   prefixes_.when_short([this] { calibration_.give_back(); });
+  prefixes_.turns_keys([this](int tokens) { return transformer_.key_turn(tokens); });
   publish();
   if (options_.prefix_wipes != nullptr) {
     options_.prefix_wipes->listen(this, [this] {
