@@ -27,8 +27,15 @@ base::Error no_such_domain(const std::string& domain, const std::vector<std::str
 
 DomainInfo info_of(const Domain& domain) {
   const Domain::Origin& origin = domain.origin();
-  return {origin.name,    origin.version,      domain.slots().size(), domain.things().size(),
-          domain.bytes(), origin.learnt_unix_s};
+  const Documents* const documents = domain.documents().get();
+  return {origin.name,
+          origin.version,
+          domain.slots().size(),
+          domain.things().size(),
+          domain.bytes(),
+          origin.learnt_unix_s,
+          documents == nullptr ? 0 : documents->list().size(),
+          documents == nullptr ? 0 : documents->passages().size()};
 }
 
 }  // namespace
@@ -94,7 +101,7 @@ base::Status Library::load(const std::string& domain) {
 /// A pack of another calibration keeps its phrasings: they are embedded anew.
 base::Result<std::shared_ptr<const Domain>> Library::with_keys_of_this_space(
     std::shared_ptr<const Domain> domain) {
-  if (!keys_.has_embedder()) return domain;
+  if (!keys_.has_embedder() || domain->slots().empty()) return domain;
   if (const auto space = keys_.ensure_space(); !space) {
     options_.on_warning(fmt::format("domain {}: {}. Its facts are recalled word for word only",
                                     domain->origin().name, space.error().message));
@@ -190,10 +197,11 @@ base::Result<LearnReport> Library::learn(const std::string& domain, ParsedFacts 
   const auto after = std::make_shared<const Domain>(
       Domain::Origin{domain, options_.model, space == nullptr ? "" : space->id(), new_version(),
                      clock_.unix_seconds()},
-      std::move(merged.slots));
+      std::move(merged.slots), before == nullptr ? nullptr : before->documents());
   TRY(store(after));
   report.version = after->origin().version;
-  report.bytes_a_fact = after->bytes() / after->slots().size();
+  const std::size_t of_documents = after->documents() == nullptr ? 0 : after->documents()->bytes();
+  report.bytes_a_fact = (after->bytes() - of_documents) / after->slots().size();
   report.seconds = base::ms_between(begin, clock_.now()) / 1e3;
   report.seconds_a_fact = report.seconds / static_cast<double>(std::max<std::size_t>(1, count));
   TRY(examine(before, *after, merged.changed, report));
@@ -231,7 +239,76 @@ base::Status Library::forget_fact(const std::string& domain, const std::string& 
   }
   Domain::Origin origin = before->origin();
   origin.version = new_version();
-  return store(std::make_shared<const Domain>(std::move(origin), std::move(left)));
+  return store(std::make_shared<const Domain>(std::move(origin), std::move(left), before->documents()));
+}
+
+base::Status Library::store_documents(const std::string& domain, const Domain* before, Documents::List list,
+                                      std::shared_ptr<const Domain>& after) {
+  Domain::Origin origin{domain, options_.model, "", "", clock_.unix_seconds()};
+  if (before != nullptr) origin = before->origin();
+  origin.version = new_version();
+  auto documents = list.empty() ? nullptr : std::make_shared<const Documents>(std::move(list));
+  after = std::make_shared<const Domain>(
+      std::move(origin), before == nullptr ? Domain::Slots() : before->slots(), std::move(documents));
+  return store(after);
+}
+
+base::Status Library::check_room(const std::string& domain, const Documents::List& list) const {
+  std::size_t bytes = 0;
+  for (const auto& document : list) bytes += document->text.size();
+  const DocumentLimits& limits = options_.document_limits;
+  if (list.size() <= limits.documents_max && bytes <= limits.domain_bytes_max) return {};
+  return base::Error{base::Code::kTooLarge,
+                     fmt::format("domain {} would have {} documents of {} bytes: at most {} and {} are taken",
+                                 domain, list.size(), bytes, limits.documents_max, limits.domain_bytes_max)};
+}
+
+base::Result<DocumentReport> Library::learn_document(const std::string& domain, Document document,
+                                                     const std::string& source) {
+  TRY(check_domain_name(domain));
+  const base::Nanos begin = clock_.now();
+  TRY_ASSIGN(const auto lock, folder_.lock(domain));
+  refresh();  // what another process taught it meanwhile
+  const auto held = find(domain);
+  std::shared_ptr<const Domain> after = held ? *held : nullptr;
+  const std::shared_ptr<const Domain> before = after;
+  Documents::List list;
+  if (before != nullptr && before->documents() != nullptr) list = before->documents()->list();
+  DocumentReport report{
+      .domain = domain, .version = {}, .document = document.name, .bytes = document.text.size()};
+  const auto known =
+      std::find_if(list.begin(), list.end(), [&](const auto& one) { return one->name == document.name; });
+  report.known_before = known != list.end() && (*known)->text == document.text;
+  report.revision = known == list.end() ? 1 : (*known)->revision + (report.known_before ? 0 : 1);
+  if (!report.known_before) {
+    document.source = source;
+    document.learnt_unix_s = clock_.unix_seconds();
+    document.revision = report.revision;
+    auto kept = std::make_shared<const Document>(std::move(document));
+    known == list.end() ? list.push_back(std::move(kept)) : void(*known = std::move(kept));
+    TRY(check_room(domain, list));
+    TRY(store_documents(domain, before.get(), std::move(list), after));
+  }
+  report.version = after->origin().version;
+  report.passages = after->documents()->passages_of(*after->documents()->find_document(report.document));
+  report.seconds = base::ms_between(begin, clock_.now()) / 1e3;
+  return report;
+}
+
+base::Status Library::forget_document(const std::string& domain, const std::string& name) {
+  TRY(check_domain_name(domain));
+  TRY_ASSIGN(const auto lock, folder_.lock(domain));
+  refresh();
+  TRY_ASSIGN(const auto before, find(domain));
+  Documents::List list;
+  if (before->documents() != nullptr) list = before->documents()->list();
+  const auto gone = std::erase_if(list, [&](const auto& document) { return document->name == name; });
+  if (gone == 0) {
+    return base::Error{base::Code::kNotFound, fmt::format("domain {} has no document \"{}\"", domain, name),
+                       "name"};
+  }
+  std::shared_ptr<const Domain> after;
+  return store_documents(domain, before.get(), std::move(list), after);
 }
 
 base::Result<std::string> Library::export_pack(const std::string& domain) const {
@@ -257,7 +334,7 @@ base::Result<DomainInfo> Library::import_pack(std::string_view bytes, const std:
   TRY_ASSIGN(pack, with_keys_of_this_space(std::move(pack)));
   origin.space = pack->origin().space;
   origin.version = new_version();  // a version never comes back: answers were cached under it
-  const auto domain = std::make_shared<const Domain>(origin, pack->slots());
+  const auto domain = std::make_shared<const Domain>(origin, pack->slots(), pack->documents());
   TRY(store(domain));
   return info_of(*domain);
 }

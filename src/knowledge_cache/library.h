@@ -38,6 +38,7 @@ struct LibraryOptions {
   Rarity rarity;
   BankOptions bank = {};
   Limits limits = {};
+  DocumentLimits document_limits = {};
   std::function<void(const std::string&)> on_warning = [](const std::string&) {};
   std::function<void(float)> on_calibration_progress = {};
 };
@@ -56,10 +57,20 @@ struct LearnReport {
   double seconds_a_fact = 0;
 };
 
+/// What learning a document did.
+struct DocumentReport {
+  std::string domain, version, document;
+  std::int64_t revision = 1;  // above 1: it replaced one of its name
+  std::size_t bytes = 0, passages = 0;
+  bool known_before = false;  // with this very text: nothing has changed
+  double seconds = 0;
+};
+
 struct DomainInfo {
   std::string name, version;
   std::size_t facts = 0, things = 0, bytes = 0;
   std::int64_t learnt_unix_s = 0;
+  std::size_t documents = 0, passages = 0;
 };
 
 class Library {
@@ -78,8 +89,13 @@ class Library {
 
   base::Result<LearnReport> learn(const std::string& domain, ParsedFacts facts, const std::string& source,
                                   const Progress& progress);
+  /// Replaces one of its name. A domain that isn't there is made. Errors: kTooLarge, the domain would have too many
+  /// or too much; kIo.
+  base::Result<DocumentReport> learn_document(const std::string& domain, Document document,
+                                              const std::string& source);
   base::Status forget(const std::string& domain);
   base::Status forget_fact(const std::string& domain, const std::string& id);
+  base::Status forget_document(const std::string& domain, const std::string& name);
 
   base::Result<std::string> export_pack(const std::string& domain) const;
   /// `domain`: another name than the pack's own, or "". A domain of that name is replaced.
@@ -104,6 +120,10 @@ class Library {
   base::Status load(const std::string& domain);
   base::Result<std::shared_ptr<const Domain>> with_keys_of_this_space(std::shared_ptr<const Domain> domain);
   base::Status store(const std::shared_ptr<const Domain>& domain);
+  base::Status check_room(const std::string& domain, const Documents::List& list) const;
+  /// The domain with these documents in place of those of `before`, which may be null.
+  base::Status store_documents(const std::string& domain, const Domain* before, Documents::List list,
+                               std::shared_ptr<const Domain>& after);
   base::Result<std::vector<Slot>> slots_with_keys(Lesson lesson, const Progress& progress);
   base::Status examine(const Domain* before, const Domain& after, const std::vector<std::string>& taught,
                        LearnReport& report);

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "knowledge_cache/documents/attach.h"
+
 namespace pmt::knowledge_cache {
 namespace {
 
@@ -21,10 +23,12 @@ void refer(const Library& library, const std::vector<std::string>& names, llm::R
     if (!domain) return;
     domains.push_back(std::move(*domain));
   }
-  const Inquiry inquiry(conversation_of(request), std::move(domains), library.lexicon());
+  const Conversation conversation = conversation_of(request);
+  const Inquiry inquiry(conversation, std::move(domains), library.lexicon());
   request.knowledge.clear();
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const bool has_a_say = inquiry.names_anything() && inquiry.consulted()[i];
+    const bool has_a_say = (inquiry.names_anything() && inquiry.consulted()[i]) ||
+                           concerns(request, conversation, *inquiry.domains()[i]);
     request.knowledge.push_back(names[i] + "@" + (has_a_say ? inquiry.domains()[i]->origin().version : ""));
   }
 }

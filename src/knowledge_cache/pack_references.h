@@ -1,7 +1,8 @@
 // Which packs a request's answer depends on, written so that the response cache's key has these and no others:
 //
 //   "acme"          named by a caller
-//   "acme@VERSION"  the text holds a word of a name that is taught in acme: what acme teaches may decide the answer
+//   "acme@VERSION"  the text holds a word of a name that is taught in acme, or its documents have a passage for it:
+//                   what acme teaches may decide the answer
 //   "acme@"         it holds none: nothing of acme is recalled, and the answer is the model's own
 //
 // So a request that names nothing taught keeps its key when something is taught, and one that does has a new key with

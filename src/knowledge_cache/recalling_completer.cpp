@@ -4,23 +4,58 @@
 #include <optional>
 #include <utility>
 
+#include "knowledge_cache/document_request.h"
+#include "knowledge_cache/documents/attach.h"
+#include "llm/shown_passages.h"
+
 namespace pmt::knowledge_cache {
 namespace {
+
+/// What an answer is told of what was recalled for it.
+struct RecallReport {
+  llm::KnowledgeReport knowledge;
+  std::vector<PassageSource> sources;
+};
+
+nlohmann::json json_of(const std::vector<PassageSource>& sources) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const PassageSource& source : sources) {
+    out.push_back({{"domain", source.domain},
+                   {"document", source.document},
+                   {"passage", source.passage},
+                   {"begin", source.begin},
+                   {"end", source.end}});
+  }
+  return out;
+}
 
 /// Adds to the terminal event's report what was recalled.
 class ReportingSink final : public llm::Sink {
  public:
-  ReportingSink(std::shared_ptr<llm::Sink> inner, llm::KnowledgeReport report)
-      : inner_(std::move(inner)), report_(std::move(report)) {}
+  /// `on_end` is told whether passages came as packs.
+  ReportingSink(std::shared_ptr<llm::Sink> inner, RecallReport report, std::function<void(bool)> on_end)
+      : inner_(std::move(inner)), report_(std::move(report)), on_end_(std::move(on_end)) {}
 
   void on_event(llm::Event&& event) override {
-    if (auto* done = std::get_if<llm::Done>(&event)) done->report.knowledge = report_;
+    if (auto* done = std::get_if<llm::Done>(&event)) {
+      done->report.knowledge = report_.knowledge;
+      if (!report_.sources.empty()) add_sources(done->report);
+    }
     inner_->on_event(std::move(event));
   }
 
  private:
+  void add_sources(llm::Report& report) const {
+    const bool packs = report.kv && report.kv->prefix_source == llm::kFromPacks;
+    if (!report.engine.is_object()) report.engine = nlohmann::json::object();
+    report.engine["documents"] = {{"attached", packs ? "packs" : "text"},
+                                  {"sources", json_of(report_.sources)}};
+    if (on_end_) on_end_(packs);
+  }
+
   std::shared_ptr<llm::Sink> inner_;
-  llm::KnowledgeReport report_;
+  RecallReport report_;
+  std::function<void(bool)> on_end_;
 };
 
 }  // namespace
@@ -57,14 +92,14 @@ struct RecallingCompleter::Waiting {
   std::shared_ptr<llm::Sink> sink;
   base::CancelToken cancel;
   Inquiry inquiry;
-  llm::KnowledgeReport report;
+  RecallReport report;
   base::Nanos begin{0};
   Library& library;  // of its tenant
 };
 
 RecallingCompleter::RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock,
                                        Options options)
-    : inner_(inner), library_(library), clock_(clock), options_(std::move(options)) {}
+    : inner_(inner), library_(library), clock_(clock), options_(std::move(options)), packs_(inner) {}
 
 void RecallingCompleter::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink,
                                base::CancelToken cancel) {
@@ -88,9 +123,13 @@ void RecallingCompleter::start(llm::Request&& request, std::shared_ptr<llm::Sink
   report.domains = std::move(names);
   const base::Nanos begin = clock_.now();
   Inquiry inquiry(conversation_of(request), std::move(*domains), library.lexicon());
-  const auto waiting =
-      std::make_shared<Waiting>(Waiting{std::move(request), std::move(sink), std::move(cancel),
-                                        std::move(inquiry), std::move(report), begin, library});
+  const auto waiting = std::make_shared<Waiting>(Waiting{std::move(request),
+                                                         std::move(sink),
+                                                         std::move(cancel),
+                                                         std::move(inquiry),
+                                                         {std::move(report), {}},
+                                                         begin,
+                                                         library});
   if (!waiting->inquiry.names_anything()) return decide(waiting, {});
   ++named_;
   if (!options_.embed || library.space() == nullptr) return decide(waiting, {});
@@ -113,11 +152,11 @@ void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const s
     static const RelationSpace kNone;
     const auto space = waiting->library.space();
     const Recalled recalled = waiting->inquiry.decide(rows, space == nullptr ? kNone : *space);
-    waiting->report.slots_read = recalled.slots_read;
+    waiting->report.knowledge.slots_read = recalled.slots_read;
     slots_read_ += static_cast<std::uint64_t>(recalled.slots_read);
     for (const FiredFact& fact : recalled.facts) {
-      waiting->report.facts.push_back(waiting->inquiry.domains()[fact.domain]->origin().name + "/" +
-                                      fact.slot->fact.id);
+      waiting->report.knowledge.facts.push_back(waiting->inquiry.domains()[fact.domain]->origin().name + "/" +
+                                                fact.slot->fact.id);
     }
     write_recall(recalled, request);
     if (!recalled.facts.empty()) {
@@ -129,14 +168,47 @@ void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const s
                              .who = {.model = options_.model, .tenant = request.tenant, .key = request.key}});
     }
   }
+  if (!request.recall) attach(*waiting);
   gate_ns_ += (clock_.now() - waiting->begin).count();
-  auto sink = std::make_shared<ReportingSink>(std::move(waiting->sink), std::move(waiting->report));
-  inner_.start(std::move(request), std::move(sink), waiting->cancel);
+  if (!request.options.get<llm::ShownPassages>().as_packs) return hand_over(waiting, false);
+  packs_.prepare(request, waiting->cancel,
+                 [this, waiting](bool just_read) { hand_over(waiting, just_read); });
+}
+
+void RecallingCompleter::hand_over(const std::shared_ptr<Waiting>& waiting, bool just_read) {
+  std::function<void(bool)> on_end;
+  if (waiting->request.options.get<llm::ShownPassages>().as_packs) {
+    on_end = [this, just_read, request = waiting->request](bool found) {
+      if (found) ++with_packs_;
+      packs_.settle(request, {.found = found, .just_read = just_read});
+    };
+  }
+  auto sink = std::make_shared<ReportingSink>(std::move(waiting->sink), std::move(waiting->report),
+                                              std::move(on_end));
+  inner_.start(std::move(waiting->request), std::move(sink), waiting->cancel);
+}
+
+void RecallingCompleter::attach(Waiting& waiting) {
+  llm::Request& request = waiting.request;
+  Attachment attachment = attachment_of(request, conversation_of(request), waiting.inquiry.domains());
+  if (attachment.passages.empty()) return;
+  ++shown_;
+  passages_ += attachment.passages.size();
+  if (options_.usage != nullptr) {
+    options_.usage->add(request.surface, clock_.unix_seconds(),
+                        {.n = attachment.passages.size(),
+                         .who = {.model = options_.model, .tenant = request.tenant, .key = request.key}});
+  }
+  waiting.report.sources = std::move(attachment.sources);
+  const DocumentUse use = request.options.get<DocumentRequest>().attach;
+  const bool wanted = use == DocumentUse::kPacks || (use == DocumentUse::kAuto && options_.packs);
+  request.options.set(llm::ShownPassages{.texts = std::move(attachment.passages),
+                                         .as_packs = wanted && packs_.may_serve(request)});
 }
 
 RecallStats RecallingCompleter::stats() const {
-  return {
-      requests_, named_, fired_, facts_, slots_read_, embed_failures_, static_cast<double>(gate_ns_) / 1e6};
+  return {requests_,       named_, fired_,    facts_,      slots_read_,
+          embed_failures_, shown_, passages_, with_packs_, static_cast<double>(gate_ns_) / 1e6};
 }
 
 }  // namespace pmt::knowledge_cache

@@ -1,6 +1,8 @@
 // The knowledge cache in front of a local model: what a request's text recalls is written into the request
 // (llm::Recall), and what was recalled is written into its report.
 //
+// Where no fact answers, the passages of documents that may are shown to the model (documents/attach.h).
+//
 // A request that names no domain passes through untouched. One whose text names nothing that was taught goes
 // to the model as it came, so its answer has the same bits as without the domain. A gate that needs to embed
 // a question waits for the embedder; if that fails, phrasings that were taught word for word still fire.
@@ -15,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/usage_counter.h"
+#include "knowledge_cache/documents/pack_reader.h"
 #include "knowledge_cache/library.h"
 #include "knowledge_cache/pack_references.h"
 #include "llm/completer.h"
@@ -32,7 +35,10 @@ struct RecallStats {
   std::uint64_t facts = 0;     // that were recalled
   std::uint64_t slots_read = 0;
   std::uint64_t embed_failures = 0;
-  double gate_ms = 0;  // in the gates, the embedder's time included
+  std::uint64_t shown = 0;     // requests to which passages of documents were shown
+  std::uint64_t passages = 0;  // that were shown
+  std::uint64_t packs = 0;     // requests whose passages came as packs
+  double gate_ms = 0;          // in the gates, the embedder's time included
 };
 
 /// What a recalled fact makes of the request. Exposed for tests.
@@ -44,22 +50,27 @@ class RecallingCompleter final : public llm::Completer {
     EmbedLater embed;                     // null: word for word only
     base::UsageCounter* usage = nullptr;  // counts facts recalled, by surface
     std::string model = {};               // for whom: its name as served
+    bool packs = false;                   // passages of documents come as packs where a request doesn't say
   };
   RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock, Options options);
 
   void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override;
   RecallStats stats() const;
+  PackReader& packs() { return packs_; }
 
  private:
   struct Waiting;
   void decide(const std::shared_ptr<Waiting>& waiting, const std::vector<float>& rows);
+  void attach(Waiting& waiting);
+  void hand_over(const std::shared_ptr<Waiting>& waiting, bool just_read);
 
   llm::Completer& inner_;
   Library& library_;
   const base::Clock& clock_;
   const Options options_;
+  PackReader packs_;
   std::atomic<std::uint64_t> requests_{0}, named_{0}, fired_{0}, facts_{0}, slots_read_{0},
-      embed_failures_{0};
+      embed_failures_{0}, shown_{0}, passages_{0}, with_packs_{0};
   std::atomic<std::int64_t> gate_ns_{0};
 };
 

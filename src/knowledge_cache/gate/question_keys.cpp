@@ -68,7 +68,7 @@ base::Result<std::shared_ptr<const Domain>> QuestionKeys::rekeyed(std::shared_pt
   }
   Domain::Origin origin = domain->origin();
   origin.space = space->id();
-  return std::make_shared<const Domain>(std::move(origin), std::move(slots));
+  return std::make_shared<const Domain>(std::move(origin), std::move(slots), domain->documents());
 }
 
 }  // namespace pmt::knowledge_cache

@@ -26,7 +26,9 @@ void each_shortened(const std::string& word, Visit&& visit) {
 
 }  // namespace
 
-Domain::Domain(Origin origin, Slots slots) : origin_(std::move(origin)), slots_(std::move(slots)) {
+Domain::Domain(Origin origin, Slots slots, std::shared_ptr<const Documents> documents)
+    : origin_(std::move(origin)), slots_(std::move(slots)), documents_(std::move(documents)) {
+  if (documents_ != nullptr) bytes_ += documents_->bytes();
   std::unordered_set<const Phrasings*> counted;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     index(i);

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "knowledge_cache/documents/documents.h"
 #include "knowledge_cache/packs/fact.h"
 
 namespace pmt::knowledge_cache {
@@ -36,12 +37,14 @@ class Domain {
     std::int64_t learnt_unix_s = 0;
   };
 
-  Domain(Origin origin, Slots slots);
+  /// `documents`: null where there are none.
+  Domain(Origin origin, Slots slots, std::shared_ptr<const Documents> documents = nullptr);
 
   const Origin& origin() const { return origin_; }
   const Slots& slots() const { return slots_; }
   const std::vector<Thing>& things() const { return things_; }
   std::size_t bytes() const { return bytes_; }
+  const std::shared_ptr<const Documents>& documents() const { return documents_; }
 
   /// Things whose name has this very word.
   const std::vector<std::size_t>& things_with(const std::string& word) const;
@@ -56,6 +59,7 @@ class Domain {
 
   Origin origin_;
   Slots slots_;
+  std::shared_ptr<const Documents> documents_;
   std::vector<Thing> things_;
   std::size_t bytes_ = 0;
   std::unordered_map<std::string, std::size_t> ids_;

@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kMagic = "pmtknow2", kMagicBefore = "pmtknow1";
+constexpr std::string_view kMagicBefore = "pmtknow1", kMagicDocuments = "pmtknow3";
 constexpr std::size_t kHead = 8 + 8 + 32;
 
 /// CBOR (RFC 8949), straight into bytes. Forgetting a fact writes its domain's pack: by way of a tree of
@@ -98,6 +98,16 @@ void write(Writer& out, const Slot& slot, std::size_t phrasings) {
   out.member("line", slot.line);
   out.member("learnt", slot.learnt_unix_s);
   out.member("revision", slot.revision);
+}
+
+void write(Writer& out, const Document& document) {
+  out.object(6);
+  out.member("name", document.name);
+  out.member("type", document.media_type);
+  out.member("text", document.text);
+  out.member("source", document.source);
+  out.member("learnt", document.learnt_unix_s);
+  out.member("revision", document.revision);
 }
 
 base::Error corrupt(std::string what) {
@@ -203,6 +213,22 @@ base::Result<Slot> slot_of(const json& from, const AllPhrasings& phrasings) {
   return slot;
 }
 
+base::Result<std::shared_ptr<const Documents>> documents_of(const json& array) {
+  Documents::List list;
+  for (const json& one : array) {
+    Members members(one, "a document");
+    Document document{.name = members.text("name"),
+                      .media_type = members.text("type"),
+                      .text = members.text("text"),
+                      .source = members.text("source"),
+                      .learnt_unix_s = members.integer("learnt"),
+                      .revision = members.count("revision")};
+    TRY(members.status());
+    list.push_back(std::make_shared<const Document>(std::move(document)));
+  }
+  return list.empty() ? nullptr : std::make_shared<const Documents>(std::move(list));
+}
+
 base::Result<std::shared_ptr<const Domain>> domain_of_body(const json& all) {
   Members members(all, "a body");
   AllPhrasings phrasings;
@@ -218,7 +244,8 @@ base::Result<std::shared_ptr<const Domain>> domain_of_body(const json& all) {
   Domain::Origin origin{members.text("domain"), members.text("model"), members.text("space"),
                         members.text("version"), members.integer("learnt")};
   TRY(members.status());
-  return std::make_shared<const Domain>(std::move(origin), std::move(slots));
+  TRY_ASSIGN(auto documents, documents_of(base::array_at(all, "documents")));
+  return std::make_shared<const Domain>(std::move(origin), std::move(slots), std::move(documents));
 }
 
 }  // namespace
@@ -233,7 +260,8 @@ std::string pack_bytes(const Domain& domain) {
   }
   constexpr std::size_t kNamesOfMembers = 160;  // a slot's
   Writer out(domain.bytes() + kNamesOfMembers * (domain.slots().size() + 1));
-  out.object(7);
+  const Documents* const documents = domain.documents().get();
+  out.object(documents == nullptr ? 7 : 8);
   out.member("domain", origin.name);
   out.member("model", origin.model);
   out.member("space", origin.space);
@@ -245,15 +273,19 @@ std::string pack_bytes(const Domain& domain) {
   out.text("slots");
   out.array(domain.slots().size());
   for (const auto& slot : domain.slots()) write(out, *slot, places.at(slot->phrasings.get()));
-  return with_head(out.take());
+  if (documents == nullptr) return with_head(out.take());
+  out.text("documents");
+  out.array(documents->list().size());
+  for (const auto& document : documents->list()) write(out, *document);
+  return with_head(out.take(), kMagicDocuments);
 }
 
-std::string with_head(std::string_view body) {
+std::string with_head(std::string_view body, std::string_view magic) {
   const base::Digest sum = base::sha256(body);
   const std::uint64_t length = body.size();
   std::string out;
   out.reserve(kHead + body.size());
-  out += kMagic;
+  out += magic;
   out.append(reinterpret_cast<const char*>(&length), sizeof length);
   out.append(reinterpret_cast<const char*>(sum.bytes.data()), sum.bytes.size());
   out += body;
@@ -261,11 +293,11 @@ std::string with_head(std::string_view body) {
 }
 
 base::Result<std::shared_ptr<const Domain>> domain_of(std::string_view bytes) {
-  const std::string_view magic = bytes.substr(0, kMagic.size());
-  if (bytes.size() < kHead || (magic != kMagic && magic != kMagicBefore))
-    return corrupt("it doesn't begin like one");
+  const std::string_view magic = bytes.substr(0, kPackMagic.size());
+  const bool known = magic == kPackMagic || magic == kMagicBefore || magic == kMagicDocuments;
+  if (bytes.size() < kHead || !known) return corrupt("it doesn't begin like one");
   std::uint64_t length = 0;
-  std::memcpy(&length, bytes.data() + kMagic.size(), sizeof length);
+  std::memcpy(&length, bytes.data() + kPackMagic.size(), sizeof length);
   const std::string_view body = bytes.substr(kHead);
   if (body.size() != length) return corrupt(fmt::format("it holds {} bytes of {}", body.size(), length));
   const base::Digest sum = base::sha256(body);

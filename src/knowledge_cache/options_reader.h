@@ -1,0 +1,11 @@
+// Reads `permutation.documents` (llm/engine_options_reader.h) into DocumentRequest. Of its own, since it needs the
+// parser of JSON from outside, and the cache doesn't.
+#pragma once
+
+#include "llm/engine_options_reader.h"
+
+namespace pmt::knowledge_cache {
+
+llm::EngineOptionsReader options_reader();
+
+}  // namespace pmt::knowledge_cache
