@@ -40,6 +40,10 @@ namespace pmt::api {
 struct ServedModel {
   llm::Completer* completer = nullptr;
   knowledge_cache::Library* knowledge = nullptr;  // what this model was taught; null: nothing can be
+  /// Reads passages of a learnt document ahead; null: questions do. Blocks.
+  std::function<base::Status(const std::string& tenant, const std::vector<std::string>& passages,
+                             const std::function<void(std::size_t done, std::size_t of)>& progress)>
+      read_passages = {};
   std::string description = {};
   std::int64_t created_unix_s = 0;
   std::string owned_by = "permutation";

@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace pmt::engine {
+namespace {
+
+/// Smaller models answer worse from passages that were read apart (note 0046).
+constexpr std::int64_t kPacksParametersMin = 1'000'000'000;
+
+}  // namespace
 
 base::Result<std::unique_ptr<LocalEngine>> LocalEngine::open(LocalEngineOptions options,
                                                              const base::Clock& clock) {
@@ -38,7 +44,10 @@ base::Status LocalEngine::open_model(inference::LocalModelOptions model, const L
     opened.recalling = std::make_unique<knowledge_cache::RecallingCompleter>(
         *opened.model, *opened.library, clock,
         knowledge_cache::RecallingCompleter::Options{
-            .embed = embed_later(embedder_.get()), .usage = options.knowledge_usage, .model = opened.name});
+            .embed = embed_later(embedder_.get()),
+            .usage = options.knowledge_usage,
+            .model = opened.name,
+            .packs = opened.model->info().parameters >= kPacksParametersMin});
   }
   models_.push_back(std::move(opened));
   if (options.on_opened) options.on_opened(models_.back(), load_ms);

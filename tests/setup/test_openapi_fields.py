@@ -33,6 +33,7 @@ READ = {
     "api/json/parse_extension.cpp: kThinkingRules": ("Extension.thinking",),
     "rlm/options_reader.cpp: kRules": ("Extension.rlm",),
     "pipeline/options_reader.cpp: kRules": ("Extension.unified",),
+    "knowledge_cache/options_reader.cpp: kRules": ("Extension.documents",),
     "api/json/parse_messages.cpp: kMessageRules": ("Message",),
     "api/json/parse_messages.cpp: kPartRules": ("Message.content",),
     "api/json/parse_tools.cpp: kToolRules": ("Tool",),

@@ -1,12 +1,14 @@
 #include "api/routes/knowledge_routes.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "api/errors.h"
+#include "api/routes/documents.h"
 #include "base/json.h"
 #include "net/sse.h"
 
@@ -17,6 +19,7 @@ using knowledge_cache::Library;
 using nlohmann::json;
 
 constexpr char kJobs[] = "jobs";  // where a domain's name stands, so no domain can be called so here
+constexpr char kDocuments[] = "documents";
 
 base::Status check_name(const std::string& domain) {
   if (domain == kJobs)
@@ -39,10 +42,15 @@ struct Sources {
   const Access& access;
 };
 
-/// What the model that the query names was taught, by all tenants. Errors are answered.
-Library* whole_library(const ApiOptions& options, const Exchange& exchange) {
+/// The model that the query names.
+std::string name_of_model(const ApiOptions& options, const Exchange& exchange) {
   const std::string named(exchange.request.query_value("model"));
-  const std::string& name = named.empty() ? options.knowledge_model : named;
+  return named.empty() ? options.knowledge_model : named;
+}
+
+/// What that model was taught, by all tenants. Errors are answered.
+Library* whole_library(const ApiOptions& options, const Exchange& exchange) {
+  const std::string name = name_of_model(options, exchange);
   const auto found = options.models.find(name);
   if (found != options.models.end() && found->second.knowledge != nullptr) return found->second.knowledge;
   send_error(
@@ -164,6 +172,16 @@ void export_domain(Library& library, const Exchange& exchange, const std::string
        std::move(*bytes)});
 }
 
+void show_documents(Library& library, const Exchange& exchange, const std::vector<std::string>& parts) {
+  if (parts.size() > 3) return not_there(exchange);
+  library.refresh();
+  const auto found = library.find(parts[0]);
+  if (!found) return send_error(*exchange.responder, found.error());
+  if (parts.size() == 2) return answer(exchange, documents_json(**found));
+  const auto document = document_json(**found, parts[2]);
+  document ? answer(exchange, *document) : send_error(*exchange.responder, document.error());
+}
+
 void get(const Sources& sources, const Exchange& exchange) {
   const auto parts = parts_of(exchange.tail);
   if (parts.size() == 2 && parts[0] == kJobs) return show_job(sources.worker, exchange, parts[1]);
@@ -173,6 +191,7 @@ void get(const Sources& sources, const Exchange& exchange) {
   if (library == nullptr) return;
   if (parts.size() == 1) return show_domain(*library, exchange, parts[0]);
   if (parts.size() == 2 && parts[1] == "export") return export_domain(*library, exchange, parts[0]);
+  if (parts.size() >= 2 && parts[1] == kDocuments) return show_documents(*library, exchange, parts);
   not_there(exchange);
 }
 
@@ -217,6 +236,43 @@ void learn(const Sources& sources, Library& library, const std::string& tenant, 
   answer(exchange, *started, 202);
 }
 
+/// The passages are on the disk before the model reads any: what reads them later is the first question, at worst.
+base::Result<json> learn_and_read(Library& library, const ServedModel& model, const std::string& tenant,
+                                  const std::string& domain, knowledge_cache::Document document,
+                                  const KnowledgeWorker::Progress& progress) {
+  const std::string name = document.name;
+  TRY_ASSIGN(const auto report, library.learn_document(domain, std::move(document), "api"));
+  json told = document_report_json(report);
+  const auto found = library.find(domain);
+  if (!model.read_passages || !found || (*found)->documents() == nullptr) return told;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto passages = passages_of(*(*found)->documents(), name);
+  const base::Status read = model.read_passages(tenant, passages, progress);
+  told["read"] = read ? passages.size() : 0;
+  told["read_seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return told;
+}
+
+void learn_document(const Sources& sources, Library& library, const std::string& tenant,
+                    const Exchange& exchange, const std::string& domain) {
+  if (const base::Status named = check_name(domain); !named)
+    return send_error(*exchange.responder, named.error());
+  auto document = read_document(exchange.request.body);
+  if (!document) return send_error(*exchange.responder, document.error());
+  const auto shared = std::make_shared<knowledge_cache::Document>(std::move(*document));
+  const auto started = sources.worker.start(
+      "job-" + random_hex(sources.options.random, 8), domain, tenant,
+      [&library, &model = sources.options.models.at(name_of_model(sources.options, exchange)),
+       &options = sources.options, tenant, domain,
+       shared](const KnowledgeWorker::Progress& progress) -> base::Result<json> {
+        TRY_ASSIGN(json told, learn_and_read(library, model, tenant, domain, std::move(*shared), progress));
+        told["ended_unix_s"] = options.clock->unix_seconds();
+        return told;
+      });
+  if (!started) return send_error(*exchange.responder, started.error());
+  answer(exchange, *started, 202);
+}
+
 void import_pack(Library& library, KnowledgeWorker& worker, const Exchange& exchange) {
   const std::string name(exchange.request.query_value("domain"));
   if (name == kJobs) return send_error(*exchange.responder, check_name(name).error());
@@ -236,30 +292,50 @@ void post(const Sources& sources, const Exchange& exchange) {
   if (parts.size() == 1 && parts[0] == "import") return import_pack(*library, sources.worker, exchange);
   if (parts.size() == 2 && parts[1] == "facts")
     return learn(sources, *library, *tenant_of(sources.access, exchange), exchange, parts[0]);
+  if (parts.size() == 2 && parts[1] == kDocuments)
+    return learn_document(sources, *library, *tenant_of(sources.access, exchange), exchange, parts[0]);
   not_there(exchange);
+}
+
+/// A fact, a document or the domain, as the path's parts say.
+base::Status forget_part(Library& library, const std::vector<std::string>& parts) {
+  if (parts.size() == 1) return library.forget(parts[0]);
+  return parts[1] == kDocuments ? library.forget_document(parts[0], parts[2])
+                                : library.forget_fact(parts[0], parts[2]);
+}
+
+bool has_documents(const Library& library, const std::string& domain) {
+  const auto found = library.find(domain);
+  return found && (*found)->documents() != nullptr;
 }
 
 void forget(const Sources& sources, const Exchange& exchange) {
   const auto parts = parts_of(exchange.tail);
   Library* library = library_of(sources, exchange);
   if (library == nullptr) return;
-  const bool one = parts.size() == 3 && parts[1] == "facts";
+  const bool one = parts.size() == 3 && (parts[1] == "facts" || parts[1] == kDocuments);
   if (!one && parts.size() != 1) return not_there(exchange);
-  const base::Status queued = sources.worker.run([library, one, parts, responder = exchange.responder] {
-    const base::Status done = one ? library->forget_fact(parts[0], parts[2]) : library->forget(parts[0]);
-    if (!done) return send_error(*responder, done.error());
-    json body{{"domain", parts[0]}, {"forgotten", true}};
-    if (one) body["id"] = parts[2];
-    send_json(*responder, 200, text_of(body));
-  });
+  const base::Status queued =
+      sources.worker.run([library, one, parts, &options = sources.options,
+                          tenant = *tenant_of(sources.access, exchange), responder = exchange.responder] {
+        const bool was_read = has_documents(*library, parts[0]) && (!one || parts[1] == kDocuments);
+        if (const base::Status done = forget_part(*library, parts); !done)
+          return send_error(*responder, done.error());
+        // What the model read of a document is a prefix, and its keys and values tell what was in it.
+        if (was_read && options.wipe_prefixes) options.wipe_prefixes({.tenant = tenant});
+        json body{{"domain", parts[0]}, {"forgotten", true}};
+        if (one) body[parts[1] == kDocuments ? "document" : "id"] = parts[2];
+        send_json(*responder, 200, text_of(body));
+      });
   if (!queued) send_error(*exchange.responder, queued.error());
 }
 
 }  // namespace
 
 json domain_json(const knowledge_cache::DomainInfo& info) {
-  return {{"domain", info.name},   {"version", info.version}, {"facts", info.facts},
-          {"things", info.things}, {"bytes", info.bytes},     {"learnt_unix_s", info.learnt_unix_s}};
+  return {{"domain", info.name},         {"version", info.version},  {"facts", info.facts},
+          {"things", info.things},       {"bytes", info.bytes},      {"learnt_unix_s", info.learnt_unix_s},
+          {"documents", info.documents}, {"passages", info.passages}};
 }
 
 json facts_json(const knowledge_cache::Domain& domain) {

@@ -12,8 +12,10 @@
 
 #include <fmt/format.h>
 
+#include "api/routes/documents.h"
 #include "api/routes/knowledge_routes.h"
 #include "app/commands/commands.h"
+#include "app/commands/document_file.h"
 #include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/commands/server_call.h"
@@ -31,7 +33,8 @@ namespace {
 using nlohmann::json;
 
 struct KnowledgeOptions {
-  std::string domain, file, model, fact;
+  std::string domain, file, model, fact, document;
+  std::vector<std::string> files;  // to learn
   ServerAddress server;
   bool as_json = false;
 };
@@ -69,7 +72,8 @@ std::string target_of(const KnowledgeOptions& options, const std::string& tail) 
 
 base::Result<std::string> read_input(const std::string& file) {
   if (file == "-") return std::string((std::istreambuf_iterator<char>(std::cin)), {});
-  return base::read_text_file(file);
+  // A PDF is no text.
+  return knowledge_cache::media_type_of(file).empty() ? base::read_text_file(file) : base::read_file(file);
 }
 
 /// A count that the server gave, 0 where it gave none.
@@ -123,9 +127,11 @@ void show_progress(std::size_t done, std::size_t of) {
   std::fflush(stderr);
 }
 
-base::Result<json> learn_there(const KnowledgeOptions& options, const std::string& facts) {
-  TRY_ASSIGN(json job,
-             server_call(options.server, "POST", target_of(options, "/" + options.domain + "/facts"), facts));
+/// `what`: "facts" or "documents", and `told`: a member of the report.
+base::Result<json> learn_there(const KnowledgeOptions& options, const std::string& what,
+                               const std::string& body, const char* told) {
+  TRY_ASSIGN(json job, server_call(options.server, "POST",
+                                   target_of(options, "/" + options.domain + "/" + what), body));
   const std::string id = base::text_at(job, "id");
   if (id.empty()) return not_ours(options.server.url, "the job's id");
   for (;;) {
@@ -133,7 +139,7 @@ base::Result<json> learn_there(const KnowledgeOptions& options, const std::strin
     const std::string status = base::text_at(job, "status");
     if (status == "done") {
       const json& report = base::at(job, "report");
-      if (!base::integer_at(report, "learnt")) return not_ours(options.server.url, "the job's report");
+      if (!base::integer_at(report, told)) return not_ours(options.server.url, "the job's report");
       return report;
     }
     if (status == "failed") {
@@ -144,35 +150,75 @@ base::Result<json> learn_there(const KnowledgeOptions& options, const std::strin
   }
 }
 
-base::Result<json> learn_here(const KnowledgeOptions& options, const std::string& facts) {
+base::Result<json> learn_facts_here(const KnowledgeOptions& options, const std::string& file,
+                                    const std::string& facts) {
   auto parsed = knowledge_cache::parse_facts(facts, {});
   if (parsed.facts.empty()) {
     const std::string why = parsed.errors.empty()
                                 ? "it is empty"
                                 : fmt::format("line {}: {}", parsed.errors[0].line, parsed.errors[0].message);
-    return base::Error{base::Code::kUnprocessable, fmt::format("no fact in {}: {}", options.file, why)};
+    return base::Error{base::Code::kUnprocessable, fmt::format("no fact in {}: {}", file, why)};
   }
   Here here;
   TRY(here.open(options, true));
-  TRY_ASSIGN(const auto report,
-             here.library->learn(options.domain, std::move(parsed), options.file, show_progress));
+  TRY_ASSIGN(const auto report, here.library->learn(options.domain, std::move(parsed), file, show_progress));
   return api::report_json(report);
+}
+
+/// What the packs here learn is read by the model when a server is first asked about it.
+base::Result<json> learn_document(const KnowledgeOptions& options, const std::string& file,
+                                  std::string content) {
+  TRY_ASSIGN(knowledge_cache::Document document, document_of_file(file, std::move(content)));
+  if (!options.server.url.empty()) {
+    const json body = {
+        {"name", document.name},
+        {"content", document.text},
+        {"media_type", document.media_type == "text/html" ? "text/plain" : document.media_type}};
+    return learn_there(options, "documents", body.dump(), "passages");
+  }
+  Here here;
+  TRY(here.open(options, false));
+  TRY_ASSIGN(const auto report, here.library->learn_document(options.domain, std::move(document), file));
+  return api::document_report_json(report);
+}
+
+void show_document_report(const json& report) {
+  const char* const did = base::at(report, "known_before") == true ? "known before"
+                          : count_at(report, "revision") > 1       ? "updated"
+                                                                   : "learnt";
+  fmt::print(
+      "{}: {}, {} passages, {}, {:.2f} s\n", base::text_at(report, "document"), did,
+      count_at(report, "passages"), human_bytes(static_cast<double>(count_at(report, "bytes"))),
+      base::number_at(report, "seconds").value_or(0) + base::number_at(report, "read_seconds").value_or(0));
+}
+
+/// Of one file: what was learnt, shown unless it is for a program.
+base::Result<json> learn_file(const KnowledgeOptions& options, const std::string& file) {
+  TRY_ASSIGN(std::string content, read_input(file));
+  if (is_document(file, content)) {
+    TRY_ASSIGN(json report, learn_document(options, file, std::move(content)));
+    if (!options.as_json) show_document_report(report);
+    return report;
+  }
+  TRY_ASSIGN(json report, options.server.url.empty() ? learn_facts_here(options, file, content)
+                                                     : learn_there(options, "facts", content, "learnt"));
+  if (!options.as_json) show_report(report, file);
+  return report;
 }
 
 int learn(const KnowledgeOptions& options) {
   if (const base::Status named = knowledge_cache::check_domain_name(options.domain); !named)
     return report_by_code(named.error());
-  const auto facts = read_input(options.file);
-  if (!facts) return report_by_code(facts.error());
-  const auto report = options.server.url.empty() ? learn_here(options, *facts) : learn_there(options, *facts);
-  if (!report) return report_by_code(report.error());
-  if (options.as_json) {
-    fmt::print("{}\n", report->dump(2));
-  } else {
-    show_report(*report, options.file);
+  json reports = json::array();
+  bool all = true;
+  for (const std::string& file : options.files) {
+    auto report = learn_file(options, file);
+    if (!report) return report_by_code(report.error());
+    all =
+        all && base::array_at(*report, "errors").empty() && base::array_at(*report, "contradictions").empty();
+    reports.push_back(std::move(*report));
   }
-  const bool all =
-      base::array_at(*report, "errors").empty() && base::array_at(*report, "contradictions").empty();
+  if (options.as_json) fmt::print("{}\n", (reports.size() == 1 ? reports[0] : reports).dump(2));
   return all ? kExitDone : kExitFailed;
 }
 
@@ -196,10 +242,10 @@ int list(const KnowledgeOptions& options) {
     fmt::print("{}\n", domains->dump(2));
     return kExitDone;
   }
-  std::vector<std::vector<std::string>> rows{{"domain", "facts", "things", "size", "version"}};
+  std::vector<std::vector<std::string>> rows{{"domain", "facts", "things", "documents", "size", "version"}};
   for (const json& d : *domains) {
     rows.push_back({base::text_at(d, "domain"), std::to_string(count_at(d, "facts")),
-                    std::to_string(count_at(d, "things")),
+                    std::to_string(count_at(d, "things")), std::to_string(count_at(d, "documents")),
                     human_bytes(base::number_at(d, "bytes").value_or(0)),
                     base::text_at(d, "version").substr(0, 12)});
   }
@@ -236,12 +282,15 @@ int show(const KnowledgeOptions& options) {
 
 base::Status forget_it(const KnowledgeOptions& options) {
   if (!options.server.url.empty()) {
-    const std::string tail = options.fact.empty() ? "" : "/facts/" + percent_encoded(options.fact);
+    const std::string tail = !options.fact.empty()       ? "/facts/" + percent_encoded(options.fact)
+                             : !options.document.empty() ? "/documents/" + percent_encoded(options.document)
+                                                         : "";
     TRY(server_call(options.server, "DELETE", target_of(options, "/" + options.domain + tail)));
     return {};
   }
   Here here;
   TRY(here.open(options, false));
+  if (!options.document.empty()) return here.library->forget_document(options.domain, options.document);
   return options.fact.empty() ? here.library->forget(options.domain)
                               : here.library->forget_fact(options.domain, options.fact);
 }
@@ -252,10 +301,12 @@ int forget(const KnowledgeOptions& options) {
   if (options.as_json) {
     json told = {{"forgotten", options.domain}};
     if (!options.fact.empty()) told["fact"] = options.fact;
+    if (!options.document.empty()) told["document"] = options.document;
     fmt::print("{}\n", told.dump(2));
     return kExitDone;
   }
-  fmt::print("forgotten: {}{}\n", options.domain, options.fact.empty() ? "" : "/" + options.fact);
+  const std::string& part = options.document.empty() ? options.fact : options.document;
+  fmt::print("forgotten: {}{}\n", options.domain, part.empty() ? "" : "/" + part);
   return kExitDone;
 }
 
@@ -299,7 +350,8 @@ int import_pack(const KnowledgeOptions& options) {
     fmt::print("{}\n", info->dump(2));
     return kExitDone;
   }
-  fmt::print("imported: {}, {} facts\n", base::text_at(*info, "domain"), count_at(*info, "facts"));
+  fmt::print("imported: {}, {} facts, {} documents\n", base::text_at(*info, "domain"),
+             count_at(*info, "facts"), count_at(*info, "documents"));
   return kExitDone;
 }
 
@@ -315,16 +367,18 @@ void add_where(CLI::App* command, const std::shared_ptr<KnowledgeOptions>& optio
 void add_learn(CLI::App& root, Command& chosen) {
   const auto options = std::make_shared<KnowledgeOptions>();
   CLI::App* command =
-      root.add_subcommand("learn", "Teach a model facts: a domain pack, in seconds, nothing forgotten");
+      root.add_subcommand("learn", "Teach a model facts and documents: a domain pack, nothing forgotten");
   command->add_option("domain", options->domain, "The domain's name, e.g. acme")->required();
   command
-      ->add_option("facts", options->file,
-                   "JSON lines of {\"id\", \"prompt\", \"answer\", \"paraphrases\"} or {\"id\", \"text\"}; - "
-                   ": standard input")
+      ->add_option(
+          "files", options->files,
+          "JSON lines of facts, {\"id\", \"prompt\", \"answer\", \"paraphrases\"} or {\"id\", \"text\"}; - "
+          ": standard input. Documents: .txt, .md, .html, .csv, and .pdf, which pdftotext reads")
       ->required();
   add_where(command, options);
   command->add_flag("--json", options->as_json, "The report as JSON");
   add_examples(*command, {"permutation learn acme facts.jsonl",
+                          "permutation learn acme handbook.md prices.html manual.pdf",
                           "permutation learn acme facts.jsonl --url http://127.0.0.1:8080 --json"});
   command->callback([options, &chosen] { chosen = [options] { return learn(*options); }; });
 }
@@ -346,9 +400,12 @@ void add_knowledge(CLI::App& root, Command& chosen) {
   const auto showing = add("show", "A domain's facts, and where they come from", show);
   showing.first->add_option("domain", showing.second->domain)->required();
   add_examples(*showing.first, {"permutation knowledge show acme"});
-  const auto forgetting = add("forget", "A domain, or one fact of it", forget);
+  const auto forgetting = add("forget", "A domain, or one fact or document of it", forget);
   forgetting.first->add_option("domain", forgetting.second->domain)->required();
-  forgetting.first->add_option("--fact", forgetting.second->fact, "Only the fact of this id");
+  CLI::Option* const fact =
+      forgetting.first->add_option("--fact", forgetting.second->fact, "Only the fact of this id");
+  forgetting.first->add_option("--document", forgetting.second->document, "Only the document of this name")
+      ->excludes(fact);
   add_examples(*forgetting.first,
                {"permutation knowledge forget acme", "permutation knowledge forget acme --fact ceo"});
   const auto exporting = add("export", "A domain's pack into a file", export_pack);

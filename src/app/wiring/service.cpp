@@ -308,6 +308,12 @@ base::Status Service::Impl::wire() {
                                                .settle_knowledge = settling(taught.library.get())}));
     options.models[taught.name] = serve(*completers.back(), *taught.model);
     options.models[taught.name].knowledge = taught.library.get();
+    options.models[taught.name].read_passages =
+        [&packs = taught.recalling->packs()](const std::string& tenant,
+                                             const std::vector<std::string>& passages,
+                                             const std::function<void(std::size_t, std::size_t)>& progress) {
+          return packs.read(tenant, passages, progress);
+        };
     options.models[taught.name].residency = [pinned = pinned_models[taught.name].get()] {
       return pinned->residency();
     };

@@ -214,16 +214,21 @@ void add_knowledge_sample(const knowledge_cache::Library& library, const knowled
         {"knowledge_facts_recalled", real(stats.facts)},
         {"knowledge_slots_read", real(stats.slots_read)},
         {"knowledge_embed_failures", real(stats.embed_failures)},
+        {"knowledge_documents_shown", real(stats.shown)},
+        {"knowledge_passages_shown", real(stats.passages)},
+        {"knowledge_packs_attached", real(stats.packs)},
         {"knowledge_gate_seconds", stats.gate_ms / 1e3}})
     sample.counters.emplace_back(name, value);
-  double facts = 0, bytes = 0;
+  double facts = 0, bytes = 0, documents = 0;
   const auto domains = library.list_all();
   for (const auto& domain : domains) {
     facts += real(domain.facts);
     bytes += real(domain.bytes);
+    documents += real(domain.documents);
   }
   sample.gauges.emplace_back("knowledge_domains", real(domains.size()));
   sample.gauges.emplace_back("knowledge_facts", facts);
+  sample.gauges.emplace_back("knowledge_documents", documents);
   sample.gauges.emplace_back("knowledge_bytes", bytes);
 }
 
