@@ -10,7 +10,7 @@ namespace pmt::inference {
 namespace {
 
 constexpr std::size_t kFirstTokens = 4;  // where attention rests
-constexpr std::size_t kWindow = 128;     // before the answer's end, when it is first asked
+constexpr std::size_t kWindow = 64;      // before the answer's end, when it is first asked
 constexpr int kTokensMax = 4096;         // that it holds at once
 constexpr int kMeasuredSteps = 6;
 

@@ -258,8 +258,14 @@ base::Result<std::unique_ptr<Drafting>> drafting_of(const model::Vocab& vocab,
                     .kv_bytes_max = 0}));
     return {};
   };
-  TRY_ASSIGN(auto model, DraftModel::load(options.draft_path, options.threads, vocab, admit));
-  return Drafting::create(std::move(model), clock);
+  auto model = DraftModel::load(options.draft_path, options.threads, vocab, admit);
+  if (!model) {
+    base::Error error = model.error();
+    error.message = fmt::format("the draft model of {}: {}", options.name, error.message);
+    error.field = "draft";
+    return error;
+  }
+  return Drafting::create(std::move(*model), clock);
 }
 
 base::Result<Opened> open_own(std::unique_ptr<model::Transformer> transformer, LocalModelOptions& options,

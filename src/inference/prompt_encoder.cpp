@@ -99,7 +99,8 @@ base::Status PromptEncoder::check_token(std::int32_t token) const {
 base::Result<EncodedPrompt> PromptEncoder::encode(const llm::Request& request,
                                                   const StructuredOutput& structure) const {
   TRY(check_texts(request));
-  EncodedPrompt out{.tokens = {}, .native = native_prompt(request, structure)};
+  EncodedPrompt out;
+  out.native = native_prompt(request, structure);
   if (out.native) {
     out.tokens = std::move(out.native->tokens);
   } else {

@@ -22,7 +22,8 @@ float angle(int pair, int places) {
 }
 
 KeyTurn turn_by(int places) {
-  KeyTurn out{.distance = kHalf};
+  KeyTurn out;
+  out.distance = kHalf;
   for (int i = 0; i < kHalf; ++i) {
     out.cos_sin.push_back(std::cos(angle(i, places)));
     out.cos_sin.push_back(std::sin(angle(i, places)));

@@ -148,3 +148,23 @@ runtime = "libllama"
     median = {model: round(sorted(each)[len(each) // 2], 1) for model, each in speed.items()}
     print(json.dumps({"model": name, "asked": len(ASKED), "begin_alike": begins, "same": same, "tokens_per_s": median}))
     assert begins >= len(ASKED) - 2, said
+
+
+@pytest.mark.skipif(len(MODELS) < 2, reason="one model has no second one to draft for it")
+def test_the_smaller_one_drafts_for_the_larger_one(binary, tmp_path):
+    """Answers to the letter, and some of the drafts were taken."""
+    small, large = MODELS[:2]
+    config = tmp_path / "config.toml"
+    config.write_text(f'[server]\nport = 0\n[[model]]\nname = "{large}"\ndraft = "{small}"\n'
+                      "[embeddings]\nenabled = false\n")
+    running = RunningServer([binary, "serve", "--config", str(config)])
+    client = openai.OpenAI(base_url=running.url + "/v1", api_key="none", max_retries=0, timeout=900)
+    accepted = 0
+    for text in ("Write a Python class for a bank account with deposit, withdraw and a history.",
+                 "Explain how rain forms, in five paragraphs."):
+        answers = [chat(client, text, max_tokens=500, temperature=0, model=large, extra_body=off(speculation=how))
+                   for how in ("off", "auto")]
+        assert answers[0].choices[0].message.content == answers[1].choices[0].message.content
+        accepted += extension(answers[1])["speculation"].get("accepted_by_model", 0)
+    assert accepted > 0
+    assert running.stop() == 0, running.log()
