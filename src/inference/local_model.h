@@ -126,7 +126,8 @@ struct KvPoolStats {
   std::int64_t tokens_kept = 0;  // the mean over layers and heads; less than `tokens` where compressed
   std::vector<std::vector<std::int64_t>> bytes_by_layer_head;  // [layers][kv_heads]
   std::optional<CompressedPrompt> last_compressed;
-  std::int64_t bytes_compressed = 0;  // of `bytes`: what sequences that were cut down hold, side tables included
+  std::int64_t bytes_compressed =
+      0;  // of `bytes`: what sequences that were cut down hold, side tables included
 };
 
 struct EngineStats {

@@ -20,10 +20,10 @@ namespace pmt::rlm {
 struct Bounds {
   int depth_max = 5;
   int iterations_max = 10;
-  int parallel = 8;                 // sub-calls at once
-  int answer_tokens = 256;          // of a leaf call
-  int root_tokens = 4'096;          // of one turn of the root
-  std::size_t passages_read = 3;    // at once, of prose
+  int parallel = 8;               // sub-calls at once
+  int answer_tokens = 256;        // of a leaf call
+  int root_tokens = 4'096;        // of one turn of the root
+  std::size_t passages_read = 3;  // at once, of prose
 };
 
 /// One answer's run. Members outlive it.
