@@ -19,6 +19,8 @@ using kv_cache::kBlockTokens;
 /// isn't what would be read now.
 constexpr int kPagesVersion = 1;
 constexpr std::chrono::seconds kStopWait{10};
+/// Read before it is judged whether reading is slower than computing: one block may be interrupted.
+constexpr int kBlocksJudged = 4;
 
 }  // namespace
 
@@ -85,6 +87,7 @@ std::optional<kv_cache::SequenceKv> PrefixDisk::longer(Job& job, int tokens_max,
 
 int PrefixDisk::read(std::span<const base::Digest> chain, kv_cache::SequenceKv& into) {
   int count = 0;
+  double read_ms = 0, compute_ms = 0;
   for (auto i = static_cast<std::size_t>(into.tokens() / kBlockTokens); i < chain.size(); ++i) {
     kv_cache::BlockInfo info;
     const base::Nanos begun = clock_->now();
@@ -93,7 +96,9 @@ int PrefixDisk::read(std::span<const base::Digest> chain, kv_cache::SequenceKv& 
     ++count;
     // What Admission does for prompts that are read otherwise.
     if (pool_->pages_free() <= pool_->pages_max() / 4) into.drop_unseen();
-    if (base::ms_between(begun, clock_->now()) > info.compute_ms && info.compute_ms > 0) break;
+    read_ms += base::ms_between(begun, clock_->now());
+    compute_ms += info.compute_ms;
+    if (count >= kBlocksJudged && compute_ms > 0 && read_ms > compute_ms) break;
   }
   return count;
 }

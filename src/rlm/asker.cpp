@@ -201,7 +201,8 @@ base::Result<Answer> Asker::finish(const Model& model, Waiter& waiter) {
                 .usage = done.usage,
                 .usd = usd,
                 .seconds = seconds,
-                .began_s = std::max(0.0, ledger_.elapsed_s() - seconds)};
+                .began_s = std::max(0.0, ledger_.elapsed_s() - seconds),
+                .facts = done.report.knowledge ? done.report.knowledge->facts : std::vector<std::string>()};
 }
 
 void Asker::add(const std::string& model, const llm::Done& done, double usd) {

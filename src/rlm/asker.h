@@ -40,7 +40,8 @@ struct Answer {
   llm::Usage usage;
   double usd = 0;
   double seconds = 0;
-  double began_s = 0;  // since the ledger began
+  double began_s = 0;                   // since the ledger began
+  std::vector<std::string> facts = {};  // taught ones that fired
 };
 
 /// Sums over the calls of a tree, each from what the call itself reported.

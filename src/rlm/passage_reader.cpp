@@ -71,6 +71,13 @@ bool states(std::string_view quote, const std::string& answer, const ProseQuesti
   return stated * 2 >= told;
 }
 
+/// What the caller's domains were taught answers it, whatever the text says: nobody looks for a quote of it.
+bool takes_taught(const Answer& answer, Reading& reading) {
+  reading.facts = answer.facts;
+  if (!answer.facts.empty()) reading.answer = base::trimmed(answer.text);
+  return reading.found();
+}
+
 }  // namespace
 
 base::Result<Reading> PassageReader::read(const ProseQuestion& question, const std::vector<Found>& read,
@@ -123,9 +130,15 @@ base::Result<Reading> PassageReader::read_passages(const ProseQuestion& question
   AskOptions options{.max_tokens = kQuoteTokensMax + run_.bounds.answer_tokens, .exact = true};
   if (run_.leaf.parameters > 0) options.form = quoting_form();  // it runs here
   for (int attempt = 0; attempt < 2; ++attempt) {
-    TRY_ASSIGN(const Answer answer, run_.asker.ask(run_.leaf, reading.prompt, options));
+    TRY_ASSIGN(Answer answer, run_.asker.ask(run_.leaf, reading.prompt, options));
+    if (!answer.facts.empty() &&
+        options.form.kind == llm::ResponseFormat::Kind::kGrammar) {  // which goes before what was taught
+      options.form = {};
+      TRY_ASSIGN(answer, run_.asker.ask(run_.leaf, reading.prompt, options));
+    }
     reading.response = answer.text;
     reading.seconds += answer.seconds;
+    if (takes_taught(answer, reading)) break;
     judge(question, read, reading);
     if (reading.found() || attempt > 0 || !reading.why_not.ends_with('.')) break;
     reading.prompt.push_back(message("assistant", answer.text));
@@ -147,6 +160,7 @@ base::Result<Reading> PassageReader::read_sentences(const ProseQuestion& questio
              run_.asker.ask(run_.leaf, reading.prompt, {.max_tokens = run_.bounds.answer_tokens}));
   reading.response = answer.text;
   reading.seconds = answer.seconds;
+  if (takes_taught(answer, reading)) return reading;
   reading.why_not = "no sentence has the words of what was answered";
   const std::set<std::string> known = word_set(question.text);
   std::vector<std::string> told = content_words(answer.text);

@@ -17,9 +17,10 @@ namespace pmt::rlm {
 
 /// One reading.
 struct Reading {
-  std::string answer;  // "": the passages don't tell
-  Span quote = {};     // in the text
-  Span passage = {};   // that it stands in
+  std::string answer;                   // "": the passages don't tell
+  Span quote = {};                      // in the text
+  Span passage = {};                    // that it stands in
+  std::vector<std::string> facts = {};  // taught ones that answer it: there is no quote then
   std::string why_not = {};
   std::vector<llm::Message> prompt = {};  // of the last call; with its
   std::string response = {};

@@ -63,6 +63,7 @@ class ProseProgram {
     outcome_.strategy["kind"] = "search, then read what matches";
     outcome_.strategy["chunks_total"] = passages.size();
     outcome_.strategy["quotes"] = json::array();
+    outcome_.strategy["facts"] = json::array();
     TRY_ASSIGN(const std::string answer, find(prose_question(question_), 0));
     outcome_.strategy["chunks_read"] = chunks_read_;
     outcome_.answer = answer.empty() ? not_in_text() : told(answer);
@@ -168,7 +169,8 @@ class ProseProgram {
       places.push_back({{"begin", f.begin}, {"end", f.end}});
       shown += place_of({.begin = f.begin, .end = f.end}) + "\n";
     }
-    if (reading.found()) {
+    for (const std::string& fact : reading.facts) outcome_.strategy["facts"].push_back(fact);
+    if (reading.found() && reading.facts.empty()) {
       quote = {{"begin", reading.quote.begin},
                {"end", reading.quote.end},
                {"text", text_of(context_, reading.quote)},
@@ -237,13 +239,15 @@ class ProseProgram {
   }
 
   /// The answer, then what it rests on.
-  std::string told(const std::string& answer) const {
+  std::string told(const std::string& answer) {
     std::string text = answer;
     const json& quotes = outcome_.strategy["quotes"];
     for (auto quote = quotes.rbegin(); quote != quotes.rend(); ++quote) {
       const Span span{.begin = quote->at("begin"), .end = quote->at("end")};
       text += fmt::format("\n\"{}\" ({})", shortened(text_of(context_, span)), place_of(span));
     }
+    for (const json& fact : outcome_.strategy["facts"])
+      text += fmt::format("\n(taught: {})", fact.get<std::string>());
     return text;
   }
 

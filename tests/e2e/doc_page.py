@@ -153,6 +153,8 @@ class Newcomer:
                 json.loads(line)
 
     def need_server(self, text):
+        own = re.search(rf"serve\b.*--port {self.ports['8080']}\b.*&$", text, re.MULTILINE)
+        self.serves = self.serves or bool(own)
         if self.serves or f"127.0.0.1:{self.ports['8080']}" not in text:
             return
         self.serves = True

@@ -150,8 +150,9 @@ def test_every_member_that_the_document_knows_is_in_an_example(document):
             return {path}
         return {path}.union(*(used(one, f"{path}.{name}") for name, one in value.items()))
 
-    # An example is answered by the default model, which has no use for these; an answer kept before has no lasting id.
-    refused = {".suffix", ".previous_response_id", ".messages.content.source.url", ".messages.content.transformations",
+    # An example is answered by the default model, which has no use for these; an answer kept before, or a pair that was
+    # compared, has no lasting id.
+    refused = {".suffix", ".previous_response_id", ".verdict", ".messages.content.source.url", ".messages.content.transformations",
                *(f".input.content.{name}" for name in ("image_url", "detail", "file_data", "filename"))}  # fmt: skip
     known, shown = set(), set(refused)
     for _, _, operation in operations(document):

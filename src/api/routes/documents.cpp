@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "api/json/json_reader.h"
 #include "base/base64.h"
 #include "base/json.h"
 
@@ -46,9 +47,10 @@ json summary_of(const knowledge_cache::Documents& documents, const knowledge_cac
 }  // namespace
 
 base::Result<knowledge_cache::Document> read_document(const std::string& body) {
+  if (const auto read = parse_json(body); !read) return read.error();  // it says where
   const auto object = base::parse_json(body);
   if (!object || !object->is_object())
-    return base::invalid("The body must be a document: {\"name\": ..., \"content\": ...}.", "body");
+    return base::invalid("The request's body must be a document: {\"name\": ..., \"content\": ...}.");
   for (const auto& [field, value] : object->items()) {
     if (field != "name" && field != "content" && field != "content_base64" && field != "media_type")
       return base::invalid(fmt::format("'{}' is no member of a document", field.substr(0, 64)), field);
