@@ -8,19 +8,19 @@ function(pmt_parsers room)
   set_property(GLOBAL APPEND PROPERTY PMT_PARSERS ${ARGN})
 endfunction()
 
-pmt_parsers(base file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_fields.cpp json_text.cpp openssl_reason.cpp percent.cpp result.cpp usage_counter.cpp)
+pmt_parsers(base cholesky.cpp file.cpp guard.cpp hash.cpp hex.cpp json.cpp json_fields.cpp json_text.cpp openssl_reason.cpp percent.cpp result.cpp usage_counter.cpp)
 pmt_parsers(llm engine_options.cpp event.cpp json_sum.cpp usage.cpp)
 pmt_parsers(net content_coding.cpp host.cpp http.cpp request_parser.cpp response_head.cpp response_parser.cpp
   sse.cpp target.cpp url.cpp)
 pmt_parsers(telemetry trace_context.cpp)
 pmt_parsers(redis cluster_replies.cpp connection.cpp reply.cpp tls.cpp url.cpp)
 pmt_parsers(response_cache store/canonical_json.cpp store/canonical_key.cpp store/entry_codec.cpp
-  store/entry_record.cpp store/event_codec.cpp store/eviction_policy.cpp store/invalidation.cpp shared/redis_replies.cpp semantic/semantic_text.cpp
+  store/entry_record.cpp store/event_codec.cpp store/eviction_policy.cpp store/invalidation.cpp shared/redis_replies.cpp semantic/semantic_rule.cpp semantic/semantic_text.cpp
   shared/shared_value.cpp)
-pmt_parsers(knowledge_cache packs/domain.cpp packs/fact.cpp packs/pack.cpp)
+pmt_parsers(knowledge_cache documents/document.cpp documents/documents.cpp options_reader.cpp packs/domain.cpp packs/fact.cpp packs/pack.cpp)
 pmt_parsers(sandbox frame.cpp)
-pmt_parsers(text calendar.cpp claims.cpp difference.cpp english.cpp numbers.cpp opposites.cpp phrases.cpp plain_words.cpp
-  question.cpp roles.cpp slots.cpp stems.cpp stop_words.cpp tasks.cpp term.cpp words.cpp)
+pmt_parsers(text bm25.cpp calendar.cpp claims.cpp difference.cpp english.cpp html.cpp numbers.cpp opposites.cpp passages.cpp phrases.cpp plain_words.cpp
+  question.cpp roles.cpp sentences.cpp slots.cpp stems.cpp stop_words.cpp tasks.cpp term.cpp words.cpp)
 pmt_parsers(upstream answer_logprobs.cpp answer_reader.cpp call_reader.cpp chat_words.cpp event_reader.cpp foreign_json.cpp
   messages/message_body.cpp messages/message_reader.cpp responses/response_body.cpp responses/response_reader.cpp
   upstream_error.cpp usage_reader.cpp)
