@@ -9,6 +9,7 @@ constexpr double kLossMax = 0.03;   // of an answer's time so far
 constexpr double kGainMin = 1.03;   // of a draft more, in tokens for the time
 constexpr double kPriorWeight = 8;  // of a record's first guess
 constexpr double kKept = 0.95;      // of a record at each draft
+constexpr double kKeptIdle = 0.98;  // where drafting doesn't pay
 constexpr double kNew = 0.125;      // of a measurement in its mean
 constexpr int kReadTokensMin = 16;  // from here on it is reading, not writing
 
@@ -31,7 +32,7 @@ bool DraftPolicy::has_room_for(double seconds) const {
   return cost_s_ + seconds - saved_s_ <= kLossMax * lived_s_;
 }
 
-bool DraftPolicy::wants_more(const Sofar& sofar, double plain_s, const StepCosts& costs) const {
+bool DraftPolicy::wants_more(const Sofar& sofar, double plain_s, const StepCosts& costs) {
   if (sofar.drafts >= kDraftsMax || plain_s <= 0 || !has_room_for(pace_.step_s)) return false;
   const auto gain = [&](int drafts, double tokens) {
     return tokens / (costs[static_cast<std::size_t>(drafts)] + drafts * pace_.step_s / plain_s);
@@ -43,6 +44,10 @@ bool DraftPolicy::wants_more(const Sofar& sofar, double plain_s, const StepCosts
     all_true *= chance_of(any_);
     tokens += all_true;
     if (gain(drafts, tokens) >= least) return true;
+  }
+  if (sofar.drafts == 0) {  // what was wrong before is forgotten, and tried again
+    any_.tried *= kKeptIdle;
+    any_.right *= kKeptIdle;
   }
   return false;
 }

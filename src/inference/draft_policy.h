@@ -35,7 +35,7 @@ class DraftPolicy {
   /// Whether the answer's account has room for reading so many tokens.
   bool may_read(int tokens) const { return has_room_for(pace_.read_s * tokens); }
   /// Whether to have one more token drafted. `plain_s`: a step of the answer without drafts; `costs`: of one with.
-  bool wants_more(const Sofar& sofar, double plain_s, const StepCosts& costs) const;
+  bool wants_more(const Sofar& sofar, double plain_s, const StepCosts& costs);
   /// The model drafted a token that it gives `probability`: whether reading it with the step pays. `sofar` counts it
   /// then.
   bool takes(Sofar& sofar, double probability, const StepCosts& costs);

@@ -80,6 +80,16 @@ TEST(DraftPolicy, ASlowModelDraftsNothing) {
   EXPECT_FALSE(DraftPolicy({0, 0}).wants_more({}, 0, costs(0.1))) << "no step was measured";
 }
 
+TEST(DraftPolicy, TriesAgainAfterAWhile) {
+  DraftPolicy policy(kQuick);
+  (void)answer(policy, 2000, 0.95, 0);  // never right
+  policy.stepped(0, 1000, kPlain);
+  int refused = 0;
+  while (!policy.wants_more({}, kPlain, costs(0.1)) && refused < 1000) ++refused;
+  EXPECT_GT(refused, 0);
+  EXPECT_LT(refused, 300);
+}
+
 TEST(DraftPolicy, LearnsHowOftenTheModelIsRight) {
   DraftPolicy policy(kQuick);
   policy.stepped(0, 1000, kPlain);
