@@ -58,7 +58,9 @@ struct Run {
 
 Run answer(inference::LocalModel& model, const std::string& prompt, llm::Speculation speculation,
            int tokens) {
+  static int answers = 0;
   llm::Request request;
+  request.id = fmt::format("answer-{}", ++answers);  // each has an account of its own for its drafts
   request.messages.push_back({"user", prompt, "", {}, ""});
   request.sampling.temperature = 0;
   request.max_tokens = tokens;
