@@ -57,7 +57,8 @@ max_iterations = 2
 """
 # How often each is asked. A question to `rlm` starts a process.
 MODELS = {MODEL: 10, "t/m": 6, "permutation": 4, "unified": 2, "rlm": 1}
-PARAMETERS = {"key": "swap", "name": MODEL, "id": "none", "domain": "swaps", "kind": "cache"}
+# Of a kind that each route takes: an id is a text in some and a number in others, and nothing has this one.
+PARAMETERS = {"key": "swap", "name": MODEL, "id": "1", "domain": "swaps", "kind": "cache"}
 
 
 class Agreeable(ScriptedUpstream):

@@ -92,7 +92,7 @@ base::Result<Verdict> read_verdict(const std::string& body) {
 
 void judge_pair(SemanticTier& tier, const Exchange& exchange) {
   const base::Result<std::uint64_t> id = read_number(exchange.tail, "id");
-  if (!id) return send_error(*exchange.responder, {base::Code::kNotFound, "there is no pair of that id"});
+  if (!id) return send_error(*exchange.responder, id.error());
   const base::Result<Verdict> verdict = read_verdict(exchange.request.body);
   if (!verdict) return send_error(*exchange.responder, verdict.error());
   SemanticTier::Judging judging{.id = *id, .verdict = *verdict};
