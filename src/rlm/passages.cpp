@@ -1,11 +1,11 @@
 #include "rlm/passages.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <unordered_map>
 #include <utility>
 
+#include "text/bm25.h"
 #include "text/plain_words.h"
 #include "text/stop_words.h"
 
@@ -14,7 +14,6 @@
 namespace pmt::rlm {
 namespace {
 
-constexpr double kSaturation = 1.2, kLengthShare = 0.75;  // BM25's k1 and b, as published
 /// A longer question is met by every passage: to ask the signatures first would only cost.
 constexpr std::size_t kSignatureWordsMax = 64;
 /// What is asked stands in its first so many bytes.
@@ -211,11 +210,6 @@ class Passages::Query {
   std::array<bool, kNear> near_ = {};
 };
 
-double Passages::weight(std::size_t holding) const {
-  const auto n = static_cast<double>(holding);
-  return std::log((static_cast<double>(entries_.size()) - n + 0.5) / (n + 0.5) + 1);
-}
-
 /// In the passages' order.
 base::Result<std::vector<Passages::Hit>> Passages::hits(const Query& query, Watch& watch) const {
   std::vector<Hit> hits;
@@ -245,7 +239,7 @@ base::Result<Ranked> Passages::search(const std::string& text, std::size_t k, Wa
   std::vector<double> weights;
   Ranked ranked;
   for (std::size_t i = 0; i < holding.size(); ++i) {
-    weights.push_back(weight(holding[i]));
+    weights.push_back(text::bm25_weight(static_cast<double>(entries_.size()), holding[i]));
     ranked.rarity.emplace(query.words()[i].text, weights.back());
     if (holding[i] == 0) ranked.absent.insert(query.words()[i].text);
   }
@@ -256,9 +250,7 @@ base::Result<Ranked> Passages::search(const std::string& text, std::size_t k, Wa
       ranked.best.push_back(
           {.begin = entry.span.begin, .end = entry.span.end, .begin_character = entry.characters_before});
     last = hit.passage;
-    const double length = 1 - kLengthShare + kLengthShare * entry.words / mean_words_;
-    ranked.best.back().score +=
-        weights[hit.word] * hit.count * (kSaturation + 1) / (hit.count + kSaturation * length);
+    ranked.best.back().score += text::bm25_part(weights[hit.word], hit.count, entry.words, mean_words_);
   }
   const auto better = [](const Found& a, const Found& b) {
     return a.score != b.score ? a.score > b.score : a.begin < b.begin;

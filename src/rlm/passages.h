@@ -76,7 +76,6 @@ class Passages {
 
   explicit Passages(const std::string& text) : text_(text) {}
   base::Result<std::vector<Hit>> hits(const Query& query, Watch& watch) const;
-  double weight(std::size_t holding) const;
 
   const std::string& text_;
   std::vector<Entry> entries_;

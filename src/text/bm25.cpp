@@ -1,7 +1,6 @@
 #include "text/bm25.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "text/stems.h"
@@ -11,7 +10,6 @@
 namespace pmt::text {
 namespace {
 
-constexpr double kSaturation = 1.2, kLengthShare = 0.75;  // BM25's k1 and b, as published
 /// Coverage is told as if so many other passages held none of the words, or a short document's every word would count
 /// as one that is everywhere.
 constexpr double kOtherPassages = 30;
@@ -41,11 +39,6 @@ std::size_t Bm25::add(std::string_view passage) {
   return number;
 }
 
-double Bm25::weight(double passages, std::size_t holding) const {
-  const auto n = static_cast<double>(holding);
-  return std::log((passages - n + 0.5) / (n + 0.5) + 1);
-}
-
 std::vector<Bm25::Hit> Bm25::search(std::string_view question, std::size_t count) const {
   const auto passages = static_cast<double>(size());
   const double mean = std::max(1.0, static_cast<double>(words_) / std::max(1.0, passages));
@@ -55,15 +48,13 @@ std::vector<Bm25::Hit> Bm25::search(std::string_view question, std::size_t count
   for (const std::string& word : std::set<std::string>(words.begin(), words.end())) {
     const auto held = postings_.find(word);
     const std::size_t holding = held == postings_.end() ? 0 : held->second.size();
-    const double share = weight(passages + kOtherPassages, holding);
+    const double share = bm25_weight(passages + kOtherPassages, holding);
     all += share;
     if (holding == 0) continue;
     for (const Posting& posting : held->second) {
-      const double times = posting.times;
-      const double length = 1 - kLengthShare + kLengthShare * lengths_[posting.passage] / mean;
       Hit& hit = found[posting.passage];
       hit.passage = posting.passage;
-      hit.score += weight(passages, holding) * times * (kSaturation + 1) / (times + kSaturation * length);
+      hit.score += bm25_part(bm25_weight(passages, holding), posting.times, lengths_[posting.passage], mean);
       hit.covered += share;
     }
   }

@@ -5,6 +5,7 @@
 // visits the passages that hold a word of the question, 10 ns each.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,6 +14,19 @@
 #include <vector>
 
 namespace pmt::text {
+
+/// Of a word that `holding` of `passages` passages hold.
+inline double bm25_weight(double passages, std::size_t holding) {
+  const auto n = static_cast<double>(holding);
+  return std::log((passages - n + 0.5) / (n + 0.5) + 1);
+}
+/// What a word of that weight adds to the score of a passage of so many `words` that holds it so many `times`.
+/// `mean`: words of a passage.
+inline double bm25_part(double weight, double times, double words, double mean) {
+  constexpr double kSaturation = 1.2, kLengthShare = 0.75;  // k1 and b, as published
+  const double norm = 1 - kLengthShare + kLengthShare * words / mean;
+  return weight * times * (kSaturation + 1) / (times + kSaturation * norm);
+}
 
 class Bm25 {
  public:
@@ -34,8 +48,6 @@ class Bm25 {
   struct Posting {
     std::uint32_t passage = 0, times = 0;
   };
-  double weight(double passages, std::size_t holding) const;
-
   std::unordered_map<std::string, std::vector<Posting>> postings_;
   std::vector<std::uint32_t> lengths_;  // words of each passage
   std::uint64_t words_ = 0;
