@@ -11,6 +11,13 @@
 
 namespace pmt::rlm {
 
+llm::ResponseFormat grammar_form(std::string grammar) {
+  llm::ResponseFormat form{.kind = llm::ResponseFormat::Kind::kGrammar, .schema = {}, .sent = {}};
+  form.sent = nlohmann::json(grammar).dump();
+  form.text = std::move(grammar);
+  return form;
+}
+
 llm::Message message(std::string role, std::string content) {
   return {.role = std::move(role),
           .content = std::move(content),

@@ -27,6 +27,9 @@ struct Model {
   std::function<double(const llm::Usage&)> price = {};  // null: nothing
 };
 
+/// What an answer that runs here must look like: a GBNF grammar.
+llm::ResponseFormat grammar_form(std::string grammar);
+
 struct AskOptions {
   int max_tokens = 512;
   std::function<void(const std::string&)> on_text = {};  // pieces, as they come

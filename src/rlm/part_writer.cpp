@@ -26,12 +26,7 @@ constexpr Example kExamples[] = {
     {"What does the man who repairs the clock of Dover sell?", "Who repairs the clock of Dover?"},
     {"Which prize did the ship that Ann Lee commands win?", "Which ship does Ann Lee command?"}};
 
-llm::ResponseFormat one_question() {
-  llm::ResponseFormat form{.kind = llm::ResponseFormat::Kind::kGrammar, .schema = {}, .sent = {}};
-  form.text = "root ::= \"One step.\" | [A-Z] [^?\\n]+ \"?\"\n";
-  form.sent = nlohmann::json(form.text).dump();
-  return form;
-}
+constexpr char kOneQuestion[] = "root ::= \"One step.\" | [A-Z] [^?\\n]+ \"?\"\n";
 
 }  // namespace
 
@@ -45,7 +40,7 @@ base::Result<Part> part_of(Run& run, const std::string& question, const std::str
   part.prompt.push_back(
       message("user", known.empty() ? question : fmt::format("Known already: {}\n{}", known, question)));
   AskOptions options{.max_tokens = kPartTokensMax, .stop = {"\n"}, .exact = true};
-  if (run.root.parameters > 0) options.form = one_question();  // it runs here
+  if (run.root.parameters > 0) options.form = grammar_form(kOneQuestion);  // it runs here
   TRY_ASSIGN(const Answer answer, run.asker.ask(run.root, part.prompt, options));
   part.response = answer.text;
   part.seconds = answer.seconds;

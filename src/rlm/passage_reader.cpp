@@ -35,12 +35,8 @@ std::vector<llm::Message> examples() {
           message("assistant", "Not in the text.")};
 }
 
-llm::ResponseFormat quoting_form() {
-  llm::ResponseFormat form{.kind = llm::ResponseFormat::Kind::kGrammar, .schema = {}, .sent = {}};
-  form.text = "root ::= \"Not in the text.\" | \"Quote: \\\"\" [^\"\\n]+ \"\\\"\\nAnswer: \" [^\\n]+\n";
-  form.sent = nlohmann::json(form.text).dump();
-  return form;
-}
+constexpr char kQuotingForm[] =
+    "root ::= \"Not in the text.\" | \"Quote: \\\"\" [^\"\\n]+ \"\\\"\\nAnswer: \" [^\\n]+\n";
 
 /// What stands after `label` on its line.
 std::string_view after(std::string_view said, std::string_view label) {
@@ -128,7 +124,7 @@ base::Result<Reading> PassageReader::read_passages(const ProseQuestion& question
   reading.prompt = examples();
   reading.prompt.push_back(message("user", asked));
   AskOptions options{.max_tokens = kQuoteTokensMax + run_.bounds.answer_tokens, .exact = true};
-  if (run_.leaf.parameters > 0) options.form = quoting_form();  // it runs here
+  if (run_.leaf.parameters > 0) options.form = grammar_form(kQuotingForm);  // it runs here
   for (int attempt = 0; attempt < 2; ++attempt) {
     TRY_ASSIGN(Answer answer, run_.asker.ask(run_.leaf, reading.prompt, options));
     if (!answer.facts.empty() &&

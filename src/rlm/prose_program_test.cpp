@@ -3,11 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "llm/sinks.h"
-#include "rlm/engine.h"
+#include "rlm/program_fixture.h"
 #include "rlm/prose_question.h"
-#include "rlm/rlm_request.h"
-#include "rlm/test_models.h"
 
 namespace pmt::rlm {
 namespace {
@@ -31,40 +28,15 @@ std::string harbour() {
   return text;
 }
 
-/// A model that says these texts in order, as leaf and as root, over harbour().
-class ProseProgramTest : public testing::Test {
+/// Over harbour().
+class ProseProgramTest : public ProgramTest {
  protected:
   std::string ask(const std::string& question, std::vector<std::string> says,
                   const std::string& context = harbour()) {
-    calls_.clear();
-    FunctionModel model([&](const llm::Request& request) -> base::Result<std::string> {
-      calls_.push_back(request);
-      return says.at(std::min(calls_.size(), says.size()) - 1);
-    });
-    RlmOptions options{.root = {.completer = &model, .name = "root"},
-                       .leaf = {.completer = &model, .name = "root"}};
-    options.root.parameters = options.leaf.parameters = parameters_;
-    RecursiveLanguageModel rlm(std::move(options), clock_);
-    llm::Request request;
-    request.id = "p1";
-    request.want_trace = true;
-    request.messages = {message("user", question)};
-    request.options.set(RlmRequest{.context = {context}});
-    const auto sink = std::make_shared<llm::CollectingSink>();
-    rlm.start(std::move(request), sink, {});
-    const auto events = sink->wait();
-    if (const auto* failed = std::get_if<llm::Failed>(&events.back()))
-      return "failed: " + failed->error.message;
-    engine_ = std::get<llm::Done>(events.back()).report.engine;
-    return llm::text_of(events);
+    leaf_parameters_ = parameters_;
+    return ask_about(context, question, std::move(says));
   }
   const json& quotes() const { return engine_.at("context_strategy").at("quotes"); }
-  const std::string& said_to(std::size_t call) const { return calls_.at(call).messages.back().content; }
-
-  base::SystemClock clock_;
-  std::int64_t parameters_ = 1'500'000'000;
-  std::vector<llm::Request> calls_;
-  json engine_;
 };
 
 TEST_F(ProseProgramTest, AnswersWithAQuoteAndItsBytes) {

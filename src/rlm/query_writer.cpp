@@ -94,11 +94,7 @@ base::Result<Written> QueryWriter::first(const std::string& card) {
 }
 
 base::Result<Written> QueryWriter::ask_query() {
-  const std::string grammar = select_grammar(table_);
-  llm::ResponseFormat form{
-      .kind = llm::ResponseFormat::Kind::kGrammar, .schema = {}, .sent = nlohmann::json(grammar).dump()};
-  form.text = grammar;
-  TRY_ASSIGN(Written written, ask(std::move(form)));
+  TRY_ASSIGN(Written written, ask(grammar_form(select_grammar(table_))));
   written.sql = select_in(written.response);
   last_ = written.sql;
   return written;

@@ -3,11 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "llm/sinks.h"
-#include "rlm/engine.h"
-#include "rlm/rlm_request.h"
+#include "rlm/program_fixture.h"
 #include "rlm/tables/test_tables.h"
-#include "rlm/test_models.h"
 
 namespace pmt::rlm {
 namespace {
@@ -17,38 +14,12 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 /// A root that says these texts in order, over the orders of test_tables.h.
-class TablesProgramTest : public testing::Test {
+class TablesProgramTest : public ProgramTest {
  protected:
   std::string ask(const std::string& question, std::vector<std::string> says = {},
                   const std::string& context = orders_csv()) {
-    calls_.clear();
-    FunctionModel root([&](const llm::Request& request) -> base::Result<std::string> {
-      calls_.push_back(request);
-      return says.at(std::min(calls_.size(), says.size()) - 1);
-    });
-    RlmOptions options{.root = {.completer = &root, .name = "root"},
-                       .leaf = {.completer = &root, .name = "root"}};
-    options.root.parameters = parameters_;
-    RecursiveLanguageModel rlm(std::move(options), clock_);
-    llm::Request request;
-    request.id = "t1";
-    request.want_trace = true;
-    request.messages = {message("user", question)};
-    request.options.set(RlmRequest{.context = {context}});
-    const auto sink = std::make_shared<llm::CollectingSink>();
-    rlm.start(std::move(request), sink, {});
-    const auto events = sink->wait();
-    if (const auto* failed = std::get_if<llm::Failed>(&events.back()))
-      return "failed: " + failed->error.message;
-    engine_ = std::get<llm::Done>(events.back()).report.engine;
-    return llm::text_of(events);
+    return ask_about(context, question, std::move(says));
   }
-  const std::string& said_to_root(std::size_t call) const { return calls_.at(call).messages.back().content; }
-
-  base::SystemClock clock_;
-  std::int64_t parameters_ = 1'500'000'000;
-  std::vector<llm::Request> calls_;
-  json engine_;
 };
 
 TEST_F(TablesProgramTest, ComputesOrRefusesWithoutAModel) {
@@ -69,7 +40,7 @@ TEST_F(TablesProgramTest, TheRootWritesOneQueryByAGrammar) {
   EXPECT_EQ(calls_[0].response_format.kind, llm::ResponseFormat::Kind::kGrammar);
   EXPECT_EQ(calls_[0].kv.ratio, 1) << "a query's prompt is read exactly";
   EXPECT_THAT(calls_[0].messages.front().content, HasSubstr("CREATE TABLE records"));
-  EXPECT_THAT(said_to_root(0), HasSubstr("In the data: kind = 'refund'\nIn the data: city = 'Porto'"));
+  EXPECT_THAT(said_to(0), HasSubstr("In the data: kind = 'refund'\nIn the data: city = 'Porto'"));
   const json& iteration = engine_.at("trace").at("iterations").at(0);
   EXPECT_THAT(iteration.at("code_blocks").at(0).at("code").get<std::string>(), StartsWith("SELECT rep"));
   EXPECT_EQ(engine_.at("context_strategy").at("rows_matched"), 20);
@@ -87,19 +58,18 @@ TEST_F(TablesProgramTest, AnErrorAnEmptyResultAndAForgottenValueAreToldOnce) {
   const std::string good = "SELECT rep FROM records WHERE city = 'Porto' ORDER BY amount DESC LIMIT 1";
   const std::string question = "Which rep has the largest amount in Porto?";
   EXPECT_THAT(ask(question, {"SELECT weight FROM records", good}), StartsWith("Elena ("));
-  EXPECT_THAT(said_to_root(1),
-              HasSubstr("no such column: weight. The columns of records are: order_id, rep"));
+  EXPECT_THAT(said_to(1), HasSubstr("no such column: weight. The columns of records are: order_id, rep"));
   EXPECT_THAT(ask(question, {"SELECT rep FROM records WHERE city = 'Porto' AND amount < 0", good}),
               StartsWith("Elena ("));
-  EXPECT_THAT(said_to_root(1), HasSubstr("It returned no rows."));
+  EXPECT_THAT(said_to(1), HasSubstr("It returned no rows."));
   EXPECT_THAT(ask(question, {"SELECT rep FROM records ORDER BY amount LIMIT 1", good}),
               StartsWith("Elena ("));
-  EXPECT_THAT(said_to_root(1), HasSubstr("It must use city = 'Porto'."));
+  EXPECT_THAT(said_to(1), HasSubstr("It must use city = 'Porto'."));
   EXPECT_THAT(ask(question, {"DROP TABLE records", "DELETE FROM records"}),
               "Not answered: the queries that root wrote over the table can't be run.");
   EXPECT_EQ(calls_.size(), 2U);
   EXPECT_THAT(ask(question, {"SELECT 'Chen'", "SELECT 'Chen'"}), StartsWith("Not answered"));
-  EXPECT_THAT(said_to_root(1), HasSubstr("It reads nothing from the table records."));
+  EXPECT_THAT(said_to(1), HasSubstr("It reads nothing from the table records."));
   // What was only doubted stays where the correction finds nothing.
   EXPECT_THAT(ask(question, {"SELECT rep FROM records ORDER BY amount LIMIT 1", "SELECT x FROM records"}),
               StartsWith("Boris ("));
