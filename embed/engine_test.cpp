@@ -12,14 +12,8 @@
 namespace pmt::embed {
 namespace {
 
-class EngineTest : public testing::Test {
+class EngineTest : public OpenEngineTest {
  protected:
-  void SetUp() override {
-    const std::string config = server.config();
-    ASSERT_EQ(permutation_engine_open(config.data(), config.size(), &engine, &error), PERMUTATION_OK)
-        << error.message;
-  }
-  void TearDown() override { permutation_engine_close(engine); }
   int complete(std::string_view request) {
     return permutation_complete(engine, request.data(), request.size(), answer.out(), &error);
   }
@@ -35,11 +29,6 @@ class EngineTest : public testing::Test {
   int next(permutation_call call, double timeout_s) {
     return permutation_next(engine, call, timeout_s, answer.out(), &error);
   }
-
-  SilentServer server;
-  permutation_engine* engine = nullptr;
-  permutation_error error{};
-  Text answer;
 };
 
 TEST_F(EngineTest, SaysWhatIsWrongWithARequest) {

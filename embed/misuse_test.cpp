@@ -17,22 +17,11 @@ namespace {
 
 const std::string kNoUtf8 = "caf\xe9";
 
-class Misuse : public testing::Test {
+class Misuse : public OpenEngineTest {
  protected:
-  void SetUp() override {
-    const std::string config = server.config();
-    ASSERT_EQ(permutation_engine_open(config.data(), config.size(), &engine, &error), PERMUTATION_OK)
-        << error.message;
-  }
-  void TearDown() override { permutation_engine_close(engine); }
   int models(permutation_engine* whom) {
     return permutation_request(whom, "GET", "/v1/models", nullptr, 0, answer.out(), &error);
   }
-
-  SilentServer server;
-  permutation_engine* engine = nullptr;
-  permutation_error error{};
-  Text answer;
 };
 
 TEST_F(Misuse, WhatIsNotUtf8IsRefused) {

@@ -55,6 +55,22 @@ class SilentServer {
   int port_ = 0;
 };
 
+/// An engine without a model, open during the test.
+class OpenEngineTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string config = server.config();
+    ASSERT_EQ(permutation_engine_open(config.data(), config.size(), &engine, &error), PERMUTATION_OK)
+        << error.message;
+  }
+  void TearDown() override { permutation_engine_close(engine); }
+
+  SilentServer server;
+  permutation_engine* engine = nullptr;
+  permutation_error error{};
+  Text answer;
+};
+
 inline constexpr std::string_view kFarRequest =
     R"({"model": "far/m", "messages": [{"role": "user", "content": "Hi"}]})";
 /// One that is answered at once, by a whole answer.

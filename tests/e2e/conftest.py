@@ -157,6 +157,12 @@ def fresh():
     return lambda text="Say hello": f"{text} ({uuid.uuid4().hex[:8]} {next(numbers)})"
 
 
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory):
+    """A folder for what a module's servers learn."""
+    return tmp_path_factory.mktemp("packs")
+
+
 @pytest.fixture
 def pool(http):
     """What GET /v1/kv says of the model now."""

@@ -54,11 +54,6 @@ STRANGE = "Which painter was born in Genoa in the sixteenth century?"
 
 
 @pytest.fixture(scope="module")
-def packs(tmp_path_factory):
-    return tmp_path_factory.mktemp("packs")
-
-
-@pytest.fixture(scope="module")
 def start(binary, model_file, packs):
     with Starting(binary, packs) as starting:
         yield lambda: starting(CONFIG.format(model=model_file, packs=packs))

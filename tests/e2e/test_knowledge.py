@@ -42,11 +42,6 @@ FACTS = [
 
 
 @pytest.fixture(scope="module")
-def packs(tmp_path_factory):
-    return tmp_path_factory.mktemp("packs")
-
-
-@pytest.fixture(scope="module")
 def start(binary, model_file, packs):
     if not os.path.isfile(EMBEDDER_FILE):
         pytest.skip(f"PERMUTATION_EMBEDDER names no file: {EMBEDDER_FILE!r}")
