@@ -1,35 +1,36 @@
 #include "api/routes/documents.h"
 
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "api/json/json_reader.h"
+#include "api/json/fields.h"
 #include "base/base64.h"
-#include "base/json.h"
 
 namespace pmt::api {
 namespace {
 
 using nlohmann::json;
 
-/// An optional text.
-base::Result<std::string> text_at(const json& object, const char* field) {
-  const json& value = base::at(object, field);
-  if (value.is_null()) return std::string();
-  auto text = base::as_text(value);
-  if (!text) return base::invalid(fmt::format("'{}' must be a string", field), field);
-  return std::move(*text);
-}
+struct Body {
+  std::string name, media_type, content, content_base64;
+};
 
-base::Result<std::string> content_of(const json& object) {
-  TRY_ASSIGN(std::string content, text_at(object, "content"));
-  TRY_ASSIGN(const std::string encoded, text_at(object, "content_base64"));
-  const bool both = !content.empty() && !encoded.empty();
-  if (both || (content.empty() && encoded.empty()))
+/// As long as the body may be: what a document may have is said of its text.
+constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();
+constexpr Rule<Body> kRules[] = {
+    {"name", [](Json value, Body& body) { return text(value, kTextMax, body.name); }},
+    {"media_type", [](Json value, Body& body) { return text(value, kTextMax, body.media_type); }},
+    {"content", [](Json value, Body& body) { return text(value, kTextMax, body.content); }},
+    {"content_base64", [](Json value, Body& body) { return text(value, kTextMax, body.content_base64); }},
+};
+
+base::Result<std::string> content_of(Body& body) {
+  if (body.content.empty() == body.content_base64.empty())
     return base::invalid("a document has either 'content', a text, or 'content_base64'", "content");
-  if (encoded.empty()) return content;
-  auto bytes = base::from_base64(encoded);
+  if (body.content_base64.empty()) return std::move(body.content);
+  auto bytes = base::from_base64(body.content_base64);
   if (!bytes) return base::invalid("'content_base64' is no base64", "content_base64");
   return std::move(*bytes);
 }
@@ -47,18 +48,14 @@ json summary_of(const knowledge_cache::Documents& documents, const knowledge_cac
 }  // namespace
 
 base::Result<knowledge_cache::Document> read_document(const std::string& body) {
-  if (const auto read = parse_json(body); !read) return read.error();  // it says where
-  const auto object = base::parse_json(body);
-  if (!object || !object->is_object())
+  TRY_ASSIGN(const Json root, parse_json(body));
+  if (!root.is_object())
     return base::invalid("The request's body must be a document: {\"name\": ..., \"content\": ...}.");
-  for (const auto& [field, value] : object->items()) {
-    if (field != "name" && field != "content" && field != "content_base64" && field != "media_type")
-      return base::invalid(fmt::format("'{}' is no member of a document", field.substr(0, 64)), field);
-  }
-  TRY_ASSIGN(std::string name, text_at(*object, "name"));
-  TRY_ASSIGN(const std::string media_type, text_at(*object, "media_type"));
-  TRY_ASSIGN(std::string content, content_of(*object));
-  return knowledge_cache::document_of(std::move(name), media_type, std::move(content));
+  Body read;
+  if (const base::Status done = read_object<Body>(root, kRules, UnknownKeys::kRefused, read); !done)
+    return name_field(done.error());
+  TRY_ASSIGN(std::string content, content_of(read));
+  return knowledge_cache::document_of(std::move(read.name), read.media_type, std::move(content));
 }
 
 json document_report_json(const knowledge_cache::DocumentReport& report) {

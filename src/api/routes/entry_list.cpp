@@ -8,6 +8,7 @@
 #include "api/json/cache_entry_json.h"
 #include "api/json/json_writer.h"
 #include "base/hash.h"
+#include "text/plain_words.h"
 
 namespace pmt::api {
 namespace {
@@ -84,12 +85,7 @@ json with_twins(std::vector<Line> lines, std::size_t entries) {
 
 bool holds_text(const json& item, const std::string& text) {
   if (text.empty()) return true;
-  const auto lower = [](std::string s) {
-    std::ranges::transform(s, s.begin(),
-                           [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
-    return s;
-  };
-  return lower(to_text(item)).find(lower(text)) != std::string::npos;
+  return text::lower(to_text(item)).find(text::lower(text)) != std::string::npos;
 }
 
 EntryList list_entries(const response_cache::ResponseCache& cache, const base::Clock& clock,
