@@ -53,12 +53,11 @@ bool DraftPolicy::wants_more(const Sofar& sofar, double plain_s, const StepCosts
 }
 
 bool DraftPolicy::takes(Sofar& sofar, double probability, const StepCosts& costs) {
-  const std::size_t kind = kind_of(probability);
-  const double all_true = sofar.all_true * chance_of(records_[kind]);
+  const double all_true = sofar.all_true * chance(probability);
   const auto n = static_cast<std::size_t>(sofar.drafts);
   // What drafting it took is spent by now; its row is not.
   if ((sofar.tokens + all_true) * costs[n] < sofar.tokens * costs[n + 1]) return false;
-  taken_[n] = kind;
+  taken_[n] = kind_of(probability);
   taken_count_ = ++sofar.drafts;
   sofar.all_true = all_true;
   sofar.tokens += all_true;
