@@ -103,7 +103,7 @@ void PrefixFiles::load() {
     for (const auto& file : fs::directory_iterator(folder.path(), failed))
       load_file(tenant, file.path().filename().string());
   }
-  make_room(0);
+  make_room(0, {});
 }
 
 void PrefixFiles::load_file(const std::string& folder, const std::string& name) {
@@ -287,7 +287,7 @@ void PrefixFiles::write_next(std::unique_lock<std::mutex>& lock) {
   const BlockToWrite& block = writing_->block;
   std::int64_t bytes = BlockFile::kHeaderBytes;
   for (const auto& page : block.pages) bytes += static_cast<std::int64_t>(page.size());
-  if (make_room(bytes)) {
+  if (reachable(block.info) && make_room(bytes, block.info.parent)) {
     lock.unlock();
     const base::Status written = base::guarded({base::Thread::kDisk}, [&] { return write(block); });
     lock.lock();
@@ -338,8 +338,13 @@ double PrefixFiles::worth(const Entry& entry) const {
   return (1.0 + entry.uses) * entry.compute_ms / static_cast<double>(entry.bytes) / (unused + kFreshSeconds);
 }
 
-/// False: there can be no room for so much.
-bool PrefixFiles::make_room(std::int64_t bytes) {
+/// Reading goes on from block to block: what follows a block that isn't there could never be read.
+bool PrefixFiles::reachable(const BlockInfo& block) const {
+  return block.parent == Digest() || entries_.contains(block.parent);
+}
+
+/// False: there can be no room for so much. `kept`: the block that the new one goes on from.
+bool PrefixFiles::make_room(std::int64_t bytes, const Digest& kept) {
   if (bytes > options_.bytes_max) return false;
   if (stats_.bytes + bytes <= options_.bytes_max) return true;
   // A little more than is needed, so that not each block looks through all.
@@ -349,7 +354,7 @@ bool PrefixFiles::make_room(std::int64_t bytes) {
   using Candidate = std::pair<double, Digest>;
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> leaves;
   for (const auto& [key, entry] : entries_) {
-    if (!children_.contains(key)) leaves.emplace(worth(entry), key);
+    if (!children_.contains(key) && key != kept) leaves.emplace(worth(entry), key);
   }
   while (stats_.bytes > target && !leaves.empty()) {
     const auto entry = entries_.find(leaves.top().second);
@@ -358,9 +363,10 @@ bool PrefixFiles::make_room(std::int64_t bytes) {
     remove(entry);
     ++stats_.evicted;
     const auto above = entries_.find(parent);
-    if (above != entries_.end() && !children_.contains(parent)) leaves.emplace(worth(above->second), parent);
+    if (above != entries_.end() && !children_.contains(parent) && parent != kept)
+      leaves.emplace(worth(above->second), parent);
   }
-  return true;
+  return stats_.bytes + bytes <= options_.bytes_max;
 }
 
 std::vector<Digest> PrefixFiles::chosen(const WipeFilter& filter) const {

@@ -48,7 +48,7 @@ struct PrefixFilesStats {
   std::int64_t entries = 0, bytes = 0, bytes_max = 0;
   std::int64_t waiting = 0;  // blocks that are yet to be written
   std::uint64_t reads = 0, writes = 0, failures = 0,
-                dropped = 0;  // dropped: never written, their pages were wanted
+                dropped = 0;  // dropped: never written, their pages were wanted or there was no room
   std::uint64_t damaged = 0, evicted = 0, wiped = 0;
   double oldest_s = 0;  // since it was written
   bool encrypted = false;
@@ -141,7 +141,8 @@ class PrefixFiles {
   void settle(const BlockToWrite& block, const base::Status& written);
   void drop_waiting(const std::function<bool(const Waiting&)>& which);
   void ended(const Waiting& waiting);
-  bool make_room(std::int64_t bytes);
+  bool reachable(const BlockInfo& block) const;
+  bool make_room(std::int64_t bytes, const base::Digest& kept);
   void add(const base::Digest& key, Entry entry);
   void forget(Entries::iterator entry);
   void remove(Entries::iterator entry);

@@ -60,8 +60,20 @@ TEST_F(PrefixFilesTest, WhatIsWorthLeastGoesAndNeverTheBeginningBeforeTheEnd) {
   }
   EXPECT_EQ(files->known(chain("used", 4)), 4U) << "ten times the computing, and used";
   EXPECT_GT(files->stats().evicted, 10U);
-  write(*files, blocks("far too long", 0, 40));
-  EXPECT_LE(files->stats().bytes, files->stats().bytes_max);
+}
+
+TEST_F(PrefixFilesTest, OfATextThatIsTooLongTheBeginningStays) {
+  const auto files = open(12 * kFileBytes);
+  write(*files, blocks("before", 0, 5));
+  for (int text = 0; text < 20; ++text) {
+    clock_.advance(std::chrono::seconds(1));
+    const std::string name = "far too long " + std::to_string(text);
+    write(*files, blocks(name, 0, 40));
+    EXPECT_LE(files->stats().bytes, files->stats().bytes_max);
+    EXPECT_EQ(readable(*files, chain(name, 40)), 12);
+    EXPECT_EQ(files->stats().entries, 12) << "none that can't be reached";
+    EXPECT_EQ(files->stats().dropped, 28U * static_cast<unsigned>(text + 1));
+  }
 }
 
 TEST_F(PrefixFilesTest, ADamagedFileIsSetAsideAndWrittenAnew) {
