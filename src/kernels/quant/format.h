@@ -64,6 +64,8 @@ struct QuantShape {
   constexpr int scales_at() const { return blocks * code_bytes(); }
   constexpr int header_at() const { return scales_at() + blocks * scale_bytes(); }
   constexpr int packed_bytes() const { return header_at() + header_bytes(); }
+  /// On average, with its share of scales and header.
+  constexpr int bytes_a_block() const { return packed_bytes() / blocks; }
 };
 
 constexpr QuantShape quant_shape(QuantFormat format) {

@@ -247,6 +247,7 @@ struct Avx2 {
       scales.enter(super);
       for (int i = 0; i < kShape.blocks; ++i, ++b) {
         __m256i w[8];
+        if (half == 0) fetch_ahead(super + i * kShape.bytes_a_block(), kShape.bytes_a_block());
         unpack<FORMAT>(super + i * kShape.code_bytes(), half, w);
         __m256 first, second;
         scales.next(first, second);

@@ -29,6 +29,16 @@ struct TileRows {
   const std::int32_t* zeros;
 };
 
+/// Fetches what a tile will read after the `bytes` at `at`. One row's products are done sooner than the
+/// hardware's prefetcher goes ahead: without it a core reads weights at .6 of its bandwidth (note 0029).
+[[gnu::always_inline]] inline void fetch_ahead(const std::byte* at, int bytes) {
+  constexpr int kNear = 1024, kFar = 4096;  // into the first cache, into the second
+  for (int line = 0; line < bytes; line += 64) {
+    __builtin_prefetch(at + kFar + line, 0, 2);
+    __builtin_prefetch(at + kNear + line, 0, 3);
+  }
+}
+
 template <class K, int ROWS, QuantFormat FORMAT>
 void multiply_tail(int rows, const PackedMatrix& weights, int weight_row, const QuantRows& x, int row,
                    float* out, std::ptrdiff_t stride) {

@@ -69,6 +69,7 @@ struct Vnni {
       scales.enter(super);
       for (int i = 0; i < kShape.blocks; ++i, ++b) {
         __m512i w[8];
+        fetch_ahead(super + i * kShape.bytes_a_block(), kShape.bytes_a_block());
         unpack<FORMAT>(super + i * kShape.code_bytes(), w);
         __m512 first, second;
         scales.next(first, second);
