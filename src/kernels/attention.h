@@ -42,6 +42,7 @@ struct HeadPages {
   /// Whether the pages hold vectors in the compact codec's rotation.
   bool rotated() const { return ends == PageCodec::kBytes; }
   const std::byte* page(int i) const { return pool + unit_bytes * ids[i]; }
+  PageCodec codec(int i) const { return i < coded ? PageCodec::kCompact : ends; }
 };
 
 /// What stands for the tokens that a compressed table evicted: one more key and value, which every query

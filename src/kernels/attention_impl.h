@@ -64,6 +64,32 @@ struct CompactView {
   static typename V::Reg unshuffled(typename V::Reg x) { return V::unshuffled(x); }
 };
 
+/// The page after this one, fetched a little at each step through this one: pages are scattered, and the
+/// hardware's prefetcher stops at each one's end. All of it at once would fill the buffers of outstanding
+/// reads, and nothing would be computed until it came.
+struct NextPage {
+  const std::byte* keys;
+  const std::byte* values;
+  int pair_bytes;  // of two elements, on average
+  int head_dim;
+
+  NextPage(const std::byte* page, PageCodec codec, int dims)
+      : keys(page), values(page + page_bytes(codec, dims) / 2), head_dim(dims) {
+    pair_bytes = static_cast<int>(page_bytes(codec, dims)) / (kPageTokens * dims);
+  }
+  void fetch_keys(int d) const { __builtin_prefetch(keys + d * pair_bytes * (kPageTokens / 2), 0, 2); }
+  void fetch_values(int t, int d, int dims) const {
+    const std::byte* from = values + (t * head_dim + d) * pair_bytes / 2;
+    for (int at = 0; at < dims * pair_bytes / 2; at += 64) __builtin_prefetch(from + at, 0, 2);
+  }
+};
+
+/// Where there is none, or it was fetched before.
+struct NoPage {
+  void fetch_keys(int) const {}
+  void fetch_values(int, int, int) const {}
+};
+
 template <class V>
 struct Attention {
   static constexpr int kTokenVecs = kPageTokens / V::kLanes;
@@ -91,14 +117,15 @@ struct Attention {
 
   // --- scores: rows x 32 tokens of q . k -----------------------------------------------------------------
 
-  template <int R, class View>
-  static void score_rows(const float* q, const View& page, float* scores) {
+  template <int R, class View, class Next>
+  static void score_rows(const float* q, const View& page, const Next& next, float* scores) {
     const int head_dim = page.head_dim;
     typename V::Reg acc[R][kTokenVecs];
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < kTokenVecs; ++v) acc[r][v] = V::broadcast(0.0F);
     }
     for (int d = 0; d < head_dim; ++d) {
+      next.fetch_keys(d);
       const auto keys = page.keys_of(d);
       const float* x = q + d;
       for (int v = 0; v < kTokenVecs; ++v) {
@@ -109,21 +136,21 @@ struct Attention {
     for (int r = 0; r < R; ++r) View::store_tokens(scores + r * kPageTokens, acc[r]);
   }
 
-  template <int R, class View>
-  static void score_tail(int rows, const float* q, const View& page, float* scores) {
+  template <int R, class View, class Next>
+  static void score_tail(int rows, const float* q, const View& page, const Next& next, float* scores) {
     if constexpr (R > 0) {
-      if (rows == R) return score_rows<R>(q, page, scores);
-      score_tail<R - 1>(rows, q, page, scores);
+      if (rows == R) return score_rows<R>(q, page, next, scores);
+      score_tail<R - 1>(rows, q, page, next, scores);
     }
   }
 
-  template <class View>
-  static void score_page(int rows, const float* q, const View& page, float* scores) {
+  template <class View, class Next>
+  static void score_page(int rows, const float* q, const View& page, const Next& next, float* scores) {
     int r = 0;
     for (; r + kScoreRows <= rows; r += kScoreRows) {
-      score_rows<kScoreRows>(q + r * page.head_dim, page, scores + r * kPageTokens);
+      score_rows<kScoreRows>(q + r * page.head_dim, page, next, scores + r * kPageTokens);
     }
-    score_tail<kScoreRows - 1>(rows - r, q + r * page.head_dim, page, scores + r * kPageTokens);
+    score_tail<kScoreRows - 1>(rows - r, q + r * page.head_dim, page, next, scores + r * kPageTokens);
   }
 
   /// A page's scales, a code a token, and what the view's numbers count in.
@@ -186,9 +213,9 @@ struct Attention {
   // --- values: out = out * correction + p . V -------------------------------------------------------------
 
   /// For the dimensions from d on; the last step of them is the view's tail if TAIL.
-  template <int R, int VECS, bool TAIL, class View>
-  static void value_rows(const float* probs, const float* correction, const View& page, int d, int tokens,
-                         float* out) {
+  template <int R, int VECS, bool TAIL, class View, class Next>
+  static void value_rows(const float* probs, const float* correction, const View& page, const Next& next,
+                         int d, int tokens, float* out) {
     const int head_dim = page.head_dim;
     typename V::Reg acc[R][VECS];
     for (int r = 0; r < R; ++r) {
@@ -197,6 +224,7 @@ struct Attention {
         acc[r][v] = V::mul(View::shuffled(V::load(out + r * head_dim + v * V::kLanes)), c);
     }
     for (int t = 0; t < tokens; ++t) {
+      next.fetch_values(t, d, VECS * V::kLanes);
       typename V::Reg x[VECS];
       for (int v = 0; v < VECS - (TAIL ? kStepVecs : 0); v += kStepVecs)
         page.load_values(t, d + v * V::kLanes, x + v);
@@ -212,50 +240,52 @@ struct Attention {
     }
   }
 
-  template <int R, class View>
-  static void value_block(const float* probs, const float* correction, const View& page, int tokens,
-                          float* out) {
+  template <int R, class View, class Next>
+  static void value_block(const float* probs, const float* correction, const View& page, const Next& next,
+                          int tokens, float* out) {
     constexpr int kBlock = kValueVecs * V::kLanes;
     int d = 0;
     for (; d + kBlock <= page.head_dim; d += kBlock)
-      value_dims<R, kValueVecs>(probs, correction, page, d, tokens, out + d);
+      value_dims<R, kValueVecs>(probs, correction, page, next, d, tokens, out + d);
     for (; d < page.head_dim; d += kStepDims)
-      value_dims<R, kStepVecs>(probs, correction, page, d, tokens, out + d);
+      value_dims<R, kStepVecs>(probs, correction, page, next, d, tokens, out + d);
   }
 
-  template <int R, int VECS, class View>
-  static void value_dims(const float* probs, const float* correction, const View& page, int d, int tokens,
-                         float* out) {
+  template <int R, int VECS, class View, class Next>
+  static void value_dims(const float* probs, const float* correction, const View& page, const Next& next,
+                         int d, int tokens, float* out) {
     if constexpr (View::kHasTail) {
       if (d + VECS * V::kLanes == page.head_dim)
-        return value_rows<R, VECS, true>(probs, correction, page, d, tokens, out);
+        return value_rows<R, VECS, true>(probs, correction, page, next, d, tokens, out);
     }
-    value_rows<R, VECS, false>(probs, correction, page, d, tokens, out);
+    value_rows<R, VECS, false>(probs, correction, page, next, d, tokens, out);
   }
 
-  template <int R, class View>
-  static void value_tail(int rows, const float* probs, const float* correction, const View& page, int tokens,
-                         float* out) {
+  template <int R, class View, class Next>
+  static void value_tail(int rows, const float* probs, const float* correction, const View& page,
+                         const Next& next, int tokens, float* out) {
     if constexpr (R > 0) {
-      if (rows == R) return value_block<R>(probs, correction, page, tokens, out);
-      value_tail<R - 1>(rows, probs, correction, page, tokens, out);
+      if (rows == R) return value_block<R>(probs, correction, page, next, tokens, out);
+      value_tail<R - 1>(rows, probs, correction, page, next, tokens, out);
     }
   }
 
-  template <class View>
-  static void value_page(int rows, const float* probs, const float* correction, const View& page, int tokens,
-                         float* out) {
+  template <class View, class Next>
+  static void value_page(int rows, const float* probs, const float* correction, const View& page,
+                         const Next& next, int tokens, float* out) {
     int r = 0;
     for (; r + kValueRows <= rows; r += kValueRows) {
-      value_block<kValueRows>(probs + r * kPageTokens, correction + r, page, tokens, out + r * page.head_dim);
+      value_block<kValueRows>(probs + r * kPageTokens, correction + r, page, next, tokens,
+                              out + r * page.head_dim);
     }
-    value_tail<kValueRows - 1>(rows - r, probs + r * kPageTokens, correction + r, page, tokens,
+    value_tail<kValueRows - 1>(rows - r, probs + r * kPageTokens, correction + r, page, next, tokens,
                                out + r * page.head_dim);
   }
 
-  template <class View>
-  static void unpack_keys(const View& page, float* to) {
+  template <class View, class Next>
+  static void unpack_keys(const View& page, const Next& next, float* to) {
     for (int d = 0; d < page.head_dim; ++d) {
+      next.fetch_keys(d);
       const auto keys = page.keys_of(d);
       typename V::Reg k[kTokenVecs];
       for (int v = 0; v < kTokenVecs; ++v) k[v] = View::key(keys, v);
@@ -263,9 +293,10 @@ struct Attention {
     }
   }
 
-  template <class View>
-  static void unpack_values(const View& page, int tokens, float* to) {
+  template <class View, class Next>
+  static void unpack_values(const View& page, const Next& next, int tokens, float* to) {
     for (int t = 0; t < tokens; ++t) {
+      next.fetch_values(t, 0, page.head_dim);
       typename V::Reg x[kStepVecs];
       const auto store = [&](int d) __attribute__((always_inline)) {
         for (int v = 0; v < kStepVecs; ++v)
@@ -281,12 +312,6 @@ struct Attention {
         store(plain);
       }
     }
-  }
-
-  /// While page i is worked on, the next one is fetched: pages are scattered, and the hardware's prefetcher
-  /// stops at each one's end.
-  static void prefetch(const std::byte* page, std::size_t bytes) {
-    for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(page + at, 0, 2);
   }
 
   static void attend_segment(const AttentionTile& tile, int segment, Scratch& scratch, Partial& out) {
@@ -306,22 +331,22 @@ struct Attention {
     const int pages = (visible_last + kPageTokens - 1) / kPageTokens;
     const int end_page = pages < segment_page + kSegmentPages ? pages : segment_page + kSegmentPages;
     for (int p = first_page; p < end_page; ++p) {
-      const PageCodec next = p + 1 < tile.kv.coded ? PageCodec::kCompact : tile.kv.ends;
-      if (p + 1 < pages) prefetch(tile.kv.page(p + 1), page_bytes(next, head_dim));
+      const int after = p + 1 < pages ? p + 1 : p;
+      const NextPage next(tile.kv.page(after), tile.kv.codec(after), head_dim);
       const std::byte* page = tile.kv.page(p);
       if (p < tile.kv.coded) {
         const CompactLayout layout(head_dim);
         const auto* bytes = reinterpret_cast<const std::uint8_t*>(page);
         const Scales scales{bytes + layout.key_scales, bytes + layout.value_scales, 1};
-        attend_page(tile, p, CompactView<V>(page, head_dim), &scales, scratch, out);
+        attend_page(tile, p, CompactView<V>(page, head_dim), &scales, next, scratch, out);
       } else if (tile.kv.ends == PageCodec::kBytes) {
         std::uint8_t of_keys[kPageTokens];
         std::uint8_t of_values[kPageTokens];
         Codec::scales_of_bytes(page, head_dim, of_keys, of_values);
         const Scales scales{of_keys, of_values, kStepOfScale};
-        attend_page(tile, p, bytes_view(page, head_dim), &scales, scratch, out);
+        attend_page(tile, p, bytes_view(page, head_dim), &scales, next, scratch, out);
       } else {
-        attend_page(tile, p, f16_view(page, head_dim), nullptr, scratch, out);
+        attend_page(tile, p, f16_view(page, head_dim), nullptr, next, scratch, out);
       }
     }
   }
@@ -338,7 +363,7 @@ struct Attention {
   /// Adds page p to `out`. No scales: the view's numbers are the real ones.
   template <class View>
   static void attend_page(const AttentionTile& tile, int p, const View& page, const Scales* scales,
-                          Scratch& scratch, Partial& out) {
+                          const NextPage& next, Scratch& scratch, Partial& out) {
     const int head_dim = tile.head_dim;
     const int start = p * kPageTokens;
     const int rows = tile.queries * tile.group;
@@ -356,10 +381,10 @@ struct Attention {
     const bool unpacked = live > kUnpackRows;
     const DenseView<V, float> plain{scratch.keys, scratch.values, head_dim};
     if (unpacked) {
-      unpack_keys(page, scratch.keys);
-      score_page(live, q, plain, probs);
+      unpack_keys(page, next, scratch.keys);
+      score_page(live, q, plain, NoPage(), probs);
     } else {
-      score_page(live, q, page, probs);
+      score_page(live, q, page, next, probs);
     }
     if (scales != nullptr) scale_tokens(live, scales->keys, scales->unit, probs);
     if (start < tile.kv.biases.tokens) bias_tokens(live, tile.kv.biases, start, probs);
@@ -373,10 +398,10 @@ struct Attention {
     if (scales != nullptr) scale_tokens(live, scales->values, scales->unit, probs);
     float* sums = out.out + row0 * head_dim;
     if (unpacked) {
-      unpack_values(page, tokens, scratch.values);
-      value_page(live, probs, scratch.correction, plain, tokens, sums);
+      unpack_values(page, next, tokens, scratch.values);
+      value_page(live, probs, scratch.correction, plain, NoPage(), tokens, sums);
     } else {
-      value_page(live, probs, scratch.correction, page, tokens, sums);
+      value_page(live, probs, scratch.correction, page, next, tokens, sums);
     }
   }
 
@@ -387,8 +412,8 @@ struct Attention {
     const int end = tokens < visible_last ? tokens : visible_last;
     const DenseView<V, float> plain{scratch.keys, nullptr, tile.head_dim};
     for (int p = tile.hidden(0) / kPageTokens; p * kPageTokens < end; ++p) {
-      unpack_keys(f16_view(tile.kv.page(p), tile.head_dim), scratch.keys);
-      score_page(rows, scratch.q, plain, scratch.probs);
+      unpack_keys(f16_view(tile.kv.page(p), tile.head_dim), NoPage(), scratch.keys);
+      score_page(rows, scratch.q, plain, NoPage(), scratch.probs);
       float* best = score + p * kPageTokens;
       for (int r = 0; r < rows; ++r) {
         float* s = scratch.probs + r * kPageTokens;
