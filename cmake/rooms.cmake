@@ -5,10 +5,16 @@ function(pmt_warnings target)
     -Wno-restrict) # g++ 12 bug 105651: false alarms on std::string concatenation
 endfunction()
 
+# TOGETHER: its sources are compiled five at a time, since reading headers is most of their work; those that are APART
+# use a name that a neighbour uses too.
 function(pmt_room name)
-  cmake_parse_arguments(A "" "" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(A "TOGETHER" "" "SOURCES;APART;LINKS" ${ARGN})
   if(A_SOURCES)
-    add_library(pmt_${name} STATIC ${A_SOURCES})
+    add_library(pmt_${name} STATIC ${A_SOURCES} ${A_APART})
+    if(A_TOGETHER AND PMT_TOGETHER)
+      set_target_properties(pmt_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 5)
+      set_source_files_properties(${A_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
     target_include_directories(pmt_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
     target_link_libraries(pmt_${name} PUBLIC ${A_LINKS})
     pmt_warnings(pmt_${name})

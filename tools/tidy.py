@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ MACROS = ["__cpp_impl_coroutine=201902L", "BOOST_ASIO_HAS_CO_AWAIT=1", "BOOST_AS
 MACROS += ["__builtin_cpu_supports(feature)=(feature[0] != 0)"]
 KEPT_S = 30 * 24 * 3600
 AHEAD = "tidy-ahead.pid"
+FOLDER = "tidy"
 EXTRA = ["--extra-arg=-Wno-unknown-warning-option", *(f"--extra-arg=-D{macro}" for macro in MACROS)]
 
 
@@ -47,9 +49,24 @@ def recorded_headers(build):
     return headers
 
 
+def each_source(entries):
+    """The same, with an entry for each source of those that are compiled together."""
+    for entry in entries:
+        unit = pathlib.Path(entry["file"])
+        if not re.fullmatch(r"unity_\d+_cxx\.cxx", unit.name):
+            yield entry
+            continue
+        for source in re.findall(r'^#include "(.+)"$', unit.read_text(), re.MULTILINE):
+            yield {**entry, "file": source, "command": entry["command"].replace(entry["file"], source)}
+
+
 def units(root, build):
-    """Our compiled sources, as entries of compile_commands.json."""
-    entries = json.loads((build / "compile_commands.json").read_text())
+    """Our compiled sources, as entries of compile_commands.json; they are written to the folder FOLDER, for clang-tidy."""
+    entries = list(each_source(json.loads((build / "compile_commands.json").read_text())))
+    (build / FOLDER).mkdir(exist_ok=True)
+    written = build / FOLDER / f"{os.getpid()}.json"
+    written.write_text(json.dumps(entries))
+    written.rename(build / FOLDER / "compile_commands.json")
     sources = str(root / "src") + os.sep
     return [e for e in entries if e["file"].startswith(sources) and not e["file"].endswith("_test.cpp")]
 
@@ -79,7 +96,7 @@ def cache_folder():
 
 
 def run_one(entry, build):
-    command = [TIDY, "-p", str(build), "--quiet", *EXTRA, entry["file"]]
+    command = [TIDY, "-p", str(build / FOLDER), "--quiet", *EXTRA, entry["file"]]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.returncode, done.stdout.strip() or done.stderr.strip()
 

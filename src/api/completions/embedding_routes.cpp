@@ -22,8 +22,7 @@ namespace {
 
 using llm::EmbedInput;
 
-constexpr std::size_t kInputsMax = 2048;                                   // OpenAI's
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
+constexpr std::size_t kInputsMax = 2048;  // OpenAI's
 
 constexpr std::int64_t kTokensMax = 1'000'000'000'000;  // of an upstream's word: sums of some of them fit
 
@@ -66,7 +65,7 @@ base::Status read_input(Json value, EmbeddingCall& call) {
   return read_ids(value, call.inputs.emplace_back().tokens);
 }
 
-constexpr Rule<EmbeddingCall> kRules[] = {
+constexpr Rule<EmbeddingCall> kEmbeddingRules[] = {
     {"model", [](Json v, EmbeddingCall& c) { return text(v, kTextMax, c.model); }},
     {"input", read_input},
     {"encoding_format",
@@ -79,7 +78,7 @@ constexpr Rule<EmbeddingCall> kRules[] = {
 base::Result<EmbeddingCall> parse_call(const std::string& body) {
   TRY_ASSIGN(const Json root, parse_json(body));
   EmbeddingCall call;
-  if (base::Status read = read_object<EmbeddingCall>(root, kRules, UnknownKeys::kIgnored, call); !read) {
+  if (base::Status read = read_object<EmbeddingCall>(root, kEmbeddingRules, UnknownKeys::kIgnored, call); !read) {
     return name_field(read.error());
   }
   if (call.model.empty()) return name_field(base::invalid("is required", "model"));

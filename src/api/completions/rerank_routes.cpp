@@ -22,7 +22,6 @@ namespace pmt::api {
 namespace {
 
 constexpr std::size_t kDocumentsMax = 2048;
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
 
 struct RerankCall {
   std::string model;

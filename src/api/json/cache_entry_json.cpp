@@ -13,7 +13,7 @@ using nlohmann::json;
 using response_cache::RecordedAnswer;
 using response_cache::StoreOptions;
 
-constexpr std::size_t kNameBytesMax = 128;
+constexpr std::size_t kTagBytesMax = 128;
 constexpr std::size_t kTagsMax = 32;
 
 constexpr Rule<StoreOptions> kRules[] = {
@@ -29,9 +29,9 @@ constexpr Rule<StoreOptions> kRules[] = {
      [](Json v, StoreOptions& o) {
        o.tags.clear();
        return read_array(v, kTagsMax,
-                         [&o](Json item) { return text(item, kNameBytesMax, o.tags.emplace_back()); });
+                         [&o](Json item) { return text(item, kTagBytesMax, o.tags.emplace_back()); });
      }},
-    {"namespace", [](Json v, StoreOptions& o) { return text(v, kNameBytesMax, o.name_space); }},
+    {"namespace", [](Json v, StoreOptions& o) { return text(v, kTagBytesMax, o.name_space); }},
     {"model", [](Json v, StoreOptions& o) { return text(v, 256, o.model); }},
     {"usd", [](Json v, StoreOptions& o) { return number(v, {.min = 0}, o.usd); }},
 };

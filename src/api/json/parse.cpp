@@ -15,7 +15,6 @@
 namespace pmt::api {
 namespace {
 
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
 constexpr std::size_t kPromptsMax = 2048;
 constexpr std::size_t kAllChoicesMax = llm::kChoicesMax;
 constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();

@@ -15,7 +15,7 @@ using llm::KvOptions;
 using llm::Request;
 using llm::Speculation;
 
-constexpr std::size_t kNameBytesMax = 128;
+constexpr std::size_t kTagBytesMax = 128;
 constexpr std::size_t kTagsMax = 32;
 constexpr std::size_t kDomainsMax = 32;
 constexpr Range kNotNegative = {.min = 0};
@@ -24,7 +24,7 @@ constexpr Range kPositive = {.min = 0, .min_excluded = true};
 base::Status read_names(Json value, std::size_t items_max, std::vector<std::string>& out) {
   out.clear();
   return read_array(value, items_max, [&out](Json item) -> base::Status {
-    TRY(text(item, kNameBytesMax, out.emplace_back()));
+    TRY(text(item, kTagBytesMax, out.emplace_back()));
     if (out.back().empty()) return base::invalid("must not be an empty string");
     return {};
   });
@@ -60,7 +60,7 @@ constexpr Rule<CacheOptions> kCacheRules[] = {
     {"stale_while_revalidate_s",
      [](Json v, CacheOptions& c) { return number(v, kNotNegative, c.stale_while_revalidate_s); }},
     {"semantic", read_semantic},
-    {"namespace", [](Json v, CacheOptions& c) { return text(v, kNameBytesMax, c.name_space); }},
+    {"namespace", [](Json v, CacheOptions& c) { return text(v, kTagBytesMax, c.name_space); }},
     {"tags", [](Json v, CacheOptions& c) { return read_names(v, kTagsMax, c.tags); }},
     {"reusable", [](Json v, CacheOptions& c) { return flag(v, c.reusable); }},
 };

@@ -1,4 +1,3 @@
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +14,6 @@ namespace {
 
 constexpr char kRefusal[] = "refusal";
 constexpr char kFunctionRole[] = "function";
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
 
 struct MessageDraft {
   llm::Message* message;

@@ -20,7 +20,7 @@ using llm::Request;
 using Form = llm::ResponseFormat::Kind;
 
 constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
-constexpr std::size_t kTextMax = 1 << 20;
+constexpr std::size_t kGrammarBytesMax = 1 << 20;
 constexpr std::size_t kChoicesMax = 2'000;
 constexpr std::size_t kTokensMax = 1 << 18;
 constexpr std::size_t kBreakersMax = 64;
@@ -41,7 +41,7 @@ base::Status read_schema(Json value, llm::ResponseFormat& form) {
     return {};
   }
   form.schema_is_text = true;
-  if (value.is_string()) TRY(text(value, kTextMax, form.schema));
+  if (value.is_string()) TRY(text(value, kGrammarBytesMax, form.schema));
   if (form.schema.empty()) return mismatch("a JSON schema (an object)", value);
   return {};
 }
@@ -56,7 +56,7 @@ base::Status schema_form(Json value, Request& r) {
 template <const char* kName, Form kKind>
 base::Status text_form(Json value, Request& r) {
   llm::ResponseFormat form{.kind = kKind, .schema = {}, .sent = {}};
-  TRY(text(value, kTextMax, form.text));
+  TRY(text(value, kGrammarBytesMax, form.text));
   if (form.text.empty()) return {};
   return set_form(r, kName, std::move(form));
 }
@@ -65,7 +65,7 @@ template <const char* kName>
 base::Status choice_form(Json value, Request& r) {
   llm::ResponseFormat form{.kind = Form::kChoice, .schema = {}, .sent = {}};
   TRY(read_array(value, kChoicesMax,
-                 [&form](Json item) { return text(item, kTextMax, form.choices.emplace_back()); }));
+                 [&form](Json item) { return text(item, kGrammarBytesMax, form.choices.emplace_back()); }));
   if (form.choices.empty()) return {};
   return set_form(r, kName, std::move(form));
 }

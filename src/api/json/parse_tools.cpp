@@ -1,6 +1,5 @@
 #include "api/json/parse_tools.h"
 
-#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,8 +12,6 @@
 namespace pmt::api {
 namespace {
 
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
-constexpr std::size_t kNameBytesMax = 256;
 constexpr char kFunctionType[] = "function";
 
 /// The value's own text: members in their order, no white space between.

@@ -1,6 +1,5 @@
 #include "api/messages/message_blocks.h"
 
-#include <limits>
 #include <optional>
 #include <utility>
 
@@ -11,9 +10,6 @@
 
 namespace pmt::api {
 namespace {
-
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
-constexpr std::size_t kNameBytesMax = 256;
 
 enum class Kind { kText, kImage, kDocument, kToolUse, kToolResult, kThinking, kRedacted };
 

@@ -14,8 +14,6 @@
 namespace pmt::api {
 namespace {
 
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
-constexpr std::size_t kNameBytesMax = 256;
 constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
 
 struct Draft {

@@ -1,7 +1,5 @@
 #include "api/responses/response_items.h"
 
-#include <limits>
-
 #include <fmt/format.h>
 
 #include "api/json/fields.h"
@@ -22,9 +20,6 @@ struct ResponseItemsReader::Item {
 namespace {
 
 using Item = ResponseItemsReader::Item;
-
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
-constexpr std::size_t kNameBytesMax = 256;
 
 base::Status passed_over(Json, Item&) {
   return {};

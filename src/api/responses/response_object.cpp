@@ -13,7 +13,7 @@ namespace pmt::api {
 namespace {
 
 /// Every name that append_json writes: an upstream's member of the same name isn't repeated.
-constexpr std::string_view kOwn[] = {
+constexpr std::string_view kOwnMembers[] = {
     "background",
     "completed_at",
     "created_at",
@@ -116,7 +116,7 @@ void ResponseObject::finish(llm::Done& done, std::int64_t now_unix_s) {
   if (!done.report.cache) done.report.cache = cache_;
   usage_ = done.usage;
   report_ = done.report;
-  more_ = base::members_without(joined(more_, done.extra), kOwn);
+  more_ = base::members_without(joined(more_, done.extra), kOwnMembers);
   completed_unix_s_ = now_unix_s;
 }
 

@@ -1,7 +1,5 @@
 #include "api/responses/response_parts.h"
 
-#include <limits>
-
 #include <fmt/format.h>
 
 #include "api/json/fields.h"
@@ -9,8 +7,6 @@
 
 namespace pmt::api {
 namespace {
-
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
 
 enum class Kind { kText, kRefusal, kImage, kFile };
 

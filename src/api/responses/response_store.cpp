@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kRecordBytes = 512;  // around the texts
 constexpr std::size_t kItemBytes = 48;
-constexpr std::size_t kStemBytes = 24;  // of an id: hex digits
+constexpr std::size_t kIdBytes = 24;  // of an id: hex digits
 
 std::size_t bytes_of(const StoredResponse& response) {
   std::size_t bytes = kRecordBytes + response.json.size();
@@ -184,13 +184,13 @@ std::vector<std::string> ResponseStore::inputs(const std::string& id, const Resp
 
 std::optional<std::string> ResponseStore::item(const std::string& item_id, const ResponseReader& reader) {
   const std::size_t stem = item_id.find('_') + 1;  // 0: there is no stem
-  if (stem == 0 || item_id.size() < stem + kStemBytes + 2) return std::nullopt;
-  const char side = item_id[stem + kStemBytes];
+  if (stem == 0 || item_id.size() < stem + kIdBytes + 2) return std::nullopt;
+  const char side = item_id[stem + kIdBytes];
   std::size_t index = 0;
   const char* const end = item_id.data() + item_id.size();
-  const auto [read, error] = std::from_chars(item_id.data() + stem + kStemBytes + 1, end, index);
+  const auto [read, error] = std::from_chars(item_id.data() + stem + kIdBytes + 1, end, index);
   if (error != std::errc() || read != end || (side != 'i' && side != 'o')) return std::nullopt;
-  const auto response = find("resp_" + item_id.substr(stem, kStemBytes), reader);
+  const auto response = find("resp_" + item_id.substr(stem, kIdBytes), reader);
   if (response == nullptr) return std::nullopt;
   const std::vector<std::string>& items = side == 'i' ? response->input : response->output;
   if (index >= items.size()) return std::nullopt;

@@ -1,7 +1,6 @@
 #include "api/responses/response_tools.h"
 
 #include <algorithm>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -10,9 +9,6 @@
 
 namespace pmt::api {
 namespace {
-
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
-constexpr std::size_t kNameBytesMax = 256;
 
 template <class T>
 base::Status passed_over(Json, T&) {

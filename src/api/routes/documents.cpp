@@ -1,6 +1,5 @@
 #include "api/routes/documents.h"
 
-#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,8 +16,6 @@ struct Body {
   std::string name, media_type, content, content_base64;
 };
 
-/// As long as the body may be: what a document may have is said of its text.
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();
 constexpr Rule<Body> kRules[] = {
     {"name", [](Json value, Body& body) { return text(value, kTextMax, body.name); }},
     {"media_type", [](Json value, Body& body) { return text(value, kTextMax, body.media_type); }},

@@ -14,7 +14,7 @@ using response_cache::SemanticPair;
 using response_cache::SemanticTier;
 using response_cache::Verdict;
 
-constexpr std::size_t kPageSize = 20;
+constexpr std::size_t kPairsListed = 20;
 
 json pair_json(const SemanticPair& pair) {
   const std::string verdict = to_string(pair.verdict);
@@ -58,12 +58,12 @@ void list_pairs(const SemanticTier& tier, const Exchange& exchange) {
   for (const SemanticPair& pair : tier.pairs()) {
     const bool judged = pair.verdict != Verdict::kNone;
     if (!sees(*exchange.caller, pair) || (!only.empty() && judged != (only == "judged"))) continue;
-    if (total / kPageSize == *page) items.push_back(pair_json(pair));
+    if (total / kPairsListed == *page) items.push_back(pair_json(pair));
     ++total;
   }
   send_json(
       *exchange.responder, 200,
-      to_text({{"page", *page}, {"page_size", kPageSize}, {"total", total}, {"items", std::move(items)}}));
+      to_text({{"page", *page}, {"page_size", kPairsListed}, {"total", total}, {"items", std::move(items)}}));
 }
 
 constexpr Rule<Verdict> kRules[] = {

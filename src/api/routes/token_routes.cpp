@@ -21,7 +21,6 @@ namespace {
 
 using Tokens = std::vector<std::int32_t>;
 
-constexpr std::size_t kTextMax = std::numeric_limits<std::size_t>::max();  // the body's own limit bounds it
 constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
 
 struct TokenizeCall {

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kNameBytesMax = 256, kUrlBytesMax = 2048;
+constexpr std::size_t kUrlBytesMax = 2048;
 
 struct DrainCall {
   std::string upstream, server;
