@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/trimmed.h"
 #include "base/utf8.h"
 #include "text/sentences.h"
 
@@ -113,6 +114,19 @@ std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Fo
     std::erase_if(evidence, [](const Evidence& e) { return !e.whole; });
   std::ranges::sort(evidence, {}, [](const Evidence& e) { return e.span.begin; });
   return evidence;
+}
+
+std::vector<Found> whole_sentences(const Passages& passages, const std::vector<Found>& read,
+                                   const Ranked& found) {
+  std::vector<Found> sentences;
+  for (const Evidence& one : evidence_of(passages, read, found)) {
+    if (one.whole) sentences.push_back({.begin = one.span.begin, .end = one.span.end, .score = one.score});
+  }
+  const bool was_read =
+      sentences.size() == 1 && read.size() == 1 &&
+      base::trimmed(passages.text_of(read[0])).size() <= sentences[0].end - sentences[0].begin;
+  if (was_read) sentences.clear();
+  return sentences;
 }
 
 }  // namespace pmt::rlm

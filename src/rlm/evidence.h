@@ -24,6 +24,11 @@ struct Evidence {
 std::vector<Evidence> evidence_of(const Passages& passages, const std::vector<Found>& read,
                                   const Ranked& found);
 
+/// Those with all of the question's words, each as a passage of its own; none where the one passage that was
+/// read is no more than such a sentence. At most four, in the text's order.
+std::vector<Found> whole_sentences(const Passages& passages, const std::vector<Found>& read,
+                                   const Ranked& found);
+
 /// Puts those first among `found` whose best sentence holds most of the question's words, weighted by their
 /// rarity, beside their own score. Returns how many of them have a sentence with all of the words: they stand
 /// first.

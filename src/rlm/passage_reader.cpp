@@ -78,8 +78,8 @@ bool takes_taught(const Answer& answer, Reading& reading) {
 
 base::Result<Reading> PassageReader::read(const ProseQuestion& question, const std::vector<Found>& read,
                                           const Ranked& found) {
-  const bool small = run_.leaf.parameters > 0 && run_.leaf.parameters < kQuotingParameters;
-  return small ? read_sentences(question, read, found) : read_passages(question, read);
+  return PassageReader::can_quote(run_.leaf) ? read_passages(question, read)
+                                             : read_sentences(question, read, found);
 }
 
 /// Sets `answer` and `quote`, or `why_not`, by the last response.

@@ -38,8 +38,10 @@ class PassageReader {
   base::Result<Reading> read(const ProseQuestion& question, const std::vector<Found>& read,
                              const Ranked& found);
 
-  /// Below it a model can't copy words.
-  static constexpr std::int64_t kQuotingParameters = 300'000'000;
+  /// Below 300M parameters a model can't copy words.
+  static bool can_quote(const Model& model) {
+    return model.parameters == 0 || model.parameters >= 300'000'000;
+  }
 
  private:
   base::Result<Reading> read_passages(const ProseQuestion& question, const std::vector<Found>& read);

@@ -99,7 +99,7 @@ class ProseProgram {
   /// The answer, its quotes put into the strategy; "": the text doesn't tell, and why_not_ says why.
   base::Result<std::string> find(const ProseQuestion& question, int hops) {
     std::size_t whole = 0;  // have a sentence with all of the question's words: others are asked for alike
-    TRY_ASSIGN(Ranked found, search(question, whole));
+    TRY_ASSIGN(const Ranked found, search(question, whole));
     if (const std::string absent = absent_name(question, found); !absent.empty()) {
       if (hops == 0) why_not_ = fmt::format("nothing in it is called \"{}\"", absent);
       return std::string();
@@ -107,27 +107,34 @@ class ProseProgram {
     const std::size_t most = std::min(found.best.size(), run_.bounds.passages_read);
     std::size_t near = std::min(whole, most);
     while (whole == 0 && near < most && found.best[near].score >= kNearTheBest * found.best[0].score) ++near;
-    TRY_ASSIGN(std::string answer, read(question, found, 0, near));
+    const std::vector<Found> nearest(found.best.begin(),
+                                     found.best.begin() + static_cast<std::ptrdiff_t>(near));
+    TRY_ASSIGN(std::string answer, read(question, nearest, found));
+    if (answer.empty() && whole > 0 && PassageReader::can_quote(run_.leaf)) {
+      // What stands around such a sentence made a model of 1.5B say that it isn't there.
+      TRY_ASSIGN(answer, read(question, whole_sentences(*passages_, nearest, found), found));
+    }
     if (answer.empty() && hops < kHopsMax) {
       TRY_ASSIGN(answer, find_by_part(question, hops));
     }
     if (answer.empty() && hops == 0) {
-      leave_what_is_far(question, found, near);
-      TRY_ASSIGN(answer, read(question, found, near, near + run_.bounds.passages_read));
+      TRY_ASSIGN(answer, read(question, late(question, found, near, whole), found));
     }
     return answer;
   }
 
-  /// From the passage `begin` on: it is only read late, when a name alone would be taken for an answer.
-  void leave_what_is_far(const ProseQuestion& question, Ranked& found, std::size_t begin) const {
+  /// What is read at the end: of what was `found` after the first `near`, without what a name alone would be
+  /// taken for an answer of. Beside sentences with all of the question's words, only further ones of these.
+  std::vector<Found> late(const ProseQuestion& question, const Ranked& found, std::size_t near,
+                          std::size_t whole) const {
     std::set<std::string> names;
     for (const auto& name : question.names) names.insert(name.begin(), name.end());
-    const auto from = found.best.begin() + static_cast<std::ptrdiff_t>(begin);
-    found.best.erase(std::remove_if(from, found.best.end(),
-                                    [&](const Found& f) {
-                                      return share_held(found, names, passages_->text_of(f)) < kHeldMin;
-                                    }),
-                     found.best.end());
+    std::vector<Found> passages;
+    for (std::size_t i = near; i < (whole > 0 ? whole : found.best.size()); ++i) {
+      const bool far = share_held(found, names, passages_->text_of(found.best[i])) < kHeldMin;
+      if (!far && passages.size() < run_.bounds.passages_read) passages.push_back(found.best[i]);
+    }
+    return passages;
   }
 
   base::Result<Ranked> search(const ProseQuestion& question, std::size_t& whole) {
@@ -146,13 +153,10 @@ class ProseProgram {
     return found;
   }
 
-  /// Reads found.best[begin, end), as far as there are any.
-  base::Result<std::string> read(const ProseQuestion& question, const Ranked& found, std::size_t begin,
-                                 std::size_t end) {
-    end = std::min(end, found.best.size());
-    if (begin >= end) return std::string();
-    const std::vector<Found> passages(found.best.begin() + static_cast<std::ptrdiff_t>(begin),
-                                      found.best.begin() + static_cast<std::ptrdiff_t>(end));
+  /// "" of no passages.
+  base::Result<std::string> read(const ProseQuestion& question, const std::vector<Found>& passages,
+                                 const Ranked& found) {
+    if (passages.empty()) return std::string();
     run_.on_progress(fmt::format("reading {} of {} passages", passages.size(), passages_->size()));
     PassageReader reader(run_, *passages_);
     TRY_ASSIGN(const Reading reading, reader.read(question, passages, found));
@@ -216,8 +220,7 @@ class ProseProgram {
   }
 
   base::Result<std::string> find_by_part(const ProseQuestion& question, int hops) {
-    if (run_.root.parameters > 0 && run_.root.parameters < PassageReader::kQuotingParameters)
-      return std::string();
+    if (!PassageReader::can_quote(run_.root)) return std::string();
     run_.on_progress(fmt::format("{} looks for a part of the question", run_.root.name));
     TRY_ASSIGN(const Part part, part_of(run_, question.text, question.known));
     step("part", {{"question", question.text}, {"part", part.question}, {"said", part.response}});

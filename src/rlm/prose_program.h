@@ -5,10 +5,11 @@
 //   2. a name that the question has and the text hasn't is said: no model is asked;
 //   3. the passages that come nearest to the question (passages.h) are read by the leaf, which answers with
 //      a quote (passage_reader.h);
-//   4. where they don't tell, the root writes a question for a part of it, which is answered the same way,
-//      and its answer leads to other passages; twice at most;
-//   5. where that finds nothing, the next passages are read, and then the answer says that it isn't in the
-//      text.
+//   4. where they don't tell, a sentence of them with all of the question's words is read alone;
+//   5. then the root writes a question for a part of it, which is answered the same way, and its answer leads
+//      to other passages; twice at most;
+//   6. where that finds nothing, the next passages are read (only further ones with such a sentence, where
+//      there are any), and then the answer says that it isn't in the text.
 // What was read, the quotes and their bytes are in the outcome's strategy, and every step in its trajectory.
 // Thread-safety: any thread. Errors: the model's and the budget's, kCancelled (within 100 ms). Cost: two
 // passes over the text; some 300 tokens a passage, at most eight readings.

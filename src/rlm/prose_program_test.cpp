@@ -146,6 +146,33 @@ TEST_F(ProseProgramTest, ASentenceWithAllOfTheWordsIsReadAlone) {
   EXPECT_THAT(said_to(0), AllOf(Not(HasSubstr("amber")), Not(HasSubstr("miller"))));
 }
 
+/// A root of 1.5B said of such a passage that it isn't there, and then took a like sentence that was read late.
+TEST_F(ProseProgramTest, ARefusedSentenceWithAllOfTheWordsIsReadAgainAlone) {
+  std::string text;
+  for (int i = 0; i < 100; ++i)
+    text += "Nothing was seen on day " + std::to_string(i) + ", as ever before.\n\n";
+  text += "The secret password of the mill in Oslo is heron.\n\n";
+  for (int i = 0; i < 100; ++i)
+    text += "Nobody wrote a word on day " + std::to_string(i) + ", as ever before.\n\n";
+  text += "The secret password of the mill in Porto is amber.\n\n";
+  const std::string question = "What is the secret password of the mill in Oslo?";
+  EXPECT_THAT(
+      ask(question,
+          {"Not in the text.", "Quote: \"The secret password of the mill in Oslo is heron.\"\nAnswer: heron"},
+          text),
+      StartsWith("heron\n"));
+  ASSERT_EQ(calls_.size(), 2U);
+  EXPECT_THAT(said_to(0), HasSubstr("on day"));
+  EXPECT_THAT(said_to(1), AllOf(HasSubstr("heron"), Not(HasSubstr("on day"))));
+
+  EXPECT_THAT(ask(question,
+                  {"Not in the text.", "Not in the text.", "One step.",
+                   "Quote: \"The secret password of the mill in Porto is amber.\"\nAnswer: amber"},
+                  text),
+              StartsWith("Not in the text: "));
+  EXPECT_EQ(calls_.size(), 3U) << "what is told of alike is not read";
+}
+
 TEST_F(ProseProgramTest, AModelThatSplitsForEverEnds) {
   std::vector<std::string> says;
   for (int i = 0; i < 100; ++i) {
