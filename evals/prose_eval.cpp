@@ -40,7 +40,7 @@ constexpr double kBytesPerToken = 4.0;  // to size a text; what it came to is co
 constexpr std::size_t kWindowTokens = 7'000, kChunkBytes = 6'000;
 
 struct Reply {
-  std::string text;
+  std::string text, steps;
   double seconds = 0, prompt_tokens = 0, cached_tokens = 0, written_tokens = 0, context_tokens = 0;
 };
 
@@ -123,6 +123,7 @@ class Door {
     const json& engine = extension["engine"];
     reply.cached_tokens = engine["kv_cache_compression"].value("prefix_tokens_reused", 0.);
     reply.context_tokens = engine["performance"].value("context_tokens", 0.);
+    reply.steps = engine.value("reasoning_trace", json()).dump();
     return reply;
   }
 
@@ -178,6 +179,7 @@ class Table {
                            right ? "right:" : "WRONG:", item.question,
                            item.wanted.empty() ? "nothing" : item.wanted, reply.text.substr(0, 300),
                            reply.seconds));
+    if (verbose_ && !right && !reply.steps.empty()) progress("  by " + reply.steps);
   }
 
   void print(Result& result, bool as_json) {
@@ -261,7 +263,9 @@ struct Paragraph {
 std::vector<Paragraph> articles(const std::string& data) {
   std::ifstream file(data + "/xquad_en/xquad.en.json");
   std::vector<Paragraph> all;
-  for (const json& article : json::parse(file).at("data")) {
+  const json read = json::parse(file, nullptr, false);
+  if (read.is_discarded()) fail("can't read " + data + "/xquad_en/xquad.en.json");
+  for (const json& article : read.at("data")) {
     for (const json& paragraph : article.at("paragraphs")) {
       Paragraph& one = all.emplace_back(Paragraph{.text = paragraph.at("context"), .items = {}});
       for (const json& q : paragraph.at("qas"))
