@@ -1,35 +1,37 @@
-// ./dev eval routing [--data DIR] [--items N] [--sets A,B] [--thresholds 0.3,0.5] [--seed S]
-// [--teacher MODEL] [--json]: what the engine's router is worth. Accuracy against cost for never, always and by-confidence
-// escalation, on real questions: --items of each set.
+// ./dev eval routing [--student NAME|FILE] [--teacher NAME] [--http] [--sets A,B] [--items N,M] [--questions FILE]
+// [--data DIR] [--keep 0.95] [--sure 0.8] [--student-usd 0,0] [--teacher-usd 1,2] [--seed S] [--verbose] [--json]: what
+// the engine's router is worth, for each kind of traffic (routing_questions.h; --questions: your own, with keys), and
+// which `confidence_min` keeps --keep of the teacher's right answers.
 //
-// The real thing runs: for each policy a fresh `permutation serve` with its own empty caches, the student in
-// it, and as teacher an upstream: a second `permutation serve` with another model, over HTTP. Every question
-// is asked over HTTP of the model `permutation`; who answered and what it cost is what the answer's report
-// says.
+// The real thing runs: `permutation serve` with the student and the teacher in it (--http: the teacher in a second
+// server, as an upstream), each time with empty caches, and every question is asked over HTTP of the model
+// `permutation`. Who answered, how sure the student was, the seconds that models took and the dollars are what the
+// answer's report says. Dollars are of --student-usd and --teacher-usd, a million tokens in and out.
 //
-// The teacher here is the other small model of the catalogue, Gemma 3 270M (a base model, Q4_K_M), twice the
-// student's size: the largest that this project can fetch. Both get the same four-shot prompt by
-// /v1/completions. A real teacher is far stronger; what carries over is whether the student's confidence
-// tells its right answers from its wrong ones.
+// First each model answers everything. From one half of a set the threshold is chosen (routing_fit.h: the lowest that
+// keeps the target in --sure of the resampled halves), and the other half is asked with it, and the other way round: the
+// row `router` is of questions that its threshold wasn't chosen by. `escalate N%`: computed from both models' answers,
+// with the N% where the student is least sure put to the teacher. The line: what a random share of the questions would
+// give for the same dollars. Intervals are at 95%: Wilson's, or of a paired bootstrap.
 //
-// A question counts as right when the answer's first line holds one of the gold answers, in words, case and
-// accents apart. Cost is the dollars of the report; the teacher's price is a stand-in ($1 and $2 a million
-// tokens, in and out), the student is free. The line: what escalating a random share of the questions gives.
+// Reliability: the student's confidence in fifths, beside the share that it had right and what isotonic regression of
+// the other half says.
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <random>
-#include <set>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "evals/routing_fit.h"
+#include "evals/routing_questions.h"
+#include "evals/routing_report.h"
 #include "lab/measure.h"
 #include "lab/server_process.h"
 #include "net/http_client.h"
-#include "text/plain_words.h"
 
 namespace pmt::evals {
 using namespace lab;
@@ -37,77 +39,15 @@ namespace {
 
 using json = nlohmann::json;
 
-struct Question {
-  std::string set, text;
-  std::vector<std::string> answers;
+constexpr double kAlways = 2;  // a confidence that no student has
+
+struct Settings {
+  std::string binary, student, teacher, upstream_url;
+  double keep = 0.95, sure = 0.8;
+  std::vector<std::string> student_usd, teacher_usd;
+  unsigned seed = 1;
+  bool verbose = false;
 };
-
-struct Outcome {
-  bool right = false;
-  bool by_teacher = false;
-  double usd = 0;
-  double seconds = 0;
-};
-
-json read_json(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  json value = json::parse(in, nullptr, false);
-  if (value.is_discarded())
-    fail(fmt::format("can't read {}; --data DIR names the folder with the data sets", file.string()));
-  return value;
-}
-
-std::vector<Question> read_set(const std::string& set, const std::filesystem::path& data) {
-  std::vector<Question> out;
-  if (set == "webquestions") {
-    for (const json& item : read_json(data / set / "test.json"))
-      out.push_back({set, item.at("qText"), item.at("answers")});
-  } else if (set == "entityquestions") {
-    for (const auto& file : std::filesystem::directory_iterator(data / set / "dev")) {
-      const json items = read_json(file.path());
-      for (const json& item : items) out.push_back({set, item.at("question"), item.at("answers")});
-    }
-  } else if (set == "rome_known") {
-    for (const json& item : read_json(data / set / "known_1000.json"))
-      out.push_back({set, item.at("prompt").get<std::string>() + " ...?", {item.at("attribute")}});
-  } else {
-    progress("error: no set " + set + "; there are: webquestions, entityquestions, rome_known");
-    std::exit(2);
-  }
-  // A folder is listed in no order.
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.text < b.text; });
-  return out;
-}
-
-std::vector<Question> draw(const std::vector<std::string>& sets, const std::filesystem::path& data, int items,
-                           int seed) {
-  std::vector<Question> out;
-  std::mt19937 random(static_cast<unsigned>(seed));
-  for (const std::string& set : sets) {
-    std::vector<Question> all = read_set(set, data);
-    std::shuffle(all.begin(), all.end(), random);
-    all.resize(std::min(all.size(), static_cast<std::size_t>(items)));
-    out.insert(out.end(), all.begin(), all.end());
-  }
-  return out;
-}
-
-bool is_right(const Question& question, const std::string& said) {
-  const std::string text = text::plain_text(said);
-  return std::any_of(question.answers.begin(), question.answers.end(), [&](const std::string& answer) {
-    const std::string wanted = text::plain_text(answer);
-    return wanted.size() > 1 && text.find(wanted) != std::string::npos;
-  });
-}
-
-std::string prompt_of(const Question& question) {
-  return "Question: who painted the Mona Lisa?\nAnswer: Leonardo da Vinci\n\n"
-         "Question: what is the currency of Japan?\nAnswer: yen\n\n"
-         "Question: The Eiffel Tower is located in ...?\nAnswer: Paris\n\n"
-         "Question: What kind of work does Marie Curie do?\nAnswer: physicist\n\n"
-         "Question: " +
-         question.text + "\nAnswer:";
-}
 
 /// A file of its own, removed again.
 class ConfigFile {
@@ -123,174 +63,200 @@ class ConfigFile {
   std::filesystem::path path_;
 };
 
-struct Policy {
-  std::string escalation;
-  double confidence_min = 0;
-  std::string name() const {
-    return escalation == "confidence" ? fmt::format("confidence {:.2f}", confidence_min) : escalation;
-  }
+bool is_file(const std::string& model) {
+  return model.find('/') != std::string::npos || model.ends_with(".gguf");
+}
+
+/// As it is served and told of.
+std::string name_of(const std::string& model) {
+  return is_file(model) ? std::filesystem::path(model).stem().string() : model;
+}
+
+std::string model_table(const std::string& model) {
+  return fmt::format("[[model]]\nname = \"{}\"\n{}", name_of(model),
+                     is_file(model) ? fmt::format("path = \"{}\"\n", model) : "");
+}
+
+std::string price_table(const std::string& model, const std::vector<std::string>& usd) {
+  return fmt::format("[prices.\"{}\"]\ninput_per_mtok = {}\noutput_per_mtok = {}\n", model, usd.at(0),
+                     usd.at(1));
+}
+
+/// Above 1: the teacher is always asked.
+std::string config_of(const Settings& set, double confidence_min) {
+  const bool local = set.upstream_url.empty();
+  const std::string teacher = local ? name_of(set.teacher) : "t/" + set.teacher;
+  return model_table(set.student) +
+         (local ? model_table(set.teacher)
+                : fmt::format("[[upstream]]\nname = \"t\"\nbase_url = \"{}/v1\"\nmodels = [\"{}\"]\n",
+                              set.upstream_url, set.teacher)) +
+         price_table(name_of(set.student), set.student_usd) + price_table(teacher, set.teacher_usd) +
+         fmt::format(
+             "[permutation]\nstudent = \"{}\"\nteacher = \"{}\"\nescalation = \"{}\"\n"
+             "confidence_min = {}\nprobe_tokens = 0\n",
+             name_of(set.student), teacher, confidence_min > 1 ? "always" : "confidence",
+             std::min(confidence_min, 1.));
+}
+
+std::string few_shot(const std::string& question) {
+  return "Question: who painted the Mona Lisa?\nAnswer: Leonardo da Vinci\n\n"
+         "Question: what is the currency of Japan?\nAnswer: yen\n\n"
+         "Question: The Eiffel Tower is located in ...?\nAnswer: Paris\n\n"
+         "Question: What kind of work does Marie Curie do?\nAnswer: physicist\n\n"
+         "Question: " +
+         question + "\nAnswer:";
+}
+
+struct Asked {
+  RoutedAnswer answer;
+  double confidence = 0;
 };
 
-std::vector<Outcome> run_policy(const Policy& policy, const std::vector<Question>& questions,
-                                const std::string& binary, const std::string& student,
-                                const std::string& teacher_url, const std::string& teacher) {
-  const ConfigFile config(fmt::format(
-      "[[model]]\npath = \"{}\"\n[[upstream]]\nname = \"t\"\nbase_url = \"{}/v1\"\nmodels = {{ big = \"{}\" "
-      "}}\n"
-      "[prices.\"t/big\"]\ninput_per_mtok = 1\noutput_per_mtok = 2\n"
-      "[permutation]\nteacher = \"t/big\"\nescalation = \"{}\"\nconfidence_min = {}\nprobe_tokens = 0\n",
-      student, teacher_url, teacher, policy.escalation, policy.confidence_min));
-  const auto server = need(ServerProcess::start(binary, {"--config", config.path()}));
+Asked ask(net::HttpClient& client, const RoutingQuestion& question, RoutingJudge& judge, bool verbose) {
+  json body = {{"model", "permutation"},
+               {"temperature", 0},
+               {"max_tokens", question.max_tokens},
+               {"permutation", {{"trace", true}}}};
+  if (question.few_shot) {
+    body["prompt"] = few_shot(question.text);
+    body["stop"] = {"\n"};
+  } else {
+    body["messages"] = {{{"role", "user"}, {"content", question.text}}};
+  }
+  const auto response =
+      need(client.request("POST", question.few_shot ? "/v1/completions" : "/v1/chat/completions",
+                          {{"content-type", "application/json"}}, body.dump()));
+  if (response.status != 200) fail(response.body);
+  const json all = json::parse(response.body);
+  const json& choice = all["choices"][0];
+  const std::string said = question.few_shot ? choice["text"] : choice["message"]["content"];
+  const json& engine = all["permutation"]["engine"];
+  Asked asked{.answer = {.right = judge.is_right(question, said),
+                         .by_teacher = engine["metadata"]["answered_by"] == "teacher",
+                         .usd = engine["metadata"]["cost"]}};
+  for (const json& step : engine["trace"]["steps"]) {
+    if (step["component"] == "student" || step["component"] == "teacher")
+      asked.answer.seconds += step["duration_ms"].get<double>() / 1e3;
+  }
+  const json& quality = engine["metadata"]["quality_score"];
+  asked.confidence = quality.is_number() ? quality.get<double>() : 0;
+  if (verbose)
+    progress(fmt::format("{} {} {:.3f} \"{}\" said \"{}\"", asked.answer.right ? "right" : "WRONG",
+                         asked.answer.by_teacher ? "teacher" : "student", asked.confidence, question.text,
+                         said));
+  return asked;
+}
+
+std::vector<Asked> ask_all(const Settings& set, double confidence_min,
+                           const std::vector<RoutingQuestion>& questions, RoutingJudge& judge) {
+  const ConfigFile config(config_of(set, confidence_min));
+  const auto server = need(ServerProcess::start(set.binary, {"--config", config.path()}));
   const auto client = need(net::HttpClient::connect(server->url(), 300));
-  std::vector<Outcome> out;
-  for (const Question& question : questions) {
-    const json body = {{"model", "permutation"},
-                       {"prompt", prompt_of(question)},
-                       {"temperature", 0},
-                       {"max_tokens", 16},
-                       {"stop", {"\n"}}};
-    const Stopwatch watch;
-    const auto response =
-        need(client->request("POST", "/v1/completions", {{"content-type", "application/json"}}, body.dump()));
-    if (response.status != 200) {
-      progress("error: " + response.body);
-      std::exit(1);
-    }
-    const json answer = json::parse(response.body);
-    const json& metadata = answer["permutation"]["engine"]["metadata"];
-    out.push_back({.right = is_right(question, answer["choices"][0]["text"]),
-                   .by_teacher = metadata["answered_by"] == "teacher",
-                   .usd = metadata["cost"],
-                   .seconds = watch.seconds()});
+  std::vector<Asked> out;
+  for (const RoutingQuestion& question : questions) {
+    out.push_back(ask(*client, question, judge, set.verbose));
     if (out.size() % 20 == 0)
-      progress(fmt::format("{}: {} of {}", policy.name(), out.size(), questions.size()));
+      progress(fmt::format("confidence_min {:.3f}: {} of {}", confidence_min, out.size(), questions.size()));
   }
   return out;
 }
 
-struct Point {
-  double accuracy = 0, usd = 0;
-};
-
-Point mean_of(const std::vector<Outcome>& outcomes, const std::vector<std::size_t>& which) {
-  Point sum;
-  for (const std::size_t i : which) {
-    sum.accuracy += outcomes[i].right ? 1 : 0;
-    sum.usd += outcomes[i].usd;
+/// Has each half asked with the other half's threshold, and tells of the set.
+void ask_routed(const Settings& set, const std::vector<RoutingQuestion>& questions, RoutedSet routed_set,
+                RoutingJudge& judge, Result& result) {
+  routed_set.router.resize(questions.size());
+  int differ = 0;
+  for (std::size_t half = 0; half < 2; ++half) {
+    std::vector<BothAnswers> other;
+    std::vector<RoutingQuestion> mine;
+    for (std::size_t i = 0; i < questions.size(); ++i) {
+      if (i % 2 == half) mine.push_back(questions[i]);
+      if (i % 2 != half) other.push_back(routed_set.both[i]);
+    }
+    const double threshold = threshold_for(other, set.keep, set.sure, set.seed);
+    routed_set.thresholds.push_back(std::round(1e3 * threshold) / 1e3);
+    const std::vector<Asked> asked = ask_all(set, threshold, mine, judge);
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const RoutedAnswer& answer = routed_set.router[2 * i + half] = asked[i].answer;
+      const RoutedAnswer computed = routed(routed_set.both[2 * i + half], threshold);
+      differ += computed.right != answer.right || computed.by_teacher != answer.by_teacher ? 1 : 0;
+    }
   }
-  const auto n = static_cast<double>(which.size());
-  return {sum.accuracy / n, sum.usd / n};
+  report_set(routed_set, result);
+  progress(fmt::format("{}: of all of its questions confidence_min = {:.3f}", routed_set.name,
+                       threshold_for(routed_set.both, set.keep, set.sure, set.seed)));
+  result.targets.push_back({.what = routed_set.name + ": served answers that differ from what was computed",
+                            .asked = "0",
+                            .measured = static_cast<double>(differ),
+                            .holds = differ == 0});
 }
 
-/// How far `at` lies above the line from `never` to `always`, in accuracy.
-double above_line(Point at, Point never, Point always) {
-  const double share = always.usd > never.usd ? (at.usd - never.usd) / (always.usd - never.usd) : 0;
-  return at.accuracy - (never.accuracy + share * (always.accuracy - never.accuracy));
+void ask_sets(const Settings& set, const std::vector<RoutingQuestion>& all, Result& result) {
+  RoutingJudge judge;
+  const std::vector<Asked> student = ask_all(set, 0, all, judge), teacher = ask_all(set, kAlways, all, judge);
+  struct Kind {
+    std::vector<RoutingQuestion> questions;
+    RoutedSet set;
+  };
+  std::map<std::string, Kind> kinds;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    Kind& kind = kinds[all[i].set];
+    kind.questions.push_back(all[i]);
+    kind.set.both.push_back(
+        {.student = student[i].answer, .teacher = teacher[i].answer, .confidence = student[i].confidence});
+  }
+  for (auto& [name, kind] : kinds) {
+    kind.set.name = name, kind.set.keep = set.keep, kind.set.seed = set.seed;
+    ask_routed(set, kind.questions, std::move(kind.set), judge, result);
+  }
 }
 
-struct Interval {
-  double low, high;
-};
-
-/// Paired bootstrap over questions.
-template <class F>
-Interval bootstrap(std::size_t n, int seed, F&& statistic) {
-  std::mt19937 random(static_cast<unsigned>(seed));
-  std::uniform_int_distribution<std::size_t> pick(0, n - 1);
-  std::vector<double> values;
-  std::vector<std::size_t> which(n);
-  for (int round = 0; round < 2000; ++round) {
-    for (std::size_t& i : which) i = pick(random);
-    values.push_back(statistic(which));
+std::vector<RoutingQuestion> take_questions(std::vector<std::string>& args, unsigned seed) {
+  const std::string data = take_value(args, "--data", "data"), file = take_value(args, "--questions", "");
+  const auto sets = split(take_value(args, "--sets", "arithmetic,code,articles"));
+  const auto items = split(take_value(args, "--items", "60"));
+  if (!file.empty()) return read_questions(file);
+  std::vector<RoutingQuestion> all;
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    const auto drawn = draw_questions(sets[i], data, std::stoi(items[std::min(i, items.size() - 1)]), seed);
+    all.insert(all.end(), drawn.begin(), drawn.end());
   }
-  std::sort(values.begin(), values.end());
-  return {values[49], values[1949]};
+  return all;
 }
 
 int run(const std::string& self, std::vector<std::string> args) {
-  const bool as_json = take_flag(args, "--json");
-  const std::string data = take_value(args, "--data", "data");
-  const auto sets = split(take_value(args, "--sets", "webquestions,entityquestions,rome_known"));
-  const auto thresholds = split(take_value(args, "--thresholds", "0.3,0.45,0.6,0.75"));
-  const int items = std::stoi(take_value(args, "--items", "300"));
-  const std::string teacher = take_value(args, "--teacher", "gemma3-270m");
+  const char* embedded = std::getenv("PERMUTATION_MODEL");
+  Settings set;
   Result result;
+  const bool as_json = take_flag(args, "--json"), http = take_flag(args, "--http");
+  set.verbose = take_flag(args, "--verbose");
+  set.student = take_value(args, "--student", embedded == nullptr ? "" : embedded);
+  set.teacher = take_value(args, "--teacher", "qwen2.5-coder-1.5b-instruct");
+  set.keep = std::stod(take_value(args, "--keep", "0.95"));
+  set.sure = std::stod(take_value(args, "--sure", "0.8"));
+  set.student_usd = split(take_value(args, "--student-usd", "0,0"));
+  set.teacher_usd = split(take_value(args, "--teacher-usd", "1,2"));
   result.name = "eval routing";
   result.seed = std::stoi(take_value(args, "--seed", "1"));
-  const char* student = std::getenv("PERMUTATION_MODEL");
-  if (student == nullptr || !args.empty()) {
+  set.seed = static_cast<unsigned>(result.seed);
+  const std::vector<RoutingQuestion> questions = take_questions(args, set.seed);
+  if (set.student.empty() || !args.empty()) {
     progress(
-        "usage: ./dev eval routing [--data DIR] [--items N] [--sets A,B] [--thresholds 0.3,0.6] [--seed S] "
-        "[--teacher MODEL] [--json]");
+        "usage: ./dev eval routing [--student NAME|FILE] [--teacher NAME] [--http] [--sets A,B] [--items N,M] "
+        "[--questions FILE] [--data DIR] [--keep 0.95] [--sure 0.8] [--student-usd 0,0] [--teacher-usd 1,2] "
+        "[--seed S] [--verbose] [--json]");
     return 2;
   }
-  const std::string binary =
+  set.binary =
       (std::filesystem::path(self).parent_path().parent_path() / "src" / "app" / "permutation").string();
-  const auto questions = draw(sets, data, items, result.seed);
-  const auto upstream = need(ServerProcess::start(binary, {"--model", teacher}));
-  progress(fmt::format("{} questions; the teacher is {} in a second server", questions.size(), teacher));
-
-  std::vector<Policy> policies = {{"never"}, {"always"}};
-  for (const std::string& threshold : thresholds) policies.push_back({"confidence", std::stod(threshold)});
-  std::vector<std::vector<Outcome>> outcomes;
-  for (const Policy& policy : policies)
-    outcomes.push_back(run_policy(policy, questions, binary, student, upstream->url(), teacher));
-
-  std::vector<std::size_t> all(questions.size());
-  for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
-  const Point never = mean_of(outcomes[0], all), always = mean_of(outcomes[1], all);
-  int above = 0;
-  for (std::size_t p = 0; p < policies.size(); ++p) {
-    const Point at = mean_of(outcomes[p], all);
-    const auto accuracy_ci = bootstrap(
-        all.size(), result.seed, [&](const auto& which) { return mean_of(outcomes[p], which).accuracy; });
-    const auto line_ci = bootstrap(all.size(), result.seed, [&](const auto& which) {
-      return above_line(mean_of(outcomes[p], which), mean_of(outcomes[0], which),
-                        mean_of(outcomes[1], which));
-    });
-    double escalated = 0, seconds = 0;
-    for (const Outcome& o : outcomes[p]) {
-      escalated += o.by_teacher ? 1 : 0;
-      seconds += o.seconds;
-    }
-    const double gain = above_line(at, never, always);
-    nlohmann::ordered_json row;
-    row["policy"] = policies[p].name();
-    row["teacher"] = teacher + " (base, second server)";
-    row["n"] = questions.size();
-    row["accuracy"] = at.accuracy;
-    row["ci95"] = {accuracy_ci.low, accuracy_ci.high};
-    row["usd_per_1000"] = at.usd * 1000;
-    row["escalated"] = escalated / static_cast<double>(questions.size());
-    row["s_per_question"] = seconds / static_cast<double>(questions.size());
-    row["above_line"] = gain;
-    row["above_line_ci95"] = {line_ci.low, line_ci.high};
-    result.rows.push_back(std::move(row));
-    if (policies[p].escalation != "confidence") continue;
-    above += gain > 0 ? 1 : 0;
+  std::unique_ptr<ServerProcess> upstream;
+  if (http) {
+    upstream = need(ServerProcess::start(set.binary, {"--model", set.teacher}));
+    set.upstream_url = upstream->url();
   }
-  result.targets.push_back({.what = "points of the router's curve above the straight line",
-                            .asked = fmt::format("all {}", thresholds.size()),
-                            .measured = static_cast<double>(above),
-                            .holds = above == static_cast<int>(thresholds.size())});
-  const auto mean_height = [&](const std::vector<std::size_t>& which) {
-    const Point low = mean_of(outcomes[0], which), high = mean_of(outcomes[1], which);
-    double sum = 0;
-    for (std::size_t p = 2; p < policies.size(); ++p)
-      sum += above_line(mean_of(outcomes[p], which), low, high);
-    return sum / static_cast<double>(thresholds.size());
-  };
-  const auto height_ci = bootstrap(all.size(), result.seed, mean_height);
-  nlohmann::ordered_json mean;
-  mean["policy"] = "mean of the router's points";
-  mean["n"] = questions.size();
-  mean["above_line"] = mean_height(all);
-  mean["above_line_ci95"] = {height_ci.low, height_ci.high};
-  result.rows.push_back(std::move(mean));
-  result.targets.push_back({.what = "mean height above the line, in accuracy: the 95% interval's lower end",
-                            .asked = "> 0",
-                            .measured = height_ci.low,
-                            .holds = height_ci.low > 0});
+  progress(fmt::format("{} questions, student {}, teacher {}", questions.size(), name_of(set.student),
+                       set.teacher));
+  ask_sets(set, questions, result);
   print(result, as_json);
   return 0;
 }

@@ -89,6 +89,13 @@ double share_held(const Ranked& found, const std::set<std::string>& names, std::
   return all > 0 ? held / all : 1;
 }
 
+Span sentence_around(std::string_view passage, std::size_t at) {
+  for (const text::Range& range : text::sentences_of(passage, kProse)) {
+    if (range.begin <= at && at < range.end) return {.begin = range.begin, .end = range.end};
+  }
+  return {.begin = at, .end = at};
+}
+
 std::set<std::string> word_set(std::string_view text) {
   std::set<std::string> words;
   for (std::string& word : words_of(text)) words.insert(std::move(word));

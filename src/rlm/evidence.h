@@ -36,6 +36,9 @@ std::size_t order_by_sentences(const Passages& passages, Ranked& found);
 /// The share of the question's words, weighted by their rarity and without `names`, that a passage holds.
 double share_held(const Ranked& found, const std::set<std::string>& names, std::string_view passage);
 
+/// The sentence of a passage that byte `at` of it stands in; of verse and tables its line.
+Span sentence_around(std::string_view passage, std::size_t at);
+
 /// words_of(), each once.
 std::set<std::string> word_set(std::string_view text);
 

@@ -67,6 +67,32 @@ bool states(std::string_view quote, const std::string& answer, const ProseQuesti
   return stated * 2 >= told;
 }
 
+/// Whether what is quoted is told of what the question names: the paragraph has one of its names, or the passage has and
+/// the sentence names nobody else.
+bool about_what_is_named(std::string_view passage, const Span& quote, const std::string& answer,
+                         const ProseQuestion& question) {
+  const auto before = passage.rfind("\n\n", quote.begin);
+  const std::size_t begin = before == std::string_view::npos ? 0 : before;
+  const std::string_view paragraph =
+      passage.substr(begin, std::min(passage.find("\n\n", quote.end), passage.size()) - begin);
+  if (names_one_of(question, paragraph)) return true;
+  const std::set<std::string> known = word_set(question.text + " " + answer);
+  const std::string sentence(text_of(passage, sentence_around(passage, quote.begin)));
+  const auto names = prose_question(sentence).names;
+  return names_one_of(question, passage) && std::ranges::all_of(names, [&](const auto& name) {
+           return std::ranges::any_of(name, [&](const std::string& word) { return known.contains(word); });
+         });
+}
+
+/// A quote that has nothing of what was asked shows nothing: then it is its whole sentence.
+Span quote_in(std::string_view passage, const Span& quote, const ProseQuestion& question) {
+  const std::set<std::string> held = word_set(text_of(passage, quote));
+  const std::vector<std::string> asked = content_words(question.text);
+  if (std::ranges::any_of(asked, [&](const std::string& word) { return held.contains(word); })) return quote;
+  const Span sentence = sentence_around(passage, quote.begin);
+  return {.begin = sentence.begin, .end = std::max(sentence.end, quote.end)};
+}
+
 /// What the caller's domains were taught answers it, whatever the text says: nobody looks for a quote of it.
 bool takes_taught(const Answer& answer, Reading& reading) {
   reading.facts = answer.facts;
@@ -95,11 +121,12 @@ void PassageReader::judge(const ProseQuestion& question, const std::vector<Found
   if (answer.empty()) answer = quote;
   for (const Found& passage : read) {
     const std::string_view text = passages_.text_of(passage);
-    const auto span = find_quote(text, quote);
-    if (!span) continue;
+    const auto said = find_quote(text, quote);
+    if (!said) continue;
+    const Span span = quote_in(text, *said, question);
     reading.passage = {.begin = passage.begin, .end = passage.end};
-    reading.quote = {.begin = passage.begin + span->begin, .end = passage.begin + span->end};
-    if (!names_one_of(question, text)) {
+    reading.quote = {.begin = passage.begin + span.begin, .end = passage.begin + span.end};
+    if (!about_what_is_named(text, span, answer, question)) {
       reading.why_not = "The passage that you quote is not about what the question names.";
     } else if (!states(quote, answer, question)) {
       reading.why_not = "The quoted words do not state the answer.";

@@ -93,6 +93,26 @@ TEST_F(ProseProgramTest, AQuoteAboutSomethingElseIsNoAnswer) {
   EXPECT_THAT(said_to(1), HasSubstr("not about what the question names"));
 }
 
+/// The passage names what is asked about, but elsewhere: a root of 1.5B took anybody's year of birth.
+TEST_F(ProseProgramTest, AQuoteThatNamesSomebodyElseIsNoAnswer) {
+  std::string text =
+      "The captain in Riga fell ill, and was never seen again.\n\nYoung Tom Vane was born in 1869.\n\n";
+  const std::string question = "In which year was the captain in Riga born?";
+  const std::vector<std::string> says = {"Quote: \"Tom Vane was born in 1869\"\nAnswer: 1869",
+                                         "Not in the text."};
+  EXPECT_THAT(ask(question, says, text), StartsWith("Not in the text: "));
+  EXPECT_THAT(said_to(1), HasSubstr("not about what the question names"));
+  text = "The captain in Riga fell ill.\n\nHe was born in 1869.\n\n";
+  EXPECT_THAT(ask(question, {"Quote: \"He was born in 1869.\"\nAnswer: 1869"}, text), StartsWith("1869\n"));
+}
+
+TEST_F(ProseProgramTest, AQuoteOfTheAnswerAloneIsItsSentence) {
+  EXPECT_THAT(
+      ask("Who is the captain of the Marigold?", {"Quote: \"Ada Quill\"\nAnswer: Ada Quill"}),
+      StartsWith(
+          "Ada Quill\n\"The captain of the Marigold is Ada Quill, who came from the north.\" (bytes "));
+}
+
 TEST_F(ProseProgramTest, ANameThatTheTextLacksNeedsNoModel) {
   EXPECT_EQ(ask("Who is the captain of the Zorba?", {"never asked"}),
             "Not in the text: nothing in it is called \"zorba\".");
