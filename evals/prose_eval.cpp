@@ -112,7 +112,8 @@ class Door {
     const Stopwatch watch;
     const auto response = need(
         client_.request("POST", "/v1/chat/completions", {{"content-type", "application/json"}}, body.dump()));
-    Reply reply{.text = response.body, .seconds = watch.seconds()};
+    Reply reply;
+    reply.text = response.body, reply.seconds = watch.seconds();
     if (response.status != 200) return reply;
     const json answer = json::parse(response.body);
     reply.text = answer["choices"][0]["message"]["content"];

@@ -50,18 +50,11 @@ Sum sum_of(int kind, Draw& draw) {
     case 4:
       return {fmt::format("What is ({} + {}) * {}?", a, b, c), (a + b) * c};
     case 5:
-      return {fmt::format("What is {} % of {}?", 5 * c, 20 * a), c * a};
+      return {fmt::format("What is {} percent of {}?", 5 * c, 20 * a), c * a};
     case 6:
-      return {
-          fmt::format(
-              "A box holds {} pencils. Ada has {} boxes and gives {} pencils away. How many does she keep?",
-              a, c, b % (a * c)),
-          a * c - b % (a * c)};
+      return {fmt::format("What is {} * {} - {}?", a, c, b), a * c - b};
     default:
-      return {
-          fmt::format("A train has {} cars with {} seats each, and {} seats are taken. How many are free?", c,
-                      a, b % (a * c)),
-          c * a - b % (a * c)};
+      return {fmt::format("What is {} + {} + {}?", a, d, b), a + d + b};
   }
 }
 

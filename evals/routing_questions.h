@@ -22,7 +22,7 @@ struct RoutingQuestion {
       false;  // asked by /v1/completions after examples, as a model needs it that follows no instructions
 };
 
-/// Sums, products, shares and short stories with one number as the answer; each differs.
+/// Sums, products and shares with one number as the answer; each differs.
 std::vector<RoutingQuestion> arithmetic_questions(int n, unsigned seed);
 
 /// "Write a Python function f ...", each with a program that tries it; each differs.
