@@ -32,6 +32,8 @@ constexpr char kOneQuestion[] = "root ::= \"One step.\" | [A-Z] [^?\\n]+ \"?\"\n
 
 base::Result<Part> part_of(Run& run, const std::string& question, const std::string& known) {
   Part part;
+  if (known.empty()) part.question = described_part(question);
+  if (!part.question.empty()) return part;
   part.prompt.push_back(message("system", kSplitter));
   for (const Example& example : kExamples) {
     part.prompt.push_back(message("user", example.question));

@@ -1,6 +1,7 @@
 #include "rlm/prose_question.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,40 @@ namespace {
 
 std::string joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, " "));
+}
+
+using QuestionWords = std::vector<QuestionWord>;
+
+constexpr std::string_view kWhoIs = "Who is ";
+
+/// Words [begin, end) that are "the A of ... NAME in NAME", the longest from `begin` on; begin: they aren't.
+std::size_t description_end(const QuestionWords& words, std::size_t begin) {
+  constexpr std::size_t kKindWords = 3, kBetweenWords = 5;  // "the chief keeper of", "the old mill at"
+  static const std::set<std::string> kLinks = {"of", "in", "at", "on", "from", "near", "for", "the"};
+  std::size_t of = begin + 2;
+  const auto is_of = [&](std::size_t i) { return i < words.size() && words[i].normal == "of"; };
+  while (of <= begin + 1 + kKindWords && !is_of(of)) ++of;
+  std::size_t end = begin;
+  if (words[begin].normal != "the" || !is_of(of)) return end;
+  std::size_t since = 0;  // words after the last name
+  for (std::size_t i = of + 1; i < words.size() && since <= kBetweenWords; ++i) {
+    ++since;
+    if (words[i].name) end = i + 1, since = 0;
+    const bool goes_on = words[i].name || end == begin || kLinks.contains(words[i].normal);
+    if (!goes_on) break;
+  }
+  return end;
+}
+
+/// The question with what `part` asks for put in its place; "": its words don't stand there so.
+std::string put_in_place(const std::string& question, const std::string& part, std::string_view answer) {
+  constexpr std::size_t kNameBytesMax = 80;
+  answer = answer.substr(0, answer.find_last_not_of(". ") + 1);
+  if (!part.starts_with(kWhoIs) || answer.size() > kNameBytesMax) return {};
+  const std::string described = part.substr(kWhoIs.size(), part.size() - kWhoIs.size() - 1);
+  const std::size_t at = question.find(described);
+  if (at == std::string::npos) return {};
+  return question.substr(0, at) + std::string(answer) + question.substr(at + described.size());
 }
 
 }  // namespace
@@ -39,6 +74,8 @@ ProseQuestion prose_question(const std::string& text) {
 }
 
 ProseQuestion with_known(const ProseQuestion& question, const std::string& part, const std::string& answer) {
+  if (const std::string next = put_in_place(question.text, part, answer); !next.empty())
+    return prose_question(next);
   ProseQuestion next = question;
   next.known = fmt::format("{}{}{} {}", question.known, question.known.empty() ? "" : "\n", part, answer);
   const std::set<std::string> asked = word_set(part);
@@ -63,6 +100,19 @@ std::string absent_name(const ProseQuestion& question, const Ranked& found) {
   for (const auto& name : question.names) {
     if (std::ranges::all_of(name, [&](const std::string& word) { return found.absent.contains(word); }))
       return joined(name);
+  }
+  return {};
+}
+
+std::string described_part(const std::string& question) {
+  const TableQuestion asked(question);
+  const QuestionWords& words = asked.words();
+  for (std::size_t begin = 0; begin < words.size(); ++begin) {
+    const std::size_t end = description_end(words, begin);
+    if (end == begin) continue;
+    std::string part(kWhoIs);
+    for (std::size_t i = begin; i < end; ++i) part += words[i].written + (i + 1 < end ? " " : "?");
+    return is_part_of(part, question) ? part : "";
   }
   return {};
 }
