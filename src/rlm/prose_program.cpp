@@ -27,6 +27,7 @@ constexpr int kHopsMax = 2;
 constexpr double kNearTheBest = 0.6;
 constexpr double kHeldMin = 0.5;  // share_held() of a passage that is read late
 constexpr std::size_t kCandidates = 12;
+constexpr std::size_t kKindWordsMin = 2;  // a question of fewer needs its kind, too
 
 std::string shortened(std::string_view text) {
   const std::string_view shown = base::cut_utf8(text, kShownBytes);
@@ -139,6 +140,7 @@ class ProseProgram {
 
   base::Result<Ranked> search(const ProseQuestion& question, std::size_t& whole) {
     TRY_ASSIGN(Ranked found, passages_->search(question.query, kCandidates, watch_));
+    if (found.rarity.size() > kKindWordsMin) found.rarity.erase(question.kind);
     whole = order_by_sentences(*passages_, found);
     json shown = json::array();
     for (const Found& f :

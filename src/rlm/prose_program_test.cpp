@@ -202,6 +202,21 @@ TEST_F(ProseProgramTest, ARefusedSentenceWithAllOfTheWordsIsReadAgainAlone) {
   EXPECT_EQ(calls_.size(), 3U) << "what is told of alike is not read";
 }
 
+/// Who plays the lute isn't said to play an instrument.
+TEST_F(ProseProgramTest, TheKindThatIsAskedForNeedNotStandInTheSentence) {
+  std::string text = "Ada Quill was seen with an instrument maker of Oslo, on a day that she left.\n\n";
+  for (int i = 0; i < 100; ++i)
+    text += "Nothing was seen on day " + std::to_string(i) + ", as ever before.\n\n";
+  text += "On quiet evenings Ada Quill plays the lute.\n\n";
+  EXPECT_THAT(ask("Which instrument does Ada Quill play?",
+                  {"Not in the text.", "Quote: \"Ada Quill plays the lute\"\nAnswer: the lute"}, text),
+              StartsWith("the lute\n"));
+  EXPECT_EQ(said_to(1).find("Passage 1:\nOn quiet evenings Ada Quill plays the lute.\n"), 0U) << said_to(1);
+  EXPECT_EQ(prose_question("In which year was she born?").kind, "year");
+  EXPECT_EQ(prose_question("What is the secret password of the mill?").kind, "");
+  EXPECT_EQ(prose_question("Who is it?").kind, "");
+}
+
 TEST_F(ProseProgramTest, AModelThatSplitsForEverEnds) {
   std::vector<std::string> says;
   for (int i = 0; i < 100; ++i) {

@@ -70,6 +70,13 @@ ProseQuestion prose_question(const std::string& text) {
     if (!words.empty()) question.names.back().insert(question.names.back().end(), words.begin(), words.end());
     name_before = !words.empty();
   }
+  for (std::size_t i = 0; i + 1 < asked.words().size() && question.kind.empty(); ++i) {
+    const QuestionWord &asks = asked.words()[i], &next = asked.words()[i + 1];
+    if (asks.normal != "which" && asks.normal != "what") continue;
+    const std::vector<std::string> kind = content_words(next.written);
+    if (kind.size() == 1 && !next.name) question.kind = kind[0];
+    break;
+  }
   return question;
 }
 

@@ -15,6 +15,8 @@ struct ProseQuestion {
   /// Each the words of a name that it is about, as words_of() has them. Of Ada Quill's boat in Oslo: {ada,
   /// quill}, {oslo}.
   std::vector<std::vector<std::string>> names = {};
+  std::string kind =
+      {};  // "instrument" of "Which instrument does she play?": the text needn't have it; "": none
 };
 
 /// Without anything known: searched for by its own words.
