@@ -1,21 +1,24 @@
-// ./dev eval routing [--student NAME|FILE] [--teacher NAME] [--http] [--sets A,B] [--items N,M] [--questions FILE]
-// [--data DIR] [--keep 0.95] [--sure 0.8] [--student-usd 0,0] [--teacher-usd 1,2] [--seed S] [--verbose] [--json]: what
-// the engine's router is worth, for each kind of traffic (routing_questions.h; --questions: your own, with keys), and
-// which `confidence_min` keeps --keep of the teacher's right answers.
+// ./dev eval routing [--student NAME|FILE] [--teacher NAME] [--http] [--sets A,B] [--items N,M]
+// [--questions FILE] [--data DIR] [--keep 0.95] [--sure 0.8] [--student-usd 0,0] [--teacher-usd 1,2]
+// [--seed S] [--verbose] [--json]: what the engine's router is worth, for each kind of traffic
+// (routing_questions.h; --questions: your own, with keys), and which `confidence_min` keeps --keep of the
+// teacher's right answers.
 //
-// The real thing runs: `permutation serve` with the student and the teacher in it (--http: the teacher in a second
-// server, as an upstream), each time with empty caches, and every question is asked over HTTP of the model
-// `permutation`. Who answered, how sure the student was, the seconds that models took and the dollars are what the
-// answer's report says. Dollars are of --student-usd and --teacher-usd, a million tokens in and out.
+// The real thing runs: `permutation serve` with the student and the teacher in it (--http: the teacher in a
+// second server, as an upstream), each time with empty caches, and every question is asked over HTTP of the
+// model `permutation`. Who answered, how sure the student was, the seconds that models took and the dollars
+// are what the answer's report says. Dollars are of --student-usd and --teacher-usd, a million tokens in
+// and out.
 //
-// First each model answers everything. From one half of a set the threshold is chosen (routing_fit.h: the lowest that
-// keeps the target in --sure of the resampled halves), and the other half is asked with it, and the other way round: the
-// row `router` is of questions that its threshold wasn't chosen by. `escalate N%`: computed from both models' answers,
-// with the N% where the student is least sure put to the teacher. The line: what a random share of the questions would
-// give for the same dollars. Intervals are at 95%: Wilson's, or of a paired bootstrap.
+// First each model answers everything. From one half of a set the threshold is chosen (routing_fit.h: the
+// lowest that keeps the target in --sure of the resampled halves), and the other half is asked with it, and
+// the other way round: the row `router` is of questions that its threshold wasn't chosen by. `escalate N%`:
+// computed from both models' answers, with the N% where the student is least sure put to the teacher. The
+// line: what a random share of the questions would give for the same dollars. Intervals are at 95%:
+// Wilson's, or of a paired bootstrap.
 //
-// Reliability: the student's confidence in fifths, beside the share that it had right and what isotonic regression of
-// the other half says.
+// Reliability: the student's confidence in fifths, beside the share that it had right and what isotonic
+// regression of the other half says.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>

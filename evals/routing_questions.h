@@ -1,6 +1,7 @@
-// Questions with keys for the router, in kinds of traffic: seeded arithmetic and code of ours, people's questions about
-// a paragraph (DIR/xquad_en) and about facts (DIR/webquestions, entityquestions, rome_known), or a file of one's own.
-// Thread-safety: pure functions but for files and RoutingJudge, which is one thread's.
+// Questions with keys for the router, in kinds of traffic: seeded arithmetic and code of ours, people's
+// questions about a paragraph (DIR/xquad_en) and about facts (DIR/webquestions, entityquestions,
+// rome_known), or a file of one's own. Thread-safety: pure functions but for files and RoutingJudge, which
+// is one thread's.
 #pragma once
 
 #include <filesystem>
@@ -28,8 +29,8 @@ std::vector<RoutingQuestion> arithmetic_questions(int n, unsigned seed);
 /// "Write a Python function f ...", each with a program that tries it; each differs.
 std::vector<RoutingQuestion> code_questions(int n, unsigned seed);
 
-/// `n` at most of the set, drawn by the seed: of `arithmetic`, `code`, `articles`, `webquestions`, `entityquestions`,
-/// `rome_known`. Ends the program, which says why, if there is no such set or no data.
+/// `n` at most of the set, drawn by the seed: of `arithmetic`, `code`, `articles`, `webquestions`,
+/// `entityquestions`, `rome_known`. Ends the program, which says why, if there is no such set or no data.
 std::vector<RoutingQuestion> draw_questions(const std::string& set, const std::filesystem::path& data, int n,
                                             unsigned seed);
 

@@ -1,6 +1,6 @@
-// What one kind of traffic came to under a router: its curve beside the straight line, what the chosen threshold keeps
-// and saves, and how far the student's confidence is to be believed. Thread-safety: none. Cost: some seconds of
-// resampling for 10,000 questions.
+// What one kind of traffic came to under a router: its curve beside the straight line, what the chosen
+// threshold keeps and saves, and how far the student's confidence is to be believed. Thread-safety: none.
+// Cost: some seconds of resampling for 10,000 questions.
 #pragma once
 
 #include <string>

@@ -1,6 +1,7 @@
 // What must be known first where a question takes two steps: what it describes by something named
-// (described_part()), else what the root model names. Thread-safety: any thread. Errors: the asker's. Cost: none,
-// or one call, some 200 prompt tokens of which all but the question are the same every time, and ten written.
+// (described_part()), else what the root model names. Thread-safety: any thread. Errors: the asker's. Cost:
+// none, or one call, some 200 prompt tokens of which all but the question are the same every time, and ten
+// written.
 #pragma once
 
 #include <string>

@@ -67,8 +67,8 @@ bool states(std::string_view quote, const std::string& answer, const ProseQuesti
   return stated * 2 >= told;
 }
 
-/// Whether what is quoted is told of what the question names: the paragraph has one of its names, or the passage has and
-/// the sentence names nobody else.
+/// Whether what is quoted is told of what the question names: the paragraph has one of its names, or the
+/// passage has and the sentence names nobody else.
 bool about_what_is_named(std::string_view passage, const Span& quote, const std::string& answer,
                          const ProseQuestion& question) {
   const auto before = passage.rfind("\n\n", quote.begin);

@@ -21,8 +21,8 @@ struct ProseQuestion {
 
 /// Without anything known: searched for by its own words.
 ProseQuestion prose_question(const std::string& text);
-/// The same once the answer to a part of it is known: with that in the place of what was described, or searched for by
-/// that and by the words that are no part's.
+/// The same once the answer to a part of it is known: with that in the place of what was described, or
+/// searched for by that and by the words that are no part's.
 ProseQuestion with_known(const ProseQuestion& question, const std::string& part, const std::string& answer);
 
 /// Whether the text has at least half of a name's words, of one of the names; or there are none.
@@ -32,9 +32,9 @@ std::string absent_name(const ProseQuestion& question, const Ranked& found);
 
 /// The words that a question asks by: words_of() without those that are in every question.
 std::vector<std::string> content_words(std::string_view text);
-/// The question for what is described by something named, as "the keeper of the mill in Oslo" is in "In which year was
-/// the keeper of the mill in Oslo born?": "Who is the keeper of the mill in Oslo?". "": nothing is, or the question asks
-/// for that itself.
+/// The question for what is described by something named, as "the keeper of the mill in Oslo" is in "In
+/// which year was the keeper of the mill in Oslo born?": "Who is the keeper of the mill in Oslo?". "":
+/// nothing is, or the question asks for that itself.
 std::string described_part(const std::string& question);
 /// Whether `part` asks for less than the whole: by words of it alone, and not all.
 bool is_part_of(const std::string& part, const std::string& whole);
