@@ -1,5 +1,5 @@
 // Has the leaf model read passages and answer with a quote, which must stand in one of them. What doesn't is
-// said to it once; then the passages don't tell. A leaf below 300M parameters is given the sentences that
+// said to it once; then the passages don't tell. A leaf below 1B parameters is given the sentences that
 // bear on the question instead, and the quote is the one that has the words of its answer.
 //
 // Thread-safety: one thread's. Errors: the asker's. Cost: one call of the leaf, two at most: some 300 tokens
@@ -38,9 +38,9 @@ class PassageReader {
   base::Result<Reading> read(const ProseQuestion& question, const std::vector<Found>& read,
                              const Ranked& found);
 
-  /// Below 300M parameters a model can't copy words.
+  /// Below 1B parameters a model copies no words, or says of all that it is not there (0.5B: 8 of 8).
   static bool can_quote(const Model& model) {
-    return model.parameters == 0 || model.parameters >= 300'000'000;
+    return model.parameters == 0 || model.parameters >= 1'000'000'000;
   }
 
  private:
