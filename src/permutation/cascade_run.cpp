@@ -1,5 +1,6 @@
 #include "permutation/cascade_run.h"
 
+#include "base/json.h"
 #include "permutation/synthesis.h"
 
 namespace pmt::permutation {
@@ -351,11 +352,20 @@ void CascadeRun::finish(const CallPtr& call) {
                                       .teacher_model = cascade_.options_.teacher.name,
                                       .tokens = spent().tokens,
                                       .usd = usd_});
+  if (const nlohmann::json& shown = documents_of(*call); !shown.is_null())
+    done.report.engine["documents"] = shown;
   done.report.calls = trace_.calls();
   done.report.made_of = made_of(*call);
   done.transient = done.transient || !degraded_why_.empty();
   if (!started_) pass_started();
   std::exchange(sink_, nullptr)->on_event(std::move(done));
+}
+
+/// The documents' passages that an answer was made from: of a synthesis, which reads drafts, its student's.
+const nlohmann::json& CascadeRun::documents_of(const Call& last) const {
+  const nlohmann::json& shown = base::at(last.done->report.engine, "documents");
+  if (!shown.is_null() || last.kind != StageKind::kSynthesis) return shown;
+  return base::at(student_->done->report.engine, "documents");
 }
 
 /// The entries of the calls whose words are in the answer of `last`.

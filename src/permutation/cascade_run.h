@@ -109,6 +109,7 @@ class CascadeRun : public std::enable_shared_from_this<CascadeRun> {
   /// `call` gave the answer, and all of it but its Done was passed on.
   void finish(const CallPtr& call);
   std::vector<std::string> made_of(const Call& last) const;
+  const nlohmann::json& documents_of(const Call& last) const;
   void fail(base::Error error);
 
   Cascade& cascade_;

@@ -383,10 +383,15 @@ TEST_F(CascadeTest, WhatTheStudentWasTaughtGoesAlongAndMakesTheKey) {
   sink->on_event(llm::ChoiceEnd{});
   llm::Done done;
   done.report.knowledge = llm::KnowledgeReport{.domains = {"acme"}, .slots_read = 1, .facts = {"acme/1"}};
+  const nlohmann::json shown{{"attached", "packs"}, {"sources", {{{"document", "a.md"}}}}};
+  done.report.engine = {{"documents", shown}};
   sink->on_event(std::move(done));
   EXPECT_EQ(engine_of(first->wait())["metadata"]["answered_by"], "student");
+  EXPECT_EQ(engine_of(first->wait())["documents"], shown);
   EXPECT_EQ(teacher_.calls(), 0);
-  EXPECT_EQ(done_of(ask(engine)->wait()).report.cache->status, llm::CacheStatus::kHit);
+  const auto again = ask(engine)->wait();
+  EXPECT_EQ(done_of(again).report.cache->status, llm::CacheStatus::kHit);
+  EXPECT_EQ(engine_of(again)["documents"], shown) << "a hit names its sources, too";
   version = "2";
   ask(engine);
   EXPECT_EQ(student_.calls(), 2) << "a lesson makes new keys";

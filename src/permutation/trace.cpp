@@ -107,6 +107,7 @@ json engine_report(const json& cascade, const Lookup& o, bool want_trace, std::s
   metadata["components_used"] = std::move(components);
   metadata["duration_ms"] = o.total_ms;
   json out = {{"metadata", metadata}};
+  if (const json& shown = base::at(cascade, "documents"); !shown.is_null()) out["documents"] = shown;
   if (!want_trace) return out;
 
   json steps = json::array({to_json(lookup_step(o))});

@@ -35,7 +35,7 @@ struct Lookup {
 
 /// The engine's whole report: the cascade's, as its Done carried it (or a stored answer's), with the response
 /// cache's steps around it. An answer that came from the cache tells of its own work only.
-/// {"metadata", and if `want_trace` "answer", "reasoning", "trace"}
+/// {"metadata", "documents" where passages were shown, and if `want_trace` "answer", "reasoning", "trace"}
 nlohmann::json engine_report(const nlohmann::json& cascade, const Lookup& lookup, bool want_trace,
                              std::string answer);
 

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
+
 namespace pmt::rlm {
 
 llm::ResponseFormat grammar_form(std::string grammar) {
@@ -229,6 +231,7 @@ void Asker::add(const std::string& model, const llm::Done& done, double usd) {
     if (report.kv->ratio_achieved > 1.01) ++totals_.compressed;
   }
   if (report.knowledge) add(*report.knowledge);
+  add_documents(base::at(report.engine, "documents"));
   if (report.speculation) {
     totals_.drafted += report.speculation->drafted;
     totals_.accepted += report.speculation->accepted;
@@ -254,6 +257,22 @@ void Asker::add(const llm::KnowledgeReport& report) {
   add_new(report.domains, totals_.knowledge->domains);
   add_new(report.facts, totals_.knowledge->facts);
   totals_.knowledge->slots_read += report.slots_read;
+}
+
+void Asker::add_documents(const nlohmann::json& documents) {
+  if (!documents.is_object()) return;
+  nlohmann::json& all = totals_.documents;
+  if (all.is_null()) {
+    all = documents;
+    return;
+  }
+  for (const auto& source : base::array_at(documents, "sources")) {
+    auto& known = all["sources"];
+    if (std::ranges::find(known, source) == known.end()) known.push_back(source);
+  }
+  if (base::flag_at(documents, "exact").value_or(false)) return;
+  all["attached"] = base::text_at(documents, "attached");
+  all["exact"] = false;
 }
 
 base::Result<Answer> Asker::ask(const Model& model, std::vector<llm::Message> messages,

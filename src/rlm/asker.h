@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "base/cancel.h"
 #include "llm/completer.h"
 #include "rlm/ledger.h"
@@ -54,6 +56,8 @@ struct CallTotals {
   std::int64_t prefix_tokens_reused = 0, drafted = 0, accepted = 0;
   double prefill_ms = 0, decode_ms = 0;
   std::optional<llm::KnowledgeReport> knowledge;  // each fact that fired once; null: no packs were asked for
+  nlohmann::json documents =
+      {};  // each passage that was shown once, as one call's report has them; null: none
   std::vector<std::string> cache_keys = {};  // of the entries that hold the calls' answers, the first of them
 };
 
@@ -102,7 +106,8 @@ class Asker {
                                int max_tokens) const;
   base::Result<Answer> finish(const Model& model, Waiter& waiter);
   void add(const std::string& model, const llm::Done& done, double usd);
-  void add(const llm::KnowledgeReport& report);  // mutex_ is held
+  void add(const llm::KnowledgeReport& report);         // mutex_ is held
+  void add_documents(const nlohmann::json& documents);  // mutex_ is held
 
   const llm::Request pattern_;
   Ledger& ledger_;

@@ -103,6 +103,7 @@ void add_totals(const CallTotals& totals, const llm::Request& pattern, llm::Repo
         .question = ""};  // each prompt has its own
   }
   report.knowledge = totals.knowledge;
+  if (!totals.documents.is_null()) report.engine["documents"] = totals.documents;
   report.speculation = llm::SpeculationReport{.drafted = totals.drafted, .accepted = totals.accepted};
   report.timing = llm::Timing{.queue_ms = 0, .prefill_ms = totals.prefill_ms, .decode_ms = totals.decode_ms};
 }

@@ -92,6 +92,24 @@ class RlmTest : public testing::Test {
   std::function<void(const std::string&)> on_progress_ = [](const std::string&) {};
 };
 
+TEST_F(RlmTest, TheSourcesOfItsCallsAreTheAnswers) {
+  const json handbook{{"document", "a.md"}, {"passage", 0}}, prices{{"document", "b.csv"}, {"passage", 2}};
+  int asked = 0;
+  FunctionModel root([&](const llm::Request&) -> base::Result<std::string> {
+    const bool first = asked++ == 0;
+    root.engine = {{"documents",
+                    {{"attached", first ? "text" : "packs"},
+                     {"exact", first},
+                     {"sources", first ? json{handbook} : json{handbook, prices}}}}};
+    return block(first ? "print(1)" : "answer['content'] = 'x'\nanswer['ready'] = True");
+  });
+  const auto events = run_with(root, ask("What is the code?", "none"));
+  const json documents = done(events).report.engine.at("documents");
+  EXPECT_EQ(documents.at("sources"), (json{handbook, prices})) << "each once";
+  EXPECT_EQ(documents.at("exact"), false);
+  EXPECT_EQ(documents.at("attached"), "packs");
+}
+
 TEST_F(RlmTest, TheRootFindsANeedleWithAProgram) {
   const std::string hay(200'000, 'x');
   const auto events = run({block("at = context.find('code')\nprint(context[at:at + 12])"),

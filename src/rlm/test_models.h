@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
 #include "llm/completer.h"
 
 namespace pmt::rlm {
@@ -16,7 +18,8 @@ class FunctionModel final : public llm::Completer {
   using Function = std::function<base::Result<std::string>(const llm::Request&)>;
   explicit FunctionModel(Function function) : function_(std::move(function)) {}
 
-  std::string thought = {};  // before each answer
+  std::string thought = {};    // before each answer
+  nlohmann::json engine = {};  // of each answer's report
 
   /// Uses 10 tokens of prompt and one a byte of answer.
   void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
@@ -34,6 +37,7 @@ class FunctionModel final : public llm::Completer {
     done.report.kv->ratio_achieved = 8;
     done.report.kv->bytes = 100;
     done.report.kv->bytes_f16 = 800;
+    done.report.engine = engine;
     done.report.speculation = llm::SpeculationReport{.drafted = 4, .accepted = 3};
     sink->on_event(std::move(done));
   }
