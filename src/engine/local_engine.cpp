@@ -6,7 +6,7 @@
 namespace pmt::engine {
 namespace {
 
-/// Smaller models answer worse from passages that were read apart (note 0046).
+/// Smaller models answer worse from several passages that were read apart (note 0046).
 constexpr std::int64_t kPacksParametersMin = 1'000'000'000;
 
 }  // namespace
@@ -47,7 +47,9 @@ base::Status LocalEngine::open_model(inference::LocalModelOptions model, const L
             .embed = embed_later(embedder_.get()),
             .usage = options.knowledge_usage,
             .model = opened.name,
-            .packs = opened.model->info().parameters >= kPacksParametersMin});
+            .documents = opened.model->info().parameters >= kPacksParametersMin
+                             ? knowledge_cache::DocumentUse::kPacks
+                             : knowledge_cache::DocumentUse::kAuto});
   }
   models_.push_back(std::move(opened));
   if (options.on_opened) options.on_opened(models_.back(), load_ms);

@@ -64,8 +64,11 @@ base::Result<std::unique_ptr<Job>> JobMaker::make(const Arrived& arrived) {
   } else if (request.kv.mode != llm::KvMode::kExact) {
     job->cells_ratio = request.kv.ratio.value_or(1);
   }
-  const bool packs = request.options.get<llm::ShownPassages>().as_packs && !job->compression.active();
-  if (packs && model_.runs_elsewhere.empty()) job->passage_ends = std::move(prompt.passage_ends);
+  const std::size_t packs = job->compression.active() ? 0 : request.options.get<llm::ShownPassages>().packs;
+  if (packs > 0 && model_.runs_elsewhere.empty()) {
+    job->passage_ends = std::move(prompt.passage_ends);
+    job->passage_ends.resize(std::min(packs + 1, job->passage_ends.size()));  // what is behind them is read
+  }
   job->new_tokens_max = new_tokens_max(request, prompt.tokens.size(), job->compression.ratio());
   job->echo = echo_of(request, prompt.tokens);
   job->prompt = std::move(prompt.tokens);

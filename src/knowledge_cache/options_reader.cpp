@@ -14,6 +14,7 @@ constexpr Rule<DocumentRequest> kRules[] = {
        return base::one_of<DocumentUse>(v,
                                         {{"auto", DocumentUse::kAuto},
                                          {"packs", DocumentUse::kPacks},
+                                         {"packs_then_text", DocumentUse::kPacksThenText},
                                          {"text", DocumentUse::kText},
                                          {"off", DocumentUse::kOff}},
                                         o.attach);

@@ -4,7 +4,6 @@
 #include <optional>
 #include <utility>
 
-#include "knowledge_cache/document_request.h"
 #include "knowledge_cache/documents/attach.h"
 #include "llm/shown_passages.h"
 
@@ -15,6 +14,7 @@ namespace {
 struct RecallReport {
   llm::KnowledgeReport knowledge;
   std::vector<PassageSource> sources;
+  std::size_t packs = 0;  // of them, that were asked for as packs
 };
 
 nlohmann::json json_of(const std::vector<PassageSource>& sources) {
@@ -48,7 +48,11 @@ class ReportingSink final : public llm::Sink {
   void add_sources(llm::Report& report) const {
     const bool packs = report.kv && report.kv->prefix_source == llm::kFromPacks;
     if (!report.engine.is_object()) report.engine = nlohmann::json::object();
-    report.engine["documents"] = {{"attached", packs ? "packs" : "text"},
+    const bool all = report_.packs == report_.sources.size();
+    report.engine["documents"] = {{"attached", !packs ? "text"
+                                               : all  ? "packs"
+                                                      : "packs_then_text"},
+                                  {"exact", !packs || report_.packs == 1},
                                   {"sources", json_of(report_.sources)}};
     if (on_end_) on_end_(packs);
   }
@@ -127,7 +131,7 @@ void RecallingCompleter::start(llm::Request&& request, std::shared_ptr<llm::Sink
                                                          std::move(sink),
                                                          std::move(cancel),
                                                          std::move(inquiry),
-                                                         {std::move(report), {}},
+                                                         {std::move(report), {}, 0},
                                                          begin,
                                                          library});
   if (!waiting->inquiry.names_anything()) return decide(waiting, {});
@@ -170,14 +174,14 @@ void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const s
   }
   if (!request.recall) attach(*waiting);
   gate_ns_ += (clock_.now() - waiting->begin).count();
-  if (!request.options.get<llm::ShownPassages>().as_packs) return hand_over(waiting, false);
+  if (waiting->report.packs == 0) return hand_over(waiting, false);
   packs_.prepare(request, waiting->cancel,
                  [this, waiting](bool just_read) { hand_over(waiting, just_read); });
 }
 
 void RecallingCompleter::hand_over(const std::shared_ptr<Waiting>& waiting, bool just_read) {
   std::function<void(bool)> on_end;
-  if (waiting->request.options.get<llm::ShownPassages>().as_packs) {
+  if (waiting->report.packs > 0) {
     on_end = [this, just_read, request = waiting->request](bool found) {
       if (found) ++with_packs_;
       packs_.settle(request, {.found = found, .just_read = just_read});
@@ -201,9 +205,10 @@ void RecallingCompleter::attach(Waiting& waiting) {
   }
   waiting.report.sources = std::move(attachment.sources);
   const DocumentUse use = request.options.get<DocumentRequest>().attach;
-  const bool wanted = use == DocumentUse::kPacks || (use == DocumentUse::kAuto && options_.packs);
-  request.options.set(llm::ShownPassages{.texts = std::move(attachment.passages),
-                                         .as_packs = wanted && packs_.may_serve(request)});
+  const std::size_t packs = packs_among(attachment.passages.size(), use, options_.documents);
+  if (packs > 0 && packs_.may_serve(request)) waiting.report.packs = packs;
+  request.options.set(
+      llm::ShownPassages{.texts = std::move(attachment.passages), .packs = waiting.report.packs});
 }
 
 RecallStats RecallingCompleter::stats() const {

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/usage_counter.h"
+#include "knowledge_cache/document_request.h"
 #include "knowledge_cache/documents/pack_reader.h"
 #include "knowledge_cache/library.h"
 #include "knowledge_cache/pack_references.h"
@@ -50,7 +51,8 @@ class RecallingCompleter final : public llm::Completer {
     EmbedLater embed;                     // null: word for word only
     base::UsageCounter* usage = nullptr;  // counts facts recalled, by surface
     std::string model = {};               // for whom: its name as served
-    bool packs = false;                   // passages of documents come as packs where a request doesn't say
+    /// How passages of documents come where a request doesn't say; kAuto: as packs as far as they are exact.
+    DocumentUse documents = DocumentUse::kAuto;
   };
   RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock, Options options);
 

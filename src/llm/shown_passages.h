@@ -4,6 +4,7 @@
 // Thread-safety: plain data.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,11 +16,10 @@ namespace pmt::llm {
 struct ShownPassages {
   static constexpr std::string_view kName = "shown_passages";
   std::vector<std::string> texts = {};  // the best last
-  bool as_packs = false;                // what was read of each by itself may serve (lossy)
-  bool reads_only = false;              // the prompt ends with them: nothing is asked yet
-  nlohmann::json key() const {
-    return {{"texts", texts}, {"as_packs", as_packs}, {"reads_only", reads_only}};
-  }
+  /// Of the first so many, what was read of each by itself may serve: one is exact, several are lossy.
+  std::size_t packs = 0;
+  bool reads_only = false;  // the prompt ends with them: nothing is asked yet
+  nlohmann::json key() const { return {{"texts", texts}, {"packs", packs}, {"reads_only", reads_only}}; }
   friend bool operator==(const ShownPassages&, const ShownPassages&) = default;
 };
 

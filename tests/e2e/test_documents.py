@@ -133,9 +133,11 @@ def test_an_answer_names_the_passage_that_it_was_shown(client, http, handbook):
     assert said != never, "the model saw it"
 
 
-def test_a_small_model_is_shown_text_by_default(client, handbook):
+def test_a_small_model_gets_packs_as_far_as_they_are_exact(client, handbook):
     said, more = asked(client, QUESTION)
-    assert documents_of(more)["attached"] == "text"
+    shown = documents_of(more)
+    assert shown["attached"] == "packs" and shown["exact"]
+    assert len(shown["sources"]) == 1, "else this test tests another thing"
     assert said == asked(client, QUESTION, "text")[0]
 
 
@@ -172,13 +174,24 @@ def test_several_packs_are_moved_to_where_they_stand(client, http):
     packed, more = asked(client, question, "packs", ("rooms",), max_tokens=4)
     text, as_text = asked(client, question, "text", ("rooms",), max_tokens=4)
     shown = documents_of(more)
-    assert shown["attached"] == "packs" and len(shown["sources"]) == 3
+    assert shown["attached"] == "packs" and len(shown["sources"]) == 3 and not shown["exact"]
     assert shown["sources"] == documents_of(as_text)["sources"]
     assert more["kv"]["prefix_tokens_reused"] > 3 * 40
     # They don't know of each other, so it isn't the text's answer to the bit; keys left in the wrong place are far off.
     assert abs(packed[0][1] - text[0][1]) < 1.0, (packed, text)
     # What was put together so serves nobody who asks for the exact prompt.
     assert asked(client, question, "text", ("rooms",), max_tokens=4)[0] == text
+
+    # The best as text behind two packs; and only the first as a pack, which is what a small model gets: exact.
+    _, mixed = asked(client, question, "packs_then_text", ("rooms",), max_tokens=4)
+    first, small = asked(client, question, "auto", ("rooms",), max_tokens=4)
+    for about, exact in ((mixed, False), (small, True)):
+        shown = documents_of(about)
+        assert shown["attached"] == "packs_then_text" and shown["exact"] == exact
+        assert shown["sources"] == documents_of(more)["sources"]
+    read = [about["kv"]["prefix_tokens_reused"] for about in (small, mixed, more)]
+    assert 40 < read[0] < read[1] < read[2]
+    assert first == text
     http.delete("/v1/knowledge/rooms")
 
 
@@ -221,6 +234,21 @@ def test_a_cached_answer_goes_with_its_document(client, http, handbook):
     http.delete("/v1/knowledge/acme/documents/handbook.md")
     last = ask()
     assert last["cache"]["status"] == "miss" and documents_of(last) is None
+
+
+@pytest.mark.parametrize("engine", ["permutation", "unified"])
+def test_an_engines_answer_names_them_too(http, handbook, engine):
+    body = {
+        "model": engine,
+        "messages": [{"role": "user", "content": QUESTION}],
+        "temperature": 0,
+        "max_tokens": 4,
+        "permutation": {"knowledge": ["acme"]},
+    }
+    for status in ("miss", "hit"):
+        more = http.post("/v1/chat/completions", json=body).json()["permutation"]
+        assert more["cache"]["status"] == status
+        assert documents_of(more)["sources"][-1]["document"] == "handbook.md"
 
 
 def test_facts_and_documents_live_side_by_side(client, http, handbook):

@@ -14,6 +14,12 @@ constexpr std::size_t kKnownMax = 100'000;
 /// Where a model keeps no prefixes, or has no room for them, reading passages for each request would double its cost.
 constexpr int kPauseRequests = 64;
 
+std::vector<std::string> packs_of(const llm::Request& request) {
+  llm::ShownPassages shown = request.options.get<llm::ShownPassages>();
+  shown.texts.resize(std::min(shown.packs, shown.texts.size()));
+  return std::move(shown.texts);
+}
+
 /// Only what stands before the passages counts; the rest of `request` is who asks.
 llm::Request reading_of(const llm::Request& request, const std::string& passage) {
   llm::Request out;
@@ -64,10 +70,10 @@ base::Digest PackReader::key_of(const llm::Request& request, const std::string& 
 
 std::vector<std::string> PackReader::unknown_of(const llm::Request& request) const {
   std::vector<std::string> out;
-  for (const std::string& passage : request.options.get<llm::ShownPassages>().texts) {
+  for (std::string& passage : packs_of(request)) {
     const base::Digest key = key_of(request, passage);
     const std::lock_guard lock(mutex_);
-    if (!known_.contains(key)) out.push_back(passage);
+    if (!known_.contains(key)) out.push_back(std::move(passage));
   }
   return out;
 }
@@ -97,8 +103,7 @@ void PackReader::settle(const llm::Request& request, const Outcome& outcome) {
   if (outcome.found) return;
   if (outcome.just_read) pause_ = kPauseRequests;
   const std::lock_guard lock(mutex_);
-  for (const std::string& passage : request.options.get<llm::ShownPassages>().texts)
-    known_.erase(key_of(request, passage));
+  for (const std::string& passage : packs_of(request)) known_.erase(key_of(request, passage));
 }
 
 base::Status PackReader::read(const std::string& tenant, const std::vector<std::string>& passages,
