@@ -284,7 +284,11 @@ def test_demo(cli, model_file, tmp_path):
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout)
     assert result["ok"] is True
-    first, second, paraphrase, crowd, document, ratios, knowledge, rlm, engines, audit = result["steps"]
+    restart, first, second, paraphrase, crowd, document, ratios, knowledge, rlm, engines, audit = result["steps"]
+    before, after = restart["figures"]["prefill_ms"]
+    assert restart["figures"]["prefix_source"] == "disk" and after < before / 2
+    assert restart["figures"]["documents"]["attached"] == "packs"
+    assert restart["figures"]["documents"]["sources"][0]["document"] == "handbook.md"
     assert first["figures"]["cache"] == "miss"
     assert second["figures"]["cache"] == "hit"
     assert [of["cache"]["status"] for of in paraphrase["figures"]][1] == "miss"

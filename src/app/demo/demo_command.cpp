@@ -122,15 +122,25 @@ int demo(const DemoOptions& options) {
   config.models = {options.model.empty() ? default_model_config() : model_from_spec(options.model)};
   config.models[0].threads = options.threads;
   const base::SystemClock clock;
-  // What the demo teaches stays apart from what the user has taught.
-  const TemporaryFolder packs;
-  config.knowledge_path = packs.path.string();
-  const auto app = ServerApp::start(config, clock);
-  if (!app) return report_error(app.error());
+  // What the demo teaches and reads stays apart from what the user has taught.
+  const TemporaryFolder folder;
+  config.knowledge_path = (folder.path / "knowledge").string();
+  config.prefixes.path = (folder.path / "prefixes").string();
+  std::unique_ptr<ServerApp> app;
+  const auto start = [&]() -> base::Result<DemoServer> {
+    app.reset();
+    TRY_ASSIGN(app, ServerApp::start(config, clock));
+    return DemoServer{.url = app->url(), .model = app->model_name()};
+  };
+  auto started = start();
+  if (!started) return report_error(started.error());
 
-  const DemoServer server{.url = (*app)->url(), .model = (*app)->model_name()};
+  DemoServer& server = *started;
   DemoReport report(options.json);
   report.start(server);
+  // First, since a server's counters end with it: the audit and the page show what all other steps did.
+  report.add(demo_restart(server, start));
+  if (app == nullptr) return report.finish();
   for (const DemoStep& step : demo_miss_then_hit(server)) report.add(step);
   report.add(demo_paraphrase(server));
   report.add(demo_many_at_once(server));

@@ -64,7 +64,7 @@ base::Result<Used> ask(DemoClient& client, const char* engine, const DemoDocumen
 }
 
 base::Status run(const DemoServer& server, DemoStep& step) {
-  TRY(demo_teach(server, kDomain, kFacts));
+  TRY(demo_teach(server, {.domain = kDomain, .body = kFacts}));
   TRY_ASSIGN(DemoClient client, DemoClient::connect(server.url));
   DemoDocument document = demo_document(kSeed, kRecords);
   document.text += "The support line of Zorvane Labs was changed last year.\n";

@@ -61,7 +61,7 @@ std::string one_line(std::string text) {
 
 base::Status run(const DemoServer& server, DemoStep& step) {
   TRY_ASSIGN(const Said before, ask(server, kQuestions[0].text, false));
-  TRY_ASSIGN(const json report, demo_teach(server, "demo", kFacts));
+  TRY_ASSIGN(const json report, demo_teach(server, {.domain = "demo", .body = kFacts}));
   const std::size_t learnt = report.at("learnt"), recalled = report.at("recalled");
   step.lines.push_back(fmt::format(
       "3 facts taught: {} learnt, {} recalled, {:.0f} bytes and {:.1f} ms a fact", learnt, recalled,
@@ -89,9 +89,10 @@ base::Status run(const DemoServer& server, DemoStep& step) {
 
 }  // namespace
 
-base::Result<json> demo_teach(const DemoServer& server, const std::string& domain, const std::string& facts) {
+base::Result<json> demo_teach(const DemoServer& server, const DemoLesson& lesson) {
   TRY_ASSIGN(json job,
-             server_call({.url = server.url}, "POST", fmt::format("/v1/knowledge/{}/facts", domain), facts));
+             server_call({.url = server.url}, "POST",
+                         fmt::format("/v1/knowledge/{}/{}", lesson.domain, lesson.what), lesson.body));
   const std::string id = job.at("id");
   while (job.at("status") == "queued" || job.at("status") == "running") {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

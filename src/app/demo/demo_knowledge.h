@@ -6,10 +6,13 @@
 
 namespace pmt::app {
 
-/// Teaches facts, the body of POST /v1/knowledge/{domain}/facts, and waits: the job's report. Errors: the
-/// server's.
-base::Result<nlohmann::json> demo_teach(const DemoServer& server, const std::string& domain,
-                                        const std::string& facts);
+/// The body of POST /v1/knowledge/{domain}/{what}.
+struct DemoLesson {
+  std::string domain, body;
+  std::string what = "facts";  // or "documents"
+};
+/// Waits for it: the job's report. Errors: the server's.
+base::Result<nlohmann::json> demo_teach(const DemoServer& server, const DemoLesson& lesson);
 /// The server's packs must be in a folder of the demo's own.
 DemoStep demo_knowledge(const DemoServer& server);
 

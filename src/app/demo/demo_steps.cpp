@@ -327,7 +327,7 @@ DemoStep demo_audit(const DemoServer& server) {
     claim(step, cache != audit.rows.end() && cache->implemented == "yes",
           "the response cache's self-test failed");
     claim(step, cache != audit.rows.end() && cache->cells[completions].count >= kAtOnce,
-          "the audit did not count the hits of steps 2 and 3");
+          "the audit did not count the hits of the steps before");
     return {};
   });
   return step;

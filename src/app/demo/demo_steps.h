@@ -2,10 +2,13 @@
 // claims came true.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
+
+#include "base/result.h"
 
 namespace pmt::app {
 
@@ -21,15 +24,20 @@ struct DemoStep {
   nlohmann::json figures = nlohmann::json::object();  // the same, for --json
 };
 
-/// Steps 1 and 2: a question, computed; the same again, from the cache.
+/// Ends the server and starts another on the same folders.
+using RestartServer = std::function<base::Result<DemoServer>()>;
+/// A long text is read and a document learnt; the server is restarted, and both are asked about again. `server`: the
+/// new one, afterwards.
+DemoStep demo_restart(DemoServer& server, const RestartServer& restart);
+/// A question, computed; the same again, from the cache.
 std::vector<DemoStep> demo_miss_then_hit(const DemoServer& server);
 /// The first question in other words: the semantic tier's answer, or why it gave none.
 DemoStep demo_paraphrase(const DemoServer& server);
-/// Step 3: a new question, many times at once.
+/// A new question, many times at once.
 DemoStep demo_many_at_once(const DemoServer& server);
-/// Step 4: a long document, through the engine `permutation`, with its trace.
+/// A long document, through the engine `permutation`, with its trace.
 DemoStep demo_long_document(const DemoServer& server);
-/// Step 5: the same document with its keys and values exact, 8 and 64 times compressed, side by side.
+/// The same document with its keys and values exact, 8 and 64 times compressed, side by side.
 DemoStep demo_compression(const DemoServer& server);
 /// A question about ten times as much as the model takes, through the engine `rlm`.
 DemoStep demo_rlm(const DemoServer& server);
