@@ -79,25 +79,25 @@ void DocumentArms::add_group(const std::string& set, const std::string& name, co
       times.push_back(text.first_token_s / std::max(1e-6, reply.first_token_s));
     }
     const auto [low, high] = lab::wilson(right, n);
-    result.rows.push_back(
-        {{"model", model_},
-         {"load", rounded(lab::median(loads))},
-         {"set", set},
-         {"questions", name},
-         {"arm", arm},
-         {"n", n},
-         {"right", right},
-         {"share", rounded(right / n)},
-         {"ci95", fmt::format("{:.3f}-{:.3f}", low, high)},
-         {"minus text", rounded(pair.difference())},
-         {"minus text, ci95", fmt::format("{:+.3f} to {:+.3f}", pair.difference() - pair.half(),
-                                          pair.difference() + pair.half())},
-         {"won", pair.wins},
-         {"lost", pair.losses},
-         {"first token s", rounded(lab::median(first))},
-         {"sooner than text", rounded(lab::median(times))},
-         {"tokens read", lab::median(read)},
-         {"packs were gone", fell_back}});
+    result.rows.push_back({{"model", model_},
+                           {"load", rounded(lab::median(loads))},
+                           {"set", set},
+                           {"questions", name},
+                           {"arm", arm},
+                           {"n", n},
+                           {"right", right},
+                           {"share", rounded(right / n)},
+                           {"ci95", fmt::format("{:.3f}-{:.3f}", low, high)},
+                           {"minus text", rounded(pair.difference())},
+                           {"minus text, ci95",
+                            fmt::format("{:+.3f} to {:+.3f}", std::max(-1.0, pair.difference() - pair.half()),
+                                        std::min(1.0, pair.difference() + pair.half()))},
+                           {"won", pair.wins},
+                           {"lost", pair.losses},
+                           {"first token s", rounded(lab::median(first))},
+                           {"sooner than text", rounded(lab::median(times))},
+                           {"tokens read", lab::median(read)},
+                           {"packs were gone", fell_back}});
   }
 }
 
