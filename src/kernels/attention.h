@@ -113,6 +113,8 @@ struct AttentionKernels {
   void (*load_f16)(const std::byte* page, int head_dim, int slot, float* k, float* v);
   /// Codes one token's K and V rows [head_dim] f32 as token `slot` of a page of bytes. Tokens share no byte.
   void (*store_bytes)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
+  /// Reads them back, out of the rotation.
+  void (*load_bytes)(const std::byte* page, int head_dim, int slot, float* k, float* v);
   /// Codes one token's K and V rows [head_dim] f32 as token `slot` of a compact page.
   void (*store_compact)(const float* k, const float* v, int head_dim, int slot, std::byte* page);
 

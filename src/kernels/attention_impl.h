@@ -495,8 +495,9 @@ struct Attention {
   }
 
   static constexpr AttentionKernels table(const char* name) {
-    return {name,      load_queries, attend_segment, attend_summary,     merge,        finish,
-            score_max, store_f16,    load_f16,       Codec::store_bytes, Codec::store, Codec::rotate};
+    return {
+        name,      load_queries, attend_segment,     attend_summary,    merge,        finish,       score_max,
+        store_f16, load_f16,     Codec::store_bytes, Codec::load_bytes, Codec::store, Codec::rotate};
   }
 };
 

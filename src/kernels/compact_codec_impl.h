@@ -193,6 +193,21 @@ struct CompactCodec {
     store_vector_bytes(rotated, head_dim, keys + (kPageTokens + slot) * head_dim, 1);
   }
 
+  static void load_vector_bytes(const std::int8_t* from, int head_dim, int stride, float* x) {
+    const std::int8_t* last = from + (head_dim - kScaleDims) * stride;
+    int scale = 0;
+    for (int i = 0; i < kScaleDims; ++i) scale |= (last[i * stride] & 1) << i;
+    const float step = kScales.of[scale] * kStepOfScale;
+    for (int d = 0; d < head_dim; ++d) x[d] = static_cast<float>(from[d * stride]) * step;
+    unrotate(x, head_dim);
+  }
+
+  static void load_bytes(const std::byte* page, int head_dim, int slot, float* k, float* v) {
+    const auto* keys = reinterpret_cast<const std::int8_t*>(page);
+    load_vector_bytes(keys + slot, head_dim, kPageTokens, k);
+    load_vector_bytes(keys + (kPageTokens + slot) * head_dim, head_dim, 1, v);
+  }
+
   /// A page of bytes' scales, for each token.
   static void scales_of_bytes(const std::byte* page, int head_dim, std::uint8_t* of_keys,
                               std::uint8_t* of_values) {
