@@ -29,8 +29,13 @@ std::size_t compressed_pages(const KvShape& shape, const RequestSize& request) {
   const Tables tables = tables_of(shape);
   const auto choices = static_cast<std::size_t>(request.choices);
   const auto page = static_cast<double>(kernels::f16_page_bytes(shape.head_dim));
-  const double prompt = static_cast<double>(shape.bytes_f16(request.prompt_tokens)) / request.ratio / page;
-  const std::size_t own = page_count(request.new_tokens) + kSparePages;
+  const bool codes = request.uncoded_tokens > 0 && request.new_tokens > request.uncoded_tokens;
+  const int in_tail = codes ? request.uncoded_tokens : request.new_tokens;
+  const auto coded = static_cast<double>(request.new_tokens - in_tail) * request.choices;
+  const double share = static_cast<double>(shape.bytes_f16(request.prompt_tokens)) +
+                       coded * static_cast<double>(shape.token_bytes_f16());
+  const double prompt = share / request.ratio / page;
+  const std::size_t own = page_count(in_tail) + kSparePages;
   const int tokens = request.prompt_tokens + request.new_tokens;
   const std::size_t own_local =
       std::min(own, local_pages_at_most(shape, tokens, request.step_tokens) + kSparePages);
@@ -53,8 +58,11 @@ std::size_t exact_pages_at_most(const KvShape& shape, int tokens, int step_token
 
 std::size_t pages_at_most(const KvShape& shape, const RequestSize& request) {
   if (request.ratio > 1) {
-    return std::max(exact_pages_at_most(shape, request.prompt_tokens, request.step_tokens),
-                    compressed_pages(shape, request));
+    // What is coded only while it is written is exact until it is longer than its tail.
+    const int tail = request.uncoded_tokens > 0 ? request.uncoded_tokens + kernels::kPageTokens : 0;
+    const int exact =
+        std::max(request.prompt_tokens, std::min(request.prompt_tokens + request.new_tokens, tail));
+    return std::max(exact_pages_at_most(shape, exact, request.step_tokens), compressed_pages(shape, request));
   }
   // Full prompt pages are shared by the choices; the last, partial one and all later ones are each choice's
   // own, and so is a window.

@@ -23,7 +23,8 @@ struct RequestSize {
   int choices = 1;                                     // which share the prompt
   double ratio = 1;                                    // f16 bytes over bytes kept of the prompt; 1: exact
   kernels::PageCodec tail = kernels::PageCodec::kF16;  // of a compressed sequence's tail pages
-  int step_tokens = 512;                               // read in one step at most
+  int uncoded_tokens = 0;  // of the new tokens that a tail holds, the others at the ratio; 0: it holds all
+  int step_tokens = 512;   // read in one step at most
 };
 
 /// The most pages that it takes at any time. Of a compressed one: exact while it is read; then its share, of

@@ -43,6 +43,18 @@ TEST(PageBudget, ACompressedPromptIsExactWhileItIsRead) {
   EXPECT_EQ(pages_at_most(kShape, many), static_cast<std::size_t>(600.0 / 64 + (6 + 6 * 3 * 100) / 2.0) + 2);
 }
 
+TEST(PageBudget, WhatIsCodedWhileItIsWrittenCountsAtTheRatio) {
+  RequestSize request{
+      .prompt_tokens = 100, .new_tokens = 16'000, .ratio = 4, .tail = kernels::PageCodec::kBytes};
+  EXPECT_GT(pages_at_most(kShape, request), 6U * 500 / 2) << "all of it in pages of bytes";
+  request.uncoded_tokens = 384;
+  // A quarter of 15,716 tokens' pages; in halves of pages: the prompt's ends, 384 tokens and two spare ones a table.
+  EXPECT_EQ(pages_at_most(kShape, request),
+            static_cast<std::size_t>(15'716 * 6 / 32.0 / 4 + 6 * (1 + 12 + 2) / 2.0) + 2);
+  request.new_tokens = 200;
+  EXPECT_GE(pages_at_most(kShape, request), 6U * 10) << "exact at first";
+}
+
 TEST(PageBudget, NoSequenceTakesMoreThanItsBound) {
   const auto pool = std::move(*PagePool::create(kernels::f16_page_bytes(64), 16U << 20));
   for (const KvShape& shape : {kShape, windowed()}) {

@@ -25,6 +25,7 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       tokens_(std::exchange(other.tokens_, 0)),
       compressed_tokens_(std::exchange(other.compressed_tokens_, 0)),
       longest_kept_(std::exchange(other.longest_kept_, 0)),
+      recent_kept_(std::exchange(other.recent_kept_, 0)),
       dropped_pages_(std::exchange(other.dropped_pages_, 0)),
       tail_(std::exchange(other.tail_, kernels::PageCodec::kF16)),
       kept_(std::exchange(other.kept_, {})),
@@ -40,6 +41,7 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(tokens_, other.tokens_);
   std::swap(compressed_tokens_, other.compressed_tokens_);
   std::swap(longest_kept_, other.longest_kept_);
+  std::swap(recent_kept_, other.recent_kept_);
   std::swap(dropped_pages_, other.dropped_pages_);
   std::swap(tail_, other.tail_);
   std::swap(kept_, other.kept_);
@@ -149,6 +151,7 @@ void SequenceKv::clear() {
   tokens_ = 0;
   compressed_tokens_ = 0;
   longest_kept_ = 0;
+  recent_kept_ = 0;
   dropped_pages_ = 0;
 }
 
@@ -158,6 +161,7 @@ SequenceKv SequenceKv::fork(Holder holder) const {
   copy.tokens_ = tokens_;
   copy.compressed_tokens_ = compressed_tokens_;
   copy.longest_kept_ = longest_kept_;
+  copy.recent_kept_ = recent_kept_;
   copy.dropped_pages_ = dropped_pages_;
   copy.tail_ = tail_;
   copy.kept_ = kept_;
@@ -183,6 +187,7 @@ void SequenceKv::check(const CompactTables& made) const {
     const CompactTables::Table& table = made.tables[t];
     CHECK(table.kept > table.compact_pages * kernels::kPageTokens && table.kept <= tokens_);
     CHECK(table.compact_pages == 0 || made.tail == kernels::PageCodec::kBytes);
+    CHECK(shape_.is_local(t) || made.recent <= table.kept - table.compact_pages * kernels::kPageTokens);
     if (!shape_.is_local(t)) continue;
     CHECK(table.kept <= shape_.window);
     CHECK(of_local == nullptr ||
@@ -229,6 +234,7 @@ base::Status SequenceKv::adopt(const CompactTables& made) {
     return base::Error{base::Code::kUnavailable, "the KV page pool has no room for the compressed pages"};
   release_pages();
   compressed_tokens_ = tokens_;
+  recent_kept_ = made.recent;
   summaries_ = made.summaries;
   biases_ = made.biases;
   dropped_pages_ = 0;

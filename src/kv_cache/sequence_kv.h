@@ -7,6 +7,10 @@
 // p - compressed_tokens(). Keys carry their original positions (RoPE), so a slot's number means nothing to
 // attention.
 //
+// A compact sequence grows in tail pages. compact_tail() takes the oldest of those tokens out of them, past the ends that
+// always stay there, and puts full compact pages with what is kept of them behind the table's other compact ones (note
+// 0050). compressed_tokens() grows by as many, so that the rule above goes on to hold.
+//
 // Local layers (a sliding window) keep the same slots, but drop_unseen() gives back the pages at the front
 // that no later query sees; a compact sequence keeps of such a layer the last tokens only, without gaps.
 //
@@ -73,12 +77,21 @@ struct CompactTables {
     int kept = 0;           // tokens
     int compact_pages = 0;  // full ones, before the tail pages that hold the rest
   };
-  int tokens = 0;                                      // of the exact sequence
+  int tokens = 0;  // of the exact sequence
+  int recent =
+      0;  // of every table's tail that isn't local, at its end: tokens without gaps, for compact_tail()
   kernels::PageCodec tail = kernels::PageCodec::kF16;  // kF16, or kBytes, which compact pages require
   std::vector<Table> tables = {};                      // [layers * kv_heads]
   std::vector<std::byte> pages = {};                   // table by table: compact ones, then tail pages
   std::shared_ptr<const Summaries> summaries = {};     // or null
   std::shared_ptr<const KeptBiases> biases = {};       // likewise
+};
+
+/// What takes the place of the oldest recent tokens of a compact sequence, made elsewhere.
+struct CompactedTail {
+  int tokens = 0;                       // that leave every table's tail that isn't local: whole pages' worth
+  std::vector<int> compact_pages = {};  // [layers * kv_heads], full ones; none of a local table
+  std::vector<std::byte> pages = {};    // table by table
 };
 
 class SequenceKv {
@@ -108,7 +121,17 @@ class SequenceKv {
   /// table keeps as many tokens, at most the window. Errors: kUnavailable, and nothing has changed.
   base::Status adopt(const CompactTables& made);
   bool compact() const { return !kept_.empty(); }
-  /// Tokens that adopt() saw; 0 for an exact sequence.
+  /// Puts `made` in the place of the oldest of recent(). Requires: compact with tail pages of bytes, and at least a page's
+  /// worth of recent tokens besides. Errors: kUnavailable, and nothing has changed.
+  base::Status compact_tail(const CompactedTail& made);
+  /// Of a compact sequence: its last tokens that lie one after the other in tail pages. Those of the tail before them,
+  /// its ends, stay there.
+  int recent() const { return compact() ? recent_kept_ + tokens_ - compressed_tokens_ : 0; }
+  /// Where the first of recent() lies in a compact sequence's table, from the table's first tail page on.
+  int tail_ends(std::size_t table) const {
+    return kept_[table] - compact_pages_[table] * kernels::kPageTokens - recent_kept_;
+  }
+  /// Tokens that adopt() and compact_tail() saw; 0 for an exact sequence.
   int compressed_tokens() const { return compressed_tokens_; }
 
   /// Another sequence with the same tokens, sharing every page. A prefix's can't be written to: fork it
@@ -180,6 +203,10 @@ class SequenceKv {
   }
   int compact_in(std::size_t table) const { return compact_pages_.empty() ? 0 : compact_pages_[table]; }
   void check(const CompactTables& made) const;
+  void check(const CompactedTail& made) const;
+  bool has_room_for(const CompactedTail& made) const;
+  std::size_t take_from_tail(std::size_t table, int tokens);
+  std::shared_ptr<const KeptBiases> biases_with(const CompactedTail& made) const;
   bool has_room_for(const CompactTables& made) const;
   void write(const CompactTables& made);
   void release_pages();
@@ -194,6 +221,7 @@ class SequenceKv {
   int tokens_ = 0;
   int compressed_tokens_ = 0;
   int longest_kept_ = 0;
+  int recent_kept_ = 0;    // of kept_, at their end: tokens that recent() counts
   int dropped_pages_ = 0;  // at the front of every local table
   kernels::PageCodec tail_ = kernels::PageCodec::kF16;
   std::vector<int> kept_;                       // [layers * kv_heads], empty: exact
