@@ -96,7 +96,8 @@ void look_at_input(const Step& step, LayerId layer, const float* input, int row)
     const auto table = layer.value * static_cast<std::size_t>(h.kv_heads) + static_cast<std::size_t>(head);
     const float* weights = wish.predictor->weights.data() + table * (width + 1);
     const float guess = dot(weights, input, static_cast<std::int64_t>(width), weights[width]);
-    wish.predicted->values[table * wish.predicted->stride + static_cast<std::size_t>(span.start + at)] =
+    wish.predicted->values[table * wish.predicted->stride +
+                           static_cast<std::size_t>(span.start + at - wish.predicted_first)] =
         std::exp(guess);
   }
 }
@@ -457,7 +458,8 @@ void LlamaTransformer::check_wishes(const BatchSpan& span, int tokens) {
   const auto tables = static_cast<std::size_t>(hparams_.layers * hparams_.kv_heads);
   if (span.predicted != nullptr) {
     CHECK(span.predictor != nullptr && span.predictor->weights.size() == tables * (width + 1));
-    CHECK(span.predicted->stride >= static_cast<std::size_t>(tokens) &&
+    CHECK(span.predicted->stride >= static_cast<std::size_t>(tokens - span.predicted_first) &&
+          span.predicted_first <= span.sequence->tokens() &&
           span.predicted->values.size() == tables * span.predicted->stride);
   }
   if (span.attention_inputs != nullptr)

@@ -41,10 +41,11 @@ struct BatchSpan {
   /// sequence.
   kv_cache::ScoreBuffer* scores = nullptr;
   int scored_tokens = 0;
-  /// Where set: predicted->values[table][t] = exp(the predictor's guess) for each new token t, by position;
-  /// the buffer has room for it.
+  /// Where set: predicted->values[table][t] = exp(the predictor's guess) for the new token at position
+  /// predicted_first + t; the buffer has room for it.
   const KvPredictor* predictor = nullptr;
   kv_cache::ScoreBuffer* predicted = nullptr;
+  int predicted_first = 0;  // the position of the buffer's first token
   /// Where set: receives the queries of those new tokens that it has room for; it is allocated.
   kv_cache::ReferenceQueries* queries = nullptr;
   /// Where set: receives each layer's attention input, [layers, tokens of this span, hidden].
