@@ -156,4 +156,37 @@ std::vector<KeptTokens> choose_kept(const kv_cache::ScoreBuffer& scores, const k
   return kept;
 }
 
+std::vector<std::vector<std::int32_t>> choose_coded(const kv_cache::ScoreBuffer& scores,
+                                                    const kv_cache::KvShape& shape, int tokens,
+                                                    double ratio) {
+  CHECK(tokens % kPage == 0 && is_coded(ratio));
+  constexpr EvictionOptions kNoneProtected{.protect_first = 0, .protect_last = 0};
+  constexpr double kCodedRatio = 4;  // of a compact page
+  const std::size_t tables = shape.tables();
+  std::vector<std::vector<std::int32_t>> kept(tables);
+  Market market;
+  std::size_t offered = 0;
+  for (std::size_t table = 0; table < tables; ++table) {
+    if (shape.is_local(table)) continue;
+    offered += static_cast<std::size_t>(tokens / kPage);
+    if (scores.values.empty()) {
+      kept[table].resize(static_cast<std::size_t>(tokens));
+      std::iota(kept[table].begin(), kept[table].end(), 0);
+      continue;
+    }
+    const float* row = scores.values.data() + table * scores.stride;
+    kept[table] = ranked(row, tokens, kNoneProtected);
+    market.offer(table, row, kept[table], true, 0);
+  }
+  if (scores.values.empty()) return kept;
+  const auto pages =
+      market.sell(static_cast<std::size_t>(static_cast<double>(offered) * kCodedRatio / ratio), tables);
+  for (std::size_t table = 0; table < tables; ++table) {
+    if (shape.is_local(table)) continue;
+    kept[table].resize(pages[table] * kPage);
+    std::sort(kept[table].begin(), kept[table].end());
+  }
+  return kept;
+}
+
 }  // namespace pmt::compression

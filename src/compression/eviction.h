@@ -59,4 +59,9 @@ constexpr kernels::PageCodec tail_of(double ratio) {
 std::vector<KeptTokens> choose_kept(const kv_cache::ScoreBuffer& scores, const kv_cache::KvShape& shape,
                                     int tokens, const EvictionOptions& options);
 
+/// Which of `tokens` successive tokens each table keeps in compact pages: whole pages' worth, ascending, none of local
+/// tables. `scores` as above, of these tokens alone; empty: all are kept, as they are up to a ratio of 4.
+std::vector<std::vector<std::int32_t>> choose_coded(const kv_cache::ScoreBuffer& scores,
+                                                    const kv_cache::KvShape& shape, int tokens, double ratio);
+
 }  // namespace pmt::compression

@@ -19,4 +19,8 @@ constexpr const char* name_of(Mode mode) {
   }
 }
 
+/// Of what is written, and compressed as it ages: so many last tokens stay as they were, where nobody says otherwise. A
+/// page's worth at least (note 0050).
+inline constexpr int kRecentTokens = 256;
+
 }  // namespace pmt::compression
