@@ -23,14 +23,18 @@ int Admission::new_tokens_that_fit(int prompt_tokens, int choices, double kv_rat
 
 base::Status Admission::check_size(const Job& job) const {
   const kv_cache::PagePool& pool = around_.pool;
-  const double ratio = job.compression.ratio();
-  const std::size_t need = kv_cache::pages_at_most(around_.hparams.kv_shape(),
-                                                   {.prompt_tokens = static_cast<int>(job.prompt.size()),
-                                                    .new_tokens = job.new_tokens_max,
-                                                    .choices = job.choices,
-                                                    .ratio = ratio,
-                                                    .tail = compression::tail_of(ratio),
-                                                    .step_tokens = around_.options.prefill_chunk_tokens});
+  constexpr double kCodedRatio = 4;  // of an exact prompt that is coded while its answer is written
+  const bool codes = job.decoding.on() && (job.compression.active() || job.decoding.codes_exact);
+  const double ratio = codes && !job.compression.active() ? kCodedRatio : job.compression.ratio();
+  const std::size_t need =
+      kv_cache::pages_at_most(around_.hparams.kv_shape(),
+                              {.prompt_tokens = static_cast<int>(job.prompt.size()),
+                               .new_tokens = job.new_tokens_max,
+                               .choices = job.choices,
+                               .ratio = ratio,
+                               .tail = compression::tail_of(ratio),
+                               .uncoded_tokens = codes ? compression::uncoded_tokens_max(job.decoding) : 0,
+                               .step_tokens = around_.options.prefill_chunk_tokens});
   if (need <= pool.pages_max()) return {};
   return base::Error{
       base::Code::kTooLarge,

@@ -10,7 +10,8 @@ ChoiceView view_of(const Job& job, std::size_t place, std::size_t generation) {
           .generation = generation,
           .unread = unread,
           .drafted = choice.drafted(),
-          .span_tokens_max = job.compression.span_tokens(choice.sequence(), unread),
+          .span_tokens_max = choice.decoding().span_tokens(
+              choice.sequence(), job.compression.span_tokens(choice.sequence(), unread)),
           .prompt_shared = job.prompt_shared,
           .suspect = job.suspect,
           .scores_question = job.compression.scores_question(choice.sequence()),

@@ -12,6 +12,7 @@ struct EngineCounters {
   std::atomic<std::uint64_t> requests{0}, completed{0}, cancelled{0}, failed{0};
   std::atomic<std::uint64_t> prompt_tokens{0}, completion_tokens{0}, steps{0};
   std::atomic<std::uint64_t> compressed{0}, compressed_tokens{0}, evicted_tokens{0};
+  std::atomic<std::uint64_t> decoding_compressed_tokens{0};
   std::atomic<std::uint64_t> drafted{0}, accepted{0}, drafted_by_model{0}, accepted_by_model{0};
   std::atomic<std::uint64_t> prefix_hits{0}, prefix_tokens{0}, prefix_queried{0};
   std::atomic<std::uint64_t> prefix_disk_hits{0}, prefix_disk_tokens{0}, prefix_disk_misses{0};
@@ -30,6 +31,7 @@ struct EngineCounters {
     out.compressed = compressed;
     out.compressed_tokens = compressed_tokens;
     out.evicted_tokens = evicted_tokens;
+    out.decoding_compressed_tokens = decoding_compressed_tokens;
     out.prefix_hits = prefix_hits;
     out.prefix_tokens = prefix_tokens;
     out.prefix_queried = prefix_queried;

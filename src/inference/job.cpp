@@ -37,8 +37,15 @@ base::Status add_choices(Job& job, const model::Vocab& vocab, kv_cache::PagePool
   for (int i = 0; i < job.choices; ++i) {
     TRY_ASSIGN(Generation choice, make_choice(job, i, vocab));
     job.running.emplace_back(std::move(choice), kv_cache::SequenceKv(pool, shape));
+    job.running.back().decoding() = compression::DecodingCompression(job.decoding);
   }
   return {};
+}
+
+void tell_coded(Job& job) {
+  job.kv.mode = compression::name_of(compression::Mode::kQueryAgnostic);
+  job.kv.ratio_target = job.decoding.ratio;
+  job.kv.safe_for.clear();
 }
 
 void tell_reading(const Job& job, std::int64_t read) {

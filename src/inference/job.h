@@ -47,6 +47,7 @@ struct Job {
   std::vector<std::size_t> passage_ends;
   std::string prefix_scope;  // requests of another scope share no prefix (prefix_scope.h)
   compression::PromptCompression compression;
+  compression::DecodingOptions decoding;
   llm::Speculation speculate = llm::Speculation::kAuto;
   /// How many times smaller than at f16 its keys and values should be where no compression of ours applies
   /// (libllama/): the type of the cells that comes nearest serves.
@@ -62,6 +63,7 @@ struct Job {
   std::vector<PagedGeneration> running;          // not finished yet
   std::int64_t shared_bytes = 0;                 // of the prompt, that all choices hold
   bool cut_short = false;                        // by its deadline
+  std::int64_t decoding_compressed = 0;          // tokens, while its answers were written
   bool prompt_shared = false;                    // the other choices have forked from the first
   std::uint64_t wipes_seen = 0, disk_epoch = 0;  // when the first of it was read
   bool suspect = false;  // it was in a batch that threw: steps alone until it is read again
@@ -84,6 +86,9 @@ base::Result<Generation> make_choice(const Job& job, int choice, const model::Vo
 /// choices may be there.
 base::Status add_choices(Job& job, const model::Vocab& vocab, kv_cache::PagePool& pool,
                          const kv_cache::KvShape& shape);
+
+/// Reports that pages of a prompt which was to stay exact were coded with what was written behind it.
+void tell_coded(Job& job);
 
 /// Tells who watches how much of the prompt has been read.
 void tell_reading(const Job& job, std::int64_t read);

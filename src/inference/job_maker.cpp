@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "compression/question.h"
+#include "inference/decoding_request.h"
 #include "inference/prefix_scope.h"
 #include "llm/shown_passages.h"
 
@@ -49,6 +50,7 @@ base::Result<std::unique_ptr<Job>> JobMaker::make(const Arrived& arrived) {
         "echo");
   }
   TRY(check_ratio(request));
+  TRY(check_decoding(request));
   TRY(check_tokens(request));
   TRY_ASSIGN(EncodedPrompt prompt, model_.prompts.encode(request, structure));
   TRY(model_.prompts.check_length(request, prompt.tokens.size()));
@@ -72,6 +74,7 @@ base::Result<std::unique_ptr<Job>> JobMaker::make(const Arrived& arrived) {
   job->new_tokens_max = new_tokens_max(request, prompt.tokens.size(), job->compression.ratio());
   job->echo = echo_of(request, prompt.tokens);
   job->prompt = std::move(prompt.tokens);
+  if (model_.runs_elsewhere.empty()) job->decoding = decoding_of(request, *job);
   if (native) job->stops.insert(job->stops.end(), native->stops.begin(), native->stops.end());
   if (request.endpoint == llm::Endpoint::kChat) job->shown = model_.forms.shown(native);
   job->sink = std::make_shared<llm::GuardedSink>(
@@ -97,6 +100,20 @@ base::Status JobMaker::check_ratio(const llm::Request& request) const {
           "'{}' is {}, but on {} compression is off: {}. Leave the ratio out, or add "
           "\"best_effort\": true beside it, and keys and values of 8 or 4 bits serve, as the answer says",
           kField, *request.kv.ratio, model_.name, model_.runs_elsewhere),
+      kField);
+}
+
+base::Status JobMaker::check_decoding(const llm::Request& request) const {
+  const double ratio = request.kv.ratio.value_or(model_.kv_ratio);
+  const bool exact = request.kv.mode == llm::KvMode::kExact;
+  if (!request.options.get<DecodingRequest>().compress.value_or(false) ||
+      (compression::is_coded(ratio) && !exact))
+    return {};
+  constexpr const char* kField = "permutation.decoding.compress";
+  return base::invalid(
+      fmt::format("'{}' compresses what is written to the ratio, from 4 on, but {}. Name a "
+                  "'permutation.kv.ratio' of 4 or more, or leave '{}' out",
+                  kField, exact ? "'permutation.kv.mode' is exact" : fmt::format("it is {}", ratio), kField),
       kField);
 }
 
@@ -151,6 +168,16 @@ compression::PromptCompression JobMaker::compression_of(const llm::Request& requ
     out.question =
         compression::find_question(compression::pieces_of(model_.vocab, prompt), last_turn(request));
   return compression::PromptCompression(out);
+}
+
+compression::DecodingOptions JobMaker::decoding_of(const llm::Request& request, const Job& job) const {
+  if (!request.options.get<DecodingRequest>().compress.value_or(model_.kv_decoding) ||
+      request.kv.mode == llm::KvMode::kExact)
+    return {};
+  return {.ratio = request.kv.ratio.value_or(model_.kv_ratio),
+          .recent_tokens = model_.kv_recent_tokens,
+          .prompt_tokens = static_cast<int>(job.prompt.size()),
+          .codes_exact = job.choices == 1};
 }
 
 /// What of the request needs no look at its prompt.

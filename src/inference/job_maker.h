@@ -30,7 +30,9 @@ class JobMaker {
     const PromptEncoder& prompts;
     AnswerForms& forms;
     const compression::Quality& kv_quality;
-    double kv_ratio = 1;  // for requests that name none
+    double kv_ratio = 1;       // for requests that name none
+    bool kv_decoding = false;  // likewise
+    int kv_recent_tokens = compression::kRecentTokens;
     /// Not empty: no compression applies, and why (ModelInfo::runs_elsewhere).
     std::string runs_elsewhere = {};
     std::int64_t context_tokens = 0;
@@ -43,12 +45,14 @@ class JobMaker {
 
  private:
   base::Status check_ratio(const llm::Request& request) const;
+  base::Status check_decoding(const llm::Request& request) const;
   base::Status check_tokens(const llm::Request& request) const;
   int new_tokens_max(const llm::Request& request, std::size_t prompt_tokens, double kv_ratio) const;
   PromptEcho echo_of(const llm::Request& request, const std::vector<std::int32_t>& prompt) const;
   ForcedTokens forced_tokens(const llm::Request& request, const Thinking& thinking) const;
   compression::PromptCompression compression_of(const llm::Request& request,
                                                 std::span<const std::int32_t> prompt) const;
+  compression::DecodingOptions decoding_of(const llm::Request& request, const Job& job) const;
   void add_plain_options(const Arrived& arrived, Job& job) const;
   void add_other_options(const llm::Request& request, Job& job) const;
 

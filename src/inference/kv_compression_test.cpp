@@ -1,6 +1,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -12,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "compression/calibration.h"
+#include "inference/decoding_request.h"
 #include "inference/local_model.h"
 #include "llm/sinks.h"
 #include "model/transformer.h"
@@ -77,15 +79,21 @@ class KvCompressionTest : public testing::Test {
   }
 
   static std::unique_ptr<LocalModel> load(std::size_t kv_bytes_max = 256U << 20, double ratio = 1) {
+    return load_with([&](LocalModelOptions& options) {
+      options.kv_bytes_max = kv_bytes_max;
+      options.kv_ratio = ratio;
+    });
+  }
+  static std::unique_ptr<LocalModel> load_with(const std::function<void(LocalModelOptions&)>& change) {
     LocalModelOptions options;
     options.name = "smollm2";
     options.path = std::getenv("PERMUTATION_MODEL");
     options.threads = 2;
-    options.kv_bytes_max = kv_bytes_max;
+    options.kv_bytes_max = 256U << 20;
     options.prefix_bytes_max = 0;  // so that idle means empty
     options.calibration_path = kCalibrationFile;
     options.calibrates_first = true;
-    options.kv_ratio = ratio;
+    change(options);
     auto model = LocalModel::load(std::move(options), kClock);
     EXPECT_TRUE(model) << model.error().message;
     return std::move(*model);
@@ -193,6 +201,92 @@ TEST_F(KvCompressionTest, ARandomTraceLeavesThePoolIdle) {
   }
   expect_idle(*model);
   EXPECT_EQ(model->stats().failed, 0U);
+}
+
+/// An answer of `tokens` tokens to a short prompt, of which the last 64 stay as they were written.
+llm::Request write(const std::string& prompt, double ratio, int tokens, bool decoding = true) {
+  llm::Request request = ask(prompt, ratio);
+  request.options.set(DecodingRequest{decoding});
+  request.max_tokens = tokens;
+  request.ignore_eos = true;
+  return request;
+}
+
+TEST_F(KvCompressionTest, WhatIsWrittenStaysAtTheRatio) {
+  auto model = load_with([](LocalModelOptions& options) { options.kv_recent_tokens = 64; });
+  const std::string prompt = "Count upwards from one, each number in words.";
+  for (const double ratio : {4.0, 8.0}) {
+    const llm::KvReport kv = *wait(start(*model, write(prompt, ratio, 1500))).done.report.kv;
+    EXPECT_EQ(kv.mode, "query_agnostic");
+    EXPECT_EQ(kv.ratio_target, ratio);
+    EXPECT_GT(kv.ratio_achieved, ratio * 0.8);
+    EXPECT_LT(kv.ratio_achieved, ratio * 1.05);
+    if (ratio == 4) {
+      EXPECT_EQ(kv.tokens_kept, kv.tokens_total);
+    } else {
+      EXPECT_LT(kv.tokens_kept, kv.tokens_total * 6 / 10);
+    }
+    EXPECT_EQ(wait(start(*model, write(prompt, ratio, 300, false))).done.report.kv->mode, "exact");
+  }
+  EXPECT_EQ(model->stats().compressed, 2U);
+  EXPECT_GT(model->stats().decoding_compressed_tokens, 2500U);
+  expect_idle(*model);
+}
+
+TEST_F(KvCompressionTest, WhatIsWrittenIsTheSameWhateverElseRuns) {
+  const auto recent = [](LocalModelOptions& options) { options.kv_recent_tokens = 64; };
+  auto model = load_with(recent);
+  const std::string prompt =
+      "Write the numbers from one to a hundred, then again. One, two, three, one, two, three,";
+  llm::Request plain = write(prompt, 8, 700);
+  plain.speculation = llm::Speculation::kOff;
+  const std::string alone = wait(start(*model, plain)).text;
+  const Answer drafted = wait(start(*model, write(prompt, 8, 700)));
+  EXPECT_GT(drafted.done.report.speculation->accepted, 0);
+  EXPECT_EQ(drafted.text, alone) << "drafts go back behind nothing that was compressed";
+
+  // Room for one of them and a part of the other: the younger is pre-empted, and reads what it wrote again.
+  auto narrow = load_with([&](LocalModelOptions& options) {
+    recent(options);
+    options.kv_bytes_max = 14U << 20;
+  });
+  std::vector<Started> started;
+  for (int i = 0; i < 3; ++i) started.push_back(start(*narrow, write(prompt, 8, 700)));
+  for (Started& each : started) EXPECT_EQ(wait(each).text, alone);
+  EXPECT_GT(narrow->stats().steps, 700U);
+  expect_idle(*narrow);
+}
+
+TEST_F(KvCompressionTest, TheNextTurnGoesOnFromWhatWasCompressed) {
+  auto model = load_with([](LocalModelOptions& options) {
+    options.kv_recent_tokens = 64;
+    options.prefix_bytes_max = 64U << 20;
+  });
+  llm::Request request = write("Tell me of the sea.", 4, 600);
+  request.ignore_eos = false;
+  request.min_tokens = 500;
+  const Answer first = wait(start(*model, request));
+  request.messages.push_back({"assistant", first.text, "", {}, ""});
+  request.messages.push_back({"user", "Go on.", "", {}, ""});
+  const llm::KvReport second = *wait(start(*model, request)).done.report.kv;
+  EXPECT_GT(second.prefix_tokens_reused, 400) << "it isn't read again";
+  EXPECT_GT(second.ratio_achieved, 3);
+  llm::Request exact = request;
+  exact.kv = {1.0, llm::KvMode::kExact};
+  const llm::KvReport third = *wait(start(*model, exact)).done.report.kv;
+  EXPECT_LT(third.prefix_tokens_reused, 100) << "nobody else gets coded pages";
+  EXPECT_EQ(third.mode, "exact");
+}
+
+TEST_F(KvCompressionTest, DecodingNeedsARatioOfFour) {
+  auto model = load();
+  for (const double ratio : {1.0, 2.0}) {
+    const auto events = start(*model, write("Hello.", ratio, 8)).sink->wait();
+    const auto* failed = std::get_if<llm::Failed>(&events.back());
+    ASSERT_NE(failed, nullptr);
+    EXPECT_EQ(failed->error.code, base::Code::kInvalidArgument);
+    EXPECT_EQ(failed->error.field, "permutation.decoding.compress");
+  }
 }
 
 TEST_F(KvCompressionTest, ADamagedCalibrationIsRefused) {

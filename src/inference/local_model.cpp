@@ -74,6 +74,8 @@ class LocalModelImpl final : public LocalModel {
                .forms = forms_,
                .kv_quality = kv_quality_,
                .kv_ratio = options_.kv_ratio,
+               .kv_decoding = options_.kv_decoding,
+               .kv_recent_tokens = options_.kv_recent_tokens,
                .runs_elsewhere = info_.runs_elsewhere,
                .context_tokens = info_.context_tokens,
                .new_tokens_that_fit = [this](int prompt_tokens, int choices, double kv_ratio) {
@@ -347,6 +349,7 @@ EngineStats& EngineStats::operator+=(const EngineStats& other) {
                            &EngineStats::compressed,
                            &EngineStats::compressed_tokens,
                            &EngineStats::evicted_tokens,
+                           &EngineStats::decoding_compressed_tokens,
                            &EngineStats::drafted,
                            &EngineStats::accepted,
                            &EngineStats::drafted_by_model,

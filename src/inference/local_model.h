@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/result.h"
 #include "base/usage_counter.h"
+#include "compression/mode.h"
 #include "compression/quality.h"
 #include "inference/cell_type.h"
 #include "kv_cache/prefix_wipes.h"
@@ -50,7 +51,10 @@ struct LocalModelOptions {
   std::size_t prefix_bytes_max = 256ULL << 20;
   double kv_ratio =
       1;  // for requests that name none; above 1 the calibration is begun when the model is loaded
-  std::string calibration_path;  // where the calibration is kept; empty: nowhere
+  bool kv_decoding =
+      false;  // for requests that don't say: what is written is compressed, too, from a ratio of 4 on
+  int kv_recent_tokens = compression::kRecentTokens;  // of which so many stay as they were written
+  std::string calibration_path;                       // where the calibration is kept; empty: nowhere
   std::string_view calibration_shipped =
       {};                            // the bytes of the one that came with the product; empty: none did
   bool calibrates_first = false;     // all at once while it is loaded: for those who measure
@@ -135,6 +139,7 @@ struct EngineStats {
   std::uint64_t prompt_tokens = 0, completion_tokens = 0, steps = 0;
   std::uint64_t compressed = 0, compressed_tokens = 0,
                 evicted_tokens = 0;                           // sequences cut down, their tokens
+  std::uint64_t decoding_compressed_tokens = 0;               // of those: while an answer was written
   std::uint64_t drafted = 0, accepted = 0;                    // tokens of speculation
   std::uint64_t drafted_by_model = 0, accepted_by_model = 0;  // of those: of a second model
   std::uint64_t prefix_hits = 0, prefix_tokens = 0;           // requests that reused a prefix, and its tokens

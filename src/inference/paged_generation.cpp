@@ -16,7 +16,8 @@ int PagedGeneration::drafts_wanted(int drafts_max) const {
   const bool decoding = generated() > 0 && static_cast<int>(tokens().size()) == sequence_.tokens() + 1;
   if (!options().speculate || !decoding || !chooses_freely()) return 0;
   // The last token needs no drafts after it.
-  return std::max(0, std::min(drafts_max, options().new_tokens_max - generated() - 1));
+  const int wanted = std::min(drafts_max, options().new_tokens_max - generated() - 1);
+  return std::max(0, std::min(wanted, decoding_.span_tokens(sequence_, 1 + wanted) - 1));
 }
 
 void PagedGeneration::draft(int drafts_max, const StepCosts& costs) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "compression/decoding_compression.h"
 #include "inference/generation.h"
 #include "inference/prompt_lookup.h"
 #include "kv_cache/sequence_kv.h"
@@ -41,6 +42,9 @@ class PagedGeneration : public Generation {
   }
   kv_cache::SequenceKv& sequence() { return sequence_; }
   const kv_cache::SequenceKv& sequence() const { return sequence_; }
+  /// Of what is written, and of later turns.
+  compression::DecodingCompression& decoding() { return decoding_; }
+  const compression::DecodingCompression& decoding() const { return decoding_; }
   /// Gives its pages back: everything is to be read again.
   void drop_pages();
   /// Takes over another sequence of the same tokens (a fork of the first choice's prompt).
@@ -48,6 +52,7 @@ class PagedGeneration : public Generation {
 
  private:
   kv_cache::SequenceKv sequence_;
+  compression::DecodingCompression decoding_;
   PromptLookup lookup_;
   std::vector<std::int32_t> drafts_;
   bool elsewhere_ = false;

@@ -15,6 +15,12 @@ kv_cache::PrefixKey prefix_key(const Job& job) {
   return {apart ? job.prefix_scope + "\nuncalibrated" : job.prefix_scope, job.compression.ratio()};
 }
 
+/// Of pages that may hold tokens compressed while decoding, which serve nobody who wants them as they were written.
+kv_cache::PrefixKey decoding_key(const Job& job) {
+  const char* const scores = job.decoding.scored ? "" : " unscored";
+  return {job.prefix_scope + "\ndecoding" + scores, job.decoding.ratio};
+}
+
 }  // namespace
 
 PrefixReuse::PrefixReuse(kv_cache::PagePool& pool, const LocalModelOptions& options, const base::Clock& clock,
@@ -37,8 +43,11 @@ void PrefixReuse::reuse(Job& job) {
   const int tokens_max = static_cast<int>(job.prompt.size()) - 1;
   kv_cache::Guessed guessed;
   std::optional<kv_cache::SequenceKv> found;
-  if (job.compression.mode() != compression::Mode::kQueryAware)
-    found = prefixes_.find(prefix_key(job), job.prompt, tokens_max, &guessed);
+  if (job.compression.mode() != compression::Mode::kQueryAware) {
+    if (job.decoding.on()) found = prefixes_.find(decoding_key(job), job.prompt, tokens_max);
+    if (!found && (!job.decoding.on() || !job.compression.active()))
+      found = prefixes_.find(prefix_key(job), job.prompt, tokens_max, &guessed);
+  }
   if (!found && job.compression.active()) found = exact_prefix(job, guessed);
   if (!job.compression.active()) found = disk_.longer(job, tokens_max, std::move(found));
   if (!found) return;
@@ -78,6 +87,7 @@ void PrefixReuse::take(Job& job, kv_cache::SequenceKv found) {
   job.kv.prefix_tokens_reused = found.tokens();
   if (job.kv.prefix_source.empty()) job.kv.prefix_source = "memory";
   if (found.compact()) {
+    if (!job.compression.active()) tell_coded(job);
     const std::int64_t tables = std::int64_t{found.shape().layers} * found.shape().kv_heads;
     job.kv.tokens_kept += found.slots() / tables - found.tokens();
   }
@@ -108,8 +118,10 @@ void PrefixReuse::remember(Job& job, const PagedGeneration& generation) {
     return;  // its passages don't know of each other: exact requests must not see them
   disk_.keep(job, generation);
   if (job.compression.mode() == compression::Mode::kQueryAware) return;
-  const bool as_wanted = generation.sequence().compact() == job.compression.active();
-  if (!as_wanted) return;
+  const bool compact = generation.sequence().compact();
+  if (compact && job.decoding.on())
+    return prefixes_.insert(decoding_key(job), generation.tokens(), generation.sequence());
+  if (compact != job.compression.active()) return;
   prefixes_.insert(prefix_key(job), generation.tokens(), generation.sequence(), job.compression.guessed());
 }
 

@@ -8,14 +8,19 @@ PromptCompressor::PromptCompressor(const Around& around)
     : around_(around), asides_(compression::asides_for(around.vocab)) {}
 
 void PromptCompressor::begin(Job& job) {
-  if (!job.compression.active() || around_.calibration.predictor() != nullptr) return;
+  const bool evicts = job.decoding.on() && job.decoding.ratio > 4;
+  if ((!job.compression.active() && !evicts) || around_.calibration.predictor() != nullptr) return;
   around_.calibration.want();
-  job.compression.go_uncalibrated();
+  job.decoding.scored = false;
+  if (job.compression.active()) job.compression.go_uncalibrated();
 }
 
-void PromptCompressor::ask_for_scores(Job& job, model::BatchSpan& span) {
+void PromptCompressor::ask_for_scores(Part& part, model::BatchSpan& span) {
+  Job& job = *part.job;
   const model::KvPredictor* const predictor = around_.calibration.predictor();
-  if (job.compression.active()) {
+  if (part.choice().decoding().wants_scores() && span.sequence->compact()) {
+    part.choice().decoding().observe(span, predictor);
+  } else if (job.compression.active()) {
     job.compression.observe(span, predictor, around_.transformer.hparams());
   } else if (predictor != nullptr && around_.prefixes.on()) {
     job.compression.guess(span, *predictor);
@@ -52,6 +57,39 @@ void PromptCompressor::compress(Job& job, kv_cache::SequenceKv& sequence) {
   const std::int64_t tables = std::int64_t{sequence.shape().layers} * sequence.shape().kv_heads;
   job.kv.tokens_kept = sequence.slots() / tables;
   count(job, sequence);
+}
+
+void PromptCompressor::compress_decoded(Job& job, PagedGeneration& choice) {
+  compression::DecodingCompression& decoding = choice.decoding();
+  kv_cache::SequenceKv& sequence = choice.sequence();
+  while (decoding.due(sequence)) {
+    const bool was_exact = !sequence.compact();
+    const std::int64_t slots = sequence.slots();
+    auto coded = decoding.compress(sequence, around_.pool, around_.transformer.threads());
+    if (!coded) {  // a prefix that it goes on from may hold its pages
+      around_.prefixes.give_up(around_.pool.pages_max());
+      coded = decoding.compress(sequence, around_.pool, around_.transformer.threads());
+    }
+    if (!coded) return decoding.give_up();
+    if (was_exact) tell_coded(job);
+    const auto tables = static_cast<std::int64_t>(sequence.shape().tables());
+    count_decoded(job, *coded, (slots - sequence.slots()) / tables);
+  }
+}
+
+/// A job's first one is a sequence cut down, unless its prompt was.
+void PromptCompressor::count_decoded(Job& job, int tokens, std::int64_t evicted) {
+  const bool first = !job.compression.active() && job.decoding_compressed == 0;
+  job.decoding_compressed += tokens;
+  job.kv.tokens_kept -= evicted;
+  around_.counters.decoding_compressed_tokens += static_cast<std::uint64_t>(tokens);
+  around_.counters.compressed_tokens += static_cast<std::uint64_t>(tokens);
+  around_.counters.evicted_tokens += static_cast<std::uint64_t>(evicted);
+  if (!first) return;
+  ++around_.counters.compressed;
+  if (around_.options.compression_usage != nullptr)
+    around_.options.compression_usage->add(job.surface, around_.clock.unix_seconds(),
+                                           {.tokens = evicted, .who = job.user.view()});
 }
 
 void PromptCompressor::count(Job& job, const kv_cache::SequenceKv& sequence) {

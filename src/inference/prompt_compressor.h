@@ -1,5 +1,5 @@
-// Compression of the jobs that asked for it, around compression/prompt_compression.h: the model's calibration, what
-// is asked of a prompt's spans as they are read, the cut when it has been read, and its figures.
+// Compression of the jobs that asked for it, around compression/prompt_compression.h and decoding_compression.h: the
+// model's calibration, what is asked of spans as they are read, the cuts, and their figures.
 // Thread-safety: the scheduler's thread.
 #pragma once
 
@@ -32,8 +32,8 @@ class PromptCompressor {
   /// Before anything of the job's prompt is read: where the model has no calibration yet, a prompt that is to be
   /// compressed goes without, and one is begun.
   void begin(Job& job);
-  /// Asks for the scores and queries of a job's span that is about to be read.
-  void ask_for_scores(Job& job, model::BatchSpan& span);
+  /// Asks for the scores and queries of a part's span that is about to be read.
+  void ask_for_scores(Part& part, model::BatchSpan& span);
   /// Whether compress() reads a batch of its own after this step: the transformer's logits are gone then.
   static bool reads_more(const Part& part);
   /// Whether the part's prompt has been read and is to be cut now.
@@ -41,11 +41,15 @@ class PromptCompressor {
   /// Cuts a prompt that is due. In a pool with no room for the small pages it stays exact, and the report says so.
   void compress(Job& job, kv_cache::SequenceKv& sequence);
 
+  /// What of the choice's older tokens is due (note 0050). In a full pool they stay as they are from then on.
+  void compress_decoded(Job& job, PagedGeneration& choice);
+
   const std::optional<CompressedPrompt>& last() const { return last_; }
 
  private:
   bool compressed(Job& job, kv_cache::SequenceKv& sequence);
   void count(Job& job, const kv_cache::SequenceKv& sequence);
+  void count_decoded(Job& job, int tokens, std::int64_t evicted);
 
   const Around around_;
   const compression::Asides asides_;

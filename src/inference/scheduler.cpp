@@ -150,6 +150,7 @@ void Scheduler::step() {
   }
   compress_when_read(parts);
   answers_.distribute(parts, rows);
+  compress_decoded(parts);
   admission_.drop_unseen(parts);
 }
 
@@ -163,7 +164,7 @@ std::span<const float> Scheduler::forward(std::vector<Part>& parts) {
   std::vector<model::BatchSpan> batch;
   for (Part& part : parts) {
     model::BatchSpan span = span_of(part);
-    compressor_.ask_for_scores(*part.job, span);
+    compressor_.ask_for_scores(part, span);
     batch.push_back(std::move(span));
   }
   const base::Nanos started = clock_.now();
@@ -197,6 +198,14 @@ void Scheduler::compress_when_read(const std::vector<Part>& parts) {
   for (const Part& part : parts) {
     if (!part.lives() || !PromptCompressor::due(part)) continue;
     reports_.for_job(*part.job, [&] { compressor_.compress(*part.job, part.choice().sequence()); });
+  }
+}
+
+/// After the step's drafts have been settled: nothing goes back behind what is compressed.
+void Scheduler::compress_decoded(const std::vector<Part>& parts) {
+  for (const Part& part : parts) {
+    if (!part.lives() || part.choice().finished()) continue;
+    reports_.for_job(*part.job, [&] { compressor_.compress_decoded(*part.job, part.choice()); });
   }
 }
 

@@ -76,6 +76,7 @@ class Scheduler final : public Runtime {
   std::span<const float> forward(std::vector<Part>& parts);
   void suspect(const std::vector<Part>& parts);
   void compress_when_read(const std::vector<Part>& parts);
+  void compress_decoded(const std::vector<Part>& parts);
   void publish();
 
   model::Transformer& transformer_;

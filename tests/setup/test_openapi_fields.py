@@ -34,6 +34,7 @@ READ = {
     "rlm/options_reader.cpp: kRules": ("Extension.rlm",),
     "pipeline/options_reader.cpp: kRules": ("Extension.unified",),
     "knowledge_cache/options_reader.cpp: kRules": ("Extension.documents",),
+    "inference/options_reader.cpp: kRules": ("Extension.decoding",),
     "api/json/parse_messages.cpp: kMessageRules": ("Message",),
     "api/json/parse_messages.cpp: kPartRules": ("Message.content",),
     "api/json/parse_tools.cpp: kToolRules": ("Tool",),

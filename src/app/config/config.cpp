@@ -54,6 +54,8 @@ void read_running(TableReader& reader, ModelConfig& model) {
   reader.integer("queue_max", model.queue_max, {.min = 0, .max = 1'000'000});
   reader.integer("prefix_bytes", model.prefix_bytes, {.min = 0});
   reader.number("kv_ratio", model.kv_ratio, {.min = 1, .max = 64});
+  reader.boolean("kv_decoding", model.kv_decoding);
+  reader.integer("kv_recent_tokens", model.kv_recent_tokens, {.min = 32, .max = 65536});
   using inference::CellType;
   using inference::RuntimeChoice;
   const std::vector<std::pair<std::string_view, RuntimeChoice>> runtimes{

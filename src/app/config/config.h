@@ -28,6 +28,8 @@
 //   runtime = "auto"             # "own": our graph or an error; "libllama": through it, whatever the architecture
 //   kv_type = "f16"              # through libllama: keys and values as f16, q8_0 or q4_0
 //   kv_ratio = 1                 # compression of long prompts' keys and values, 1..64; 1: exact
+//   kv_decoding = false          # what is written is compressed, too, as it ages: from a kv_ratio of 4 on
+//   kv_recent_tokens = 256       # of which so many stay as they were written, 32..65536
 //   load = "start"               # and it stays; "first_use": on demand, as those of [models] dir
 //
 //   [models]                     # models that come on demand: loaded by their first request, unloaded again
@@ -145,6 +147,8 @@ struct ModelConfig {
   int queue_max = 1024;
   std::size_t prefix_bytes = 256ULL << 20;
   double kv_ratio = 1;
+  bool kv_decoding = false;
+  int kv_recent_tokens = compression::kRecentTokens;
   inference::RuntimeChoice runtime = inference::RuntimeChoice::kAuto;
   inference::CellType kv_type = inference::CellType::kF16;
   LoadWhen load = LoadWhen::kStart;

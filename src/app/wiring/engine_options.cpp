@@ -1,5 +1,6 @@
 #include "app/wiring/engine_options.h"
 
+#include "inference/options_reader.h"
 #include "knowledge_cache/options_reader.h"
 #include "pipeline/options_reader.h"
 #include "rlm/options_reader.h"
@@ -11,6 +12,7 @@ std::vector<llm::EngineOptionsReader> engine_options() {
       rlm::options_reader(),
       pipeline::options_reader(),
       knowledge_cache::options_reader(),
+      inference::options_reader(),
   };
 }
 

@@ -61,6 +61,8 @@ base::Result<inference::LocalModelOptions> resolve_model(const ModelConfig& mode
   options.queue_max = model.queue_max;
   options.prefix_bytes_max = model.prefix_bytes;
   options.kv_ratio = model.kv_ratio;
+  options.kv_decoding = model.kv_decoding;
+  options.kv_recent_tokens = model.kv_recent_tokens;
   options.runtime = model.runtime;
   options.cell_type = model.kv_type;
   engine::find_calibration(options);
