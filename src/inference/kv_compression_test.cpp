@@ -273,6 +273,7 @@ TEST_F(KvCompressionTest, TheNextTurnGoesOnFromWhatWasCompressed) {
   EXPECT_GT(second.ratio_achieved, 3);
   llm::Request exact = request;
   exact.kv = {1.0, llm::KvMode::kExact};
+  exact.options.set(DecodingRequest{});
   const llm::KvReport third = *wait(start(*model, exact)).done.report.kv;
   EXPECT_LT(third.prefix_tokens_reused, 100) << "nobody else gets coded pages";
   EXPECT_EQ(third.mode, "exact");
