@@ -6,8 +6,9 @@
 //   3. the passages that come nearest to the question (passages.h) are read by the leaf, which answers with
 //      a quote (passage_reader.h);
 //   4. where they don't tell, a sentence of them with all of the question's words is read alone;
-//   5. then the root writes a question for a part of it, which is answered the same way, and its answer leads
-//      to other passages; twice at most;
+//   5. then what the question describes by a name is asked for, else the root writes a question for a part of
+//      it; that is answered the same way, and its answer leads to other passages; twice at most, and only
+//      where the root can quote;
 //   6. where that finds nothing, the next passages are read (only further ones with such a sentence, where
 //      there are any), and then the answer says that it isn't in the text.
 // What was read, the quotes and their bytes are in the outcome's strategy, and every step in its trajectory.
