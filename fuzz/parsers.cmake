@@ -39,7 +39,7 @@ pmt_parsers(model gbnf.cpp gbnf_check.cpp gguf_preflight.cpp marker_grammar.cpp 
   schema/schema_array.cpp schema/schema_compiler.cpp schema/schema_merge.cpp schema/schema_object.cpp
   schema/schema_string.cpp schema/string_format.cpp)
 pmt_parsers(compression calibration_state.cpp)
-pmt_parsers(inference call_reader.cpp cell_type.cpp structured_output.cpp)
+pmt_parsers(inference call_reader.cpp cell_type.cpp options_reader.cpp structured_output.cpp)
 
 get_property(sources GLOBAL PROPERTY PMT_PARSERS)
 include(${PROJECT_SOURCE_DIR}/cmake/embedded_files.cmake)
