@@ -78,7 +78,8 @@ constexpr Rule<EmbeddingCall> kEmbeddingRules[] = {
 base::Result<EmbeddingCall> parse_call(const std::string& body) {
   TRY_ASSIGN(const Json root, parse_json(body));
   EmbeddingCall call;
-  if (base::Status read = read_object<EmbeddingCall>(root, kEmbeddingRules, UnknownKeys::kIgnored, call); !read) {
+  if (base::Status read = read_object<EmbeddingCall>(root, kEmbeddingRules, UnknownKeys::kIgnored, call);
+      !read) {
     return name_field(read.error());
   }
   if (call.model.empty()) return name_field(base::invalid("is required", "model"));
