@@ -179,7 +179,8 @@ def test_completion(cli, binary, shell, tmp_path):
 
 def test_the_demo_can_leave_its_page_open(binary, model_file):
     terminal = Terminal(binary, "demo", "--keep", "--model", model_file)
-    url = re.search(r"http://[\d.:]+", terminal.wait_for(r"The server goes on, and \S+", timeout=600)).group()
+    shown = terminal.wait_for(r"The server goes on, and \S+", timeout=600)
+    url = re.findall(r"http://[\d.:]+", shown)[-1]  # the one before was ended by the step that restarts it
     requests = httpx.get(url + "/v1/history?range=1h").json()["total"]["requests"]
     assert requests["exact"] > 0 and requests["computed"] > 0
     assert "<!doctype html>" in httpx.get(url + "/").text
