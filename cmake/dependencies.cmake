@@ -65,6 +65,15 @@ if(PMT_SANITIZE)
   endforeach()
 endif()
 add_subdirectory(${PMT_LLAMA_SOURCE} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL SYSTEM)
+# What its own programs need and we don't: command lines, downloads, a console. Three minutes of a processor's time in a first build.
+get_target_property(llama_common llama-common SOURCES)
+list(FILTER llama_common EXCLUDE REGEX "^(arg|console|debug|download|hf-cache|imatrix-loader|llguidance|preset|subproc)\\.")
+set_target_properties(llama-common PROPERTIES SOURCES "${llama_common}")
+foreach(links LINK_LIBRARIES INTERFACE_LINK_LIBRARIES)
+  get_target_property(llama_common llama-common ${links})
+  list(FILTER llama_common EXCLUDE REGEX "cpp-httplib")
+  set_target_properties(llama-common PROPERTIES ${links} "${llama_common}")
+endforeach()
 # GCC's _tile_loadconfig says of the 64 bytes that the instruction reads only that it reads the first eight. So the optimizer
 # drops what fills the others, and a processor with AMX ends the process with a general protection fault. Here all are named.
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/ggml/amx_tile_config.h @ONLY CONTENT [[
