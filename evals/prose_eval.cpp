@@ -25,10 +25,10 @@
 #include <fmt/format.h>
 
 #include "evals/prose_worlds.h"
+#include "evals/word_f1.h"
 #include "lab/measure.h"
 #include "lab/server_process.h"
 #include "net/http_client.h"
-#include "text/plain_words.h"
 
 namespace pmt::evals {
 using namespace lab;
@@ -132,15 +132,6 @@ class Door {
   const std::string model_;
 };
 
-double f1(const std::string& a, const std::string& b) {
-  const auto said = text::plain_words(a), wanted = text::plain_words(b);
-  std::map<std::string, int> counts;
-  for (const auto& word : wanted) ++counts[word];
-  double same = 0;
-  for (const auto& word : said) same += counts[word]-- > 0 ? 1 : 0;
-  return same == 0 ? 0 : 2 * same / static_cast<double>(said.size() + wanted.size());
-}
-
 bool is_right(const ProseItem& item, const std::string& text) {
   const bool refused = text.starts_with("Not in the text");
   if (item.wanted.empty()) return refused;
@@ -152,7 +143,7 @@ bool is_right(const ProseItem& item, const std::string& text) {
            first.substr(begin, first.find_first_not_of("0123456789", begin) - begin) == item.wanted;
   }
   return text::plain_text(first).find(text::plain_text(item.wanted)) != std::string::npos ||
-         (item.task == "articles" && f1(first, item.wanted) >= 0.5);
+         (item.task == "articles" && word_f1(first, item.wanted) >= 0.5);
 }
 
 struct Row {

@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <map>
 #include <random>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "evals/word_f1.h"
 #include "lab/measure.h"
-#include "text/plain_words.h"
 
 namespace pmt::evals {
 namespace {
@@ -71,16 +70,6 @@ std::vector<RoutingQuestion> facts(const std::string& set, const std::filesystem
   // A folder is listed in no order.
   std::ranges::sort(out, {}, &RoutingQuestion::text);
   return out;
-}
-
-/// The share of words that two texts have in common, by F1.
-double f1(const std::string& a, const std::string& b) {
-  const auto said = text::plain_words(a), wanted = text::plain_words(b);
-  std::map<std::string, int> counts;
-  for (const auto& word : wanted) ++counts[word];
-  double same = 0;
-  for (const auto& word : said) same += counts[word]-- > 0 ? 1 : 0;
-  return same == 0 ? 0 : 2 * same / static_cast<double>(said.size() + wanted.size());
 }
 
 /// The last number of a text, thousands separators taken out; "": it has none.
@@ -145,7 +134,7 @@ bool RoutingJudge::is_right(const RoutingQuestion& question, const std::string& 
   return std::ranges::any_of(question.answers, [&](const std::string& answer) {
     const std::string wanted = text::plain_text(answer);
     const bool held = wanted.size() > 1 && text.find(wanted) != std::string::npos;
-    return held || (question.set == "articles" && f1(said, answer) >= 0.5);
+    return held || (question.set == "articles" && word_f1(said, answer) >= 0.5);
   });
 }
 
