@@ -38,5 +38,30 @@ TEST_F(FileDigest, WhatCantBeReadIsNamed) {
   EXPECT_FALSE(digest_of_file(::testing::TempDir())) << "a folder";
 }
 
+TEST_F(FileDigest, AFingerprintTellsOtherWeightsOfOneSizeApart) {
+  for (const std::size_t size : {0U, 1U, 16U << 10, (32U << 20) + 1U, 40U << 20}) {
+    std::string bytes(size, 'w');
+    write(bytes);
+    const auto one = fingerprint_of_file(path_), again = fingerprint_of_file(path_);
+    ASSERT_TRUE(one && again) << size;
+    EXPECT_EQ(one->hex(), again->hex());
+    for (const std::size_t at : {std::size_t{0}, size - 1}) {
+      if (size == 0) continue;
+      std::string other = bytes;
+      other[at] = 'v';
+      write(other);
+      EXPECT_NE(fingerprint_of_file(path_)->hex(), one->hex()) << size << " " << at;
+    }
+    write(bytes + "w");
+    EXPECT_NE(fingerprint_of_file(path_)->hex(), one->hex()) << "a byte more than " << size;
+    write(std::string(size, 'v'));
+    if (size > 0) EXPECT_NE(fingerprint_of_file(path_)->hex(), one->hex());
+  }
+  std::filesystem::remove(path_);
+  const auto absent = fingerprint_of_file(path_);
+  ASSERT_FALSE(absent);
+  EXPECT_NE(absent.error().message.find(path_.string()), std::string::npos);
+}
+
 }  // namespace
 }  // namespace pmt::base

@@ -43,9 +43,8 @@ std::optional<std::string> template_of(const LocalModelOptions& options, const m
 }
 
 /// What its template makes of it.
-ModelInfo with_template(ModelInfo out, const LocalModelOptions& options, const PromptEncoder& prompts) {
+ModelInfo with_template(ModelInfo out, const PromptEncoder& prompts) {
   out.has_chat_template = prompts.has_chat_template();
-  if (!options.chat_template.empty()) out.template_sha256 = base::sha256(options.chat_template).hex();
   out.native_tools = prompts.knows_tools();
   out.thinks = prompts.thinking().has_value();
   if (out.thinks) {
@@ -64,7 +63,7 @@ class LocalModelImpl final : public LocalModel {
         prompts_({options_.name, opened.info.context_tokens, template_of(options_, *vocab_)}, *vocab_,
                  std::move(opened.chat_template)),
         forms_(*vocab_, prompts_.thinking()),
-        info_(with_template(std::move(opened.info), options_, prompts_)),
+        info_(with_template(std::move(opened.info), prompts_)),
         kv_quality_(info_.runs_elsewhere.empty() ? compression::quality_of(options_.path)
                                                  : compression::Quality()),
         runtime_(opened.run(*vocab_, options_)),

@@ -86,10 +86,9 @@ struct ModelInfo {
   /// Not empty: libllama runs it, so compression, our pages and our prefix index are off, and why. Names the
   /// architecture; "off: " goes before it.
   std::string runs_elsewhere = {};
-  std::string cell_type = {};        // then: in what it keeps keys and values, "f16"
-  std::string template_sha256 = {};  // of the chat template that it was given in place of its own; "": none
-  bool native_tools = false;         // the template has a notation of its own for calls
-  bool thinks = false;               // its chat template has it think before it answers
+  std::string cell_type = {};  // then: in what it keeps keys and values, "f16"
+  bool native_tools = false;   // the template has a notation of its own for calls
+  bool thinks = false;         // its chat template has it think before it answers
   std::string thought_open = {},
               thought_close = {};  // what stands around a thought; "": only its parser knows
 };

@@ -1,6 +1,7 @@
 """The response cache on disk, exported and imported: what outlives a server."""
 
 import json
+import pathlib
 import signal
 import time
 
@@ -62,6 +63,27 @@ def test_a_restart_starts_warm(start):
     assert httpx.get(f"{second.url}/v1/cache").json()["disk"]["entries"] == 2
     assert httpx.delete(f"{second.url}/v1/cache", params={"tag": "t"}).json()["purged"] == 1
     assert get(second, "sum") is None
+
+
+def test_what_another_file_or_setting_said_isnt_replayed(starting, model_file, tmp_path):
+    """A name says nothing of the file behind it, nor of how it is asked."""
+    file = tmp_path / pathlib.Path(model_file).name
+
+    def status(more=""):
+        server = starting(CONFIG.format(model=file, path=tmp_path / "cache", more="").replace("[cache]", more + "[cache]"))
+        said = extension(ask(server))["cache"]["status"]
+        assert server.stop() == 0
+        return said
+
+    weights = pathlib.Path(model_file).read_bytes()
+    file.write_bytes(weights)
+    assert [status(), status()] == ["miss", "hit"]
+    assert [status("kv_ratio = 8\n"), status("kv_ratio = 8\n"), status()] == ["miss", "hit", "hit"]
+    middle = len(weights) // 2
+    file.write_bytes(weights[:middle] + bytes(len(weights) // 64) + weights[middle + len(weights) // 64 :])
+    assert [status(), status()] == ["miss", "hit"]
+    file.write_bytes(weights)
+    assert status() == "hit"
 
 
 def test_kill_9_loses_nothing_that_was_durable(start):

@@ -7,6 +7,7 @@
 
 #include "app/config/cache_off.h"
 #include "app/wiring/model_choice.h"
+#include "app/wiring/model_versions.h"
 #include "app/wiring/status_json.h"
 #include "engine/models_folder.h"
 #include "engine/on_demand_completer.h"
@@ -33,6 +34,12 @@ nlohmann::json header_json(const engine::ModelHeader& header) {
           {"parameters", header.parameters},
           {"file_bytes", header.file_bytes},
           {"chat_template", header.has_chat_template}};
+}
+
+std::map<std::string, nlohmann::json> settings_of(const std::vector<inference::LocalModelOptions>& models) {
+  std::map<std::string, nlohmann::json> out;
+  for (const inference::LocalModelOptions& model : models) out[model.name] = answer_settings(model);
+  return out;
 }
 
 }  // namespace
@@ -64,6 +71,7 @@ ModelsOnDemand::ModelsOnDemand(const ModelsConfig& config, std::vector<inference
                                Parts parts, const base::Clock& clock)
     : parts_(parts),
       clock_(clock),
+      settings_(settings_of(models)),
       host_(host_options(config, std::move(models), parts.bytes_elsewhere), clock) {}
 
 llm::Completer& ModelsOnDemand::completer_for(const std::string& name) {
@@ -78,7 +86,7 @@ llm::Completer& ModelsOnDemand::completer_for(const std::string& name) {
   llm::Completer& cached = add(std::make_unique<response_cache::CachedCompleter>(
       metered, parts_.cache, clock_,
       response_cache::CachedCompleterOptions{.model = name,
-                                             .versions = {},
+                                             .versions = settings_.at(name),
                                              .price = parts_.prices.of(name),
                                              .usage = parts_.cache_usage,
                                              .semantic = parts_.semantic}));

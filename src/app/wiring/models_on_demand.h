@@ -66,6 +66,7 @@ class ModelsOnDemand {
 
   const Parts parts_;
   const base::Clock& clock_;
+  const std::map<std::string, nlohmann::json> settings_;  // by model: answer_settings
   engine::ModelHost host_;
   std::vector<std::unique_ptr<llm::Completer>> completers_;
 };

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "app/wiring/status_json.h"
 #include "engine/home.h"
 #include "permutation/engine.h"
 #include "rlm/rlm_request.h"
@@ -110,9 +109,8 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
   options.sandbox = engines->sandbox_.get();
 
   nlohmann::json models = nlohmann::json::object();
-  for (const inference::LocalModel* const local : parts.local_models) {
-    const std::string& name = local->info().name;
-    if (name == options.root.name || name == options.leaf.name) models[name] = model_versions(local->info());
+  for (const auto& [name, decided] : parts.versions) {
+    if (name == options.root.name || name == options.leaf.name) models[name] = decided;
   }
   const nlohmann::json versions = {
       {"root", options.root.name},        {"leaf", options.leaf.name},

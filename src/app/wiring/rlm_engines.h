@@ -23,6 +23,7 @@ class RlmEngines {
     bool cache_enabled = true;
     base::UsageCounter* cache_usage = nullptr;
     std::vector<const inference::LocalModel*> local_models;
+    std::map<std::string, nlohmann::json> versions;  // theirs: model_versions
     std::function<response_cache::Price(const std::string& model)> price;
     bool tenants = false;  // whether callers may be of several
   };

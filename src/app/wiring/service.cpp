@@ -20,6 +20,7 @@
 #include "app/wiring/cache_tiers.h"
 #include "app/wiring/engine_options.h"
 #include "app/wiring/model_choice.h"
+#include "app/wiring/model_versions.h"
 #include "app/wiring/models_on_demand.h"
 #include "app/wiring/pinned_model.h"
 #include "app/wiring/prefix_store.h"
@@ -131,6 +132,7 @@ struct Service::Impl {
   std::string no_embedder_because;
   std::unique_ptr<response_cache::SemanticTier> semantic;  // null without cache or embedder
   std::unique_ptr<Upstreams> upstreams;
+  std::map<std::string, nlohmann::json> versions;  // of the local ones that stay: model_versions
   std::vector<inference::LocalModelOptions> found_on_demand;
   std::unique_ptr<ModelsOnDemand> on_demand;                              // null: none
   std::map<std::string, std::unique_ptr<PinnedModel>> pinned_models;      // the local ones that stay
@@ -211,7 +213,10 @@ base::Status Service::Impl::open_engine() {
     const bool lazy = i < config.models.size() && config.models[i].load == LoadWhen::kFirstUse;
     (lazy ? first_use : options.models).push_back(std::move(all[i]));
   }
-  for (inference::LocalModelOptions& model : options.models) count_usage(model);
+  for (inference::LocalModelOptions& model : options.models) {
+    count_usage(model);
+    versions[model.name] = model_versions(model);
+  }
   TRY_ASSIGN(local, engine::LocalEngine::open(std::move(options), clock));
   TRY(find_on_demand(std::move(first_use)));
   if (config.cache_enabled && local->embedder() != nullptr)
@@ -301,7 +306,7 @@ base::Status Service::Impl::wire() {
     completers.push_back(std::make_unique<CachedCompleter>(
         meter_of(taught), cache, clock,
         response_cache::CachedCompleterOptions{.model = taught.name,
-                                               .versions = model_versions(taught.model->info()),
+                                               .versions = versions[taught.name],
                                                .price = prices.of(taught.name),
                                                .usage = &cache_usage,
                                                .semantic = semantic.get(),
@@ -349,6 +354,7 @@ base::Status Service::Impl::wire() {
                                       .cache_enabled = config.cache_enabled,
                                       .cache_usage = &cache_usage,
                                       .local_models = std::move(local_models),
+                                      .versions = versions,
                                       .price = [this](const std::string& model) { return prices.of(model); },
                                       .tenants = !config.service.keys.empty()},
                                      options.models, clock));
@@ -428,8 +434,7 @@ base::Status Service::Impl::wire_engine(api::ApiOptions& options) {
     };
   cascade.settle_knowledge = settling(library);
   for (const std::string& stage : {cascade.student.name, cascade.teacher.name}) {
-    if (const engine::TaughtModel* const own = local->find(stage); own != nullptr)
-      cascade.versions[stage] = model_versions(own->model->info());
+    if (const auto own = versions.find(stage); own != versions.end()) cascade.versions[stage] = own->second;
   }
   const bool forwards = cascade.forwards();
   const std::vector<llm::Api> native{cascade.student.api, cascade.teacher.api};

@@ -132,11 +132,6 @@ api::EngineSample prefix_files_sample(const kv_cache::PrefixFilesStats& stats) {
                      {"oldest_seconds", stats.oldest_s}}};
 }
 
-nlohmann::json model_versions(const inference::ModelInfo& info) {
-  if (info.template_sha256.empty()) return {};
-  return {{"chat_template", info.template_sha256}};
-}
-
 nlohmann::json residency_json(const engine::ModelStatus& status, bool pinned) {
   nlohmann::json out = {{"state", engine::to_string(status.state)},
                         {"pinned", pinned},

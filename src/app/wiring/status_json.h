@@ -23,9 +23,6 @@ nlohmann::json calibration_json(const inference::CalibrationStatus& status);
 nlohmann::json prefix_files_json(const kv_cache::PrefixFilesStats& stats);
 api::EngineSample prefix_files_sample(const kv_cache::PrefixFilesStats& stats);
 
-/// What a model's answers depend on beside its name, for the keys of the response cache; null: nothing.
-nlohmann::json model_versions(const inference::ModelInfo& info);
-
 /// The members of GET /v1/models that change while a model is served. `pinned`: it is never unloaded.
 nlohmann::json residency_json(const engine::ModelStatus& status, bool pinned);
 
