@@ -29,7 +29,8 @@ def aider(api, base, model, folder, lines, form="diff"):
                "--no-check-update", "--analytics-disable", "--no-show-model-warnings", "--no-show-release-notes", "--no-gitignore",
                "--no-detect-urls", "--no-suggest-shell-commands", "--max-chat-history-tokens=100000", "--no-restore-chat-history"]  # fmt: skip
     root = base.removesuffix("/v1")
-    environment = {**os.environ, "HOME": str(folder), "OPENAI_API_KEY": "none", "OPENAI_API_BASE": base, "ANTHROPIC_API_KEY": "none",
+    # Its order of the files in a prompt is that of a set, so another in each process unless Python's hashes are fixed.
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "HOME": str(folder), "OPENAI_API_KEY": "none", "OPENAI_API_BASE": base, "ANTHROPIC_API_KEY": "none",
                    "ANTHROPIC_API_BASE": root, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "TERM": "dumb"}  # fmt: skip
     argv = [sys.executable, "-m", "aider", "--model", MODELS[api].format(model), *options, "hello.py"]
     ended = subprocess.run(argv, cwd=folder, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=250, env=environment)
