@@ -35,7 +35,7 @@ function entryCard(entry) {
   const item = el('li', {}, ...entryParts(entry, true)), more = entry.entries - 1;
   if (!more) return item;
   const left = more - entry.twins.length;
-  item.append(el('details', { className: 'twins' }, el('summary', { textContent: `The same answer in ${more === 1 ? 'one other entry' : number(more) + ' other entries'}` }),
+  item.append(el('details', { className: 'twins' }, el('summary', { textContent: `The same answer in ${more === 1 ? 'one other entry' : number(more) + ' other entries'}, ${counted(entry.answer.hits, 'hit')} in all` }),
     el('ul', { className: 'cards' }, ...entry.twins.map((twin) => el('li', {}, ...entryParts(twin, false)))), left ? el('p', { className: 'note', textContent: `and ${number(left)} more` }) : null));
   return item;
 }
@@ -46,7 +46,8 @@ function entryParts(entry, withAnswer) {
     return button;
   };
   const path = '/v1/cache/entries/' + entry.key;
-  const facts = [entry.model || 'a value', `${number(entry.tokens)} tokens`, entry.usd ? dollars(entry.usd) : null, `${age(entry.age_s)} old`, bytes(entry.bytes)];
+  const used = entry.hits === null ? 'only on disk' : entry.hits ? `${counted(entry.hits, 'hit')}${entry.usd_saved ? ' saved ' + dollars(entry.usd_saved) : ''}` : 'no hits yet';
+  const facts = [entry.model || 'a value', used, `${number(entry.tokens)} tokens`, entry.usd ? dollars(entry.usd) : null, `${age(entry.age_s)} old`, bytes(entry.bytes)];
   if (entry.tenant) facts.push('tenant ' + entry.tenant);
   if (entry.namespace) facts.push('namespace ' + entry.namespace);
   if (entry.tags.length) facts.push('tags ' + entry.tags.join(', '));

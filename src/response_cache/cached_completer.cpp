@@ -203,6 +203,7 @@ void CachedCompleter::ask_semantic(Missed missed) {
       // The entry is used; it is a hit also where it went meanwhile.
       (void)cache_.tiers().find_in_ram(decision.key, {.answers_only = true, .asker = Asker::kNobody});
       end_lookup(*shared, decision.entry);
+      if (!shared->request.engine_call) decision.entry->hits.add();
       const SingleFlight::Hit hit{.stale = false, .similarity = decision.similarity};
       flights_.replay_hit(decision.key, *decision.entry, hit, shared->request, *shared->sink);
       return;

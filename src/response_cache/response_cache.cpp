@@ -23,6 +23,7 @@ void ResponseCache::find_everywhere(const Key& key, const std::string& tenant,
                [this, key, tenant, done = std::move(done)](Fetched fetched) {
                  if (fetched.entry) {
                    const StoreOptions& meta = fetched.entry->meta;
+                   fetched.entry->hits.add();
                    end_lookup(key, {.ending = Ending::kHit,
                                     .who = {.model = meta.model, .tenant = meta.tenant, .key = {}},
                                     .tokens = meta.tokens,

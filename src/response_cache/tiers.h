@@ -84,6 +84,8 @@ class Tiers {
   Found find_in_ram(const Key& key, const LookupOptions& options) { return ram_.find(key, options); }
   /// The live entry, of RAM or disk, for whoever only looks: counts nothing, moves nothing.
   EntryPtr peek(const Key& key) const;
+  /// As the store's: of RAM.
+  std::optional<std::uint64_t> hits(const Key& key) const { return ram_.hits(key); }
   /// Calls `done` once, perhaps later and on another thread; inside the call where there is no shared tier.
   void fetch(const Key& key, SharedStore::AcquireOptions options, std::function<void(Fetched)> done);
   /// peek, in the shared tier too. Calls `done` as fetch does.

@@ -85,11 +85,26 @@ def test_entries_of_one_answer_are_one_row(page, http):
     playwright.expect(cards).to_have_count(1)
     playwright.expect(page.locator("#cache-page")).to_contain_text("3 entries with 1 answers")
     fold = cards.locator(".twins")
-    playwright.expect(fold.locator("summary")).to_have_text("The same answer in 2 other entries")
+    playwright.expect(fold.locator("summary")).to_have_text("The same answer in 2 other entries, 0 hits in all")
     fold.locator("summary").click()
     playwright.expect(fold.locator("li")).to_have_count(2)
     fold.locator("li").first.get_by_role("button", name="Purge").click()
     playwright.expect(page.locator("#cache-page")).to_contain_text("2 entries with 1 answers")
+
+
+def test_an_answer_tells_what_it_saved(page, client, http, fresh):
+    text = fresh()
+    chat(client, text)
+    open_view(page, "cache")
+    page.fill("#cache-q", text)
+    page.press("#cache-q", "Enter")
+    card = page.locator("#cache-list > li")
+    playwright.expect(card).to_have_count(1)
+    playwright.expect(card).to_contain_text("no hits yet")
+    for _ in range(3):
+        chat(client, text)
+    page.press("#cache-q", "Enter")
+    playwright.expect(card).to_contain_text("3 hits")
 
 
 def test_the_responses_are_counted_as_the_server_counts_them(page, client, http, fresh):

@@ -1,7 +1,9 @@
 #include "api/routes/entry_list.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -69,11 +71,32 @@ std::vector<Answer> find_answers(const response_cache::ResponseCache& cache, con
 struct Line {
   Place place;
   json item;
+  std::uint64_t hits = 0;  // since the entry is in memory
+  double usd_saved = 0;
 };
+
+/// `hits`: null of an entry that is only on disk, where nobody counts.
+Line used_line(Place place, json item, const std::optional<std::uint64_t>& hits,
+               const response_cache::StoreOptions& meta) {
+  Line out{.place = place, .item = std::move(item), .hits = hits.value_or(0)};
+  const auto times = static_cast<double>(out.hits);
+  out.usd_saved = times * meta.usd;
+  out.item["hits"] = hits ? json(*hits) : json();
+  out.item["tokens_saved"] = hits ? json(times * static_cast<double>(meta.tokens)) : json();
+  out.item["usd_saved"] = hits ? json(out.usd_saved) : json();
+  return out;
+}
 
 json with_twins(std::vector<Line> lines, std::size_t entries) {
   std::ranges::sort(lines, [](const Line& a, const Line& b) { return newer(a.place, b.place); });
+  std::uint64_t hits = 0;
+  double usd_saved = 0;
+  for (const Line& line : lines) {
+    hits += line.hits;
+    usd_saved += line.usd_saved;
+  }
   json item = std::move(lines.front().item);
+  item["answer"] = {{"hits", hits}, {"usd_saved", usd_saved}};
   item["twins"] = json::array();
   for (std::size_t i = 1; i < std::min(lines.size(), kTwinsMax + 1); ++i)
     item["twins"].push_back(std::move(lines[i].item));
@@ -103,7 +126,8 @@ EntryList list_entries(const response_cache::ResponseCache& cache, const base::C
     const auto lines = shown.find(line_of(key, entry, query.fold));
     if (lines == shown.end()) return;
     const Place place{entry.stored_unix_s, key};
-    lines->second.push_back({place, listed_json(entry_json(key, entry, clock.now()), entry.meta)});
+    lines->second.push_back(used_line(place, listed_json(entry_json(key, entry, clock.now()), entry.meta),
+                                      cache.tiers().hits(key), entry.meta));
   });
   for (std::size_t i = begin; i < end; ++i) {
     std::vector<Line>& lines = shown[answers[i].digest];

@@ -39,6 +39,26 @@ TEST_F(EntryListTest, EntriesOfOneAnswerAreOneLine) {
   EXPECT_TRUE(both.items[1]["twins"].empty());
 }
 
+TEST_F(EntryListTest, EachTellsWhatItSavedThoseWhoAsked) {
+  put("a", "Lima", {.tokens = 7, .usd = 0.25});
+  put("b", "Lima", {.tokens = 5, .usd = 1});
+  const auto ask = [&](const char* name, response_cache::Asker asker) {
+    ASSERT_TRUE(cache_.tiers().find(base::sha256(name), {.asker = asker}));
+  };
+  for (int i = 0; i < 2; ++i) ask("a", response_cache::Asker::kClient);
+  ask("b", response_cache::Asker::kClient);
+  ask("b", response_cache::Asker::kEngine);
+  ask("b", response_cache::Asker::kNobody);
+  const json line = list({.fold = true}).items.at(0);
+  EXPECT_EQ(line["answer"], (json{{"hits", 3}, {"usd_saved", 1.5}})) << "of both entries, by clients alone";
+  EXPECT_EQ(line["hits"], 1);
+  EXPECT_EQ(line["twins"][0]["hits"], 2);
+  EXPECT_EQ(line["twins"][0]["tokens_saved"], 14);
+  EXPECT_EQ(line["twins"][0]["usd_saved"], 0.5);
+  put("b", "Lima, again");
+  EXPECT_EQ(list().items.at(0)["hits"], 0) << "another value was never asked for";
+}
+
 TEST_F(EntryListTest, AnswersOfTwoTenantsAreTwo) {
   put("a", "Lima", {.tenant = "a"});
   put("b", "Lima", {.tenant = "b"});

@@ -46,6 +46,7 @@ struct Entry {
   bool is_answer = true, knows = false, in_ram = true;
   std::vector<std::string> made_of = {};
   std::string digest = {};
+  std::int64_t hits = 0;  // of clients, since it is in memory
   bool live(std::int64_t now) const { return !ttl || static_cast<double>(now - stored) < *ttl; }
 };
 
@@ -81,7 +82,10 @@ class Oracle {
     cache_uses.clear();
     facts_recalled.clear();
     disk_hits = 0;
-    for (auto& [key, entry] : entries) entry.in_ram = false;
+    for (auto& [key, entry] : entries) {
+      entry.in_ram = false;
+      entry.hits = 0;
+    }
   }
   void teach(const std::string& tenant, int thing) {
     taught[tenant][thing] = ++lesson_;
@@ -175,6 +179,7 @@ class Oracle {
     for (auto& [key, entry] : entries) {
       if (!entry.live(now)) continue;
       entry.in_ram = true;
+      entry.hits = 0;
       ++owned[{entry.model, entry.tenant}].client.stores;
     }
   }
@@ -236,6 +241,7 @@ class Oracle {
     Owned& of = owned[{entry.model, entry.tenant}];
     Lookups& counts = engine ? of.engine : of.client;
     ++counts.hits;
+    entry.hits += engine ? 0 : 1;
     counts.stale += over ? 1 : 0;
     counts.tokens += entry.tokens;
     counts.usd += entry.usd;

@@ -73,6 +73,7 @@ class Player {
   void expect(const Figures& wanted, const Figures& got, const std::string& where) const;
   void compare_metrics();
   void compare_lists();
+  void compare_hits(std::int64_t live);
 
   Server& server_;
   std::mt19937_64 random_;
@@ -335,11 +336,32 @@ void Player::compare_metrics() {
   ASSERT_NO_FATAL_FAILURE(expect(of_surfaces, samples(text, {"cache", "surface"}), "/metrics, by surface: "));
 }
 
+/// What the page says beside each answer.
+void Player::compare_hits(std::int64_t live) {
+  std::int64_t listed = 0;
+  for (int page = 0; listed < live; ++page) {
+    const json items =
+        server_.get("/v1/dashboard/items?kind=cache&page=" + std::to_string(page), "ops")["items"];
+    ASSERT_FALSE(items.empty()) << last_;
+    listed += static_cast<std::int64_t>(items.size());
+    for (const json& item : items) {
+      const std::string key = oracle_.key_of_digest(item["key"]);
+      if (key.empty()) continue;  // of an engine's call whose digest nobody was told
+      const Entry& entry = oracle_.entries.at(key);
+      ASSERT_EQ(item["hits"], entry.in_ram ? json(entry.hits) : json()) << key << "; last: " << last_;
+      if (!entry.in_ram) continue;
+      ASSERT_NEAR(item["usd_saved"], static_cast<double>(entry.hits) * entry.usd, 1e-9) << last_;
+      ASSERT_EQ(item["tokens_saved"], entry.hits * entry.tokens) << last_;
+    }
+  }
+}
+
 /// The operator's lists have all tenants'.
 void Player::compare_lists() {
   std::int64_t live = 0;
   for (const auto& [key, entry] : oracle_.entries) live += entry.live(oracle_.now) ? 1 : 0;
   ASSERT_EQ(server_.get("/v1/dashboard/items?kind=cache", "ops")["total"], live) << last_;
+  ASSERT_NO_FATAL_FAILURE(compare_hits(live));
   std::map<std::string, std::size_t> wanted, got;
   for (const auto& [tenant, things] : oracle_.taught) wanted[tenant] = things.size();
   const json knowledge = server_.get("/v1/knowledge", "ops");

@@ -74,6 +74,7 @@ bool Waiter::take_shared(llm::Event& event) {
   if (auto* started = std::get_if<llm::Started>(&event)) started->cache = report;
   if (auto* done = std::get_if<llm::Done>(&event)) {
     end_lookup(waited ? Ending::kCoalesced : Ending::kHit, entry.meta.tokens, entry.meta.usd);
+    if (!waited && job_.looked_up && !job_.request->engine_call) entry.hits.add();
     table_.count_use(*job_.request, entry.meta.tokens);
     done->report = reused_report(done->report, report);
   }

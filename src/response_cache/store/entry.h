@@ -1,6 +1,7 @@
 // What a cache entry is: a value, where it came from and what computing it cost. Plain data.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -48,15 +49,32 @@ struct StoreOptions {
       false;  // who stores it is an engine, for a call of its own: for the counters, kept nowhere
 };
 
+/// Counts on in an entry that is otherwise never changed. Thread-safety: any thread.
+class HitCount {
+ public:
+  HitCount() = default;
+  HitCount(const HitCount& other) : count_(other.get()) {}
+  HitCount& operator=(const HitCount& other) {
+    count_.store(other.get(), std::memory_order_relaxed);
+    return *this;
+  }
+  void add() const { count_.fetch_add(1, std::memory_order_relaxed); }
+  std::uint64_t get() const { return count_.load(std::memory_order_relaxed); }
+
+ private:
+  mutable std::atomic<std::uint64_t> count_{0};
+};
+
 struct Entry {
   Value value;
   StoreOptions meta;
   base::Nanos stored_at{0};
   std::int64_t stored_unix_s = 0;
   std::size_t bytes = 0;
+  HitCount hits;  // clients' lookups that it answered since it is in memory; kept nowhere else
 };
 
-/// Shared, and never changed once it is stored: a value being read outlives its eviction.
+/// Shared, and never changed once it is stored, but for its hits: a value being read outlives its eviction.
 using EntryPtr = std::shared_ptr<const Entry>;
 
 }  // namespace pmt::response_cache

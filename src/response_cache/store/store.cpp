@@ -198,6 +198,13 @@ std::optional<Miss> Store::unusable(Shard& home, Node& node, const LookupOptions
 }
 
 Found Store::find(const Key& key, const LookupOptions& options) {
+  Found found = look_up(key, options);
+  // Outside of the lock: whoever asked reads the entry next, so its cache line is fetched once.
+  if (found && options.asker == Asker::kClient) found.entry->hits.add();
+  return found;
+}
+
+Found Store::look_up(const Key& key, const LookupOptions& options) {
   Shard& home = shard(key);
   NodePtr expired;  // freed after the lock
   const std::lock_guard lock(home.mutex);
@@ -219,6 +226,11 @@ Store::Peeked Store::peek(const Key& key) const {
   const NodePtr* const found = home.nodes.find(key);
   if (found == nullptr) return {};
   return {.held = true, .live = (*found)->expires_at > clock_.now() ? entry_in(*found) : nullptr};
+}
+
+std::optional<std::uint64_t> Store::hits(const Key& key) const {
+  const EntryPtr entry = peek(key).live;
+  return entry == nullptr ? std::nullopt : std::optional(entry->hits.get());
 }
 
 /// Links `entry` if this shard alone can make room for it. Needs its lock.

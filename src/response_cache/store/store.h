@@ -130,6 +130,8 @@ class Store {
     EntryPtr live = nullptr;
   };
   Peeked peek(const Key& key) const;
+  /// The entry's hits; null: it isn't here.
+  std::optional<std::uint64_t> hits(const Key& key) const;
 
   /// Keeps `entry`, replacing what was there; false: it wasn't admitted. Errors: larger than the byte limit
   /// (kTooLarge); the previous entry is untouched.
@@ -162,6 +164,7 @@ class Store {
   class Room;
   using NodePtr = std::shared_ptr<Node>;
 
+  Found look_up(const Key& key, const LookupOptions& options);
   Shard& shard(const Key& key) const;
   std::atomic<std::uint64_t>& changes_of(const Key& key) const;
   std::optional<Miss> unusable(Shard& home, Node& node, const LookupOptions& options, bool& stale,
