@@ -1,9 +1,12 @@
 // ./dev bench decode: one sequence, prefill and decoding, ours and llama.cpp's in one process, on the same
 // file, threads and context, alternating so that a drift of the machine's speed hits both. Ours is asked by ordinary
 // requests, and its times are those that its answers report. llama.cpp runs with each of its KV settings (f16 with
-// and without flash attention); the ratio is against the best of them.
+// and without flash attention); the ratio is against the best of them. read_roofline_share: what a token reads (the
+// file, since these models' output matrix is their embedding, and the keys and values), over what this machine reads
+// in the same run, of the time that it took.
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,6 +21,7 @@
 #include "engine/shipped_calibration.h"
 #include "lab/llama_reference.h"
 #include "lab/measure.h"
+#include "lab/read_bandwidth.h"
 #include "llm/sinks.h"
 
 namespace pmt::bench {
@@ -32,6 +36,8 @@ constexpr double kRatios[] = {8, 64};
 struct Speed {
   double prefill_s = 0;
   double decode_s = 0;                 // per token
+  double kv_bytes = 0;                 // exact
+  double bandwidth = 0;                // bytes a second that can be read, measured beside it
   double compressed_decode_s[2] = {};  // at kRatios
   double ratio_achieved[2] = {};
   double compression_s = 0;       // reading the question and compressing what was read before, at kRatios[0]
@@ -60,6 +66,7 @@ class Ours {
     const Answered exact = ask(tokens, depth, {1, llm::KvMode::kExact});
     speed.prefill_s = exact.prefill_s;
     speed.decode_s = exact.token_s;
+    speed.kv_bytes = exact.kv_bytes;
     speed.repeated_prefill_s = ask(tokens, depth, {1, llm::KvMode::kExact}).prefill_s;
     for (std::size_t i = 0; i < ratios_.size(); ++i) {
       const Answered compressed = ask(tokens, depth, {ratios_[i], llm::KvMode::kQueryAware});
@@ -72,7 +79,7 @@ class Ours {
 
  private:
   struct Answered {
-    double prefill_s = 0, token_s = 0, ratio = 1;
+    double prefill_s = 0, token_s = 0, ratio = 1, kv_bytes = 0;
   };
   Answered ask(const std::vector<std::int32_t>& tokens, int depth, llm::KvOptions kv) {
     llm::Request request;
@@ -94,7 +101,7 @@ class Ours {
     constexpr double kMs = 1e-3;
     const double steps = std::max<double>(1, static_cast<double>(done.usage.completion_tokens) - 1);
     return {report.timing->prefill_ms * kMs, report.timing->decode_ms * kMs / steps,
-            report.kv->ratio_achieved};
+            report.kv->ratio_achieved, static_cast<double>(report.kv->bytes)};
   }
 
   std::span<const double> ratios_;
@@ -124,6 +131,8 @@ Speed median_of(const std::vector<Speed>& runs) {
   Speed out;
   out.prefill_s = of([](const Speed& s) { return s.prefill_s; });
   out.decode_s = of([](const Speed& s) { return s.decode_s; });
+  out.kv_bytes = of([](const Speed& s) { return s.kv_bytes; });
+  out.bandwidth = of([](const Speed& s) { return s.bandwidth; });
   out.compression_s = of([](const Speed& s) { return s.compression_s; });
   out.repeated_prefill_s = of([](const Speed& s) { return s.repeated_prefill_s; });
   for (std::size_t i = 0; i < std::size(kRatios); ++i) {
@@ -158,6 +167,7 @@ int bench(std::vector<std::string> args) {
   }
   Ours ours(path, threads, ratios);
   const int vocabulary = (*plain)->vocabulary();
+  const auto file_bytes = static_cast<double>(std::filesystem::file_size(path));
   Result result{.name = "decode", .seed = 1, .rows = {}, .targets = {}};
   for (const std::string& each : contexts) {
     const int context = std::stoi(each);
@@ -168,6 +178,7 @@ int bench(std::vector<std::string> args) {
     for (int i = 0; i < repeats; ++i) {
       progress(fmt::format("context {}: run {} of {}", context, i + 1, repeats));
       mine.push_back(ours.run(tokens, depth));
+      mine.back().bandwidth = read_bandwidth(threads);
       theirs_plain.push_back(run(**plain, tokens, depth));
       theirs_flash.push_back(run(**flash, tokens, depth));
     }
@@ -178,6 +189,8 @@ int bench(std::vector<std::string> args) {
     row["tokens_per_s"] = 1 / us.decode_s;
     row["llama_cpp_tokens_per_s"] = llama_decode;
     row["ratio_vs_llama_cpp"] = 1 / us.decode_s / llama_decode;
+    row["read_roofline_share"] = (file_bytes + us.kv_bytes) / us.bandwidth / us.decode_s;
+    row["read_bytes_per_s"] = us.bandwidth;
     row["prefill_tokens_per_s"] = depth / us.prefill_s;
     row["prefill_llama_cpp_tokens_per_s"] = llama_prefill;
     row["prefill_ratio_vs_llama_cpp"] = depth / us.prefill_s / llama_prefill;
@@ -208,6 +221,7 @@ int bench(std::vector<std::string> args) {
     result.rows.push_back(row);
     for (std::size_t i = 0; i < ratios.size(); ++i) {
       row["kv"] = fmt::format("{}x", ratios[i]);
+      row.erase("read_roofline_share");
       row["tokens_per_s"] = 1 / us.compressed_decode_s[i];
       row["ratio_vs_llama_cpp"] = 1 / us.compressed_decode_s[i] / llama_decode;
       row["kv_ratio_achieved"] = us.ratio_achieved[i];

@@ -22,6 +22,7 @@
 #include "bench/serve_end_to_end.h"
 #include "bench/serve_steady.h"
 #include "lab/measure.h"
+#include "lab/read_bandwidth.h"
 
 namespace pmt::bench {
 using namespace lab;
@@ -30,33 +31,6 @@ namespace {
 constexpr int kCompressedRequests = 32;  // end to end, in the memory of eight exact ones
 constexpr int kContextMin = 128;
 constexpr std::pair<double, double> kAsked[] = {{1, 2}, {8, 4}, {64, 7}};  // ratio, times llama.cpp
-
-/// Bytes a second that all threads together read from memory.
-double bandwidth(int threads) {
-  const std::size_t words = (std::size_t{256} << 20) / sizeof(std::uint64_t);
-  std::vector<std::uint64_t> data(words, 1);
-  std::vector<double> rates;
-  for (int round = 0; round < 5; ++round) {
-    std::vector<std::thread> readers;
-    std::vector<std::uint64_t> sums(static_cast<std::size_t>(threads) * 8);
-    const Stopwatch watch;
-    for (int t = 0; t < threads; ++t) {
-      readers.emplace_back([&, t] {
-        const std::size_t share = words / static_cast<std::size_t>(threads);
-        std::uint64_t lanes[32] = {};
-        const std::uint64_t* from = data.data() + share * static_cast<std::size_t>(t);
-        for (std::size_t i = 0; i + 32 <= share; i += 32) {
-          for (std::size_t j = 0; j < 32; ++j) lanes[j] += from[i + j];
-        }
-        for (const std::uint64_t lane : lanes) sums[static_cast<std::size_t>(t) * 8] += lane;
-      });
-    }
-    for (auto& reader : readers) reader.join();
-    rates.push_back(static_cast<double>(words * sizeof(std::uint64_t)) / watch.seconds());
-    if (sums[0] == 0) std::exit(1);  // so that the reading isn't left out
-  }
-  return median(rates);
-}
 
 /// What this machine can do at best.
 struct Rates {
@@ -76,8 +50,9 @@ nlohmann::ordered_json row_of(const char* what, double ratio, int concurrent, do
 
 Rates measure_steady(const SteadyOptions& options, Result& result) {
   SteadyDecode ours(options);
-  const Rates rates{
-      .read = bandwidth(options.threads), .matmul = ours.matmul_rate(), .weight_bytes = ours.weight_bytes()};
+  const Rates rates{.read = read_bandwidth(options.threads),
+                    .matmul = ours.matmul_rate(),
+                    .weight_bytes = ours.weight_bytes()};
   double llama = 0;
   for (const bool flash : {false, true}) {
     progress(fmt::format("llama.cpp, flash attention {}", flash ? "on" : "off"));
