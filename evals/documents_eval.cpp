@@ -86,7 +86,7 @@ class Door {
                     {"stream", true},
                     {"stream_options", {{"include_usage", true}}},
                     {"temperature", 0},
-                    {"max_tokens", 16},
+                    {"max_tokens", 24},
                     {"stop", {"\n"}},
                     {"messages", {{{"role", "user"}, {"content", item.question}}}},
                     {"permutation", {{"knowledge", {kDomain}}, {"documents", {{"attach", attach}}}}}};
