@@ -72,7 +72,7 @@ READ = {
                             "kOutputFormat": ["output_config.format", "output_format"], "read_metadata": ["metadata"],
                             "read_context_management": ["context_management"]}.items()},
     **{f"api/messages/message_blocks.cpp: {one}": ("MessageBlock",)
-       for one in ("kText", "kImage", "kDocument", "kToolUse", "kToolResult", "kThinking", "kRedacted")},
+       for one in ("kText", "kImage", "kDocument", "kToolUse", "kToolResult", "kThoughtRules", "kRedacted")},
     "api/messages/message_blocks.cpp: kSource": ("MessageBlock.source",),
     "api/messages/message_blocks.cpp: kEnvelope": ("MessageItem",),
 }  # fmt: skip

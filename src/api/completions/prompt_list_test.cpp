@@ -24,7 +24,9 @@ std::vector<Prompt> prompts(std::size_t count) {
 TEST(PromptList, ChoicesComeInThePromptsOrder) {
   ScriptedCompleter model;
   const auto sink = std::make_shared<llm::CollectingSink>();
-  complete_each(model, {.n = 2}, {{.text = "a"}, {.tokens = {1, 2}}}, sink, {});
+  llm::Request two;
+  two.n = 2;
+  complete_each(model, std::move(two), {{.text = "a"}, {.tokens = {1, 2}}}, sink, {});
   ASSERT_EQ(model.calls(), 2);
   EXPECT_EQ(model.call(0).request.prompt, "a");
   EXPECT_EQ(model.call(1).request.prompt, "");
@@ -124,7 +126,10 @@ TEST(PromptList, AnswersFromManyThreadsAreOneStream) {
 TEST(PromptList, ACacheStatusHoldsForEach) {
   const auto part = [](llm::CacheStatus status) {
     llm::Done done;
-    done.report.cache = llm::CacheReport{.status = status, .key = "k", .tokens_saved = 3};
+    done.report.cache.emplace();
+    done.report.cache->status = status;
+    done.report.cache->key = "k";
+    done.report.cache->tokens_saved = 3;
     return done;
   };
   using llm::CacheStatus;

@@ -30,9 +30,9 @@ class FieldNames {
 };
 
 struct ChatPart {
-  std::string text;  // of a text part
-  std::string json;  // of any other: the whole part; "": it is text
-  std::string own;   // its path
+  std::string text = {};  // of a text part
+  std::string json = {};  // of any other: the whole part; "": it is text
+  std::string own = {};   // its path
 };
 
 struct ChatCall {

@@ -109,7 +109,7 @@ constexpr Rule<Block> kToolResult[] = {
     {"cache_control", read_cache_control},
     {"toolset_name", passed_over},
 };
-constexpr Rule<Block> kThinking[] = {
+constexpr Rule<Block> kThoughtRules[] = {
     {"type", passed_over},
     {"thinking", [](Json v, Block& b) { return text(v, kTextMax, b.thinking.emplace()); }},
     {"signature", passed_over},
@@ -132,7 +132,7 @@ std::span<const Rule<Block>> rules_of(Kind kind) {
     case Kind::kToolResult:
       return kToolResult;
     case Kind::kThinking:
-      return kThinking;
+      return kThoughtRules;
     case Kind::kRedacted:
       return kRedacted;
   }

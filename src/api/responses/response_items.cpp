@@ -10,10 +10,10 @@ namespace pmt::api {
 
 /// What any of the known items has.
 struct ResponseItemsReader::Item {
-  std::string own;
-  std::string id, status, role, call_id, name, arguments, encrypted;
-  ResponseParts parts;    // content, or a call's output
-  ResponseParts summary;  // of reasoning
+  std::string own = {};
+  std::string id = {}, status = {}, role = {}, call_id = {}, name = {}, arguments = {}, encrypted = {};
+  ResponseParts parts = {};    // content, or a call's output
+  ResponseParts summary = {};  // of reasoning
   bool has_content = false;
 };
 
