@@ -68,7 +68,7 @@ READ = {
     "api/messages/message_request.cpp: kPassed": MESSAGE,
     "api/messages/message_request.cpp: kTool": ("MessageTool",),
     **{f"api/messages/message_request.cpp: {table}": tuple(f"{one}.{path}" for one in MESSAGE for path in paths)
-       for table, paths in {"kChoice": ["tool_choice"], "kThinking": ["thinking"], "kOutputConfig": ["output_config"],
+       for table, paths in {"kChoice": ["tool_choice"], "kThinkingMembers": ["thinking"], "kOutputConfig": ["output_config"],
                             "kOutputFormat": ["output_config.format", "output_format"], "read_metadata": ["metadata"],
                             "read_context_management": ["context_management"]}.items()},
     **{f"api/messages/message_blocks.cpp: {one}": ("MessageBlock",)

@@ -174,7 +174,7 @@ struct Thinking {
   std::int64_t budget = 0;
 };
 
-constexpr Rule<Thinking> kThinking[] = {
+constexpr Rule<Thinking> kThinkingMembers[] = {
     {"type",
      [](Json v, Thinking& t) {
        return one_of<std::string>(v,
@@ -200,7 +200,7 @@ const char* effort_of(std::int64_t budget) {
 
 base::Status read_thinking(Json value, Draft& d) {
   Thinking thinking;
-  TRY(read_object<Thinking>(value, kThinking, UnknownKeys::kRefused, thinking));
+  TRY(read_object<Thinking>(value, kThinkingMembers, UnknownKeys::kRefused, thinking));
   if (thinking.type.empty()) return below("type", base::invalid("is required"));
   d.omit_thinking = thinking.display == "omitted";
   d.thinking.on = thinking.type != "disabled";
