@@ -13,6 +13,8 @@ namespace pmt::evals {
 namespace {
 
 constexpr std::size_t kShownMax = 3;
+/// As knowledge_cache/documents has them.
+constexpr double kServedBeside = 0.6, kServedNearness = 0.7;
 
 struct Passage {
   const std::string* document = nullptr;
@@ -58,7 +60,7 @@ std::vector<double> mixed(const Scores& of, double share) {
 }
 
 std::vector<Ranking> rankings(bool embeds) {
-  std::vector<Ranking> out{{"words (BM25), as served", [](const Scores& of) { return of.words; }}};
+  std::vector<Ranking> out{{"words (BM25)", [](const Scores& of) { return of.words; }}};
   if (!embeds) return out;
   out.push_back({"embedding alone", [](const Scores& of) { return of.nearness; }});
   out.push_back({"both, by reciprocal places", [](const Scores& of) {
@@ -67,6 +69,15 @@ std::vector<Ranking> rankings(bool embeds) {
                    std::vector<double> sum(words.size());
                    for (std::size_t i = 0; i < sum.size(); ++i)
                      sum[i] = 1 / (kDamping + words[i]) + 1 / (kDamping + near[i]);
+                   return sum;
+                 }});
+  out.push_back({"as served: of those that fit by words the nearest", [](const Scores& of) {
+                   std::vector<double> sum = mixed(of, kServedNearness);
+                   const double best = *std::ranges::max_element(of.words);
+                   for (std::size_t i = 0; i < sum.size(); ++i) {
+                     if (of.words[i] < kServedBeside * best)
+                       sum[i] = of.words[i] / best - 2;  // behind all of those
+                   }
                    return sum;
                  }});
   for (const double share : {0.3, 0.5, 0.7}) {

@@ -4,7 +4,6 @@
 #include <optional>
 #include <utility>
 
-#include "knowledge_cache/documents/attach.h"
 #include "llm/shown_passages.h"
 
 namespace pmt::knowledge_cache {
@@ -139,15 +138,23 @@ void RecallingCompleter::start(llm::Request&& request, std::shared_ptr<llm::Sink
   if (!options_.embed || library.space() == nullptr) return decide(waiting, {});
   std::vector<std::string> unknown = library.memo().unknown_of(waiting->inquiry.questions());
   if (unknown.empty()) return decide(waiting, library.memo().rows_of(waiting->inquiry.questions()));
-  options_.embed(unknown, waiting->cancel, [this, waiting, unknown](base::Result<std::vector<float>> rows) {
+  embed(waiting, std::move(unknown),
+        [this, waiting] { decide(waiting, waiting->library.memo().rows_of(waiting->inquiry.questions())); });
+}
+
+/// Into the library's memo; where that fails the memo lacks them when `done` is called.
+void RecallingCompleter::embed(const std::shared_ptr<Waiting>& waiting, std::vector<std::string> texts,
+                               std::function<void()> done) {
+  const auto embedded = [this, waiting, texts,
+                         done = std::move(done)](base::Result<std::vector<float>> rows) {
     if (!rows && rows.error().code != base::Code::kCancelled) {
       ++embed_failures_;
       if (options_.usage != nullptr) options_.usage->add_failure();
     }
-    if (rows) waiting->library.memo().add(unknown, *rows);
-    decide(waiting,
-           rows ? waiting->library.memo().rows_of(waiting->inquiry.questions()) : std::vector<float>{});
-  });
+    if (rows) waiting->library.memo().add(texts, *rows);
+    done();
+  };
+  options_.embed(texts, waiting->cancel, embedded);
 }
 
 void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const std::vector<float>& rows) {
@@ -172,10 +179,14 @@ void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const s
                              .who = {.model = options_.model, .tenant = request.tenant, .key = request.key}});
     }
   }
-  if (!request.recall) attach(*waiting);
+  if (request.recall) return go_on(waiting);
+  attach(waiting);
+}
+
+void RecallingCompleter::go_on(const std::shared_ptr<Waiting>& waiting) {
   gate_ns_ += (clock_.now() - waiting->begin).count();
   if (waiting->report.packs == 0) return hand_over(waiting, false);
-  packs_.prepare(request, waiting->cancel,
+  packs_.prepare(waiting->request, waiting->cancel,
                  [this, waiting](bool just_read) { hand_over(waiting, just_read); });
 }
 
@@ -192,10 +203,25 @@ void RecallingCompleter::hand_over(const std::shared_ptr<Waiting>& waiting, bool
   inner_.start(std::move(waiting->request), std::move(sink), waiting->cancel);
 }
 
-void RecallingCompleter::attach(Waiting& waiting) {
+void RecallingCompleter::attach(const std::shared_ptr<Waiting>& waiting) {
+  Candidates found =
+      candidates_of(waiting->request, conversation_of(waiting->request), waiting->inquiry.domains());
+  if (found.empty()) return go_on(waiting);
+  EmbeddingMemo& memo = waiting->library.memo();
+  const std::vector<std::string> texts =
+      options_.embed && found.need_nearness() ? found.texts() : std::vector<std::string>();
+  std::vector<std::string> unknown = memo.unknown_of(texts);
+  auto then = [this, waiting, texts, found = std::move(found)] {
+    show(*waiting, found, waiting->library.memo().rows_of(texts));
+    go_on(waiting);
+  };
+  if (unknown.empty()) return then();
+  embed(waiting, std::move(unknown), std::move(then));
+}
+
+void RecallingCompleter::show(Waiting& waiting, Candidates found, const std::vector<float>& rows) {
   llm::Request& request = waiting.request;
-  Attachment attachment = attachment_of(request, conversation_of(request), waiting.inquiry.domains());
-  if (attachment.passages.empty()) return;
+  Attachment attachment = attachment_of(std::move(found), rows);
   ++shown_;
   passages_ += attachment.passages.size();
   if (options_.usage != nullptr) {

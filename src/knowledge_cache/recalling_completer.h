@@ -1,11 +1,13 @@
 // The knowledge cache in front of a local model: what a request's text recalls is written into the request
 // (llm::Recall), and what was recalled is written into its report.
 //
-// Where no fact answers, the passages of documents that may are shown to the model (documents/attach.h).
+// Where no fact answers, the passages of documents that may are shown to the model (documents/attach.h): found by words,
+// and where several are, put in order by nearness as well.
 //
 // A request that names no domain passes through untouched. One whose text names nothing that was taught goes
 // to the model as it came, so its answer has the same bits as without the domain. A gate that needs to embed
-// a question waits for the embedder; if that fails, phrasings that were taught word for word still fire.
+// a question waits for the embedder; if that fails, phrasings that were taught word for word still fire, and words alone
+// put passages in order.
 // Thread-safety: start from any thread. `inner`, `library` and the embedder outlive every request.
 #pragma once
 
@@ -18,6 +20,7 @@
 #include "base/clock.h"
 #include "base/usage_counter.h"
 #include "knowledge_cache/document_request.h"
+#include "knowledge_cache/documents/attach.h"
 #include "knowledge_cache/documents/pack_reader.h"
 #include "knowledge_cache/library.h"
 #include "knowledge_cache/pack_references.h"
@@ -62,8 +65,13 @@ class RecallingCompleter final : public llm::Completer {
 
  private:
   struct Waiting;
+  void embed(const std::shared_ptr<Waiting>& waiting, std::vector<std::string> texts,
+             std::function<void()> done);
   void decide(const std::shared_ptr<Waiting>& waiting, const std::vector<float>& rows);
-  void attach(Waiting& waiting);
+  /// Finds what of documents is shown, perhaps by the embedder, and goes on.
+  void attach(const std::shared_ptr<Waiting>& waiting);
+  void show(Waiting& waiting, Candidates found, const std::vector<float>& rows);
+  void go_on(const std::shared_ptr<Waiting>& waiting);
   void hand_over(const std::shared_ptr<Waiting>& waiting, bool just_read);
 
   llm::Completer& inner_;

@@ -121,6 +121,28 @@ def documents_of(more):
     return (more.get("engine") or {}).get("documents")
 
 
+HARBOUR = """# Notes of the harbour
+
+## Price board
+
+The price board of the ferry stands at the quay. The price board of the ferry shows every price of the ferry in white chalk,
+and the board is wiped each night.
+
+## Crossing
+
+Crossing with the ferry costs nine crowns for an adult and four for a child.
+"""
+
+
+def test_of_two_that_fit_by_words_the_nearer_is_the_best(http, client):
+    """The board has the question's words more often, the crossing its answer. The best stands last."""
+    learn(http, "harbour", "notes.md", HARBOUR)
+    _, more = asked(client, "What is the price of the ferry for an adult?", domains=("harbour",), max_tokens=2)
+    places = [HARBOUR.encode()[one["begin"] : one["end"]] for one in documents_of(more)["sources"]]
+    assert [b"chalk" in place for place in places] == [True, False] and b"nine crowns" in places[1]
+    http.delete("/v1/knowledge/harbour")
+
+
 def test_an_answer_names_the_passage_that_it_was_shown(client, http, handbook):
     said, more = asked(client, QUESTION, "text")
     shown = documents_of(more)

@@ -1,8 +1,12 @@
 #include "knowledge_cache/documents/attach.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <string_view>
+#include <utility>
 
+#include "base/utf8.h"
 #include "knowledge_cache/document_request.h"
 
 namespace pmt::knowledge_cache {
@@ -15,37 +19,72 @@ std::string_view question_of(const llm::Request& request, const Conversation& co
   return conversation.turns.back();
 }
 
-struct Candidate {
-  const Domain* domain = nullptr;
-  Documents::Found found;
-};
+/// What is embedded of a passage at most: an embedder reads 512 tokens, and fails beyond.
+constexpr std::size_t kEmbeddedBytesMax = 1'500;
+/// What nearness weighs beside words (measured in note 0046).
+constexpr double kNearness = 0.7;
+
+/// Scores of two indices don't compare, shares of one question do.
+void weigh_words(std::vector<Candidates::One>& passages) {
+  const bool several = !passages.empty() && passages.front().domain != passages.back().domain;
+  double best = 0;
+  for (Candidates::One& one : passages) {
+    one.words = several ? one.found.covered : one.found.score;
+    best = std::max(best, one.words);
+  }
+  for (Candidates::One& one : passages) one.words /= best;
+  std::ranges::stable_sort(passages, std::ranges::greater(), &Candidates::One::words);
+}
+
+void weigh_nearness(std::vector<Candidates::One>& passages, const std::vector<float>& rows) {
+  const std::size_t width = rows.size() / (passages.size() + 1);
+  std::vector<std::pair<double, Candidates::One>> weighed;
+  for (std::size_t i = 0; i < passages.size(); ++i) {
+    const float* const row = rows.data() + (i + 1) * width;
+    const double nearness = std::inner_product(row, row + width, rows.data(), 0.0);
+    weighed.emplace_back((1 - kNearness) * passages[i].words + kNearness * nearness, passages[i]);
+  }
+  std::ranges::stable_sort(weighed, std::ranges::greater(), [](const auto& one) { return one.first; });
+  for (std::size_t i = 0; i < passages.size(); ++i) passages[i] = weighed[i].second;
+}
 
 }  // namespace
 
-Attachment attachment_of(const llm::Request& request, const Conversation& conversation,
+std::vector<std::string> Candidates::texts() const {
+  std::vector<std::string> out{question};
+  for (const One& one : passages) {
+    const Documents& documents = *one.domain->documents();
+    const Documents::Passage& passage = documents.passages()[one.found.passage];
+    std::string text = passage.headings;
+    text += documents.text_of(passage);
+    out.emplace_back(base::cut_utf8(text, kEmbeddedBytesMax));
+  }
+  return out;
+}
+
+Candidates candidates_of(const llm::Request& request, const Conversation& conversation,
                          const Domains& domains) {
-  const std::string_view question = question_of(request, conversation);
-  std::vector<Candidate> candidates;
+  Candidates out{.question = std::string(question_of(request, conversation)), .passages = {}};
   for (const auto& domain : domains) {
-    if (question.empty() || domain->documents() == nullptr) continue;
-    for (const Documents::Found& found : domain->documents()->find(question))
-      candidates.push_back({domain.get(), found});
+    if (out.question.empty() || domain->documents() == nullptr) continue;
+    for (const Documents::Found& found : domain->documents()->find(out.question))
+      out.passages.push_back({.domain = domain.get(), .found = found});
   }
-  // Scores of two indices don't compare, shares of one question do.
-  const bool several = !candidates.empty() && candidates.front().domain != candidates.back().domain;
-  if (several) {
-    std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-      return a.found.covered > b.found.covered;
-    });
-  }
-  if (candidates.size() > kPassagesMax) candidates.resize(kPassagesMax);
-  std::reverse(candidates.begin(), candidates.end());
+  weigh_words(out.passages);
+  if (out.passages.size() > kRankedMax) out.passages.resize(kRankedMax);
+  return out;
+}
+
+Attachment attachment_of(Candidates found, const std::vector<float>& rows) {
+  if (!rows.empty()) weigh_nearness(found.passages, rows);
+  if (found.passages.size() > kPassagesMax) found.passages.resize(kPassagesMax);
+  std::ranges::reverse(found.passages);
   Attachment out;
-  for (const auto& [domain, found] : candidates) {
-    const Documents& documents = *domain->documents();
-    const Documents::Passage& passage = documents.passages()[found.passage];
+  for (const Candidates::One& one : found.passages) {
+    const Documents& documents = *one.domain->documents();
+    const Documents::Passage& passage = documents.passages()[one.found.passage];
     out.passages.emplace_back(documents.text_of(passage));
-    out.sources.push_back({.domain = domain->origin().name,
+    out.sources.push_back({.domain = one.domain->origin().name,
                            .document = documents.list()[passage.document]->name,
                            .passage = passage.number,
                            .begin = passage.begin,

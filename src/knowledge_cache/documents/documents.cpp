@@ -21,7 +21,7 @@ Documents::Documents(List list) : list_(std::move(list)) {
     bytes_ += text.size();
     std::size_t number = 0;
     for (const text::Passage& passage : text::passages_of(text)) {
-      passages_.push_back({d, number++, passage.begin, passage.end, passage.goes_on});
+      passages_.push_back({d, number++, passage.begin, passage.end, passage.goes_on, passage.headings});
       // What it is about stands above it, not in it.
       index_.add(passage.headings + text.substr(passage.begin, passage.end - passage.begin));
     }
@@ -47,7 +47,7 @@ std::size_t Documents::passages_of(const Document& document) const {
 std::vector<Documents::Found> Documents::find(std::string_view question) const {
   std::vector<Found> found;
   if (question.size() > kQuestionBytesMax) return found;
-  for (const text::Bm25::Hit& hit : index_.search(question, kPassagesMax)) {
+  for (const text::Bm25::Hit& hit : index_.search(question, kRankedMax)) {
     const bool counts = found.empty() ? hit.covered >= kCoveredMin : hit.score >= kBeside * found[0].score;
     if (!counts) break;
     found.push_back({hit.passage, hit.score, hit.covered});

@@ -23,7 +23,8 @@ class Documents {
     std::size_t document = 0;  // index into list()
     std::size_t number = 0;    // of the document's, from 0
     std::size_t begin = 0, end = 0;
-    bool goes_on = false;  // the later part of a paragraph
+    bool goes_on = false;       // the later part of a paragraph
+    std::string headings = {};  // above it: what it is about
   };
   struct Found {
     std::size_t passage = 0;  // index into passages()
@@ -40,8 +41,8 @@ class Documents {
   /// Of the texts.
   std::size_t bytes() const { return bytes_; }
 
-  /// What may answer the question, best first: one passage where it stands out, else two or three. Empty: nothing is
-  /// found with confidence.
+  /// What may answer the question, best first: one passage where it stands out, else some, kRankedMax at most. Empty:
+  /// nothing is found with confidence.
   std::vector<Found> find(std::string_view question) const;
 
  private:
@@ -53,6 +54,6 @@ class Documents {
 
 /// Questions that are asked in more bytes hold a text of their own.
 inline constexpr std::size_t kQuestionBytesMax = 1'000;
-inline constexpr std::size_t kPassagesMax = 3;
+inline constexpr std::size_t kRankedMax = 12;
 
 }  // namespace pmt::knowledge_cache

@@ -83,12 +83,42 @@ TEST(Attach, PutsTheBestLast) {
           "b.md", "Visitors wear a badge of some colour at the desk, says the old book of the house."))};
   const auto domain = std::make_shared<const Domain>(Domain::Origin{"acme", "m", "", "v", 0}, Domain::Slots(),
                                                      std::make_shared<const Documents>(list));
-  const Attachment shown = attachment_of(request, conversation_of(request), {domain});
+  const Candidates found = candidates_of(request, conversation_of(request), {domain});
+  const Attachment shown = attachment_of(found, {});
   ASSERT_EQ(shown.sources.size(), 2U);
   EXPECT_EQ(shown.sources.back().document, "a.md");
   EXPECT_EQ(shown.passages.back(), list[0]->text);
+  // What the embedder finds nearer wins over some words.
+  ASSERT_TRUE(found.need_nearness());
+  EXPECT_THAT(found.texts(), testing::ElementsAre(request.messages[0].content, list[0]->text, list[1]->text));
+  EXPECT_EQ(attachment_of(found, {1, 0, 0, 1, 1, 0}).sources.back().document, "b.md");
+  EXPECT_EQ(attachment_of(found, {1, 0, 1, 0, 1, 0}).sources.back().document, "a.md") << "equally near";
   request.options.set(DocumentRequest{.attach = DocumentUse::kOff});
-  EXPECT_TRUE(attachment_of(request, conversation_of(request), {domain}).sources.empty());
+  EXPECT_TRUE(candidates_of(request, conversation_of(request), {domain}).empty());
+}
+
+TEST(Attach, ShowsAtMostThreeOfManyThatFit) {
+  llm::Request request;
+  request.messages.push_back(
+      {.role = "user", .content = "What colour is the badge?", .name = {}, .tool_call_id = {}});
+  Documents::List list;
+  for (int i = 0; i < 20; ++i)
+    list.push_back(std::make_shared<const Document>(
+        document(fmt::format("{}.md", i), fmt::format("The badge of house {} has a colour.", i))));
+  const auto domain = std::make_shared<const Domain>(Domain::Origin{"acme", "m", "", "v", 0}, Domain::Slots(),
+                                                     std::make_shared<const Documents>(list));
+  const Candidates found = candidates_of(request, conversation_of(request), {domain});
+  ASSERT_EQ(found.passages.size(), kRankedMax);
+  std::vector<float> rows(2 * (1 + kRankedMax), 0);
+  rows[0] = 1;
+  for (const std::size_t near : {7U, 3U, 9U}) rows[2 * (1 + near)] = 0.5F + 0.01F * static_cast<float>(near);
+  const Attachment shown = attachment_of(found, rows);
+  ASSERT_EQ(shown.passages.size(), kPassagesMax);
+  std::vector<std::string> wanted;
+  for (const std::size_t near : {3U, 7U, 9U})
+    wanted.emplace_back(
+        domain->documents()->text_of(domain->documents()->passages()[found.passages[near].found.passage]));
+  EXPECT_EQ(shown.passages, wanted) << "the nearest, the best last";
 }
 
 TEST(Pack, HoldsDocuments) {
