@@ -1,5 +1,6 @@
 """The real server with the real model, started once for all tests, and clients for it."""
 
+import functools
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import uuid
 import httpx
 import openai
 import pytest
+from httpx._transports import default
 
 from redis_server import Redis, program
 from server import MODEL, RunningServer
@@ -21,6 +23,9 @@ MODEL_FILE = os.environ.get("PERMUTATION_MODEL", "")
 EMBEDDER_FILE = os.environ.get("PERMUTATION_EMBEDDER", "")
 # What runs the model: e2e.libllama sets "libllama", for the tests that aren't about our pages.
 RUNTIME = os.environ.get("PERMUTATION_TEST_RUNTIME", "auto")
+
+# Each client, also that of one httpx.get(), reads the system's certificates: 22 ms of a processor, thousands of times.
+default.create_ssl_context = functools.cache(default.create_ssl_context)
 
 CONFIG = """
 [server]
