@@ -19,9 +19,9 @@ namespace {
 using llm::Request;
 using Form = llm::ResponseFormat::Kind;
 
-constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kCountMax = std::numeric_limits<std::int32_t>::max();
 constexpr std::size_t kGrammarBytesMax = 1 << 20;
-constexpr std::size_t kChoicesMax = 2'000;
+constexpr std::size_t kOthersChoicesMax = 2'000;
 constexpr std::size_t kTokensMax = 1 << 18;
 constexpr std::size_t kBreakersMax = 64;
 
@@ -64,7 +64,7 @@ base::Status text_form(Json value, Request& r) {
 template <const char* kName>
 base::Status choice_form(Json value, Request& r) {
   llm::ResponseFormat form{.kind = Form::kChoice, .schema = {}, .sent = {}};
-  TRY(read_array(value, kChoicesMax,
+  TRY(read_array(value, kOthersChoicesMax,
                  [&form](Json item) { return text(item, kGrammarBytesMax, form.choices.emplace_back()); }));
   if (form.choices.empty()) return {};
   return set_form(r, kName, std::move(form));
@@ -92,7 +92,7 @@ constexpr Rule<Request> kOutputsRules[] = {
 base::Status read_tokens(Json value, std::vector<std::int32_t>& out) {
   out.clear();
   return read_array(value, kTokensMax,
-                    [&out](Json item) { return integer(item, 0, kInt32Max, out.emplace_back()); });
+                    [&out](Json item) { return integer(item, 0, kCountMax, out.emplace_back()); });
 }
 
 base::Status read_breakers(Json value, Request& r) {
@@ -102,7 +102,7 @@ base::Status read_breakers(Json value, Request& r) {
 }
 
 constexpr Range kShare = {.min = 0, .max = 1};
-constexpr Range kNotNegative = {.min = 0, .max = 1e6};
+constexpr Range kFromZero = {.min = 0, .max = 1e6};
 
 base::Status read_repetition(Json value, Request& r) {
   return number(value, {.min = 0.001, .max = 100}, r.sampling.repetition_penalty);
@@ -119,23 +119,23 @@ constexpr Rule<Request> kActedOn[] = {
      [](Json v, Request& r) { return read_object<Request>(v, kOutputsRules, UnknownKeys::kRefused, r); }},
     {"parallel_tool_calls", [](Json v, Request& r) { return flag(v, r.parallel_tool_calls); }},
     {"ignore_eos", [](Json v, Request& r) { return flag(v, r.ignore_eos); }},
-    {"min_tokens", [](Json v, Request& r) { return integer(v, 0, kInt32Max, r.min_tokens); }},
+    {"min_tokens", [](Json v, Request& r) { return integer(v, 0, kCountMax, r.min_tokens); }},
     {"stop_token_ids", [](Json v, Request& r) { return read_tokens(v, r.stop_token_ids); }},
     {"repetition_penalty", read_repetition},
     {"repeat_penalty", read_repetition},
     {"repeat_last_n",
-     [](Json v, Request& r) { return integer(v, -1, kInt32Max, r.sampling.repetition_last_n); }},
+     [](Json v, Request& r) { return integer(v, -1, kCountMax, r.sampling.repetition_last_n); }},
     {"typical_p", [](Json v, Request& r) { return number(v, kShare, r.sampling.typical_p); }},
     {"top_n_sigma",
      [](Json v, Request& r) { return number(v, {.min = -1, .max = 1e6}, r.sampling.top_n_sigma); }},
     {"xtc_probability", [](Json v, Request& r) { return number(v, kShare, r.sampling.xtc_probability); }},
     {"xtc_threshold", [](Json v, Request& r) { return number(v, kShare, r.sampling.xtc_threshold); }},
-    {"dry_multiplier", [](Json v, Request& r) { return number(v, kNotNegative, r.sampling.dry.multiplier); }},
+    {"dry_multiplier", [](Json v, Request& r) { return number(v, kFromZero, r.sampling.dry.multiplier); }},
     {"dry_base", [](Json v, Request& r) { return number(v, {.min = 1, .max = 1e3}, r.sampling.dry.base); }},
     {"dry_allowed_length",
-     [](Json v, Request& r) { return integer(v, 0, kInt32Max, r.sampling.dry.allowed_length); }},
+     [](Json v, Request& r) { return integer(v, 0, kCountMax, r.sampling.dry.allowed_length); }},
     {"dry_penalty_last_n",
-     [](Json v, Request& r) { return integer(v, -1, kInt32Max, r.sampling.dry.last_n); }},
+     [](Json v, Request& r) { return integer(v, -1, kCountMax, r.sampling.dry.last_n); }},
     {"dry_sequence_breakers", read_breakers},
 };
 

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
 
-struct Draft {
+struct RequestDraft {
   ChatBody body;
   std::vector<ChatMessage> system, messages;
   MessageBlocksOptions blocks;
@@ -103,7 +103,7 @@ void append_tool(std::string& out, const Tool& t) {
   w.end();
 }
 
-base::Status read_tools(Json value, Draft& d) {
+base::Status read_tools(Json value, RequestDraft& d) {
   std::string all = "[";
   std::size_t index = 0;
   const base::Status read = read_array(value, kTextMax, [&](Json item) -> base::Status {
@@ -150,7 +150,7 @@ constexpr Rule<Choice> kChoice[] = {
      }},
 };
 
-base::Status read_tool_choice(Json value, Draft& d) {
+base::Status read_tool_choice(Json value, RequestDraft& d) {
   Choice choice;
   TRY(read_object<Choice>(value, kChoice, UnknownKeys::kRefused, choice));
   if (choice.type.empty()) return below("type", base::invalid("is required"));
@@ -198,7 +198,7 @@ const char* effort_of(std::int64_t budget) {
   return budget <= kMedium ? "medium" : "high";
 }
 
-base::Status read_thinking(Json value, Draft& d) {
+base::Status read_thinking(Json value, RequestDraft& d) {
   Thinking thinking;
   TRY(read_object<Thinking>(value, kThinkingMembers, UnknownKeys::kRefused, thinking));
   if (thinking.type.empty()) return below("type", base::invalid("is required"));
@@ -233,7 +233,7 @@ constexpr Rule<OutputFormat> kOutputFormat[] = {
 };
 
 template <const char* kOwn>
-base::Status read_format(Json value, Draft& d) {
+base::Status read_format(Json value, RequestDraft& d) {
   OutputFormat format;
   TRY(read_object<OutputFormat>(value, kOutputFormat, UnknownKeys::kRefused, format));
   if (format.type.empty()) return below("type", base::invalid("is required"));
@@ -248,9 +248,9 @@ base::Status read_format(Json value, Draft& d) {
 constexpr char kConfigFormat[] = "output_config.format";
 constexpr char kOutputFormatName[] = "output_format";
 
-constexpr Rule<Draft> kOutputConfig[] = {
+constexpr Rule<RequestDraft> kOutputConfig[] = {
     {"effort",
-     [](Json v, Draft& d) {
+     [](Json v, RequestDraft& d) {
        d.own_effort = "output_config.effort";
        return one_of<std::string>(
            v, {{"low", "low"}, {"medium", "medium"}, {"high", "high"}, {"xhigh", "xhigh"}, {"max", "max"}},
@@ -259,24 +259,24 @@ constexpr Rule<Draft> kOutputConfig[] = {
     {"format", read_format<kConfigFormat>},
 };
 
-base::Status read_metadata(Json value, Draft& d) {
-  static constexpr Rule<Draft> kRules[] = {
+base::Status read_metadata(Json value, RequestDraft& d) {
+  static constexpr Rule<RequestDraft> kRules[] = {
       {"user_id",
-       [](Json v, Draft& into) -> base::Status {
+       [](Json v, RequestDraft& into) -> base::Status {
          std::string unused;
          TRY(text(v, 1'024, unused));
          into.body.add("user", simdjson::minify(v), "metadata.user_id");
          return {};
        }},
   };
-  return read_object<Draft>(value, kRules, UnknownKeys::kRefused, d);
+  return read_object<RequestDraft>(value, kRules, UnknownKeys::kRefused, d);
 }
 
 /// Earlier thinking is kept here anyway; other edits of the context would change the answer.
-base::Status read_context_management(Json value, Draft& d) {
-  static constexpr Rule<Draft> kRules[] = {
+base::Status read_context_management(Json value, RequestDraft& d) {
+  static constexpr Rule<RequestDraft> kRules[] = {
       {"edits",
-       [](Json v, Draft&) {
+       [](Json v, RequestDraft&) {
          return read_array(v, 16, [](Json item) -> base::Status {
            std::string_view type;
            if (item["type"].get(type) == simdjson::SUCCESS && type.starts_with("clear_thinking_")) return {};
@@ -284,10 +284,10 @@ base::Status read_context_management(Json value, Draft& d) {
          });
        }},
   };
-  return read_object<Draft>(value, kRules, UnknownKeys::kRefused, d);
+  return read_object<RequestDraft>(value, kRules, UnknownKeys::kRefused, d);
 }
 
-base::Status read_stops(Json value, Draft& d) {
+base::Status read_stops(Json value, RequestDraft& d) {
   if (!value.is_array()) return mismatch("an array of strings", value);
   simdjson::dom::array stops;
   if (value.get(stops) == simdjson::SUCCESS && stops.size() == 0) return {};
@@ -295,7 +295,7 @@ base::Status read_stops(Json value, Draft& d) {
   return {};
 }
 
-base::Status read_messages(Json value, Draft& d) {
+base::Status read_messages(Json value, RequestDraft& d) {
   d.has_messages = true;
   d.messages.clear();
   std::size_t index = 0;
@@ -304,15 +304,15 @@ base::Status read_messages(Json value, Draft& d) {
   });
 }
 
-constexpr Rule<Draft> kRules[] = {
+constexpr Rule<RequestDraft> kRules[] = {
     {"messages", read_messages},
     {"system",
-     [](Json v, Draft& d) {
+     [](Json v, RequestDraft& d) {
        d.system.clear();
        return read_message_system(v, d.blocks, d.system);
      }},
     {"max_tokens",
-     [](Json v, Draft& d) -> base::Status {
+     [](Json v, RequestDraft& d) -> base::Status {
        std::int64_t tokens = 0;
        TRY(integer(v, 1, kInt32Max, tokens));
        d.has_max_tokens = true;
@@ -324,48 +324,50 @@ constexpr Rule<Draft> kRules[] = {
     {"tool_choice", read_tool_choice},
     {"thinking", read_thinking},
     {"output_config",
-     [](Json v, Draft& d) { return read_object<Draft>(v, kOutputConfig, UnknownKeys::kRefused, d); }},
+     [](Json v, RequestDraft& d) {
+       return read_object<RequestDraft>(v, kOutputConfig, UnknownKeys::kRefused, d);
+     }},
     {kOutputFormatName, read_format<kOutputFormatName>},
     {"metadata", read_metadata},
     {"context_management", read_context_management},
     {"service_tier",
-     [](Json v, Draft&) {
+     [](Json v, RequestDraft&) {
        std::string_view word;
        return one_of<std::string_view>(v, {{"auto", ""}, {"standard_only", ""}}, word);
      }},
     {"speed",
-     [](Json v, Draft&) {
+     [](Json v, RequestDraft&) {
        std::string_view word;
        return one_of<std::string_view>(v, {{"standard", ""}}, word);
      }},
-    {"cache_control", [](Json v, Draft&) { return is_object(v); }},
-    {"diagnostics", [](Json v, Draft&) { return is_object(v); }},
-    {"user_profile_id", passed_over<Draft>},
-    {"workspace_id", passed_over<Draft>},
-    {"container", refused<Draft>},
-    {"inference_geo", refused<Draft>},
-    {"mcp_servers", refused<Draft>},
+    {"cache_control", [](Json v, RequestDraft&) { return is_object(v); }},
+    {"diagnostics", [](Json v, RequestDraft&) { return is_object(v); }},
+    {"user_profile_id", passed_over<RequestDraft>},
+    {"workspace_id", passed_over<RequestDraft>},
+    {"container", refused<RequestDraft>},
+    {"inference_geo", refused<RequestDraft>},
+    {"mcp_servers", refused<RequestDraft>},
 };
 
-void take_other(std::string_view name, Json value, Draft& d) {
+void take_other(std::string_view name, Json value, RequestDraft& d) {
   if (std::ranges::find(kPassed, name) != std::end(kPassed)) {
     if (!value.is_null()) d.body.add(name, simdjson::minify(value), std::string(name));
     return;
   }
   if (!d.unknown.message.empty()) return;
   std::vector<std::string_view> known(std::begin(kPassed), std::end(kPassed));
-  for (const Rule<Draft>& rule : kRules) known.push_back(rule.name);
+  for (const Rule<RequestDraft>& rule : kRules) known.push_back(rule.name);
   d.unknown = base::invalid("is no parameter of this API" + suggestion(name, known),
                             name.empty() ? "\"\"" : std::string(name));
 }
 
-base::Status read_root(Json root, const MessageRequestOptions& options, Draft& d) {
+base::Status read_root(Json root, const MessageRequestOptions& options, RequestDraft& d) {
   if (!root.is_object()) return base::invalid("The request's body must be a JSON object.");
   std::string_view model;
   const bool named = root["model"].get(model) == simdjson::SUCCESS;
   const bool remote = named && options.is_remote(model);
   d.blocks.keep_cache_control = remote;
-  TRY(read_object<Draft>(root, kRules, UnknownKeys::kIgnored, d, take_other));
+  TRY(read_object<RequestDraft>(root, kRules, UnknownKeys::kIgnored, d, take_other));
   if (!d.unknown.message.empty()) return d.unknown;
   if (!d.has_messages || d.messages.empty()) {
     return below("messages", base::invalid("is required: send at least one message"));
@@ -383,7 +385,7 @@ base::Status read_root(Json root, const MessageRequestOptions& options, Draft& d
 base::Result<MessageCall> read_message_request(const std::string& body,
                                                const MessageRequestOptions& options) {
   TRY_ASSIGN(const Json root, parse_json(body));
-  Draft d;
+  RequestDraft d;
   if (base::Status s = read_root(root, options, d); !s) return name_field(s.error());
   if (!d.effort.empty()) d.body.add("reasoning_effort", '"' + d.effort + '"', d.own_effort);
   d.body.messages = std::move(d.system);

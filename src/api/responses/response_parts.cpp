@@ -8,10 +8,10 @@
 namespace pmt::api {
 namespace {
 
-enum class Kind { kText, kRefusal, kImage, kFile };
+enum class PartKind { kText, kRefusal, kImage, kFile };
 
 struct Part {
-  Kind kind = Kind::kText;
+  PartKind kind = PartKind::kText;
   std::string text, refusal, image_url, detail, file_data, filename;
   bool has_text = false, has_refusal = false;
 };
@@ -63,15 +63,15 @@ constexpr Rule<Part> kFile[] = {
     {"prompt_cache_breakpoint", passed_over},
 };
 
-std::span<const Rule<Part>> rules_of(Kind kind) {
+std::span<const Rule<Part>> rules_of(PartKind kind) {
   switch (kind) {
-    case Kind::kText:
+    case PartKind::kText:
       return kText;
-    case Kind::kRefusal:
+    case PartKind::kRefusal:
       return kRefusal;
-    case Kind::kImage:
+    case PartKind::kImage:
       return kImage;
-    case Kind::kFile:
+    case PartKind::kFile:
       return kFile;
   }
   return kText;
@@ -83,13 +83,13 @@ base::Status required(bool given, const char* name) {
 
 base::Status check(const Part& part) {
   switch (part.kind) {
-    case Kind::kText:
+    case PartKind::kText:
       return required(part.has_text, "text");
-    case Kind::kRefusal:
+    case PartKind::kRefusal:
       return required(part.has_refusal, "refusal");
-    case Kind::kImage:
+    case PartKind::kImage:
       return required(!part.image_url.empty(), "image_url");
-    case Kind::kFile:
+    case PartKind::kFile:
       return required(!part.file_data.empty(), "file_data");
   }
   return {};
@@ -98,12 +98,12 @@ base::Status check(const Part& part) {
 /// As POST /v1/chat/completions has it; "" for text.
 std::string chat_form(const Part& part) {
   std::string out;
-  if (part.kind == Kind::kText) return out;
+  if (part.kind == PartKind::kText) return out;
   ObjectWriter w(out);
-  if (part.kind == Kind::kRefusal) {
+  if (part.kind == PartKind::kRefusal) {
     w.string("type", "refusal");
     w.string("refusal", part.refusal);
-  } else if (part.kind == Kind::kImage) {
+  } else if (part.kind == PartKind::kImage) {
     w.string("type", "image_url");
     ObjectWriter image(w.member("image_url"));
     image.string("url", part.image_url);
@@ -135,20 +135,20 @@ base::Status read_part(Json value, const std::string& own, ResponseParts& out) {
   Json type;
   Part part;
   if (value["type"].get(type) != simdjson::SUCCESS) return below("type", base::invalid("is required"));
-  const base::Status known = one_of<Kind>(type,
-                                          {{"input_text", Kind::kText},
-                                           {"output_text", Kind::kText},
-                                           {"text", Kind::kText},
-                                           {"summary_text", Kind::kText},
-                                           {"reasoning_text", Kind::kText},
-                                           {"refusal", Kind::kRefusal},
-                                           {"input_image", Kind::kImage},
-                                           {"input_file", Kind::kFile}},
-                                          part.kind);
+  const base::Status known = one_of<PartKind>(type,
+                                              {{"input_text", PartKind::kText},
+                                               {"output_text", PartKind::kText},
+                                               {"text", PartKind::kText},
+                                               {"summary_text", PartKind::kText},
+                                               {"reasoning_text", PartKind::kText},
+                                               {"refusal", PartKind::kRefusal},
+                                               {"input_image", PartKind::kImage},
+                                               {"input_file", PartKind::kFile}},
+                                              part.kind);
   if (!known) return below("type", known.error());
   TRY(read_object<Part>(value, rules_of(part.kind), UnknownKeys::kRefused, part));
   TRY(check(part));
-  const std::string inside = part.kind == Kind::kText ? own + ".text" : own;
+  const std::string inside = part.kind == PartKind::kText ? own + ".text" : own;
   out.parts.push_back({.text = part.text, .json = chat_form(part), .own = inside});
   out.kept.push_back(simdjson::minify(value));
   return {};
