@@ -6,12 +6,14 @@ function(pmt_warnings target)
 endfunction()
 
 # TOGETHER: its sources are compiled five at a time, since reading headers is most of their work; those that are APART
-# use a name that a neighbour uses too.
+# use a name that a neighbour uses too. What is made by the build is apart anyway.
 function(pmt_room name)
   cmake_parse_arguments(A "TOGETHER" "" "SOURCES;APART;LINKS" ${ARGN})
   if(A_SOURCES)
     add_library(pmt_${name} STATIC ${A_SOURCES} ${A_APART})
     if(A_TOGETHER AND PMT_TOGETHER)
+      list(FILTER A_SOURCES INCLUDE REGEX "^${CMAKE_BINARY_DIR}/")
+      list(APPEND A_APART ${A_SOURCES})
       set_target_properties(pmt_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 5)
       set_source_files_properties(${A_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     endif()
