@@ -48,6 +48,7 @@ class ScriptedUpstream:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are two writes: the second would wait 40 ms for an ACK
 
             def log_message(self, *_):
                 pass
