@@ -287,7 +287,7 @@ def test_a_purge_outlives_a_kill_of_who_heard_of_it(start, tmp_path):
     """What was purged does not come back from the disk of a server that was killed just after it had said so."""
     disk = f'path = "{tmp_path / "disk"}"'
     two = start()
-    for i in range(4):
+    for i in range(2):
         one = start(cache=disk)
         assert get(one, "a") is None, i
         until(lambda: shared(two)["servers"] == 2)
