@@ -20,7 +20,7 @@ unsigned char lower(unsigned char c) {
   return static_cast<unsigned char>(std::tolower(c));
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view bare(std::string_view text) {
   const auto begin = text.find_first_not_of(" \t\r\"'*-");
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(" \t\r\"'") - begin + 1);
@@ -66,9 +66,9 @@ class Fields {
       const std::string_view pair = line.substr(0, end);
       const auto at = pair.find(inner);
       if (at == std::string_view::npos) return false;
-      const std::string_view name = trimmed(pair.substr(0, at));
+      const std::string_view name = bare(pair.substr(0, at));
       if (!is_name(name)) return false;
-      all_.push_back({name, trimmed(pair.substr(at + 1))});
+      all_.push_back({name, bare(pair.substr(at + 1))});
       several = several || !same_name(name, all_.front().name);
       if (end == std::string_view::npos) return several;
       line.remove_prefix(end + 1);
@@ -104,7 +104,7 @@ class Table {
     if (line.size() > kHeaderBytesMax || std::ranges::count(line, separator) < 2) return false;
     return each_cell(line,
                      [this](std::string_view cell) {
-                       names_.push_back(trimmed(cell));
+                       names_.push_back(bare(cell));
                        return is_name(names_.back());
                      }) &&
            names_.size() >= 3;
@@ -130,7 +130,7 @@ class Table {
     row_.clear();
     const bool fits = each_cell(line, [this](std::string_view cell) {
       if (row_.size() == names_.size()) return false;
-      row_.push_back({names_[row_.size()], trimmed(cell)});
+      row_.push_back({names_[row_.size()], bare(cell)});
       return true;
     });
     return fits && row_.size() == names_.size() ? Line::kCells : Line::kOther;

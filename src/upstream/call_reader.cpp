@@ -16,7 +16,7 @@ using base::JsonMember;
 
 constexpr std::size_t kCallsMax = 128;
 
-void add_member(std::string& members, std::string_view quoted, std::string_view value) {
+void add_quoted_member(std::string& members, std::string_view quoted, std::string_view value) {
   if (!members.empty()) members += ',';
   members.append(quoted).append(":").append(value);
 }
@@ -72,7 +72,7 @@ base::Result<CallReader::Piece> CallReader::read(std::string_view item) {
       piece.body_name = member.quoted.substr(1, member.quoted.size() - 2);
       body = member.value;
     } else {
-      add_member(piece.more, member.quoted, member.value);
+      add_quoted_member(piece.more, member.quoted, member.value);
     }
   }
   const bool custom = piece.body_name == "custom";
@@ -86,7 +86,7 @@ base::Result<CallReader::Piece> CallReader::read(std::string_view item) {
       piece.arguments =
           member.value.starts_with('"') ? std::string(member.value) : base::json_quoted(member.value);
     } else {
-      add_member(piece.body_more, member.quoted, member.value);
+      add_quoted_member(piece.body_more, member.quoted, member.value);
     }
   }
   return piece;
@@ -129,16 +129,16 @@ CallReader::Call& CallReader::begin(const Piece& piece) {
 void CallReader::add(const Piece& piece, Call& call, bool first, llm::CallPiece& out) {
   std::string body;
   if (call.body_name.empty()) call.body_name = piece.body_name;
-  if (!piece.name.empty() && call.name.empty()) add_member(body, "\"name\"", call.name = piece.name);
+  if (!piece.name.empty() && call.name.empty()) add_quoted_member(body, "\"name\"", call.name = piece.name);
   const bool brings = !piece.arguments.empty() && (first || piece.arguments != "\"\"");
   if (brings || (first && !call.body_name.empty()))
-    add_member(body, piece.arguments_name, brings ? piece.arguments : "\"\"");
+    add_quoted_member(body, piece.arguments_name, brings ? piece.arguments : "\"\"");
   if (!piece.body_more.empty()) body += (body.empty() ? "" : ",") + piece.body_more;
   call.body.add(body);
   call.more.add(piece.more);
   if (brings) call.arguments += text_or_empty(piece.arguments);
   if (first) out.sent = call.head;
-  if (!body.empty()) add_member(out.sent, '"' + call.body_name + '"', '{' + body + '}');
+  if (!body.empty()) add_quoted_member(out.sent, '"' + call.body_name + '"', '{' + body + '}');
   if (!piece.more.empty()) out.sent += (out.sent.empty() ? "" : ",") + piece.more;
 }
 

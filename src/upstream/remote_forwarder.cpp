@@ -44,10 +44,10 @@ struct Endpoint {
 };
 
 /// One request, over all its attempts. Thread-safety: begin() once; then the client's thread.
-class Call final : public net::ExchangeListener, public std::enable_shared_from_this<Call> {
+class ForwardedCall final : public net::ExchangeListener, public std::enable_shared_from_this<ForwardedCall> {
  public:
-  Call(Endpoint& endpoint, llm::Forwarder::Asked asked, const base::CancelToken& cancel,
-       llm::Forwarder::Done done)
+  ForwardedCall(Endpoint& endpoint, llm::Forwarder::Asked asked, const base::CancelToken& cancel,
+                llm::Forwarder::Done done)
       : endpoint_(endpoint), asked_(std::move(asked)), cancel_(cancel), done_(std::move(done)) {}
 
   void begin() {
@@ -164,7 +164,7 @@ class RemoteForwarder final : public llm::Forwarder {
       : endpoint_(std::move(options), std::move(target), client, clock, std::move(random)) {}
   void forward(Asked asked, const base::CancelToken& cancel, Done done) override {
     asked.body = renamed(asked.body, endpoint_.options.model);
-    const auto call = std::make_shared<Call>(endpoint_, std::move(asked), cancel, done);
+    const auto call = std::make_shared<ForwardedCall>(endpoint_, std::move(asked), cancel, done);
     const base::Status entered = endpoint_.queue.enter([call] { call->begin(); });
     if (!entered) done(entered.error());
   }

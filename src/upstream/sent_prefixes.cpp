@@ -11,7 +11,7 @@
 namespace pmt::upstream {
 namespace {
 
-std::uint64_t hash_of(std::string_view text) {
+std::uint64_t text_hash(std::string_view text) {
   return base::DigestHash{}(base::sha256(text));
 }
 
@@ -30,7 +30,7 @@ class Chain {
       link_ += part;
       text.remove_prefix(part.size());
       if (link_.size() < kLinkBytes) continue;
-      blocks_.push_back(hash_of(link_));
+      blocks_.push_back(text_hash(link_));
       begin(blocks_.back());
     }
   }
@@ -58,7 +58,7 @@ std::vector<std::uint64_t> chain_of(const llm::Request& request) {
   std::string seed = request.tenant;
   seed += '\0';
   seed += request.model;
-  Chain chain(hash_of(seed));
+  Chain chain(text_hash(seed));
   if (request.endpoint == llm::Endpoint::kCompletions) {
     chain.add(request.prompt);
     chain.add({reinterpret_cast<const char*>(request.prompt_tokens.data()),

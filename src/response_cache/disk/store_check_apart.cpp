@@ -92,7 +92,7 @@ std::optional<int> end_of(pid_t pid, Steady::time_point deadline) {
   return std::nullopt;
 }
 
-base::Error damaged(std::string what) {
+base::Error found_damaged(std::string what) {
   return {base::Code::kCorrupt, std::move(what)};
 }
 
@@ -112,12 +112,12 @@ base::Status check_store_apart(const std::string& file, const std::vector<std::s
   std::string reason = read_reason(ours.get(), deadline);
   ours.reset();
   const auto status = end_of(*pid, deadline);
-  if (!status) return damaged(fmt::format("looking at it took more than {} ms", patience.count()));
+  if (!status) return found_damaged(fmt::format("looking at it took more than {} ms", patience.count()));
   if (WIFSIGNALED(*status))
-    return damaged(fmt::format("looking at it ended by signal {} ({})", WTERMSIG(*status),
-                               strsignal(WTERMSIG(*status))));
+    return found_damaged(fmt::format("looking at it ended by signal {} ({})", WTERMSIG(*status),
+                                     strsignal(WTERMSIG(*status))));
   if (WEXITSTATUS(*status) == kExitWhole) return {};
-  if (WEXITSTATUS(*status) == kExitDamaged) return damaged(std::move(reason));
+  if (WEXITSTATUS(*status) == kExitDamaged) return found_damaged(std::move(reason));
   return check_store(file);  // the program said nothing of the file
 }
 

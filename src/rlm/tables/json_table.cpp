@@ -12,7 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kObjectBytesMax = 1 << 20, kSniffedBytes = 256 << 10, kListItemsMax = 50, kDepthMax = 8;
+constexpr std::size_t kObjectBytesMax = 1 << 20, kJsonSniffedBytes = 256 << 10, kListItemsMax = 50,
+                      kDepthMax = 8;
 constexpr int kObjectsMin = 4;
 
 /// One object as a row: columns in the order in which they first came.
@@ -223,7 +224,7 @@ std::unique_ptr<TableSource> json_table(std::string_view text) {
   const auto at = text.find_first_not_of(" \t\r\n");
   if (at == std::string_view::npos || (text[at] != '{' && text[at] != '[')) return nullptr;
   text.remove_prefix(at);
-  if (text[0] == '{' && begins_with_lines(text.substr(0, kSniffedBytes)))
+  if (text[0] == '{' && begins_with_lines(text.substr(0, kJsonSniffedBytes)))
     return std::make_unique<JsonLines>(text);
   const auto inside = text.find_first_not_of(" \t\r\n", 1);
   if (inside == std::string_view::npos || text[inside] != (text[0] == '[' ? '{' : '"')) return nullptr;

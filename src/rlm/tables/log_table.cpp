@@ -10,7 +10,7 @@
 namespace pmt::rlm {
 namespace {
 
-constexpr std::size_t kSniffedBytes = 256 << 10, kLineBytesMax = 8'000, kFieldsMax = 24, kLinesMin = 5;
+constexpr std::size_t kLogSniffedBytes = 256 << 10, kLogLineBytesMax = 8'000, kFieldsMax = 24, kLinesMin = 5;
 
 struct Field {
   std::string name;
@@ -74,7 +74,8 @@ class LogLine {
   bool read(std::string_view line) {
     fields_.clear();
     begins_.clear();
-    if (line.empty() || line.size() > kLineBytesMax || std::isspace(static_cast<unsigned char>(line[0])) != 0)
+    if (line.empty() || line.size() > kLogLineBytesMax ||
+        std::isspace(static_cast<unsigned char>(line[0])) != 0)
       return false;
     std::size_t at = read_time(line);
     while (at < line.size() && fields_.size() < kFieldsMax) {
@@ -159,10 +160,10 @@ class LogTable final : public TableSource {
   bool sniff() {
     std::map<std::string, std::size_t> forms;
     std::size_t all = 0;
-    TextLines lines(text_.substr(0, kSniffedBytes));
+    TextLines lines(text_.substr(0, kLogSniffedBytes));
     while (!lines.at_end()) {
       const std::string_view line = lines.next();
-      if (lines.at_end() && text_.size() > kSniffedBytes) break;
+      if (lines.at_end() && text_.size() > kLogSniffedBytes) break;
       if (!line_.read(line)) continue;
       ++all;
       ++forms[line_.form()];

@@ -8,7 +8,7 @@
 namespace pmt::rlm {
 namespace {
 
-constexpr std::size_t kLineBytesMax = 64 << 10, kTablesMax = 40, kSniffedBytes = 16 << 20;
+constexpr std::size_t kTableLineBytesMax = 64 << 10, kTablesMax = 40, kMarkdownBytes = 16 << 20;
 
 bool is_rule(std::string_view line) {
   line = trimmed_cell(line);
@@ -17,7 +17,7 @@ bool is_rule(std::string_view line) {
 }
 
 bool is_row(std::string_view line) {
-  return line.size() <= kLineBytesMax && trimmed_cell(line).find('|') != std::string_view::npos;
+  return line.size() <= kTableLineBytesMax && trimmed_cell(line).find('|') != std::string_view::npos;
 }
 
 void cut_row(std::string_view line, std::vector<std::string_view>& cells) {
@@ -100,7 +100,7 @@ class MarkdownTables final : public TableSource {
 }  // namespace
 
 std::unique_ptr<TableSource> markdown_tables(std::string_view text) {
-  TextLines lines(text.substr(0, kSniffedBytes));
+  TextLines lines(text.substr(0, kMarkdownBytes));
   std::string_view before;
   while (!lines.at_end()) {
     const std::string_view line = lines.next();

@@ -10,7 +10,7 @@
 namespace pmt::rlm {
 namespace {
 
-constexpr std::size_t kCellShownBytes = 24, kValueShownBytes = 40, kRowsShown = 3;
+constexpr std::size_t kCellShownBytes = 24, kValueShownBytes = 40, kSampleRows = 3;
 
 std::string about(const TableColumn& column, std::int64_t rows) {
   std::string text;
@@ -43,7 +43,7 @@ std::string table_card(const SurveyedTable& table, const QueryResult& sample) {
     card += fmt::format("  {} {}, -- {}\n", column.name, sqlite_type(column.kind), about(column, table.rows));
   }
   card += ");\n";
-  for (std::size_t r = 0; r < std::min(sample.rows.size(), kRowsShown); ++r) {
+  for (std::size_t r = 0; r < std::min(sample.rows.size(), kSampleRows); ++r) {
     std::string line;
     for (std::size_t c = 0; c < std::min(shown, sample.rows[r].size()); ++c)
       line += fmt::format("{}{}", c == 0 ? "" : " | ", base::cut_utf8(sample.rows[r][c], kCellShownBytes));

@@ -15,7 +15,7 @@ namespace {
 using base::is_null;
 using base::value_of;
 
-constexpr std::string_view kApi = "Messages";
+constexpr std::string_view kMessagesApi = "Messages";
 
 std::string text_block(std::string_view text, std::string_view cache_control) {
   ObjectText block;
@@ -47,9 +47,9 @@ std::string source_block(std::string_view type, const std::string& url, const Ch
 base::Result<std::string> file_block(const ChatPart& part) {
   constexpr std::string_view kPdf = "data:application/pdf;base64,";
   std::string data = text_of(members_at(part.members, "file"), "file_data");
-  if (data.empty()) return unsayable(part.path, "a file that isn't sent with it", kApi);
+  if (data.empty()) return unsayable(part.path, "a file that isn't sent with it", kMessagesApi);
   if (!data.starts_with("data:")) data.insert(0, kPdf);
-  if (!data.starts_with(kPdf)) return unsayable(part.path, "a file other than a PDF", kApi);
+  if (!data.starts_with(kPdf)) return unsayable(part.path, "a file other than a PDF", kMessagesApi);
   return source_block("document", data, part);
 }
 
@@ -63,12 +63,13 @@ base::Result<std::string> block_of(const ChatPart& part) {
   if (part.type == "file") return file_block(part);
   if (is_one_of(part.type, kBlocks)) return std::string(part.whole);
   if (part.type != "image_url")
-    return unsayable(part.path + ".type", fmt::format("a part of type '{}'", part.type.substr(0, 64)), kApi);
+    return unsayable(part.path + ".type", fmt::format("a part of type '{}'", part.type.substr(0, 64)),
+                     kMessagesApi);
   const std::string_view image = value_of(part.members, "image_url");
   const std::string url =
       image.starts_with('{') ? text_of(base::members_of(image), "url") : text_of(part.members, "image_url");
   if (url.starts_with("data:") && !data_url(url))
-    return unsayable(part.path, "an image that isn't in base64", kApi);
+    return unsayable(part.path, "an image that isn't in base64", kMessagesApi);
   return source_block("image", url, part);
 }
 
@@ -208,7 +209,7 @@ base::Status Writer::write_messages() {
       add("user", content);
     } else {
       return unsayable(message.path + ".role", fmt::format("the role '{}'", message.role.substr(0, 64)),
-                       kApi);
+                       kMessagesApi);
     }
   }
   end_results();
@@ -355,7 +356,7 @@ void add_limit(const ChatWords& words, const RemoteOptions& options, ObjectText&
 
 base::Result<NativeBody> message_body(std::string_view chat, const RemoteOptions& options, bool stream) {
   TRY_ASSIGN(const ChatWords words, read_chat_words(chat));
-  if (!says_nothing("n", words.value("n"))) return unsayable("n", "more than one answer", kApi);
+  if (!says_nothing("n", words.value("n"))) return unsayable("n", "more than one answer", kMessagesApi);
   NativeBody out;
   Writer writer(words, out);
   TRY(writer.write_messages());

@@ -17,13 +17,13 @@ namespace {
 using base::is_null;
 using base::value_of;
 
-constexpr std::string_view kApi = "of the Messages API";
+constexpr std::string_view kOfMessages = "of the Messages API";
 constexpr std::size_t kBlocksMax = 4096, kCallsMax = 128;
 constexpr std::array<std::string_view, 4> kCounts = {"input_tokens", "cache_creation_input_tokens",
                                                      "cache_read_input_tokens", "output_tokens"};
 
 base::Error not_ours(const std::string& what) {
-  return garbage(what, kApi);
+  return garbage(what, kOfMessages);
 }
 
 llm::FinishReason reason_of(std::string_view word) {
@@ -56,7 +56,7 @@ base::Status MessageReader::chunk(std::string_view payload, Events& out) {
   payload = base::trimmed(payload);
   if (done_ || payload.empty()) return {};
   if (payload == "[DONE]") return finish(out);
-  TRY(check_object(payload, "an event", kApi));
+  TRY(check_object(payload, "an event", kOfMessages));
   const Members event = base::members_of(payload);
   const std::string type = text_of(event, "type");
   if (const std::string_view error = value_of(event, "error"); type == "error" || !is_null(error))
@@ -83,7 +83,7 @@ base::Status MessageReader::chunk(std::string_view payload, Events& out) {
 
 base::Status MessageReader::whole(std::string_view text, Events& out) {
   text = base::trimmed(text);
-  TRY(check_object(text, "a body", kApi));
+  TRY(check_object(text, "a body", kOfMessages));
   const Members message = base::members_of(text);
   if (const std::string_view error = value_of(message, "error"); !is_null(error))
     return typed_error(base::parse_json(error).value_or(nullptr));

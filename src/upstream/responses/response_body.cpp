@@ -12,7 +12,7 @@ namespace {
 using base::is_null;
 using base::value_of;
 
-constexpr std::string_view kApi = "Responses";
+constexpr std::string_view kResponsesApi = "Responses";
 
 /// A part that is one of this API's goes on as it was written.
 base::Result<std::string> part_of(const ChatPart& part, std::string_view role, NativeBody& body) {
@@ -36,7 +36,8 @@ base::Result<std::string> part_of(const ChatPart& part, std::string_view role, N
     out.add("type", "\"input_file\"");
     for (const char* name : {"filename", "file_data", "file_id"}) out.copy(file, name);
   } else {
-    return unsayable(part.path + ".type", fmt::format("a part of type '{}'", part.type.substr(0, 64)), kApi);
+    return unsayable(part.path + ".type", fmt::format("a part of type '{}'", part.type.substr(0, 64)),
+                     kResponsesApi);
   }
   return out.text();
 }
@@ -87,7 +88,8 @@ base::Status add_message(const ChatMessage& message, ArrayText& items, NativeBod
   if (!is_null(value_of(message.members, "name"))) body.ignore("messages[].name");
   if (message.role == "assistant") return add_assistant(message, items, body);
   if (message.role != "tool" && !is_one_of(message.role, kRoles))
-    return unsayable(message.path + ".role", fmt::format("the role '{}'", message.role.substr(0, 64)), kApi);
+    return unsayable(message.path + ".role", fmt::format("the role '{}'", message.role.substr(0, 64)),
+                     kResponsesApi);
   TRY_ASSIGN(const std::string content, content_of(message, body));
   ObjectText item;
   if (message.role == "tool") {
@@ -244,7 +246,7 @@ void add_same(const ChatWords& words, ObjectText& body, NativeBody& out) {
 
 base::Result<NativeBody> response_body(std::string_view chat, const RemoteOptions& options, bool stream) {
   TRY_ASSIGN(const ChatWords words, read_chat_words(chat));
-  if (!says_nothing("n", words.value("n"))) return unsayable("n", "more than one answer", kApi);
+  if (!says_nothing("n", words.value("n"))) return unsayable("n", "more than one answer", kResponsesApi);
   NativeBody out;
   ArrayText items;
   for (const ChatMessage& message : words.messages) TRY(add_message(message, items, out));

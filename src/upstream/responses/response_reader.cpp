@@ -18,12 +18,12 @@ namespace {
 using base::is_null;
 using base::value_of;
 
-constexpr std::string_view kApi = "of the Responses API";
+constexpr std::string_view kOfResponses = "of the Responses API";
 constexpr std::size_t kItemsMax = 4096, kCallsMax = 128;
 constexpr std::int64_t kUnixMaxS = std::int64_t{1} << 40;  // some 30,000 years
 
 base::Error not_ours(const std::string& what) {
-  return garbage(what, kApi);
+  return garbage(what, kOfResponses);
 }
 
 bool is_end(std::string_view type) {
@@ -53,7 +53,7 @@ base::Status ResponseReader::chunk(std::string_view payload, Events& out) {
   payload = base::trimmed(payload);
   if (done_ || payload.empty()) return {};
   if (payload == "[DONE]") return finish(out);
-  TRY(check_object(payload, "an event", kApi));
+  TRY(check_object(payload, "an event", kOfResponses));
   const Members event = base::members_of(payload);
   if (const std::string_view error = value_of(event, "error"); !is_null(error))
     return typed_error(base::parse_json(error).value_or(nullptr));
@@ -70,7 +70,7 @@ base::Status ResponseReader::chunk(std::string_view payload, Events& out) {
 
 base::Status ResponseReader::whole(std::string_view text, Events& out) {
   text = base::trimmed(text);
-  TRY(check_object(text, "a body", kApi));
+  TRY(check_object(text, "a body", kOfResponses));
   const Members response = base::members_of(text);
   if (const std::string_view error = value_of(response, "error"); !is_null(error))
     return typed_error(base::parse_json(error).value_or(nullptr));
