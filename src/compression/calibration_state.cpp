@@ -9,7 +9,7 @@
 namespace pmt::compression {
 namespace {
 
-constexpr std::string_view kMagic = "pmt-kvs1";
+constexpr std::string_view kStateMagic = "pmt-kvs1";
 constexpr std::int32_t kCountMax = 1 << 20;  // of pieces, texts and their tokens: far above any
 
 template <class T>
@@ -70,7 +70,7 @@ bool is_score(float score) {
 }  // namespace
 
 std::string to_bytes(const CalibrationState& state, const StateOf& of) {
-  std::string out(kMagic);
+  std::string out(kStateMagic);
   put(out, of);
   put(out, static_cast<std::int32_t>(state.pieces.size()));
   for (const Tokens& piece : state.pieces) {
@@ -90,7 +90,7 @@ std::string to_bytes(const CalibrationState& state, const StateOf& of) {
 }
 
 base::Result<CalibrationState> read_state(std::string_view bytes, const StateOf& of) {
-  std::string head(kMagic);
+  std::string head(kStateMagic);
   put(head, of);
   if (!bytes.starts_with(head)) return corrupt("it isn't this model's");
   Bytes left(bytes.substr(head.size()));

@@ -13,7 +13,7 @@ namespace pmt::compression {
 namespace {
 
 constexpr float kShareMin = 1e-4F;  // a query that hardly sees the evicted tokens still counts so much
-constexpr double kRidge = 1e-2;     // of the mean diagonal; pulls the key towards the evicted keys' mean
+constexpr double kKeyRidge = 1e-2;  // of the mean diagonal; pulls the key towards the evicted keys' mean
 
 }  // namespace
 
@@ -82,7 +82,7 @@ SummaryFit::Fitted SummaryFit::regress(const std::vector<float>& rows, const See
   }
   double diagonal = 0;
   for (std::size_t d = 0; d < n; ++d) diagonal += a[d * n + d] / static_cast<double>(n);
-  for (std::size_t d = 0; d < width; ++d) a[d * n + d] += kRidge * diagonal;
+  for (std::size_t d = 0; d < width; ++d) a[d * n + d] += kKeyRidge * diagonal;
   base::factor_cholesky(a.data(), n, 1e-30);
   base::solve_cholesky(a.data(), n, b.data());
   Fitted out{std::vector<float>(2 * width), static_cast<float>(b[width])};

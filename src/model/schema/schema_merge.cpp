@@ -13,7 +13,7 @@ namespace pmt::model {
 namespace {
 
 constexpr std::size_t kAlternativesMax = 256;
-constexpr std::size_t kDepthMax = 64;
+constexpr std::size_t kMergeDepthMax = 64;
 
 const Schema& member(const Schema& schema, const char* name) {
   static const Schema kNone;
@@ -35,7 +35,7 @@ Schema values_of(const Schema& schema) {
 class Merge {
  public:
   base::Result<Schema> both(const Schema& a, const Schema& b, std::size_t depth) {
-    if (depth > kDepthMax) return base::invalid("is too complex: merged schemas nest too deep");
+    if (depth > kMergeDepthMax) return base::invalid("is too complex: merged schemas nest too deep");
     if (a.is_boolean()) return a.get<bool>() ? b : a;
     if (b.is_boolean()) return b.get<bool>() ? a : b;
     Schema out = a;
