@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "base/guard.h"
 #include "response_cache/store/canonical_key.h"
 
 namespace pmt::response_cache {
@@ -51,7 +52,8 @@ class BypassSink final : public llm::Sink {
   const std::function<void(const llm::Usage&)> on_done_;
 };
 
-/// Hands the answer of a question to the semantic tier, once the caller has it.
+/// Hands the answer of a question to the semantic tier, before the caller has its end: whoever then asks the same in
+/// other words finds it.
 class LearningSink final : public llm::Sink {
  public:
   LearningSink(SemanticTier& tier, std::shared_ptr<SemanticTier::Pending> pending, const Key& key,
@@ -67,17 +69,19 @@ class LearningSink final : public llm::Sink {
     auto* const done = std::get_if<llm::Done>(&event);
     if (done == nullptr) return sink_->on_event(std::move(event));
     const auto status = done->report.cache ? done->report.cache->status : llm::CacheStatus::kBypass;
-    const bool whole = !done->transient;
     if (done->report.cache) done->report.cache->similarity = similarity_;
+    if (!done->transient) (void)base::guarded({base::Thread::kSemantic}, [&] { hand_in(status); });
     sink_->on_event(std::move(event));
-    if (!whole) return;
+  }
+
+ private:
+  void hand_in(llm::CacheStatus status) {
     if (status == llm::CacheStatus::kMiss) return tier_.computed(pending_, key_, recorder_.take());
     // From the shared tier, or of a request beside this one: if nobody has handed it in yet.
     const bool elsewhere = status == llm::CacheStatus::kHit || status == llm::CacheStatus::kCoalesced;
     if (elsewhere) tier_.found(pending_, key_, recorder_.take());
   }
 
- private:
   SemanticTier& tier_;
   const std::shared_ptr<SemanticTier::Pending> pending_;
   const Key key_;

@@ -95,6 +95,21 @@ TEST_F(SemanticTierTest, AnotherWordingIsServedAndSaysSo) {
   EXPECT_EQ(model_.calls(), 1);
 }
 
+TEST_F(SemanticTierTest, WhoHasTheAnswerFindsItInOtherWordsAtOnce) {
+  struct AsksAgain final : llm::Sink {
+    std::function<void()> again;
+    void on_event(llm::Event&& event) override {
+      if (std::holds_alternative<llm::Done>(event)) again();
+    }
+  };
+  const auto sink = std::make_shared<AsksAgain>();
+  std::vector<llm::Event> reworded;
+  sink->again = [&] { reworded = complete(question(kReworded)); };
+  cached_.start(question(kAsked), sink, {});
+  model_.answer(0, {"Lima"});
+  EXPECT_EQ(status(reworded), CacheStatus::kSemanticHit) << why(reworded);
+}
+
 TEST_F(SemanticTierTest, NotUnlessAsked) {
   complete(question(kAsked));
   llm::Request plain = question(kReworded);
