@@ -16,7 +16,7 @@ namespace {
 std::vector<llm::EmbedInput> inputs_of(const std::vector<std::string>& texts) {
   std::vector<llm::EmbedInput> inputs;
   inputs.reserve(texts.size());
-  for (const std::string& text : texts) inputs.push_back({.text = text, .tokens = {}});
+  for (const std::string& text : texts) inputs.push_back({.text = text, .cut = true});
   return inputs;
 }
 

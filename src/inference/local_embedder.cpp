@@ -165,6 +165,10 @@ base::Result<std::vector<llama_token>> Encoder::tokens_of(const EmbedInput& inpu
     tokens.insert(tokens.end(), input.tokens.begin(), input.tokens.end());
     if (end != LLAMA_TOKEN_NULL && tokens.back() != end) tokens.push_back(end);
   }
+  if (tokens.size() > tokens_max_ && input.cut) {
+    tokens[tokens_max_ - 1] = tokens.back();  // its end token
+    tokens.resize(tokens_max_);
+  }
   if (tokens.size() > tokens_max_) {
     return Error{Code::kTooLarge, fmt::format("has {} tokens, the model takes {}: shorten it by {}, or embed "
                                               "it in parts",

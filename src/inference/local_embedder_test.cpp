@@ -111,6 +111,16 @@ TEST_F(LocalEmbedderTest, BadInputNamesTheInputAndTheRestGoesOn) {
   EXPECT_TRUE(embedder->embed("still there"));
 }
 
+TEST_F(LocalEmbedderTest, WhatIsTooLongMayBeCut) {
+  std::string fits, longer;
+  for (int i = 0; i < 510; ++i) fits += "7,"[i % 2];
+  for (int i = 0; i < 3000; ++i) longer += "7,"[i % 2];
+  const auto both = embedder->embed({EmbedInput{.text = fits}, EmbedInput{.text = longer, .cut = true}});
+  ASSERT_TRUE(both) << both.error().message;
+  EXPECT_EQ(both->tokens, 512 + 512);
+  EXPECT_GT(cosine(*both, 0, *both, 1), 0.9999) << "the first of them, between begin and end";
+}
+
 TEST_F(LocalEmbedderTest, WhatNobodyWaitsForIsNotComputed) {
   const base::CancelToken cancel;
   cancel.cancel();

@@ -7,7 +7,6 @@
 #include "llm/shown_passages.h"
 
 namespace pmt::knowledge_cache {
-namespace {
 
 /// What an answer is told of what was recalled for it.
 struct RecallReport {
@@ -15,6 +14,8 @@ struct RecallReport {
   std::vector<PassageSource> sources;
   std::size_t packs = 0;  // of them, that were asked for as packs
 };
+
+namespace {
 
 nlohmann::json json_of(const std::vector<PassageSource>& sources) {
   nlohmann::json out = nlohmann::json::array();

@@ -18,6 +18,7 @@ namespace pmt::llm {
 struct EmbedInput {
   std::string text = {};
   std::vector<std::int32_t> tokens = {};
+  bool cut = false;  // of more tokens than the model takes the first are read, instead of an error
 };
 
 struct Embeddings {

@@ -6,7 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include "base/utf8.h"
 #include "knowledge_cache/document_request.h"
 
 namespace pmt::knowledge_cache {
@@ -19,8 +18,6 @@ std::string_view question_of(const llm::Request& request, const Conversation& co
   return conversation.turns.back();
 }
 
-/// What is embedded of a passage at most: an embedder reads 512 tokens, and fails beyond.
-constexpr std::size_t kEmbeddedBytesMax = 1'500;
 /// What nearness weighs beside words (measured in note 0046).
 constexpr double kNearness = 0.7;
 
@@ -57,7 +54,7 @@ std::vector<std::string> Candidates::texts() const {
     const Documents::Passage& passage = documents.passages()[one.found.passage];
     std::string text = passage.headings;
     text += documents.text_of(passage);
-    out.emplace_back(base::cut_utf8(text, kEmbeddedBytesMax));
+    out.push_back(std::move(text));
   }
   return out;
 }
