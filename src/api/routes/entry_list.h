@@ -19,8 +19,8 @@ struct EntryListQuery {
 
 struct EntryList {
   std::size_t entries = 0, lines = 0;  // that match; what they are listed in
-  nlohmann::json items = nlohmann::json::
-      array();  // the page's lines, the latest first, each with its `twins` and what all saved
+  /// The page's lines, the latest first, each with its `twins` and what all saved.
+  nlohmann::json items = nlohmann::json::array();
 };
 
 /// Of all tenants; answers of two tenants are never one line. Cost: reads every entry, and keeps 80 bytes of each that
