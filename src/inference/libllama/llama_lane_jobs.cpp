@@ -8,9 +8,9 @@
 namespace pmt::inference {
 namespace {
 
-/// The same request is to draw the same words again, so every bit of its logits counts.
-bool draws_by_seed(const Job& job) {
-  return job.sampling.seed.has_value() && job.sampling.temperature > 0;
+/// The same request is to get the same words again, drawn or greedy, so every bit of its logits counts.
+bool names_seed(const Job& job) {
+  return job.sampling.seed.has_value();
 }
 
 }  // namespace
@@ -119,11 +119,11 @@ base::Status LlamaLane::begin(LlamaJob& begun) {
   return {};
 }
 
-/// What was read of the prompt, by who still runs or who did. A request that draws by its seed reads all of it itself,
-/// and where it is alone from the first cell on: libllama rounds by a batch's rows and by where the cells lie.
+/// What was read of the prompt, by who still runs or who did. A request that names a seed reads all of it itself, and
+/// where it is alone from the first cell on: libllama rounds by a batch's rows and by where the cells lie.
 void LlamaLane::reuse(LlamaJob& begun) {
   Job& job = *begun.job;
-  if (draws_by_seed(job)) {
+  if (names_seed(job)) {
     while (running_.empty() && prefixes_.give_up_oldest()) {
     }
     return;

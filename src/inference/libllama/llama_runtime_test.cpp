@@ -260,5 +260,17 @@ TEST_F(LlamaRuntimeTest, ASeedDrawsTheSameAgain) {
   EXPECT_NE(tokens_of(*start(*model, request)), once);
 }
 
+TEST_F(LlamaRuntimeTest, ASeedWritesTheSameGreedilyToo) {
+  const auto model = load(options());
+  llm::Request request = text(20, 20);
+  request.sampling.temperature = 0;
+  request.sampling.seed = 7;
+  const auto once = tokens_of(*start(*model, request));
+  start(*model, text(30, 8))->wait();  // begins alike, and is kept
+  const auto again = start(*model, request);
+  EXPECT_EQ(tokens_of(*again), once);
+  EXPECT_EQ(kv_of(*again).prefix_tokens_reused, 0);
+}
+
 }  // namespace
 }  // namespace pmt::inference
