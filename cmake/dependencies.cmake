@@ -69,7 +69,9 @@ add_subdirectory(${PMT_LLAMA_SOURCE} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_
 get_target_property(llama_common llama-common SOURCES)
 list(FILTER llama_common EXCLUDE REGEX "^(arg|console|debug|download|hf-cache|imatrix-loader|llguidance|preset|subproc)\\.")
 set_target_properties(llama-common PROPERTIES SOURCES "${llama_common}")
-# Its chat parsers are small, and the headers that each reads are large.
+# Its chat parsers are small, and the headers that each reads are large. They run once a request, and compile in a third of the
+# time so.
+target_compile_options(llama-common PRIVATE $<$<CONFIG:Release>:-O1>)
 set_target_properties(llama-common PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8
   UNITY_BUILD_CODE_BEFORE_INCLUDE "#undef FILENAME") # each of jinja/ defines its own
 set_source_files_properties(${PMT_LLAMA_SOURCE}/common/json.cpp TARGET_DIRECTORY llama-common
