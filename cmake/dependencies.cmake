@@ -76,6 +76,14 @@ set_target_properties(llama-common PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_S
   UNITY_BUILD_CODE_BEFORE_INCLUDE "#undef FILENAME") # each of jinja/ defines its own
 set_source_files_properties(${PMT_LLAMA_SOURCE}/common/json.cpp TARGET_DIRECTORY llama-common
   PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON) # its ordered_json is another one
+# What reads a model file and lays out a graph runs once a load, or once a shape of batch, and is most of libllama. What runs for
+# every token stays at -O3, so what we are compared with loses nothing.
+target_compile_options(llama PRIVATE $<$<CONFIG:Release>:-O1>)
+set_source_files_properties(${PMT_LLAMA_SOURCE}/src/llama-batch.cpp ${PMT_LLAMA_SOURCE}/src/llama-context.cpp
+  ${PMT_LLAMA_SOURCE}/src/llama-grammar.cpp ${PMT_LLAMA_SOURCE}/src/llama-graph.cpp ${PMT_LLAMA_SOURCE}/src/llama-kv-cache.cpp
+  ${PMT_LLAMA_SOURCE}/src/llama-memory-recurrent.cpp ${PMT_LLAMA_SOURCE}/src/llama-sampler.cpp
+  ${PMT_LLAMA_SOURCE}/src/llama-vocab.cpp ${PMT_LLAMA_SOURCE}/src/unicode.cpp TARGET_DIRECTORY llama
+  PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Release>:-O3>)
 foreach(links LINK_LIBRARIES INTERFACE_LINK_LIBRARIES)
   get_target_property(llama_common llama-common ${links})
   list(FILTER llama_common EXCLUDE REGEX "cpp-httplib")

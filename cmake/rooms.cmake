@@ -5,17 +5,17 @@ function(pmt_warnings target)
     -Wno-restrict) # g++ 12 bug 105651: false alarms on std::string concatenation
 endfunction()
 
-# TOGETHER: its sources are compiled five at a time, since reading headers is most of their work; those that are APART
+# TOGETHER 5: its sources are compiled five at a time, since reading headers is most of their work; those that are APART
 # use a name that a neighbour uses too, or bring a false warning together. What is made by the build is apart anyway.
 # COLD: nothing in it runs once a token, nor on the way of an answer from the cache. It compiles in two thirds of the time.
 function(pmt_room name)
-  cmake_parse_arguments(A "TOGETHER;COLD" "" "SOURCES;APART;LINKS" ${ARGN})
+  cmake_parse_arguments(A "COLD" "TOGETHER" "SOURCES;APART;LINKS" ${ARGN})
   if(A_SOURCES)
     add_library(pmt_${name} STATIC ${A_SOURCES} ${A_APART})
     if(A_TOGETHER AND PMT_TOGETHER)
       list(FILTER A_SOURCES INCLUDE REGEX "^${CMAKE_BINARY_DIR}/")
       list(APPEND A_APART ${A_SOURCES})
-      set_target_properties(pmt_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 5)
+      set_target_properties(pmt_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${A_TOGETHER})
       set_source_files_properties(${A_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     endif()
     if(A_COLD)
