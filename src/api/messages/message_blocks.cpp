@@ -192,7 +192,9 @@ base::Status read_result(Json value, Block& b) {
   if (!value.is_array()) return mismatch("a string or an array of text blocks", value);
   bool first = true;
   return read_array(value, kTextMax, [&](Json item) -> base::Status {
-    Block part{.own = b.own, .options = b.options};
+    Block part;
+    part.own = b.own;
+    part.options = b.options;
     TRY(read_block(item, kTextOnly, part));
     b.result += (std::exchange(first, false) ? "" : "\n") + *part.text;
     return {};
@@ -315,7 +317,9 @@ base::Status read_content(Json value, const Kinds& kinds, MessageBlocksOptions o
   if (blocks.size() == 0) return base::invalid("must not be empty");
   std::size_t index = 0;
   const base::Status read = read_array(value, kTextMax, [&](Json item) -> base::Status {
-    Block b{.own = fmt::format("{}[{}]", own, index++), .options = options};
+    Block b;
+    b.own = fmt::format("{}[{}]", own, index++);
+    b.options = options;
     TRY(read_block(item, kinds, b));
     return add_block(b, d);
   });
