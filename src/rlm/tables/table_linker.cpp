@@ -79,6 +79,7 @@ class Linker {
     const TableColumn& column = column_of(hit);
     const std::string& word = question_.words()[phrase.begin].normal;
     const bool single = phrase.end == phrase.begin + 1;
+    if (phrase.says_little) return false;
     if (single && is_number_word(word)) {
       const auto& names = words_of(hit.table, hit.column);
       const bool named =
@@ -132,7 +133,34 @@ class Linker {
       for (std::size_t w = phrase.begin; any && w < phrase.end; ++w) used.insert(w);
       i = end;
     }
+    while (take_listed(taken, used)) {
+    }
     return taken;
+  }
+
+  /// A word that says little is a value too beside another one of its column: "thanks" of "praise, thanks or complaint".
+  bool take_listed(std::vector<ValueHit>& taken, std::set<std::size_t>& used) const {
+    for (const ValueHit& hit : survey_.hits) {
+      const QuestionPhrase& phrase = question_.phrases()[hit.phrase];
+      const bool open = phrase.end == phrase.begin + 1 && !used.contains(phrase.begin) &&
+                        column_of(hit).few && column_of(hit).kind == ColumnKind::kText;
+      const bool listed = open && std::ranges::any_of(taken, [&](const ValueHit& other) {
+                            return other.table == hit.table && other.column == hit.column &&
+                                   stands_beside(phrase, question_.phrases()[other.phrase]);
+                          });
+      if (!listed) continue;
+      taken.push_back(hit);
+      used.insert(phrase.begin);
+      return true;
+    }
+    return false;
+  }
+  /// But for a word that joins them.
+  bool stands_beside(const QuestionPhrase& a, const QuestionPhrase& b) const {
+    const std::size_t from = std::min(a.end, b.end), to = std::max(a.begin, b.begin);
+    if (from == to) return true;
+    const std::string& between = question_.words()[from].normal;
+    return from + 1 == to && (between == "or" || between == "and");
   }
 
   /// The table whose names and values the question uses most.
@@ -229,7 +257,8 @@ class Linker {
   }
 
   void explain_rest() {
-    const auto own = name_words(survey_.tables[out_.table].name);
+    auto own = name_words(survey_.tables[out_.table].name);
+    for (const std::string& word : survey_.tables[out_.table].about) own.push_back(word_stem(word));
     for (std::size_t w = 0; w < question_.words().size(); ++w) {
       const QuestionWord& word = question_.words()[w];
       WordUse& use = out_.uses[w];

@@ -43,6 +43,16 @@ TEST(TableLinker, NamesThatAreNowhereAreUnknown) {
   EXPECT_THAT(unknown("How many sales in March 2024 did Elena make?"), IsEmpty());
 }
 
+TEST(TableLinker, AWordThatSaysLittleIsAValueBesideOthersOfItsColumn) {
+  std::string notes = "guest,kind\n";
+  for (int i = 0; i < 12; ++i)
+    notes += fmt::format("g{},{}\n", i, i % 3 == 0 ? "praise" : i % 2 == 0 ? "question" : "number");
+  EXPECT_THAT(links(LoadedText(notes, "Which of these is most common: number, praise or question?")),
+              ElementsAre("kind=number", "kind=praise", "kind=question"));
+  EXPECT_THAT(links(LoadedText(notes, "What number of guests had praise for the answer to a question?")),
+              ElementsAre("kind=praise"));
+}
+
 TEST(TableLinker, WordsThatNothingExplains) {
   const auto words = [](const char* question) {
     return LoadedText(orders_csv(), question).linked.unexplained;
@@ -54,6 +64,22 @@ TEST(TableLinker, WordsThatNothingExplains) {
 std::string planned(const char* question) {
   const LoadedText loaded(orders_csv(), question);
   return planned_select(loaded.table(), loaded.question, loaded.linked).value_or("none");
+}
+
+TEST(TablePlanner, CountsRowsOfEachValueWhereTheMostCommonIsAskedFor) {
+  EXPECT_EQ(
+      planned("Which is more common among the orders: refund or sale?"),
+      "SELECT kind FROM records WHERE kind IN ('refund', 'sale') GROUP BY kind ORDER BY COUNT(*) DESC LIMIT 1");
+  EXPECT_EQ(planned("Which city is least common among the refunds?"),
+            "SELECT city FROM records WHERE kind = 'refund' GROUP BY city ORDER BY COUNT(*) ASC LIMIT 1");
+  EXPECT_EQ(planned("Which of these is most frequent: Lisbon, Oslo?"), "none");
+  EXPECT_EQ(planned("Which city has the least amount?"), "none");
+}
+
+TEST(TablePlanner, APartOfAValueIsNotPassedOver) {
+  EXPECT_EQ(planned("How many orders are from New York?"),
+            "SELECT COUNT(*) FROM records WHERE city = 'New York'");
+  EXPECT_EQ(planned("How many orders are from York?"), "none");
 }
 
 TEST(TablePlanner, PlansWhatEachWordExplains) {

@@ -52,7 +52,11 @@ class Planner {
 
   std::optional<std::string> plan() {
     if (!linked_.unknown.empty() || question_.words().size() < 3) return std::nullopt;
-    for (std::size_t w = 0; w < used_.size(); ++w) used_[w] = linked_.uses[w] == WordUse::kValue;
+    for (std::size_t w = 0; w < used_.size(); ++w) {
+      used_[w] = linked_.uses[w] == WordUse::kValue;
+      // A part of a longer value: "Ann" of "Ann Chen".
+      if (linked_.uses[w] == WordUse::kUnexplained && question_.words()[w].name) return std::nullopt;
+    }
     find_aggregate();
     if (kind_.empty() && find_rank()) return plan_ranking();
     if (!linked_.unexplained.empty()) return std::nullopt;
@@ -70,24 +74,43 @@ class Planner {
     return false;
   }
 
-  /// "Which city has the most orders", "who has fewer orders, Ann or Bo": the word, and the noun after it, which may say
-  /// rows in a word that no column has.
+  /// "Which city has the most orders", "who has fewer orders, Ann or Bo", "which is more common": the word, and the noun
+  /// after it, which may say rows in a word that no column has.
   bool find_rank() {
     static const std::map<std::string, const char*> kRanks = {
-        {"most", "DESC"},   {"fewest", "ASC"},  {"more", "DESC"},    {"higher", "DESC"},
-        {"larger", "DESC"}, {"bigger", "DESC"}, {"greater", "DESC"}, {"fewer", "ASC"},
-        {"less", "ASC"},    {"lower", "ASC"},   {"smaller", "ASC"}};
+        {"most", "DESC"}, {"fewest", "ASC"},  {"more", "DESC"},   {"higher", "DESC"},
+        {"least", "ASC"}, {"larger", "DESC"}, {"bigger", "DESC"}, {"greater", "DESC"},
+        {"fewer", "ASC"}, {"less", "ASC"},    {"lower", "ASC"},   {"smaller", "ASC"}};
     if (word(0) != "which" && word(0) != "who") return false;
     for (std::size_t w = 1; w < used_.size(); ++w) {
       const auto found = used_[w] ? kRanks.end() : kRanks.find(word(w));
       if (found == kRanks.end()) continue;
+      noun_ = w + 1;
+      take_how_often();
+      if (word(w) == "least" && !how_often_) continue;
       direction_ = found->second;
       groups_ = word(w) == "most" || word(w) == "fewest";
       used_[w] = true;
-      noun_ = w + 1;
       return true;
     }
     return false;
+  }
+
+  /// "Most common": rows are counted, and the noun stands elsewhere.
+  void take_how_often() {
+    static const std::set<std::string> kOften = {"common", "frequent", "often"};
+    how_often_ = noun_ < used_.size() && kOften.contains(word(noun_));
+    if (how_often_) used_[noun_++] = true;
+  }
+
+  /// Of the values that the question names, or of all of the column that it names.
+  std::optional<std::string> plan_how_often() const {
+    const auto several =
+        std::ranges::find_if(filters_, [](const auto& filter) { return filter.second.size() > 1; });
+    if (several != filters_.end())
+      return targets_.empty() ? ranked(column(several->first), "COUNT(*)") : std::nullopt;
+    if (targets_.size() != 1 || column(targets_.front()).kind != ColumnKind::kText) return std::nullopt;
+    return ranked(column(targets_.front()), "COUNT(*)");
   }
 
   std::optional<std::string> plan_ranking() {
@@ -96,7 +119,9 @@ class Planner {
     }
     kind_ = "rank";
     if (is_hard() || !filter_values() || !filter_time() || !find_target()) return std::nullopt;
-    std::erase_if(targets_, [&](std::size_t c) { return numbers_rows(column(c)) && !groups_; });
+    std::erase_if(targets_,
+                  [&](std::size_t c) { return numbers_rows(column(c)) && (how_often_ || !groups_); });
+    if (how_often_) return plan_how_often();
     if (targets_.size() > 1) return std::nullopt;
     const TableColumn* target = targets_.empty() ? nullptr : &column(targets_.front());
     if (groups_) {
@@ -312,7 +337,7 @@ class Planner {
   const LinkedQuestion& linked_;
   std::vector<bool> used_;
   std::string kind_, time_;
-  bool distinct_ = false, totals_ = false, groups_ = false;
+  bool distinct_ = false, totals_ = false, groups_ = false, how_often_ = false;
   const char* direction_ = "DESC";
   std::size_t noun_ = 0;  // after the word that ranks
   std::map<std::size_t, std::vector<std::string>> filters_;

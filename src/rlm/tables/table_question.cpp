@@ -104,9 +104,10 @@ void TableQuestion::add_phrases() {
     for (std::size_t begin = 0; begin + n <= words_.size(); ++begin) {
       std::string value;
       for (std::size_t i = begin; i < begin + n; ++i) value += (i > begin ? " " : "") + words_[i].normal;
-      if (n == 1 && text::is_stop_word(value, text::StopUse::kSearch)) continue;
-      phrases_.push_back({.begin = begin, .end = begin + n});
+      const bool says_little = n == 1 && text::is_stop_word(value, text::StopUse::kSearch);
+      phrases_.push_back({.begin = begin, .end = begin + n, .says_little = says_little});
       add(value, phrases_.size() - 1);
+      if (says_little) continue;
       if (is_digit(value.back())) continue;
       if (text::is_plural(value)) {
         add(value.substr(0, value.size() - 1), phrases_.size() - 1);

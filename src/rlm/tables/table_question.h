@@ -30,6 +30,7 @@ struct QuestionWord {
 struct QuestionPhrase {
   std::size_t begin = 0, end = 0;
   bool quoted = false;
+  bool says_little = false;  // one word that is in any question: it may be a value among others
 };
 
 class TableQuestion {

@@ -26,8 +26,9 @@ struct RawCell {
 };
 
 struct RawTable {
-  std::string name;                  // as a heading has it; "records", "log" where there is none
-  std::vector<std::string> columns;  // as written
+  std::string name;                     // as a heading has it; "records", "log" where there is none
+  std::vector<std::string> columns;     // as written
+  std::vector<std::string> about = {};  // words in lower case that say of every row what it is
 };
 
 class TableSource {

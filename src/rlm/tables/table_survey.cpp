@@ -153,8 +153,10 @@ class Surveyor {
     TableSurvey survey;
     std::set<std::string> taken_tables;
     for (std::size_t t = 0; t < facts_.size(); ++t) {
-      SurveyedTable table{
-          .name = sql_name(source.tables()[t].name, taken_tables), .columns = {}, .rows = rows_[t]};
+      SurveyedTable table{.name = sql_name(source.tables()[t].name, taken_tables),
+                          .columns = {},
+                          .rows = rows_[t],
+                          .about = source.tables()[t].about};
       std::set<std::string> taken;
       facts_[t].resize(source.tables()[t].columns.size());
       for (std::size_t c = 0; c < facts_[t].size(); ++c) {

@@ -41,6 +41,7 @@ struct SurveyedTable {
   std::string name;  // in SQL
   std::vector<TableColumn> columns;
   std::int64_t rows = 0;
+  std::vector<std::string> about = {};  // RawTable's
 };
 
 /// A phrase of the question that is a value of a column.
