@@ -7,9 +7,11 @@
 
 #include <fmt/format.h>
 
+#include "rlm/aggregate.h"
 #include "rlm/query_writer.h"
 #include "rlm/question.h"
 #include "rlm/tables/recogniser.h"
+#include "rlm/tables/sentence_table.h"
 #include "rlm/tables/table_answer.h"
 #include "rlm/tables/table_card.h"
 #include "rlm/tables/table_loader.h"
@@ -34,6 +36,15 @@ bool wants_a_text(const TableQuestion& question) {
   const auto& words = question.words();
   return words.empty() || kVerbs.contains(words[0].normal) ||
          (words[0].normal == "please" && words.size() > 1 && kVerbs.contains(words[1].normal));
+}
+
+/// What no one line tells: a count, a sum, or which is the most.
+bool is_about_many(const TableQuestion& question) {
+  static const std::set<std::string> kRanks = {"most",   "least", "more",   "less",
+                                               "fewest", "fewer", "common", "often"};
+  return is_aggregate(question.text()) || std::ranges::any_of(question.words(), [](const QuestionWord& w) {
+           return kRanks.contains(w.normal);
+         });
 }
 
 /// A context that is tables, and a question about them.
@@ -63,6 +74,8 @@ base::Result<std::optional<AskedTables>> asked_tables(const TableQuestion& quest
   if (question.text().size() > kQuestionBytesMax || wants_a_text(question)) return std::nullopt;
   AskedTables tables{.source = recognise_tables(context), .survey = {}, .linked = {}};
   if (tables.source == nullptr) return std::nullopt;
+  // What one sentence tells is quoted from it.
+  if (tables.source->shape() == kSentenceShape && !is_about_many(question)) return std::nullopt;
   watch.begin("reading records", context.size());
   TRY_ASSIGN(tables.survey, survey_tables(*tables.source, question, watch));
   if (!is_table(tables)) return std::nullopt;

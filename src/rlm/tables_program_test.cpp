@@ -96,6 +96,25 @@ TEST_F(TablesProgramTest, RowsThatShareAValueWithOneAreFoundByTheColumnThatTheRo
               HasSubstr("city = (SELECT city FROM records WHERE order_id = 12007)"));
 }
 
+TEST_F(TablesProgramTest, LinesOfOneFormAreAskedForWhatNoLineTells) {
+  std::string text;
+  for (int i = 0; i < 40; ++i)
+    text += fmt::format("The call of {} {} 2026 came from {} and was about {}.\n", 1 + i % 28,
+                        i % 2 == 0 ? "May" : "June", i % 4 == 0 ? "Ann Chen" : "Bo Moor",
+                        i % 5 == 0 ? "billing" : "delivery");
+  EXPECT_THAT(ask("How many calls were about billing?", {}, text), StartsWith("8 ("));
+  EXPECT_THAT(ask("Which is less common among the calls: billing or delivery?", {}, text),
+              StartsWith("billing ("));
+  EXPECT_TRUE(calls_.empty());
+  EXPECT_EQ(engine_.at("context_strategy").at("program"), "tables");
+  // A part of a name is no value: not counted without it.
+  EXPECT_THAT(
+      ask("How many calls came from Ann?", {"SELECT COUNT(*) FROM records WHERE came LIKE 'Ann%'"}, text),
+      StartsWith("10 ("));
+  parameters_ = 0;
+  EXPECT_THAT(ask("Who called on 3 May 2026?", {}, text), HasSubstr("no sandbox")) << "it is quoted";
+}
+
 TEST_F(TablesProgramTest, ARootThatIsTooSmallIsNotAsked) {
   parameters_ = 135'000'000;
   EXPECT_THAT(ask("Which rep was best at refunds?"), StartsWith("Not computed: root is too small"));
