@@ -12,9 +12,9 @@
 // other people, with our server as its provider (--peers, which installs it). A question may take S seconds: chunks are
 // then given up, rlms has not answered; and no further question of its row is asked once they took 3 S.
 //
-// An answer is right by its first line (evals/longcontext_score.h). Intervals are Wilson's at 95%.
+// Without --model it is qwen2.5-coder-1.5b-instruct, which `permutation models pull` fetches. An answer is right by its
+// first line (evals/longcontext_score.h). Intervals are Wilson's at 95%.
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 
@@ -124,11 +124,10 @@ void add_targets(const Settings& set, const LongScores& scores, Result& result) 
 
 int run(const std::string& self, std::vector<std::string> args) {
   const bool as_json = take_flag(args, "--json");
-  const char* embedded = std::getenv("PERMUTATION_MODEL");
   LongDoorOptions options{
       .binary =
           (std::filesystem::path(self).parent_path().parent_path() / "src" / "app" / "permutation").string(),
-      .model = take_value(args, "--model", embedded == nullptr ? "" : embedded)};
+      .model = take_value(args, "--model", "qwen2.5-coder-1.5b-instruct")};
   Settings set;
   set.verbose = take_flag(args, "--verbose");
   const auto number = [&](const char* flag, int& value) {
@@ -141,7 +140,7 @@ int run(const std::string& self, std::vector<std::string> args) {
   number("--window", options.window_tokens), number("--chunk", options.chunk_tokens);
   number("--threads", options.threads);
   options.seconds = set.seconds = std::stod(take_value(args, "--seconds", "300"));
-  if (options.model.empty() || !args.empty()) {
+  if (!args.empty()) {
     progress(
         "usage: ./dev eval longcontext [--model NAME|FILE] [--tasks needle,fields,sentences] [--lengths 32,128,1000] "
         "[--n N] [--truncated N] [--chunked N] [--peers N] [--seconds S] [--window TOKENS] [--chunk TOKENS] [--threads N] "
