@@ -13,6 +13,7 @@ namespace pmt::evals {
 namespace {
 
 constexpr double kOffByOne = 0.75;
+constexpr std::size_t kTenthsMin = 10;  // of fewer answers the ninth tenth says nothing
 
 std::string head_of(const std::string& said) {
   const std::string line = said.substr(0, said.find('\n'));
@@ -114,7 +115,7 @@ void LongScores::add_rows(lab::Result& result) const {
     out["s_median"] = out["s_p90"] = nullptr;
     if (!seconds.empty()) {
       out["s_median"] = rounded(lab::median(seconds), 1e2);
-      out["s_p90"] = rounded(lab::percentile(seconds, 0.9), 1e2);
+      if (seconds.size() >= kTenthsMin) out["s_p90"] = rounded(lab::percentile(seconds, 0.9), 1e2);
     }
     out["prompt_tokens"] = std::round(row.prompt / n);
     out["of them from the prefix cache"] = std::round(row.cached / n);

@@ -125,6 +125,7 @@ TEST(LongScores, WhatWasGivenUpIsNoWrongAnswer) {
   EXPECT_EQ(result.rows[0].at("asked"), 2);
   EXPECT_EQ(result.rows[0].at("right"), 1);
   EXPECT_EQ(result.rows[0].at("s_median"), 3);
+  EXPECT_TRUE(result.rows[0].at("s_p90").is_null()) << "of two";
   EXPECT_EQ(result.rows[0].at("prompt_tokens"), 20);
   EXPECT_EQ(result.rows[0].at("by kind"), "count 1/2");
   EXPECT_EQ(result.rows[0].at("not run"), "read 3 of 9 chunks in 60 s");
