@@ -27,6 +27,7 @@ using namespace lab;
 namespace {
 
 constexpr int kQuestionsOfText = 5;
+constexpr int kComparedMin = 10;       // questions of each arm: fewer rank nothing
 constexpr double kRowOfQuestions = 3;  // a row's time in those of a question
 
 struct Settings {
@@ -108,7 +109,7 @@ void add_targets(const Settings& set, const LongScores& scores, Result& result) 
                                   .measured = ours.s_median,
                                   .holds = ours.s_median <= 10});
       }
-      if (ours.n == 0 || theirs.n == 0) continue;
+      if (std::min(ours.n, theirs.n) < kComparedMin) continue;
       const double ahead = ours.right / ours.n - theirs.right / theirs.n;
       result.targets.push_back({.what = fmt::format("{}, {}: right, over rlms", task, name),
                                 .asked = "> 0",
