@@ -7,7 +7,8 @@ endfunction()
 
 # TOGETHER 5: its sources are compiled five at a time, since reading headers is most of their work; those that are APART
 # use a name that a neighbour uses too, or bring a false warning together. What is made by the build is apart anyway.
-# COLD: nothing in it runs once a token, nor on the way of an answer from the cache. It compiles in two thirds of the time.
+# COLD: at -O1, in two thirds of the time. Nothing in it runs once a token, nor counts on the way of an answer from the cache
+# (api: 3.0 us a request instead of 2.9, of some 86 that a hit takes).
 function(pmt_room name)
   cmake_parse_arguments(A "COLD" "TOGETHER" "SOURCES;APART;LINKS" ${ARGN})
   if(A_SOURCES)
