@@ -36,6 +36,20 @@ json request_for(const char* engine, const std::string& context, const std::stri
           {"permutation", options}};
 }
 
+/// A count over lines of one form is a query, for which no model reads anything: these are of two.
+std::string lines_of_two_forms() {
+  std::mt19937 random(kSeed);
+  std::string text = "What the river depots took in.\n";
+  for (int record = 1; record <= kRecords; ++record) {
+    const auto count = 10 + random() % 90, day = 1 + random() % 365;
+    text += record % 2 == 0
+                ? fmt::format("Record {}: the depot at Aldmoor received {} wool bales on day {}.\n", record,
+                              count, day)
+                : fmt::format("On day {} a wagon brought {} salt crates into Brinsea.\n", day, count);
+  }
+  return text;
+}
+
 /// What one engine's answers said that they used.
 struct Used {
   std::string text, second;  // the first answer; how the second was served
@@ -57,7 +71,7 @@ base::Result<Used> ask(DemoClient& client, const char* engine, const DemoDocumen
   if (std::string(engine) == rlm::kModelName) {
     // Its search leaves little to read, and so nothing to compress: a question for every chunk does.
     TRY_ASSIGN(const DemoAnswer whole,
-               client.send(request_for(engine, document.text, "How many depots are there in total?")));
+               client.send(request_for(engine, lines_of_two_forms(), "How many depots are there in total?")));
     used.ratio = ratio_of(whole);
   }
   return used;
