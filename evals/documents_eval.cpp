@@ -50,21 +50,15 @@ struct Settings {
 class Door {
  public:
   Door(const std::string& binary, const Settings& set, const std::string& name, std::int64_t prefix_bytes) {
-    const bool is_file = set.model.find('/') != std::string::npos || set.model.ends_with(".gguf");
     const std::string path = fmt::format("{}/{}.toml", set.folder, name);
     std::ofstream(path) << fmt::format(
-        "[cache]\nenabled = false\n[knowledge]\npath = \"{}/knowledge\"\n[[model]]\n{} = \"{}\"\nthreads = {}\n"
+        "[cache]\nenabled = false\n[knowledge]\npath = \"{}/knowledge\"\n{}threads = {}\n"
         "kv_bytes = 4294967296\nprefix_bytes = {}\n",
-        set.folder, is_file ? "path" : "name", set.model, set.threads, prefix_bytes);
+        set.folder, model_table(set.model), set.threads, prefix_bytes);
     server_ = need(ServerProcess::start(binary, {"--config", path}));
     client_ = need(net::HttpClient::connect(server_->url(), 900));
-    const json listed = json::parse(need(client_->request("GET", "/v1/models", {}, "")).body);
-    // The engines, which are listed beside it, hold an answer's beginning back until they are sure.
-    for (const json& one : listed.at("data")) {
-      const std::string id = one.at("id");
-      if (one.contains("meta") && id != "permutation" && id != "rlm" && id != "unified") model_ = id;
-    }
-    if (model_.empty()) fail("the server has no model of its own");
+    // Not an engine, which would hold an answer's beginning back until it is sure.
+    model_ = served_name(set.model);
   }
 
   const std::string& model() const { return model_; }

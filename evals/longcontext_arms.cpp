@@ -70,20 +70,13 @@ json output_of(const std::vector<std::string>& args, const std::string& out_path
 LongDoor::LongDoor(LongDoorOptions options) : options_(std::move(options)) {
   const auto folder = std::filesystem::temp_directory_path() / fmt::format("permutation-long-{}", getpid());
   std::filesystem::create_directories(folder);
-  const bool is_file = options_.model.find('/') != std::string::npos || options_.model.ends_with(".gguf");
-  const std::string config =
-      file_of(folder.string(), "long.toml",
-              fmt::format("[cache]\nenabled = false\n[[model]]\n{} = \"{}\"\nthreads = {}\n",
-                          is_file ? "path" : "name", options_.model, options_.threads));
+  const std::string config = file_of(folder.string(), "long.toml",
+                                     fmt::format("[cache]\nenabled = false\n{}threads = {}\n",
+                                                 model_table(options_.model), options_.threads));
   server_ = need(ServerProcess::start(options_.binary, {"--config", config}));
   std::filesystem::remove_all(folder);
   client_ = need(net::HttpClient::connect(server_->url(), 3600));
-  const json listed = json::parse(need(client_->request("GET", "/v1/models", {}, "")).body);
-  for (const json& one : listed.at("data")) {
-    const std::string id = one.at("id");
-    if (one.contains("meta") && id != "permutation" && id != "rlm" && id != "unified") model_ = id;
-  }
-  if (model_.empty()) fail("the server has no model of its own");
+  model_ = served_name(options_.model);
 }
 
 LongReply LongDoor::send(json body, int max_tokens) {

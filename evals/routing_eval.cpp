@@ -66,20 +66,6 @@ class ConfigFile {
   std::filesystem::path path_;
 };
 
-bool is_file(const std::string& model) {
-  return model.find('/') != std::string::npos || model.ends_with(".gguf");
-}
-
-/// As it is served and told of.
-std::string name_of(const std::string& model) {
-  return is_file(model) ? std::filesystem::path(model).stem().string() : model;
-}
-
-std::string model_table(const std::string& model) {
-  return fmt::format("[[model]]\nname = \"{}\"\n{}", name_of(model),
-                     is_file(model) ? fmt::format("path = \"{}\"\n", model) : "");
-}
-
 std::string price_table(const std::string& model, const std::vector<std::string>& usd) {
   return fmt::format("[prices.\"{}\"]\ninput_per_mtok = {}\noutput_per_mtok = {}\n", model, usd.at(0),
                      usd.at(1));
@@ -88,16 +74,16 @@ std::string price_table(const std::string& model, const std::vector<std::string>
 /// Above 1: the teacher is always asked.
 std::string config_of(const Settings& set, double confidence_min) {
   const bool local = set.upstream_url.empty();
-  const std::string teacher = local ? name_of(set.teacher) : "t/" + set.teacher;
+  const std::string teacher = local ? served_name(set.teacher) : "t/" + set.teacher;
   return model_table(set.student) +
          (local ? model_table(set.teacher)
                 : fmt::format("[[upstream]]\nname = \"t\"\nbase_url = \"{}/v1\"\nmodels = [\"{}\"]\n",
                               set.upstream_url, set.teacher)) +
-         price_table(name_of(set.student), set.student_usd) + price_table(teacher, set.teacher_usd) +
+         price_table(served_name(set.student), set.student_usd) + price_table(teacher, set.teacher_usd) +
          fmt::format(
              "[permutation]\nstudent = \"{}\"\nteacher = \"{}\"\nescalation = \"{}\"\n"
              "confidence_min = {}\nprobe_tokens = 0\n",
-             name_of(set.student), teacher, confidence_min > 1 ? "always" : "confidence",
+             served_name(set.student), teacher, confidence_min > 1 ? "always" : "confidence",
              std::min(confidence_min, 1.));
 }
 
@@ -257,7 +243,7 @@ int run(const std::string& self, std::vector<std::string> args) {
     upstream = need(ServerProcess::start(set.binary, {"--model", set.teacher}));
     set.upstream_url = upstream->url();
   }
-  progress(fmt::format("{} questions, student {}, teacher {}", questions.size(), name_of(set.student),
+  progress(fmt::format("{} questions, student {}, teacher {}", questions.size(), served_name(set.student),
                        set.teacher));
   ask_sets(set, questions, result);
   print(result, as_json);

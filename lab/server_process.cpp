@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <regex>
 #include <thread>
 
@@ -94,6 +95,23 @@ double ServerProcess::cpu_seconds() const {
   timespec time{};
   if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return 0;
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+namespace {
+
+bool is_file(const std::string& model) {
+  return model.find('/') != std::string::npos || model.ends_with(".gguf");
+}
+
+}  // namespace
+
+std::string served_name(const std::string& model) {
+  return is_file(model) ? std::filesystem::path(model).stem().string() : model;
+}
+
+std::string model_table(const std::string& model) {
+  return fmt::format("[[model]]\nname = \"{}\"\n{}", served_name(model),
+                     is_file(model) ? fmt::format("path = \"{}\"\n", model) : "");
 }
 
 }  // namespace pmt::lab

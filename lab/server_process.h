@@ -37,4 +37,9 @@ class ServerProcess {
   std::string url_;
 };
 
+/// The name under which model_table() has a server answer: the catalogue's, or the file's without its folder and end.
+std::string served_name(const std::string& model);
+/// The configuration of one model, a name of the catalogue or a file; further lines may follow.
+std::string model_table(const std::string& model);
+
 }  // namespace pmt::lab
