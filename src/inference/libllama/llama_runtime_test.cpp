@@ -246,30 +246,20 @@ TEST_F(LlamaRuntimeTest, AnEchoedPromptHasLogprobsOfItsTokens) {
   EXPECT_EQ(tokens.size(), 63U);
 }
 
-TEST_F(LlamaRuntimeTest, ASeedDrawsTheSameAgain) {
+TEST_F(LlamaRuntimeTest, ASeedWritesTheSameAgainDrawnOrGreedy) {
   const auto model = load(options());
-  llm::Request request = text(20, 20);
-  request.sampling.temperature = 1;
-  request.sampling.seed = 7;
-  const auto once = tokens_of(*start(*model, request));
-  start(*model, text(30, 8))->wait();  // begins alike, and is kept
-  const auto again = start(*model, request);
-  EXPECT_EQ(tokens_of(*again), once);
-  EXPECT_EQ(kv_of(*again).prefix_tokens_reused, 0);
-  request.sampling.seed = 8;
-  EXPECT_NE(tokens_of(*start(*model, request)), once);
-}
-
-TEST_F(LlamaRuntimeTest, ASeedWritesTheSameGreedilyToo) {
-  const auto model = load(options());
-  llm::Request request = text(20, 20);
-  request.sampling.temperature = 0;
-  request.sampling.seed = 7;
-  const auto once = tokens_of(*start(*model, request));
-  start(*model, text(30, 8))->wait();  // begins alike, and is kept
-  const auto again = start(*model, request);
-  EXPECT_EQ(tokens_of(*again), once);
-  EXPECT_EQ(kv_of(*again).prefix_tokens_reused, 0);
+  for (const float temperature : {0.0F, 1.0F}) {
+    llm::Request request = text(20, 20);
+    request.sampling.temperature = temperature;
+    request.sampling.seed = 7;
+    const auto once = tokens_of(*start(*model, request));
+    start(*model, text(30, 8))->wait();  // begins alike, and is kept
+    const auto again = start(*model, request);
+    EXPECT_EQ(tokens_of(*again), once) << temperature;
+    EXPECT_EQ(kv_of(*again).prefix_tokens_reused, 0) << temperature;
+    request.sampling.seed = 8;
+    EXPECT_EQ(tokens_of(*start(*model, request)) == once, temperature == 0) << "another seed";
+  }
 }
 
 }  // namespace
