@@ -10,7 +10,7 @@
 // Arms, each asked so many questions of a task and length: `rlm` (--n); truncation, the text's end that --window tokens
 // hold (--truncated); chunks of --chunk tokens, each asked, and what they say joined (--chunked); the package rlms of
 // other people, with our server as its provider (--peers, which installs it). A question may take S seconds: chunks are
-// then given up, rlms has not answered; and no further question of its row is asked once they took 3 S.
+// then given up, rlms has not answered; and no further question of its row is asked once they took 10 S.
 //
 // Without --model it is qwen2.5-coder-1.5b-instruct, which `permutation models pull` fetches. An answer is right by its
 // first line (evals/longcontext_score.h). Intervals are Wilson's at 95%.
@@ -28,7 +28,7 @@ namespace {
 
 constexpr int kQuestionsOfText = 5;
 constexpr int kComparedMin = 10;       // questions of each arm: fewer rank nothing
-constexpr double kRowOfQuestions = 3;  // a row's time in those of a question
+constexpr double kRowOfQuestions = 10;  // a row's time in those of a question
 
 struct Settings {
   std::vector<std::string> tasks, lengths;
