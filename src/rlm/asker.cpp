@@ -172,7 +172,11 @@ std::shared_ptr<Asker::Waiter> Asker::begin(const Model& model, std::vector<llm:
   request.max_tokens = options.max_tokens;
   request.stop = options.stop;
   request.response_format = options.form;
-  if (options.exact) request.kv.ratio = 1;
+  if (options.exact) {
+    request.kv.ratio = 1;
+    const std::lock_guard lock(mutex_);
+    ++totals_.exact;
+  }
   waiter->with_the_tree_ = cancel_.on_cancel([cancel = waiter->cancel_] { cancel.cancel(); });
   model.completer->start(std::move(request), waiter, waiter->cancel_);
   return waiter;

@@ -54,6 +54,7 @@ struct CallTotals {
   std::int64_t calls = 0, failed = 0, cache_hits = 0;
   std::int64_t kv_bytes = 0, kv_bytes_f16 = 0, kv_tokens_kept = 0, kv_tokens_total = 0, compressed = 0;
   std::int64_t prefix_tokens_reused = 0, drafted = 0, accepted = 0;
+  std::int64_t exact = 0;  // asked with keys and values as they are, whatever ratio was named
   double prefill_ms = 0, decode_ms = 0;
   std::optional<llm::KnowledgeReport> knowledge;  // each fact that fired once; null: no packs were asked for
   nlohmann::json documents =

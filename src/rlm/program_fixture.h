@@ -37,6 +37,7 @@ class ProgramTest : public testing::Test {
     llm::Request request;
     request.id = "p1";
     request.want_trace = true;
+    request.kv.ratio = ratio_;
     request.messages = {message("user", question)};
     request.options.set(RlmRequest{.context = {context}});
     const auto sink = std::make_shared<llm::CollectingSink>();
@@ -52,6 +53,7 @@ class ProgramTest : public testing::Test {
 
   base::SystemClock clock_;
   std::int64_t parameters_ = 1'500'000'000, leaf_parameters_ = 0;
+  std::optional<double> ratio_;  // that the caller names
   std::vector<llm::Request> calls_;
   nlohmann::json engine_;
 };

@@ -59,6 +59,15 @@ TEST_F(ProseProgramTest, AnswersWithAQuoteAndItsBytes) {
   EXPECT_LT(said_to(0).size(), 5'000U) << "of " << text.size();
 }
 
+TEST_F(ProseProgramTest, ARatioThatIsNotTakenIsToldOf) {
+  ratio_ = 8;
+  EXPECT_THAT(ask("Who is the captain of the Marigold?",
+                  {"Quote: \"the captain of the Marigold is Ada Quill\"\nAnswer: Ada Quill"}),
+              StartsWith("Ada Quill\n"));
+  EXPECT_EQ(calls_.at(0).kv.ratio, 1);
+  EXPECT_EQ(engine_.at("kv_cache_compression").at("calls_exact"), 1);
+}
+
 TEST_F(ProseProgramTest, WhatStandsNowhereIsSaidOnceAndThenIsNoAnswer) {
   const std::string made_up = "Quote: \"The captain of the Marigold is Bo Hale\"\nAnswer: Bo Hale";
   EXPECT_THAT(ask("Who is the captain of the Marigold?",

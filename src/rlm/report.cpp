@@ -37,6 +37,10 @@ json repl_history(const json& trajectory) {
 
 json kv_report(const CallTotals& totals, double kv_ratio) {
   json kv = {{"enabled", kv_ratio > 1}, {"ratio_target", kv_ratio}, {"calls_compressed", totals.compressed}};
+  if (kv_ratio > 1 && totals.exact > 0) {
+    kv["calls_exact"] = totals.exact;
+    kv["why_exact"] = "what is quoted, and what a query is written from, is read as it is";
+  }
   if (totals.kv_bytes > 0) {
     kv["compression_ratio"] = static_cast<double>(totals.kv_bytes_f16) / static_cast<double>(totals.kv_bytes);
     kv["memory_saved_mb"] = static_cast<double>(totals.kv_bytes_f16 - totals.kv_bytes) / 1e6;

@@ -114,6 +114,23 @@ ASKED = [
 
 
 @pytest.mark.timeout(1800)
+def test_the_demo_holds_and_its_audit_too(binary, real, tmp_path):
+    """Every step on this model, and all three caches in every engine."""
+    name, _ = real
+    if name != "qwen2.5-coder-0.5b-instruct":
+        pytest.skip("a leaf that quotes takes the demo's passage before the taught fact: its tenth step fails")
+    ended = subprocess.run([binary, "demo", "--json", "--model", name], capture_output=True, text=True, timeout=1700, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    result = json.loads(ended.stdout)
+    assert result["ok"] is True
+    audit = result["steps"][-1]["figures"]
+    rows = {row["name"]: row["used_in"] for row in audit["caches"]}
+    for cache in ("response cache", "knowledge cache", "inference KV compression"):
+        for engine in ("permutation", "rlm", "unified"):
+            assert rows[cache][engine]["count"] > 0, (cache, engine)
+
+
+@pytest.mark.timeout(1800)
 def test_libllama_answers_alike(binary, real, tmp_path):
     """The same file twice in one server: by our graph, and forced through libllama."""
     name, file = real
