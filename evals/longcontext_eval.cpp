@@ -27,7 +27,7 @@ using namespace lab;
 namespace {
 
 constexpr int kQuestionsOfText = 5;
-constexpr int kComparedMin = 10;       // questions of each arm: fewer rank nothing
+constexpr int kComparedMin = 10;        // questions of each arm: fewer rank nothing
 constexpr double kRowOfQuestions = 10;  // a row's time in those of a question
 
 struct Settings {
