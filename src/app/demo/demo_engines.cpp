@@ -73,10 +73,12 @@ base::Result<Used> ask(DemoClient& client, const char* engine, const DemoDocumen
   if (std::string(engine) == rlm::kModelName) {
     // Its search leaves little to read, and so little to compress: here it leaves more.
     TRY_ASSIGN(const DemoAnswer longer,
-               client.send(request_for(engine, long_sentences(),
-                                       "Who painted the gates of the depot at Aldmoor before the wool was weighed?")));
+               client.send(request_for(
+                   engine, long_sentences(),
+                   "Who painted the gates of the depot at Aldmoor before the wool was weighed?")));
     used.ratio = ratio_of(longer);
-    used.exact = longer.body.contains(json::json_pointer("/permutation/engine/kv_cache_compression/calls_exact"));
+    used.exact =
+        longer.body.contains(json::json_pointer("/permutation/engine/kv_cache_compression/calls_exact"));
   }
   return used;
 }
@@ -91,10 +93,9 @@ base::Status run(const DemoServer& server, DemoStep& step) {
   step.figures = json::array();
   for (const char* engine : {permutation::kModelName, rlm::kModelName, pipeline::kModelName}) {
     TRY_ASSIGN(const Used used, ask(client, engine, document));
-    step.lines.push_back(fmt::format("{:<12} {:<28} {:>11}  {:>12}  {}", engine,
-                                     '"' + used.text.substr(0, 24) + '"', used.facts,
-                                     used.exact ? "exact: quotes" : fmt::format("{:.1f}x", used.ratio),
-                                     used.second));
+    step.lines.push_back(fmt::format(
+        "{:<12} {:<28} {:>11}  {:>12}  {}", engine, '"' + used.text.substr(0, 24) + '"', used.facts,
+        used.exact ? "exact: quotes" : fmt::format("{:.1f}x", used.ratio), used.second));
     step.figures.push_back({{"engine", engine},
                             {"text", used.text},
                             {"facts", used.facts},
