@@ -35,13 +35,9 @@ class Asker::Waiter final : public llm::Sink {
 
   void on_event(llm::Event&& event) override {
     if (const auto* delta = std::get_if<llm::Delta>(&event)) {
-      {
-        const std::lock_guard lock(mutex_);
-        overlong_ = overlong_ || text_.size() + delta->text.size() > text_bytes_max();
-        if (overlong_) return;
-        text_ += delta->text;
-      }
-      if (options_.on_text && !delta->text.empty()) options_.on_text(delta->text);  // else it is a thought
+      const std::lock_guard lock(mutex_);
+      overlong_ = overlong_ || text_.size() + delta->text.size() > text_bytes_max();
+      if (!overlong_) text_ += delta->text;
     } else if (llm::is_terminal(event)) {
       const std::lock_guard lock(mutex_);
       end_ = std::move(event);

@@ -27,6 +27,8 @@ struct Model {
   std::int64_t context_tokens = 0;            // 0: not known
   std::int64_t parameters = 0;                // 0: not known, as for a model elsewhere
   std::function<double(const llm::Usage&)> price = {};  // null: nothing
+  /// Whether it can answer in a request's response_format. Null: only asking it tells.
+  std::function<base::Status(const llm::Request&)> check_form = {};
 };
 
 /// What an answer that runs here must look like: a GBNF grammar.
@@ -34,7 +36,6 @@ llm::ResponseFormat grammar_form(std::string grammar);
 
 struct AskOptions {
   int max_tokens = 512;
-  std::function<void(const std::string&)> on_text = {};  // pieces, as they come
   std::vector<std::string> stop = {};
   llm::ResponseFormat form = {};  // of a local model's answer
   bool exact = false;  // keys and values as they are, whatever the pattern says: a short, exact answer

@@ -12,6 +12,7 @@
 
 #include "base/guard.h"
 #include "llm/guarded_sink.h"
+#include "rlm/form_writer.h"
 #include "rlm/prose_program.h"
 #include "rlm/repl_program.h"
 #include "rlm/report.h"
@@ -84,6 +85,14 @@ Bounds bounds_of(const llm::Request& request, Bounds bounds) {
   if (asked.iterations_max) bounds.iterations_max = *asked.iterations_max;
   if (request.max_tokens) bounds.answer_tokens = *request.max_tokens;
   return bounds;
+}
+
+/// What was found in plain words stays in the report.
+base::Result<Outcome> formed(Run& run, const llm::Request& request, const std::string& question,
+                             Outcome outcome) {
+  TRY_ASSIGN(std::string text, in_form(run, request, question, outcome.answer));
+  outcome.strategy["found"] = std::exchange(outcome.answer, std::move(text));
+  return outcome;
 }
 
 /// The parts that every answer's extension object has, summed over the tree's calls.
@@ -248,18 +257,12 @@ void RecursiveLanguageModel::answer(Job& job) {
   auto asked = question_of(job.request);
   if (!asked) return job.sink->on_event(llm::Failed{asked.error()});
   const llm::Request& request = job.request;
-  if (request.n != 1)
-    return job.sink->on_event(llm::Failed{base::invalid("'n' must be 1 for the model rlm", "n")});
+  if (const auto checked = check_request(request, options_.root); !checked)
+    return job.sink->on_event(llm::Failed{checked.error()});
 
   Ledger ledger(budget_of(request, options_.budget), clock_);
   const llm::Request pattern = pattern_of(request, options_);
   Asker asker(pattern, ledger, job.cancel);
-  bool begun = false;
-  const auto begin = [&] {
-    if (std::exchange(begun, true)) return;
-    job.sink->on_event(
-        llm::Started{.model = kModelName, .created_unix_s = clock_.unix_seconds(), .cache = {}});
-  };
   Run run{.root = options_.root,
           .leaf = options_.leaf,
           .bounds = bounds_of(request, options_.bounds),
@@ -267,19 +270,16 @@ void RecursiveLanguageModel::answer(Job& job) {
           .clock = clock_,
           .sandbox = options_.sandbox,
           .tenant = request.tenant,
-          .on_progress = options_.on_progress,
-          .on_text = [&](const std::string& text) {
-            begin();
-            job.sink->on_event(llm::Delta{.choice = 0, .text = text, .logprobs = {}});
-          }};
+          .on_progress = options_.on_progress};
   std::int64_t context_tokens = -1;
   auto outcome = run_program(run, *asked, context_tokens);
+  if (outcome && !request.response_format.is_free()) outcome = formed(run, request, asked->question, *outcome);
   if (outcome && job.cancel.cancelled()) outcome = Error{Code::kCancelled, "cancelled"};
   if (!outcome) return job.sink->on_event(llm::Failed{outcome.error()});
 
   keep_trajectory(request.id, outcome->trajectory);
-  if (!outcome->streamed) run.on_text(outcome->answer);
-  begin();
+  job.sink->on_event(llm::Started{.model = kModelName, .created_unix_s = clock_.unix_seconds(), .cache = {}});
+  job.sink->on_event(llm::Delta{.choice = 0, .text = outcome->answer, .logprobs = {}});
   const Spent spent = ledger.spent();
   llm::Done done{.usage = {.prompt_tokens = spent.prompt_tokens,
                            .completion_tokens = spent.completion_tokens,
@@ -291,6 +291,7 @@ void RecursiveLanguageModel::answer(Job& job) {
                                       .kv_ratio = pattern.kv.ratio.value_or(1),
                                       .want_trace = request.want_trace});
   add_totals(asker.totals(), pattern, done.report);
+  done.report.ignored = unused_members(request);
   job.sink->on_event(llm::ChoiceEnd{});
   job.sink->on_event(std::move(done));
 }

@@ -496,6 +496,50 @@ TEST_F(RlmTest, AggregatesOfRecordsAreComputedOrSaidNotToBe) {
   EXPECT_LE(leaf_calls_, 2) << "not the whole text";
 }
 
+TEST_F(RlmTest, AnAnswerIsWrittenInTheFormThatIsAskedFor) {
+  const std::string schema = R"({"type":"object","properties":{"code":{"type":"integer"}}})";
+  llm::Request request = ask("What is the code?", "The code is 4711.");
+  request.response_format.kind = llm::ResponseFormat::Kind::kJsonSchema;
+  request.response_format.schema = schema;
+  const auto root_says = [&](std::string formed) {
+    return FunctionModel([this, formed](const llm::Request& r) -> base::Result<std::string> {
+      if (r.response_format.is_free()) return block("FINAL(context)");
+      last_root_ = r;
+      return formed;
+    });
+  };
+  auto good = root_says(R"({"code": 4711})");
+  const auto events = run_with(good, request);
+  EXPECT_EQ(llm::text_of(events), R"({"code": 4711})");
+  EXPECT_EQ(last_root_.response_format.schema, schema) << "where the root runs here, by its grammar";
+  EXPECT_THAT(last_root_.messages.back().content,
+              testing::AllOf(HasSubstr("What is the code?"), HasSubstr("The code is 4711."), HasSubstr(schema)));
+  const json engine = done(events).report.engine;
+  EXPECT_EQ(engine.at("context_strategy").at("found"), "The code is 4711.");
+  EXPECT_EQ(engine.at("final_answer"), R"({"code": 4711})");
+
+  auto bad = root_says("It is 4711.");
+  EXPECT_THAT(failure(run_with(bad, request)), testing::AllOf(HasSubstr("JSON"), HasSubstr("The code is 4711.")));
+  auto cut = root_says(R"({"code": 47)");
+  request.max_tokens = 5;
+  EXPECT_THAT(failure(run_with(cut, request)), HasSubstr("raise 'max_tokens'"));
+}
+
+TEST_F(RlmTest, WhatItHasNoUseForIsNamedOrRefusedBeforeAnythingIsRead) {
+  llm::Request request = ask("q", "c");
+  request.tools.push_back({.type = "function", .function = {}, .sent = "{}"});
+  request.stop = {"x"};
+  request.sampling.temperature = 0.7F;
+  EXPECT_THAT(done(run({block("FINAL(1)")}, request)).report.ignored,
+              testing::ElementsAre("tools", "stop", "temperature"));
+  EXPECT_TRUE(done(run({block("FINAL(1)")}, ask("q", "c"))).report.ignored.empty());
+
+  last_root_ = {};
+  request.tool_choice.kind = llm::ToolChoice::Kind::kRequired;
+  EXPECT_THAT(failure(run({block("FINAL(1)")}, request)), HasSubstr("calls no functions"));
+  EXPECT_TRUE(last_root_.messages.empty());
+}
+
 TEST_F(RlmTest, AnExceptionEndsItsJob) {
   FunctionModel root([](const llm::Request&) -> base::Result<std::string> { throw std::runtime_error("x"); });
   const auto events = run_with(root, ask("Who?", "Nobody."));

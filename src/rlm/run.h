@@ -35,7 +35,6 @@ struct Run {
   sandbox::Sandbox* sandbox = nullptr;  // null: no root can write programs
   std::string tenant = {};
   std::function<void(const std::string&)> on_progress = [](const std::string&) {};
-  std::function<void(const std::string&)> on_text = [](const std::string&) {};  // pieces of the final answer
   std::atomic<int> children = 0;  // with a thread of their own, at all levels together
 
   Watch watch() { return Watch(asker.cancel(), &asker.ledger(), on_progress); }
@@ -44,7 +43,6 @@ struct Run {
 /// What a program (fixed or written by the root) came to.
 struct Outcome {
   std::string answer;
-  bool streamed = false;                               // on_text has had it all
   nlohmann::json reasoning = nlohmann::json::array();  // [{step, ...}]
   nlohmann::json strategy;                             // {program, why, ...}
   nlohmann::json trajectory;                           // {run_metadata, iterations}: see trajectory.h

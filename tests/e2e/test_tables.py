@@ -44,6 +44,54 @@ def test_what_every_word_explains_is_computed_by_sql(http):
     assert iteration["code_blocks"][0]["result"]["stdout"] == str(wanted)
 
 
+TOTAL = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize("model", ["rlm", "unified"])
+@pytest.mark.parametrize("streams", [False, True])
+def test_an_answer_comes_in_the_form_that_is_asked_for(http, model, streams):
+    body = {
+        "model": model, "temperature": 0, "stream": streams,
+        "messages": [{"role": "user", "content": "What is the total amount of Boris's refunds in 2024?"}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "total", "schema": TOTAL}},
+        "permutation": {**OFF, "rlm": {"context": CSV}},
+    }
+    answer = http.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
+    pieces = [choice["delta"].get("content") or "" for event in events for choice in event["choices"]]
+    text = "".join(pieces) if streams else said(answer.json())
+    assert set(json.loads(text)) == {"total"} and isinstance(json.loads(text)["total"], int)
+    if not streams:
+        wanted = sum(amount for _, rep, _, kind, amount, day in ROWS if rep == "Boris" and kind == "refund" and day.startswith("2024"))
+        strategy = answer.json()["permutation"]["engine"]["context_strategy"]
+        assert strategy["found"].startswith(f"{wanted} (SUM(amount) where ")
+
+
+def test_a_form_that_cant_be_followed_is_refused_before_anything_is_read(http):
+    body = {
+        "model": "rlm", "messages": [{"role": "user", "content": "How many orders are there?"}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": {"type": "object", "properties": {"a": {"$ref": "#/$defs/nowhere"}}}}},
+        "permutation": {**OFF, "rlm": {"context": CSV}},
+    }
+    answer = http.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["param"].startswith("response_format.json_schema.schema"), answer.text
+
+
+def test_what_rlm_has_no_use_for_is_named(http):
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    body = {
+        "model": "rlm", "temperature": 0.5, "stop": ["x"], "tools": [tool],
+        "messages": [{"role": "user", "content": "What is the total amount of Boris's refunds in 2024?"}], "permutation": {"rlm": {"context": CSV}},
+    }
+    for _ in range(2):  # the second time out of the response cache
+        answer = http.post("/v1/chat/completions", json=body).json()
+        assert answer["permutation"]["ignored"] == ["tools", "stop", "temperature"]
+    refused = http.post("/v1/chat/completions", json={**body, "tool_choice": "required"})
+    assert refused.status_code == 400 and refused.json()["error"]["param"] == "tool_choice"
+
+
 @pytest.mark.parametrize(
     "question,name",
     [

@@ -43,10 +43,14 @@ class BaseSink : public CompletionSink {
  private:
   /// Those of the request that the answer names.
   void tell_members(llm::Report& report) const {
-    if (!options_.ignored.empty()) report.ignored = options_.ignored;
-    for (std::string& name : report.ignored) name = options_.names.own_of(name);
-    const auto twice = std::unique(report.ignored.begin(), report.ignored.end());
-    report.ignored.erase(twice, report.ignored.end());
+    std::vector<std::string> named = options_.ignored;
+    named.insert(named.end(), report.ignored.begin(), report.ignored.end());
+    report.ignored.clear();
+    for (const std::string& name : named) {
+      const std::string own = options_.names.own_of(name);
+      if (std::find(report.ignored.begin(), report.ignored.end(), own) == report.ignored.end())
+        report.ignored.push_back(own);
+    }
     for (std::string& place : report.unfollowed) place = options_.names.own_of(place);
   }
 

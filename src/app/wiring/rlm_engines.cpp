@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "engine/home.h"
+#include "inference/structured_output.h"
 #include "permutation/engine.h"
 #include "rlm/rlm_request.h"
 #include "rlm/tables_program.h"
@@ -68,6 +69,10 @@ rlm::Model rlm_model(llm::Completer& completer, const std::string& name, const i
     model.tokenizer = local;
     model.context_tokens = local->info().context_tokens;
     model.parameters = local->info().parameters;
+    model.check_form = [](const llm::Request& request) -> base::Status {
+      TRY(inference::structured_output(request));
+      return {};
+    };
   }
   if (price) {
     model.price = [price = std::move(price)](const llm::Usage& usage) {

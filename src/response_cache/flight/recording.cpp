@@ -12,6 +12,7 @@ namespace {
 llm::Report lasting_part(const llm::Report& first) {
   llm::Report report;
   report.knowledge = first.knowledge;
+  report.ignored = first.ignored;
   report.unfollowed = first.unfollowed;
   report.engine = first.engine;
   if (report.engine.is_object()) report.engine.erase("trace");

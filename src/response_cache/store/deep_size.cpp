@@ -57,7 +57,7 @@ std::size_t heap(const llm::Done& e) {
   if (e.report.cache) bytes += heap(e.report.cache->key) + heap(e.report.cache->why);
   if (e.report.kv) bytes += heap(e.report.kv->mode);
   if (e.report.knowledge) bytes += heap(e.report.knowledge->domains) + heap(e.report.knowledge->facts);
-  return bytes + heap(e.report.unfollowed);
+  return bytes + heap(e.report.ignored) + heap(e.report.unfollowed);
 }
 
 std::size_t heap(const llm::Failed& e) {

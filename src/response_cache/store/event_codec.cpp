@@ -58,6 +58,7 @@ json done_json(const llm::Done& done) {
   if (done.usage.reasoning_tokens > 0) out["reasoning_tokens"] = done.usage.reasoning_tokens;
   put(out, "usage_details", done.usage.details);
   put(out, "extra", done.extra);
+  if (!done.report.ignored.empty()) out["ignored"] = done.report.ignored;
   if (!done.report.unfollowed.empty()) out["unfollowed"] = done.report.unfollowed;
   if (const auto& knowledge = done.report.knowledge)
     out["knowledge"] = {
@@ -158,6 +159,7 @@ base::Result<llm::Done> read_done(Fields& fields) {
     done.usage.cached_prompt_tokens = fields.count("cached_prompt_tokens");
   done.extra = fields.members("extra");
   done.report.engine = fields.object("engine");
+  TRY_ASSIGN(done.report.ignored, read_strings(fields.array("ignored"), "ignored"));
   TRY_ASSIGN(done.report.unfollowed, read_strings(fields.array("unfollowed"), "unfollowed"));
   const json& knowledge = fields.at("knowledge");
   if (knowledge.is_null()) return done;

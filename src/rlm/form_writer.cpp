@@ -1,0 +1,101 @@
+#include "rlm/form_writer.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+
+namespace pmt::rlm {
+namespace {
+
+using Kind = llm::ResponseFormat::Kind;
+
+constexpr int kFormTokensMin = 512;  // names and braces are tokens, too
+
+constexpr char kSystem[] =
+    "You put an answer that was found into the form that a program asks for. Copy values from what was found, and "
+    "write nothing that it does not say. What it does not say is null, or empty where the form has no null.";
+
+std::string form_described(const llm::ResponseFormat& form) {
+  switch (form.kind) {
+    case Kind::kJsonObject:
+    case Kind::kJsonSchema:
+      return form.schema.empty() ? "a JSON object" : "JSON of this schema:\n" + form.schema;
+    case Kind::kChoice:
+      return fmt::format("one of these: {}", nlohmann::json(form.choices).dump());
+    case Kind::kRegex:
+      return "text of this regular expression: " + form.text;
+    case Kind::kGrammar:
+      return "text of this grammar:\n" + form.text;
+    case Kind::kUnset:
+    case Kind::kText:
+    case Kind::kOther:
+      break;
+  }
+  return "the form that was asked for";
+}
+
+bool is_json(Kind kind) {
+  return kind == Kind::kJsonObject || kind == Kind::kJsonSchema;
+}
+
+}  // namespace
+
+base::Result<std::string> in_form(Run& run, const llm::Request& request, const std::string& question,
+                                  const std::string& found) {
+  const llm::ResponseFormat& form = request.response_format;
+  run.on_progress("writing the answer in the form that was asked for");
+  const std::vector prompt = {message("system", kSystem),
+                              message("user", fmt::format("Question: {}\n\nWhat was found:\n{}\n\nWrite {}", question,
+                                                          found, form_described(form)))};
+  const AskOptions options{.max_tokens = request.max_tokens.value_or(std::max(kFormTokensMin, run.bounds.answer_tokens)),
+                           .form = form,
+                           .exact = true};
+  TRY_ASSIGN(const Answer answer, run.asker.ask(run.root, prompt, options));
+  if (!is_json(form.kind) || base::parse_json(answer.text)) return answer.text;
+  if (answer.usage.completion_tokens >= options.max_tokens) {
+    return base::invalid(fmt::format("the answer in the form that was asked for has more than {} tokens: raise "
+                                     "'max_tokens'. In plain words it is: {}",
+                                     options.max_tokens, found),
+                         "max_tokens");
+  }
+  return base::Error{base::Code::kBadGateway,
+                     fmt::format("{} was asked to write the answer as JSON and wrote none. In plain words it is: {}",
+                                 run.root.name, found)};
+}
+
+std::vector<std::string> unused_members(const llm::Request& request) {
+  const llm::Sampling& sampling = request.sampling;
+  const llm::Sampling none;
+  std::vector<std::string> out;
+  const auto add = [&out](bool is_there, const char* name) {
+    if (is_there) out.emplace_back(name);
+  };
+  add(!request.tools.empty(), "tools");
+  add(!request.stop.empty(), "stop");
+  add(request.logprobs.has_value(), "logprobs");
+  add(sampling.temperature != none.temperature && sampling.temperature != 0, "temperature");
+  add(sampling.top_p != none.top_p, "top_p");
+  add(sampling.frequency_penalty != none.frequency_penalty, "frequency_penalty");
+  add(sampling.presence_penalty != none.presence_penalty, "presence_penalty");
+  add(!sampling.logit_bias.empty(), "logit_bias");
+  return out;
+}
+
+base::Status check_request(const llm::Request& request, const Model& root) {
+  using Choice = llm::ToolChoice::Kind;
+  if (request.n != 1) return base::invalid("'n' must be 1 for the model rlm", "n");
+  if (request.tool_choice.kind == Choice::kRequired || request.tool_choice.kind == Choice::kFunction) {
+    return base::invalid(
+        "the model rlm answers about a context and calls no functions of yours: leave 'tool_choice' out, or ask another "
+        "model",
+        "tool_choice");
+  }
+  if (request.response_format.is_free() || !root.check_form) return {};
+  llm::Request formed;
+  formed.response_format = request.response_format;
+  return root.check_form(formed);
+}
+
+}  // namespace pmt::rlm
