@@ -93,6 +93,8 @@ class Asker {
   base::Result<std::vector<base::Result<Answer>>> ask_all(const Model& model, const Batch& batch,
                                                           const AskOptions& options, int parallel);
 
+  /// Whether its calls name domains of the knowledge cache.
+  bool has_knowledge() const { return !pattern_.knowledge.empty(); }
   CallTotals totals() const;
   std::map<std::string, ModelUsage> usage_by_model() const;
   Ledger& ledger() { return ledger_; }

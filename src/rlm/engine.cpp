@@ -18,6 +18,7 @@
 #include "rlm/report.h"
 #include "rlm/rlm_request.h"
 #include "rlm/tables_program.h"
+#include "rlm/taught.h"
 #include "rlm/trajectory.h"
 
 namespace pmt::rlm {
@@ -213,6 +214,8 @@ base::Result<Outcome> RecursiveLanguageModel::run_program(Run& run, Asked& asked
                                                           std::int64_t& context_tokens) const {
   const auto part = [&asked](std::size_t i) -> const std::string& { return asked.parts[i]; };
   std::vector<const std::string*> texts;
+  TRY_ASSIGN(auto taught, answer_from_knowledge(run, asked.question));
+  if (taught) return std::move(*taught);
   if (asked.parts.empty()) {
     TRY_ASSIGN(auto outcome, answer_from_tables(run, asked.question, asked.text));
     if (outcome) {

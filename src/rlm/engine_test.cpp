@@ -496,6 +496,36 @@ TEST_F(RlmTest, AggregatesOfRecordsAreComputedOrSaidNotToBe) {
   EXPECT_LE(leaf_calls_, 2) << "not the whole text";
 }
 
+TEST_F(RlmTest, WhatWasTaughtAnswersBeforeTheContextIsRead) {
+  for (const std::int64_t parameters : {135'000'000LL, 1'500'000'000LL}) {
+    std::vector<llm::Request> asked;
+    FunctionModel model([&](const llm::Request& r) -> base::Result<std::string> {
+      asked.push_back(r);
+      return "extension 4417";
+    });
+    model.knowledge = llm::KnowledgeReport{.domains = {"d"}, .slots_read = 1, .facts = {"d/line"}};
+    RlmOptions options{.root = {.completer = &model, .name = "m", .parameters = parameters},
+                       .leaf = {.completer = &model, .name = "m", .parameters = parameters}};
+    RecursiveLanguageModel rlm(std::move(options), clock_);
+    const std::string question = "What is the support line of Zorvane Labs?";
+    llm::Request request = ask(question, "The support line of Zorvane Labs was changed last year.");
+    request.knowledge = {"d"};
+    const auto sink = std::make_shared<llm::CollectingSink>();
+    rlm.start(std::move(request), sink, {});
+    const auto events = sink->wait();
+    EXPECT_EQ(llm::text_of(events), "extension 4417\n(taught: d/line)");
+    ASSERT_EQ(asked.size(), 2U);
+    for (const llm::Request& one : asked) {
+      EXPECT_TRUE(one.response_format.is_free()) << "a form goes before what was taught";
+      ASSERT_EQ(one.messages.size(), 1U);
+      EXPECT_EQ(one.messages[0].content, question);
+    }
+    EXPECT_EQ(asked[0].max_tokens, 1);
+    EXPECT_EQ(done(events).report.engine.at("context_strategy").at("program"), "knowledge");
+    EXPECT_THAT(done(events).report.knowledge->facts, testing::ElementsAre("d/line"));
+  }
+}
+
 TEST_F(RlmTest, AnAnswerIsWrittenInTheFormThatIsAskedFor) {
   const std::string schema = R"({"type":"object","properties":{"code":{"type":"integer"}}})";
   llm::Request request = ask("What is the code?", "The code is 4711.");

@@ -153,15 +153,9 @@ base::Result<Reading> PassageReader::read_passages(const ProseQuestion& question
   AskOptions options{.max_tokens = kQuoteTokensMax + run_.bounds.answer_tokens, .exact = true};
   if (run_.leaf.parameters > 0) options.form = grammar_form(kQuotingForm);  // it runs here
   for (int attempt = 0; attempt < 2; ++attempt) {
-    TRY_ASSIGN(Answer answer, run_.asker.ask(run_.leaf, reading.prompt, options));
-    if (!answer.facts.empty() &&
-        options.form.kind == llm::ResponseFormat::Kind::kGrammar) {  // which goes before what was taught
-      options.form = {};
-      TRY_ASSIGN(answer, run_.asker.ask(run_.leaf, reading.prompt, options));
-    }
+    TRY_ASSIGN(const Answer answer, run_.asker.ask(run_.leaf, reading.prompt, options));
     reading.response = answer.text;
     reading.seconds += answer.seconds;
-    if (takes_taught(answer, reading)) break;
     judge(question, read, reading);
     if (reading.found() || attempt > 0 || !reading.why_not.ends_with('.')) break;
     reading.prompt.push_back(message("assistant", answer.text));

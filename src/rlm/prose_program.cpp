@@ -14,6 +14,7 @@
 #include "rlm/passage_reader.h"
 #include "rlm/passages.h"
 #include "rlm/records.h"
+#include "rlm/taught.h"
 #include "rlm/trajectory.h"
 
 namespace pmt::rlm {
@@ -99,6 +100,14 @@ class ProseProgram {
 
   /// The answer, its quotes put into the strategy; "": the text doesn't tell, and why_not_ says why.
   base::Result<std::string> find(const ProseQuestion& question, int hops) {
+    if (hops > 0) {  // the whole question was asked of it before
+      TRY_ASSIGN(const auto taught, taught_answer(run_, question.text));
+      if (taught) {
+        for (const std::string& fact : taught->facts) outcome_.strategy["facts"].push_back(fact);
+        step("taught", {{"question", question.text}, {"facts", taught->facts}, {"answer", taught->text}});
+        return taught->text;
+      }
+    }
     std::size_t whole = 0;  // have a sentence with all of the question's words: others are asked for alike
     TRY_ASSIGN(const Ranked found, search(question, whole));
     if (const std::string absent = absent_name(question, found); !absent.empty()) {

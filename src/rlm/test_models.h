@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,7 @@ class FunctionModel final : public llm::Completer {
 
   std::string thought = {};    // before each answer
   nlohmann::json engine = {};  // of each answer's report
+  std::optional<llm::KnowledgeReport> knowledge = {};
 
   /// Uses 10 tokens of prompt and one a byte of answer.
   void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken) override {
@@ -38,6 +40,7 @@ class FunctionModel final : public llm::Completer {
     done.report.kv->bytes = 100;
     done.report.kv->bytes_f16 = 800;
     done.report.engine = engine;
+    done.report.knowledge = knowledge;
     done.report.speculation = llm::SpeculationReport{.drafted = 4, .accepted = 3};
     sink->on_event(std::move(done));
   }
