@@ -542,14 +542,16 @@ TEST_F(RlmTest, AnAnswerIsWrittenInTheFormThatIsAskedFor) {
   const auto events = run_with(good, request);
   EXPECT_EQ(llm::text_of(events), R"({"code": 4711})");
   EXPECT_EQ(last_root_.response_format.schema, schema) << "where the root runs here, by its grammar";
-  EXPECT_THAT(last_root_.messages.back().content,
-              testing::AllOf(HasSubstr("What is the code?"), HasSubstr("The code is 4711."), HasSubstr(schema)));
+  EXPECT_THAT(
+      last_root_.messages.back().content,
+      testing::AllOf(HasSubstr("What is the code?"), HasSubstr("The code is 4711."), HasSubstr(schema)));
   const json engine = done(events).report.engine;
   EXPECT_EQ(engine.at("context_strategy").at("found"), "The code is 4711.");
   EXPECT_EQ(engine.at("final_answer"), R"({"code": 4711})");
 
   auto bad = root_says("It is 4711.");
-  EXPECT_THAT(failure(run_with(bad, request)), testing::AllOf(HasSubstr("JSON"), HasSubstr("The code is 4711.")));
+  EXPECT_THAT(failure(run_with(bad, request)),
+              testing::AllOf(HasSubstr("JSON"), HasSubstr("The code is 4711.")));
   auto cut = root_says(R"({"code": 47)");
   request.max_tokens = 5;
   EXPECT_THAT(failure(run_with(cut, request)), HasSubstr("raise 'max_tokens'"));

@@ -47,22 +47,25 @@ base::Result<std::string> in_form(Run& run, const llm::Request& request, const s
   const llm::ResponseFormat& form = request.response_format;
   run.on_progress("writing the answer in the form that was asked for");
   const std::vector prompt = {message("system", kSystem),
-                              message("user", fmt::format("Question: {}\n\nWhat was found:\n{}\n\nWrite {}", question,
-                                                          found, form_described(form)))};
-  const AskOptions options{.max_tokens = request.max_tokens.value_or(std::max(kFormTokensMin, run.bounds.answer_tokens)),
-                           .form = form,
-                           .exact = true};
+                              message("user", fmt::format("Question: {}\n\nWhat was found:\n{}\n\nWrite {}",
+                                                          question, found, form_described(form)))};
+  const AskOptions options{
+      .max_tokens = request.max_tokens.value_or(std::max(kFormTokensMin, run.bounds.answer_tokens)),
+      .form = form,
+      .exact = true};
   TRY_ASSIGN(const Answer answer, run.asker.ask(run.root, prompt, options));
   if (!is_json(form.kind) || base::parse_json(answer.text)) return answer.text;
   if (answer.usage.completion_tokens >= options.max_tokens) {
-    return base::invalid(fmt::format("the answer in the form that was asked for has more than {} tokens: raise "
-                                     "'max_tokens'. In plain words it is: {}",
-                                     options.max_tokens, found),
-                         "max_tokens");
+    return base::invalid(
+        fmt::format("the answer in the form that was asked for has more than {} tokens: raise "
+                    "'max_tokens'. In plain words it is: {}",
+                    options.max_tokens, found),
+        "max_tokens");
   }
-  return base::Error{base::Code::kBadGateway,
-                     fmt::format("{} was asked to write the answer as JSON and wrote none. In plain words it is: {}",
-                                 run.root.name, found)};
+  return base::Error{
+      base::Code::kBadGateway,
+      fmt::format("{} was asked to write the answer as JSON and wrote none. In plain words it is: {}",
+                  run.root.name, found)};
 }
 
 std::vector<std::string> unused_members(const llm::Request& request) {
