@@ -17,7 +17,7 @@ using kv_cache::kBlockTokens;
 
 /// To be raised when pages lie otherwise, or when the graph or the kernels round otherwise: then what was written before
 /// isn't what would be read now.
-constexpr int kPagesVersion = 1;
+constexpr int kPagesVersion = 2;  // 2: keys of models with a bias are kept less their center
 constexpr std::chrono::seconds kStopWait{10};
 /// Read before it is judged whether reading is slower than computing: one block may be interrupted.
 constexpr int kBlocksJudged = 4;

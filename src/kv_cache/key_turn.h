@@ -17,6 +17,8 @@ struct KeyTurn {
   std::vector<float> cos_sin;  // [pairs, 2]: of the angle that each pair of dimensions is turned by
   /// Where a pair's dimensions are: the first at i * stride, the second `distance` later.
   int stride = 1, distance = 0;
+  /// Added to each table's keys behind the turn: [tables, head_dim]; empty: nothing is.
+  std::vector<float> shift = {};
 };
 
 /// Some tokens of one page.
@@ -38,7 +40,8 @@ struct Run {
 /// of this pool, without local layers. Errors: as SequenceKv::reserve's, and nothing has changed.
 base::Status append_moved(const Run& run, const KeyTurn& turn, SequenceKv& to);
 
-/// Copies `rows` of them. Dimensions that no pair has are copied as they are.
-void move_rows(ConstPageRows from, PageRows to, int rows, int head_dim, const KeyTurn& turn);
+/// Copies `rows` of them, of the table `table`. Dimensions that no pair has are copied as they are.
+void move_rows(ConstPageRows from, PageRows to, int rows, int head_dim, const KeyTurn& turn,
+               std::size_t table);
 
 }  // namespace pmt::kv_cache

@@ -91,6 +91,29 @@ TEST_F(KeyTurnTest, MovedTokensHaveTheKeysOfTheirNewPlaces) {
   for (int i = 0; i < kPrefix + kSecond; ++i) expect_token(pack, i, i, 1'000 + i);
 }
 
+TEST_F(KeyTurnTest, EachTableIsShiftedByItsOwn) {
+  const SequenceKv pack = sequence(40, 0, 0);
+  SequenceKv out = sequence(50, 0, 0);
+  KeyTurn turn = turn_by(0);
+  for (std::size_t t = 0; t < kShape.tables(); ++t) {
+    for (int d = 0; d < kDim; ++d)
+      turn.shift.push_back(0.01F * static_cast<float>(t) + 0.001F * static_cast<float>(d));
+  }
+  ASSERT_TRUE(append_moved({*pool_, pack, 10, 30}, turn, out));
+  for (std::size_t t = 0; t < kShape.tables(); ++t) {
+    const auto key = [&](const SequenceKv& of, int slot, int d) {
+      const auto pages = of.table(kShape.layer_of(t), kShape.head_of(t)).pages;
+      const std::byte* const page = pool_->data(pages[static_cast<std::size_t>(slot / kernels::kPageTokens)]);
+      return kernels::f16_to_f32(
+          kernels::f16_page_keys(page)[d * kernels::kPageTokens + slot % kernels::kPageTokens]);
+    };
+    for (int d = 0; d < kDim; ++d) {
+      const float shift = turn.shift[t * kDim + static_cast<std::size_t>(d)];
+      ASSERT_NEAR(key(out, 50 + 7, d), key(pack, 10 + 7, d) + shift, 1e-3) << t << " " << d;
+    }
+  }
+}
+
 TEST_F(KeyTurnTest, AForkThatGoesOnLeavesItsOriginAlone) {
   SequenceKv first = sequence(50, 0, 0);
   const SequenceKv pack = sequence(40, 0, 500);

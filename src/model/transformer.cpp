@@ -16,6 +16,7 @@
 #include "kernels/attention.h"
 #include "kernels/quant/matmul.h"
 #include "model/graph_runner.h"
+#include "model/key_centers.h"
 #include "model/rope.h"
 #include "model/row_math.h"
 #include "model/weights.h"
@@ -34,6 +35,7 @@ struct Step {
   std::vector<int> row_span;  // [rows] -> index into spans
   std::unique_ptr<kv_cache::AttentionPlan> plan;
   std::unique_ptr<RopeTable> rope, local_rope;  // the latter null where no layer is local
+  std::vector<float> centers;                   // [tables, head_dim], taken from keys; empty: nothing is
   const kernels::AttentionKernels* kernels = nullptr;
   std::vector<std::unique_ptr<kernels::Scratch>> scratch;  // [threads]
   std::vector<kv_cache::ScoreBuffer> scores;               // [threads], while a span is scored
@@ -50,7 +52,7 @@ const RopeTable& rope_of(const Step& step, LayerId layer) {
   return step.hparams->kv_shape().window_of(layer) > 0 ? *step.local_rope : *step.rope;
 }
 
-/// One token and KV head with its group of queries: q' = rope(q) into dst, rope(k) and v into the page.
+/// One token and KV head with its group of queries: q' = rope(q) into dst, rope(k), centered, and v into the page.
 void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int head) {
   const Hparams& h = *step.hparams;
   const kv_cache::Span& span =
@@ -64,6 +66,11 @@ void append_unit(const Step& step, LayerId layer, ggml_tensor* dst, int row, int
   float rotated[kernels::kHeadDimMax];
   const RopeTable& rope = rope_of(step, layer);
   rope.rotate(row, k, rotated);
+  if (!step.centers.empty()) {
+    const auto table = layer.value * static_cast<std::size_t>(h.kv_heads) + static_cast<std::size_t>(head);
+    const float* const center = step.centers.data() + table * static_cast<std::size_t>(h.head_dim);
+    for (int d = 0; d < h.head_dim; ++d) rotated[d] -= center[d];
+  }
   step.kernels->store(span.sequence->tail())(rotated, v, h.head_dim, slot % kernels::kPageTokens, page);
   const int first = head * h.group() * h.head_dim;
   const float* q = row_of(dst->src[0], row) + first;
@@ -163,6 +170,7 @@ class LlamaTransformer final : public Transformer {
     if (hparams_.local.any())
       step_.local_rope =
           std::make_unique<RopeTable>(hparams_, hparams_.local_rope_base, std::vector<float>());
+    find_centers();
     step_.kernels = &kernels::best_attention_kernels();
     for (int i = 0; i < threads; ++i) step_.scratch.push_back(std::make_unique<kernels::Scratch>());
     for (int i = 0; i < hparams_.layers; ++i)
@@ -170,7 +178,11 @@ class LlamaTransformer final : public Transformer {
   }
   ~LlamaTransformer() override = default;
 
-  kv_cache::KeyTurn key_turn(int tokens) const override { return step_.rope->turn(tokens); }
+  kv_cache::KeyTurn key_turn(int tokens) const override {
+    kv_cache::KeyTurn out = step_.rope->turn(tokens);
+    out.shift = centers_turned(step_.centers, hparams_.head_dim, out);
+    return out;
+  }
 
   const Hparams& hparams() const override { return hparams_; }
   int threads() const override { return runner_.threads(); }
@@ -191,6 +203,7 @@ class LlamaTransformer final : public Transformer {
   Graph& graph_for(int rows, int outputs);
   void build(Graph& graph);
   ggml_tensor* layer(Graph& graph, ggml_tensor* input, std::size_t index);
+  void find_centers();
   ggml_tensor* attention(Graph& graph, ggml_tensor* input, std::size_t index);
   ggml_tensor* feed_forward(Graph& graph, ggml_tensor* input, const LayerWeights& weights);
   ggml_tensor* norm(Graph& graph, ggml_tensor* input, ggml_tensor* weight) const;
@@ -288,6 +301,22 @@ std::vector<ggml_tensor*> multiply(const Graph& graph, const Joined& joined, ggm
     at += static_cast<std::size_t>(rows) * sizeof(float);
   }
   return parts;
+}
+
+void LlamaTransformer::find_centers() {
+  // A norm behind the bias would turn it into something else.
+  if (!hparams_.architecture.qkv_bias || hparams_.architecture.qk_norm) return;
+  const auto width = static_cast<std::size_t>(hparams_.head_dim);
+  for (std::size_t layer = 0; layer < weights_->layers.size(); ++layer) {
+    const ggml_tensor* const bias = weights_->layers[layer].qkv_bias.at(1);
+    std::vector<float> values(static_cast<std::size_t>(hparams_.kv_heads) * width);
+    ggml_backend_tensor_get(bias, values.data(), 0, values.size() * sizeof(float));
+    for (std::size_t head = 0; head < static_cast<std::size_t>(hparams_.kv_heads); ++head) {
+      const auto center = key_center(std::span(values).subspan(head * width, width),
+                                     rope_of(step_, LayerId(static_cast<std::uint32_t>(layer))));
+      step_.centers.insert(step_.centers.end(), center.begin(), center.end());
+    }
+  }
 }
 
 ggml_tensor* LlamaTransformer::attention(Graph& graph, ggml_tensor* input, std::size_t index) {
