@@ -16,6 +16,7 @@
 #include "rlm/prose_program.h"
 #include "rlm/repl_program.h"
 #include "rlm/report.h"
+#include "rlm/request_check.h"
 #include "rlm/rlm_request.h"
 #include "rlm/tables_program.h"
 #include "rlm/taught.h"
@@ -91,7 +92,8 @@ Bounds bounds_of(const llm::Request& request, Bounds bounds) {
 /// What was found in plain words stays in the report.
 base::Result<Outcome> formed(Run& run, const llm::Request& request, const std::string& question,
                              Outcome outcome) {
-  TRY_ASSIGN(std::string text, in_form(run, request, question, outcome.answer));
+  TRY_ASSIGN(std::string text,
+             in_form(run, {request.response_format, request.max_tokens}, question, outcome.answer));
   outcome.strategy["found"] = std::exchange(outcome.answer, std::move(text));
   return outcome;
 }
@@ -138,7 +140,7 @@ RecursiveLanguageModel::~RecursiveLanguageModel() {
 }
 
 bool RecursiveLanguageModel::is_fixed() const {
-  return options_.root.parameters > 0 && options_.root.parameters < kSmallParameters;
+  return writes_no_programs(options_.root);
 }
 
 void RecursiveLanguageModel::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink,
@@ -216,7 +218,7 @@ base::Result<Outcome> RecursiveLanguageModel::run_program(Run& run, Asked& asked
   std::vector<const std::string*> texts;
   TRY_ASSIGN(auto taught, answer_from_knowledge(run, asked.question));
   if (taught) return std::move(*taught);
-  if (asked.parts.empty()) {
+  if (asked.parts.empty() && run.tools.empty()) {
     TRY_ASSIGN(auto outcome, answer_from_tables(run, asked.question, asked.text));
     if (outcome) {
       context_tokens = tokens_of({&asked.text}, options_.leaf.tokenizer, run.watch());
@@ -263,6 +265,7 @@ void RecursiveLanguageModel::answer(Job& job) {
   if (const auto checked = check_request(request, options_.root); !checked)
     return job.sink->on_event(llm::Failed{checked.error()});
 
+  const auto& asked_of_rlm = request.options.get<RlmRequest>();
   Ledger ledger(budget_of(request, options_.budget), clock_);
   const llm::Request pattern = pattern_of(request, options_);
   Asker asker(pattern, ledger, job.cancel);
@@ -273,6 +276,8 @@ void RecursiveLanguageModel::answer(Job& job) {
           .clock = clock_,
           .sandbox = options_.sandbox,
           .tenant = request.tenant,
+          .tools = asked_of_rlm.tools,
+          .sub_tools = asked_of_rlm.sub_tools.value_or(asked_of_rlm.tools),
           .on_progress = options_.on_progress};
   std::int64_t context_tokens = -1;
   auto outcome = run_program(run, *asked, context_tokens);

@@ -29,7 +29,6 @@
 namespace pmt::rlm {
 
 inline constexpr char kModelName[] = "rlm";
-inline constexpr std::int64_t kSmallParameters = 2'000'000'000;
 
 struct RlmOptions {
   Model root = {}, leaf = {};

@@ -526,6 +526,79 @@ TEST_F(RlmTest, WhatWasTaughtAnswersBeforeTheContextIsRead) {
   }
 }
 
+CustomTools tools() {
+  return {{"rates", "rates = {'EUR': 3}", "a dict"},
+          {"double", "def double(x):\n  return 2 * x\ndouble = double\n", "twice x"}};
+}
+
+llm::Request with_tools(llm::Request request, CustomTools tools, std::optional<CustomTools> sub_tools = {}) {
+  auto rlm = request.options.take<RlmRequest>();
+  rlm.tools = std::move(tools);
+  rlm.sub_tools = std::move(sub_tools);
+  request.options.set(std::move(rlm));
+  return request;
+}
+
+TEST_F(RlmTest, ToolsOfTheCallersAreThere) {
+  // Records would be asked by SQL, which has no use for tools.
+  std::string csv = "id,city\n";
+  for (int i = 0; i < 50; ++i) csv += std::to_string(i) + ",Graz\n";
+  const auto events =
+      run({block("FINAL(double(rates['EUR']))")}, with_tools(ask("How many ids?", csv), tools()));
+  EXPECT_EQ(llm::text_of(events), "6") << failure(events);
+  EXPECT_THAT(last_root_.messages.at(0).content,
+              testing::AllOf(HasSubstr("\n- rates: a dict\n"), HasSubstr("\n- double: twice x\n")));
+  run({block("FINAL(1)")}, ask("q", "c"));
+  EXPECT_THAT(last_root_.messages.at(0).content, testing::Not(HasSubstr("you were given")));
+}
+
+TEST_F(RlmTest, ToolsAreThereAgainAfterAProgramHasDiedAndBelow) {
+  if (sandbox_->kind() == sandbox::Kind::kBubblewrap) {
+    EXPECT_EQ(llm::text_of(run({block("import os\nos._exit(1)"), block("FINAL(double(2))")},
+                               with_tools(ask("q", "c"), tools()))),
+              "4");
+  }
+  // The same turns at each depth: a child that has them doubles, one that hasn't says so.
+  const auto below = [&](std::optional<CustomTools> sub_tools) {
+    return llm::text_of(run({block("try:\n  x = double(2)\nexcept NameError:\n  x = 'none'\n"
+                                   "FINAL(x if context == 'child' else rlm_query('q', 'child'))")},
+                            with_tools(ask("q", "c"), tools(), std::move(sub_tools))));
+  };
+  EXPECT_EQ(below({}), "4");
+  EXPECT_EQ(below(CustomTools{}), "none");
+}
+
+TEST_F(RlmTest, AToolThatCantBeSetUpIsTheCallersError) {
+  const auto events = run({block("FINAL(1)")}, with_tools(ask("q", "c"), {{"f", "f = 1 / 0", "a value"}}));
+  EXPECT_THAT(failure(events),
+              testing::AllOf(HasSubstr("permutation.rlm.custom_tools.f"), HasSubstr("ZeroDivision")));
+  root_parameters_ = 1'500'000'000;
+  EXPECT_THAT(failure(run({block("FINAL(1)")}, with_tools(ask("q", "c"), tools()))),
+              testing::AllOf(HasSubstr("custom_tools"), HasSubstr("1500M")));
+}
+
+TEST_F(RlmTest, SubCallsAnswerInTheFormThatTheProgramAsksFor) {
+  const std::string form =
+      "{'type': 'json_schema', 'json_schema': {'name': 'x', 'schema': {'type': 'object', "
+      "'properties': {'z': {'type': 'integer'}, 'a': {'type': 'integer'}}}}}";
+  leaf_ = [](const llm::Request&) { return R"({"z": 1, "a": 2})"; };
+  EXPECT_EQ(llm::text_of(run(
+                {block("import json\nFINAL(json.loads(llm_query('q', response_format=" + form + "))['a'])")},
+                ask("q", "c"))),
+            "2");
+  EXPECT_EQ(last_leaf_.response_format.kind, llm::ResponseFormat::Kind::kJsonSchema);
+  EXPECT_EQ(last_leaf_.response_format.schema,
+            R"({"type":"object","properties":{"z":{"type":"integer"},"a":{"type":"integer"}}})")
+      << "in the program's order";
+  run({block("FINAL(llm_query_batched(['a', 'b'], response_format={'type': 'json_object'}))")},
+      ask("q", "c"));
+  EXPECT_EQ(last_leaf_.response_format.kind, llm::ResponseFormat::Kind::kJsonObject);
+  const auto wrong = run(
+      {block("FINAL(llm_query('q', response_format={'type': 'yaml'}))"), block("FINAL(1)")}, ask("q", "c"));
+  EXPECT_EQ(llm::text_of(wrong), "1");
+  EXPECT_THAT(last_root_.messages.at(4).content, HasSubstr("'response_format' must be a dict"));
+}
+
 TEST_F(RlmTest, AnAnswerIsWrittenInTheFormThatIsAskedFor) {
   const std::string schema = R"({"type":"object","properties":{"code":{"type":"integer"}}})";
   llm::Request request = ask("What is the code?", "The code is 4711.");

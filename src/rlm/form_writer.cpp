@@ -42,15 +42,15 @@ bool is_json(Kind kind) {
 
 }  // namespace
 
-base::Result<std::string> in_form(Run& run, const llm::Request& request, const std::string& question,
+base::Result<std::string> in_form(Run& run, const AskedForm& asked, const std::string& question,
                                   const std::string& found) {
-  const llm::ResponseFormat& form = request.response_format;
+  const llm::ResponseFormat& form = asked.form;
   run.on_progress("writing the answer in the form that was asked for");
   const std::vector prompt = {message("system", kSystem),
                               message("user", fmt::format("Question: {}\n\nWhat was found:\n{}\n\nWrite {}",
                                                           question, found, form_described(form)))};
   const AskOptions options{
-      .max_tokens = request.max_tokens.value_or(std::max(kFormTokensMin, run.bounds.answer_tokens)),
+      .max_tokens = asked.max_tokens.value_or(std::max(kFormTokensMin, run.bounds.answer_tokens)),
       .form = form,
       .exact = true};
   TRY_ASSIGN(const Answer answer, run.asker.ask(run.root, prompt, options));
@@ -66,39 +66,6 @@ base::Result<std::string> in_form(Run& run, const llm::Request& request, const s
       base::Code::kBadGateway,
       fmt::format("{} was asked to write the answer as JSON and wrote none. In plain words it is: {}",
                   run.root.name, found)};
-}
-
-std::vector<std::string> unused_members(const llm::Request& request) {
-  const llm::Sampling& sampling = request.sampling;
-  const llm::Sampling none;
-  std::vector<std::string> out;
-  const auto add = [&out](bool is_there, const char* name) {
-    if (is_there) out.emplace_back(name);
-  };
-  add(!request.tools.empty(), "tools");
-  add(!request.stop.empty(), "stop");
-  add(request.logprobs.has_value(), "logprobs");
-  add(sampling.temperature != none.temperature && sampling.temperature != 0, "temperature");
-  add(sampling.top_p != none.top_p, "top_p");
-  add(sampling.frequency_penalty != none.frequency_penalty, "frequency_penalty");
-  add(sampling.presence_penalty != none.presence_penalty, "presence_penalty");
-  add(!sampling.logit_bias.empty(), "logit_bias");
-  return out;
-}
-
-base::Status check_request(const llm::Request& request, const Model& root) {
-  using Choice = llm::ToolChoice::Kind;
-  if (request.n != 1) return base::invalid("'n' must be 1 for the model rlm", "n");
-  if (request.tool_choice.kind == Choice::kRequired || request.tool_choice.kind == Choice::kFunction) {
-    return base::invalid(
-        "the model rlm answers about a context and calls no functions of yours: leave 'tool_choice' out, or ask another "
-        "model",
-        "tool_choice");
-  }
-  if (request.response_format.is_free() || !root.check_form) return {};
-  llm::Request formed;
-  formed.response_format = request.response_format;
-  return root.check_form(formed);
 }
 
 }  // namespace pmt::rlm

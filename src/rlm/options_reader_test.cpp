@@ -48,7 +48,18 @@ TEST(RlmOptionsReader, RefusesNamingThePath) {
        "must be true or false, not 1"},
       {R"({"depth": 1})", "rlm.depth",
        "is not a setting; there are context, max_depth, max_iterations, enable_kv_cache_compression, "
-       "enable_speculative_decoding"},
+       "enable_speculative_decoding, custom_tools, custom_sub_tools"},
+      {R"({"custom_tools": ["f"]})", "rlm.custom_tools",
+       "must be an object of tools by their names, not an array"},
+      {R"({"custom_tools": {"llm_query": 1}})", "rlm.custom_tools.llm_query",
+       "must have another name: the REPL has its own of this one"},
+      {R"({"custom_tools": {"lambda": 1}})", "rlm.custom_tools.lambda",
+       "must be named like a Python variable: letters, digits and _, no leading _, at most 64"},
+      {R"({"custom_sub_tools": {"a b": 1}})", "rlm.custom_sub_tools.a b",
+       "must be named like a Python variable: letters, digits and _, no leading _, at most 64"},
+      {R"({"custom_tools": {"f": {"python": 5}}})", "rlm.custom_tools.f.python", "must be a string, not 5"},
+      {R"({"custom_tools": {"f": {"python": "x", "tool": 1}}})", "rlm.custom_tools.f",
+       "must have 'tool', a value, or 'python', a text that defines it, not both"},
   };
   for (const auto& [json, field, says] : bad) {
     llm::EngineOptions options;
@@ -58,6 +69,24 @@ TEST(RlmOptionsReader, RefusesNamingThePath) {
     EXPECT_EQ(status.error().message, says);
     EXPECT_EQ(options, llm::EngineOptions{}) << json;
   }
+}
+
+TEST(RlmOptionsReader, ToolsAreValuesOrPython) {
+  const RlmRequest read = asked(R"({"custom_tools": {
+      "rates": {"EUR": 1.5, "on": true, "off": false, "none": null, "many": [1, "a\"b\n"]},
+      "limit": {"tool": 7, "description": "the limit"},
+      "double": {"python": "def double(x):\n  return 2 * x", "description": "twice x"}},
+      "custom_sub_tools": {}})");
+  EXPECT_EQ(read.tools,
+            (CustomTools{
+                {"rates",
+                 R"(rates = {"EUR": 1.5, "on": True, "off": False, "none": None, "many": [1, "a\"b\n", ], })",
+                 "a dict"},
+                {"limit", "limit = 7", "the limit"},
+                {"double", "def double(x):\n  return 2 * x\ndouble = double\n", "twice x"}}));
+  EXPECT_EQ(read.sub_tools, CustomTools{});
+  EXPECT_FALSE(asked("{}").sub_tools);
+  EXPECT_NE(read.key(), RlmRequest{}.key());
 }
 
 /// The bytes that entries on disk are keyed by.

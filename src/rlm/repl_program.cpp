@@ -14,8 +14,10 @@
 
 #include "base/utf8.h"
 #include "rlm/final_call.h"
+#include "rlm/form_writer.h"
 #include "rlm/passages.h"
 #include "rlm/question.h"
+#include "rlm/repl_arguments.h"
 #include "rlm/repl_prompts.h"
 #include "rlm/trajectory.h"
 
@@ -67,8 +69,17 @@ class Node {
   base::Status restart() {
     session_.reset();
     TRY_ASSIGN(session_, run_.sandbox->session(setup_));
+    for (const CustomTool& tool : tools()) {
+      TRY_ASSIGN(const sandbox::BlockResult block, run_block(tool.python));
+      if (block.error.empty() && !block.ended) continue;
+      const std::string field =
+          fmt::format("permutation.rlm.{}.{}", depth_ == 0 ? "custom_tools" : "custom_sub_tools", tool.name);
+      return base::invalid(fmt::format("'{}' can't be set up in the sandbox: {}", field, block.error), field);
+    }
     return {};
   }
+
+  const CustomTools& tools() const { return depth_ == 0 ? run_.tools : run_.sub_tools; }
 
   Outcome outcome(std::string answer, int turns, const char* how) {
     Outcome out;
@@ -200,25 +211,6 @@ class Node {
 
   // --- what the program calls
 
-  static base::Result<std::string> text_argument(const json& arguments, const char* name) {
-    const auto found = arguments.find(name);
-    if (found == arguments.end() || !found->is_string())
-      return base::invalid(fmt::format("'{}' must be a str", name));
-    return found->get<std::string>();
-  }
-
-  static base::Result<std::vector<std::string>> prompts_argument(const json& arguments) {
-    const auto found = arguments.find("prompts");
-    if (found == arguments.end() || !found->is_array())
-      return base::invalid("'prompts' must be a list of str");
-    std::vector<std::string> prompts;
-    for (const json& prompt : *found) {
-      if (!prompt.is_string()) return base::invalid("'prompts' must be a list of str");
-      prompts.push_back(prompt.get<std::string>());
-    }
-    return prompts;
-  }
-
   base::Result<json> call(const std::string& function, const json& arguments) {
     const bool leaves_only = depth_ + 1 >= run_.bounds.depth_max;
     if (function == "context_search") return search(arguments);
@@ -228,13 +220,15 @@ class Node {
           context != arguments.end() && context->is_string()) {
         prompt += "\n\n" + context->get_ref<const std::string&>();
       }
-      TRY_ASSIGN(auto answers, leaf({prompt}));
+      TRY_ASSIGN(const llm::ResponseFormat form, form_argument(arguments));
+      TRY_ASSIGN(auto answers, leaf({prompt}, form));
       if (!answers[0]) return answers[0].error();
       return json(answers[0]->text);
     }
     if (function == "llm_query_batched" || (function == "rlm_query_batched" && leaves_only)) {
       TRY_ASSIGN(const auto prompts, prompts_argument(arguments));
-      TRY_ASSIGN(const auto answers, leaf(prompts));
+      TRY_ASSIGN(const llm::ResponseFormat form, form_argument(arguments));
+      TRY_ASSIGN(const auto answers, leaf(prompts, form));
       json texts = json::array();
       for (const auto& answer : answers)
         texts.push_back(answer ? answer->text : "Error: " + answer.error().message);
@@ -243,7 +237,9 @@ class Node {
     if (function == "rlm_query") {
       TRY_ASSIGN(const std::string prompt, text_argument(arguments, "prompt"));
       const auto context = arguments.find("context");
-      return child(prompt, context != arguments.end() && is_context(*context) ? *context : json(prompt));
+      TRY_ASSIGN(const llm::ResponseFormat form, form_argument(arguments));
+      return child(prompt, context != arguments.end() && is_context(*context) ? *context : json(prompt),
+                   form);
     }
     if (function == "rlm_query_batched") return children(arguments);
     return Error{Code::kNotFound, fmt::format("there is no function {}", function)};
@@ -292,13 +288,14 @@ class Node {
     return {};
   }
 
-  base::Result<std::vector<base::Result<Answer>>> leaf(const std::vector<std::string>& prompts) {
+  base::Result<std::vector<base::Result<Answer>>> leaf(const std::vector<std::string>& prompts,
+                                                       const llm::ResponseFormat& form) {
     TRY_ASSIGN(auto answers,
                run_.asker.ask_all(
                    run_.leaf,
                    {.count = prompts.size(),
                     .prompt = [&prompts](std::size_t i) { return std::vector{message("user", prompts[i])}; }},
-                   {.max_tokens = run_.bounds.answer_tokens}, run_.bounds.parallel));
+                   {.max_tokens = run_.bounds.answer_tokens, .form = form}, run_.bounds.parallel));
     for (std::size_t i = 0; i < prompts.size(); ++i) {
       SubCall made{.model = run_.leaf.name, .prompt = prompts[i], .response = {}, .error = {}, .usage = {}};
       if (answers[i]) {
@@ -315,7 +312,7 @@ class Node {
     return answers;
   }
 
-  base::Result<json> child(const std::string& prompt, const json& context) {
+  base::Result<json> child(const std::string& prompt, const json& context, const llm::ResponseFormat& form) {
     TRY(run_.asker.ledger().check({}));  // before a sandbox is started for it
     const auto begin = run_.clock.now();
     const double began_s = run_.asker.ledger().elapsed_s();
@@ -323,6 +320,14 @@ class Node {
                                  base::cut_utf8(prompt, kProgressBytes)));
     Node node(run_, prompt, context, depth_ + 1);
     auto outcome = node.answer();
+    if (outcome && !form.is_free()) {
+      auto formed = in_form(run_, {.form = form}, prompt, outcome->answer);
+      if (formed) {
+        outcome->answer = std::move(*formed);
+      } else {
+        outcome = formed.error();
+      }
+    }
     SubCall made{.model = run_.root.name, .prompt = prompt, .response = {}, .error = {}, .usage = {}};
     made.began_s = began_s;
     made.seconds = base::ms_between(begin, run_.clock.now()) / 1e3;
@@ -344,6 +349,7 @@ class Node {
   /// Each of them counts as a call at least: where the budget doesn't reach for all, none begins.
   base::Result<json> children(const json& arguments) {
     TRY_ASSIGN(const auto prompts, prompts_argument(arguments));
+    TRY_ASSIGN(const llm::ResponseFormat form, form_argument(arguments));
     Claim all{.calls = static_cast<std::int64_t>(prompts.size())};
     for (const std::string& prompt : prompts) all.bytes += static_cast<std::int64_t>(prompt.size());
     TRY(run_.asker.ledger().check(all));
@@ -352,7 +358,7 @@ class Node {
       if (run_.asker.cancel().cancelled()) return Error{Code::kCancelled, "cancelled"};
       std::vector<std::future<base::Result<json>>> running;
       for (std::size_t i = begin; i < std::min(begin + kChildrenAtOnce, prompts.size()); ++i) {
-        running.push_back(begin_child(prompts[i]));
+        running.push_back(begin_child(prompts[i], form));
       }
       for (auto& one : running) {
         const auto text = one.get();
@@ -363,12 +369,12 @@ class Node {
   }
 
   /// In a thread of its own while the tree has few, and the system any; else by whoever waits for it.
-  std::future<base::Result<json>> begin_child(const std::string& prompt) {
+  std::future<base::Result<json>> begin_child(const std::string& prompt, const llm::ResponseFormat& form) {
     const bool aside = run_.children.fetch_add(1) < kChildThreadsMax;
     if (!aside) --run_.children;
     const auto policy = aside ? std::launch::async | std::launch::deferred : std::launch::deferred;
-    return std::async(policy, [this, &prompt, aside] {
-      auto text = child(prompt, prompt);
+    return std::async(policy, [this, &prompt, &form, aside] {
+      auto text = child(prompt, prompt, form);
       if (aside) --run_.children;
       return text;
     });

@@ -9,6 +9,14 @@ namespace pmt::rlm {
 
 using nlohmann::json;
 
+namespace {
+
+std::string given_tools(const CustomTools& tools) {
+  return tools.empty() ? "" : "\nFor this question you were given:\n" + tools_described(tools);
+}
+
+}  // namespace
+
 std::string system_prompt(const Run& run, int depth) {
   return fmt::format(
       "You answer a question about a context that is too long to show you. It is the variable `context` of a "
@@ -27,7 +35,8 @@ std::string system_prompt(const Run& run, int depth) {
       "- llm_query(prompt): asks a model once and returns its text. It sees only the prompt{}\n"
       "- llm_query_batched(prompts): the same for a list of prompts, side by side, in order\n"
       "- rlm_query(prompt, context=None): {}\n"
-      "- SHOW_VARS(): your variables\n\n"
+      "- SHOW_VARS(): your variables\n"
+      "llm_query and the others take response_format, a dict of OpenAI's API, and return JSON text then.\n{}\n"
       "Look at the context first. Search and compute with Python where you can, ask a model only about parts "
       "that need "
       "reading, and check a result before you give it. To finish, in a block:\n"
@@ -37,7 +46,7 @@ std::string system_prompt(const Run& run, int depth) {
       depth < run.bounds.depth_max
           ? "a helper like you, with a REPL and turns of its own, for a part of the problem"
           : "the same as llm_query here: no deeper level is left",
-      run.bounds.iterations_max);
+      given_tools(depth == 0 ? run.tools : run.sub_tools), run.bounds.iterations_max);
 }
 
 std::string context_described(const json& context) {

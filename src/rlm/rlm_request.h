@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "llm/request.h"
+#include "rlm/custom_tool.h"
 
 namespace pmt::rlm {
 
@@ -19,6 +20,8 @@ struct RlmRequest {
   std::optional<int> iterations_max = {};
   std::optional<bool> kv_compression = {};
   std::optional<bool> speculation = {};
+  CustomTools tools = {};
+  std::optional<CustomTools> sub_tools = {};  // unset: the same
 
   /// All of it: each member can change the answer. Cost: a copy of the context.
   nlohmann::json key() const;
@@ -27,5 +30,8 @@ struct RlmRequest {
 
 /// The texts that the caller gave beside the messages. They live as long as the request's options.
 std::span<const std::string> given_context(const llm::Request& request);
+
+/// Whether the caller gave tools, which only a program of rlm's can use.
+bool gives_tools(const llm::Request& request);
 
 }  // namespace pmt::rlm

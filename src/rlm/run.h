@@ -12,10 +12,18 @@
 
 #include "base/clock.h"
 #include "rlm/asker.h"
+#include "rlm/custom_tool.h"
 #include "rlm/watch.h"
 #include "sandbox/sandbox.h"
 
 namespace pmt::rlm {
+
+/// A root of fewer parameters writes no programs that can be relied on.
+inline constexpr std::int64_t kSmallParameters = 2'000'000'000;
+
+inline bool writes_no_programs(const Model& root) {
+  return root.parameters > 0 && root.parameters < kSmallParameters;
+}
 
 struct Bounds {
   int depth_max = 5;
@@ -34,6 +42,8 @@ struct Run {
   const base::Clock& clock;
   sandbox::Sandbox* sandbox = nullptr;  // null: no root can write programs
   std::string tenant = {};
+  CustomTools tools = {},
+              sub_tools = {};  // of the root's programs, and of those that its rlm_query has written
   std::function<void(const std::string&)> on_progress = [](const std::string&) {};
   std::atomic<int> children = 0;  // with a thread of their own, at all levels together
 

@@ -25,7 +25,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kQuestionBytesMax = 2'000;
-constexpr std::int64_t kRowsMin = 4;
+constexpr std::int64_t kTableRowsMin = 4;
 /// One of 135M wrote 2 right queries of 48, one of 494M 44: the numbers of the others are worse than none.
 constexpr std::int64_t kWriterParameters = 300'000'000;
 
@@ -57,7 +57,7 @@ struct AskedTables {
 bool is_table(const AskedTables& tables) {
   std::size_t columns = 0;
   for (const SurveyedTable& one : tables.survey.tables) columns += one.columns.size();
-  return tables.survey.rows >= kRowsMin && tables.source->left_out() * 9 <= tables.survey.rows &&
+  return tables.survey.rows >= kTableRowsMin && tables.source->left_out() * 9 <= tables.survey.rows &&
          columns >= 2;
 }
 

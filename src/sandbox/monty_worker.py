@@ -16,6 +16,11 @@ sys.path.insert(0, sys.argv[4])
 CALLS_MAX = 1_000_000  # over a session; the host counts by block
 
 
+def form_text(response_format):
+    """As text: a schema's members are written in its order, which the host's JSON doesn't keep."""
+    return json.dumps(response_format) if isinstance(response_format, dict) else response_format
+
+
 class Stop(Exception):
     """FINAL: the block ends here."""
 
@@ -70,11 +75,15 @@ class Bridge:
             "SHOW_VARS": lambda: "\n".join(self.names) or "no variables yet",
             "context_slice": lambda start=0, end=None: text[start:end],
         }
-        one = lambda f: lambda prompt, model=None: self.call(f, prompt=str(prompt), model=model)
-        deep = lambda f: lambda prompt, context=None, model=None: self.call(
-            f, prompt=str(prompt), context=context, model=model
+        one = lambda f: lambda prompt, model=None, response_format=None: self.call(
+            f, prompt=str(prompt), model=model, response_format=form_text(response_format)
         )
-        many = lambda f: lambda prompts, model=None: self.call(f, prompts=[str(p) for p in prompts], model=model)
+        deep = lambda f: lambda prompt, context=None, model=None, response_format=None: self.call(
+            f, prompt=str(prompt), context=context, model=model, response_format=form_text(response_format)
+        )
+        many = lambda f: lambda prompts, model=None, response_format=None: self.call(
+            f, prompts=[str(p) for p in prompts], model=model, response_format=form_text(response_format)
+        )
         makers = {
             "llm_query": one,
             "rlm_query": deep,

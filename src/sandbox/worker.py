@@ -23,6 +23,11 @@ VARIABLES_MAX = 100
 RESERVED = {"answer", "context"}
 
 
+def form_text(response_format):
+    """As text: a schema's members are written in its order, which the host's JSON doesn't keep."""
+    return json.dumps(response_format) if isinstance(response_format, dict) else response_format
+
+
 class Stop(BaseException):
     """FINAL: the block ends here."""
 
@@ -101,15 +106,17 @@ class Repl:
             "context_slice": lambda start=0, end=None: self.text[start:end],
         }
         makers = {
-            "llm_query": lambda f: lambda prompt, model=None: self.call(f, prompt=str(prompt), model=model),
-            "rlm_query": lambda f: lambda prompt, context=None, model=None: self.call(
-                f, prompt=str(prompt), context=context, model=model
+            "llm_query": lambda f: lambda prompt, model=None, response_format=None: self.call(
+                f, prompt=str(prompt), model=model, response_format=form_text(response_format)
             ),
-            "llm_query_batched": lambda f: lambda prompts, model=None: self.call(
-                f, prompts=[str(p) for p in prompts], model=model
+            "rlm_query": lambda f: lambda prompt, context=None, model=None, response_format=None: self.call(
+                f, prompt=str(prompt), context=context, model=model, response_format=form_text(response_format)
             ),
-            "rlm_query_batched": lambda f: lambda prompts, model=None: self.call(
-                f, prompts=[str(p) for p in prompts], model=model
+            "llm_query_batched": lambda f: lambda prompts, model=None, response_format=None: self.call(
+                f, prompts=[str(p) for p in prompts], model=model, response_format=form_text(response_format)
+            ),
+            "rlm_query_batched": lambda f: lambda prompts, model=None, response_format=None: self.call(
+                f, prompts=[str(p) for p in prompts], model=model, response_format=form_text(response_format)
             ),
             "context_search": lambda f: lambda query, k=5: self.call(f, query=str(query), k=int(k)),
         }

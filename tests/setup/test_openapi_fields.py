@@ -82,6 +82,7 @@ BESIDE = {
     "api/json/parse_messages.cpp: read_role",
     "api/json/parse.cpp: leave_to_the_model",
     "api/json/parse.cpp: read_template_variables",
+    "rlm/options_reader.cpp: kToolRules",  # of values that may be anything
 }
 # Readers that always refuse: no member of the document.
 REFUSES = re.compile(r"\b(refused<|elsewhere\b)")

@@ -152,7 +152,8 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                                            .rlm = rlm,
                                            .tokenizer = *parts.local_models[0],
                                            .given_context = rlm::given_context,
-                                           .asks_tables = rlm::asks_tables},
+                                           .asks_tables = rlm::asks_tables,
+                                           .gives_tools = rlm::gives_tools},
         config.unified));
     // One pack's version means nothing to another model: only where both routes ask the same one.
     const bool same = permutation->second.knowledge == taught;

@@ -1,0 +1,51 @@
+#include "rlm/request_check.h"
+
+#include <fmt/format.h>
+
+#include "rlm/rlm_request.h"
+
+namespace pmt::rlm {
+
+std::vector<std::string> unused_members(const llm::Request& request) {
+  const llm::Sampling& sampling = request.sampling;
+  const llm::Sampling none;
+  std::vector<std::string> out;
+  const auto add = [&out](bool is_there, const char* name) {
+    if (is_there) out.emplace_back(name);
+  };
+  add(!request.tools.empty(), "tools");
+  add(!request.stop.empty(), "stop");
+  add(request.logprobs.has_value(), "logprobs");
+  add(sampling.temperature != none.temperature && sampling.temperature != 0, "temperature");
+  add(sampling.top_p != none.top_p, "top_p");
+  add(sampling.frequency_penalty != none.frequency_penalty, "frequency_penalty");
+  add(sampling.presence_penalty != none.presence_penalty, "presence_penalty");
+  add(!sampling.logit_bias.empty(), "logit_bias");
+  return out;
+}
+
+base::Status check_request(const llm::Request& request, const Model& root) {
+  using Choice = llm::ToolChoice::Kind;
+  const auto& asked = request.options.get<RlmRequest>();
+  if (request.n != 1) return base::invalid("'n' must be 1 for the model rlm", "n");
+  if (request.tool_choice.kind == Choice::kRequired || request.tool_choice.kind == Choice::kFunction) {
+    return base::invalid(
+        "the model rlm answers about a context and calls no functions of yours: leave 'tool_choice' out, or ask another "
+        "model",
+        "tool_choice");
+  }
+  if (!asked.tools.empty() && writes_no_programs(root)) {
+    return base::invalid(
+        fmt::format(
+            "'permutation.rlm.custom_tools' are for programs, and {} has {:.0f}M parameters: below 2B a program "
+            "of ours looks into the context. Leave them out, or serve rlm with a larger root ([rlm] root)",
+            root.name, static_cast<double>(root.parameters) / 1e6),
+        "permutation.rlm.custom_tools");
+  }
+  if (request.response_format.is_free() || !root.check_form) return {};
+  llm::Request formed;
+  formed.response_format = request.response_format;
+  return root.check_form(formed);
+}
+
+}  // namespace pmt::rlm
