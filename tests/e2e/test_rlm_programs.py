@@ -43,6 +43,14 @@ PROGRAMS = {
     "endless": [block("print('again')")],
     "flood": [block("for i in range(100000):\n    llm_query('Say the number ' + str(i))")],
     "breaks": [block("print(1)"), ("status", 500)],
+    "tools": [block("FINAL(to_eur(rates['USD'] * 10))")],
+    "formed": [
+        block(
+            "import json\nform = {'type': 'json_schema', 'json_schema': {'name': 'n', 'schema': {'type': 'object', 'properties': "
+            "{'count': {'type': 'integer'}}, 'required': ['count'], 'additionalProperties': False}}}\n"
+            "said = llm_query('How many? ' + context, response_format=form)\nFINAL(sorted(json.loads(said)))"
+        )
+    ],
 }
 
 
@@ -123,6 +131,30 @@ def test_a_program_counts(client):
     lines = "\n".join(f"order={i}; status={('paid', 'open')[i % 2]}" for i in range(500))
     answer = play(client, "count", lines)
     assert text_of(answer) == "250"
+
+
+TOOLS = {"rates": {"USD": 2.5}, "to_eur": {"python": "def to_eur(x):\n    return x * 2", "description": "dollars to euros"}}
+
+
+@pytest.mark.parametrize("model", ["rlm", "unified"])
+def test_a_program_has_its_callers_tools(client, root, model):
+    answer = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "play:tools"}],
+        extra_body={"permutation": {"cache": {"mode": "off"}, "rlm": {"context": "x", "custom_tools": TOOLS}}},
+    )
+    assert text_of(answer) == "50.0"
+    assert "- to_eur: dollars to euros" in root.asked("tools")[-1][0]["content"]
+
+
+def test_a_tool_that_cant_be_set_up_is_refused(client):
+    for tools, field in [({"f": {"python": "def g(): pass"}}, "f"), ({"context": 1}, "context")]:
+        with pytest.raises(openai.BadRequestError) as refused:
+            play(client, "tools", rlm={"context": "x", "custom_tools": tools})
+        assert refused.value.param == f"permutation.rlm.custom_tools.{field}", refused.value
+
+
+def test_a_question_of_a_program_has_the_form_that_it_asks_for(client):
+    assert text_of(play(client, "formed", "one, two, three")) == "['count']"
 
 
 def test_sub_calls_run_side_by_side(client):
