@@ -599,6 +599,20 @@ TEST_F(RlmTest, SubCallsAnswerInTheFormThatTheProgramAsksFor) {
   EXPECT_THAT(last_root_.messages.at(4).content, HasSubstr("'response_format' must be a dict"));
 }
 
+TEST_F(RlmTest, AProgramsReadingIsToldInBytes) {
+  std::string text;
+  for (int i = 0; i < 200; ++i)
+    text += "On day " + std::to_string(i) + " the keeper of the tower wrote nothing at all.\n";
+  const auto at = [&](int day) { return text.find("On day " + std::to_string(day) + " "); };
+  const std::string begin = std::to_string(at(50)), end = std::to_string(at(60));
+  const auto events = run({block("x = context[" + begin + ":" + end + "]\nprint(len(context))"),
+                           block("rlm_query('Who?', llm_query('Tell: ' + x + ' In short.'))\nFINAL('done')")},
+                          ask("q", text));
+  const json read = done(events).report.engine.at("context_strategy").at("read");
+  EXPECT_EQ(read.at("bytes"), at(60) - at(50));
+  EXPECT_EQ(read.at("ranges"), (json{{{"begin", at(50)}, {"end", at(60)}}}));
+}
+
 TEST_F(RlmTest, AnAnswerIsWrittenInTheFormThatIsAskedFor) {
   const std::string schema = R"({"type":"object","properties":{"code":{"type":"integer"}}})";
   llm::Request request = ask("What is the code?", "The code is 4711.");

@@ -17,6 +17,7 @@
 #include "rlm/form_writer.h"
 #include "rlm/passages.h"
 #include "rlm/question.h"
+#include "rlm/read_ranges.h"
 #include "rlm/repl_arguments.h"
 #include "rlm/repl_prompts.h"
 #include "rlm/trajectory.h"
@@ -41,8 +42,10 @@ const std::vector<std::string> kFunctions = {"llm_query", "llm_query_batched", "
 /// One REPL at one depth.
 class Node {
  public:
-  Node(Run& run, const std::string& question, json context, int depth)
+  /// `read`: of the root's context, which parts stand in what models are shown.
+  Node(Run& run, ReadRanges& read, const std::string& question, json context, int depth)
       : run_(run),
+        read_(read),
         question_(question),
         setup_{.context = std::move(context),
                .functions = kFunctions,
@@ -121,6 +124,7 @@ class Node {
     for (const std::string& code : blocks) {
       calls_.clear();
       TRY_ASSIGN(const sandbox::BlockResult block, run_block(code));
+      read_.add(block.output);
       outputs += (outputs.empty() ? "Output:\n" : "\n\nOutput of the next block:\n") + shown(block);
       if (is_repeated(code, block))
         outputs += "\nYou ran this block before, and this came of it: write another.";
@@ -300,6 +304,7 @@ class Node {
       SubCall made{.model = run_.leaf.name, .prompt = prompts[i], .response = {}, .error = {}, .usage = {}};
       if (answers[i]) {
         bytes_sent_ += prompts[i].size();
+        read_.add(prompts[i]);
         made.response = answers[i]->text;
         made.usage = answers[i]->usage;
         made.began_s = answers[i]->began_s;
@@ -318,7 +323,7 @@ class Node {
     const double began_s = run_.asker.ledger().elapsed_s();
     run_.on_progress(fmt::format("{}rlm_query: {}", std::string(static_cast<std::size_t>(depth_) * 2, ' '),
                                  base::cut_utf8(prompt, kProgressBytes)));
-    Node node(run_, prompt, context, depth_ + 1);
+    Node node(run_, read_, prompt, context, depth_ + 1);
     auto outcome = node.answer();
     if (outcome && !form.is_free()) {
       auto formed = in_form(run_, {.form = form}, prompt, outcome->answer);
@@ -386,6 +391,7 @@ class Node {
   }
 
   Run& run_;
+  ReadRanges& read_;
   const std::string question_;
   const sandbox::SessionSetup setup_;
   const int depth_;
@@ -408,7 +414,10 @@ class Node {
 base::Result<Outcome> run_repl(Run& run, const std::string& question, const json& context) {
   if (run.sandbox == nullptr)
     return Error{Code::kUnavailable, "there is no sandbox for a program that a model writes"};
-  return Node(run, question, context, 0).answer();
+  ReadRanges read(context);
+  TRY_ASSIGN(Outcome outcome, Node(run, read, question, context, 0).answer());
+  outcome.strategy["read"] = read.told();
+  return outcome;
 }
 
 }  // namespace pmt::rlm
