@@ -65,6 +65,27 @@ def test_finds_what_a_text_says(served, crates):
     assert "9531" in chat(client, text, model=name, max_tokens=12).choices[0].message.content
 
 
+@pytest.mark.timeout(1800)
+def test_what_a_text_says_is_found_at_8x(served):
+    """Some 2,000 tokens with four numbers. Coded in 4 bits with their bias, Qwen's keys told few of them."""
+    _, client, name = served
+    lines = [f"The ferry number {i} brought salt, nails and {i % 9 + 2} letters, and left when the tide had turned." for i in range(80)]
+    told = {"glacier": 48152, "lantern": 90367, "orchard": 27714, "saddle": 63980}
+    for at, (key, number) in zip((15, 35, 50, 70), told.items()):
+        lines.insert(at, f"One of the special magic numbers for {key} is: {number}.")
+    text = "\n".join(lines)
+    right = {}
+    for mode, ratio in (("exact", 1), ("query_aware", 8), ("query_agnostic", 8)):
+        right[mode] = 0
+        for key, number in told.items():
+            question = f"{text}\n\nWhat is the special magic number for {key} in the text above? Answer with the number alone."
+            said = chat(client, question, model=name, max_tokens=24, extra_body=off(kv={"ratio": ratio, "mode": mode}))
+            assert extension(said)["kv"]["mode"] == mode
+            right[mode] += str(number) in said.choices[0].message.content
+    assert right["exact"] >= 3, right
+    assert min(right["query_aware"], right["query_agnostic"]) >= right["exact"] - 1, right
+
+
 def test_ask_shows_its_speed(binary, served):
     running, _, _ = served
     argv = [binary, "ask", "--url", running.url, "--no-cache", "--verbose", "--max-tokens", "16", "Count from 1 to 20."]
