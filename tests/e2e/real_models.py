@@ -7,6 +7,7 @@ all, with longer texts. A model that isn't there is pulled once into PERMUTATION
 import json
 import os
 import pathlib
+import random
 import re
 import subprocess
 
@@ -67,11 +68,21 @@ def test_finds_what_a_text_says(served, crates):
 
 @pytest.mark.timeout(1800)
 def test_what_a_text_says_is_found_at_8x(served):
-    """Some 2,000 tokens with four numbers. Coded in 4 bits with their bias, Qwen's keys told few of them."""
+    """Some 4,000 tokens with four numbers. Coded in 4 bits with their bias, Qwen's keys told few of them."""
     _, client, name = served
-    lines = [f"The ferry number {i} brought salt, nails and {i % 9 + 2} letters, and left when the tide had turned." for i in range(80)]
-    told = {"glacier": 48152, "lantern": 90367, "orchard": 27714, "saddle": 63980}
-    for at, (key, number) in zip((15, 35, 50, 70), told.items()):
+    draw = random.Random(5)
+    words = (
+        "harbour keeper winter evening ladder copper window brother market silence river garden letter engine shadow kitchen "
+        "marble thunder velvet captain bridge orchard curtain whistle morning candle pepper saddle mirror chapel anchor meadow"
+    ).split()
+    verbs = "watched carried remembered followed opened painted measured forgot repaired answered".split()
+    lines = [
+        f"The {draw.choice(words)} of the {draw.choice(words)} {draw.choice(verbs)} the {draw.choice(words)}, and a {draw.choice(words)} "
+        f"{draw.choice(verbs)} every {draw.choice(words)} near the {draw.choice(words)}."
+        for _ in range(160)
+    ]
+    told = {"glacier": 48152, "lantern": 90367, "tugboat": 27714, "pigeon": 63980}
+    for at, (key, number) in zip((30, 70, 100, 140), told.items()):
         lines.insert(at, f"One of the special magic numbers for {key} is: {number}.")
     text = "\n".join(lines)
     right = {}
