@@ -27,7 +27,7 @@ pmt_parsers(upstream answer_logprobs.cpp answer_reader.cpp call_reader.cpp chat_
 pmt_parsers(api access.cpp completions/cache_control.cpp cors.cpp day_spending.cpp json/cache_entry_json.cpp errors.cpp
   host_check.cpp json/json_reader.cpp json/json_writer.cpp json/parse.cpp json/parse_extension.cpp
   json/parse_messages.cpp json/parse_other_servers.cpp json/parse_tools.cpp rate_limit.cpp request_body.cpp routes/supported.cpp)
-pmt_parsers(rlm ledger.cpp options_reader.cpp rlm_request.cpp watch.cpp tables/cell_values.cpp tables/delimited_table.cpp
+pmt_parsers(rlm custom_tool.cpp ledger.cpp options_reader.cpp rlm_request.cpp watch.cpp tables/cell_values.cpp tables/delimited_table.cpp
   tables/json_table.cpp tables/log_table.cpp tables/markdown_tables.cpp tables/recogniser.cpp tables/select_grammar.cpp tables/sentence_table.cpp
   tables/table_database.cpp tables/table_linker.cpp tables/table_loader.cpp tables/table_planner.cpp tables/table_question.cpp
   tables/table_survey.cpp)

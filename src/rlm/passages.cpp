@@ -128,8 +128,9 @@ std::size_t end_of(std::string_view text, std::size_t begin, std::size_t bytes) 
   while (end < enough) {
     const std::size_t next = paragraph_end(text, end, limit);
     const bool whole = next < limit || limit == text.size();
-    const bool begun = end > begin && !is_heading(text.substr(begin, end - begin));
-    if (!whole || (begun && next > enough)) break;
+    // Only asked where it decides: of a text of empty lines each look is as long as the passage.
+    const auto begun = [&] { return end > begin && !is_heading(text.substr(begin, end - begin)); };
+    if (!whole || (next > enough && begun())) break;
     if (end >= begin + bytes / 4 && text[end] == '#') break;
     last = std::exchange(end, next);
     if (end == text.size()) break;
