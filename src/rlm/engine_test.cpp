@@ -641,7 +641,7 @@ TEST_F(RlmTest, AnAnswerIsWrittenInTheFormThatIsAskedFor) {
               testing::AllOf(HasSubstr("JSON"), HasSubstr("The code is 4711.")));
   auto cut = root_says(R"({"code": 47)");
   request.max_tokens = 5;
-  EXPECT_THAT(failure(run_with(cut, request)), HasSubstr("raise 'max_tokens'"));
+  EXPECT_EQ(llm::text_of(run_with(cut, request)), R"({"code": 47)") << "cut as any answer is";
 }
 
 TEST_F(RlmTest, WhatItHasNoUseForIsNamedOrRefusedBeforeAnythingIsRead) {
@@ -653,10 +653,6 @@ TEST_F(RlmTest, WhatItHasNoUseForIsNamedOrRefusedBeforeAnythingIsRead) {
               testing::ElementsAre("tools", "stop", "temperature"));
   EXPECT_TRUE(done(run({block("FINAL(1)")}, ask("q", "c"))).report.ignored.empty());
 
-  last_root_ = {};
-  request.tool_choice.kind = llm::ToolChoice::Kind::kRequired;
-  EXPECT_THAT(failure(run({block("FINAL(1)")}, request)), HasSubstr("calls no functions"));
-  EXPECT_TRUE(last_root_.messages.empty());
 }
 
 TEST_F(RlmTest, AnExceptionEndsItsJob) {

@@ -25,15 +25,8 @@ std::vector<std::string> unused_members(const llm::Request& request) {
 }
 
 base::Status check_request(const llm::Request& request, const Model& root) {
-  using Choice = llm::ToolChoice::Kind;
   const auto& asked = request.options.get<RlmRequest>();
   if (request.n != 1) return base::invalid("'n' must be 1 for the model rlm", "n");
-  if (request.tool_choice.kind == Choice::kRequired || request.tool_choice.kind == Choice::kFunction) {
-    return base::invalid(
-        "the model rlm answers about a context and calls no functions of yours: leave 'tool_choice' out, or ask another "
-        "model",
-        "tool_choice");
-  }
   if (!asked.tools.empty() && writes_no_programs(root)) {
     return base::invalid(
         fmt::format(
