@@ -282,7 +282,7 @@ void RecursiveLanguageModel::answer(Job& job) {
   std::int64_t context_tokens = -1;
   auto outcome = run_program(run, *asked, context_tokens);
   if (outcome && !request.response_format.is_free())
-    outcome = formed(run, request, asked->question, *outcome);
+    outcome = formed(run, request, asked->question, std::move(*outcome));
   if (outcome && job.cancel.cancelled()) outcome = Error{Code::kCancelled, "cancelled"};
   if (!outcome) return job.sink->on_event(llm::Failed{outcome.error()});
 

@@ -644,7 +644,7 @@ TEST_F(RlmTest, AnAnswerIsWrittenInTheFormThatIsAskedFor) {
   EXPECT_EQ(llm::text_of(run_with(cut, request)), R"({"code": 47)") << "cut as any answer is";
 }
 
-TEST_F(RlmTest, WhatItHasNoUseForIsNamedOrRefusedBeforeAnythingIsRead) {
+TEST_F(RlmTest, WhatItHasNoUseForIsNamed) {
   llm::Request request = ask("q", "c");
   request.tools.push_back({.type = "function", .function = {}, .sent = "{}"});
   request.stop = {"x"};
@@ -652,7 +652,6 @@ TEST_F(RlmTest, WhatItHasNoUseForIsNamedOrRefusedBeforeAnythingIsRead) {
   EXPECT_THAT(done(run({block("FINAL(1)")}, request)).report.ignored,
               testing::ElementsAre("tools", "stop", "temperature"));
   EXPECT_TRUE(done(run({block("FINAL(1)")}, ask("q", "c"))).report.ignored.empty());
-
 }
 
 TEST_F(RlmTest, AnExceptionEndsItsJob) {

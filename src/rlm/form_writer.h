@@ -15,7 +15,8 @@ struct AskedForm {
   std::optional<int> max_tokens = {};  // of what is written; unset: enough for most
 };
 
-/// `found` is an answer to `question` in plain words. Errors: the call's; kBadGateway, where a model elsewhere wrote no JSON though JSON was asked for. Cost: one call of the root.
+/// `found` is an answer to `question` in plain words. Cut at the tokens asked for, as any answer is. Errors: the call's;
+/// kBadGateway, where a model elsewhere wrote no JSON though JSON was asked for. Cost: one call of the root.
 base::Result<std::string> in_form(Run& run, const AskedForm& asked, const std::string& question,
                                   const std::string& found);
 

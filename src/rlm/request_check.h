@@ -13,7 +13,8 @@ namespace pmt::rlm {
 /// of the caller's.
 std::vector<std::string> unused_members(const llm::Request& request);
 
-/// Before anything is read. Errors: kInvalidArgument, what can't be answered by rlm at all (n), tools for a root that writes no programs, and what the root says of the form.
+/// Before anything is read. Errors: kInvalidArgument: n, tools for a root that writes no programs, and what the root says
+/// of the form.
 base::Status check_request(const llm::Request& request, const Model& root);
 
 }  // namespace pmt::rlm
