@@ -6,8 +6,9 @@
 namespace pmt::engine {
 namespace {
 
-/// Smaller models answer worse from several passages that were read apart (note 0046).
-constexpr std::int64_t kPacksParametersMin = 1'000'000'000;
+/// Smaller models answer worse from several passages that were read apart (note 0046), and their yes is no more likely
+/// where a fact answers than where it doesn't (note 0055).
+constexpr std::int64_t kPacksParametersMin = 1'000'000'000, kJudgesParametersMin = 1'000'000'000;
 
 }  // namespace
 
@@ -49,7 +50,8 @@ base::Status LocalEngine::open_model(inference::LocalModelOptions model, const L
             .model = opened.name,
             .documents = opened.model->info().parameters >= kPacksParametersMin
                              ? knowledge_cache::DocumentUse::kPacks
-                             : knowledge_cache::DocumentUse::kAuto});
+                             : knowledge_cache::DocumentUse::kAuto,
+            .judges = opened.model->info().parameters >= kJudgesParametersMin});
   }
   models_.push_back(std::move(opened));
   if (options.on_opened) options.on_opened(models_.back(), load_ms);

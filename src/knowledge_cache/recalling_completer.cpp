@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "knowledge_cache/fact_request.h"
 #include "llm/shown_passages.h"
 
 namespace pmt::knowledge_cache {
@@ -103,7 +104,12 @@ struct RecallingCompleter::Waiting {
 
 RecallingCompleter::RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock,
                                        Options options)
-    : inner_(inner), library_(library), clock_(clock), options_(std::move(options)), packs_(inner) {}
+    : inner_(inner),
+      library_(library),
+      clock_(clock),
+      options_(std::move(options)),
+      packs_(inner),
+      judge_(inner) {}
 
 void RecallingCompleter::start(llm::Request&& request, std::shared_ptr<llm::Sink> sink,
                                base::CancelToken cancel) {
@@ -163,25 +169,52 @@ void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const s
   if (waiting->inquiry.names_anything()) {
     static const RelationSpace kNone;
     const auto space = waiting->library.space();
-    const Recalled recalled = waiting->inquiry.decide(rows, space == nullptr ? kNone : *space);
+    Recalled recalled = waiting->inquiry.decide(rows, space == nullptr ? kNone : *space);
     waiting->report.knowledge.slots_read = recalled.slots_read;
     slots_read_ += static_cast<std::uint64_t>(recalled.slots_read);
-    for (const FiredFact& fact : recalled.facts) {
-      waiting->report.knowledge.facts.push_back(waiting->inquiry.domains()[fact.domain]->origin().name + "/" +
-                                                fact.slot->fact.id);
-    }
-    write_recall(recalled, request);
-    if (!recalled.facts.empty()) {
-      ++fired_;
-      facts_ += recalled.facts.size();
-      if (options_.usage != nullptr)
-        options_.usage->add(request.surface, clock_.unix_seconds(),
-                            {.n = recalled.facts.size(),
-                             .who = {.model = options_.model, .tenant = request.tenant, .key = request.key}});
-    }
+    const UnsureUse use = request.options.get<FactRequest>().unsure;
+    const bool asks = use == UnsureUse::kAuto ? options_.judges : use == UnsureUse::kAsk;
+    if (asks && !recalled.unsure.empty() && request.endpoint == llm::Endpoint::kChat)
+      return judge(waiting, std::move(recalled));
+    recall(*waiting, recalled);
   }
   if (request.recall) return go_on(waiting);
   attach(waiting);
+}
+
+void RecallingCompleter::judge(const std::shared_ptr<Waiting>& waiting, Recalled recalled) {
+  std::vector<FactJudge::Case> cases;
+  for (const UnsureFact& one : recalled.unsure) cases.push_back({one.fact.slot->statement, one.question});
+  waiting->report.knowledge.judged = static_cast<std::int64_t>(cases.size());
+  judged_ += cases.size();
+  const auto on_verdicts = [this, waiting,
+                            recalled = std::move(recalled)](const FactJudge::Verdicts& verdicts) mutable {
+    const auto best = std::ranges::max_element(verdicts);
+    if (*best > FactJudge::kUnknown) recalled.facts.clear();  // else what wording says stands
+    if (*best >= kYesMin)
+      recalled.facts.push_back(recalled.unsure[static_cast<std::size_t>(best - verdicts.begin())].fact);
+    recall(*waiting, recalled);
+    if (waiting->request.recall) return go_on(waiting);
+    attach(waiting);
+  };
+  judge_.ask(waiting->request, std::move(cases), waiting->cancel, on_verdicts);
+}
+
+/// Writes what fired into the request and its report.
+void RecallingCompleter::recall(Waiting& waiting, const Recalled& recalled) {
+  if (recalled.facts.empty()) return;
+  llm::Request& request = waiting.request;
+  for (const FiredFact& fact : recalled.facts) {
+    waiting.report.knowledge.facts.push_back(waiting.inquiry.domains()[fact.domain]->origin().name + "/" +
+                                             fact.slot->fact.id);
+  }
+  write_recall(recalled, request);
+  ++fired_;
+  facts_ += recalled.facts.size();
+  if (options_.usage != nullptr)
+    options_.usage->add(request.surface, clock_.unix_seconds(),
+                        {.n = recalled.facts.size(),
+                         .who = {.model = options_.model, .tenant = request.tenant, .key = request.key}});
 }
 
 void RecallingCompleter::go_on(const std::shared_ptr<Waiting>& waiting) {
@@ -239,8 +272,17 @@ void RecallingCompleter::show(Waiting& waiting, Candidates found, const std::vec
 }
 
 RecallStats RecallingCompleter::stats() const {
-  return {requests_,       named_, fired_,    facts_,      slots_read_,
-          embed_failures_, shown_, passages_, with_packs_, static_cast<double>(gate_ns_) / 1e6};
+  return {requests_,
+          named_,
+          fired_,
+          facts_,
+          slots_read_,
+          judged_,
+          embed_failures_,
+          shown_,
+          passages_,
+          with_packs_,
+          static_cast<double>(gate_ns_) / 1e6};
 }
 
 }  // namespace pmt::knowledge_cache

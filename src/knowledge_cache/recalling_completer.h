@@ -1,6 +1,7 @@
 // The knowledge cache in front of a local model: what a request's text recalls is written into the request
 // (llm::Recall), and what was recalled is written into its report.
 //
+// Where wording doesn't tell whether a fact answers, the model is asked (fact_judge.h), if it can judge.
 // Where no fact answers, the passages of documents that may are shown to the model (documents/attach.h): found by words,
 // and where several are, put in order by nearness as well.
 //
@@ -22,6 +23,7 @@
 #include "knowledge_cache/document_request.h"
 #include "knowledge_cache/documents/attach.h"
 #include "knowledge_cache/documents/pack_reader.h"
+#include "knowledge_cache/fact_judge.h"
 #include "knowledge_cache/library.h"
 #include "knowledge_cache/pack_references.h"
 #include "llm/completer.h"
@@ -38,6 +40,7 @@ struct RecallStats {
   std::uint64_t fired = 0;     // of those: a fact was recalled (gate 2)
   std::uint64_t facts = 0;     // that were recalled
   std::uint64_t slots_read = 0;
+  std::uint64_t judged = 0;  // facts of which the model was asked whether they answer
   std::uint64_t embed_failures = 0;
   std::uint64_t shown = 0;     // requests to which passages of documents were shown
   std::uint64_t passages = 0;  // that were shown
@@ -56,6 +59,8 @@ class RecallingCompleter final : public llm::Completer {
     std::string model = {};               // for whom: its name as served
     /// How passages of documents come where a request doesn't say; kAuto: as packs as far as they are exact.
     DocumentUse documents = DocumentUse::kAuto;
+    /// Whether the model is asked about unsure facts where a request doesn't say: one that can judge.
+    bool judges = false;
   };
   RecallingCompleter(llm::Completer& inner, Library& library, const base::Clock& clock, Options options);
 
@@ -68,6 +73,9 @@ class RecallingCompleter final : public llm::Completer {
   void embed(const std::shared_ptr<Waiting>& waiting, std::vector<std::string> texts,
              std::function<void()> done);
   void decide(const std::shared_ptr<Waiting>& waiting, const std::vector<float>& rows);
+  /// Has the model say which of the unsure facts answers, if any, and goes on.
+  void judge(const std::shared_ptr<Waiting>& waiting, Recalled recalled);
+  void recall(Waiting& waiting, const Recalled& recalled);
   /// Finds what of documents is shown, perhaps by the embedder, and goes on.
   void attach(const std::shared_ptr<Waiting>& waiting);
   void show(Waiting& waiting, Candidates found, const std::vector<float>& rows);
@@ -79,7 +87,8 @@ class RecallingCompleter final : public llm::Completer {
   const base::Clock& clock_;
   const Options options_;
   PackReader packs_;
-  std::atomic<std::uint64_t> requests_{0}, named_{0}, fired_{0}, facts_{0}, slots_read_{0},
+  FactJudge judge_;
+  std::atomic<std::uint64_t> requests_{0}, named_{0}, fired_{0}, facts_{0}, slots_read_{0}, judged_{0},
       embed_failures_{0}, shown_{0}, passages_{0}, with_packs_{0};
   std::atomic<std::int64_t> gate_ns_{0};
 };

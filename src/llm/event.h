@@ -80,6 +80,7 @@ struct KnowledgeReport {
   std::vector<std::string> domains;
   std::int64_t slots_read = 0;
   std::vector<std::string> facts;
+  std::int64_t judged = 0;  // facts of which the model was asked whether they answer
 };
 
 struct Timing {

@@ -257,6 +257,7 @@ void Asker::add(const llm::KnowledgeReport& report) {
   add_new(report.domains, totals_.knowledge->domains);
   add_new(report.facts, totals_.knowledge->facts);
   totals_.knowledge->slots_read += report.slots_read;
+  totals_.knowledge->judged += report.judged;
 }
 
 void Asker::add_documents(const nlohmann::json& documents) {

@@ -34,6 +34,7 @@ READ = {
     "rlm/options_reader.cpp: kRules": ("Extension.rlm",),
     "pipeline/options_reader.cpp: kRules": ("Extension.unified",),
     "knowledge_cache/options_reader.cpp: kRules": ("Extension.documents",),
+    "knowledge_cache/options_reader.cpp: kFactRules": ("Extension.facts",),
     "inference/options_reader.cpp: kRules": ("Extension.decoding",),
     "api/json/parse_messages.cpp: kMessageRules": ("Message",),
     "api/json/parse_messages.cpp: kPartRules": ("Message.content",),

@@ -184,6 +184,7 @@ void add(llm::KnowledgeReport& sum, const llm::KnowledgeReport& more) {
   add_new(sum.domains, more.domains);
   add_new(sum.facts, more.facts);
   sum.slots_read += more.slots_read;
+  sum.judged += more.judged;
 }
 
 /// They run side by side.

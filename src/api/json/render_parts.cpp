@@ -52,6 +52,7 @@ void append_knowledge(std::string& out, const llm::KnowledgeReport& knowledge) {
   append_strings(w.member("domains"), knowledge.domains);
   w.integer("slots_read", knowledge.slots_read);
   append_strings(w.member("facts"), knowledge.facts);
+  if (knowledge.judged > 0) w.integer("judged", knowledge.judged);
   w.end();
 }
 

@@ -12,6 +12,7 @@ std::vector<llm::EngineOptionsReader> engine_options() {
       rlm::options_reader(),
       pipeline::options_reader(),
       knowledge_cache::options_reader(),
+      knowledge_cache::facts_options_reader(),
       inference::options_reader(),
   };
 }

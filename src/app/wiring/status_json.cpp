@@ -210,6 +210,7 @@ void add_knowledge_sample(const knowledge_cache::Library& library, const knowled
         {"knowledge_fired", real(stats.fired)},
         {"knowledge_facts_recalled", real(stats.facts)},
         {"knowledge_slots_read", real(stats.slots_read)},
+        {"knowledge_facts_judged", real(stats.judged)},
         {"knowledge_embed_failures", real(stats.embed_failures)},
         {"knowledge_documents_shown", real(stats.shown)},
         {"knowledge_passages_shown", real(stats.passages)},

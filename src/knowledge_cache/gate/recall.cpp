@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
 #include <optional>
 #include <regex>
 #include <utility>
@@ -295,9 +296,89 @@ text::Qualified qualified(const text::Question& asked, const Slot& slot, const S
   return best.value_or(text::Qualified{});
 }
 
+/// What wording tells of one thing that is asked about.
+struct Weighed {
+  FiredFact best;
+  std::size_t best_question = 0;
+  FiredFact vague;  // where the question leaves out which fact it means: one is meant, of two neither
+  bool ambiguous = false;
+  struct Near {
+    FiredFact fact;
+    std::size_t question = 0;  // by which it is nearest
+    const Sighting* seen = nullptr;
+  };
+  std::vector<Near> near;  // below the bound
+
+  void add_near(const Near& more) {
+    const auto known = std::ranges::find(near, more.fact.slot, [](const Near& one) { return one.fact.slot; });
+    if (known == near.end()) {
+      near.push_back(more);
+    } else if (more.fact.score > known->fact.score) {
+      *known = more;
+    }
+  }
+  void add(const FiredFact& fact, std::size_t question, bool leaves_out) {
+    if (!leaves_out) {
+      if (best.slot != nullptr && fact.score <= best.score) return;
+      best = fact;
+      best_question = question;
+      return;
+    }
+    ambiguous = ambiguous || (vague.slot != nullptr && vague.slot != fact.slot);
+    if (vague.slot == nullptr || fact.score > vague.score) vague = fact;
+  }
+};
+
+/// A thing's name as it was taught, with the article that it was taught with.
+std::string name_of(const Slot& slot) {
+  const std::string known = masked_mention(slot.fact.prompt, slot.mention_words);
+  const std::size_t at = known.find(kThing);
+  const std::size_t around = known.size() - kThing.size();
+  // A prompt that was folded or rewritten as it was masked doesn't say where its name stands.
+  if (at == std::string::npos || around >= slot.fact.prompt.size()) return slot.mention;
+  return slot.fact.prompt.substr(at, slot.fact.prompt.size() - around);
+}
+
+std::string with_name(std::string question, const Slot& slot) {
+  const std::size_t at = question.find(kThing);
+  return at == std::string::npos ? question : question.replace(at, kThing.size(), name_of(slot));
+}
+
+bool asks_something(const std::string& question) {
+  static const std::regex kAsks(
+      "\\?|^(who|whom|whose|what|which|when|where|why|how|is|are|was|were|do|does|did|has|have|had|can|could|may|"
+      "should|will|would|tell|give|name|show|say|explain|find|look)\\b",
+      std::regex::icase);
+  return matches(question, kAsks);
+}
+
+/// Above this no question of a taught thing was seen to ask for another of its facts (note 0055).
+constexpr float kSureScore = 0.7F;
+
+/// The one that wording chose, then the nearest: of those only what may answer, which costs more to tell than a score.
+std::vector<UnsureFact> unsure_of(const Weighed& weighed, const std::vector<std::string>& questions) {
+  std::vector<Weighed::Near> near = weighed.near;
+  std::ranges::stable_sort(near, std::ranges::greater(),
+                           [](const Weighed::Near& one) { return one.fact.score; });
+  std::vector<UnsureFact> out;
+  const auto add = [&](const FiredFact& fact, const std::string& question) {
+    if (out.size() < kUnsureMax && asks_something(question))
+      out.push_back({fact, with_name(question, *fact.slot)});
+  };
+  if (weighed.best.slot != nullptr) add(weighed.best, questions[weighed.best_question]);
+  for (const Weighed::Near& one : near) {
+    if (one.fact.slot == weighed.best.slot || out.size() == kUnsureMax) continue;
+    const std::string& question = questions[one.question];
+    const text::Qualified fit = qualified(text::question_of(question), *one.fact.slot, *one.seen);
+    if (fit.difference == text::Difference::kNone && !fit.leaves_out) add(one.fact, question);
+  }
+  return out;
+}
+
 }  // namespace
 
 Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& space) const {
+  constexpr float kWordForWord = 2;
   Recalled out;
   out.prose = prose_;
   out.completes = completes_;
@@ -306,10 +387,7 @@ Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& sp
   for (std::size_t i = 0; width > 0 && i < questions_.size() && (i + 1) * width <= rows.size(); ++i)
     keys.push_back(space.key(&rows[i * width]));
   for (const Asked& asked : asked_) {
-    FiredFact best;
-    // Facts of which the question leaves out which one it means: one is meant, of two neither.
-    FiredFact vague;
-    bool ambiguous = false;
+    Weighed weighed;
     for (const std::size_t form : asked.forms) {
       const std::string& question = questions_[form];
       std::optional<text::Question> read;  // only once a fact's key is near: of most questions none is
@@ -320,31 +398,32 @@ Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& sp
         for (const std::size_t index : domain.things()[s.thing].slots) {
           const Slot& slot = *domain.slots()[index];
           ++out.slots_read;
-          float score = -1;
+          FiredFact fact{.domain = s.domain, .slot = &slot, .score = 0};
           const std::vector<std::string>& taught = slot.phrasings->asked;
           if (std::find(taught.begin(), taught.end(), folded) != taught.end()) {
-            score = 2;
-          } else if (form < keys.size() && could_answer(question, slot.fact.answer)) {
-            score = space.score(keys[form], slot.phrasings->keys);
-            if (score <= threshold) score = -1;
+            fact.score = kWordForWord;
+            weighed.add(fact, form, false);
+            continue;
           }
-          if (score <= 0) continue;
-          if (score <= 1 && !read) read = text::question_of(question);
-          const text::Qualified fit = score > 1 ? text::Qualified{} : qualified(*read, slot, s);
-          if (fit.difference != text::Difference::kNone) continue;
-          if (fit.leaves_out) {
-            ambiguous = ambiguous || (vague.slot != nullptr && vague.slot != &slot);
-            if (vague.slot == nullptr || score > vague.score) vague = {s.domain, &slot, score};
-          } else if (best.slot == nullptr || score > best.score) {
-            best = {s.domain, &slot, score};
+          if (form >= keys.size() || !could_answer(question, slot.fact.answer)) continue;
+          fact.score = space.score(keys[form], slot.phrasings->keys);
+          if (fact.score <= threshold || fact.score <= 0) {
+            weighed.add_near({fact, form, &s});
+            continue;
           }
+          if (!read) read = text::question_of(question);
+          const text::Qualified fit = qualified(*read, slot, s);
+          if (fit.difference == text::Difference::kNone) weighed.add(fact, form, fit.leaves_out);
         }
       }
     }
-    if (best.slot == nullptr && !ambiguous) best = vague;
+    const bool vague = weighed.best.slot == nullptr && weighed.vague.slot != nullptr;
+    if (vague && !weighed.ambiguous) weighed.best = weighed.vague;
     const bool known = std::any_of(out.facts.begin(), out.facts.end(),
-                                   [&](const FiredFact& fact) { return fact.slot == best.slot; });
-    if (best.slot != nullptr && !known) out.facts.push_back(best);
+                                   [&](const FiredFact& fact) { return fact.slot == weighed.best.slot; });
+    if (weighed.best.slot != nullptr && !known) out.facts.push_back(weighed.best);
+    if (asked_.size() == 1 && !completes_ && !vague && weighed.best.score < kSureScore)
+      out.unsure = unsure_of(weighed, questions_);
   }
   return out;
 }

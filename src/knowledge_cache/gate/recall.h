@@ -30,12 +30,22 @@ struct FiredFact {
   float score = 0;
 };
 
+/// A fact about a thing that is asked about, of which wording alone doesn't tell whether it is asked for.
+struct UnsureFact {
+  FiredFact fact;
+  std::string question;  // that it may answer, by itself: with the thing's name in it
+};
+
 struct Recalled {
   std::vector<FiredFact> facts;  // in the text's order; empty: nothing fired
-  std::int64_t slots_read = 0;   // whose keys were compared
-  bool prose = false;            // a text is asked for that needs the facts, not the facts themselves
-  bool completes = false;        // a statement to go on with
+  std::vector<UnsureFact>
+      unsure;  // of one thing asked about, where wording is no proof: what fired first, then the nearest
+  std::int64_t slots_read = 0;  // whose keys were compared
+  bool prose = false;           // a text is asked for that needs the facts, not the facts themselves
+  bool completes = false;       // a statement to go on with
 };
+
+inline constexpr std::size_t kUnsureMax = 4;
 
 class Inquiry {
  public:

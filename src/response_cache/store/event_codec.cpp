@@ -61,8 +61,10 @@ json done_json(const llm::Done& done) {
   if (!done.report.ignored.empty()) out["ignored"] = done.report.ignored;
   if (!done.report.unfollowed.empty()) out["unfollowed"] = done.report.unfollowed;
   if (const auto& knowledge = done.report.knowledge)
-    out["knowledge"] = {
-        {"domains", knowledge->domains}, {"slots_read", knowledge->slots_read}, {"facts", knowledge->facts}};
+    out["knowledge"] = {{"domains", knowledge->domains},
+                        {"slots_read", knowledge->slots_read},
+                        {"facts", knowledge->facts},
+                        {"judged", knowledge->judged}};
   return out;
 }
 
@@ -168,6 +170,7 @@ base::Result<llm::Done> read_done(Fields& fields) {
   TRY_ASSIGN(report.domains, read_strings(inner.array("domains"), "domains"));
   TRY_ASSIGN(report.facts, read_strings(inner.array("facts"), "facts"));
   report.slots_read = inner.count("slots_read");
+  report.judged = inner.count("judged");
   TRY(inner.status());
   done.report.knowledge = std::move(report);
   return done;
