@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 #include <fmt/format.h>
@@ -121,6 +122,17 @@ std::string Child::complaints() const {
   text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   return text;
+}
+
+void Child::pause(bool paused) {
+  if (pid_ < 0) return;
+  // What bubblewrap starts has a process group of its own. It can't start more, so the list is whole.
+  std::vector<pid_t> all = {pid_};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", all[i]));
+    for (pid_t child = 0; children >> child;) all.push_back(child);
+  }
+  for (const pid_t pid : all) kill(pid, paused ? SIGSTOP : SIGCONT);
 }
 
 std::string Child::end(int patience_ms) {

@@ -33,6 +33,8 @@ class Child {
   /// Kills and reaps it, with everything in its pid namespace or process group. Returns how it ended, for
   /// people. `patience_ms`: how long it may take to end by itself, so that the reason is its own. Idempotent.
   std::string end(int patience_ms = 0);
+  /// Stops it and all that it has started, so that no thread of theirs runs; or lets them go on.
+  void pause(bool paused);
 
  private:
   pid_t pid_ = -1;

@@ -66,14 +66,17 @@ class Bridge:
             raise Stop("final")
         self.make_final(name)
 
+    def renew(self, context):
+        self.text = context if isinstance(context, str) else "\n\n".join(context)
+        self.session.feed_run("context = given_", inputs={"given_": context})
+
     def open(self, session, context, functions):
         self.session = session
-        text = context if isinstance(context, str) else "\n\n".join(context)
         self.lookup = {
             "FINAL": self.make_final,
             "FINAL_VAR": self.make_final_of_variable,
             "SHOW_VARS": lambda: "\n".join(self.names) or "no variables yet",
-            "context_slice": lambda start=0, end=None: text[start:end],
+            "context_slice": lambda start=0, end=None: self.text[start:end],
         }
         one = lambda f: lambda prompt, model=None, response_format=None: self.call(
             f, prompt=str(prompt), model=model, response_format=form_text(response_format)
@@ -94,7 +97,7 @@ class Bridge:
         for name in functions:
             plain = lambda f: lambda **arguments: self.call(f, **arguments)
             self.lookup[name] = makers.get(name, plain)(name)
-        self.session.feed_run("context = given_", inputs={"given_": context})
+        self.renew(context)
         self.session.feed_run("answer = {'content': '', 'ready': False}")
 
     def run(self, number, code):
@@ -170,6 +173,9 @@ def main():
                     context.take(frame["pieces"], frame["continues"])
                 elif frame["op"] == "open":
                     bridge.open(session, context.whole(frame["list"]), frame["functions"])
+                    bridge.send(op="ready")
+                elif frame["op"] == "renew":
+                    bridge.renew(context.whole(frame["list"]))
                     bridge.send(op="ready")
                 elif frame["op"] == "run":
                     bridge.run(frame["id"], frame["code"])

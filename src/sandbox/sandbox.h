@@ -89,6 +89,11 @@ class Session {
   /// (kUnavailable); `cancel` (kCancelled), which ends it.
   virtual base::Result<BlockResult> run(const std::string& code, const Call& call,
                                         const base::CancelToken& cancel) = 0;
+  /// Another `context`; variables stay. Errors: kTooLarge (it doesn't fit beside them, or the program is no
+  /// longer there), kCancelled; either ends the session.
+  virtual base::Status set_context(const nlohmann::json& context, const base::CancelToken& cancel) = 0;
+  /// Until the next call none of its threads runs.
+  virtual void rest() = 0;
 };
 
 class Sandbox {

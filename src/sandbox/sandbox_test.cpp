@@ -52,6 +52,44 @@ TEST_P(SandboxTest, TheContextIsAVariable) {
   EXPECT_EQ(run("print(len(context), context[1])").output, "2 two\n");
 }
 
+TEST_P(SandboxTest, AnotherContextLeavesTheVariables) {
+  open({}, {.context = "alpha", .functions = {}});
+  if (!session_) return;  // skipped
+  run("kept = len(context)\ncontext_0 = context");
+  ASSERT_TRUE(session_->set_context(json::array({"one", "three"}), {}));
+  EXPECT_EQ(run("print(kept, context[1], context_0, context_slice(5, 10))").output, "5 three alpha three\n");
+  ASSERT_TRUE(session_->set_context("", {}));
+  EXPECT_EQ(run("print(repr(context), kept)").output, "'' 5\n");
+}
+
+TEST_P(SandboxTest, AnEndedSessionTakesNoContext) {
+  open();
+  if (!session_) return;  // skipped
+  base::CancelToken left;
+  left.cancel();
+  EXPECT_EQ(session_->run("1", call_, left).error().code, base::Code::kCancelled);
+  EXPECT_EQ(session_->set_context("x", {}).error().code, base::Code::kUnavailable);
+}
+
+/// Else a thread of a program would take a core for as long as its session is kept.
+TEST_P(SandboxTest, NothingRunsWhileItRests) {
+  open();
+  if (!session_ || GetParam() == Kind::kMonty) return;  // skipped, and monty has no threads
+  run("import threading, time\nturns = [0]\n"
+      "def spin():\n  while True:\n    turns[0] += 1\n    time.sleep(0.001)\n"
+      "threading.Thread(target=spin, daemon=True).start()");
+  const auto count = [this] { return std::stoll(run("print(turns[0])").output); };
+  run("time.sleep(0.1)");
+  const auto begin = count();
+  EXPECT_GT(begin, 10);
+  session_->rest();
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  const auto rested = count() - begin;
+  EXPECT_LT(rested, 100);
+  run("time.sleep(0.1)");
+  EXPECT_GT(count() - begin - rested, 10) << "it goes on where it was";
+}
+
 TEST_P(SandboxTest, CallsReachTheHostAndItsErrorsReachTheProgram) {
   open({}, {.context = "", .functions = {"llm_query", "llm_query_batched"}});
   call_ = [](const std::string& function, const json& arguments) -> base::Result<json> {

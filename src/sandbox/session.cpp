@@ -83,16 +83,34 @@ base::Status ProcessSession::send_context(const json& context, const Deadline& d
 }
 
 base::Status ProcessSession::open(const SessionSetup& setup) {
-  const Deadline deadline = in_seconds(kOpenTimeoutS, &setup.cancel);
-  base::Status sent = send_context(setup.context, deadline);
-  if (sent) {
-    sent = interpreter_.channel->send(
-        {{"op", "open"}, {"list", setup.context.is_array()}, {"functions", setup.functions}}, deadline);
-  }
+  return give(setup.context,
+              {{"op", "open"}, {"list", setup.context.is_array()}, {"functions", setup.functions}},
+              in_seconds(kOpenTimeoutS, &setup.cancel));
+}
+
+base::Status ProcessSession::set_context(const json& context, const base::CancelToken& cancel) {
+  if (!interpreter_.channel) return Error{Code::kUnavailable, "this REPL has ended"};
+  wake();
+  return give(context, {{"op", "renew"}, {"list", context.is_array()}}, in_seconds(kOpenTimeoutS, &cancel));
+}
+
+void ProcessSession::rest() {
+  if (!interpreter_.channel) return;
+  interpreter_.child.pause(true);
+  resting_ = true;
+}
+
+void ProcessSession::wake() {
+  if (std::exchange(resting_, false)) interpreter_.child.pause(false);
+}
+
+base::Status ProcessSession::give(const json& context, json then, const Deadline& deadline) {
+  base::Status sent = send_context(context, deadline);
+  if (sent) sent = interpreter_.channel->send(then, deadline);
   if (sent) {
     const auto reply = interpreter_.channel->receive(deadline);
-    if (reply) return {};
-    sent = reply.error();
+    if (reply && reply->value("op", json()) == "ready") return {};
+    sent = reply ? Error{Code::kCorrupt, "it isn't ready"} : reply.error();
   }
   end(sent.error(), 0);
   if (sent.error().code == Code::kCancelled) return sent;
@@ -156,6 +174,7 @@ base::Result<bool> ProcessSession::take(json object, Block& block) {
 base::Result<BlockResult> ProcessSession::run(const std::string& code, const Call& call,
                                               const base::CancelToken& cancel) {
   if (!interpreter_.channel) return Error{Code::kUnavailable, "this REPL has ended"};
+  wake();
   Block block{.number = ++blocks_,
               .call = call,
               .cancel = cancel,

@@ -20,11 +20,16 @@ class ProcessSession final : public Session {
   base::Status open(const SessionSetup& setup);
   base::Result<BlockResult> run(const std::string& code, const Call& call,
                                 const base::CancelToken& cancel) override;
+  base::Status set_context(const nlohmann::json& context, const base::CancelToken& cancel) override;
+  void rest() override;
 
  private:
   struct Block;
   /// The context, in frames of a bounded size.
   base::Status send_context(const nlohmann::json& context, const Deadline& deadline);
+  /// The context and what is to be done with it; ends the process where it doesn't say that it is ready.
+  base::Status give(const nlohmann::json& context, nlohmann::json then, const Deadline& deadline);
+  void wake();
   /// One frame of the running block. Returns whether it was the last.
   base::Result<bool> take(nlohmann::json object, Block& block);
   base::Status answer(const CallFrame& asked, Block& block);
@@ -35,6 +40,7 @@ class ProcessSession final : public Session {
   const Limits limits_;
   std::function<void()> released_;
   int blocks_ = 0;
+  bool resting_ = false;
 };
 
 }  // namespace pmt::sandbox

@@ -1,8 +1,8 @@
 """Inside the sandbox: a Python REPL on descriptor 3, as JSON lines. Standard library only.
 context.py stands before it.
 
-Host to here: context {pieces, continues} as often as it takes, open {list, functions}, run {id, code}, then for each
-of our calls value or error.
+Host to here: context {pieces, continues} as often as it takes, open {list, functions} or later renew {list}, run
+{id, code}, then for each of our calls value or error.
 Here to host: hello, ready, call {id, block, function, arguments}, done {id, ...}.
 Once a block has run, nothing in this process can be trusted, this file included: the host checks every frame.
 """
@@ -96,9 +96,12 @@ class Repl:
         self.final = None
         self.names = {"__name__": "__main__", "__builtins__": __builtins__}
 
-    def open(self, context, functions):
-        self.context = context
+    def renew(self, context):
+        self.context = self.names["context"] = context
         self.text = context if isinstance(context, str) else "\n\n".join(context)
+
+    def open(self, context, functions):
+        self.renew(context)
         self.functions = {
             "FINAL": self.make_final,
             "FINAL_VAR": self.make_final_of_variable,
@@ -247,6 +250,9 @@ def main():
                 context.take(frame["pieces"], frame["continues"])
             elif frame["op"] == "open":
                 repl.open(context.whole(frame["list"]), frame["functions"])
+                channel.send(op="ready")
+            elif frame["op"] == "renew":
+                repl.renew(context.whole(frame["list"]))
                 channel.send(op="ready")
             elif frame["op"] == "run":
                 repl.run(frame["id"], frame["code"])
