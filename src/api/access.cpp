@@ -28,6 +28,7 @@ constexpr Rule kRules[] = {
     {"/v1/detokenize", Scope::kInference},
     {"/v1/tokenizer_info", Scope::kInference},
     {"/v1/models", Scope::kInference},
+    {"/v1/rlm", Scope::kInference},
     {"/v1/cache", Scope::kCache},
     {"/v1/knowledge", Scope::kKnowledge},
 };

@@ -19,6 +19,7 @@
 #include "api/routes/knowledge_routes.h"
 #include "api/routes/knowledge_worker.h"
 #include "api/routes/model_routes.h"
+#include "api/routes/rlm_session_routes.h"
 #include "api/routes/semantic_routes.h"
 #include "api/routes/status_routes.h"
 #include "api/routes/token_routes.h"
@@ -73,6 +74,7 @@ struct Api::Impl {
     add_status_routes(router, options);
     add_model_routes(router, options);
     add_upstream_routes(router, options);
+    add_rlm_session_routes(router, options);
     add_metrics_route(router, options, metrics, responses);
     add_history_route(router, history, sampler);
     if (options.dashboard) add_dashboard_routes(router, options, feed, recent, background);

@@ -95,6 +95,15 @@ struct UpstreamServer {
   std::uint64_t requests = 0, failed = 0, probes = 0;
 };
 
+/// What `rlm` keeps from one request to the next, for GET /v1/rlm/sessions.
+struct RlmSession {
+  std::string id;
+  int turns = 0;  // that were answered
+  std::size_t contexts = 0, bytes = 0;
+  bool repl = false, busy = false;
+  double idle_s = 0;
+};
+
 struct ServedEmbedder {
   llm::Embedder* embedder = nullptr;    // ours, or
   llm::Forwarder* forwarder = nullptr;  // an upstream's
@@ -132,6 +141,10 @@ struct ApiOptions {
   /// Takes a server out, or puts it back. Errors: kNotFound. Unset: there are none.
   std::function<base::Status(const std::string& upstream, const std::string& server, bool draining)>
       drain_server = {};
+  std::function<std::vector<RlmSession>(const std::string& tenant)> rlm_sessions =
+      {};  // unset: there are none
+  /// Errors: kNotFound, kConflict. Unset: there are none.
+  std::function<base::Status(const std::string& tenant, const std::string& id)> end_rlm_session = {};
   /// Loads a model that comes on demand, or unloads it; `done` comes when it is loaded, or gone. Unset:
   /// there are none.
   std::function<void(const std::string& model, bool load, std::function<void(base::Status)> done)>

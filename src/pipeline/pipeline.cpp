@@ -61,8 +61,8 @@ void UnifiedPipeline::start(llm::Request&& request, std::shared_ptr<llm::Sink> s
   const bool given = !engines_.given_context(request).empty();
   const bool is_long = tokens == -2 || tokens > threshold;
   const bool tables = !given && !is_long && engines_.asks_tables(request);
-  const bool tools = engines_.gives_tools(request);
-  const bool to_rlm = given || is_long || tables || tools;
+  const char* const only_rlm = engines_.only_rlm(request);
+  const bool to_rlm = given || is_long || tables || only_rlm != nullptr;
   request.surface = base::Surface::kUnified;
   if (!basic) request.cache.mode = llm::CacheMode::kOff;
   if (!continual) request.knowledge.clear();
@@ -77,11 +77,11 @@ void UnifiedPipeline::start(llm::Request&& request, std::shared_ptr<llm::Sink> s
                 {"ratio", *request.kv.ratio},
                 {"knowledge", request.knowledge}};
   if (tokens >= 0) about["context_tokens"] = tokens;
-  about["why"] = given     ? "a context was given"
-                 : tables  ? "records are asked about"
-                 : tools   ? "tools for a program were given"
-                 : is_long ? "longer than the threshold"
-                           : "no longer than the threshold";
+  about["why"] = given                 ? "a context was given"
+                 : tables              ? "records are asked about"
+                 : only_rlm != nullptr ? only_rlm
+                 : is_long             ? "longer than the threshold"
+                                       : "no longer than the threshold";
   llm::Completer& engine = to_rlm ? engines_.rlm : engines_.permutation;
   engine.start(std::move(request), std::make_shared<ReportingSink>(std::move(sink), std::move(about)),
                std::move(cancel));

@@ -38,8 +38,9 @@ class UnifiedPipeline final : public llm::Completer {
     std::span<const std::string> (*given_context)(const llm::Request& request);
     /// Whether its messages hold records that the question is about: rlm answers those by a query, whatever their length.
     bool (*asks_tables)(const llm::Request& request) = [](const llm::Request&) { return false; };
-    /// Whether the caller gave tools for a program, which only rlm writes.
-    bool (*gives_tools)(const llm::Request& request) = [](const llm::Request&) { return false; };
+    /// Why only rlm can answer it, whatever its length; null: permutation can, too.
+    const char* (*only_rlm)(const llm::Request& request) = [](const llm::Request&) -> const
+        char* { return nullptr; };
   };
   UnifiedPipeline(Engines engines, PipelineOptions options)
       : engines_(engines), options_(std::move(options)) {}

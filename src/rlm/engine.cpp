@@ -4,6 +4,7 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -98,6 +99,64 @@ base::Result<Outcome> formed(Run& run, const llm::Request& request, const std::s
   return outcome;
 }
 
+constexpr std::size_t kContextsMax = 100;  // of one session
+
+std::size_t bytes_of(const nlohmann::json& context) {
+  if (context.is_string()) return context.get_ref<const std::string&>().size();
+  std::size_t bytes = 0;
+  for (const auto& part : context) bytes += part.get_ref<const std::string&>().size();
+  return bytes;
+}
+
+/// What came with the request, unless its session has it already. `given`: by name, even if it is empty. `lease`: null
+/// without a session.
+base::Status add_context(Asked& asked, bool given, const Sessions::Lease* lease, Sessions& sessions,
+                         Session& kept) {
+  nlohmann::json context =
+      asked.parts.empty() ? nlohmann::json(std::move(asked.text)) : nlohmann::json(std::move(asked.parts));
+  if (lease == nullptr) {
+    kept.contexts.push_back(std::move(context));
+    return {};
+  }
+  if (!given && bytes_of(context) == 0) {
+    if (!kept.contexts.empty()) return {};
+    return Error{
+        Code::kNotFound,
+        fmt::format(
+            "'{}': no session \"{}\" is kept (it was never begun, was idle for too long, was closed to "
+            "make room, or the server was started anew), and this request has no context: send the "
+            "context again (\"context\": \"\" for none)",
+            kSessionField, kept.id),
+        kSessionField};
+  }
+  if (!kept.contexts.empty() && kept.contexts.back() == context) return {};
+  if (kept.contexts.size() >= kContextsMax) {
+    return base::invalid(
+        fmt::format("'{}': \"{}\" has {} contexts, and no session keeps more: begin another one",
+                    kSessionField, kept.id, kContextsMax),
+        kSessionField);
+  }
+  TRY(sessions.hold(*lease, bytes_of(context)));
+  kept.contexts.push_back(std::move(context));
+  return {};
+}
+
+/// Before this request counts as answered. What it tells was lost is told once.
+nlohmann::json session_report(Session& kept) {
+  const std::string lost = std::exchange(kept.lost, "");
+  const bool resumed = kept.answered > 0 && lost.empty();
+  nlohmann::json told = {
+      {"id", kept.id}, {"turn", kept.answered + 1}, {"resumed", resumed}, {"contexts", kept.contexts.size()}};
+  if (kept.answered == 0) {
+    told["why"] =
+        "no session of this name was kept: it is new, was idle for too long, was closed to make room, or the server was "
+        "started anew";
+  } else if (!lost.empty()) {
+    told["why"] = "contexts and history are kept, variables are gone: " + lost;
+  }
+  return told;
+}
+
 /// The parts that every answer's extension object has, summed over the tree's calls.
 void add_totals(const CallTotals& totals, const llm::Request& pattern, llm::Report& report) {
   if (totals.calls == totals.failed) return;  // computed without a model
@@ -133,7 +192,8 @@ RecursiveLanguageModel::RecursiveLanguageModel(RlmOptions options, const base::C
     : options_(std::move(options)),
       clock_(clock),
       places_(
-          {.places = options_.running_max, .tenant_max = options_.tenant_max, .shared = options_.tenants}) {}
+          {.places = options_.running_max, .tenant_max = options_.tenant_max, .shared = options_.tenants}),
+      sessions_(options_.sessions, clock) {}
 
 RecursiveLanguageModel::~RecursiveLanguageModel() {
   stop();
@@ -209,39 +269,49 @@ void RecursiveLanguageModel::stop() {
   for (const base::CancelToken& cancel : running) cancel.cancel();
   lock.lock();
   idle_.wait(lock, [this] { return jobs_.empty(); });
+  lock.unlock();
+  sessions_.stop();
 }
 
 /// `context_tokens`: -1 where they are not counted.
-base::Result<Outcome> RecursiveLanguageModel::run_program(Run& run, Asked& asked,
-                                                          std::int64_t& context_tokens) const {
-  const auto part = [&asked](std::size_t i) -> const std::string& { return asked.parts[i]; };
+base::Result<Outcome> RecursiveLanguageModel::run_program(Run& run, const std::string& question,
+                                                          Session& kept, std::int64_t& context_tokens) const {
+  const nlohmann::json& context = kept.contexts.back();
+  const auto part = [&context](std::size_t i) -> const std::string& {
+    return context[i].get_ref<const std::string&>();
+  };
   std::vector<const std::string*> texts;
-  TRY_ASSIGN(auto taught, answer_from_knowledge(run, asked.question));
+  TRY_ASSIGN(auto taught, answer_from_knowledge(run, question));
   if (taught) return std::move(*taught);
-  if (asked.parts.empty() && run.tools.empty()) {
-    TRY_ASSIGN(auto outcome, answer_from_tables(run, asked.question, asked.text));
+  // The program of a session may go on from variables that no table has.
+  const bool by_tables = is_fixed() || (run.tools.empty() && kept.id.empty());
+  if (context.is_string() && by_tables) {
+    const auto& text = context.get_ref<const std::string&>();
+    TRY_ASSIGN(auto outcome, answer_from_tables(run, question, text));
     if (outcome) {
-      context_tokens = tokens_of({&asked.text}, options_.leaf.tokenizer, run.watch());
+      context_tokens = tokens_of({&text}, options_.leaf.tokenizer, run.watch());
       return std::move(*outcome);
     }
   }
   if (is_fixed()) {
-    if (!asked.parts.empty()) {
+    std::string all;
+    const std::string* text = &all;
+    if (context.is_string()) {
+      text = &context.get_ref<const std::string&>();
+    } else {
       Watch watch = run.watch();
-      TRY_ASSIGN(asked.text, joined(asked.parts.size(), part, watch));
+      TRY_ASSIGN(all, joined(context.size(), part, watch));
     }
-    texts = {&asked.text};
-    TRY_ASSIGN(Outcome outcome, answer_from_prose(run, asked.question, asked.text));
+    texts = {text};
+    TRY_ASSIGN(Outcome outcome, answer_from_prose(run, question, *text));
     context_tokens = tokens_of(texts, options_.leaf.tokenizer, run.watch());
     return outcome;
   }
-  const nlohmann::json context =
-      asked.parts.empty() ? nlohmann::json(std::move(asked.text)) : nlohmann::json(std::move(asked.parts));
-  TRY_ASSIGN(Outcome outcome, run_repl(run, asked.question, context));
+  TRY_ASSIGN(Outcome outcome, run_repl(run, question, kept));
   if (context.is_string()) {
     texts = {&context.get_ref<const std::string&>()};
   } else {
-    for (const auto& text : context) texts.push_back(&text.get_ref<const std::string&>());
+    for (std::size_t i = 0; i < context.size(); ++i) texts.push_back(&part(i));
   }
   context_tokens = tokens_of(texts, options_.leaf.tokenizer, run.watch());
   return outcome;
@@ -258,12 +328,26 @@ void RecursiveLanguageModel::keep_trajectory(const std::string& id, const nlohma
   if (!file.flush()) options_.on_warning(fmt::format("can't write the trajectory {}", path.string()));
 }
 
-void RecursiveLanguageModel::answer(Job& job) {
-  auto asked = question_of(job.request);
-  if (!asked) return job.sink->on_event(llm::Failed{asked.error()});
+/// One answer, before anybody hears of it.
+struct RecursiveLanguageModel::Made {
+  std::string text;
+  llm::Done done;
+};
+
+base::Result<RecursiveLanguageModel::Made> RecursiveLanguageModel::make(Job& job) {
+  TRY(check_request(job.request, options_.root));
+  const std::string session = job.request.options.get<RlmRequest>().session;
+  std::optional<Sessions::Lease> lease;
+  if (!session.empty()) {
+    TRY_ASSIGN(auto taken, sessions_.take(job.request.tenant, session));
+    lease.emplace(std::move(taken));
+  }
+  Session alone;
+  Session& kept = lease ? lease->session() : alone;
+  const bool given = !given_context(job.request).empty();
+  TRY_ASSIGN(Asked asked, question_of(job.request, !kept.contexts.empty()));
+  TRY(add_context(asked, given, lease ? &*lease : nullptr, sessions_, kept));
   const llm::Request& request = job.request;
-  if (const auto checked = check_request(request, options_.root); !checked)
-    return job.sink->on_event(llm::Failed{checked.error()});
 
   const auto& asked_of_rlm = request.options.get<RlmRequest>();
   Ledger ledger(budget_of(request, options_.budget), clock_);
@@ -278,31 +362,46 @@ void RecursiveLanguageModel::answer(Job& job) {
           .tenant = request.tenant,
           .tools = asked_of_rlm.tools,
           .sub_tools = asked_of_rlm.sub_tools.value_or(asked_of_rlm.tools),
+          .free_repl = [this, &request] { return sessions_.free_repl(request.tenant); },
           .on_progress = options_.on_progress};
   std::int64_t context_tokens = -1;
-  auto outcome = run_program(run, *asked, context_tokens);
-  if (outcome && !request.response_format.is_free())
-    outcome = formed(run, request, asked->question, std::move(*outcome));
-  if (outcome && job.cancel.cancelled()) outcome = Error{Code::kCancelled, "cancelled"};
-  if (!outcome) return job.sink->on_event(llm::Failed{outcome.error()});
+  TRY_ASSIGN(Outcome outcome, run_program(run, asked.question, kept, context_tokens));
+  const std::string found = outcome.answer;
+  if (!request.response_format.is_free()) {
+    TRY_ASSIGN(outcome, formed(run, request, asked.question, std::move(outcome)));
+  }
+  if (job.cancel.cancelled()) return Error{Code::kCancelled, "cancelled"};
 
-  keep_trajectory(request.id, outcome->trajectory);
-  job.sink->on_event(llm::Started{.model = kModelName, .created_unix_s = clock_.unix_seconds(), .cache = {}});
-  job.sink->on_event(llm::Delta{.choice = 0, .text = outcome->answer, .logprobs = {}});
+  keep_trajectory(request.id, outcome.trajectory);
+  if (lease) {
+    outcome.strategy["session"] = session_report(kept);
+    lease->keep(asked.question, found);
+  }
   const Spent spent = ledger.spent();
-  llm::Done done{.usage = {.prompt_tokens = spent.prompt_tokens,
-                           .completion_tokens = spent.completion_tokens,
-                           .usd = spent.usd},
-                 .report = {}};
-  done.report.engine = engine_report({.run = run,
-                                      .outcome = *outcome,
-                                      .context_tokens = context_tokens,
-                                      .kv_ratio = pattern.kv.ratio.value_or(1),
-                                      .want_trace = request.want_trace});
-  add_totals(asker.totals(), pattern, done.report);
-  done.report.ignored = unused_members(request);
+  Made made{.text = outcome.answer,
+            .done = {.usage = {.prompt_tokens = spent.prompt_tokens,
+                               .completion_tokens = spent.completion_tokens,
+                               .usd = spent.usd},
+                     .report = {}}};
+  made.done.report.engine = engine_report({.run = run,
+                                           .outcome = outcome,
+                                           .context_tokens = context_tokens,
+                                           .kv_ratio = pattern.kv.ratio.value_or(1),
+                                           .want_trace = request.want_trace});
+  add_totals(asker.totals(), pattern, made.done.report);
+  made.done.report.ignored = unused_members(request);
+  if (asked.passed_over) made.done.report.ignored.emplace_back("messages before the last");
+  return made;
+}
+
+/// Its session is free again before its caller hears that it may go on.
+void RecursiveLanguageModel::answer(Job& job) {
+  auto made = make(job);
+  if (!made) return job.sink->on_event(llm::Failed{made.error()});
+  job.sink->on_event(llm::Started{.model = kModelName, .created_unix_s = clock_.unix_seconds(), .cache = {}});
+  job.sink->on_event(llm::Delta{.choice = 0, .text = std::move(made->text), .logprobs = {}});
   job.sink->on_event(llm::ChoiceEnd{});
-  job.sink->on_event(std::move(done));
+  job.sink->on_event(std::move(made->done));
 }
 
 }  // namespace pmt::rlm

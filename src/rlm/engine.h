@@ -7,9 +7,12 @@
 // {total_depth, total_calls, context_tokens_processed, context_tokens, total_time_ms, cost_estimate, ...},
 // context_strategy, kv_cache_compression}, every figure summed from what the calls reported, and with `trace`
 // the whole trajectory (trajectory.h). usage counts all calls of the tree.
+// Requests of one session (sessions.h) have its contexts, and of a root that writes programs the REPL with its variables;
+// context_strategy.session says {id, turn, resumed, contexts} and, where something is gone, why.
 //
-// Errors: kInvalidArgument (nothing is asked), kUnavailable (running_max, no sandbox), kExhausted (the
-// tenant's share of running_max), the root's, the budget's. A cancelled answer ends within 100 ms, wherever
+// Errors: kInvalidArgument (nothing is asked), kNotFound (no context, and no session that has one), kUnavailable
+// (running_max, no sandbox), kExhausted (the
+// tenant's share of running_max), what sessions.h says, the root's, the budget's. A cancelled answer ends within 100 ms, wherever
 // it is, once the models that it asked have ended. Thread-safety: start from any thread; each answer has a
 // thread of its own. What the options name outlives this. stop() before the models go.
 #pragma once
@@ -25,6 +28,7 @@
 #include "llm/completer.h"
 #include "rlm/question.h"
 #include "rlm/run.h"
+#include "rlm/sessions.h"
 
 namespace pmt::rlm {
 
@@ -39,6 +43,7 @@ struct RlmOptions {
   int tenant_max = 0;        // of them one tenant's; 0: as many as are left for others
   bool tenants = false;      // whether there may be others
   BudgetLimits budget = {};  // a request may ask for less
+  SessionLimits sessions = {};
   sandbox::Sandbox* sandbox = nullptr;
   std::string trajectory_dir = {};  // each answer's JSONL is written there; empty: nowhere
   std::function<void(const std::string&)> on_progress = [](const std::string&) {};
@@ -57,15 +62,20 @@ class RecursiveLanguageModel final : public llm::Completer {
 
   /// Whether the root is too small to write programs.
   bool is_fixed() const;
+  /// What requests have named.
+  Sessions& sessions() { return sessions_; }
 
  private:
   struct Job;
+  struct Made;
   /// Whether there is a place for it, which it has then.
   base::Status take_place(const std::shared_ptr<Job>& job);
   void leave(Job& job);
   void run(std::shared_ptr<Job> job);
   void answer(Job& job);
-  base::Result<Outcome> run_program(Run& run, Asked& asked, std::int64_t& context_tokens) const;
+  base::Result<Made> make(Job& job);
+  base::Result<Outcome> run_program(Run& run, const std::string& question, Session& kept,
+                                    std::int64_t& context_tokens) const;
   void keep_trajectory(const std::string& id, const nlohmann::json& trajectory) const;
 
   const RlmOptions options_;
@@ -75,6 +85,7 @@ class RecursiveLanguageModel final : public llm::Completer {
   std::condition_variable idle_;
   std::set<Job*> jobs_;
   bool stopping_ = false;
+  Sessions sessions_;
 };
 
 }  // namespace pmt::rlm

@@ -1,5 +1,7 @@
 #include "rlm/options_reader.h"
 
+#include <algorithm>
+#include <cctype>
 #include <string>
 #include <utility>
 
@@ -118,6 +120,21 @@ base::Status read_tools(Json value, CustomTools& tools) {
   return {};
 }
 
+constexpr std::size_t kSessionBytesMax = 64;
+
+/// It stands in a path, too.
+base::Status read_session(Json value, RlmRequest& rlm) {
+  std::string name;
+  TRY(base::text(value, kContextBytesMax, name));
+  const auto good = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
+  if (name.empty() || name.size() > kSessionBytesMax || name[0] == '.' || !std::ranges::all_of(name, good)) {
+    return base::invalid(fmt::format(
+        "must be a name of 1 to {} letters, digits, '-', '_' and '.', with no '.' first", kSessionBytesMax));
+  }
+  rlm.session = std::move(name);
+  return {};
+}
+
 constexpr Rule<RlmRequest> kRules[] = {
     {"context", read_context},
     {"max_depth", [](Json v, RlmRequest& r) { return integer(v, 1, kDepthMax, r.depth_max); }},
@@ -126,6 +143,7 @@ constexpr Rule<RlmRequest> kRules[] = {
     {"enable_speculative_decoding", [](Json v, RlmRequest& r) { return flag(v, r.speculation); }},
     {"custom_tools", [](Json v, RlmRequest& r) { return read_tools(v, r.tools); }},
     {"custom_sub_tools", [](Json v, RlmRequest& r) { return read_tools(v, r.sub_tools.emplace()); }},
+    {"session", read_session},
 };
 
 }  // namespace

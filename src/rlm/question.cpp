@@ -51,7 +51,7 @@ std::string said_before(const std::vector<llm::Message>& messages, const llm::Me
 
 }  // namespace
 
-base::Result<Asked> question_of(llm::Request& request) {
+base::Result<Asked> question_of(llm::Request& request, bool has_context) {
   if (request.endpoint == llm::Endpoint::kCompletions) {
     return base::invalid("the model rlm takes a chat: send messages to /v1/chat/completions", "model");
   }
@@ -75,6 +75,11 @@ base::Result<Asked> question_of(llm::Request& request) {
     return asked;
   }
   std::string before = said_before(request.messages, *last);
+  if (has_context) {
+    asked.passed_over = !before.empty();
+    if (last->content.size() > kQuestionBytesMax) split_message(last->content, asked);
+    return asked;
+  }
   if (!before.empty() && last->content.size() <= kQuestionBytesMax) {
     asked.text = std::move(before);
   } else if (last->content.size() > kSplitBytesMin) {

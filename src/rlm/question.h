@@ -21,10 +21,13 @@ struct Asked {
   std::string question;
   std::string text;                // the context, unless it came as
   std::vector<std::string> parts;  // several texts
+  bool passed_over = false;        // messages before the last one, which a session doesn't need
 };
 
-/// Takes the context out of the request: it may be large. Errors: kInvalidArgument, no user message.
-base::Result<Asked> question_of(llm::Request& request);
+/// Takes the context out of the request: it may be large. `has_context`: of a session, so that only what is given beside
+/// the messages, or stands in a last message that is too long for a question, is another one. Errors: kInvalidArgument, no
+/// user message.
+base::Result<Asked> question_of(llm::Request& request, bool has_context = false);
 
 /// `count` texts with blank lines between them. Errors: the watch's.
 base::Result<std::string> joined(std::size_t count,

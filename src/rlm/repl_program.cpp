@@ -43,24 +43,18 @@ const std::vector<std::string> kFunctions = {"llm_query", "llm_query_batched", "
 class Node {
  public:
   /// `read`: of the root's context, which parts stand in what models are shown.
-  Node(Run& run, ReadRanges& read, const std::string& question, json context, int depth)
-      : run_(run),
-        read_(read),
-        question_(question),
-        setup_{.context = std::move(context),
-               .functions = kFunctions,
-               .tenant = run.tenant,
-               .cancel = run.asker.cancel()},
-        depth_(depth) {
+  Node(Run& run, ReadRanges& read, const std::string& question, Session& kept, int depth)
+      : run_(run), read_(read), question_(question), kept_(kept), depth_(depth) {
     trajectory_ = {{"run_metadata", run_metadata(run, depth)}, {"iterations", json::array()}};
     deepest_ = depth;
   }
 
   base::Result<Outcome> answer() {
-    TRY(restart());
-    history_ = {message("system", system_prompt(run_, depth_)),
-                message("user", fmt::format("The question: {}\n\n`context` is {}.", question_,
-                                            context_described(setup_.context)))};
+    TRY(begin());
+    history_ = {
+        message("system", system_prompt(run_, depth_)),
+        message("user", fmt::format("The question: {}\n\n`context` is {}.{}", question_,
+                                    context_described(context()), session_described(kept_, variables_)))};
     for (int turn = 1; turn <= run_.bounds.iterations_max; ++turn) {
       TRY_ASSIGN(auto final, take_turn(turn));
       if (final) return outcome(std::move(*final), turn, "answered");
@@ -69,9 +63,62 @@ class Node {
   }
 
  private:
+  const json& context() const { return kept_.contexts.back(); }
+  bool is_session() const { return !kept_.id.empty(); }
+
+  /// With the REPL of the request before, if it is still there.
+  base::Status begin() {
+    if (kept_.repl) {
+      const base::Status renewed = renew();
+      if (renewed) return set_up_tools();
+      if (run_.asker.cancel().cancelled()) return renewed;
+      kept_.lost = renewed.error().message;
+    }
+    return restart();
+  }
+
   base::Status restart() {
-    session_.reset();
-    TRY_ASSIGN(session_, run_.sandbox->session(setup_));
+    kept_.repl.reset();
+    kept_.contexts_given = 0;
+    TRY_ASSIGN(kept_.repl, open_repl());
+    if (is_session()) TRY(renew());
+    return set_up_tools();
+  }
+
+  base::Result<std::unique_ptr<sandbox::Session>> open_repl() {
+    const sandbox::SessionSetup setup{.context = is_session() ? json("") : context(),
+                                      .functions = kFunctions,
+                                      .tenant = run_.tenant,
+                                      .cancel = run_.asker.cancel()};
+    auto opened = run_.sandbox->session(setup);
+    if (!opened && opened.error().code == Code::kExhausted && run_.free_repl())
+      opened = run_.sandbox->session(setup);
+    return opened;
+  }
+
+  /// What came since the session's last request, and no answer yet. Errors: also of a program that is gone.
+  base::Status renew() {
+    std::string code = "answer = {'content': '', 'ready': False}\n";
+    for (; kept_.contexts_given < kept_.contexts.size(); ++kept_.contexts_given) {
+      TRY(kept_.repl->set_context(kept_.contexts[kept_.contexts_given], run_.asker.cancel()));
+      TRY(run_own(fmt::format("context_{} = context", kept_.contexts_given)));
+    }
+    json exchanges = json::array();
+    for (const Exchange& one : kept_.history)
+      exchanges.push_back({{"question", one.question}, {"answer", one.answer}});
+    // JSON's texts are Python's, unless they are written in ASCII alone.
+    code += "history = " + exchanges.dump(-1, ' ', false, json::error_handler_t::replace);
+    return run_own(code);
+  }
+
+  base::Status run_own(const std::string& code) {
+    TRY_ASSIGN(sandbox::BlockResult block, run_block(code));
+    if (block.ended || !block.error.empty()) return Error{Code::kUnavailable, block.error};
+    variables_ = std::move(block.variables);
+    return {};
+  }
+
+  base::Status set_up_tools() {
     for (const CustomTool& tool : tools()) {
       TRY_ASSIGN(const sandbox::BlockResult block, run_block(tool.python));
       if (block.error.empty() && !block.ended) continue;
@@ -130,7 +177,10 @@ class Node {
         outputs += "\nYou ran this block before, and this came of it: write another.";
       ran.push_back(to_json(code, block, calls_));
       if (block.final_answer) final = block.final_answer, verified_ = true;
-      if (block.ended) TRY(restart());
+      if (block.ended) {
+        kept_.lost = block.error;
+        TRY(restart());
+      }
       if (final) break;
     }
     if (too_many)
@@ -154,7 +204,7 @@ class Node {
   }
 
   base::Result<sandbox::BlockResult> run_block(const std::string& code) {
-    return session_->run(
+    return kept_.repl->run(
         code,
         [this](const std::string& function, const json& arguments) { return call(function, arguments); },
         run_.asker.cancel());
@@ -277,13 +327,13 @@ class Node {
   base::Status index(Watch& watch) {
     if (passages_) return {};
     const std::string* text = &joined_;
-    if (setup_.context.is_string()) {
-      text = &setup_.context.get_ref<const std::string&>();
+    if (context().is_string()) {
+      text = &context().get_ref<const std::string&>();
     } else {
       TRY_ASSIGN(joined_, joined(
-                              setup_.context.size(),
+                              context().size(),
                               [this](std::size_t i) -> const std::string& {
-                                return setup_.context[i].get_ref<const std::string&>();
+                                return context()[i].get_ref<const std::string&>();
                               },
                               watch));
     }
@@ -323,7 +373,8 @@ class Node {
     const double began_s = run_.asker.ledger().elapsed_s();
     run_.on_progress(fmt::format("{}rlm_query: {}", std::string(static_cast<std::size_t>(depth_) * 2, ' '),
                                  base::cut_utf8(prompt, kProgressBytes)));
-    Node node(run_, read_, prompt, context, depth_ + 1);
+    Session own{.contexts = {context}};
+    Node node(run_, read_, prompt, own, depth_ + 1);
     auto outcome = node.answer();
     if (outcome && !form.is_free()) {
       auto formed = in_form(run_, {.form = form}, prompt, outcome->answer);
@@ -393,9 +444,9 @@ class Node {
   Run& run_;
   ReadRanges& read_;
   const std::string question_;
-  const sandbox::SessionSetup setup_;
+  Session& kept_;
   const int depth_;
-  std::unique_ptr<sandbox::Session> session_;
+  std::vector<std::pair<std::string, std::string>> variables_;  // name and type, when it began
   std::vector<llm::Message> history_;
   std::size_t shown_ = 0;  // of history_, by the trajectory
   json trajectory_, reasoning_ = json::array();
@@ -411,11 +462,11 @@ class Node {
 
 }  // namespace
 
-base::Result<Outcome> run_repl(Run& run, const std::string& question, const json& context) {
+base::Result<Outcome> run_repl(Run& run, const std::string& question, Session& kept) {
   if (run.sandbox == nullptr)
     return Error{Code::kUnavailable, "there is no sandbox for a program that a model writes"};
-  ReadRanges read(context);
-  TRY_ASSIGN(Outcome outcome, Node(run, read, question, context, 0).answer());
+  ReadRanges read(kept.contexts.back());
+  TRY_ASSIGN(Outcome outcome, Node(run, read, question, kept, 0).answer());
   outcome.strategy["read"] = read.told();
   return outcome;
 }

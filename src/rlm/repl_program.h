@@ -4,6 +4,10 @@
 // what they printed goes back, cut. It ends with answer["ready"] = True or FINAL(...) in a block, or with a
 // line FINAL(...) or FINAL_VAR(...) in the text (final_call.h), or at iterations_max with the root's last word. rlm_query
 // starts the same one level deeper, in a REPL of its own; level depth_max is a plain leaf call.
+//
+// Of a session the REPL is kept from one request to the next: `context_0`, `context_1`, ... are its contexts, `context` is
+// the last, `history` a list of {"question", "answer"}. A REPL that has ended meanwhile is started anew with all but the
+// variables, and kept.lost says why.
 // Thread-safety: any thread. Errors: the root model's; the budget's; kCancelled; what the sandbox lacks. An
 // error below (a leaf, a child, a program) is the program's to handle.
 #pragma once
@@ -12,11 +16,12 @@
 #include <vector>
 
 #include "rlm/run.h"
+#include "rlm/sessions.h"
 
 namespace pmt::rlm {
 
-/// `context`: a string or an array of strings.
-base::Result<Outcome> run_repl(Run& run, const std::string& question, const nlohmann::json& context);
+/// `kept`: with one context at least.
+base::Result<Outcome> run_repl(Run& run, const std::string& question, Session& kept);
 
 /// The ```repl (or ```python) blocks of an answer.
 std::vector<std::string> repl_blocks(const std::string& text);

@@ -1,5 +1,7 @@
 #include "rlm/repl_prompts.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/utf8.h"
@@ -10,6 +12,9 @@ namespace pmt::rlm {
 using nlohmann::json;
 
 namespace {
+
+constexpr std::size_t kExchangesShown = 5;
+constexpr std::size_t kExchangeShownBytes = 400;
 
 std::string given_tools(const CustomTools& tools) {
   return tools.empty() ? "" : "\nFor this question you were given:\n" + tools_described(tools);
@@ -55,6 +60,29 @@ std::string context_described(const json& context) {
   std::int64_t total = 0;
   for (const json& part : context) total += base::characters(part.get_ref<const std::string&>());
   return fmt::format("a list of {} str with {} characters together", context.size(), total);
+}
+
+std::string session_described(const Session& session,
+                              const std::vector<std::pair<std::string, std::string>>& variables) {
+  if (session.answered == 0) return "";
+  std::string out = fmt::format(
+      "\n\nThis is question {} of a session. `history` is a list of the earlier ones, each a dict of \"question\" and "
+      "\"answer\". The last were:\n",
+      session.answered + 1);
+  const std::size_t first = session.history.size() - std::min(session.history.size(), kExchangesShown);
+  for (std::size_t i = first; i < session.history.size(); ++i) {
+    const Exchange& one = session.history[i];
+    out += fmt::format("- {} -> {}\n", base::cut_utf8(one.question, kExchangeShownBytes),
+                       base::cut_utf8(one.answer, kExchangeShownBytes));
+  }
+  for (std::size_t i = 0; i + 1 < session.contexts.size(); ++i)
+    out += fmt::format("`context_{}` is {}.\n", i, context_described(session.contexts[i]));
+  std::string names;
+  for (const auto& [name, type] : variables) {
+    if (name == "history" || name.starts_with("context_")) continue;
+    names += fmt::format("{}{}{}", names.empty() ? "" : ", ", name, type.empty() ? "" : " (" + type + ")");
+  }
+  return out + (names.empty() ? "No variables are left from them." : "Variables from them: " + names + ".");
 }
 
 std::string shown(const sandbox::BlockResult& block) {

@@ -21,11 +21,17 @@ nlohmann::json RlmRequest::key() const {
   // Only where they are given: entries on disk are keyed by the others.
   if (!tools.empty()) key["tools"] = key_of(tools);
   if (sub_tools) key["sub_tools"] = key_of(*sub_tools);
+  if (!session.empty()) key["session"] = session;
   return key;
 }
 
-bool gives_tools(const llm::Request& request) {
-  return !request.options.get<RlmRequest>().tools.empty();
+const char* only_rlm(const llm::Request& request) {
+  if (is_in_session(request)) return "a session was named";
+  return request.options.get<RlmRequest>().tools.empty() ? nullptr : "tools for a program were given";
+}
+
+bool is_in_session(const llm::Request& request) {
+  return !request.options.get<RlmRequest>().session.empty();
 }
 
 std::span<const std::string> given_context(const llm::Request& request) {

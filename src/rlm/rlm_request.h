@@ -22,6 +22,7 @@ struct RlmRequest {
   std::optional<bool> speculation = {};
   CustomTools tools = {};
   std::optional<CustomTools> sub_tools = {};  // unset: the same
+  std::string session = {};                   // empty: none
 
   /// All of it: each member can change the answer. Cost: a copy of the context.
   nlohmann::json key() const;
@@ -31,7 +32,9 @@ struct RlmRequest {
 /// The texts that the caller gave beside the messages. They live as long as the request's options.
 std::span<const std::string> given_context(const llm::Request& request);
 
-/// Whether the caller gave tools, which only a program of rlm's can use.
-bool gives_tools(const llm::Request& request);
+/// Why only rlm can answer it, whatever its length: tools for a program, or a session. Null: others can.
+const char* only_rlm(const llm::Request& request);
+/// Whether its answer depends on requests before it.
+bool is_in_session(const llm::Request& request);
 
 }  // namespace pmt::rlm

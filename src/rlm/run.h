@@ -44,6 +44,8 @@ struct Run {
   std::string tenant = {};
   CustomTools tools = {},
               sub_tools = {};  // of the root's programs, and of those that its rlm_query has written
+  /// Where every sandbox is taken: whether one that a session keeps could be closed for this tenant.
+  std::function<bool()> free_repl = [] { return false; };
   std::function<void(const std::string&)> on_progress = [](const std::string&) {};
   std::atomic<int> children = 0;  // with a thread of their own, at all levels together
 

@@ -47,6 +47,12 @@ base::Status read_rlm_table(const toml::table& table, const std::string& file, R
   std::size_t memory_mb = out.sandbox.limits.memory_bytes >> 20;
   reader.integer("memory_mb", memory_mb, {.min = 128, .max = 1 << 20});
   out.sandbox.limits.memory_bytes = memory_mb << 20;
+  reader.integer("sessions_max", out.sessions.all_max, {.min = 1, .max = 1'000});
+  reader.integer("sessions_tenant_max", out.sessions.tenant_max, {.min = 1, .max = 1'000});
+  std::size_t sessions_mb = out.sessions.bytes_max >> 20;
+  reader.integer("sessions_mb", sessions_mb, {.min = 1, .max = 1 << 20});
+  out.sessions.bytes_max = sessions_mb << 20;
+  reader.number("session_idle_seconds", out.sessions.idle_s, {.min = 1, .max = 86'400});
   return reader.finish();
 }
 

@@ -22,6 +22,10 @@
 //   sandboxes_tenant_max = 0    # of them one tenant's; 0: as many as are left for others
 //   block_seconds = 30          # one block's own time
 //   memory_mb = 1024            # of one REPL
+//   sessions_max = 16           # that are kept from one request to the next; each may hold a REPL
+//   sessions_tenant_max = 8     # of them one tenant's
+//   sessions_mb = 256           # of all their contexts; the REPLs have them once more
+//   session_idle_seconds = 600  # an idle one is closed after that
 //
 //   [unified]
 //   enable_basic_kv = true      # the response cache
@@ -53,6 +57,7 @@ struct RlmConfig {
   rlm::BudgetLimits budget;
   std::string trajectory_dir;
   sandbox::SandboxOptions sandbox;
+  rlm::SessionLimits sessions;
   pipeline::PipelineOptions unified;
 };
 

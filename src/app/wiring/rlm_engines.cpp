@@ -22,7 +22,7 @@ class OnBehalf final : public llm::Completer {
   OnBehalf(llm::Completer& inner, bool cache_enabled) : inner_(inner), cache_enabled_(cache_enabled) {}
   void start(llm::Request&& request, std::shared_ptr<llm::Sink> sink, base::CancelToken cancel) override {
     if (request.surface != base::Surface::kUnified) request.surface = base::Surface::kRlm;
-    if (!cache_enabled_) request.cache.mode = llm::CacheMode::kOff;
+    if (!cache_enabled_ || rlm::is_in_session(request)) request.cache.mode = llm::CacheMode::kOff;
     inner_.start(std::move(request), std::move(sink), std::move(cancel));
   }
 
@@ -95,6 +95,7 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                           .tenant_max = config.running_tenant_max,
                           .tenants = parts.tenants,
                           .budget = config.budget,
+                          .sessions = config.sessions,
                           .trajectory_dir = config.trajectory_dir,
                           .on_warning = [](const std::string& text) { spdlog::warn(text); }};
   TRY_ASSIGN(options.root, named_model("root", config.root.empty() ? first : config.root, parts, served));
@@ -153,7 +154,7 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
                                            .tokenizer = *parts.local_models[0],
                                            .given_context = rlm::given_context,
                                            .asks_tables = rlm::asks_tables,
-                                           .gives_tools = rlm::gives_tools},
+                                           .only_rlm = rlm::only_rlm},
         config.unified));
     // One pack's version means nothing to another model: only where both routes ask the same one.
     const bool same = permutation->second.knowledge == taught;

@@ -36,6 +36,8 @@ class RlmEngines {
   ~RlmEngines();
   /// Ends what runs. Before the models go.
   void stop();
+  /// Of `rlm`; null: it isn't served.
+  rlm::Sessions* sessions() const { return rlm_ ? &rlm_->sessions() : nullptr; }
 
  private:
   RlmEngines() = default;

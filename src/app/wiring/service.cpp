@@ -358,6 +358,24 @@ base::Status Service::Impl::wire() {
                                       .price = [this](const std::string& model) { return prices.of(model); },
                                       .tenants = !config.service.keys.empty()},
                                      options.models, clock));
+  if (auto* const sessions = rlm->sessions()) {
+    options.rlm_sessions = [sessions](const std::string& tenant) {
+      std::vector<api::RlmSession> all;
+      for (const auto& one : sessions->list(tenant)) {
+        all.push_back({.id = one.id,
+                       .turns = one.turns,
+                       .contexts = one.contexts,
+                       .bytes = one.bytes,
+                       .repl = one.repl,
+                       .busy = one.busy,
+                       .idle_s = one.idle_s});
+      }
+      return all;
+    };
+    options.end_rlm_session = [sessions](const std::string& tenant, const std::string& id) {
+      return sessions->end(tenant, id);
+    };
+  }
 
   for (auto& [model_name, model] : options.models) {  // the engines: their prompts are local models' too
     if (!model.remote && !model.on_demand && model.counts_in == nullptr && !models.empty())
