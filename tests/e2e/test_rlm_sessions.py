@@ -14,7 +14,7 @@ PROGRAMS = {
     "go_on": [block("FINAL(rows[-1] + '|' + context.splitlines()[0] + '|' + history[-1]['answer'])")],
     "contexts": [block("FINAL([context, context_0[:5], len(rows)])")],
     "lost": [block("FINAL('rows' in globals())")],
-    "dies": [block("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\nos._exit(1)"), block("FINAL(len(context))")],
+    "dies": [block("import os\nos._exit(1)"), block("FINAL(len(context))")],
     "slow": [block("import time\ntime.sleep(3)\nFINAL('slept')")],
 }
 KEYS = "\n".join(
