@@ -73,16 +73,19 @@ base::Result<Document> document_of(std::string name, std::string_view media_type
         "media_type");
   }
   if (content.size() > limits.text_bytes_max) {
-    return base::Error{base::Code::kTooLarge,
-                       fmt::format("a document has at most {} bytes, and this has {}: learn it in parts",
-                                   limits.text_bytes_max, content.size()),
-                       "content"};
+    return base::Error{
+        base::Code::kTooLarge,
+        fmt::format("a document's content has at most {} bytes, and this has {}: learn it in parts",
+                    limits.text_bytes_max, content.size()),
+        "content"};
   }
-  if (base::utf8_bytes(content) != content.size() || content.find('\0') != std::string::npos)
-    return base::invalid("this is no text in UTF-8", "content");
+  if (content.find('\0') != std::string::npos)
+    return base::invalid("its content has a NUL in it, so it is no text", "content");
+  if (const std::size_t good = base::utf8_bytes(content); good != content.size())
+    return base::invalid(fmt::format("its content is no text in UTF-8 (byte {})", good + 1), "content");
   out.text = out.media_type == "text/html" ? text::text_of_html(content) : std::move(content);
   if (out.text.find_first_not_of(" \t\r\n\f\v") == std::string::npos)
-    return base::invalid("there is nothing to read in it", "content");
+    return base::invalid("there is nothing to read in its content", "content");
   return out;
 }
 
