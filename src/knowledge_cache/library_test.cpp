@@ -1,7 +1,5 @@
 #include "knowledge_cache/library.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "knowledge_cache/test_library.h"
+
 namespace pmt::knowledge_cache {
 namespace {
 
@@ -18,24 +18,13 @@ namespace fs = std::filesystem;
 
 /// Without an embedder: addresses, packs and bookkeeping. What needs one is tested with the real one, in app/
 /// and tests/e2e.
-class LibraryTest : public testing::Test {
+class LibraryTest : public LibraryFixture {
  protected:
-  LibraryTest()
-      : folder_(fs::temp_directory_path() /
-                fmt::format("pmt-library-{}-{}", getpid(),
-                            testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::remove_all(folder_);
-  }
-  ~LibraryTest() override { fs::remove_all(folder_); }
-
   std::unique_ptr<Library> open(const std::string& model = "digest-a") {
-    LibraryOptions options;
-    options.folder = folder_.string();
-    options.model_name = "m";
+    LibraryOptions options = library_options();
     options.model = model;
-    options.rarity = [](std::string_view word) { return word.size() > 6 ? 12.0 : 9.0; };
     options.on_warning = [this](const std::string& text) { warnings_.push_back(text); };
-    return std::move(*Library::open(std::move(options), clock_));
+    return LibraryFixture::open(std::move(options));
   }
   static LearnReport learn(Library& library, const std::string& lines) {
     auto report = library.learn("acme", parse_facts(lines, {}), "test", {});
@@ -46,8 +35,6 @@ class LibraryTest : public testing::Test {
     return fmt::format("{{\"id\": \"{}\", \"prompt\": \"{}\", \"answer\": \"{}\"}}\n", id, prompt, answer);
   }
 
-  base::SystemClock clock_;
-  fs::path folder_;
   std::vector<std::string> warnings_;
 };
 

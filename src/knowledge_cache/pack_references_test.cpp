@@ -1,15 +1,12 @@
 #include "knowledge_cache/pack_references.h"
 
-#include <unistd.h>
-
-#include <filesystem>
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
 #include "knowledge_cache/recalling_completer.h"
+#include "knowledge_cache/test_library.h"
 #include "llm/sinks.h"
 
 namespace pmt::knowledge_cache {
@@ -18,7 +15,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
-namespace fs = std::filesystem;
 
 class EchoingCompleter final : public llm::Completer {
  public:
@@ -30,23 +26,13 @@ class EchoingCompleter final : public llm::Completer {
   }
 };
 
-class PackReferences : public testing::Test {
+class PackReferences : public LibraryFixture {
  protected:
-  PackReferences()
-      : folder_(fs::temp_directory_path() /
-                fmt::format("pmt-references-{}-{}", getpid(),
-                            testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::remove_all(folder_);
-    LibraryOptions options;
-    options.folder = folder_.string();
-    options.model_name = "m";
-    options.model = "digest";
-    options.rarity = [](std::string_view word) { return word.size() > 6 ? 12.0 : 9.0; };
-    library_ = std::move(*Library::open(std::move(options), clock_));
+  PackReferences() {
+    library_ = open(library_options());
     recalling_ = std::make_unique<RecallingCompleter>(model_, *library_, clock_,
                                                       RecallingCompleter::Options{.embed = nullptr});
   }
-  ~PackReferences() override { fs::remove_all(folder_); }
 
   void learn(const std::string& domain, const std::string& prompt, const std::string& answer) const {
     const std::string id = base::sha256(prompt).hex().substr(0, 8);
@@ -81,8 +67,6 @@ class PackReferences : public testing::Test {
     return llm::text_of(sink->wait());
   }
 
-  base::SystemClock clock_;
-  fs::path folder_;
   std::unique_ptr<Library> library_;
   EchoingCompleter model_;
   std::unique_ptr<RecallingCompleter> recalling_;

@@ -2,17 +2,13 @@
 // embedder, in engine/ and tests/e2e.
 #include "knowledge_cache/recalling_completer.h"
 
-#include <unistd.h>
-
-#include <cmath>
-#include <filesystem>
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "knowledge_cache/fact_request.h"
 #include "knowledge_cache/test_embed.h"
+#include "knowledge_cache/test_library.h"
 #include "llm/sinks.h"
 
 namespace pmt::knowledge_cache {
@@ -20,7 +16,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-namespace fs = std::filesystem;
 
 /// Judges that the sentences with `yes` in them answer, and says what was recalled, or that nothing was.
 class Judging final : public llm::Completer {
@@ -44,21 +39,13 @@ class Judging final : public llm::Completer {
   std::vector<std::string> judged;
 };
 
-class UnsureFacts : public testing::Test {
+class UnsureFacts : public LibraryFixture {
  protected:
-  UnsureFacts()
-      : folder_(fs::temp_directory_path() /
-                fmt::format("pmt-unsure-{}-{}", getpid(),
-                            testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::remove_all(folder_);
-    LibraryOptions options;
-    options.folder = folder_.string();
-    options.model_name = "m";
-    options.model = "digest";
+  UnsureFacts() {
+    LibraryOptions options = library_options();
     options.embed = test_embed(embedded_);
     options.embedder = "words";
-    options.rarity = [](std::string_view word) { return word.size() > 6 ? 12.0 : 9.0; };
-    library_ = std::move(*Library::open(std::move(options), clock_));
+    library_ = open(std::move(options));
     const EmbedLater embed = [this](std::vector<std::string> texts, const base::CancelToken&,
                                     const std::function<void(base::Result<std::vector<float>>)>& done) {
       done(test_embed(embedded_)(texts));
@@ -74,7 +61,6 @@ class UnsureFacts : public testing::Test {
         "test", {});
     EXPECT_TRUE(report && report->learnt == 2);
   }
-  ~UnsureFacts() override { fs::remove_all(folder_); }
 
   struct Said {
     std::string text;
@@ -95,9 +81,7 @@ class UnsureFacts : public testing::Test {
     return {llm::text_of(events), std::get<llm::Done>(events.back()).report.knowledge.value()};
   }
 
-  base::SystemClock clock_;
   std::size_t embedded_ = 0;
-  fs::path folder_;
   std::unique_ptr<Library> library_;
   Judging model_;
   std::unique_ptr<RecallingCompleter> recalling_;

@@ -1,9 +1,6 @@
 #include "knowledge_cache/documents/documents.h"
 
-#include <unistd.h>
-
 #include <array>
-#include <filesystem>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -14,11 +11,10 @@
 #include "knowledge_cache/library.h"
 #include "knowledge_cache/pack_references.h"
 #include "knowledge_cache/packs/pack.h"
+#include "knowledge_cache/test_library.h"
 
 namespace pmt::knowledge_cache {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr char kHandbook[] =
     "# Handbook\n\n## Leave\n\nEmployees have twenty-seven days of paid leave a year.\n\n## Visitors\n\n"
@@ -134,24 +130,12 @@ TEST(Pack, HoldsDocuments) {
   EXPECT_TRUE(pack_bytes(Domain({"acme", "m", "", "v", 7}, {})).starts_with("pmtknow2"));
 }
 
-class DocumentLibraryTest : public testing::Test {
+class DocumentLibraryTest : public LibraryFixture {
  protected:
-  DocumentLibraryTest()
-      : folder_(fs::temp_directory_path() /
-                fmt::format("pmt-documents-{}-{}", getpid(),
-                            testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::remove_all(folder_);
-  }
-  ~DocumentLibraryTest() override { fs::remove_all(folder_); }
-
   std::unique_ptr<Library> open() {
-    LibraryOptions options;
-    options.folder = folder_.string();
-    options.model_name = "m";
-    options.model = "digest";
-    options.rarity = [](std::string_view word) { return word.size() > 6 ? 12.0 : 9.0; };
+    LibraryOptions options = library_options();
     options.document_limits = {.domain_bytes_max = 1'000, .documents_max = 2};
-    return std::move(*Library::open(std::move(options), clock_));
+    return LibraryFixture::open(std::move(options));
   }
   std::vector<std::string> references(Library& library, const std::string& question) {
     llm::Request request;
@@ -160,9 +144,6 @@ class DocumentLibraryTest : public testing::Test {
     settle_knowledge(library, request);
     return request.knowledge;
   }
-
-  base::SystemClock clock_;
-  fs::path folder_;
 };
 
 TEST_F(DocumentLibraryTest, LearnsReplacesAndForgets) {
