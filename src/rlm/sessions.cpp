@@ -47,6 +47,7 @@ base::Result<Sessions::Lease> Sessions::take(const std::string& tenant, const st
     TRY(make_place(tenant, closed));
     at = entries_.emplace(key, std::make_unique<Entry>()).first;
     at->second->session.id = id;
+    changed_.notify_all();
   }
   Entry& entry = *at->second;
   if (entry.busy) {
@@ -181,7 +182,7 @@ void Sessions::stop() {
     all.swap(entries_);
     bytes_ = 0;
   }
-  stopped_.notify_all();
+  changed_.notify_all();
 }
 
 void Sessions::give_back(const Key& key, bool kept) {
@@ -241,7 +242,8 @@ std::vector<std::unique_ptr<Sessions::Entry>> Sessions::remove_idle() {
 void Sessions::sweep() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    stopped_.wait_for(lock, kSweepEvery, [this] { return stopping_; });
+    changed_.wait(lock, [this] { return stopping_ || !entries_.empty(); });
+    changed_.wait_for(lock, kSweepEvery, [this] { return stopping_; });
     lock.unlock();
     close_idle();
     lock.lock();

@@ -86,7 +86,7 @@ class Sessions {
   std::vector<Shown> list(const std::string& tenant) const;
   /// Errors: kNotFound; kConflict, a request has it.
   base::Status end(const std::string& tenant, const std::string& id);
-  /// Those that were idle for too long. A thread of its own does it, too.
+  /// Those that were idle for too long. A thread of its own does it, too, while there are any sessions.
   void close_idle();
   /// Ends all, of which nobody has one any more.
   void stop();
@@ -115,7 +115,7 @@ class Sessions {
   const SessionLimits limits_;
   const base::Clock& clock_;
   mutable std::mutex mutex_;
-  std::condition_variable stopped_;
+  std::condition_variable changed_;  // stopping_, or a first entry
   Entries entries_;
   std::size_t bytes_ = 0;
   bool stopping_ = false;
