@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "knowledge_cache/own_call.h"
 #include "llm/sinks.h"
 #include "text/plain_words.h"
 
@@ -31,12 +32,8 @@ std::string words_of(const FactJudge::Case& one) {
   return "Sentence: " + one.statement + "\nQuestion: " + one.question;
 }
 
-llm::Request call_of(const llm::Request& request, const FactJudge::Case& one) {
-  llm::Request out;
-  out.id = request.id;
-  out.tenant = request.tenant;
-  out.key = request.key;
-  out.model = request.model;
+/// `out`: an own call, about nothing yet.
+llm::Request asking(llm::Request out, const FactJudge::Case& one) {
   const auto say = [&out](const char* role, std::string content) {
     out.messages.push_back({.role = role, .content = std::move(content), .name = {}, .tool_call_id = {}});
   };
@@ -48,13 +45,7 @@ llm::Request call_of(const llm::Request& request, const FactJudge::Case& one) {
   }
   say("user", words_of(one));
   out.thinking.on = false;
-  out.sampling.temperature = 0;
-  out.max_tokens = 1;
   out.logprobs = 20;
-  out.kv = {.ratio = 1, .mode = llm::KvMode::kExact};
-  out.speculation = llm::Speculation::kOff;
-  out.surface = request.surface;
-  out.engine_call = true;
   return out;
 }
 
@@ -77,7 +68,7 @@ base::Digest key_of(const llm::Request& request, const FactJudge::Case& one) {
 }  // namespace
 
 struct FactJudge::Hearing {
-  llm::Request request;
+  llm::Request call;  // of each case, but what it asks
   std::vector<Case> cases;
   base::CancelToken cancel;
   std::function<void(const Verdicts&)> done;
@@ -86,20 +77,14 @@ struct FactJudge::Hearing {
 
 void FactJudge::ask(const llm::Request& request, std::vector<Case> cases, const base::CancelToken& cancel,
                     std::function<void(const Verdicts&)> done) {
-  llm::Request asking;
-  asking.id = request.id;
-  asking.tenant = request.tenant;
-  asking.key = request.key;
-  asking.model = request.model;
-  asking.surface = request.surface;
-  go_on(std::make_shared<Hearing>(Hearing{std::move(asking), std::move(cases), cancel, std::move(done)}));
+  go_on(std::make_shared<Hearing>(Hearing{own_call(request), std::move(cases), cancel, std::move(done)}));
 }
 
 /// One after another: the first reads the examples, and more at a time are no sooner on a few cores.
 void FactJudge::go_on(const std::shared_ptr<Hearing>& hearing) {
   while (hearing->verdicts.size() < hearing->cases.size()) {
     const Case& one = hearing->cases[hearing->verdicts.size()];
-    const base::Digest key = key_of(hearing->request, one);
+    const base::Digest key = key_of(hearing->call, one);
     {
       const std::lock_guard lock(mutex_);
       const auto known = known_.find(key);
@@ -126,8 +111,7 @@ void FactJudge::go_on(const std::shared_ptr<Hearing>& hearing) {
       hearing->verdicts.push_back(*said);
       go_on(hearing);
     };
-    model_.start(call_of(hearing->request, one), std::make_shared<llm::FunctionSink>(on_event),
-                 hearing->cancel);
+    model_.start(asking(hearing->call, one), std::make_shared<llm::FunctionSink>(on_event), hearing->cancel);
     return;
   }
   hearing->done(hearing->verdicts);

@@ -165,21 +165,18 @@ void RecallingCompleter::embed(const std::shared_ptr<Waiting>& waiting, std::vec
 }
 
 void RecallingCompleter::decide(const std::shared_ptr<Waiting>& waiting, const std::vector<float>& rows) {
-  llm::Request& request = waiting->request;
-  if (waiting->inquiry.names_anything()) {
-    static const RelationSpace kNone;
-    const auto space = waiting->library.space();
-    Recalled recalled = waiting->inquiry.decide(rows, space == nullptr ? kNone : *space);
-    waiting->report.knowledge.slots_read = recalled.slots_read;
-    slots_read_ += static_cast<std::uint64_t>(recalled.slots_read);
-    const UnsureUse use = request.options.get<FactRequest>().unsure;
-    const bool asks = use == UnsureUse::kAuto ? options_.judges : use == UnsureUse::kAsk;
-    if (asks && !recalled.unsure.empty() && request.endpoint == llm::Endpoint::kChat)
-      return judge(waiting, std::move(recalled));
-    recall(*waiting, recalled);
-  }
-  if (request.recall) return go_on(waiting);
-  attach(waiting);
+  if (!waiting->inquiry.names_anything()) return attach(waiting);
+  static const RelationSpace kNone;
+  const auto space = waiting->library.space();
+  const llm::Request& request = waiting->request;
+  const UnsureUse use = request.options.get<FactRequest>().unsure;
+  const bool asks = (use == UnsureUse::kAuto ? options_.judges : use == UnsureUse::kAsk) &&
+                    request.endpoint == llm::Endpoint::kChat;
+  Recalled recalled = waiting->inquiry.decide(rows, space == nullptr ? kNone : *space, asks);
+  waiting->report.knowledge.slots_read = recalled.slots_read;
+  slots_read_ += static_cast<std::uint64_t>(recalled.slots_read);
+  if (!recalled.unsure.empty()) return judge(waiting, std::move(recalled));
+  settle(waiting, recalled);
 }
 
 void RecallingCompleter::judge(const std::shared_ptr<Waiting>& waiting, Recalled recalled) {
@@ -193,20 +190,17 @@ void RecallingCompleter::judge(const std::shared_ptr<Waiting>& waiting, Recalled
     if (*best > FactJudge::kUnknown) recalled.facts.clear();  // else what wording says stands
     if (*best >= kYesMin)
       recalled.facts.push_back(recalled.unsure[static_cast<std::size_t>(best - verdicts.begin())].fact);
-    recall(*waiting, recalled);
-    if (waiting->request.recall) return go_on(waiting);
-    attach(waiting);
+    settle(waiting, recalled);
   };
   judge_.ask(waiting->request, std::move(cases), waiting->cancel, on_verdicts);
 }
 
-/// Writes what fired into the request and its report.
-void RecallingCompleter::recall(Waiting& waiting, const Recalled& recalled) {
-  if (recalled.facts.empty()) return;
-  llm::Request& request = waiting.request;
+void RecallingCompleter::settle(const std::shared_ptr<Waiting>& waiting, const Recalled& recalled) {
+  if (recalled.facts.empty()) return attach(waiting);
+  llm::Request& request = waiting->request;
   for (const FiredFact& fact : recalled.facts) {
-    waiting.report.knowledge.facts.push_back(waiting.inquiry.domains()[fact.domain]->origin().name + "/" +
-                                             fact.slot->fact.id);
+    waiting->report.knowledge.facts.push_back(waiting->inquiry.domains()[fact.domain]->origin().name + "/" +
+                                              fact.slot->fact.id);
   }
   write_recall(recalled, request);
   ++fired_;
@@ -215,6 +209,7 @@ void RecallingCompleter::recall(Waiting& waiting, const Recalled& recalled) {
     options_.usage->add(request.surface, clock_.unix_seconds(),
                         {.n = recalled.facts.size(),
                          .who = {.model = options_.model, .tenant = request.tenant, .key = request.key}});
+  go_on(waiting);
 }
 
 void RecallingCompleter::go_on(const std::shared_ptr<Waiting>& waiting) {

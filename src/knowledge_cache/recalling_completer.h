@@ -75,7 +75,8 @@ class RecallingCompleter final : public llm::Completer {
   void decide(const std::shared_ptr<Waiting>& waiting, const std::vector<float>& rows);
   /// Has the model say which of the unsure facts answers, if any, and goes on.
   void judge(const std::shared_ptr<Waiting>& waiting, Recalled recalled);
-  void recall(Waiting& waiting, const Recalled& recalled);
+  /// Writes what fired into the request and its report; where nothing did, documents may say something.
+  void settle(const std::shared_ptr<Waiting>& waiting, const Recalled& recalled);
   /// Finds what of documents is shown, perhaps by the embedder, and goes on.
   void attach(const std::shared_ptr<Waiting>& waiting);
   void show(Waiting& waiting, Candidates found, const std::vector<float>& rows);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "knowledge_cache/own_call.h"
 #include "llm/shown_passages.h"
 #include "llm/sinks.h"
 
@@ -22,19 +23,9 @@ std::vector<std::string> packs_of(const llm::Request& request) {
 
 /// Only what stands before the passages counts; the rest of `request` is who asks.
 llm::Request reading_of(const llm::Request& request, const std::string& passage) {
-  llm::Request out;
-  out.id = request.id;
-  out.tenant = request.tenant;
-  out.key = request.key;
-  out.model = request.model;
+  llm::Request out = own_call(request);
   out.messages = request.messages;
   out.thinking = request.thinking;
-  out.sampling.temperature = 0;
-  out.max_tokens = 1;
-  out.kv = {.ratio = 1, .mode = llm::KvMode::kExact};
-  out.speculation = llm::Speculation::kOff;
-  out.surface = request.surface;
-  out.engine_call = true;
   out.options.set(llm::ShownPassages{.texts = {passage}, .reads_only = true});
   return out;
 }

@@ -356,18 +356,17 @@ bool asks_something(const std::string& question) {
 constexpr float kSureScore = 0.7F;
 
 /// The one that wording chose, then the nearest: of those only what may answer, which costs more to tell than a score.
-std::vector<UnsureFact> unsure_of(const Weighed& weighed, const std::vector<std::string>& questions) {
-  std::vector<Weighed::Near> near = weighed.near;
-  std::ranges::stable_sort(near, std::ranges::greater(),
+std::vector<UnsureFact> unsure_of(Weighed weighed, const std::vector<std::string>& questions) {
+  std::ranges::stable_sort(weighed.near, std::ranges::greater(),
                            [](const Weighed::Near& one) { return one.fact.score; });
   std::vector<UnsureFact> out;
   const auto add = [&](const FiredFact& fact, const std::string& question) {
-    if (out.size() < kUnsureMax && asks_something(question))
-      out.push_back({fact, with_name(question, *fact.slot)});
+    if (asks_something(question)) out.push_back({fact, with_name(question, *fact.slot)});
   };
   if (weighed.best.slot != nullptr) add(weighed.best, questions[weighed.best_question]);
-  for (const Weighed::Near& one : near) {
-    if (one.fact.slot == weighed.best.slot || out.size() == kUnsureMax) continue;
+  for (const Weighed::Near& one : weighed.near) {
+    if (out.size() == kUnsureMax) break;
+    if (one.fact.slot == weighed.best.slot) continue;
     const std::string& question = questions[one.question];
     const text::Qualified fit = qualified(text::question_of(question), *one.fact.slot, *one.seen);
     if (fit.difference == text::Difference::kNone && !fit.leaves_out) add(one.fact, question);
@@ -377,11 +376,13 @@ std::vector<UnsureFact> unsure_of(const Weighed& weighed, const std::vector<std:
 
 }  // namespace
 
-Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& space) const {
+Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& space,
+                         bool wants_unsure) const {
   constexpr float kWordForWord = 2;
   Recalled out;
   out.prose = prose_;
   out.completes = completes_;
+  const bool looks_near = wants_unsure && asked_.size() == 1 && !completes_;
   const std::size_t width = space.width();
   std::vector<std::vector<float>> keys;
   for (std::size_t i = 0; width > 0 && i < questions_.size() && (i + 1) * width <= rows.size(); ++i)
@@ -408,7 +409,7 @@ Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& sp
           if (form >= keys.size() || !could_answer(question, slot.fact.answer)) continue;
           fact.score = space.score(keys[form], slot.phrasings->keys);
           if (fact.score <= threshold || fact.score <= 0) {
-            weighed.add_near({fact, form, &s});
+            if (looks_near) weighed.add_near({fact, form, &s});
             continue;
           }
           if (!read) read = text::question_of(question);
@@ -422,8 +423,8 @@ Recalled Inquiry::decide(const std::vector<float>& rows, const RelationSpace& sp
     const bool known = std::any_of(out.facts.begin(), out.facts.end(),
                                    [&](const FiredFact& fact) { return fact.slot == weighed.best.slot; });
     if (weighed.best.slot != nullptr && !known) out.facts.push_back(weighed.best);
-    if (asked_.size() == 1 && !completes_ && !vague && weighed.best.score < kSureScore)
-      out.unsure = unsure_of(weighed, questions_);
+    if (looks_near && !vague && weighed.best.score < kSureScore)
+      out.unsure = unsure_of(std::move(weighed), questions_);
   }
   return out;
 }

@@ -56,7 +56,9 @@ class Inquiry {
   bool names_anything() const { return !asked_.empty(); }
   /// `rows`: empty where the embedder can't be asked; then only phrasings that were taught word for word
   /// fire.
-  Recalled decide(const std::vector<float>& rows, const RelationSpace& space) const;
+  /// `wants_unsure`: somebody will ask about them; else Recalled::unsure stays empty, and costs nothing.
+  Recalled decide(const std::vector<float>& rows, const RelationSpace& space,
+                  bool wants_unsure = false) const;
   const Domains& domains() const { return domains_; }
   /// Of each domain, whether it had a say in what is named. Where anything is, what is recalled is as with these
   /// domains alone; where nothing is, nothing is recalled.
