@@ -105,6 +105,21 @@ def streamed(chunks):
     return text, chunks[-1], chunks
 
 
+def tokens_compared(one, other, nearly):
+    """How many tokens of two answers, asked for with five alternatives, were compared: all up to where they part. There
+    and before, both say the same of both tokens, within `nearly` nats; what follows answers two texts."""
+    compared = 0
+    for a, b in zip(one, other):
+        of_a, of_b = ({t.token: t.logprob for t in token.top_logprobs} for token in (a, b))
+        assert (len(of_a), len(of_b)) == (5, 5)
+        assert abs(of_a[b.token] - b.logprob) < nearly, (of_a, of_b)
+        assert abs(of_b[a.token] - a.logprob) < nearly, (of_a, of_b)
+        compared += 1
+        if a.token != b.token:
+            break
+    return compared
+
+
 def off(**more):
     """extra_body that keeps the response cache out."""
     return {"permutation": {"cache": {"mode": "off"}, **more}}
