@@ -1,5 +1,6 @@
 """Starting and stopping `permutation serve`, and reading what it answers."""
 
+import concurrent.futures
 import atexit
 import os
 import queue
@@ -105,19 +106,38 @@ def streamed(chunks):
     return text, chunks[-1], chunks
 
 
+def scored(choice):
+    """Each token of a choice, chat's or a completion's, its log probability, and those of its five alternatives. The end
+    is a token without text, and has its name among the alternatives: that name is given."""
+    logprobs = choice.logprobs
+    if hasattr(logprobs, "tokens"):
+        tokens = list(zip(logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs, strict=True))
+    else:
+        tokens = [(t.token, t.logprob, {u.token: u.logprob for u in t.top_logprobs}) for t in logprobs.content]
+    assert all(len(alternatives) == 5 for _, _, alternatives in tokens)
+    return [(token or next(name for name, of_it in alternatives.items() if of_it == logprob), logprob, alternatives)
+            for token, logprob, alternatives in tokens]
+
+
 def tokens_compared(one, other, nearly):
-    """How many tokens of two answers, asked for with five alternatives, were compared: all up to where they part. There
-    and before, both say the same of both tokens, within `nearly` nats; what follows answers two texts."""
-    compared = 0
-    for a, b in zip(one, other):
-        of_a, of_b = ({t.token: t.logprob for t in token.top_logprobs} for token in (a, b))
-        assert (len(of_a), len(of_b)) == (5, 5)
-        assert abs(of_a[b.token] - b.logprob) < nearly, (of_a, of_b)
-        assert abs(of_b[a.token] - a.logprob) < nearly, (of_a, of_b)
-        compared += 1
-        if a.token != b.token:
-            break
-    return compared
+    """How many tokens of two answers were compared: all up to where they part. There and before, both say the same of
+    both tokens, within `nearly` nats; what follows answers two texts."""
+    for place, ((a, logprob_a, of_a), (b, logprob_b, of_b)) in enumerate(zip(one, other)):
+        assert abs(of_a[b] - logprob_b) < nearly, (of_a, of_b)
+        assert abs(of_b[a] - logprob_a) < nearly, (of_a, of_b)
+        if a != b:
+            return place + 1
+    assert len(one) == len(other), (one, other)
+    return len(one)
+
+
+def assert_answered_as_alone(ask, prompts):
+    """`ask` gives the choice for a prompt. A batch rounds otherwise than a token alone, and may part from it at a tie."""
+    alone = [scored(ask(prompt)) for prompt in prompts]
+    with concurrent.futures.ThreadPoolExecutor(len(prompts)) as threads:
+        together = list(threads.map(lambda prompt: scored(ask(prompt)), prompts))
+    for prompt, one, other in zip(prompts, alone, together, strict=True):
+        assert tokens_compared(one, other, nearly=0.5) > 0, prompt
 
 
 def off(**more):

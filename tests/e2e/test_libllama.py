@@ -1,13 +1,12 @@
 """A model that libllama runs, forced here for one that our graph knows: it answers as any other, and says what is off."""
 
-import concurrent.futures
 import json
 
 import openai
 import pytest
 
 from conftest import EMBEDDER_FILE, client_of
-from server import MODEL, chat, complete, extension, off, streamed, tokens_compared, until
+from server import MODEL, assert_answered_as_alone, chat, complete, extension, off, scored, streamed, tokens_compared, until
 from test_tools import PERSON, WEATHER, in_pieces
 
 CONFIG = """
@@ -157,7 +156,7 @@ def test_logprobs_are_those_of_our_graph(client, starting, model_file):
     for text in ("What is the capital of France?", "Name the days of the week.", "What colour is the sky on a clear day?",
                  "Write the numbers from one to five.", "What do bees make?"):
         through, ours = (
-            chat(each, text, max_tokens=12, logprobs=True, top_logprobs=5, extra_body=off()).choices[0].logprobs.content
+            scored(chat(each, text, max_tokens=12, logprobs=True, top_logprobs=5, extra_body=off()).choices[0])
             for each in (client, client_of(own)))
         compared += tokens_compared(through, ours, nearly=0.5)
     assert compared >= 30
@@ -176,18 +175,10 @@ def test_who_leaves_is_forgotten(server, client, http):
 
 
 def test_many_at_once_are_answered_as_alone(client, fresh):
-    """A batch may round otherwise than a token alone: the answers may part where two tokens are nearly tied."""
-    texts = [fresh(f"Count from {i} to {i + 5}.") for i in range(4)]
-
-    def ask(text):
-        answer = chat(client, text, max_tokens=8, logprobs=True, top_logprobs=5, extra_body=off())
-        return answer.choices[0].logprobs.content
-
-    alone = [ask(text) for text in texts]
-    with concurrent.futures.ThreadPoolExecutor(len(texts)) as threads:
-        together = list(threads.map(ask, texts))
-    for text, one, other in zip(texts, alone, together, strict=True):
-        assert 0 < tokens_compared(one, other, nearly=0.5), text
+    assert_answered_as_alone(
+        lambda text: chat(client, text, max_tokens=8, logprobs=True, top_logprobs=5, extra_body=off()).choices[0],
+        [fresh(f"Count from {i} to {i + 5}.") for i in range(4)],
+    )
 
 
 def test_what_was_read_is_gone_on_from(client, fresh):
