@@ -1,0 +1,118 @@
+#include "rlm/root_trial.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "rlm/test_models.h"
+
+namespace pmt::rlm {
+namespace {
+
+using testing::HasSubstr;
+
+/// What a good programmer writes for each question.
+std::string program_for(const std::string& asked) {
+  const auto all = [](const char* code) { return "import re\n" + std::string(code); };
+  if (asked.find("mention") != std::string::npos) {
+    const auto begin = asked.find("mention ") + 8;
+    const std::string thing = asked.substr(begin, asked.find('?', begin) - begin);
+    return "FINAL(str(sum(1 for note in context if '" + thing + "' in note)))";
+  }
+  if (asked.find("eggs") != std::string::npos)
+    return all("FINAL(str(sum(int(re.search(r'counted: (\\d+)', note).group(1)) for note in context)))");
+  if (asked.find("gauge") != std::string::npos)
+    return all("FINAL(re.search(r'gauge is (\\d+)', context[0]).group(1))");
+  const std::string writers = "names = [re.search(r'by (\\w+)', note).group(1) for note in context]\n";
+  if (asked.find("different people") != std::string::npos)
+    return all((writers + "FINAL(str(len(set(names))))").c_str());
+  return all((writers + "FINAL(max(set(names), key=names.count))").c_str());
+}
+
+class RootTrialTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto sandbox = sandbox::Sandbox::open({.monty_home = PMT_MONTY_HOME, .warm = 1});
+    if (!sandbox) GTEST_SKIP() << sandbox.error().message;
+    sandbox_ = std::move(*sandbox);
+  }
+
+  base::Result<RootTrial> try_model(FunctionModel::Function function) {
+    FunctionModel model(std::move(function));
+    return try_root({.completer = &model, .name = "root", .parameters = 135'000'000}, *sandbox_, clock_,
+                    {.on_progress = [this](const std::string& text) { told_.push_back(text); }});
+  }
+
+  base::SystemClock clock_;
+  std::unique_ptr<sandbox::Sandbox> sandbox_;
+  std::vector<std::string> told_;
+};
+
+TEST_F(RootTrialTest, OneThatWritesProgramsPassesWhateverItsSize) {
+  const auto trial = try_model([](const llm::Request& request) -> base::Result<std::string> {
+    return "```repl\n" + program_for(request.messages.at(1).content) + "\n```";
+  });
+  ASSERT_TRUE(trial) << trial.error().message;
+  EXPECT_EQ(trial->right, kTrialRightMin);
+  EXPECT_EQ(trial->asked, kTrialRightMin) << "the rest can't change it";
+  EXPECT_TRUE(trial->is_passed());
+  EXPECT_FALSE(writes_no_programs({.parameters = 135'000'000, .trial = *trial}));
+}
+
+TEST_F(RootTrialTest, OneThatGuessesFailsEvenWhereItIsRight) {
+  const auto questions = trial_questions(kTrialSeed);
+  const auto trial = try_model([&](const llm::Request& request) -> base::Result<std::string> {
+    for (const TrialQuestion& asked : questions) {
+      if (request.messages.at(1).content.find(asked.question) != std::string::npos)
+        return "FINAL(" + asked.answer + ")";
+    }
+    return std::string("FINAL(1)");
+  });
+  ASSERT_TRUE(trial) << trial.error().message;
+  EXPECT_EQ(trial->right, 0);
+  EXPECT_EQ(trial->asked, kTrialQuestions - kTrialRightMin + 1);
+  EXPECT_THAT(told_.at(0), HasSubstr("question 1 of 10, mentions: no code gave its answer"));
+  const Model large{.name = "big", .parameters = 8'000'000'000, .trial = *trial};
+  EXPECT_TRUE(writes_no_programs(large));
+  EXPECT_EQ(why_no_programs(large), "big wrote 0 of 4 trial programs right, and 7 of 10 are asked for");
+}
+
+TEST_F(RootTrialTest, AModelThatIsntThereMeasuresNothing) {
+  const auto trial = try_model([](const llm::Request&) -> base::Result<std::string> {
+    return base::Error{base::Code::kUnavailable, "no route to it"};
+  });
+  ASSERT_FALSE(trial);
+  EXPECT_THAT(trial.error().message, HasSubstr("no route to it"));
+}
+
+TEST_F(RootTrialTest, QuestionsAreTheSameForASeedAndTheirAnswersDiffer) {
+  const auto one = trial_questions(1), again = trial_questions(1), other = trial_questions(2);
+  ASSERT_EQ(one.size(), static_cast<std::size_t>(kTrialQuestions));
+  std::map<std::string, int> kinds;
+  int differ = 0;
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    EXPECT_EQ(one[i].context, again[i].context);
+    EXPECT_EQ(one[i].answer, again[i].answer);
+    differ += one[i].answer != other[i].answer ? 1 : 0;
+    ++kinds[one[i].kind];
+  }
+  EXPECT_EQ(kinds.size(), 5U);
+  EXPECT_GE(differ, 7);
+}
+
+TEST_F(RootTrialTest, AnAnswerIsOneThingNotAList) {
+  const TrialQuestion number{"sum", "?", {}, "1234"}, name{"most", "?", {}, "Edda"};
+  EXPECT_TRUE(says("1234", number));
+  EXPECT_TRUE(says("There are 1,234 eggs in 60 notes.", number));
+  EXPECT_FALSE(says("12345", number));
+  EXPECT_FALSE(says("1, 2, 3, 1234", number));
+  EXPECT_TRUE(says("Edda wrote the most, before Gwen.", name));
+  EXPECT_FALSE(says("Amara, Bjarne, Edda", name));
+  EXPECT_FALSE(says("Eddard", name));
+}
+
+}  // namespace
+}  // namespace pmt::rlm
