@@ -44,13 +44,9 @@ class ProseProgram {
  public:
   ProseProgram(Run& run, const std::string& question, const std::string& context)
       : run_(run), question_(question), context_(context), watch_(run.watch()) {
-    outcome_.strategy = {
-        {"program", "prose"},
-        {"why",
-         fmt::format("the context is no records, and {} has {:.0f}M parameters: below 2B a model can't write "
-                     "the program itself",
-                     run.root.name, static_cast<double>(run.root.parameters) / 1e6)},
-        {"context_bytes", context.size()}};
+    outcome_.strategy = {{"program", "prose"},
+                         {"why", "the context is no records, and " + why_no_programs(run.root)},
+                         {"context_bytes", context.size()}};
     outcome_.trajectory = {{"run_metadata", run_metadata(run, 0)}, {"iterations", json::array()}};
   }
 

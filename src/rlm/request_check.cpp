@@ -30,9 +30,9 @@ base::Status check_request(const llm::Request& request, const Model& root) {
   if (!asked.tools.empty() && writes_no_programs(root)) {
     return base::invalid(
         fmt::format(
-            "'permutation.rlm.custom_tools' are for programs, and {} has {:.0f}M parameters: below 2B a program "
-            "of ours looks into the context. Leave them out, or serve rlm with a larger root ([rlm] root)",
-            root.name, static_cast<double>(root.parameters) / 1e6),
+            "'permutation.rlm.custom_tools' are for programs, and a program of ours looks into the context: {}. "
+            "Leave them out, or serve rlm with another root ([rlm] root)",
+            why_no_programs(root)),
         "permutation.rlm.custom_tools");
   }
   if (request.response_format.is_free() || !root.check_form) return {};

@@ -59,7 +59,7 @@ TEST_F(RootTrialTest, OneThatWritesProgramsPassesWhateverItsSize) {
   EXPECT_EQ(trial->right, kTrialRightMin);
   EXPECT_EQ(trial->asked, kTrialRightMin) << "the rest can't change it";
   EXPECT_TRUE(trial->is_passed());
-  EXPECT_FALSE(writes_no_programs({.parameters = 135'000'000, .trial = *trial}));
+  EXPECT_FALSE(writes_no_programs({.name = "root", .parameters = 135'000'000, .trial = *trial}));
 }
 
 TEST_F(RootTrialTest, OneThatGuessesFailsEvenWhereItIsRight) {

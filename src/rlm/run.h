@@ -18,12 +18,17 @@
 
 namespace pmt::rlm {
 
-/// A root of fewer parameters writes no programs that can be relied on.
+/// Where nothing was measured: a root of fewer parameters isn't let write programs.
 inline constexpr std::int64_t kSmallParameters = 2'000'000'000;
 
+/// What root_trial.h measured, or else what its size makes us assume.
 inline bool writes_no_programs(const Model& root) {
+  if (root.trial) return !root.trial->is_passed();
   return root.parameters > 0 && root.parameters < kSmallParameters;
 }
+
+/// Why: "... wrote 2 of 6 trial programs right, and 7 of 10 are asked".
+std::string why_no_programs(const Model& root);
 
 struct Bounds {
   int depth_max = 5;
