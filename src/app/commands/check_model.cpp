@@ -61,8 +61,8 @@ class Findings {
     add(std::move(what), "failed: " + error.message);
   }
   bool failed() const { return failed_; }
-  void print(bool json) const {
-    if (!json) return fmt::print("{}", text_table(rows_));
+  void print(bool as_json) const {
+    if (!as_json) return fmt::print("{}", text_table(rows_));
     nlohmann::ordered_json out;
     for (std::size_t i = 1; i < rows_.size(); ++i) out[rows_[i][0]] = rows_[i][1];
     fmt::print("{}\n", out.dump(2));
