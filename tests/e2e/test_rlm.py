@@ -2,9 +2,11 @@
 program reads, computes and says about itself."""
 
 import json
+import pathlib
 
 import pytest
 
+from conftest import calibrations
 from server import MODEL, RunningServer, extension, streamed
 
 FACT = "The secret password of the brewery in Trieste is walnut."
@@ -45,7 +47,7 @@ def test_a_fact_in_a_context_that_the_window_does_not_hold(client):
     assert answer.model == "rlm"
     engine = extension(answer)["engine"]
     strategy = engine["context_strategy"]
-    assert strategy["program"] == "prose" and "below 2B" in strategy["why"]
+    assert strategy["program"] == "prose" and "wrote 0 of 4 trial programs right" in strategy["why"]
     [quote] = strategy["quotes"]
     assert quote["text"] == FACT == book().encode()[quote["begin"]:quote["end"]].decode()
     assert 0 < strategy["chunks_read"] < strategy["chunks_total"] / 10
@@ -164,7 +166,7 @@ def test_the_command(cli, model_file, tmp_path):
     done = cli("rlm", "--model", model_file, "--context", tmp_path / "book.txt", QUESTION)
     assert done.returncode == 0, done.stderr
     assert "walnut" in done.stdout.lower()
-    assert "passages" in done.stderr and "below 2B" in done.stderr
+    assert "passages" in done.stderr and "trial programs right" in done.stderr
     (tmp_path / "orders.txt").write_text(records())
     done = cli(
         "rlm", "--model", model_file, "--json", "--context", tmp_path / "orders.txt", "How many orders are there?"
@@ -186,3 +188,24 @@ def test_switched_off_it_is_no_model(binary, model_file, tmp_path):
         assert cache["used_in"]["rlm"]["state"].startswith("off")
     finally:
         server.stop()
+
+
+def test_whether_a_model_writes_programs_is_measured_once(cli, model_file, tmp_path):
+    home = tmp_path / "apart"
+    home.mkdir()
+    (home / "sandbox").symlink_to(calibrations().parent / "sandbox")
+    env = {"PERMUTATION_HOME": str(home)}
+    tried = cli("calibrate", model_file, "--programs", "--again", "--json", env=env)
+    assert tried.returncode == 0, tried.stderr
+    assert "question 4 of 10" in tried.stderr
+    told = json.loads(tried.stdout)
+    record = pathlib.Path(told["path"])
+    assert (told["asked"], told["right"], told["writes_programs"]) == (4, 0, False)
+    assert record.is_relative_to(home) and json.loads(record.read_text())["right"] == 0
+    known = cli("calibrate", model_file, "--programs", "--json", env=env)
+    assert json.loads(known.stdout) == told and "was tried already" in known.stderr
+    # What the record says decides.
+    record.write_text(json.dumps({**json.loads(record.read_text()), "asked": 7, "right": 7}))
+    (tmp_path / "book.txt").write_text(book(100))
+    asked = cli("rlm", "--model", model_file, "--json", "--context", tmp_path / "book.txt", QUESTION, env=env)
+    assert "written by " in json.loads(asked.stdout)["engine"]["context_strategy"]["program"]

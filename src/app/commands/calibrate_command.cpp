@@ -1,7 +1,11 @@
-// permutation calibrate MODEL: makes the model's calibration ahead of the first compressed request.
+// permutation calibrate MODEL: makes the model's calibration ahead of the first compressed request; with --programs, tries
+// whether it writes programs.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -12,11 +16,16 @@
 #include "app/commands/examples.h"
 #include "app/commands/report_error.h"
 #include "app/wiring/model_choice.h"
+#include "app/wiring/rlm_engines.h"
+#include "app/wiring/root_record.h"
 #include "base/clock.h"
 #include "compression/calibration.h"
+#include "engine/local_engine.h"
 #include "model/llama_log.h"
 #include "model/transformer.h"
 #include "model/vocab.h"
+#include "rlm/root_trial.h"
+#include "sandbox/sandbox.h"
 
 namespace pmt::app {
 
@@ -27,6 +36,7 @@ struct CalibrateCommand {
   int threads = 0;
   bool again = false;
   bool json = false;
+  bool programs = false;
 };
 
 /// What was made, or was there.
@@ -72,6 +82,45 @@ base::Status calibrate(const CalibrateCommand& command) {
   return {};
 }
 
+/// The other thing that is measured of a model once: whether it writes programs that `rlm` can rely on.
+base::Status try_programs(const CalibrateCommand& command) {
+  TRY_ASSIGN(inference::LocalModelOptions options, resolve_spec(command.model));
+  const bool elsewhere = !command.output.empty();
+  const std::string path = elsewhere ? command.output : trial_path(options.path);
+  const std::string name = options.name, file = options.path;
+  std::error_code none;
+  auto trial = command.again || elsewhere ? std::nullopt : known_trial(file);
+  if (trial) {
+    tell("{} was tried already{}: --again tries it anew\n", name,
+         std::filesystem::exists(path, none) ? "" : ", and its record comes with the product");
+  } else {
+    const base::SystemClock clock;
+    if (command.threads > 0) options.threads = command.threads;
+    TRY_ASSIGN(const auto sandbox, sandbox::Sandbox::open({.monty_home = monty_home()}));
+    TRY_ASSIGN(const auto local, engine::LocalEngine::open({.models = {std::move(options)}}, clock));
+    const auto root =
+        rlm_model(local->models()[0].completer(), name, local->models()[0].model.get(), nullptr);
+    TRY_ASSIGN(trial, rlm::try_root(root, *sandbox, clock,
+                                    {.on_progress = [](const std::string& text) { tell("{}\n", text); }}));
+    TRY(save_trial(*trial, name, file, path));
+  }
+  const bool is_kept = std::filesystem::exists(path, none);  // else it is one of ours, in the binary
+  if (command.json) {
+    const nlohmann::json told = {{"model", name},
+                                 {"path", is_kept ? nlohmann::json(path) : nullptr},
+                                 {"asked", trial->asked},
+                                 {"right", trial->right},
+                                 {"writes_programs", trial->is_passed()}};
+    fmt::print("{}\n", told.dump(2));
+  } else {
+    if (is_kept) fmt::print("{}\n", path);
+    tell("{} of {} trial programs right, {} of {} asked for: as the root of `rlm`, {}\n", trial->right,
+         trial->asked, rlm::kTrialRightMin, rlm::kTrialQuestions,
+         trial->is_passed() ? "it writes its own programs" : "it is used with programs of ours");
+  }
+  return {};
+}
+
 }  // namespace
 
 void add_calibrate(CLI::App& root, Command& chosen) {
@@ -84,13 +133,16 @@ void add_calibrate(CLI::App& root, Command& chosen) {
   sub->add_option("--output", command->output,
                   "Where to write it, whatever there is already; default: where the server looks");
   sub->add_option("--threads", command->threads, "Default: all cores");
+  sub->add_flag(
+      "--programs", command->programs,
+      "Measure instead whether it writes programs that `rlm` can rely on: ten questions, in minutes");
   sub->add_flag("--again", command->again, "Also where there is one");
   sub->add_flag("--json", command->json, "What was made as one JSON object");
-  add_examples(
-      *sub, {"permutation calibrate qwen2.5-coder-1.5b-instruct", "permutation calibrate my.gguf --again"});
+  add_examples(*sub, {"permutation calibrate qwen2.5-coder-1.5b-instruct",
+                      "permutation calibrate my.gguf --again", "permutation calibrate my.gguf --programs"});
   sub->callback([&chosen, command] {
     chosen = [command] {
-      const base::Status done = calibrate(*command);
+      const base::Status done = command->programs ? try_programs(*command) : calibrate(*command);
       return done ? kExitDone : report_by_code(done.error());
     };
   });

@@ -14,7 +14,6 @@
 #include "app/wiring/model_choice.h"
 #include "app/wiring/rlm_engines.h"
 #include "base/json.h"
-#include "engine/home.h"
 #include "engine/local_engine.h"
 #include "llm/sinks.h"
 #include "rlm/rlm_request.h"
@@ -95,8 +94,8 @@ base::Status ask_here(const Options& options, const std::string& context) {
                          .trajectory_dir = options.trajectory_dir};
   wanted.root = wanted.leaf = rlm_model(local->models()[0].completer(), model.info().name, &model, nullptr);
   std::unique_ptr<sandbox::Sandbox> sandbox;
-  if (model.info().parameters >= rlm::kSmallParameters) {
-    config.sandbox.monty_home = (engine::home_dir() / "sandbox" / "pydantic-monty-1.4.0").string();
+  if (!rlm::writes_no_programs(wanted.root)) {
+    config.sandbox.monty_home = monty_home();
     TRY_ASSIGN(sandbox, sandbox::Sandbox::open(config.sandbox));
     wanted.sandbox = sandbox.get();
   }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "app/wiring/root_record.h"
 #include "engine/home.h"
 #include "inference/structured_output.h"
 #include "permutation/engine.h"
@@ -62,6 +63,10 @@ base::Error no_sandbox(const std::string& root, const base::Error& why) {
 
 }  // namespace
 
+std::string monty_home() {
+  return (engine::home_dir() / "sandbox" / "pydantic-monty-1.4.0").string();
+}
+
 rlm::Model rlm_model(llm::Completer& completer, const std::string& name, const inference::LocalModel* local,
                      response_cache::Price price) {
   rlm::Model model{.completer = &completer, .name = name};
@@ -69,6 +74,7 @@ rlm::Model rlm_model(llm::Completer& completer, const std::string& name, const i
     model.tokenizer = local;
     model.context_tokens = local->info().context_tokens;
     model.parameters = local->info().parameters;
+    model.trial = known_trial(local->info().path);
     model.check_form = [](const llm::Request& request) -> base::Status {
       TRY(inference::structured_output(request));
       return {};
@@ -102,10 +108,10 @@ base::Result<std::unique_ptr<RlmEngines>> RlmEngines::create(const RlmConfig& co
   TRY_ASSIGN(options.leaf, named_model("leaf", config.leaf.empty() ? first : config.leaf, parts, served));
   const std::string about = fmt::format("root {}, leaves {}", options.root.name, options.leaf.name);
 
-  if (options.root.parameters == 0 || options.root.parameters >= rlm::kSmallParameters) {
+  if (!rlm::writes_no_programs(options.root)) {
     sandbox::SandboxOptions wanted = config.sandbox;
     wanted.tenants = parts.tenants;
-    wanted.monty_home = (engine::home_dir() / "sandbox" / "pydantic-monty-1.4.0").string();
+    wanted.monty_home = monty_home();
     auto sandbox = sandbox::Sandbox::open(wanted);
     if (!sandbox) return no_sandbox(options.root.name, sandbox.error());
     engines->sandbox_ = std::move(*sandbox);

@@ -46,6 +46,9 @@ class RlmEngines {
   std::vector<std::unique_ptr<llm::Completer>> completers_;  // in front of it
 };
 
+/// Where the sandbox's interpreter is installed.
+std::string monty_home();
+
 /// A served or loaded model, as RLM asks it. `local`: null for one elsewhere.
 rlm::Model rlm_model(llm::Completer& completer, const std::string& name, const inference::LocalModel* local,
                      response_cache::Price price);
