@@ -86,6 +86,10 @@ base::Result<Written> QueryWriter::first(const std::string& card) {
     const TableColumn& column = table_.columns[link.column];
     asked += fmt::format("\nIn the data: {} = {}", column.name, sql_literal(link.value, column));
   }
+  for (std::size_t i = 0; i < std::min(linked_.parts.size(), kHintsMax); ++i) {
+    const ValueLink& part = linked_.parts[i];
+    asked += fmt::format("\nIn the data: {} rows have {}", part.rows, part_condition(part));
+  }
   asked += fmt::format(
       "\nReply with one SQLite SELECT over the table {} alone. If no column holds what is asked, reply SELECT 'NOT IN DATA'.",
       table_.name);
@@ -131,7 +135,11 @@ std::string QueryWriter::complaint(const std::string& sql) const {
     missing += fmt::format("{}{} = {}", missing.empty() ? "" : " and ", column.name,
                            sql_literal(link.value, column));
   }
-  std::string out = missing.empty() ? "" : fmt::format("It must use {}.", missing);
+  for (const ValueLink& part : linked_.parts) {
+    if (!holds(lower, part.value))
+      missing += fmt::format("{}{}", missing.empty() ? "" : " and ", part_condition(part));
+  }
+  std::string out = missing.empty() ? says_again(sql) : fmt::format("It must use {}.", missing);
   if (ranks() && lower.find("order by") == std::string::npos && lower.find("max(") == std::string::npos &&
       lower.find("min(") == std::string::npos)
     out += fmt::format("{}It must end with GROUP BY, ORDER BY what is compared, DESC or ASC, and LIMIT 1.",
@@ -142,6 +150,27 @@ std::string QueryWriter::complaint(const std::string& sql) const {
       out += fmt::format("{}It must use {}.", out.empty() ? "" : " ", number);
   }
   return out;
+}
+
+/// "version LIKE '%LTS%'".
+std::string QueryWriter::part_condition(const ValueLink& part) const {
+  return fmt::format("{} LIKE {}", table_.columns[part.column].name,
+                     sql_literal("%" + part.value + "%", TableColumn{}));
+}
+
+/// "SELECT code ... WHERE code = 'SEK'": nothing is told by that.
+std::string QueryWriter::says_again(const std::string& sql) const {
+  for (const ValueLink& link : linked_.links) {
+    const TableColumn& column = table_.columns[link.column];
+    const bool alone = sql.starts_with(fmt::format("SELECT {} FROM ", column.name)) ||
+                       sql.starts_with(fmt::format("SELECT DISTINCT {} FROM ", column.name));
+    const auto [at, size] = comparison_at(sql, column.name, sql_literal(link.value, column));
+    if (alone && at != std::string::npos)
+      return fmt::format(
+          "It returns {} alone, which the question says already: it must select another column.",
+          column.name);
+  }
+  return {};
 }
 
 base::Result<std::optional<Written>> QueryWriter::hop(const std::string& sql) {

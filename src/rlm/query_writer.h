@@ -40,6 +40,8 @@ class QueryWriter {
   base::Result<Written> ask(llm::ResponseFormat form);
   base::Result<Written> ask_query();
   bool ranks() const;
+  std::string part_condition(const ValueLink& part) const;
+  std::string says_again(const std::string& sql) const;
 
   Run& run_;
   const TableQuestion& question_;

@@ -62,11 +62,14 @@ bool is_table(const AskedTables& tables) {
 }
 
 /// Beside much prose a question is the tables' own only where they explain nearly all of it.
-bool is_about_tables(const AskedTables& tables, std::size_t context_bytes) {
+bool is_about_tables(const AskedTables& tables, const TableQuestion& question, std::size_t context_bytes) {
   const LinkedQuestion& linked = tables.linked;
   if (tables.source->prose_bytes() * 5 > context_bytes)
     return linked.unknown.empty() && linked.unexplained.size() <= 1 && linked.about >= 2;
-  return linked.about > 0 || !linked.unknown.empty();
+  // Of records alone no passage tells what many of them come to.
+  const bool only = tables.survey.tables.size() == 1 && tables.source->prose_bytes() == 0 &&
+                    tables.source->shape() != kSentenceShape;
+  return linked.about > 0 || !linked.unknown.empty() || (only && is_about_many(question));
 }
 
 base::Result<std::optional<AskedTables>> asked_tables(const TableQuestion& question,
@@ -80,7 +83,7 @@ base::Result<std::optional<AskedTables>> asked_tables(const TableQuestion& quest
   TRY_ASSIGN(tables.survey, survey_tables(*tables.source, question, watch));
   if (!is_table(tables)) return std::nullopt;
   tables.linked = link_question(tables.survey, question);
-  if (!is_about_tables(tables, context.size())) return std::nullopt;
+  if (!is_about_tables(tables, question, context.size())) return std::nullopt;
   return tables;
 }
 

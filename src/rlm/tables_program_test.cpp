@@ -115,6 +115,29 @@ TEST_F(TablesProgramTest, LinesOfOneFormAreAskedForWhatNoLineTells) {
   EXPECT_THAT(ask("Who called on 3 May 2026?", {}, text), HasSubstr("no sandbox")) << "it is quoted";
 }
 
+TEST_F(TablesProgramTest, RowsByAnotherNameAreCountedAndThatIsSaid) {
+  EXPECT_EQ(
+      ask("How many invoices are there?"),
+      "Not in the table as asked: no column or value is named \"invoices\". Read instead: COUNT(*) = 300 (COUNT(*); 300 of "
+      "300 rows; no column or value is named \"invoices\").");
+  EXPECT_EQ(ask("How many rows are there?"), "300 (COUNT(*); 300 of 300 rows)");
+  EXPECT_TRUE(calls_.empty());
+}
+
+TEST_F(TablesProgramTest, AQueryThatReturnsWhatTheQuestionSaysIsCorrected) {
+  EXPECT_THAT(
+      ask("Which rep placed the dear order 12007?", {"SELECT order_id FROM records WHERE order_id = 12007",
+                                                     "SELECT rep FROM records WHERE order_id = 12007"}),
+      StartsWith("Farid ("));
+  ASSERT_EQ(calls_.size(), 2U);
+  EXPECT_THAT(said_to(1), HasSubstr("It returns order_id alone, which the question says already"));
+}
+
+TEST_F(TablesProgramTest, WhatIsAskedForAndIsNowhereIsSaidFirst) {
+  EXPECT_THAT(ask("Who is the shipper of order 12007?", {"SELECT rep FROM records WHERE order_id = 12007"}),
+              StartsWith("Not in the table as asked: no column or value is named \"shipper\""));
+}
+
 TEST_F(TablesProgramTest, ARootThatIsTooSmallIsNotAsked) {
   parameters_ = 135'000'000;
   EXPECT_THAT(ask("Which rep was best at refunds?"), StartsWith("Not computed: root is too small"));

@@ -287,6 +287,17 @@ std::optional<CellDate> read_date(std::string_view cell, DayOrder order) {
   return DateReader(std::move(tokens), order).read();
 }
 
+std::string time_of_day(std::string_view text) {
+  if (text.size() > 1 && is_digit(text[0]) && text[1] == ':') return time_of_day("0" + std::string(text));
+  const bool seconds = text.size() == 8;
+  if (text.size() != 5 && !seconds) return {};
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i % 3 == 2 ? text[i] != ':' : !is_digit(text[i])) return {};
+  }
+  const bool fits = text[0] < '2' || (text[0] == '2' && text[1] < '4');
+  return fits && text[3] < '6' && (!seconds || text[6] < '6') ? std::string(text) : std::string();
+}
+
 bool is_missing(std::string_view cell) {
   return cell.empty() || cell == "null" || cell == "NULL" || cell == "N/A" || cell == "n/a";
 }

@@ -30,6 +30,9 @@ struct CellDate {
 /// Fractions of seconds and time zones are left out: the time is what the clock showed.
 std::optional<CellDate> read_date(std::string_view cell, DayOrder order);
 
+/// A time of day, as read_date() writes it: "9:30" is "09:30". "": it is none.
+std::string time_of_day(std::string_view text);
+
 /// Nothing is there, in any column: "", "null", "N/A".
 bool is_missing(std::string_view cell);
 /// Nothing is there if the column holds numbers or days, else it may be a value: "-", "NA", "none", "?".

@@ -67,6 +67,14 @@ TEST(CellValues, WhatIsNoDay) {
   }
 }
 
+TEST(CellValues, TimesOfDay) {
+  EXPECT_EQ(time_of_day("9:30"), "09:30");
+  EXPECT_EQ(time_of_day("23:59:58"), "23:59:58");
+  for (const char* none :
+       {"", ":", "::30", "24:00", "9:60", "12:30:61", "12:30:1", "1:2", "a:30", "12-30", "123:30"})
+    EXPECT_EQ(time_of_day(none), "") << none;
+}
+
 TEST(CellValues, WhatIsNotThere) {
   EXPECT_TRUE(is_missing(""));
   EXPECT_TRUE(is_missing("N/A"));

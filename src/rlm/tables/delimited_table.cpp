@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <set>
 
 #include "rlm/tables/cell_values.h"
@@ -93,8 +94,8 @@ bool is_blank(const std::vector<std::string_view>& cells) {
   return std::ranges::all_of(cells, [](std::string_view cell) { return cell.empty(); });
 }
 
-/// Names that differ, none of them a number or a day.
-bool is_header(const std::vector<std::string_view>& cells) {
+/// Names that differ, none of them a number or a day. `sure`: no sentence looks like this, as with tabs or behind a "#".
+bool is_header(const std::vector<std::string_view>& cells, bool sure) {
   std::set<std::string> names;
   for (const std::string_view cell : cells) {
     const bool letter =
@@ -104,7 +105,7 @@ bool is_header(const std::vector<std::string_view>& cells) {
       return false;
     // A sentence with a comma is no header.
     const auto words = std::ranges::count(cell, ' ') + 1;
-    if (words > (cells.size() == 2 ? 3 : 8) || (cell.back() == '.' && words > 1)) return false;
+    if (words > (cells.size() == 2 && !sure ? 3 : 8) || (cell.back() == '.' && words > 1)) return false;
     if (!names.insert(text::lower(cell)).second) return false;
   }
   return cells.size() >= 2 && cells.size() <= kTableColumnsMax;
@@ -112,28 +113,34 @@ bool is_header(const std::vector<std::string_view>& cells) {
 
 class DelimitedTable final : public TableSource {
  public:
-  DelimitedTable(std::string_view text, std::size_t at, char delimiter)
-      : text_(text), at_(at), delimiter_(delimiter) {}
+  /// `comment`: the names of the columns stand in this line of comment, and the rows begin at `at`. Empty: they are the
+  /// first row.
+  DelimitedTable(std::string_view text, std::size_t at, char delimiter, std::string_view comment = {})
+      : text_(text), at_(at), delimiter_(delimiter), comment_(comment) {}
 
   /// How many cells a row has; 0: this is no table.
   std::size_t sniff() {
     RowCutter rows(text_.substr(0, std::min(text_.size(), at_ + kSniffedBytes)), at_, delimiter_);
     if (rows.at_end()) return 0;
-    const auto header = rows.next();
-    if (!is_header(header)) return 0;
+    const auto header = comment_.empty() ? rows.next() : RowCutter(comment_, 0, delimiter_).next();
+    if (!is_header(header, delimiter_ == '\t' || !comment_.empty())) return 0;
     tables_ = {{.name = "records", .columns = {header.begin(), header.end()}}};
     std::size_t fit = 0, full = 0, all = 0;
+    std::map<std::size_t, std::size_t> widths;
     while (!rows.at_end()) {
       const auto& cells = rows.next();
       if (rows.at_end() && rows.at() < text_.size()) break;  // cut off by the end of what is looked at
       if (is_blank(cells) && cells.size() == 1) continue;
+      if (is_comment(cells)) continue;
       ++all;
+      ++widths[cells.size()];
       full += cells.size() == header.size() ? 1 : 0;
       fit += fits(cells.size(), header.size()) ? 1 : 0;
     }
     // Two cells a row is what prose has, too.
     const std::size_t share = header.size() == 2 ? 98 : 90;
-    return full >= kRowsMin && 4 * full >= all && 100 * fit >= share * all ? header.size() : 0;
+    if (fit < kRowsMin || 100 * fit < share * all) return 0;
+    return (full >= kRowsMin && 4 * full >= all) || is_ragged(widths, all) ? header.size() : 0;
   }
 
   std::string_view shape() const override {
@@ -143,7 +150,7 @@ class DelimitedTable final : public TableSource {
   base::Status read(Watch& watch, const TakeRow& take) override {
     left_out_ = 0;
     RowCutter rows(text_, at_, delimiter_);
-    rows.next();
+    if (comment_.empty()) rows.next();
     std::vector<RawCell> row;
     const std::size_t width = tables_.front().columns.size();
     while (!rows.at_end()) {
@@ -151,6 +158,7 @@ class DelimitedTable final : public TableSource {
       const auto& cells = rows.next();
       TRY(watch.step(rows.at() - begin));
       if (is_blank(cells) && cells.size() < width) continue;
+      if (is_comment(cells)) continue;
       if (!fits(cells.size(), width)) {
         ++left_out_;
         continue;
@@ -168,35 +176,56 @@ class DelimitedTable final : public TableSource {
     return cells == width || (cells < width && cells >= 2 && 2 * cells >= width);
   }
 
+  /// Where few rows have the last columns: they still are as long as one another, and longer than a sentence's parts.
+  bool is_ragged(const std::map<std::size_t, std::size_t>& widths, std::size_t all) const {
+    constexpr std::size_t kWidthMin = 4, kWidthsMax = 4;
+    const auto usual = std::ranges::max_element(widths, {}, [](const auto& width) { return width.second; });
+    return tables_.front().columns.size() >= kWidthMin && widths.size() <= kWidthsMax && usual->first >= 3 &&
+           5 * usual->second >= 2 * all;
+  }
+  bool is_comment(const std::vector<std::string_view>& cells) const {
+    return !comment_.empty() && cells.front().starts_with('#');
+  }
+
   std::string_view text_;
   std::size_t at_;
   char delimiter_;
+  std::string_view comment_;
+};
+
+struct Beginning {
+  std::size_t at = 0;
+  std::string_view comment = {};  // the last line of it, without its "#"
 };
 
 /// Past a byte order mark, empty lines and comments.
-std::size_t beginning(std::string_view text) {
-  std::size_t at = text.starts_with("\xef\xbb\xbf") ? 3 : 0;
+Beginning beginning(std::string_view text) {
+  Beginning begin{.at = text.starts_with("\xef\xbb\xbf") ? std::size_t{3} : 0};
   for (int lines = 0; lines < 50; ++lines) {
-    TextLines walk(text, at);
+    TextLines walk(text, begin.at);
     if (walk.at_end()) break;
     const std::string_view line = trimmed_cell(walk.next());
     if (!line.empty() && !line.starts_with('#')) break;
-    at = walk.at();
+    if (!line.empty()) begin.comment = line.substr(std::min(line.size(), line.find_first_not_of("# ")));
+    begin.at = walk.at();
   }
-  return at;
+  return begin;
 }
 
 }  // namespace
 
 std::unique_ptr<TableSource> delimited_table(std::string_view text) {
-  const std::size_t at = beginning(text);
+  const auto [at, comment] = beginning(text);
   std::unique_ptr<DelimitedTable> best;
   std::size_t most = 0;
   for (const char delimiter : {',', '\t', ';', '|'}) {
-    auto table = std::make_unique<DelimitedTable>(text, at, delimiter);
-    if (const std::size_t width = table->sniff(); width > most) {
-      most = width;
-      best = std::move(table);
+    for (const bool commented : {true, false}) {
+      if (commented && comment.find(delimiter) == std::string_view::npos) continue;
+      auto table = std::make_unique<DelimitedTable>(text, at, delimiter, commented ? comment : "");
+      if (const std::size_t width = table->sniff(); width > most) {
+        most = width;
+        best = std::move(table);
+      }
     }
   }
   return best;

@@ -53,12 +53,13 @@ std::set<std::size_t> columns_in(const std::string& sql, const SurveyedTable& ta
   return out;
 }
 
-/// Whether the question names a column that was read; nothing read but rows needs no name.
+/// Whether the question names a column that was read. Rows alone need no name if anything else of the question is there.
 bool reads_what_is_named(const std::set<std::size_t>& read, const LinkedQuestion& linked) {
-  if (read.empty()) return true;
-  for (const auto& columns : linked.columns) {
-    if (std::ranges::any_of(columns, [&](std::size_t c) { return read.contains(c); })) return true;
+  if (read.empty()) return linked.about > 0;
+  for (std::size_t w = linked.asks_unexplained ? 1 : 0; w < linked.columns.size(); ++w) {
+    if (std::ranges::any_of(linked.columns[w], [&](std::size_t c) { return read.contains(c); })) return true;
   }
+  if (linked.asks_unexplained) return false;
   return std::ranges::any_of(linked.links, [&](const ValueLink& link) { return read.contains(link.column); });
 }
 

@@ -59,6 +59,7 @@ class Linker {
     keep_links(taken);
     name_columns();
     explain_rest();
+    find_attribute();
     find_unknown();
     return std::move(out_);
   }
@@ -92,6 +93,7 @@ class Linker {
     if (column.is_number() || column.kind == ColumnKind::kDate)
       return !single || column.kind == ColumnKind::kDate;
     if (!single || phrase.quoted || question_.words()[phrase.begin].name) return true;
+    if (column.free_text) return false;  // that a sentence is this one word is chance
     const bool capital =
         std::isupper(static_cast<unsigned char>(question_.words()[phrase.begin].written[0])) != 0;
     return (capital && phrase.begin > 0) || (!is_general(word) && !names_column(hit.table, word));
@@ -266,18 +268,54 @@ class Linker {
       if (use != WordUse::kUnexplained) continue;
       if (is_number_word(word.normal)) {
         use = WordUse::kNumber;
-      } else if (!text::calendar_name(word.normal).empty() ||
+      } else if (!text::calendar_name(word.normal).empty() || !time_of_day(word.normal).empty() ||
                  read_date(word.written, DayOrder::kMonthFirst)) {
         use = WordUse::kTime;
-      } else if (is_general(word.normal) || word.normal.empty()) {
+        const auto& columns = survey_.tables[out_.table].columns;
+        out_.about += std::ranges::count(columns, ColumnKind::kDate, &TableColumn::kind) > 0 ? 1 : 0;
+      } else if (is_general(word.normal) || word.normal.empty() || is_code_beside(w)) {
         use = WordUse::kGeneral;
       } else if (std::ranges::find(own, word_stem(word.normal)) != own.end()) {
         use = WordUse::kGeneral;
         ++out_.about;
-      } else if (!word.name) {
+      } else if (!word.name && !take_part({.begin = w, .end = w + 1})) {
         out_.unexplained.push_back(word.written);
       }
     }
+  }
+
+  /// Whether a value of the table holds these words among others. Links the column that has most of them.
+  bool take_part(const QuestionPhrase& words) {
+    const auto seen = survey_.seen.find({words.begin, words.end});
+    if (seen == survey_.seen.end()) return false;
+    const PartHit* best = nullptr;
+    for (const PartHit& hit : seen->second) {
+      if (hit.table == out_.table && (best == nullptr || hit.rows > best->rows)) best = &hit;
+    }
+    if (best == nullptr) return false;
+    out_.parts.push_back({best->column, words, question_.written(words), best->rows});
+    for (std::size_t w = words.begin; w < words.end; ++w) out_.uses[w] = WordUse::kPart;
+    ++out_.about;
+    return true;
+  }
+
+  /// "The numeric code 250", "the code DE": what is told by its value says no more.
+  bool is_code_beside(std::size_t w) const {
+    static const std::set<std::string> kCodes = {"code", "number", "id", "identifier", "key", "no", "nr"};
+    if (!kCodes.contains(question_.words()[w].normal)) return false;
+    const auto is_told = [&](std::size_t at) {
+      return at < out_.uses.size() && (out_.uses[at] == WordUse::kValue || out_.uses[at] == WordUse::kColumn);
+    };
+    return is_told(w + 1) || (w > 0 && is_told(w - 1));
+  }
+
+  /// "What is the population of ...": the word that says what is asked for, where nothing explains it.
+  void find_attribute() {
+    static const std::set<std::string> kAsk = {"what", "who"}, kAre = {"is", "was", "are", "were"};
+    const auto& words = question_.words();
+    out_.asks_unexplained = words.size() > 3 && kAsk.contains(words[0].normal) &&
+                            kAre.contains(words[1].normal) && words[2].normal == "the" &&
+                            out_.uses[3] == WordUse::kUnexplained;
   }
 
   /// Names in a row are one: "Ann Chen" isn't there because there are an Ann and a Chen.
@@ -290,7 +328,10 @@ class Linker {
         ++begin;
         continue;
       }
-      if (!survey_.seen.contains({begin, end})) out_.unknown.push_back(question_.written({begin, end}));
+      if (!survey_.seen.contains({begin, end}))
+        out_.unknown.push_back(question_.written({begin, end}));
+      else
+        take_part({.begin = begin, .end = end});
       begin = end;
     }
     for (const QuestionPhrase& phrase : question_.phrases()) {
@@ -298,7 +339,8 @@ class Linker {
           std::ranges::any_of(out_.uses.begin() + static_cast<std::ptrdiff_t>(phrase.begin),
                               out_.uses.begin() + static_cast<std::ptrdiff_t>(phrase.end),
                               [](WordUse use) { return use == WordUse::kValue || use == WordUse::kColumn; });
-      if (phrase.quoted && !linked && !survey_.seen.contains({phrase.begin, phrase.end}))
+      if (!phrase.quoted || linked || take_part(phrase)) continue;
+      if (!survey_.seen.contains({phrase.begin, phrase.end}))
         out_.unknown.push_back(question_.written(phrase));
     }
     for (std::size_t w = 1; w < words.size(); ++w) {

@@ -22,16 +22,18 @@ struct ValueLink {
 };
 
 /// Why a word of the question is there.
-enum class WordUse : std::uint8_t { kUnexplained, kGeneral, kColumn, kValue, kNumber, kTime };
+enum class WordUse : std::uint8_t { kUnexplained, kGeneral, kColumn, kValue, kPart, kNumber, kTime };
 
 struct LinkedQuestion {
   std::size_t table = 0;
   std::vector<ValueLink> links;                   // of the table, in the question's order
+  std::vector<ValueLink> parts;                   // names that stand in longer values of the table
   std::vector<WordUse> uses;                      // of each word
   std::vector<std::vector<std::size_t>> columns;  // of each word: those that it may name
   std::vector<std::string> unknown;               // names that are nowhere
   std::vector<std::string> unexplained;           // other words that are nowhere, as written
   std::size_t about = 0;                          // words that the table explains
+  bool asks_unexplained = false;                  // for what a word says that is nowhere: "what is the ..."
 };
 
 /// Without tables: nothing.

@@ -61,8 +61,8 @@ TEST(TableLinker, WordsThatNothingExplains) {
   EXPECT_THAT(words("What is the total amount of Boris's refunds?"), IsEmpty());
 }
 
-std::string planned(const char* question) {
-  const LoadedText loaded(orders_csv(), question);
+std::string planned(const char* question, const std::string& csv = orders_csv()) {
+  const LoadedText loaded(csv, question);
   return planned_select(loaded.table(), loaded.question, loaded.linked).value_or("none");
 }
 
@@ -95,6 +95,66 @@ TEST(TablePlanner, PlansWhatEachWordExplains) {
             "SELECT DISTINCT city FROM records WHERE order_id = 12007");
   EXPECT_EQ(planned("What is the highest amount of Chen and Elena?"),
             "SELECT MAX(amount) FROM records WHERE rep IN ('Chen', 'Elena')");
+}
+
+/// Ships, some of which have no captain; a note in sentences; a time of day.
+std::string ships_csv() {
+  std::string csv = "ship_no,name,class,captain,tons,sailed,note\n";
+  for (int i = 0; i < 40; ++i) {
+    csv += fmt::format("{},Maid {} {},{},{},{},2026-03-{:02} {:02}:{:02}:30,{}\n", 700 + i, i,
+                       i % 4 == 0 ? "MK" : "of Ayr", i % 2 == 0 ? "brig" : "sloop",
+                       i % 5 == 0 ? "" : fmt::format("Captain {}", i), 100 + i, 1 + i % 28, 6 + i % 12,
+                       i % 60, i == 7 ? "Vessel" : fmt::format("She left late on day {} again", i));
+  }
+  return csv;
+}
+
+TEST(TablePlanner, CountsRowsWhateverTheyAreCalled) {
+  EXPECT_EQ(planned("How many vessels are there?", ships_csv()), "SELECT COUNT(*) FROM records");
+  EXPECT_EQ(planned("What is the number of boats in the file?", ships_csv()), "SELECT COUNT(*) FROM records");
+  EXPECT_EQ(planned("How many fast boats are there?", ships_csv()), "none") << "fast is a condition";
+}
+
+TEST(TablePlanner, CountsWhatIsFilledIn) {
+  EXPECT_EQ(planned("How many boats have a captain?", ships_csv()),
+            "SELECT COUNT(*) FROM records WHERE captain IS NOT NULL");
+  EXPECT_EQ(planned("How many ships are without a captain?", ships_csv()),
+            "SELECT COUNT(*) FROM records WHERE captain IS NULL");
+  EXPECT_EQ(planned("How many brigs have no captain?", ships_csv()),
+            "SELECT COUNT(*) FROM records WHERE class = 'brig' AND captain IS NULL");
+}
+
+TEST(TablePlanner, NamesTheRowsByTheirNameWhereTheNounIsNoColumn) {
+  EXPECT_EQ(planned("Which boat has the ship number 712?", ships_csv()),
+            "SELECT DISTINCT name FROM records WHERE ship_no = 712");
+}
+
+TEST(TablePlanner, KnowsTimesOfDay) {
+  EXPECT_EQ(
+      planned("How many boats sailed between 9:00 and 10:30?", ships_csv()),
+      "SELECT COUNT(*) FROM records WHERE substr(sailed, 12) >= '09:00' AND substr(sailed, 12) < '10:30'");
+  EXPECT_EQ(planned("How many brigs sailed after 18:00?", ships_csv()),
+            "SELECT COUNT(*) FROM records WHERE class = 'brig' AND substr(sailed, 12) >= '18:00'");
+}
+
+TEST(TablePlanner, AddsWhatIsAskedForInTotal) {
+  EXPECT_EQ(planned("How many tons are there in total?", ships_csv()), "SELECT SUM(tons) FROM records");
+}
+
+TEST(TableLinker, ASentenceIsNotTheOneWordThatItIsByChance) {
+  LoadedText loaded(ships_csv(), "How many vessels have the class brig?");
+  ASSERT_EQ(loaded.linked.links.size(), 1U);
+  EXPECT_EQ(loaded.linked.links[0].value, "brig");
+}
+
+TEST(TableLinker, AbbreviationsAndNamesInsideOfValuesAreParts) {
+  LoadedText loaded(ships_csv(), "How many ships are MK?");
+  ASSERT_EQ(loaded.linked.parts.size(), 1U);
+  EXPECT_EQ(loaded.table().columns[loaded.linked.parts[0].column].name, "name");
+  EXPECT_EQ(loaded.linked.parts[0].value, "MK");
+  EXPECT_EQ(loaded.linked.parts[0].rows, 10);
+  EXPECT_TRUE(loaded.linked.unexplained.empty());
+  EXPECT_EQ(planned("How many ships are MK?", ships_csv()), "none") << "a model says how";
 }
 
 TEST(TablePlanner, RanksByRowsOrByOneNumber) {

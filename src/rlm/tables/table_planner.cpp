@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "rlm/tables/cell_values.h"
 #include "text/calendar.h"
 #include "text/english.h"
 #include "text/plain_words.h"
@@ -51,7 +52,8 @@ class Planner {
       : table_(table), question_(question), linked_(linked), used_(question.words().size(), false) {}
 
   std::optional<std::string> plan() {
-    if (!linked_.unknown.empty() || question_.words().size() < 3) return std::nullopt;
+    if (!linked_.unknown.empty() || !linked_.parts.empty() || question_.words().size() < 3)
+      return std::nullopt;
     for (std::size_t w = 0; w < used_.size(); ++w) {
       used_[w] = linked_.uses[w] == WordUse::kValue;
       // A part of a longer value: "Ann" of "Ann Chen".
@@ -59,8 +61,13 @@ class Planner {
     }
     find_aggregate();
     if (kind_.empty() && find_rank()) return plan_ranking();
+    take_times_of_day();
+    if (counts_rows()) return fmt::format("SELECT COUNT(*) FROM {}{}", table_.name, where());
+    if (const auto filled = plan_filled()) return filled;
+    if (const auto named = plan_naming()) return named;
     if (!linked_.unexplained.empty()) return std::nullopt;
     if (is_hard() || !filter_values() || !filter_time() || !find_target()) return std::nullopt;
+    find_total();
     return select();
   }
 
@@ -72,6 +79,78 @@ class Planner {
       if (word(w) != "by" || w + 1 == used_.size() || linked_.uses[w + 1] != WordUse::kValue) return true;
     }
     return false;
+  }
+
+  bool is_unexplained(std::size_t w) const {
+    return w < used_.size() && linked_.uses[w] == WordUse::kUnexplained;
+  }
+
+  /// "How many countries are there": the noun may be any, where nothing else is said.
+  bool counts_rows() const {
+    if (kind_ != "count" || distinct_ || !linked_.links.empty() || is_hard()) return false;
+    for (std::size_t w = 0; w < used_.size(); ++w) {
+      const bool noun = w == after_ && is_unexplained(w);
+      if (!used_[w] && linked_.uses[w] != WordUse::kGeneral && !noun && !says_when(w)) return false;
+    }
+    return true;
+  }
+
+  /// "How many employees have a manager", "... without a manager": the column's name stands at the end.
+  std::optional<std::string> plan_filled() {
+    static const std::set<std::string> kHave = {"have", "has", "having", "with", "without"};
+    static const std::set<std::string> kArticles = {"a", "an", "any", "no"};
+    if (kind_ != "count" || distinct_) return std::nullopt;
+    std::size_t have = used_.size();
+    for (std::size_t w = 0; w < used_.size(); ++w) {
+      if (!used_[w] && kHave.contains(word(w)) && have == used_.size()) have = w;
+      if (is_unexplained(w) && (w > have || w != after_)) return std::nullopt;
+    }
+    if (have + 2 >= used_.size() || !kArticles.contains(word(have + 1))) return std::nullopt;
+    for (std::size_t w = have + 2; w < used_.size(); ++w) {
+      if (linked_.uses[w] != WordUse::kColumn) return std::nullopt;
+    }
+    const bool missing = word(have) == "without" || word(have + 1) == "no";
+    const std::vector<bool> before = used_;
+    used_[have] = used_[have + 1] = true;
+    if (after_ < have) used_[after_] = used_[after_] || is_unexplained(after_) || says_rows_alone(after_);
+    const bool understood =
+        !is_hard() && filter_values() && filter_time() && find_target() && targets_.size() == 1;
+    if (understood) {
+      const std::string condition =
+          fmt::format("{} IS {}NULL", column(targets_.front()).name, missing ? "" : "NOT ");
+      const std::string others = where();
+      return fmt::format("SELECT COUNT(*) FROM {}{} {}", table_.name,
+                         others.empty() ? " WHERE" : others + " AND", condition);
+    }
+    used_ = before;
+    filters_.clear();
+    targets_.clear();
+    time_.clear();
+    return std::nullopt;
+  }
+
+  /// "Which country has the code 250", where the rows' name is their column `name`.
+  std::optional<std::string> plan_naming() {
+    if (!kind_.empty() || word(0) != "which" || !is_unexplained(1) || linked_.links.empty() || is_hard() ||
+        linked_.unexplained.size() != 1)
+      return std::nullopt;
+    const auto naming = std::ranges::find_if(table_.columns, [](const TableColumn& c) {
+      const auto words = name_words(c.written);
+      return words.size() == 1 && (words[0] == word_stem("name") || words[0] == word_stem("title"));
+    });
+    if (naming == table_.columns.end() || !filter_values() || !time_.empty() || !find_target() ||
+        !targets_.empty() || filters_.size() != linked_.links.size() ||
+        filters_.contains(static_cast<std::size_t>(naming - table_.columns.begin()))) {
+      filters_.clear();
+      targets_.clear();
+      return std::nullopt;
+    }
+    for (const WordUse use : linked_.uses) {
+      if (use != WordUse::kNumber && use != WordUse::kTime) continue;
+      filters_.clear();
+      return std::nullopt;
+    }
+    return fmt::format("SELECT DISTINCT {} FROM {}{}", naming->name, table_.name, where());
   }
 
   /// "Which city has the most orders", "who has fewer orders, Ann or Bo", "which is more common": the word, and the noun
@@ -151,15 +230,23 @@ class Planner {
         bool fits = true;
         for (std::size_t i = 0; i < phrase.words.size(); ++i)
           fits = fits && !used_[at + i] && word(at + i) == phrase.words[i];
-        // "units sold in total" names a column with it; so may a column be called total.
-        if (!fits || (phrase.words.size() == 1 && linked_.uses[at] == WordUse::kColumn && names_fully(at)))
-          continue;
+        // "units sold in total" names a column with it; so may a column be called total, or count.
+        if (!fits || (linked_.uses[at] == WordUse::kColumn && names_fully(at))) continue;
         kind_ = phrase.kind;
         totals_ = phrase.words.front() == "total";
         for (std::size_t i = 0; i < phrase.words.size(); ++i) used_[at + i] = true;
-        take_distinct(at + phrase.words.size());
+        after_ = at + phrase.words.size();
+        take_distinct(after_);
         return;
       }
+    }
+  }
+  /// "How many units were sold in total": they are added.
+  void find_total() {
+    for (std::size_t w = 0; w < used_.size(); ++w) {
+      const bool said = word(w) == "altogether" || word(w) == "overall" ||
+                        (word(w) == "total" && w > 0 && word(w - 1) == "in");
+      totals_ = totals_ || (said && linked_.uses[w] == WordUse::kGeneral);
     }
   }
   bool names_fully(std::size_t w) const {
@@ -195,10 +282,36 @@ class Planner {
     return (link.words.begin > 0 && names(link.words.begin - 1)) || names(link.words.end);
   }
 
+  /// "Between 9:30 and 10:00", "after 18:00": times of day, of the one column of days with times. Its words are used then.
+  void take_times_of_day() {
+    const auto date = std::ranges::find(table_.columns, ColumnKind::kDate, &TableColumn::kind);
+    if (std::ranges::count(table_.columns, ColumnKind::kDate, &TableColumn::kind) != 1 ||
+        date->max.size() <= std::string_view("2026-03-01").size())
+      return;
+    const auto at = [&](std::size_t w) { return w < used_.size() ? time_of_day(word(w)) : std::string(); };
+    const auto add = [&](const char* sign, const std::string& time) {
+      times_.push_back(fmt::format("substr({}, 12) {} '{}'", date->name, sign, time));
+    };
+    for (std::size_t w = 0; w + 1 < used_.size(); ++w) {
+      const bool range = word(w) == "between" || word(w) == "from";
+      const std::string first = at(w + 1);
+      if (first.empty()) continue;
+      if (range && !at(w + 3).empty()) {
+        add(">=", first);
+        add("<", at(w + 3));
+        for (std::size_t i = w; i < w + 4; ++i) used_[i] = true;
+      } else if (word(w) == "after" || word(w) == "since" || word(w) == "before" || word(w) == "until") {
+        add(word(w) == "after" || word(w) == "since" ? ">=" : "<", first);
+        used_[w] = used_[w + 1] = true;
+      }
+    }
+  }
+
   /// A year, a month of a year, a day: of the one column of days. Any other number is not understood.
   bool filter_time() {
     std::string year, month;
     for (std::size_t w = 0; w < used_.size(); ++w) {
+      if (used_[w]) continue;
       if (linked_.uses[w] == WordUse::kNumber) {
         if (word(w).size() != 4 || (!word(w).starts_with("19") && !word(w).starts_with("20")) ||
             !year.empty())
@@ -231,6 +344,7 @@ class Planner {
       if (used_[w] || linked_.uses[w] != WordUse::kColumn) continue;
       const auto& columns = linked_.columns[w];
       if (columns.size() > 1 && is_asking(word(w))) continue;
+      if (kind_ == "count" && says_when(w)) continue;
       if (!kind_.empty() && columns.size() > 1 && says_rows(w)) continue;
       if (std::ranges::any_of(columns, [&](std::size_t c) { return filters_.contains(c); })) continue;
       if (columns.size() == 1) {
@@ -282,6 +396,7 @@ class Planner {
       const auto date = std::ranges::find(table_.columns, ColumnKind::kDate, &TableColumn::kind);
       parts.push_back(fmt::format("substr({}, 1, {}) = '{}'", date->name, time_.size(), time_));
     }
+    parts.insert(parts.end(), times_.begin(), times_.end());
     std::string out;
     for (const std::string& part : parts) out += (out.empty() ? " WHERE " : " AND ") + part;
     return out;
@@ -292,6 +407,17 @@ class Planner {
     const auto& columns = linked_.columns[w];
     return std::ranges::any_of(columns, [&](std::size_t c) { return numbers_rows(column(c)); }) &&
            std::ranges::none_of(columns, [&](std::size_t c) { return all_named(c); });
+  }
+  /// "Sailed" of "sailed after 18:00": the column that a time is of.
+  bool says_when(std::size_t w) const {
+    const bool timed = !time_.empty() || !times_.empty();
+    return timed && !linked_.columns[w].empty() &&
+           std::ranges::all_of(linked_.columns[w],
+                               [&](std::size_t c) { return column(c).kind == ColumnKind::kDate; });
+  }
+  bool says_rows_alone(std::size_t w) const {
+    return !linked_.columns[w].empty() &&
+           std::ranges::all_of(linked_.columns[w], [&](std::size_t c) { return numbers_rows(column(c)); });
   }
   /// "How many orders" counts the rows where each is one.
   bool numbers_rows(const TableColumn& column) const {
@@ -337,9 +463,11 @@ class Planner {
   const LinkedQuestion& linked_;
   std::vector<bool> used_;
   std::string kind_, time_;
+  std::vector<std::string> times_;  // conditions
   bool distinct_ = false, totals_ = false, groups_ = false, how_often_ = false;
   const char* direction_ = "DESC";
-  std::size_t noun_ = 0;  // after the word that ranks
+  std::size_t noun_ = 0;   // after the word that ranks
+  std::size_t after_ = 0;  // the aggregate's words
   std::map<std::size_t, std::vector<std::string>> filters_;
   std::vector<std::size_t> targets_;
 };

@@ -64,6 +64,39 @@ TEST(TableSource, CellsMayBeLeftOutAtARowsEnd) {
   EXPECT_EQ(source->left_out(), 1);
 }
 
+TEST(TableSource, FewRowsMayHaveTheLastColumns) {
+  std::string text = "ship,flag,built,sold,renamed,scrapped\n";
+  for (int i = 0; i < 20; ++i)
+    text += fmt::format("S{},NO,19{}-01-02,{}\n", i, 40 + i,
+                        i % 7 == 0 ? "1990-01-01,1991-02-02,1999-03-03" : "");
+  const auto source = recognise_tables(text);
+  ASSERT_NE(source, nullptr);
+  EXPECT_EQ(source->shape(), "CSV");
+  EXPECT_EQ(rows_of(*source).size(), 20U);
+  // Sentences are of any length.
+  EXPECT_NE(
+      shape_of(
+          "one, two, three, four\nHe came, he saw\nit, that, and this\nWell, yes, no, but, still\nNo, not so\n"),
+      "CSV");
+}
+
+TEST(TableSource, TheNamesOfColumnsMayStandInTheLastComment) {
+  std::string text = "# kept by hand\n#\n#place\theight of it, in metres above the sea\tremarks\n";
+  for (int i = 0; i < 12; ++i)
+    text += fmt::format("hill {}\t{}{}\n", i, 300 + i, i % 3 == 0 ? "\tsteep" : "");
+  text += "# and two more\nfell\t401\n";
+  const auto source = recognise_tables(text);
+  ASSERT_NE(source, nullptr);
+  const auto rows = rows_of(*source);
+  ASSERT_EQ(rows.size(), 13U) << "no row is taken for names, no comment for a row";
+  EXPECT_EQ(rows[0], "0|place=hill 0|height of it, in metres above the sea=300|remarks=steep");
+  // A comment that names nothing leaves the first row to do it.
+  const auto plain =
+      recognise_tables("# a, b, and so on and so forth, as ever.\nname,n\nAnn,1\nBo,2\nCy,3\nDi,4\n");
+  ASSERT_NE(plain, nullptr);
+  EXPECT_EQ(rows_of(*plain)[0], "0|name=Ann|n=1");
+}
+
 TEST(TableSource, AQuoteThatNothingClosesIsASign) {
   std::string text = "name,n,m\n\"open,1,2\n";
   for (int i = 0; i < 40'000; ++i) text += fmt::format("x{},1,2\n", i);

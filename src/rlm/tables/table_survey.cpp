@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <sqlite3.h>
@@ -12,10 +14,12 @@ namespace pmt::rlm {
 namespace {
 
 constexpr std::size_t kLinkedBytesMax = 120, kSpellingsMax = 5, kNameBytesMax = 40, kNameWordsMax = 5;
+constexpr std::int64_t kMeasuredMax = 1'000, kSentenceSpacesMin = 3;
 
 /// Counts over one column's cells, of which its type is made.
 struct Facts {
   std::int64_t filled = 0, soft_missing = 0;
+  std::int64_t measured = 0, sentences = 0;  // of the first ones
   std::int64_t point = 0, comma = 0, point_only = 0, comma_only = 0, point_whole = 0;
   std::int64_t dates = 0, day_first = 0, month_first = 0, ordered = 0;
   std::string unit;
@@ -30,6 +34,10 @@ struct Facts {
       return keep(cell);
     }
     ++filled;
+    if (measured < kMeasuredMax) {
+      ++measured;
+      sentences += std::ranges::count(cell, ' ') >= kSentenceSpacesMin ? 1 : 0;
+    }
     if (!take_number(cell)) take_date(cell);
     keep(cell);
   }
@@ -118,6 +126,7 @@ void decide_type(const Facts& facts, TableColumn& column) {
     column.order_guessed = facts.ordered > 0 && facts.day_first + facts.month_first == 0;
   } else {
     column.filled += facts.soft_missing;  // they are values here
+    column.free_text = !column.few && 2 * facts.sentences > facts.measured;
   }
 }
 
@@ -130,11 +139,15 @@ class Surveyor {
       for (std::size_t end = begin; end < std::min(words.size(), begin + kNameWordsMax) && words[end].name;
            ++end) {
         text += (text.empty() ? "" : " ") + words[end].normal;
-        names_.push_back({begin, end + 1, text});
+        names_.push_back({.begin = begin, .end = end + 1, .text = text});
       }
+      if (!words[begin].name && is_abbreviation(words[begin].written))
+        names_.push_back({.begin = begin, .end = begin + 1, .text = words[begin].normal});
     }
     for (const QuestionPhrase& phrase : question.phrases()) {
-      if (phrase.quoted) names_.push_back({phrase.begin, phrase.end, normal_value(question.written(phrase))});
+      if (phrase.quoted)
+        names_.push_back(
+            {.begin = phrase.begin, .end = phrase.end, .text = normal_value(question.written(phrase))});
     }
   }
 
@@ -169,7 +182,10 @@ class Surveyor {
       survey.tables.push_back(std::move(table));
     }
     for (auto& [where, hit] : hits_) survey.hits.push_back(std::move(hit));
-    survey.seen = std::move(seen_);
+    for (const Name& name : names_) {
+      for (const auto& [where, rows] : name.rows)
+        survey.seen[{name.begin, name.end}].push_back({where.first, where.second, rows});
+    }
     return survey;
   }
 
@@ -185,10 +201,15 @@ class Surveyor {
           std::ranges::find(hit.spellings, cell.text) == hit.spellings.end())
         hit.spellings.emplace_back(cell.text);
     }
-    for (const Name& name : names_) {
-      if (!seen_.contains({name.begin, name.end}) && holds(value, name.text))
-        seen_.insert({name.begin, name.end});
+    for (Name& name : names_) {
+      if (holds(value, name.text)) ++name.rows[{table, cell.column}];
     }
+  }
+
+  /// "LTS", "JP".
+  static bool is_abbreviation(const std::string& written) {
+    return written.size() >= 2 &&
+           std::ranges::all_of(written, [](unsigned char c) { return std::isupper(c) != 0; });
   }
 
   /// As whole words.
@@ -206,12 +227,13 @@ class Surveyor {
   struct Name {
     std::size_t begin, end;  // words of the question
     std::string text;
+    std::map<std::pair<std::size_t, std::size_t>, std::int64_t> rows =
+        {};  // that hold it, of a table's column
   };
   std::vector<Name> names_;
   std::vector<std::vector<Facts>> facts_;
   std::vector<std::int64_t> rows_;
   std::map<std::tuple<std::size_t, std::size_t, std::size_t>, ValueHit> hits_;
-  std::set<std::pair<std::size_t, std::size_t>> seen_;
 };
 
 }  // namespace

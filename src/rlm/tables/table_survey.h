@@ -4,7 +4,6 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +28,7 @@ struct TableColumn {
   std::string unit = {};  // "$", "%", ...: of all of them; ""
   std::vector<std::string> values = {};  // all distinct ones, if they are kFewValues at most; else some
   bool few = false;                      // `values` are all
+  bool free_text = false;                // sentences, most of them
   std::string min = {}, max = {};        // of numbers and days, once loaded; ""
   std::int64_t distinct = -1;            // values, once loaded; -1: not counted
   std::string source = {};  // of a column that another table lent: the column that refers to it; ""
@@ -51,11 +51,17 @@ struct ValueHit {
   std::vector<std::string> spellings;  // as they stand; some
 };
 
+/// In how many rows a column's value holds a name, beside other words or alone.
+struct PartHit {
+  std::size_t table = 0, column = 0;
+  std::int64_t rows = 0;
+};
+
 struct TableSurvey {
   std::vector<SurveyedTable> tables;
   std::vector<ValueHit> hits;
-  std::set<std::pair<std::size_t, std::size_t>>
-      seen;  // names of the question, by their words, that some value holds
+  /// Names and abbreviations of the question, by their words [begin, end), that some value holds.
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<PartHit>> seen;
   std::int64_t rows = 0;
 };
 
