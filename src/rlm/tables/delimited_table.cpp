@@ -13,7 +13,7 @@ namespace pmt::rlm {
 namespace {
 
 constexpr std::size_t kQuotedBytesMax = 64 << 10, kSniffedBytes = 256 << 10, kHeaderCellMax = 80,
-                      kRowsMin = 4;
+                      kSureCellMax = 600, kRowsMin = 4;
 
 /// Cuts a text into rows of cells.
 class RowCutter {
@@ -100,9 +100,15 @@ bool is_header(const std::vector<std::string_view>& cells, bool sure) {
   for (const std::string_view cell : cells) {
     const bool letter =
         std::ranges::any_of(cell, [](unsigned char c) { return std::isalpha(c) != 0 || c >= 0x80; });
-    if (!letter || cell.size() > kHeaderCellMax || cell.find('\n') != std::string_view::npos) return false;
+    if (!letter || cell.size() > (sure ? kSureCellMax : kHeaderCellMax) ||
+        cell.find('\n') != std::string_view::npos)
+      return false;
     if (read_date(cell, DayOrder::kDayFirst) || cell.find_first_of("{}=<>") != std::string_view::npos)
       return false;
+    if (sure && cells.size() > 2) {  // it may explain itself
+      if (!names.insert(text::lower(cell)).second) return false;
+      continue;
+    }
     // A sentence with a comma is no header.
     const auto words = std::ranges::count(cell, ' ') + 1;
     if (words > (cells.size() == 2 && !sure ? 3 : 8) || (cell.back() == '.' && words > 1)) return false;
@@ -143,6 +149,36 @@ class DelimitedTable final : public TableSource {
     return (full >= kRowsMin && 4 * full >= all) || is_ragged(widths, all) ? header.size() : 0;
   }
 
+  /// The same of a text without names: rows of one width, and of a kind in some column. The columns are called by number.
+  std::size_t sniff_nameless() {
+    constexpr std::size_t kNamelessRowsMin = 8, kNamelessWidthMin = 3;
+    RowCutter rows(text_.substr(0, std::min(text_.size(), at_ + kSniffedBytes)), at_, delimiter_);
+    std::size_t width = 0, all = 0, fit = 0;
+    std::vector<std::size_t> told;  // rows with a number or a day, of each column
+    while (!rows.at_end()) {
+      const auto& cells = rows.next();
+      if (rows.at_end() && rows.at() < text_.size()) break;
+      if (is_blank(cells) && cells.size() == 1) continue;
+      if (width == 0) width = cells.size(), told.resize(width);
+      ++all;
+      if (cells.size() != width) continue;
+      ++fit;
+      for (std::size_t c = 0; c < width; ++c) {
+        const bool tells =
+            read_number(cells[c], DecimalSign::kPoint) || read_date(cells[c], DayOrder::kDayFirst);
+        told[c] += tells ? 1 : 0;
+      }
+    }
+    const bool typed = std::ranges::any_of(told, [&](std::size_t n) { return n == fit; });
+    if (width < kNamelessWidthMin || width > kTableColumnsMax || fit < kNamelessRowsMin ||
+        100 * fit < 98 * all || !typed)
+      return 0;
+    nameless_ = true;
+    tables_ = {{.name = "records", .columns = {}}};
+    for (std::size_t c = 1; c <= width; ++c) tables_.front().columns.push_back("column_" + std::to_string(c));
+    return width;
+  }
+
   std::string_view shape() const override {
     return delimiter_ == ',' ? "CSV" : delimiter_ == '\t' ? "TSV" : "delimited text";
   }
@@ -150,7 +186,7 @@ class DelimitedTable final : public TableSource {
   base::Status read(Watch& watch, const TakeRow& take) override {
     left_out_ = 0;
     RowCutter rows(text_, at_, delimiter_);
-    if (comment_.empty()) rows.next();
+    if (comment_.empty() && !nameless_) rows.next();
     std::vector<RawCell> row;
     const std::size_t width = tables_.front().columns.size();
     while (!rows.at_end()) {
@@ -191,6 +227,7 @@ class DelimitedTable final : public TableSource {
   std::size_t at_;
   char delimiter_;
   std::string_view comment_;
+  bool nameless_ = false;
 };
 
 struct Beginning {
@@ -226,6 +263,19 @@ std::unique_ptr<TableSource> delimited_table(std::string_view text) {
         most = width;
         best = std::move(table);
       }
+    }
+  }
+  return best;
+}
+
+std::unique_ptr<TableSource> nameless_table(std::string_view text) {
+  std::unique_ptr<DelimitedTable> best;
+  std::size_t most = 0;
+  for (const char delimiter : {',', '\t', ';', '|', ':'}) {
+    auto table = std::make_unique<DelimitedTable>(text, beginning(text).at, delimiter);
+    if (const std::size_t width = table->sniff_nameless(); width > most) {
+      most = width;
+      best = std::move(table);
     }
   }
   return best;

@@ -12,4 +12,7 @@ namespace pmt::rlm {
 /// Null if the text's beginning is no such table. Looks at 256 KB at most.
 std::unique_ptr<TableSource> delimited_table(std::string_view text);
 
+/// The same of rows without names above them, as /etc/passwd has, told by their width and by a column of numbers or days.
+std::unique_ptr<TableSource> nameless_table(std::string_view text);
+
 }  // namespace pmt::rlm

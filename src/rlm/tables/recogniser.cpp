@@ -9,7 +9,8 @@
 namespace pmt::rlm {
 
 std::unique_ptr<TableSource> recognise_tables(std::string_view text) {
-  for (const auto shape : {json_table, markdown_tables, delimited_table, log_table, sentence_table}) {
+  for (const auto shape :
+       {json_table, markdown_tables, delimited_table, log_table, nameless_table, sentence_table}) {
     if (auto source = shape(text)) return source;
   }
   return nullptr;

@@ -97,6 +97,35 @@ TEST(TableSource, TheNamesOfColumnsMayStandInTheLastComment) {
   EXPECT_EQ(rows_of(*plain)[0], "0|name=Ann|n=1");
 }
 
+TEST(TableSource, RowsWithoutNamesAreToldByTheirNumbers) {
+  std::string accounts, petals, prose;
+  for (int i = 0; i < 10; ++i) {
+    accounts +=
+        fmt::format("user{}:x:{}:Some One:/home/u{}:/bin/{}\n", i, 1000 + i, i, i % 2 ? "sh" : "false");
+    petals += fmt::format("{}.5,{}.1,rose-{}\n", i, i + 2, i % 3);
+    prose += "He came, he saw, and he went home again.\n";
+  }
+  for (const auto& [text, width] : {std::pair{accounts, 6}, {petals, 3}}) {
+    const auto source = recognise_tables(text);
+    ASSERT_NE(source, nullptr) << text;
+    EXPECT_EQ(rows_of(*source).size(), 10U);
+    EXPECT_EQ(source->tables()[0].columns.size(), static_cast<std::size_t>(width));
+    EXPECT_EQ(source->tables()[0].columns[1], "column_2");
+  }
+  EXPECT_EQ(shape_of(prose), "none");
+  std::string plain;
+  for (int i = 0; i < 10; ++i)
+    plain += fmt::format("svc{}:x:{}:{}:svc{}:/var/svc{}:/bin/false\n", i, i, i, i, i);
+  EXPECT_EQ(shape_of(plain), "delimited text");
+}
+
+TEST(TableSource, NamesMayExplainThemselvesBetweenTabs) {
+  std::string text =
+      "name (of all that are sold, and of some that are not; see below for more of them)\tnewest version that was tried here\tsold a month\n";
+  for (int i = 0; i < 9; ++i) text += fmt::format("thing{}\t1.{}\t{}\n", i, i, 10 * i);
+  EXPECT_EQ(shape_of(text), "TSV");
+}
+
 TEST(TableSource, AQuoteThatNothingClosesIsASign) {
   std::string text = "name,n,m\n\"open,1,2\n";
   for (int i = 0; i < 40'000; ++i) text += fmt::format("x{},1,2\n", i);
