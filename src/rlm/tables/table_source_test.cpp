@@ -101,7 +101,7 @@ TEST(TableSource, RowsWithoutNamesAreToldByTheirNumbers) {
   std::string accounts, petals, prose;
   for (int i = 0; i < 10; ++i) {
     accounts +=
-        fmt::format("user{}:x:{}:Some One:/home/u{}:/bin/{}\n", i, 1000 + i, i, i % 2 ? "sh" : "false");
+        fmt::format("user{}:x:{}:Some One:/srv/u{}:/bin/{}\n", i, 1000 + i, i, i % 2 ? "sh" : "false");
     petals += fmt::format("{}.5,{}.1,rose-{}\n", i, i + 2, i % 3);
     prose += "He came, he saw, and he went home again.\n";
   }
