@@ -136,6 +136,8 @@ TEST_F(TablesProgramTest, AQueryThatReturnsWhatTheQuestionSaysIsCorrected) {
 TEST_F(TablesProgramTest, WhatIsAskedForAndIsNowhereIsSaidFirst) {
   EXPECT_THAT(ask("Who is the shipper of order 12007?", {"SELECT rep FROM records WHERE order_id = 12007"}),
               StartsWith("Not in the table as asked: no column or value is named \"shipper\""));
+  EXPECT_THAT(ask("Who burnt order 12007?", {"SELECT rep FROM records WHERE order_id = 12007"}),
+              StartsWith("Not in the table as asked: no column or value is named \"burnt\""));
 }
 
 TEST_F(TablesProgramTest, ARootThatIsTooSmallIsNotAsked) {

@@ -15,6 +15,9 @@ namespace {
 constexpr std::size_t kQuotedBytesMax = 64 << 10, kSniffedBytes = 256 << 10, kHeaderCellMax = 80,
                       kSureCellMax = 600, kRowsMin = 4;
 
+/// Instead of a delimiter: columns that are aligned by eye, with tabs or two spaces and more between them.
+constexpr char kGap = ' ';
+
 /// Cuts a text into rows of cells.
 class RowCutter {
  public:
@@ -30,17 +33,36 @@ class RowCutter {
     used_ = 0;
     while (true) {
       cells_.push_back(cell());
-      if (at_ < text_.size() && text_[at_] == delimiter_) {
+      if (at_ < text_.size() && delimiter_ == kGap && skip_gap()) continue;
+      if (at_ < text_.size() && delimiter_ != kGap && text_[at_] == delimiter_) {
         ++at_;
         continue;
       }
-      if (at_ < text_.size()) ++at_;  // the line's end
+      at_ = std::min(text_.size(), text_.find('\n', at_));
+      if (at_ < text_.size()) ++at_;
       return cells_;
     }
   }
 
  private:
+  static bool is_space(char c) { return c == ' ' || c == '\t'; }
+  /// Past the blanks between two cells; false: they end the line.
+  bool skip_gap() {
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+    return at_ < text_.size() && text_[at_] != '\n' && text_[at_] != '\r';
+  }
+  std::string_view aligned_cell() {
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+    const std::size_t begin = at_;
+    for (; at_ < text_.size() && text_[at_] != '\n'; ++at_) {
+      const bool two = text_[at_] == ' ' && at_ + 1 < text_.size() && is_space(text_[at_ + 1]);
+      if (text_[at_] == '\t' || two) break;
+    }
+    return trimmed_cell(text_.substr(begin, at_ - begin));
+  }
+
   std::string_view cell() {
+    if (delimiter_ == kGap) return aligned_cell();
     if (at_ < text_.size() && text_[at_] == '"' && !quotes_are_signs_) {
       if (const auto end = closing_quote(); end != std::string_view::npos) return quoted(end);
       quotes_are_signs_ = true;
@@ -94,6 +116,13 @@ bool is_blank(const std::vector<std::string_view>& cells) {
   return std::ranges::all_of(cells, [](std::string_view cell) { return cell.empty(); });
 }
 
+/// "NAME   READY   STATUS", as tools print above what they list: not the first line of a log.
+bool is_shouted(const std::vector<std::string_view>& cells) {
+  return std::ranges::all_of(cells, [](std::string_view cell) {
+    return std::ranges::none_of(cell, [](unsigned char c) { return std::islower(c) != 0; });
+  });
+}
+
 /// Names that differ, none of them a number or a day. `sure`: no sentence looks like this, as with tabs or behind a "#".
 bool is_header(const std::vector<std::string_view>& cells, bool sure) {
   std::set<std::string> names;
@@ -128,8 +157,14 @@ class DelimitedTable final : public TableSource {
   std::size_t sniff() {
     RowCutter rows(text_.substr(0, std::min(text_.size(), at_ + kSniffedBytes)), at_, delimiter_);
     if (rows.at_end()) return 0;
-    const auto header = comment_.empty() ? rows.next() : RowCutter(comment_, 0, delimiter_).next();
+    RowCutter names(comment_, 0, delimiter_);
+    auto header = comment_.empty() ? rows.next() : names.next();
+    for (std::string_view& name : header) {
+      if (!comment_.empty() && name.starts_with('<') && name.ends_with('>') && name.size() > 2)
+        name = name.substr(1, name.size() - 2);
+    }
     if (!is_header(header, delimiter_ == '\t' || !comment_.empty())) return 0;
+    if (delimiter_ == kGap && (header.size() < 3 || (comment_.empty() && !is_shouted(header)))) return 0;
     tables_ = {{.name = "records", .columns = {header.begin(), header.end()}}};
     std::size_t fit = 0, full = 0, all = 0;
     std::map<std::size_t, std::size_t> widths;
@@ -180,6 +215,7 @@ class DelimitedTable final : public TableSource {
   }
 
   std::string_view shape() const override {
+    if (delimiter_ == kGap) return "aligned columns";
     return delimiter_ == ',' ? "CSV" : delimiter_ == '\t' ? "TSV" : "delimited text";
   }
 
@@ -207,8 +243,9 @@ class DelimitedTable final : public TableSource {
   }
 
  private:
-  /// Some leave out what is missing at a row's end.
-  static bool fits(std::size_t cells, std::size_t width) {
+  /// Some leave out what is missing at a row's end. Where columns are aligned by eye, any could be missing.
+  bool fits(std::size_t cells, std::size_t width) const {
+    if (delimiter_ == kGap) return cells == width;
     return cells == width || (cells < width && cells >= 2 && 2 * cells >= width);
   }
 
@@ -255,10 +292,12 @@ std::unique_ptr<TableSource> delimited_table(std::string_view text) {
   const auto [at, comment] = beginning(text);
   std::unique_ptr<DelimitedTable> best;
   std::size_t most = 0;
-  for (const char delimiter : {',', '\t', ';', '|'}) {
+  for (const char delimiter : {',', '\t', ';', '|', kGap}) {
+    if (delimiter == kGap && best != nullptr) break;
     for (const bool commented : {true, false}) {
-      if (commented && comment.find(delimiter) == std::string_view::npos) continue;
-      auto table = std::make_unique<DelimitedTable>(text, at, delimiter, commented ? comment : "");
+      if (commented && delimiter != kGap && comment.find(delimiter) == std::string_view::npos) continue;
+      auto table =
+          std::make_unique<DelimitedTable>(text, at, delimiter, commented ? comment : std::string_view());
       if (const std::size_t width = table->sniff(); width > most) {
         most = width;
         best = std::move(table);

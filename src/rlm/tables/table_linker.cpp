@@ -309,13 +309,16 @@ class Linker {
     return is_told(w + 1) || (w > 0 && is_told(w - 1));
   }
 
-  /// "What is the population of ...": the word that says what is asked for, where nothing explains it.
+  /// "What is the population of ...", "who discovered ...": the word that says what is asked for, where nothing
+  /// explains it.
   void find_attribute() {
     static const std::set<std::string> kAsk = {"what", "who"}, kAre = {"is", "was", "are", "were"};
     const auto& words = question_.words();
     out_.asks_unexplained = words.size() > 3 && kAsk.contains(words[0].normal) &&
                             kAre.contains(words[1].normal) && words[2].normal == "the" &&
                             out_.uses[3] == WordUse::kUnexplained;
+    out_.asks_unexplained |=
+        words.size() > 2 && words[0].normal == "who" && out_.uses[1] == WordUse::kUnexplained;
   }
 
   /// Names in a row are one: "Ann Chen" isn't there because there are an Ann and a Chen.

@@ -119,6 +119,31 @@ TEST(TableSource, RowsWithoutNamesAreToldByTheirNumbers) {
   EXPECT_EQ(shape_of(plain), "delimited text");
 }
 
+TEST(TableSource, ColumnsMayBeAlignedByEye) {
+  std::string pods = "NAME            READY   STATUS             AGE\n",
+              kinds = "# <kind>\t<other kind>\t<bits>\n";
+  for (int i = 0; i < 9; ++i) {
+    pods += fmt::format("web-{}           1/1     {:17}  {}d\n", i,
+                        i % 3 == 0 ? "Running" : "CrashLoopBackOff", i);
+    kinds += fmt::format("kind{}{}other{}\t\t\t{}\n", i, i % 2 == 0 ? "\t" : "\t\t", i, 32 * (1 + i % 2));
+  }
+  pods += "web-10                  Pending            1d\n";  // which cell is missing can't be told
+  const auto source = recognise_tables(pods);
+  ASSERT_NE(source, nullptr);
+  EXPECT_EQ(source->shape(), "aligned columns");
+  const auto rows = rows_of(*source);
+  ASSERT_EQ(rows.size(), 9U);
+  EXPECT_EQ(source->left_out(), 1);
+  EXPECT_EQ(rows[3], "0|NAME=web-3|READY=1/1|STATUS=Running|AGE=3d");
+  const auto other = recognise_tables(kinds);
+  ASSERT_NE(other, nullptr);
+  EXPECT_EQ(rows_of(*other)[1], "0|kind=kind1|other kind=other1|bits=64");
+  EXPECT_EQ(
+      shape_of("He came.  He saw.  He went.\nShe came.  She saw.  She went.\nAll came.  All saw.  All went.\n"
+               "I came.  I saw.  I went.\nWe came.  We saw.  We went.\n"),
+      "none");
+}
+
 TEST(TableSource, NamesMayExplainThemselvesBetweenTabs) {
   std::string text =
       "name (of all that are sold, and of some that are not; see below for more of them)\tnewest version that was tried here\tsold a month\n";
