@@ -94,9 +94,16 @@ class Linker {
       return !single || column.kind == ColumnKind::kDate;
     if (!single || phrase.quoted || question_.words()[phrase.begin].name) return true;
     if (column.free_text) return false;  // that a sentence is this one word is chance
+    if (column.few && is_said_of_them(phrase)) return true;
     const bool capital =
         std::isupper(static_cast<unsigned char>(question_.words()[phrase.begin].written[0])) != 0;
     return (capital && phrase.begin > 0) || (!is_general(word) && !names_column(hit.table, word));
+  }
+  /// "How many entries are big": the last word of a sentence about rows, however general it is.
+  bool is_said_of_them(const QuestionPhrase& phrase) const {
+    static const std::set<std::string> kAre = {"are", "is", "was", "were"};
+    return phrase.begin > 0 && phrase.end == question_.words().size() &&
+           kAre.contains(question_.words()[phrase.begin - 1].normal);
   }
   /// "more than 500 ms": a bound, or a number of something.
   bool is_measured(const QuestionPhrase& phrase) const {

@@ -115,6 +115,15 @@ TEST(TablePlanner, CountsRowsWhateverTheyAreCalled) {
   EXPECT_EQ(planned("How many fast boats are there?", ships_csv()), "none") << "fast is a condition";
 }
 
+TEST(TableLinker, AGeneralWordThatIsSaidOfRowsIsAValue) {
+  std::string csv = "kind,end,bits\n";
+  for (int i = 0; i < 30; ++i)
+    csv += fmt::format("K{},{},{}\n", i, i % 3 == 0 ? "big" : "late", 32 * (1 + i % 2));
+  EXPECT_EQ(planned("How many entries are big?", csv), "SELECT COUNT(*) FROM records WHERE end_ = 'big'");
+  EXPECT_EQ(planned("How many rows are late?", csv), "SELECT COUNT(*) FROM records WHERE end_ = 'late'");
+  EXPECT_THAT(LoadedText(csv, "How many CPUs are there?").linked.unknown, IsEmpty()) << "no name";
+}
+
 TEST(TablePlanner, CountsWhatIsFilledIn) {
   EXPECT_EQ(planned("How many boats have a captain?", ships_csv()),
             "SELECT COUNT(*) FROM records WHERE captain IS NOT NULL");

@@ -85,9 +85,10 @@ void TableQuestion::cut_words() {
       const bool digits = std::ranges::any_of(word.written, is_digit),
                  letters = std::ranges::any_of(word.written, is_letter);
       const bool capital = std::isupper(static_cast<unsigned char>(word.written[0])) != 0;
-      const bool shouted =
-          capital && word.written.size() > 1 &&
-          std::ranges::none_of(word.written, [](unsigned char c) { return std::islower(c) != 0; });
+      std::string_view kept = word.written;  // "CPUs" is as little a name as "CPU"
+      if (kept.size() > 2 && kept.ends_with('s')) kept.remove_suffix(1);
+      const bool shouted = capital && kept.size() > 1 &&
+                           std::ranges::none_of(kept, [](unsigned char c) { return std::islower(c) != 0; });
       const bool time = !text::calendar_name(word.normal).empty();
       word.name =
           !time && ((digits && letters) || (capital && !first && !shouted && word.written.size() > 1));
