@@ -36,9 +36,9 @@ struct DemoOptions {
 class Keeping {
  public:
   void wait(const std::string& url) {
-    fmt::print(stderr, "\nThe server goes on, and {}/ shows what the demo did. Ctrl-C ends it.\n", url);
     std::unique_lock lock(mutex_);
-    waiting_ = true;
+    waiting_ = true;  // before it is said: Ctrl-C may come as soon as it is read
+    fmt::print(stderr, "\nThe server goes on, and {}/ shows what the demo did. Ctrl-C ends it.\n", url);
     ended_.wait(lock, [this] { return over_; });
   }
 
