@@ -134,13 +134,11 @@ bool is_header(const std::vector<std::string_view>& cells, bool sure) {
       return false;
     if (read_date(cell, DayOrder::kDayFirst) || cell.find_first_of("{}=<>") != std::string_view::npos)
       return false;
-    if (sure && cells.size() > 2) {  // it may explain itself
-      if (!names.insert(text::lower(cell)).second) return false;
-      continue;
-    }
-    // A sentence with a comma is no header.
+    // A sentence with a comma is no header; between tabs, or in a comment, one name of several may explain itself.
     const auto words = std::ranges::count(cell, ' ') + 1;
-    if (words > (cells.size() == 2 && !sure ? 3 : 8) || (cell.back() == '.' && words > 1)) return false;
+    const bool explains = sure && cells.size() > 2;
+    if (!explains && (words > (cells.size() == 2 && !sure ? 3 : 8) || (cell.back() == '.' && words > 1)))
+      return false;
     if (!names.insert(text::lower(cell)).second) return false;
   }
   return cells.size() >= 2 && cells.size() <= kTableColumnsMax;
@@ -155,7 +153,7 @@ class DelimitedTable final : public TableSource {
 
   /// How many cells a row has; 0: this is no table.
   std::size_t sniff() {
-    RowCutter rows(text_.substr(0, std::min(text_.size(), at_ + kSniffedBytes)), at_, delimiter_);
+    RowCutter rows = sniffed();
     if (rows.at_end()) return 0;
     RowCutter names(comment_, 0, delimiter_);
     auto header = comment_.empty() ? rows.next() : names.next();
@@ -168,16 +166,12 @@ class DelimitedTable final : public TableSource {
     tables_ = {{.name = "records", .columns = {header.begin(), header.end()}}};
     std::size_t fit = 0, full = 0, all = 0;
     std::map<std::size_t, std::size_t> widths;
-    while (!rows.at_end()) {
-      const auto& cells = rows.next();
-      if (rows.at_end() && rows.at() < text_.size()) break;  // cut off by the end of what is looked at
-      if (is_blank(cells) && cells.size() == 1) continue;
-      if (is_comment(cells)) continue;
+    sniff_rows(rows, [&](const std::vector<std::string_view>& cells) {
       ++all;
       ++widths[cells.size()];
       full += cells.size() == header.size() ? 1 : 0;
       fit += fits(cells.size(), header.size()) ? 1 : 0;
-    }
+    });
     // Two cells a row is what prose has, too.
     const std::size_t share = header.size() == 2 ? 98 : 90;
     if (fit < kRowsMin || 100 * fit < share * all) return 0;
@@ -187,23 +181,20 @@ class DelimitedTable final : public TableSource {
   /// The same of a text without names: rows of one width, and of a kind in some column. The columns are called by number.
   std::size_t sniff_nameless() {
     constexpr std::size_t kNamelessRowsMin = 8, kNamelessWidthMin = 3;
-    RowCutter rows(text_.substr(0, std::min(text_.size(), at_ + kSniffedBytes)), at_, delimiter_);
+    RowCutter rows = sniffed();
     std::size_t width = 0, all = 0, fit = 0;
     std::vector<std::size_t> told;  // rows with a number or a day, of each column
-    while (!rows.at_end()) {
-      const auto& cells = rows.next();
-      if (rows.at_end() && rows.at() < text_.size()) break;
-      if (is_blank(cells) && cells.size() == 1) continue;
+    sniff_rows(rows, [&](const std::vector<std::string_view>& cells) {
       if (width == 0) width = cells.size(), told.resize(width);
       ++all;
-      if (cells.size() != width) continue;
+      if (cells.size() != width) return;
       ++fit;
       for (std::size_t c = 0; c < width; ++c) {
         const bool tells =
             read_number(cells[c], DecimalSign::kPoint) || read_date(cells[c], DayOrder::kDayFirst);
         told[c] += tells ? 1 : 0;
       }
-    }
+    });
     const bool typed = std::ranges::any_of(told, [&](std::size_t n) { return n == fit; });
     if (width < kNamelessWidthMin || width > kTableColumnsMax || fit < kNamelessRowsMin ||
         100 * fit < 98 * all || !typed)
@@ -243,6 +234,21 @@ class DelimitedTable final : public TableSource {
   }
 
  private:
+  /// The text's beginning.
+  RowCutter sniffed() const {
+    return {text_.substr(0, std::min(text_.size(), at_ + kSniffedBytes)), at_, delimiter_};
+  }
+  /// Each whole row of it that says something.
+  template <typename Take>
+  void sniff_rows(RowCutter& rows, const Take& take) const {
+    while (!rows.at_end()) {
+      const auto& cells = rows.next();
+      if (rows.at_end() && rows.at() < text_.size()) break;  // cut off by the end of what is looked at
+      if ((is_blank(cells) && cells.size() == 1) || is_comment(cells)) continue;
+      take(cells);
+    }
+  }
+
   /// Some leave out what is missing at a row's end. Where columns are aligned by eye, any could be missing.
   bool fits(std::size_t cells, std::size_t width) const {
     if (delimiter_ == kGap) return cells == width;
@@ -265,6 +271,19 @@ class DelimitedTable final : public TableSource {
   char delimiter_;
   std::string_view comment_;
   bool nameless_ = false;
+};
+
+/// Of several readings of a text the one with the most columns, the first of them.
+struct Widest {
+  std::unique_ptr<DelimitedTable> table = nullptr;
+  std::size_t width = 0;
+
+  void take(std::unique_ptr<DelimitedTable> other, std::size_t (DelimitedTable::*sniff)()) {
+    const std::size_t wide = (other.get()->*sniff)();
+    if (wide <= width) return;
+    width = wide;
+    table = std::move(other);
+  }
 };
 
 struct Beginning {
@@ -290,34 +309,22 @@ Beginning beginning(std::string_view text) {
 
 std::unique_ptr<TableSource> delimited_table(std::string_view text) {
   const auto [at, comment] = beginning(text);
-  std::unique_ptr<DelimitedTable> best;
-  std::size_t most = 0;
+  Widest widest;
   for (const char delimiter : {',', '\t', ';', '|', kGap}) {
-    if (delimiter == kGap && best != nullptr) break;
-    for (const bool commented : {true, false}) {
-      if (commented && delimiter != kGap && comment.find(delimiter) == std::string_view::npos) continue;
-      auto table =
-          std::make_unique<DelimitedTable>(text, at, delimiter, commented ? comment : std::string_view());
-      if (const std::size_t width = table->sniff(); width > most) {
-        most = width;
-        best = std::move(table);
-      }
-    }
+    if (delimiter == kGap && widest.table != nullptr) break;
+    if (!comment.empty() && (delimiter == kGap || comment.find(delimiter) != std::string_view::npos))
+      widest.take(std::make_unique<DelimitedTable>(text, at, delimiter, comment), &DelimitedTable::sniff);
+    widest.take(std::make_unique<DelimitedTable>(text, at, delimiter), &DelimitedTable::sniff);
   }
-  return best;
+  return std::move(widest.table);
 }
 
 std::unique_ptr<TableSource> nameless_table(std::string_view text) {
-  std::unique_ptr<DelimitedTable> best;
-  std::size_t most = 0;
-  for (const char delimiter : {',', '\t', ';', '|', ':'}) {
-    auto table = std::make_unique<DelimitedTable>(text, beginning(text).at, delimiter);
-    if (const std::size_t width = table->sniff_nameless(); width > most) {
-      most = width;
-      best = std::move(table);
-    }
-  }
-  return best;
+  const std::size_t at = beginning(text).at;
+  Widest widest;
+  for (const char delimiter : {',', '\t', ';', '|', ':'})
+    widest.take(std::make_unique<DelimitedTable>(text, at, delimiter), &DelimitedTable::sniff_nameless);
+  return std::move(widest.table);
 }
 
 }  // namespace pmt::rlm
