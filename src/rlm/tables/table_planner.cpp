@@ -123,6 +123,11 @@ class Planner {
                          others.empty() ? " WHERE" : others + " AND", condition);
     }
     used_ = before;
+    return forgotten();
+  }
+
+  /// What was read of the question, for another plan to read.
+  std::nullopt_t forgotten() {
     filters_.clear();
     targets_.clear();
     time_.clear();
@@ -131,25 +136,19 @@ class Planner {
 
   /// "Which country has the code 250", where the rows' name is their column `name`.
   std::optional<std::string> plan_naming() {
+    const bool numbered = std::ranges::any_of(
+        linked_.uses, [](WordUse use) { return use == WordUse::kNumber || use == WordUse::kTime; });
     if (!kind_.empty() || word(0) != "which" || !is_unexplained(1) || linked_.links.empty() || is_hard() ||
-        linked_.unexplained.size() != 1)
+        numbered || linked_.unexplained.size() != 1)
       return std::nullopt;
     const auto naming = std::ranges::find_if(table_.columns, [](const TableColumn& c) {
       const auto words = name_words(c.written);
       return words.size() == 1 && (words[0] == word_stem("name") || words[0] == word_stem("title"));
     });
-    if (naming == table_.columns.end() || !filter_values() || !time_.empty() || !find_target() ||
-        !targets_.empty() || filters_.size() != linked_.links.size() ||
-        filters_.contains(static_cast<std::size_t>(naming - table_.columns.begin()))) {
-      filters_.clear();
-      targets_.clear();
-      return std::nullopt;
-    }
-    for (const WordUse use : linked_.uses) {
-      if (use != WordUse::kNumber && use != WordUse::kTime) continue;
-      filters_.clear();
-      return std::nullopt;
-    }
+    if (naming == table_.columns.end() || !filter_values() || !find_target() || !targets_.empty() ||
+        filters_.size() != linked_.links.size() ||
+        filters_.contains(static_cast<std::size_t>(naming - table_.columns.begin())))
+      return forgotten();
     return fmt::format("SELECT DISTINCT {} FROM {}{}", naming->name, table_.name, where());
   }
 
