@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "llm/sinks.h"
 #include "rlm/rlm_request.h"
+#include "rlm/sandbox_fixture.h"
 #include "rlm/test_models.h"
 #include "rlm/trajectory.h"
 
@@ -26,14 +27,8 @@ std::string block(const std::string& code) {
   return "Let me see.\n```repl\n" + code + "\n```\n";
 }
 
-class RlmTest : public testing::Test {
+class RlmTest : public SandboxTest {
  protected:
-  void SetUp() override {
-    auto sandbox = sandbox::Sandbox::open({.monty_home = PMT_MONTY_HOME, .warm = 1});
-    if (!sandbox) GTEST_SKIP() << sandbox.error().message;
-    sandbox_ = std::move(*sandbox);
-  }
-
   /// The root says `turns` in order, at every depth from the beginning.
   std::vector<llm::Event> run(std::vector<std::string> turns, llm::Request request) {
     FunctionModel root([&turns, this](const llm::Request& r) -> base::Result<std::string> {
@@ -79,9 +74,7 @@ class RlmTest : public testing::Test {
     return failed == nullptr ? "" : failed->error.message;
   }
 
-  base::SystemClock clock_;
   base::CancelToken cancel_;
-  std::unique_ptr<sandbox::Sandbox> sandbox_;
   FunctionModel::Function leaf_ = [](const llm::Request& r) { return "<" + r.messages.back().content + ">"; };
   llm::Request last_root_, last_leaf_;
   std::atomic<int> leaf_calls_ = 0;

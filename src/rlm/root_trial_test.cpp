@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "rlm/sandbox_fixture.h"
 #include "rlm/test_models.h"
 
 namespace pmt::rlm {
@@ -32,22 +33,14 @@ std::string program_for(const std::string& asked) {
   return all((writers + "FINAL(max(set(names), key=names.count))").c_str());
 }
 
-class RootTrialTest : public testing::Test {
+class RootTrialTest : public SandboxTest {
  protected:
-  void SetUp() override {
-    auto sandbox = sandbox::Sandbox::open({.monty_home = PMT_MONTY_HOME, .warm = 1});
-    if (!sandbox) GTEST_SKIP() << sandbox.error().message;
-    sandbox_ = std::move(*sandbox);
-  }
-
   base::Result<RootTrial> try_model(FunctionModel::Function function) {
     FunctionModel model(std::move(function));
     return try_root({.completer = &model, .name = "root", .parameters = 135'000'000}, *sandbox_, clock_,
                     {.on_progress = [this](const std::string& text) { told_.push_back(text); }});
   }
 
-  base::SystemClock clock_;
-  std::unique_ptr<sandbox::Sandbox> sandbox_;
   std::vector<std::string> told_;
 };
 
