@@ -12,7 +12,7 @@
 
 namespace pmt::app {
 
-/// Unset: it wasn't measured. A record that can't be read counts as none, and `permutation calibrate --programs` says why.
+/// Unset: it wasn't measured. A record that can't be read counts as none.
 std::optional<rlm::RootTrial> known_trial(const std::string& model_path);
 
 /// Where save_trial() keeps it if nobody says otherwise.
