@@ -31,7 +31,7 @@ pmt_parsers(response_cache store/canonical_json.cpp store/canonical_key.cpp stor
 pmt_parsers(knowledge_cache documents/document.cpp documents/documents.cpp options_reader.cpp packs/domain.cpp packs/fact.cpp packs/pack.cpp)
 pmt_parsers(sandbox frame.cpp)
 pmt_parsers(text bm25.cpp calendar.cpp claims.cpp difference.cpp english.cpp html.cpp numbers.cpp opposites.cpp passages.cpp phrases.cpp plain_words.cpp
-   roles.cpp sentences.cpp slots.cpp stems.cpp stop_words.cpp tasks.cpp term.cpp words.cpp
+  roles.cpp sentences.cpp slots.cpp stems.cpp stop_words.cpp tasks.cpp term.cpp words.cpp
   APART question.cpp)
 pmt_parsers(upstream answer_logprobs.cpp answer_reader.cpp call_reader.cpp chat_words.cpp event_reader.cpp foreign_json.cpp
   messages/message_body.cpp messages/message_reader.cpp
