@@ -74,6 +74,20 @@ std::string plain_number(std::string_view cell, DecimalSign sign) {
   return out.size() > before ? out : std::string();
 }
 
+/// Most numbers by far: digits, and at most one point among them. Unset: the rules in full tell.
+std::optional<CellNumber> bare_number(std::string_view cell, DecimalSign sign) {
+  if (cell.size() > kDigitsMax || !is_digit(cell.back())) return std::nullopt;
+  const auto point = cell.find('.');
+  if (point != std::string_view::npos && sign != DecimalSign::kPoint) return std::nullopt;
+  const std::string_view whole = cell.substr(0, point);
+  const auto digits = [](std::string_view part) { return std::ranges::all_of(part, is_digit); };
+  if (whole.empty() || (whole.size() > 1 && whole[0] == '0') || !digits(whole)) return std::nullopt;
+  if (point != std::string_view::npos && !digits(cell.substr(point + 1))) return std::nullopt;
+  CellNumber number{.whole = point == std::string_view::npos};
+  std::from_chars(cell.data(), cell.data() + cell.size(), number.value);
+  return number;
+}
+
 /// "1.5e-3", as programs write numbers.
 std::optional<CellNumber> scientific(std::string_view cell) {
   if (cell.empty() || !is_digit(cell.front()) || cell.find_first_of("eE") == std::string_view::npos)
@@ -137,6 +151,18 @@ bool is_weekday(std::string_view word) {
   const std::string lower = text::lower(word);
   return std::ranges::any_of(kDays,
                              [&](std::string_view day) { return lower == day || lower == day.substr(0, 3); });
+}
+
+/// "2026-03-01", as most files have it. Unset: the rules in full tell.
+std::optional<CellDate> iso_day(std::string_view cell) {
+  if (cell.size() != 10 || cell[4] != '-' || cell[7] != '-') return std::nullopt;
+  for (const std::size_t at : {0, 1, 2, 3, 5, 6, 8, 9}) {
+    if (!is_digit(cell[at])) return std::nullopt;
+  }
+  const auto two = [&](std::size_t at) { return 10 * (cell[at] - '0') + cell[at + 1] - '0'; };
+  const int month = two(5), day = two(8);
+  if (two(0) + two(2) == 0 || month < 1 || month > 12 || day < 1 || day > 31) return std::nullopt;
+  return CellDate{.iso = std::string(cell)};
 }
 
 /// Reads a day and a time out of tokens, one after the other.
@@ -247,6 +273,7 @@ std::string_view trimmed_cell(std::string_view cell) {
 std::optional<CellNumber> read_number(std::string_view cell, DecimalSign sign) {
   cell = trimmed_cell(cell);
   if (cell.empty() || cell.size() > kNumberBytesMax) return std::nullopt;
+  if (const auto bare = bare_number(cell, sign)) return bare;
   bool negative = false;
   if (cell.size() > 2 && cell.front() == '(' && cell.back() == ')') {  // as bookkeepers write it
     negative = true;
@@ -259,7 +286,7 @@ std::optional<CellNumber> read_number(std::string_view cell, DecimalSign sign) {
   };
   cut_sign();
   CellNumber number;
-  number.unit = cut_unit(cell);
+  if (!cell.empty() && !(is_digit(cell.front()) && is_digit(cell.back()))) number.unit = cut_unit(cell);
   if (!number.unit.empty()) cut_sign();
   if (cell.empty() || (!is_digit(cell.front()) && cell.front() != '.')) return std::nullopt;
   if (auto exact = scientific(cell)) {
@@ -282,6 +309,7 @@ std::optional<CellDate> read_date(std::string_view cell, DayOrder order) {
   if (cell.size() < 6 || cell.size() > kDateBytesMax ||
       cell.find_first_of("0123456789") == std::string_view::npos)
     return std::nullopt;
+  if (auto day = iso_day(cell)) return day;
   auto tokens = tokens_of(cell);
   if (tokens.size() < 3) return std::nullopt;
   return DateReader(std::move(tokens), order).read();

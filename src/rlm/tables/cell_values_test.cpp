@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+#include <string>
+
+#include <fmt/format.h>
+
 namespace pmt::rlm {
 namespace {
 
@@ -34,6 +40,30 @@ TEST(CellValues, WhatIsNoNumber) {
   for (const char* cell : {"", "007", "1,23", "1,2345", "12-13", "4 apples", "1.2.3", "1.", "-", "$", "()",
                            "1e", "--1", "1234567890123456", "10.0.0.1", "NaN", "inf", "0x10"}) {
     EXPECT_FALSE(read_number(cell, DecimalSign::kPoint)) << cell;
+  }
+}
+
+/// A plus sign and another sign between the parts of a day take the long way.
+TEST(CellValues, TheShortWayReadsAsTheLongOne) {
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 3'000; ++i) {
+    std::string cell;
+    for (std::size_t n = 1 + random() % 16; n > 0; --n)
+      cell += "0123456789012345678901234567890123456789.,"[random() % 42];
+    for (const auto sign : {DecimalSign::kPoint, DecimalSign::kComma}) {
+      const auto one = read_number(cell, sign), other = read_number("+" + cell, sign);
+      ASSERT_EQ(one.has_value(), other.has_value()) << cell;
+      if (!one) continue;
+      ASSERT_EQ(one->value, other->value) << cell;
+      ASSERT_EQ(one->whole, other->whole) << cell;
+    }
+    const std::string day =
+        fmt::format("{:04}-{:02}-{:02}", random() % 3 * 1'000, random() % 15, random() % 35);
+    std::string slashes = day;
+    std::ranges::replace(slashes, '-', '/');
+    const auto one = read_date(day, DayOrder::kDayFirst), other = read_date(slashes, DayOrder::kDayFirst);
+    ASSERT_EQ(one.has_value(), other.has_value()) << day;
+    if (one) ASSERT_EQ(one->iso, other->iso);
   }
 }
 
