@@ -19,11 +19,15 @@
 
 namespace pmt::rlm {
 
-/// What a model's trial as a writer of programs came to (root_trial.h).
+/// What a trial of what a model writes came to (root_trial.h).
 struct RootTrial {
   int asked = 0, right = 0;
-  /// Whether its programs can be relied on.
+  /// Whether it can be relied on.
   bool is_passed() const;
+};
+/// Of its programs, and of its queries about records.
+struct RootTrials {
+  RootTrial programs, queries;
 };
 
 /// A model to ask, under the name that it knows itself by.
@@ -33,7 +37,7 @@ struct Model {
   const llm::Tokenizer* tokenizer = nullptr;  // null: tokens are estimated from bytes, only to reserve
   std::int64_t context_tokens = 0;            // 0: not known
   std::int64_t parameters = 0;                // 0: not known, as for a model elsewhere
-  std::optional<RootTrial> trial = {};        // unset: not measured
+  std::optional<RootTrials> trials = {};      // unset: not measured
   std::function<double(const llm::Usage&)> price = {};  // null: nothing
   /// Whether it can answer in a request's response_format. Null: only asking it tells.
   std::function<base::Status(const llm::Request&)> check_form = {};

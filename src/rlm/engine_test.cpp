@@ -483,7 +483,10 @@ TEST_F(RlmTest, AggregatesOfRecordsAreComputedOrSaidNotToBe) {
 
   leaf_ = [](const llm::Request&) { return "2 of them"; };
   events = run({""}, ask("How many records sound sad?", records));
-  EXPECT_THAT(llm::text_of(events), testing::StartsWith("Not computed: root is too small to write a query"));
+  EXPECT_THAT(
+      llm::text_of(events),
+      testing::StartsWith(
+          "Not computed: the question says more than a program can make a query of, and root has 135M parameters"));
   EXPECT_EQ(leaf_calls_, 0) << "no passage tells it";
 }
 

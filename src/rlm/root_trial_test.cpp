@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 
@@ -33,9 +34,34 @@ std::string program_for(const std::string& asked) {
   return all((writers + "FINAL(max(set(names), key=names.count))").c_str());
 }
 
+/// What a good writer of queries writes for each.
+std::string query_for(const std::string& asked) {
+  const auto after = [&](const std::string& words) {
+    const auto begin = asked.rfind(words) + words.size();
+    return asked.substr(begin, asked.find_first_of(" ?", begin) - begin);
+  };
+  if (asked.find("other than") != std::string::npos)
+    return "SELECT COUNT(*) FROM records WHERE city <> '" + after("other than ") + "'";
+  if (asked.find("less than") != std::string::npos)
+    return "SELECT COUNT(*) FROM records WHERE grams > " + after("more than ") + " AND grams < " +
+           after("less than ");
+  if (asked.find("together") != std::string::npos)
+    return "SELECT SUM(grams) FROM records WHERE courier IN ('" + after("parcels by ") + "', '" +
+           after(" or ") + "')";
+  if (asked.find("highest") != std::string::npos)
+    return "SELECT courier FROM records GROUP BY courier ORDER BY AVG(grams) DESC LIMIT 1";
+  return "SELECT COUNT(*) FROM (SELECT courier FROM records GROUP BY courier HAVING COUNT(*) > " +
+         after("more than ") + ")";
+}
+
+bool is_about_parcels(const llm::Request& request) {
+  return request.messages.at(0).content.find("parcel") != std::string::npos ||
+         request.messages.at(1).content.find("parcel") != std::string::npos;
+}
+
 class RootTrialTest : public SandboxTest {
  protected:
-  base::Result<RootTrial> try_model(FunctionModel::Function function) {
+  base::Result<RootTrials> try_model(FunctionModel::Function function) {
     FunctionModel model(std::move(function));
     return try_root({.completer = &model, .name = "root", .parameters = 135'000'000}, *sandbox_, clock_,
                     {.on_progress = [this](const std::string& text) { told_.push_back(text); }});
@@ -44,33 +70,54 @@ class RootTrialTest : public SandboxTest {
   std::vector<std::string> told_;
 };
 
-TEST_F(RootTrialTest, OneThatWritesProgramsPassesWhateverItsSize) {
-  const auto trial = try_model([](const llm::Request& request) -> base::Result<std::string> {
+TEST_F(RootTrialTest, OneThatWritesBothPassesWhateverItsSize) {
+  const auto trials = try_model([](const llm::Request& request) -> base::Result<std::string> {
+    if (is_about_parcels(request)) return query_for(request.messages.at(1).content);
     return "```repl\n" + program_for(request.messages.at(1).content) + "\n```";
   });
-  ASSERT_TRUE(trial) << trial.error().message;
-  EXPECT_EQ(trial->right, kTrialRightMin);
-  EXPECT_EQ(trial->asked, kTrialRightMin) << "the rest can't change it";
-  EXPECT_TRUE(trial->is_passed());
-  EXPECT_FALSE(writes_no_programs({.name = "root", .parameters = 135'000'000, .trial = *trial}));
+  ASSERT_TRUE(trials) << trials.error().message;
+  for (const RootTrial& trial : {trials->programs, trials->queries}) {
+    EXPECT_EQ(trial.right, kTrialRightMin);
+    EXPECT_EQ(trial.asked, kTrialRightMin) << "the rest can't change it";
+    EXPECT_TRUE(trial.is_passed());
+  }
+  const Model small{.name = "root", .parameters = 135'000'000, .trials = *trials};
+  EXPECT_FALSE(writes_no_programs(small));
+  EXPECT_FALSE(writes_no_queries(small));
+}
+
+TEST_F(RootTrialTest, OneThatWritesQueriesIsAskedForThoseAlone) {
+  const auto trials = try_model([](const llm::Request& request) -> base::Result<std::string> {
+    return is_about_parcels(request) ? query_for(request.messages.at(1).content) : std::string("I can't.");
+  });
+  ASSERT_TRUE(trials) << trials.error().message;
+  const Model small{.name = "root", .parameters = 135'000'000, .trials = *trials};
+  EXPECT_TRUE(writes_no_programs(small));
+  EXPECT_FALSE(writes_no_queries(small));
 }
 
 TEST_F(RootTrialTest, OneThatGuessesFailsEvenWhereItIsRight) {
-  const auto questions = trial_questions(kTrialSeed);
-  const auto trial = try_model([&](const llm::Request& request) -> base::Result<std::string> {
+  auto questions = program_questions(kTrialSeed);
+  std::ranges::copy(query_questions(kTrialSeed), std::back_inserter(questions));
+  const auto trials = try_model([&](const llm::Request& request) -> base::Result<std::string> {
     for (const TrialQuestion& asked : questions) {
-      if (request.messages.at(1).content.find(asked.question) != std::string::npos)
-        return "FINAL(" + asked.answer + ")";
+      if (request.messages.at(1).content.find(asked.question) == std::string::npos) continue;
+      return is_about_parcels(request) ? "SELECT '" + asked.answer + "'" : "FINAL(" + asked.answer + ")";
     }
     return std::string("FINAL(1)");
   });
-  ASSERT_TRUE(trial) << trial.error().message;
-  EXPECT_EQ(trial->right, 0);
-  EXPECT_EQ(trial->asked, kTrialQuestions - kTrialRightMin + 1);
-  EXPECT_THAT(told_.at(0), HasSubstr("question 1 of 10, mentions: no code gave its answer"));
-  const Model large{.name = "big", .parameters = 8'000'000'000, .trial = *trial};
+  ASSERT_TRUE(trials) << trials.error().message;
+  EXPECT_EQ(trials->programs.right, 0);
+  EXPECT_EQ(trials->queries.right, 0);
+  EXPECT_EQ(trials->programs.asked, kTrialQuestions - kTrialRightMin + 1);
+  EXPECT_THAT(told_,
+              testing::Contains(HasSubstr("programs: question 1 of 10, mentions: no code gave its answer")));
+  EXPECT_THAT(told_.at(0), HasSubstr("queries: question 1 of 10, all but: "));
+  const Model large{.name = "big", .parameters = 8'000'000'000, .trials = *trials};
   EXPECT_TRUE(writes_no_programs(large));
+  EXPECT_TRUE(writes_no_queries(large));
   EXPECT_EQ(why_no_programs(large), "big wrote 0 of 4 trial programs right, and 7 of 10 are asked for");
+  EXPECT_EQ(why_no_queries(large), "big wrote 0 of 4 trial queries right, and 7 of 10 are asked for");
 }
 
 TEST_F(RootTrialTest, AModelThatIsntThereMeasuresNothing) {
@@ -82,18 +129,20 @@ TEST_F(RootTrialTest, AModelThatIsntThereMeasuresNothing) {
 }
 
 TEST_F(RootTrialTest, QuestionsAreTheSameForASeedAndTheirAnswersDiffer) {
-  const auto one = trial_questions(1), again = trial_questions(1), other = trial_questions(2);
-  ASSERT_EQ(one.size(), static_cast<std::size_t>(kTrialQuestions));
-  std::map<std::string, int> kinds;
-  int differ = 0;
-  for (std::size_t i = 0; i < one.size(); ++i) {
-    EXPECT_EQ(one[i].context, again[i].context);
-    EXPECT_EQ(one[i].answer, again[i].answer);
-    differ += one[i].answer != other[i].answer ? 1 : 0;
-    ++kinds[one[i].kind];
+  for (const auto make : {program_questions, query_questions}) {
+    const auto one = make(1), again = make(1), other = make(2);
+    ASSERT_EQ(one.size(), static_cast<std::size_t>(kTrialQuestions));
+    std::map<std::string, int> kinds;
+    int differ = 0;
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      EXPECT_EQ(one[i].context, again[i].context);
+      EXPECT_EQ(one[i].answer, again[i].answer);
+      differ += one[i].answer != other[i].answer ? 1 : 0;
+      ++kinds[one[i].kind];
+    }
+    EXPECT_EQ(kinds.size(), 5U);
+    EXPECT_GE(differ, 6);
   }
-  EXPECT_EQ(kinds.size(), 5U);
-  EXPECT_GE(differ, 7);
 }
 
 TEST_F(RootTrialTest, AnAnswerIsOneThingNotAList) {

@@ -18,17 +18,22 @@
 
 namespace pmt::rlm {
 
-/// Where nothing was measured: a root of fewer parameters isn't let write programs.
-inline constexpr std::int64_t kSmallParameters = 2'000'000'000;
+/// Where nothing was measured: a root of fewer parameters isn't let write programs, or queries.
+inline constexpr std::int64_t kProgramsParameters = 2'000'000'000, kQueriesParameters = 300'000'000;
 
 /// What root_trial.h measured, or else what its size makes us assume.
 inline bool writes_no_programs(const Model& root) {
-  if (root.trial) return !root.trial->is_passed();
-  return root.parameters > 0 && root.parameters < kSmallParameters;
+  if (root.trials) return !root.trials->programs.is_passed();
+  return root.parameters > 0 && root.parameters < kProgramsParameters;
+}
+inline bool writes_no_queries(const Model& root) {
+  if (root.trials) return !root.trials->queries.is_passed();
+  return root.parameters > 0 && root.parameters < kQueriesParameters;
 }
 
-/// Why: "... wrote 2 of 6 trial programs right, and 7 of 10 are asked".
+/// Why: "... wrote 2 of 6 trial programs right, and 7 of 10 are asked for".
 std::string why_no_programs(const Model& root);
+std::string why_no_queries(const Model& root);
 
 struct Bounds {
   int depth_max = 5;

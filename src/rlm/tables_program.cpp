@@ -26,8 +26,6 @@ using nlohmann::json;
 
 constexpr std::size_t kQuestionBytesMax = 2'000;
 constexpr std::int64_t kTableRowsMin = 4;
-/// One of 135M wrote 2 right queries of 48, one of 494M 44: the numbers of the others are worse than none.
-constexpr std::int64_t kWriterParameters = 300'000'000;
 
 /// A text is to be made, not a value found.
 bool wants_a_text(const TableQuestion& question) {
@@ -153,14 +151,13 @@ class TablesProgram {
         return told(attempt);
       }
     }
-    if (run_.root.parameters > 0 && run_.root.parameters < kWriterParameters)
+    if (writes_no_queries(run_.root))
       return refuse(
-          fmt::format(
-              "Not computed: {} is too small to write a query, and the question says more than a program "
-              "can make one of. The table {} has the columns {}.",
-              run_.root.name, table().name, column_names(table())),
-          "the root is too small to write a query");
-    outcome_.strategy["kind"] = "one query by the root model";
+          fmt::format("Not computed: the question says more than a program can make a query of, and "
+                      "{}. The table {} has the columns {}.",
+                      why_no_queries(run_.root), table().name, column_names(table())),
+          "the root writes no queries");
+    outcome_.strategy["kind"] = kQueryByRoot;
     QueryWriter writer(run_, question_, linked_, table());
     TRY_ASSIGN(const std::string sample, sample_card());
     TRY_ASSIGN(Written written, writer.first(sample));

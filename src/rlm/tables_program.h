@@ -13,6 +13,9 @@
 
 namespace pmt::rlm {
 
+/// `context_strategy.kind` where the root wrote the query.
+inline constexpr const char* kQueryByRoot = "one query by the root model";
+
 /// None: the context is no table, or the question asks for something else than its rows.
 base::Result<std::optional<Outcome>> answer_from_tables(Run& run, const std::string& question,
                                                         const std::string& context);

@@ -1,5 +1,5 @@
 // permutation calibrate MODEL: makes the model's calibration ahead of the first compressed request; with --programs, tries
-// whether it writes programs.
+// whether it writes programs and queries.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -82,15 +82,15 @@ base::Status calibrate(const CalibrateCommand& command) {
   return {};
 }
 
-/// The other thing that is measured of a model once: whether it writes programs that `rlm` can rely on.
+/// The other thing that is measured of a model once: whether it writes programs and queries that `rlm` can rely on.
 base::Status try_programs(const CalibrateCommand& command) {
   TRY_ASSIGN(inference::LocalModelOptions options, resolve_spec(command.model));
   const bool elsewhere = !command.output.empty();
   const std::string path = elsewhere ? command.output : trial_path(options.path);
   const std::string name = options.name, file = options.path;
   std::error_code none;
-  auto trial = command.again || elsewhere ? std::nullopt : known_trial(file);
-  if (trial) {
+  auto trials = command.again || elsewhere ? std::nullopt : known_trials(file);
+  if (trials) {
     tell("{} was tried already{}: --again tries it anew\n", name,
          std::filesystem::exists(path, none) ? "" : ", and its record comes with the product");
   } else {
@@ -100,23 +100,32 @@ base::Status try_programs(const CalibrateCommand& command) {
     TRY_ASSIGN(const auto local, engine::LocalEngine::open({.models = {std::move(options)}}, clock));
     const auto root =
         rlm_model(local->models()[0].completer(), name, local->models()[0].model.get(), nullptr);
-    TRY_ASSIGN(trial, rlm::try_root(root, *sandbox, clock,
-                                    {.on_progress = [](const std::string& text) { tell("{}\n", text); }}));
-    TRY(save_trial(*trial, name, file, path));
+    TRY_ASSIGN(trials, rlm::try_root(root, *sandbox, clock,
+                                     {.on_progress = [](const std::string& text) { tell("{}\n", text); }}));
+    TRY(save_trials(*trials, name, file, path));
   }
   const bool is_kept = std::filesystem::exists(path, none);  // else it is one of ours, in the binary
   if (command.json) {
+    const auto counted = [](const rlm::RootTrial& trial) {
+      return nlohmann::json{{"asked", trial.asked}, {"right", trial.right}};
+    };
     const nlohmann::json told = {{"model", name},
                                  {"path", is_kept ? nlohmann::json(path) : nullptr},
-                                 {"asked", trial->asked},
-                                 {"right", trial->right},
-                                 {"writes_programs", trial->is_passed()}};
+                                 {"programs", counted(trials->programs)},
+                                 {"queries", counted(trials->queries)},
+                                 {"writes_programs", trials->programs.is_passed()},
+                                 {"writes_queries", trials->queries.is_passed()}};
     fmt::print("{}\n", told.dump(2));
   } else {
     if (is_kept) fmt::print("{}\n", path);
-    tell("{} of {} trial programs right, {} of {} asked for: as the root of `rlm`, {}\n", trial->right,
-         trial->asked, rlm::kTrialRightMin, rlm::kTrialQuestions,
-         trial->is_passed() ? "it writes its own programs" : "it is used with programs of ours");
+    const auto tell_of = [](const rlm::RootTrial& trial, const char* what, const char* passed,
+                            const char* failed) {
+      tell("{} of {} trial {} right, {} of {} asked for: as the root of `rlm`, {}\n", trial.right,
+           trial.asked, what, rlm::kTrialRightMin, rlm::kTrialQuestions, trial.is_passed() ? passed : failed);
+    };
+    tell_of(trials->programs, "programs", "it writes its own programs", "it is used with programs of ours");
+    tell_of(trials->queries, "queries", "it is asked for queries about records",
+            "it isn't asked for queries about records");
   }
   return {};
 }
@@ -135,7 +144,8 @@ void add_calibrate(CLI::App& root, Command& chosen) {
   sub->add_option("--threads", command->threads, "Default: all cores");
   sub->add_flag(
       "--programs", command->programs,
-      "Measure instead whether it writes programs that `rlm` can rely on: ten questions, in minutes");
+      "Measure instead whether it writes programs, and queries about records, that `rlm` can rely on: ten "
+      "questions of each, in minutes");
   sub->add_flag("--again", command->again, "Also where there is one");
   sub->add_flag("--json", command->json, "What was made as one JSON object");
   add_examples(*sub, {"permutation calibrate qwen2.5-coder-1.5b-instruct",

@@ -74,7 +74,7 @@ rlm::Model rlm_model(llm::Completer& completer, const std::string& name, const i
     model.tokenizer = local;
     model.context_tokens = local->info().context_tokens;
     model.parameters = local->info().parameters;
-    model.trial = known_trial(local->info().path);
+    model.trials = known_trials(local->info().path);
     model.check_form = [](const llm::Request& request) -> base::Status {
       TRY(inference::structured_output(request));
       return {};

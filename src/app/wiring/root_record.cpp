@@ -25,16 +25,27 @@ extern const std::size_t k_files_count;
 namespace {
 
 /// A trial of other questions says nothing about these.
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
 
-std::optional<rlm::RootTrial> read_record(std::string_view text, const std::string& fingerprint) {
-  const auto record = base::parse_json(text);
-  if (!record) return std::nullopt;
-  const auto asked = base::integer_at(*record, "asked"), right = base::integer_at(*record, "right");
-  if (base::integer_at(*record, "trial") != kVersion || base::text_at(*record, "fingerprint") != fingerprint)
-    return std::nullopt;
+std::optional<rlm::RootTrial> read_trial(const nlohmann::json& record, const char* what) {
+  const auto& trial = base::at(record, what);
+  const auto asked = base::integer_at(trial, "asked"), right = base::integer_at(trial, "right");
   if (!asked || !right || *right < 0 || *right > *asked || *asked > rlm::kTrialQuestions) return std::nullopt;
   return rlm::RootTrial{.asked = static_cast<int>(*asked), .right = static_cast<int>(*right)};
+}
+
+nlohmann::ordered_json to_json(const rlm::RootTrial& trial) {
+  return {{"asked", trial.asked}, {"right", trial.right}};
+}
+
+std::optional<rlm::RootTrials> read_record(std::string_view text, const std::string& fingerprint) {
+  const auto record = base::parse_json(text);
+  if (!record) return std::nullopt;
+  if (base::integer_at(*record, "trial") != kVersion || base::text_at(*record, "fingerprint") != fingerprint)
+    return std::nullopt;
+  const auto programs = read_trial(*record, "programs"), queries = read_trial(*record, "queries");
+  if (!programs || !queries) return std::nullopt;
+  return rlm::RootTrials{.programs = *programs, .queries = *queries};
 }
 
 }  // namespace
@@ -43,7 +54,7 @@ std::string trial_path(const std::string& model_path) {
   return engine::calibration_path(model_path).replace_extension(".programs.json").string();
 }
 
-std::optional<rlm::RootTrial> known_trial(const std::string& model_path) {
+std::optional<rlm::RootTrials> known_trials(const std::string& model_path) {
   const std::string kept = trial_path(model_path);
   std::error_code none;
   const bool is_kept = std::filesystem::exists(kept, none);
@@ -60,14 +71,14 @@ std::optional<rlm::RootTrial> known_trial(const std::string& model_path) {
   return std::nullopt;
 }
 
-base::Status save_trial(const rlm::RootTrial& trial, const std::string& model_name,
-                        const std::string& model_path, const std::string& to) {
+base::Status save_trials(const rlm::RootTrials& trials, const std::string& model_name,
+                         const std::string& model_path, const std::string& to) {
   TRY_ASSIGN(const auto fingerprint, base::fingerprint_of_file(model_path));
   const nlohmann::ordered_json record = {{"trial", kVersion},
                                          {"model", model_name},
                                          {"fingerprint", fingerprint.hex()},
-                                         {"asked", trial.asked},
-                                         {"right", trial.right}};
+                                         {"programs", to_json(trials.programs)},
+                                         {"queries", to_json(trials.queries)}};
   std::error_code made;
   std::filesystem::create_directories(std::filesystem::path(to).parent_path(), made);
   return base::replace_file(to, record.dump(2) + "\n");

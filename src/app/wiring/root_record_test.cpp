@@ -35,29 +35,34 @@ class RootRecord : public testing::Test {
 };
 
 TEST_F(RootRecord, IsReadBackForTheSameBytesOnly) {
-  EXPECT_FALSE(known_trial(model_));
-  ASSERT_TRUE(save_trial({.asked = 8, .right = 7}, "mine", model_, trial_path(model_)));
-  const auto known = known_trial(model_);
+  EXPECT_FALSE(known_trials(model_));
+  ASSERT_TRUE(save_trials({.programs = {.asked = 8, .right = 7}, .queries = {.asked = 9, .right = 6}}, "mine",
+                          model_, trial_path(model_)));
+  const auto known = known_trials(model_);
   ASSERT_TRUE(known);
-  EXPECT_EQ(known->asked, 8);
-  EXPECT_EQ(known->right, 7);
+  EXPECT_EQ(known->programs.asked, 8);
+  EXPECT_EQ(known->programs.right, 7);
+  EXPECT_EQ(known->queries.asked, 9);
+  EXPECT_EQ(known->queries.right, 6);
   file("model.gguf", "some weighty");  // as long, and another
-  EXPECT_FALSE(known_trial(model_));
+  EXPECT_FALSE(known_trials(model_));
 }
 
 TEST_F(RootRecord, ADamagedOneIsNone) {
-  ASSERT_TRUE(save_trial({.asked = 8, .right = 7}, "mine", model_, trial_path(model_)));
+  ASSERT_TRUE(save_trials({.programs = {.asked = 8, .right = 7}, .queries = {.asked = 9, .right = 6}}, "mine",
+                          model_, trial_path(model_)));
   std::ifstream in(trial_path(model_));
   const std::string good{std::istreambuf_iterator<char>(in), {}};
   for (const auto& [from, to] : {std::pair{"\"right\": 7", "\"right\": 9"},
                                  {"\"right\": 7", "\"right\": \"7\""},
                                  {"\"asked\": 8", "\"asked\": 80"},
-                                 {"\"trial\": 1", "\"trial\": 2"},
+                                 {"\"trial\": 2", "\"trial\": 1"},
+                                 {"\"queries\"", "\"others\""},
                                  {"{", "["}}) {
     std::string text = good;
     text.replace(text.find(from), std::string(from).size(), to);
     std::ofstream(trial_path(model_)) << text;
-    EXPECT_FALSE(known_trial(model_)) << text;
+    EXPECT_FALSE(known_trials(model_)) << text;
   }
 }
 
