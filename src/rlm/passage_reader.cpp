@@ -15,6 +15,7 @@ namespace pmt::rlm {
 namespace {
 
 constexpr int kQuoteTokensMax = 160;
+constexpr double kSentenceHeldMin = 0.5;  // share_held() of a sentence that a small model answers from
 constexpr std::string_view kNotInText = "Not in the text";
 
 constexpr char kReader[] =
@@ -91,6 +92,21 @@ Span quote_in(std::string_view passage, const Span& quote, const ProseQuestion& 
   if (std::ranges::any_of(asked, [&](const std::string& word) { return held.contains(word); })) return quote;
   const Span sentence = sentence_around(passage, quote.begin);
   return {.begin = sentence.begin, .end = std::max(sentence.end, quote.end)};
+}
+
+/// Why an answer that a sentence has the words of is none; "": nothing speaks against it. A small model answers whatever it is
+/// asked, with a word of the sentences that it was shown.
+std::string doubt(const ProseQuestion& question, const std::string& answer, const Evidence& sentence,
+                  const Ranked& found, std::string_view passage, std::size_t passage_begin) {
+  std::set<std::string> names;
+  for (const auto& name : question.names) names.insert(name.begin(), name.end());
+  const Span span{.begin = sentence.span.begin - passage_begin, .end = sentence.span.end - passage_begin};
+  if (!fits_question(question, answer)) return "the answer is no number, and one is asked for";
+  if (!about_what_is_named(passage, span, answer, question))
+    return "the sentence is not about what the question names";
+  if (share_held(found, names, sentence.text) < kSentenceHeldMin)
+    return "the sentence has less than half of what the question asks by";
+  return {};
 }
 
 /// What the caller's domains were taught answers it, whatever the text says: nobody looks for a quote of it.
@@ -187,13 +203,14 @@ base::Result<Reading> PassageReader::read_sentences(const ProseQuestion& questio
     if (told.empty() ||
         !std::ranges::all_of(told, [&](const std::string& word) { return words.contains(word); }))
       continue;
-    reading.answer = base::trimmed(answer.text);
+    const auto passage = std::ranges::find_if(
+        read, [&](const Found& f) { return f.begin <= one.span.begin && one.span.end <= f.end; });
+    if (passage == read.end()) continue;
+    reading.passage = {.begin = passage->begin, .end = passage->end};
     reading.quote = one.span;
-    reading.why_not.clear();
-    for (const Found& passage : read) {
-      if (passage.begin <= one.span.begin && one.span.end <= passage.end)
-        reading.passage = {.begin = passage.begin, .end = passage.end};
-    }
+    reading.why_not = doubt(question, answer.text, one, found, passages_.text_of(*passage), passage->begin);
+    if (!reading.why_not.empty()) continue;
+    reading.answer = base::trimmed(answer.text);
     break;
   }
   return reading;

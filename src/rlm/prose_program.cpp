@@ -227,9 +227,13 @@ class ProseProgram {
   }
 
   base::Result<std::string> find_by_part(const ProseQuestion& question, int hops) {
-    if (!PassageReader::can_quote(run_.root)) return std::string();
-    run_.on_progress(fmt::format("{} looks for a part of the question", run_.root.name));
-    TRY_ASSIGN(const Part part, part_of(run_, question.text, question.known));
+    Part part;
+    if (PassageReader::can_quote(run_.root)) {
+      run_.on_progress(fmt::format("{} looks for a part of the question", run_.root.name));
+      TRY_ASSIGN(part, part_of(run_, question.text, question.known));
+    } else if (question.known.empty()) {
+      part.question = described_part(question.text);
+    }
     step("part", {{"question", question.text}, {"part", part.question}, {"said", part.response}});
     add_iteration({.prompt = part.prompt,
                    .response = part.response,
@@ -240,8 +244,9 @@ class ProseProgram {
     if (part.question.empty()) return std::string();
     const std::size_t quotes = outcome_.strategy["quotes"].size();
     // A part of a part is looked for only once.
-    TRY_ASSIGN(const std::string known, find(prose_question(part.question), hops + 1));
+    TRY_ASSIGN(std::string known, find(prose_question(part.question), hops + 1));
     if (known.empty()) return std::string();
+    if (!PassageReader::can_quote(run_.leaf)) known = name_told(known, part.question);
     TRY_ASSIGN(std::string answer, find(with_known(question, part.question, known), hops + 1));
     json& told = outcome_.strategy["quotes"];
     while (answer.empty() && told.size() > quotes) told.erase(told.size() - 1);

@@ -247,6 +247,49 @@ TEST_F(ProseProgramTest, ATinyReaderIsGivenSentences) {
               StartsWith("Not in the text: "));
 }
 
+TEST_F(ProseProgramTest, ATinyReaderFindsWhatIsDescribedByAName) {
+  parameters_ = 494'000'000;
+  EXPECT_THAT(ask("In which year was the captain of the Marigold born?",
+                  {"I don't know.", "The captain of the Marigold is Ada Quill.", "She was born in 1871."}),
+              AllOf(StartsWith("She was born in 1871.\n"), HasSubstr("In 1871 Ada  Quill was born"),
+                    HasSubstr("The captain of the Marigold is Ada Quill")));
+  EXPECT_THAT(said_to(2), HasSubstr("In which year was Ada Quill born?"));
+}
+
+/// It answers whatever it is asked; its words stand in the sentences that it was shown.
+TEST_F(ProseProgramTest, ATinyReaderInventsNothing) {
+  parameters_ = 494'000'000;
+  for (const auto& [question, said] :
+       {std::pair{"How tall is the captain of the Marigold?", "Ada Quill, who came from the north."},
+        {"What is the name of the dog of Ada Quill?", "The dog of Ada Quill is the mill."},
+        {"Which instrument does Ada Quill play?", "Ada Quill was born in a mill."},
+        {"What did Tom Vane sell?", "Nothing was seen."},
+        {"Who is the captain of the Marigold?", "The captain of the Marigold."}}) {
+    EXPECT_THAT(ask(question, {said}), StartsWith("Not in the text: ")) << question;
+    EXPECT_THAT(quotes(), IsEmpty());
+  }
+}
+
+TEST(ProseQuestion, TellsWhatCanBeItsAnswer) {
+  const auto fits = [](const char* question, const char* answer) {
+    return fits_question(prose_question(question), answer);
+  };
+  EXPECT_TRUE(fits("How tall is the mill?", "40 m"));
+  EXPECT_TRUE(fits("How many keys are there?", "There are twelve of them."));
+  EXPECT_TRUE(fits("How many keys are there?", "None."));
+  EXPECT_TRUE(fits("In which year was she born?", "1871"));
+  EXPECT_TRUE(fits("How did she travel?", "by boat"));
+  EXPECT_FALSE(fits("How tall is the mill?", "It is in Oslo."));
+  EXPECT_FALSE(fits("In which year was she born?", "in a mill"));
+}
+
+TEST(ProseQuestion, TheNameInASentence) {
+  const char* asked = "Who is the keeper of the mill in Oslo?";
+  EXPECT_EQ(name_told("The keeper of the mill in Oslo is called Mirna Talbot.", asked), "Mirna Talbot");
+  EXPECT_EQ(name_told("Mirna Talbot keeps it.", asked), "Mirna Talbot");
+  EXPECT_EQ(name_told("a man from the north", asked), "a man from the north");
+}
+
 TEST(ProseQuestion, WhatIsDescribedBySomethingNamedIsAPart) {
   EXPECT_EQ(described_part("In which year was the keeper of the printing house in Cadiz born?"),
             "Who is the keeper of the printing house in Cadiz?");

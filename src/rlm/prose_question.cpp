@@ -1,13 +1,16 @@
 #include "rlm/prose_question.h"
 
 #include <algorithm>
+#include <cctype>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include "rlm/evidence.h"
 #include "rlm/tables/table_question.h"
+#include "text/numbers.h"
 #include "text/stop_words.h"
+#include "text/words.h"
 
 namespace pmt::rlm {
 namespace {
@@ -109,6 +112,38 @@ std::string absent_name(const ProseQuestion& question, const Ranked& found) {
       return joined(name);
   }
   return {};
+}
+
+bool fits_question(const ProseQuestion& question, std::string_view answer) {
+  static const std::set<std::string> kMeasured = {"many", "much", "tall", "old",  "long",  "far",  "high",
+                                                  "deep", "wide", "big",  "fast", "heavy", "large"};
+  static const std::set<std::string> kNone = {"no", "none", "nobody", "nothing"};
+  const std::vector<text::Word> asked = text::words_of(question.text, {.parts = true});
+  bool number = question.kind == "year";
+  for (std::size_t i = 0; i + 1 < asked.size(); ++i)
+    number = number || (asked[i].folded == "how" && kMeasured.contains(asked[i + 1].folded));
+  if (!number) return true;
+  const std::vector<text::Word> said = text::words_of(answer, {.parts = true});
+  for (std::size_t i = 0; i < said.size(); ++i) {
+    if (text::number_at(said, i) || kNone.contains(said[i].folded)) return true;
+  }
+  return false;
+}
+
+std::string name_told(const std::string& answer, const std::string& question) {
+  const std::set<std::string> asked = word_set(question);
+  const TableQuestion said(answer);
+  std::string name;
+  for (const QuestionWord& word : said.words()) {
+    const bool capital =
+        !word.written.empty() && std::isupper(static_cast<unsigned char>(word.written[0])) != 0;
+    const std::vector<std::string> words = capital ? content_words(word.written) : std::vector<std::string>();
+    const bool told = !words.empty() &&
+                      std::ranges::none_of(words, [&](const std::string& w) { return asked.contains(w); });
+    if (!told && !name.empty()) break;
+    if (told) name += (name.empty() ? "" : " ") + word.written;
+  }
+  return name.empty() ? answer : name;
 }
 
 std::string described_part(const std::string& question) {

@@ -30,6 +30,12 @@ bool names_one_of(const ProseQuestion& question, std::string_view text);
 /// A name none of whose words stand in any passage, as it is written; "": all stand somewhere.
 std::string absent_name(const ProseQuestion& question, const Ranked& found);
 
+/// Whether what is said can be what is asked: a question of how tall, how many or in which year wants a number.
+bool fits_question(const ProseQuestion& question, std::string_view answer);
+/// The name that an answer in a whole sentence tells: the first that the question doesn't have; the answer itself where
+/// there is none.
+std::string name_told(const std::string& answer, const std::string& question);
+
 /// The words that a question asks by: words_of() without those that are in every question.
 std::vector<std::string> content_words(std::string_view text);
 /// The question for what is described by something named, as "the keeper of the mill in Oslo" is in "In
