@@ -10,15 +10,15 @@
 // are what the answer's report says. Dollars are of --student-usd and --teacher-usd, a million tokens in
 // and out.
 //
-// First each model answers everything. From one half of a set the threshold is chosen (routing_fit.h: the
-// lowest that keeps the target in --sure of the resampled halves), and the other half is asked with it, and
-// the other way round: the row `router` is of questions that its threshold wasn't chosen by. `escalate N%`:
+// First each model answers everything. Then each fifth of a set is asked with the threshold that the other four
+// choose (routing_fit.h: the lowest that keeps the target in --sure of the resampled questions): the row `router`
+// is of questions that their threshold wasn't chosen by. `escalate N%`:
 // computed from both models' answers, with the N% where the student is least sure put to the teacher. The
 // line: what a random share of the questions would give for the same dollars. Intervals are at 95%:
 // Wilson's, or of a paired bootstrap.
 //
 // Reliability: the student's confidence in fifths, beside the share that it had right and what isotonic
-// regression of the other half says.
+// regression of the other fifths of the questions says.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -150,24 +150,25 @@ std::vector<Asked> ask_all(const Settings& set, double confidence_min,
   return out;
 }
 
-/// Has each half asked with the other half's threshold, and tells of the set.
+/// Has each part asked with the threshold of the others, and tells of the set.
 void ask_routed(const Settings& set, const std::vector<RoutingQuestion>& questions, RoutedSet routed_set,
                 RoutingJudge& judge, Result& result) {
   routed_set.router.resize(questions.size());
   int differ = 0;
-  for (std::size_t half = 0; half < 2; ++half) {
+  for (std::size_t part = 0; part < kRoutedParts && part < questions.size(); ++part) {
     std::vector<BothAnswers> other;
     std::vector<RoutingQuestion> mine;
     for (std::size_t i = 0; i < questions.size(); ++i) {
-      if (i % 2 == half) mine.push_back(questions[i]);
-      if (i % 2 != half) other.push_back(routed_set.both[i]);
+      if (i % kRoutedParts == part) mine.push_back(questions[i]);
+      if (i % kRoutedParts != part) other.push_back(routed_set.both[i]);
     }
     const double threshold = threshold_for(other, set.keep, set.sure, set.seed);
     routed_set.thresholds.push_back(std::round(1e3 * threshold) / 1e3);
     const std::vector<Asked> asked = ask_all(set, threshold, mine, judge);
     for (std::size_t i = 0; i < asked.size(); ++i) {
-      const RoutedAnswer& answer = routed_set.router[2 * i + half] = asked[i].answer;
-      const RoutedAnswer computed = routed(routed_set.both[2 * i + half], threshold);
+      const std::size_t at = kRoutedParts * i + part;
+      const RoutedAnswer& answer = routed_set.router[at] = asked[i].answer;
+      const RoutedAnswer computed = routed(routed_set.both[at], threshold);
       differ += computed.right != answer.right || computed.by_teacher != answer.by_teacher ? 1 : 0;
     }
   }

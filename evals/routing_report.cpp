@@ -134,17 +134,23 @@ class SetReport {
                               .holds = kept >= set_.keep && at.asked <= 0.5});
   }
 
-  /// Each half calibrated by the other.
+  /// Each part calibrated by the others.
   void add_reliability(Result& result) const {
-    std::vector<Judged> stated, calibrated, halves[2];
-    for (std::size_t i = 0; i < set_.both.size(); ++i)
-      halves[i % 2].emplace_back(set_.both[i].confidence, set_.both[i].student.right);
-    const Reliability by[2] = {Reliability(halves[1]), Reliability(halves[0])};
+    std::vector<Judged> stated, calibrated;
+    std::vector<Reliability> by;
+    for (std::size_t part = 0; part < kRoutedParts; ++part) {
+      std::vector<Judged> others;
+      for (std::size_t i = 0; i < set_.both.size(); ++i) {
+        if (i % kRoutedParts != part)
+          others.emplace_back(set_.both[i].confidence, set_.both[i].student.right);
+      }
+      by.emplace_back(std::move(others));
+    }
     std::vector<std::size_t> sorted = all_;
     std::ranges::sort(sorted, {}, [&](std::size_t i) { return set_.both[i].confidence; });
     for (const std::size_t i : sorted) {
       stated.emplace_back(set_.both[i].confidence, set_.both[i].student.right);
-      calibrated.emplace_back(by[i % 2].at(set_.both[i].confidence), set_.both[i].student.right);
+      calibrated.emplace_back(by[i % kRoutedParts].at(set_.both[i].confidence), set_.both[i].student.right);
     }
     constexpr std::size_t kBins = 5;
     for (std::size_t bin = 0; bin < kBins; ++bin) {

@@ -3,6 +3,7 @@
 // Cost: some seconds of resampling for 10,000 questions.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -11,12 +12,16 @@
 
 namespace pmt::evals {
 
+/// Of a set's questions, by turns: what is told of one part is chosen by the others.
+inline constexpr std::size_t kRoutedParts = 5;
+
 struct RoutedSet {
   std::string name;
-  std::vector<BothAnswers> both;     // of each question
-  std::vector<RoutedAnswer> router;  // as the server answered them, each half with the other one's threshold
-  std::vector<double> thresholds;    // of the two halves
-  double keep = 0.95;                // the target
+  std::vector<BothAnswers> both;  // of each question
+  std::vector<RoutedAnswer>
+      router;                      // as the server answered them, each part with the threshold of the others
+  std::vector<double> thresholds;  // of the parts
+  double keep = 0.95;              // the target
   unsigned seed = 1;
 };
 
