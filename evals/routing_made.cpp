@@ -62,6 +62,8 @@ struct Task {
   std::string what, reference, tries;
 };
 
+constexpr int kListKinds = 9, kTextKinds = 9, kNumberKinds = 6;
+
 constexpr char kLists[] =
     "[[], [3], [4, 9, 12, 7, 30, 15, 8], [-6, 0, 5, 5, 21, 14], [2, 2, 2, 11, 10, 40, 33, 18]]";
 constexpr char kTexts[] =
@@ -69,7 +71,7 @@ constexpr char kTexts[] =
 
 Task list_task(int kind, Draw& draw) {
   const int k = draw(2, 6);
-  switch (kind % 6) {
+  switch (kind) {
     case 0:
       return {
           fmt::format("takes a list xs of integers and returns the sum of those that are divisible by {}", k),
@@ -96,6 +98,24 @@ Task list_task(int kind, Draw& draw) {
     case 4:
       return {fmt::format("takes a list xs and returns it rotated to the left by {} places", k),
               fmt::format("(xs[{0} % len(xs):] + xs[:{0} % len(xs)]) if xs else []", k), kLists};
+    case 5:
+      return {fmt::format(
+                  "takes a list xs of integers and returns the list of the sums of each {} neighbours in a "
+                  "row, from left to right",
+                  k),
+              fmt::format("[sum(xs[i:i + {0}]) for i in range(len(xs) - {0} + 1)]", k), kLists};
+    case 6:
+      return {
+          fmt::format("takes a list xs of integers and returns it with every number that is divisible by {} "
+                      "replaced by 0",
+                      k),
+          fmt::format("[0 if x % {} == 0 else x for x in xs]", k), kLists};
+    case 7:
+      return {fmt::format(
+                  "takes a list xs and returns a list of lists: xs cut into pieces of {} elements, the last "
+                  "one possibly shorter",
+                  k),
+              fmt::format("[xs[i:i + {0}] for i in range(0, len(xs), {0})]", k), kLists};
     default:
       return {
           fmt::format(
@@ -109,7 +129,7 @@ Task list_task(int kind, Draw& draw) {
 Task text_task(int kind, Draw& draw) {
   const int k = draw(2, 6);
   const std::string letter = draw.letter();
-  switch (kind % 6) {
+  switch (kind) {
     case 0:
       return {
           fmt::format(
@@ -131,6 +151,25 @@ Task text_task(int kind, Draw& draw) {
     case 4:
       return {"takes a string xs and returns whether it reads the same backwards, case and spaces apart",
               "(lambda s: s == s[::-1])(xs.lower().replace(' ', ''))", kTexts};
+    case 5:
+      return {
+          fmt::format(
+              "takes a string xs and returns it with every {}-th character, counted from 1, in upper case "
+              "and all others as they are",
+              k),
+          fmt::format("''.join(c.upper() if i % {} == 0 else c for i, c in enumerate(xs, 1))", k), kTexts};
+    case 6:
+      return {
+          fmt::format(
+              "takes a string xs and returns the position of the second '{}' in it, counted from 0, or -1 "
+              "if there are fewer than two",
+              letter),
+          fmt::format("xs.find('{0}', xs.find('{0}') + 1) if '{0}' in xs else -1", letter), kTexts};
+    case 7:
+      return {
+          "takes a string xs and returns its longest word, the first of them if several are as long, and an empty "
+          "string if there is none",
+          "max(xs.split(), key=len, default='')", kTexts};
     default:
       return {
           fmt::format(
@@ -145,7 +184,7 @@ Task text_task(int kind, Draw& draw) {
 Task number_task(int kind, Draw& draw) {
   const int k = draw(2, 9);
   constexpr char kNumbers[] = "[0, 1, 2, 7, 10, 36, 97, 100, 255]";
-  switch (kind % 4) {
+  switch (kind) {
     case 0:
       return {
           fmt::format(
@@ -162,6 +201,19 @@ Task number_task(int kind, Draw& draw) {
     case 2:
       return {"takes an integer xs of 0 or more and returns whether it is a prime number",
               "xs > 1 and all(xs % i for i in range(2, xs))", kNumbers};
+    case 3:
+      return {
+          fmt::format(
+              "takes an integer xs of 0 or more and returns the smallest multiple of {} that is larger than "
+              "xs",
+              k),
+          fmt::format("(xs // {0} + 1) * {0}", k), kNumbers};
+    case 4:
+      return {
+          fmt::format("takes an integer xs of 0 or more and returns how many of the numbers from 1 to xs, xs "
+                      "included, end with the digit {}",
+                      k),
+          fmt::format("sum(i % 10 == {} for i in range(1, xs + 1))", k), kNumbers};
     default:
       return {fmt::format(
                   "takes an integer xs of 0 or more and returns the sum of its decimal digits times {}", k),
@@ -185,10 +237,10 @@ std::vector<RoutingQuestion> arithmetic_questions(int n, unsigned seed) {
 std::vector<RoutingQuestion> code_questions(int n, unsigned seed) {
   Draw draw(seed);
   return different(n, [&](int) {
-    const int kind = draw(0, 15);
-    const Task task = kind < 6    ? list_task(kind, draw)
-                      : kind < 12 ? text_task(kind - 6, draw)
-                                  : number_task(kind - 12, draw);
+    const int kind = draw(0, kListKinds + kTextKinds + kNumberKinds - 1);
+    const Task task = kind < kListKinds                ? list_task(kind, draw)
+                      : kind < kListKinds + kTextKinds ? text_task(kind - kListKinds, draw)
+                                                       : number_task(kind - kListKinds - kTextKinds, draw);
     return RoutingQuestion{
         .set = "code",
         .text = fmt::format("Write a Python function f(xs) that {}. Give the code alone, without comments.",
