@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -140,6 +141,8 @@ std::string QueryWriter::complaint(const std::string& sql) const {
       missing += fmt::format("{}{}", missing.empty() ? "" : " and ", part_condition(part));
   }
   std::string out = missing.empty() ? says_again(sql) : fmt::format("It must use {}.", missing);
+  if (const std::string several = takes_for_several(sql); !several.empty())
+    out += (out.empty() ? "" : " ") + several;
   if (ranks() && lower.find("order by") == std::string::npos && lower.find("max(") == std::string::npos &&
       lower.find("min(") == std::string::npos)
     out += fmt::format("{}It must end with GROUP BY, ORDER BY what is compared, DESC or ASC, and LIMIT 1.",
@@ -156,6 +159,31 @@ std::string QueryWriter::complaint(const std::string& sql) const {
 std::string QueryWriter::part_condition(const ValueLink& part) const {
   return fmt::format("{} LIKE {}", table_.columns[part.column].name,
                      sql_literal("%" + part.value + "%", TableColumn{}));
+}
+
+/// "status = 500 AND bytes = 500": the question says 500 once.
+std::string QueryWriter::takes_for_several(const std::string& sql) const {
+  if (text::lower(sql).find(" or ") != std::string::npos) return {};
+  for (const ValueLink& link : linked_.links) {
+    std::vector<const ValueLink*> taken;
+    for (const ValueLink& other : linked_.links) {
+      const TableColumn& column = table_.columns[other.column];
+      if (other.words.begin == link.words.begin && other.words.end == link.words.end &&
+          comparison_at(sql, column.name, sql_literal(other.value, column)).first != std::string::npos)
+        taken.push_back(&other);
+    }
+    if (taken.size() < 2) continue;
+    std::ranges::stable_sort(taken, std::greater(), &ValueLink::rows);
+    std::string conditions;
+    for (const ValueLink* one : taken) {
+      const TableColumn& column = table_.columns[one->column];
+      conditions += fmt::format("{}{} = {}", conditions.empty() ? "" : " or ", column.name,
+                                sql_literal(one->value, column));
+    }
+    return fmt::format("The question says \"{}\" once, of one column: use {}, not several of them.",
+                       question_.written(link.words), conditions);
+  }
+  return {};
 }
 
 /// "SELECT code ... WHERE code = 'SEK'": nothing is told by that.

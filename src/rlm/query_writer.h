@@ -41,6 +41,7 @@ class QueryWriter {
   base::Result<Written> ask_query();
   bool ranks() const;
   std::string part_condition(const ValueLink& part) const;
+  std::string takes_for_several(const std::string& sql) const;
   std::string says_again(const std::string& sql) const;
 
   Run& run_;

@@ -46,6 +46,36 @@ TEST_F(TablesProgramTest, TheRootWritesOneQueryByAGrammar) {
   EXPECT_EQ(engine_.at("context_strategy").at("rows_matched"), 20);
 }
 
+/// 500 is one of few values of two columns, and a measure is 500 once.
+std::string requests_csv(int level) {
+  std::string csv = "user,status,level,ms\n";
+  for (int i = 0; i < 240; ++i)
+    csv += std::string(i % 2 == 0 ? "anna" : "bruno") + (i % 3 == 0 ? ",500," : ",200,") +
+           std::to_string(i % 5 == 0 ? level : 100) + "," + std::to_string(i == 77 ? 500 : 300 + i % 100) +
+           "\n";
+  return csv;
+}
+
+TEST_F(TablesProgramTest, AMeasureThatHappensToBeAsLargeIsNotMeant) {
+  EXPECT_THAT(ask("How often did bruno get a 500?", {}, requests_csv(300)),
+              StartsWith("40 (COUNT(*) where user = 'bruno' AND status = 500"));
+}
+
+TEST_F(TablesProgramTest, OneValueOfSeveralColumnsIsMeantOfOne) {
+  const std::string csv = requests_csv(500);
+  EXPECT_THAT(ask("How often did bruno get a surprising 500?",
+                  {"SELECT COUNT(*) FROM records WHERE user = 'bruno' AND status = 500 AND level = 500",
+                   "SELECT COUNT(*) FROM records WHERE user = 'bruno' AND status = 500"},
+                  csv),
+              StartsWith("40 (COUNT(*) where user = 'bruno' AND status = 500; 40 of 240 rows"));
+  EXPECT_THAT(said_to(1),
+              HasSubstr("The question says \"500\" once, of one column: use status = 500 or level = 500"));
+  EXPECT_THAT(ask("How often did bruno get a surprising 500?",
+                  {"SELECT COUNT(*) FROM records WHERE user = 'bruno' AND level = 500"}, csv),
+              StartsWith("24 ("));
+  EXPECT_EQ(calls_.size(), 1U) << "another reading is no fault";
+}
+
 TEST_F(TablesProgramTest, ARootElsewhereGetsNoGrammarAndMayFence) {
   parameters_ = 0;
   EXPECT_THAT(ask("Which rep has the largest amount?",

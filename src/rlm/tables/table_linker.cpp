@@ -221,8 +221,8 @@ class Linker {
     prefer_columns();
   }
 
-  /// Of words that are a value of several columns: the column that is named right before them; else the key where one
-  /// row is asked for, and not the key where rows are counted.
+  /// Of words that are a value of several columns: the column that is named right before them; else one of few values or a
+  /// key before a measure that happens to be as large; the key where one row is asked for, and not where rows are counted.
   void prefer_columns() {
     static const std::set<std::string> kCounting = {"many", "number",  "count", "total",
                                                     "sum",  "average", "mean"};
@@ -233,11 +233,16 @@ class Linker {
       return link.words.begin > 0 && words_of(out_.table, link.column)
                                          .contains(word_stem(question_.words()[link.words.begin - 1].normal));
     };
+    const auto is_measure = [&](const ValueLink& link) {
+      const TableColumn& column = columns[link.column];
+      return column.is_number() && !column.few && !column.is_unique() && !looks_like_key(column);
+    };
     const std::vector<ValueLink> all = out_.links;
     std::erase_if(out_.links, [&](const ValueLink& link) {
       return std::ranges::any_of(all, [&](const ValueLink& other) {
         if (other.words.begin != link.words.begin || other.column == link.column || is_named(link))
           return false;
+        if (is_measure(link) && !is_measure(other)) return true;
         const bool key = columns[other.column].is_unique();
         return is_named(other) || (key != columns[link.column].is_unique() && key != counts);
       });
