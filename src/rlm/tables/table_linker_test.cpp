@@ -184,6 +184,18 @@ TEST(TablePlanner, RanksByRowsOrByOneNumber) {
     EXPECT_EQ(planned(question), "none") << question;
 }
 
+/// "Who" may stand for a customer; here it is one of two sellers.
+TEST(TablePlanner, WhoIsOneOfThoseThatAreNamed) {
+  std::string csv = "order_number,customer,salesperson,order_date\n";
+  for (int i = 0; i < 40; ++i)
+    csv += fmt::format("{},Customer {},{},2025-01-{:02}\n", 20'100 + i, i % 7,
+                       i % 3 == 0 ? "Ann Lee" : "Bo Chen", 1 + i % 28);
+  EXPECT_EQ(
+      planned("Who has fewer orders, Ann Lee or Bo Chen?", csv),
+      "SELECT salesperson FROM records WHERE salesperson IN ('Ann Lee', 'Bo Chen') GROUP BY salesperson ORDER BY "
+      "COUNT(*) ASC LIMIT 1");
+}
+
 TEST(TablePlanner, LeavesTheRestToAModel) {
   for (const char* question :
        {"How many orders are over 500?", "How many orders did Boris not refund?",

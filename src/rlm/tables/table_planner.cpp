@@ -72,6 +72,8 @@ class Planner {
   }
 
  private:
+  using Filters = std::map<std::size_t, std::vector<std::string>>;  // values by column
+
   /// But for "by" before a value: "books by Ann".
   bool is_hard() const {
     for (std::size_t w = 0; w < used_.size(); ++w) {
@@ -206,14 +208,16 @@ class Planner {
       if (target == nullptr || target->kind != ColumnKind::kText || word(0) != "which") return std::nullopt;
       return ranked(*target, "COUNT(*)");
     }
-    const auto pair =
-        std::ranges::find_if(filters_, [](const auto& filter) { return filter.second.size() == 2; });
     const bool either =
         std::ranges::any_of(question_.words(), [](const QuestionWord& w) { return w.normal == "or"; });
-    if (pair == filters_.end() || !either) return std::nullopt;
-    const TableColumn& by = column(pair->first);
+    if (pair() == filters_.end() || !either) return std::nullopt;
+    const TableColumn& by = column(pair()->first);
     if (target == nullptr) return by.is_unique() ? std::nullopt : ranked(by, "COUNT(*)");
     return by.is_unique() && target->is_number() ? ranked(by, target->name) : std::nullopt;
+  }
+  /// "Ann or Bo": who is asked for is one of them, whatever else "who" may stand for.
+  Filters::const_iterator pair() const {
+    return std::ranges::find_if(filters_, [](const auto& filter) { return filter.second.size() == 2; });
   }
   std::optional<std::string> ranked(const TableColumn& by, const std::string& what) const {
     return fmt::format("SELECT {0} FROM {1}{2} GROUP BY {0} ORDER BY {3} {4} LIMIT 1", by.name, table_.name,
@@ -342,7 +346,8 @@ class Planner {
     for (std::size_t w = 0; w < used_.size(); ++w) {
       if (used_[w] || linked_.uses[w] != WordUse::kColumn) continue;
       const auto& columns = linked_.columns[w];
-      if (columns.size() > 1 && is_asking(word(w))) continue;
+      if (is_asking(word(w)) && (columns.size() > 1 || (kind_ == "rank" && pair() != filters_.end())))
+        continue;
       if (kind_ == "count" && says_when(w)) continue;
       if (!kind_.empty() && columns.size() > 1 && says_rows(w)) continue;
       if (std::ranges::any_of(columns, [&](std::size_t c) { return filters_.contains(c); })) continue;
@@ -467,7 +472,7 @@ class Planner {
   const char* direction_ = "DESC";
   std::size_t noun_ = 0;   // after the word that ranks
   std::size_t after_ = 0;  // the aggregate's words
-  std::map<std::size_t, std::vector<std::string>> filters_;
+  Filters filters_;
   std::vector<std::size_t> targets_;
 };
 
