@@ -175,6 +175,23 @@ def test_the_command(cli, model_file, tmp_path):
     assert cli("rlm", "--context", tmp_path / "absent", "x").returncode == 1
 
 
+def test_the_command_goes_on_with_a_session(cli, server, tmp_path, fresh):
+    table = tmp_path / "sales.csv"
+    table.write_text("seller,city,price\n" + "".join(f"{('Ada', 'Ben')[i % 2]},{('Oslo', 'Lima', 'Cork')[i % 3]},{i}\n" for i in range(60)))
+    name = f"sales-{abs(hash(fresh)) % 10**9}"
+    first = cli("rlm", "--url", server.url, "--session", name, "--context", table, "How many rows are of Ada?")
+    assert first.returncode == 0 and first.stdout.startswith("30 ("), first.stderr
+    assert f"(session {name}: question 1)" in first.stderr
+    second = cli("rlm", "--url", server.url, "--session", name, "What is the total price of Ben in Lima?")
+    assert second.returncode == 0 and second.stdout.startswith(f"{sum(i for i in range(60) if i % 2 == 1 and i % 3 == 1)} ("), second.stderr
+    assert f"(session {name}: question 2)" in second.stderr
+    unknown = cli("rlm", "--url", server.url, "--session", name + "-not", "How many?")
+    assert unknown.returncode != 0 and "session" in unknown.stderr
+    for args, named in ((["--session", "x", "--context", table], "--url"), ([], "--context")):
+        refused = cli("rlm", *args, "How many?")
+        assert refused.returncode == 2 and named in refused.stderr, refused.stderr
+
+
 def test_switched_off_it_is_no_model(binary, model_file, tmp_path):
     config = tmp_path / "config.toml"
     config.write_text(f'[server]\nport = 0\n[[model]]\npath = "{model_file}"\n[rlm]\nenabled = false\n')
@@ -200,12 +217,13 @@ def test_whether_a_model_writes_programs_is_measured_once(cli, model_file, tmp_p
     assert "question 4 of 10" in tried.stderr
     told = json.loads(tried.stdout)
     record = pathlib.Path(told["path"])
-    assert (told["asked"], told["right"], told["writes_programs"]) == (4, 0, False)
-    assert record.is_relative_to(home) and json.loads(record.read_text())["right"] == 0
+    assert (told["programs"], told["writes_programs"]) == ({"asked": 4, "right": 0}, False)
+    assert (told["queries"], told["writes_queries"]) == ({"asked": 4, "right": 0}, False)
+    assert record.is_relative_to(home) and json.loads(record.read_text())["programs"]["right"] == 0
     known = cli("calibrate", model_file, "--programs", "--json", env=env)
     assert json.loads(known.stdout) == told and "was tried already" in known.stderr
     # What the record says decides.
-    record.write_text(json.dumps({**json.loads(record.read_text()), "asked": 7, "right": 7}))
+    record.write_text(json.dumps({**json.loads(record.read_text()), "programs": {"asked": 7, "right": 7}}))
     (tmp_path / "book.txt").write_text(book(100))
     asked = cli("rlm", "--model", model_file, "--json", "--context", tmp_path / "book.txt", QUESTION, env=env)
     assert "written by " in json.loads(asked.stdout)["engine"]["context_strategy"]["program"]

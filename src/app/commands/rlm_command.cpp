@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -25,7 +26,7 @@ namespace {
 using nlohmann::json;
 
 struct Options {
-  std::string question, context_file, model, trajectory_dir;
+  std::string question, context_file, session, model, trajectory_dir;
   ServerAddress server;
   std::optional<double> kv_ratio, budget_seconds;
   std::optional<std::int64_t> budget_tokens;
@@ -46,6 +47,11 @@ void show_engine(const json& engine) {
              count(performance, "total_calls"), count(performance, "context_tokens_processed"),
              base::number_at(performance, "total_time_ms").value_or(0));
   if (const std::string why = base::text_at(strategy, "why"); !why.empty()) fmt::print(stderr, "({})\n", why);
+  if (const json& session = base::at(strategy, "session"); !session.is_null()) {
+    const std::string lost = count(session, "turn") > 1 ? base::text_at(session, "why") : "";
+    fmt::print(stderr, "(session {}: question {}{}{})\n", base::text_at(session, "id"),
+               count(session, "turn"), lost.empty() ? "" : "; ", lost);
+  }
 }
 
 base::Status print_answer(const Options& options, const std::string& text, const json& engine, bool printed) {
@@ -60,7 +66,9 @@ base::Status print_answer(const Options& options, const std::string& text, const
 }
 
 base::Status ask_server(const Options& options, const std::string& context) {
-  json extension = {{"rlm", {{"context", context}}}};
+  json extension = {{"rlm", json::object()}};
+  if (!options.context_file.empty()) extension["rlm"]["context"] = context;
+  if (!options.session.empty()) extension["rlm"]["session"] = options.session;
   if (options.kv_ratio) extension["kv"] = {{"ratio", *options.kv_ratio}};
   if (options.budget_tokens) extension["budget"]["tokens"] = *options.budget_tokens;
   if (options.budget_seconds) extension["budget"]["seconds"] = *options.budget_seconds;
@@ -123,11 +131,27 @@ base::Status ask_here(const Options& options, const std::string& context) {
   return print_answer(options, llm::text_of(all), std::get<llm::Done>(all.back()).report.engine, true);
 }
 
+/// A later question of a session needs no context: the server has it.
+base::Status check_session(const Options& options) {
+  if (!options.session.empty() && options.server.url.empty())
+    return base::invalid("--session: a session lives in a server, which --url names", "session");
+  if (options.session.empty() && options.context_file.empty())
+    return base::invalid(
+        "--context: name the file that the question is about, or with --url the --session that has it",
+        "context");
+  return {};
+}
+
 int run(const Options& options) {
   if (const base::Status good = check_question(options.question); !good) return report_by_code(good.error());
-  const auto context = read_context_file(options.context_file);
-  if (!context) return report_by_code(context.error());
-  const auto asked = options.server.url.empty() ? ask_here(options, *context) : ask_server(options, *context);
+  if (const base::Status good = check_session(options); !good) return report_by_code(good.error());
+  std::string context;
+  if (!options.context_file.empty()) {
+    auto read = read_context_file(options.context_file);
+    if (!read) return report_by_code(read.error());
+    context = std::move(*read);
+  }
+  const auto asked = options.server.url.empty() ? ask_here(options, context) : ask_server(options, context);
   return asked ? kExitDone : report_by_code(asked.error());
 }
 
@@ -138,7 +162,10 @@ void add_rlm(CLI::App& root, Command& chosen) {
       root.add_subcommand("rlm", "One question about a context of any size, answered by looking into it");
   const auto options = std::make_shared<Options>();
   command->add_option("QUESTION", options->question, "What to ask")->required();
-  command->add_option("--context", options->context_file, "The file that the question is about")->required();
+  command->add_option("--context", options->context_file,
+                      "The file that the question is about; a session's later questions need none");
+  command->add_option("--session", options->session,
+                      "With --url: a name of your choice, by which later questions find the same context");
   command->add_option("--model", options->model, "A catalogue name or a .gguf file");
   add_server_options(*command, options->server, "Ask this server's `rlm` instead of loading a model here");
   command->add_option("--kv-ratio", options->kv_ratio, "Compression of what is read, 1..64; unset: 8")
@@ -150,7 +177,8 @@ void add_rlm(CLI::App& root, Command& chosen) {
   command->add_flag("--json", options->json, "The answer and everything about it as one JSON object");
   add_examples(*command,
                {"permutation rlm \"Who signed it?\" --context contract.txt",
-                "permutation rlm \"What did it cost?\" --context log.txt --budget-seconds 60 --json"});
+                "permutation rlm \"What did it cost?\" --context log.txt --budget-seconds 60 --json",
+                "permutation rlm \"And in May?\" --url http://127.0.0.1:8080 --session orders"});
   command->callback([&chosen, options] { chosen = [options] { return run(*options); }; });
 }
 
