@@ -134,6 +134,8 @@ struct ApiOptions {
   /// Of prefixes on the disk, for GET /metrics: permutation_prefix_files_NAME_total, permutation_prefix_files_NAME.
   /// Unset: none are kept there.
   std::function<EngineSample()> prefix_files = {};
+  /// Of the sessions of `rlm`, likewise: permutation_rlm_sessions_NAME. Unset: no `rlm` is served.
+  std::function<EngineSample()> rlm_sessions_sample = {};
   /// Forgets prefixes in memory and on the disk; how many blocks the disk had of them. Waits for files. Unset: no local model.
   std::function<std::size_t(const PrefixWipe&)> wipe_prefixes = {};
   /// Those of one upstream side by side; unset: there are none.

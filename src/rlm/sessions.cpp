@@ -48,6 +48,9 @@ base::Result<Sessions::Lease> Sessions::take(const std::string& tenant, const st
     at = entries_.emplace(key, std::make_unique<Entry>()).first;
     at->second->session.id = id;
     changed_.notify_all();
+    ++totals_.begun;
+  } else if (!at->second->busy) {
+    ++totals_.resumed;
   }
   Entry& entry = *at->second;
   if (entry.busy) {
@@ -76,6 +79,7 @@ base::Status Sessions::make_place(const std::string& tenant, std::vector<std::un
           kSessionField};
     }
     closed.push_back(remove(own));
+    ++totals_.closed_for_room;
   }
   if (static_cast<int>(entries_.size()) < limits_.all_max) return {};
   const auto one = victim(tenant, any);
@@ -88,6 +92,7 @@ base::Status Sessions::make_place(const std::string& tenant, std::vector<std::un
         kSessionField};
   }
   closed.push_back(remove(one));
+  ++totals_.closed_for_room;
   return {};
 }
 
@@ -114,6 +119,7 @@ base::Status Sessions::hold(const Lease& lease, std::size_t bytes) {
           kSessionField};
     }
     closed.push_back(remove(one));
+    ++totals_.closed_for_room;
   }
   entry.bytes += bytes;
   bytes_ += bytes;
@@ -128,6 +134,7 @@ bool Sessions::free_repl(const std::string& tenant) {
   Session& session = one->second->session;
   closed = std::move(session.repl);
   session.lost = "its sandbox was needed for another request";
+  ++totals_.repls_closed;
   return true;
 }
 
@@ -145,6 +152,17 @@ std::vector<Sessions::Shown> Sessions::list(const std::string& tenant) const {
     }
     out.push_back(std::move(shown));
   }
+  return out;
+}
+
+Sessions::Totals Sessions::totals() const {
+  const std::lock_guard lock(mutex_);
+  Totals out = totals_;
+  out.open = entries_.size();
+  out.busy = static_cast<std::size_t>(
+      std::ranges::count_if(entries_, [](const auto& entry) { return entry.second->busy; }));
+  out.bytes = bytes_;
+  out.bytes_max = limits_.bytes_max;
   return out;
 }
 
@@ -236,6 +254,7 @@ std::vector<std::unique_ptr<Sessions::Entry>> Sessions::remove_idle() {
       closed.push_back(remove(at));
     at = next;
   }
+  totals_.closed_idle += closed.size();
   return closed;
 }
 

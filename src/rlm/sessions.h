@@ -69,6 +69,12 @@ class Sessions {
     bool repl = false, busy = false;
     double idle_s = 0;
   };
+  /// All tenants' together, since the server began.
+  struct Totals {
+    std::uint64_t begun = 0, resumed = 0;  // requests that found none of their name, or one
+    std::uint64_t closed_idle = 0, closed_for_room = 0, repls_closed = 0;
+    std::size_t open = 0, busy = 0, bytes = 0, bytes_max = 0;
+  };
   class Lease;
 
   Sessions(SessionLimits limits, const base::Clock& clock);
@@ -84,6 +90,7 @@ class Sessions {
   bool free_repl(const std::string& tenant);
   /// A tenant's, by their names.
   std::vector<Shown> list(const std::string& tenant) const;
+  Totals totals() const;
   /// Errors: kNotFound; kConflict, a request has it.
   base::Status end(const std::string& tenant, const std::string& id);
   /// Those that were idle for too long. A thread of its own does it, too, while there are any sessions.
@@ -118,6 +125,7 @@ class Sessions {
   std::condition_variable changed_;  // stopping_, or a first entry
   Entries entries_;
   std::size_t bytes_ = 0;
+  Totals totals_;  // its counters
   bool stopping_ = false;
   std::thread sweeper_;
 };

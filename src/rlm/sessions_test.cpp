@@ -94,6 +94,12 @@ TEST_F(SessionsTest, AnIdleOneIsClosed) {
   clock_.advance(seconds(1'000));
   sessions.close_idle();
   EXPECT_THAT(ids(sessions, ""), testing::ElementsAre("late")) << "nobody knows how long an answer takes";
+  const auto totals = sessions.totals();
+  EXPECT_EQ(totals.begun, 2U);
+  EXPECT_EQ(totals.resumed, 1U);
+  EXPECT_EQ(totals.closed_idle, 1U);
+  EXPECT_EQ(totals.open, 1U);
+  EXPECT_EQ(totals.busy, 1U);
 }
 
 TEST_F(SessionsTest, TheLeastRecentlyUsedMakesRoom) {
@@ -103,6 +109,8 @@ TEST_F(SessionsTest, TheLeastRecentlyUsedMakesRoom) {
     clock_.advance(seconds(1));
   }
   EXPECT_THAT(ids(sessions, ""), testing::ElementsAre("a", "c"));
+  EXPECT_EQ(sessions.totals().closed_for_room, 1U);
+  EXPECT_EQ(sessions.totals().resumed, 1U);
   const auto a = sessions.take("", "a");
   const auto d = sessions.take("", "d");
   const auto none = sessions.take("", "e");

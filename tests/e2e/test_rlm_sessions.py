@@ -153,3 +153,35 @@ def test_unified_sends_it_to_rlm(server):
 def test_a_name_that_is_none_is_refused(server, name):
     refused = error(ask(server, "begin", name, context=TEXT), 400)
     assert refused["param"] == "permutation.rlm.session"
+
+
+def counted(server):
+    """What /metrics has of sessions, less the prefix of the names."""
+    lines = httpx.get(server.url + "/metrics").text.splitlines()
+    names = "permutation_rlm_sessions_"
+    return {key[len(names):]: float(value) for key, value in (line.rsplit(" ", 1) for line in lines if line.startswith(names))}
+
+
+def test_a_server_that_is_killed_in_a_session_says_what_is_gone(binary, model_file, root, tmp_path):
+    def started():
+        return serve_with_root(binary, model_file, root, tmp_path, tmp_path, 'sandbox = "bubblewrap"\n')
+
+    server = started()
+    assert said(ask(server, "begin", "s", context=TEXT)) == "3"
+    assert said(ask(server, "go_on", "s")) == "third|first|3"
+    before = counted(server)
+    assert (before["begun_total"], before["resumed_total"], before["open"], before["bytes"]) == (1, 1, 1, len(TEXT))
+    asking = threading.Thread(target=lambda: pytest.raises(httpx.HTTPError, ask, server, "slow", "s"))
+    asking.start()
+    while counted(server)["busy"] == 0:
+        time.sleep(0.02)
+    server.kill()
+    asking.join()
+    again = started()
+    assert set(counted(again).values()) == {0, before["bytes_max"]}
+    refused = error(ask(again, "go_on", "s"), 404)
+    assert refused["param"] == "permutation.rlm.session" and "send the context again" in refused["message"]
+    anew = ask(again, "begin", "s", context=TEXT)
+    assert said(anew) == "3" and told(anew)["turn"] == 1 and "started anew" in told(anew)["why"]
+    assert said(ask(again, "go_on", "s")) == "third|first|3"
+    assert again.stop() == 0, again.log()

@@ -267,11 +267,9 @@ void add_engines(Families& out, const std::vector<EngineSample>& samples) {
   }
 }
 
-void add_prefix_files(Families& out, const EngineSample& sample) {
-  const std::string prefix = "permutation_prefix_files_";
-  for (const auto& [name, value] : sample.counters)
-    out.counter(prefix + name + "_total", "Prefixes on the disk", value);
-  for (const auto& [name, value] : sample.gauges) out.gauge(prefix + name, "Prefixes on the disk", value);
+void add_sample(Families& out, const std::string& prefix, const char* help, const EngineSample& sample) {
+  for (const auto& [name, value] : sample.counters) out.counter(prefix + name + "_total", help, value);
+  for (const auto& [name, value] : sample.gauges) out.gauge(prefix + name, help, value);
 }
 
 void add_model_memory(Families& out, const ModelMemory& memory) {
@@ -403,7 +401,10 @@ void show_metrics(const Router& router, const ApiOptions& options, const Complet
     add_engines(families, samples);
     add_as_vllm(families, samples);
   }
-  if (options.prefix_files) add_prefix_files(families, options.prefix_files());
+  if (options.prefix_files)
+    add_sample(families, "permutation_prefix_files_", "Prefixes on the disk", options.prefix_files());
+  if (options.rlm_sessions_sample)
+    add_sample(families, "permutation_rlm_sessions_", "Sessions of rlm", options.rlm_sessions_sample());
   if (options.model_memory) add_model_memory(families, options.model_memory());
   if (options.upstream_servers) add_upstream_servers(families, options.upstream_servers());
   std::vector<MetricFamily> all = std::move(families).take();

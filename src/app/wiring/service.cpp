@@ -372,6 +372,7 @@ base::Status Service::Impl::wire() {
       }
       return all;
     };
+    options.rlm_sessions_sample = [sessions] { return rlm_sessions_sample(sessions->totals()); };
     options.end_rlm_session = [sessions](const std::string& tenant, const std::string& id) {
       return sessions->end(tenant, id);
     };

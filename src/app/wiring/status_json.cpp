@@ -132,6 +132,20 @@ api::EngineSample prefix_files_sample(const kv_cache::PrefixFilesStats& stats) {
                      {"oldest_seconds", stats.oldest_s}}};
 }
 
+api::EngineSample rlm_sessions_sample(const rlm::Sessions::Totals& totals) {
+  const auto real = [](auto count) { return static_cast<double>(count); };
+  return {.model = {},
+          .counters = {{"begun", real(totals.begun)},
+                       {"resumed", real(totals.resumed)},
+                       {"closed_idle", real(totals.closed_idle)},
+                       {"closed_for_room", real(totals.closed_for_room)},
+                       {"repls_closed", real(totals.repls_closed)}},
+          .gauges = {{"open", real(totals.open)},
+                     {"busy", real(totals.busy)},
+                     {"bytes", real(totals.bytes)},
+                     {"bytes_max", real(totals.bytes_max)}}};
+}
+
 nlohmann::json residency_json(const engine::ModelStatus& status, bool pinned) {
   nlohmann::json out = {{"state", engine::to_string(status.state)},
                         {"pinned", pinned},

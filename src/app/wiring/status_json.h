@@ -10,6 +10,7 @@
 #include "inference/local_model.h"
 #include "knowledge_cache/recalling_completer.h"
 #include "kv_cache/disk/prefix_files.h"
+#include "rlm/sessions.h"
 
 namespace pmt::app {
 
@@ -22,6 +23,9 @@ nlohmann::json calibration_json(const inference::CalibrationStatus& status);
 /// What GET /v1/kv shows as "prefix_files", and the same for GET /metrics.
 nlohmann::json prefix_files_json(const kv_cache::PrefixFilesStats& stats);
 api::EngineSample prefix_files_sample(const kv_cache::PrefixFilesStats& stats);
+
+/// Of the sessions of `rlm`, for GET /metrics.
+api::EngineSample rlm_sessions_sample(const rlm::Sessions::Totals& totals);
 
 /// The members of GET /v1/models that change while a model is served. `pinned`: it is never unloaded.
 nlohmann::json residency_json(const engine::ModelStatus& status, bool pinned);
